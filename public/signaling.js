@@ -1,0 +1,220 @@
+// @ts-check
+/**
+ * The line to the signaling server: one WebSocket that comes back by itself.
+ *
+ * It knows the frames of the native dialect and what each close code asks for. It does not know
+ * what an offer is or who is connected to whom, and it keeps nothing for later: a frame that cannot
+ * be sent now is refused. What a signal says is soon out of date, so after a loss the peers start
+ * from what is true then (`Peer.resync`) instead of from what was waiting.
+ *
+ * Events, all `CustomEvent`: `frame` (detail: the parsed frame, `welcome` first after every
+ * return), `down` (`Down`: lost or refused, but it comes back), `close` (`Closed`: it does not).
+ */
+
+/**
+ * @typedef {{ type: string, [key: string]: any }} Frame
+ * @typedef {{ code: number, reason: string, message: string }} Closed
+ *   `message` is what the server's last `error` frame said, or "".
+ * @typedef {Closed & { retryIn: number | null, left: boolean }} Down `retryIn`: milliseconds until
+ *   the next try, `null` while the page is hidden for good or in the back/forward cache. `left`: we
+ *   said goodbye ourselves, so the others have been told that we left.
+ */
+
+/**
+ * Whether to come back after each close code of the server; after any other, soon.
+ * @type {Readonly<Record<number, "never" | "later">>}
+ */
+export const RETRY = Object.freeze({
+  1009: 'never', // too-large: the same frame would be too large again
+  4001: 'never', // replaced: the one who replaced us would be thrown out in turn, for ever
+  4003: 'later', // room-full
+  4008: 'later', // too-fast
+  4009: 'never', // id-taken
+  4010: 'never', // unauthorized
+});
+
+const PING_EVERY = 25_000; // under the 30 s after which some proxies and phones let an idle line go
+const PONG_WITHIN = 10_000;
+const WELCOME_WITHIN = 15_000;
+const SOON_FIRST = 500; // far less than the server's grace of 15 s: a short loss goes unnoticed
+const SOON_MOST = 30_000;
+const LATER = 30_000;
+const STEADY_AFTER = 5_000; // what lived so long was a good line: its loss is not one in a row
+
+export class Signaling extends EventTarget {
+  /** @type {"connecting" | "open" | "waiting" | "closed"} */
+  state = 'connecting';
+  /** Ours; the server's choice once it has welcomed us. @type {string | null} */
+  id;
+
+  #url;
+  /** The only socket whose events count. @type {WebSocket | null} */
+  #socket = null;
+  /** One that fell silent; see `#abandon`. @type {WebSocket | null} */
+  #silent = null;
+  /**
+   * The one timer: welcome or pong overdue, next ping, or next try.
+   * @type {ReturnType<typeof setTimeout> | undefined}
+   */
+  #timer;
+  #awaitingPong = false;
+  #failures = 0; // in a row
+  #openedAt = 0;
+  #refusal = ''; // what the last `error` frame said: after a refused join the close follows it
+  #listening = new AbortController();
+
+  /**
+   * @param {URL} url the room's address
+   * @param {{ id?: string, key: string, token?: string }} who
+   */
+  constructor(url, { id, key, token }) {
+    super();
+    this.id = id ?? null;
+    this.#url = new URL(url);
+    this.#url.searchParams.set('key', key);
+    if (token !== undefined) this.#url.searchParams.set('token', token);
+
+    const { signal } = this.#listening;
+    addEventListener('online', () => this.#handleOnline(), { signal });
+    addEventListener('pagehide', () => this.#handlePageHide(), { signal });
+    addEventListener('pageshow', ({ persisted }) => persisted && this.#connect(), { signal });
+    this.#connect();
+  }
+
+  /** @param {Frame} frame @returns {boolean} false if there is no line right now; it is not kept */
+  send(frame) {
+    if (this.state !== 'open' || this.#socket?.readyState !== WebSocket.OPEN) return false;
+    this.#socket.send(JSON.stringify(frame));
+    return true;
+  }
+
+  /** Leaves. The others are told at once. */
+  close() {
+    if (this.state === 'closed') return;
+    this.#hangUp('left');
+    this.#end({ code: 1000, reason: 'left', message: '' });
+  }
+
+  #connect() {
+    this.state = 'connecting';
+    if (this.id !== null) this.#url.searchParams.set('_pk', this.id);
+    const socket = new WebSocket(this.#url);
+    this.#socket = socket;
+    this.#refusal = '';
+    this.#after(WELCOME_WITHIN, () => this.#abandon());
+    socket.onmessage = ({ data }) => socket === this.#socket && this.#handleText(data);
+    socket.onclose = ({ code, reason }) =>
+      socket === this.#socket && this.#handleClose(code, reason);
+  }
+
+  /** @param {unknown} text */
+  #handleText(text) {
+    if (this.#awaitingPong) this.#schedulePing(); // whatever it is, the line is alive
+    if (typeof text !== 'string' || text === 'pong') return;
+    const frame = parse(text);
+    if (!frame) return;
+    if (frame.type === 'welcome') this.#handleWelcome(frame);
+    if (frame.type === 'error') this.#refusal = String(frame.message ?? frame.code);
+    this.dispatchEvent(new CustomEvent('frame', { detail: frame }));
+  }
+
+  /** @param {Frame} welcome */
+  #handleWelcome(welcome) {
+    this.state = 'open';
+    this.id = String(welcome.id);
+    this.#openedAt = performance.now();
+    this.#schedulePing();
+    this.#silent?.close();
+    this.#silent = null;
+  }
+
+  #schedulePing() {
+    this.#awaitingPong = false;
+    this.#after(PING_EVERY, () => this.#ping());
+  }
+
+  #ping() {
+    this.#socket?.send('ping');
+    this.#awaitingPong = true;
+    this.#after(PONG_WITHIN, () => this.#abandon());
+  }
+
+  /**
+   * Gives up on a socket that no longer answers. It is not closed yet: a Close frame that got
+   * through after all would make us leave the room, while the same id on a new socket merely takes
+   * over.
+   */
+  #abandon() {
+    this.#silent = this.#socket;
+    this.#handleClose(1006, 'no answer');
+  }
+
+  /** @param {number} code @param {string} reason */
+  #handleClose(code, reason) {
+    const closed = { code, reason, message: this.#refusal };
+    if (RETRY[code] === 'never') return this.#end(closed);
+    if (this.state === 'open' && performance.now() - this.#openedAt > STEADY_AFTER)
+      this.#failures = 0;
+    const most =
+      RETRY[code] === 'later' ? LATER : Math.min(SOON_MOST, SOON_FIRST * 2 ** this.#failures);
+    // Half of it is chance, so that a room whose server restarts does not come back all at once.
+    this.#rest(closed, most * (0.5 + Math.random() / 2), false);
+    this.#failures += 1;
+  }
+
+  /** @param {Closed} closed @param {number | null} retryIn @param {boolean} left */
+  #rest(closed, retryIn, left) {
+    this.state = 'waiting';
+    this.#socket = null;
+    this.#awaitingPong = false;
+    clearTimeout(this.#timer);
+    if (retryIn !== null) this.#after(retryIn, () => this.#connect());
+    this.dispatchEvent(new CustomEvent('down', { detail: { ...closed, retryIn, left } }));
+  }
+
+  /** @param {Closed} closed */
+  #end(closed) {
+    this.state = 'closed';
+    this.#socket = null;
+    clearTimeout(this.#timer);
+    this.#listening.abort();
+    this.dispatchEvent(new CustomEvent('close', { detail: closed }));
+  }
+
+  #handleOnline() {
+    if (this.state === 'waiting') this.#connect();
+    else if (this.state === 'open') this.#ping(); // the network changed: is this line still one?
+  }
+
+  /** A page that is left says so, or the others would see it there until the grace is over. */
+  #handlePageHide() {
+    if (this.state === 'closed') return;
+    this.#hangUp('page left');
+    this.#rest({ code: 1000, reason: 'page left', message: '' }, null, true);
+  }
+
+  /** @param {string} reason */
+  #hangUp(reason) {
+    const socket = this.#socket;
+    this.#socket = null; // first: its close is our doing and no news
+    socket?.close(1000, reason);
+    this.#silent?.close();
+    this.#silent = null;
+  }
+
+  /** @param {number} ms @param {() => void} then */
+  #after(ms, then) {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(then, ms);
+  }
+}
+
+/** @param {string} text @returns {Frame | null} null if it is no frame */
+function parse(text) {
+  try {
+    const frame = JSON.parse(text);
+    return typeof frame?.type === 'string' ? frame : null;
+  } catch {
+    return null;
+  }
+}
