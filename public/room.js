@@ -1,0 +1,293 @@
+// @ts-check
+/**
+ * A room: who is in it, and a connection with each of them. The one import an application needs.
+ *
+ * ```js
+ * import { Room } from "https://your-worker.example/room.js";
+ *
+ * const room = new Room("demo");
+ * room.addEventListener("peer", ({ detail: { peer } }) => peer.send("hello"));
+ * room.addEventListener("message", ({ detail: { peer, data } }) => console.log(peer.id, data));
+ * ```
+ *
+ * All events are `CustomEvent`; their details are in `RoomEvents`. What ties the two halves
+ * together is here: which peer gets which frame, who makes the first offer, and who is still there
+ * after the signaling line was lost. A peer connection that works outlives that line: `leave` means
+ * that the peer is gone, not that the server is.
+ */
+
+import { Peer } from './peer.js';
+import { Signaling } from './signaling.js';
+
+/**
+ * @typedef {import("./signaling.js").Frame} Frame
+ * @typedef {import("./signaling.js").Closed} Closed
+ * @typedef {import("./signaling.js").Down} Down
+ *
+ * @typedef {object} RoomOptions
+ * @property {string} [host] where the server is: `example.com`, `localhost:8787`, or with its
+ *   scheme, `http://192.168.0.7:8787`. Without it, where this file came from.
+ * @property {string} [id] our peer id, 1 to 64 of `A-Z a-z 0-9 . _ ~ : -`. Without it the server
+ *   makes one.
+ * @property {string} [key] proves that the id is ours when we come back. Without it, 128 random
+ *   bits, which is right unless another page load has to be the same peer.
+ * @property {string} [token] the admission ticket of a server that asks for one.
+ * @property {RTCIceServer[]} [iceServers] without it, a public STUN server and no TURN.
+ *
+ * @typedef {"connecting" | "joined" | "reconnecting" | "closed"} RoomState
+ *
+ * @typedef {Pick<RTCTrackEvent, "track" | "streams" | "transceiver" | "receiver">} TrackDetail
+ *
+ * @typedef {object} RoomEvents
+ * @property {{ peer: Peer }} peer somebody is there: joined, or was there before us. Add your
+ *   tracks now.
+ * @property {{ peer: Peer }} leave it is gone, or has made way for a new page of the same id, whose
+ *   `peer` follows.
+ * @property {{ peer: Peer, data: any }} message it sent something over the data channel; never
+ *   trust it.
+ * @property {{ peer: Peer } & TrackDetail} track it sends a track.
+ * @property {{ peer: Peer }} change its connection, negotiation or channel is in another state.
+ * @property {{ from: string, kind: string, payload: any }} signal a signal of the application's own
+ *   kind.
+ * @property {{ state: RoomState } & Partial<Down>} state of the signaling line; when it was lost,
+ *   why and how many milliseconds until the next try.
+ * @property {{ code: string, message: string, to?: string }} error the server refused something
+ *   (its error codes), or a negotiation failed (`negotiation`, and `to` is the peer).
+ * @property {Closed} close the room is over and does not come back: the close code, its reason, a
+ *   sentence.
+ */
+
+const ICE_SERVERS = [{ urls: 'stun:stun.cloudflare.com:3478' }];
+const NEGOTIATION = ['offer', 'answer', 'candidate'];
+const NOTICES = ['welcome', 'peer-joined', 'peer-left', 'error'];
+const REPLACED = 4001;
+
+export class Room extends EventTarget {
+  /** @readonly */ name;
+  /** @type {RoomState} */ state = 'connecting';
+
+  /** @type {Map<string, Peer>} */
+  #peers = new Map();
+  /**
+   * Not in the server's last list, but their connection works, so they stay while it does.
+   * @type {Set<Peer>}
+   */
+  #unlisted = new Set();
+  /**
+   * Whether this page has been welcomed before. Those in its first welcome know nothing of it.
+   */
+  #known = false;
+  #configuration;
+  #signaling;
+
+  /**
+   * @param {string} name 1 to 128 bytes of UTF-8 without control characters
+   * @param {RoomOptions} [options]
+   */
+  constructor(name, { host, id, key = randomKey(), token, iceServers = ICE_SERVERS } = {}) {
+    super();
+    this.name = name;
+    this.#configuration = { iceServers };
+    const url = address(name, host);
+    if (id !== undefined && !/^[\w.~:-]{1,64}$/.test(id)) {
+      throw new RangeError('a peer id has 1 to 64 characters out of A-Z a-z 0-9 . _ ~ : -');
+    }
+    this.#signaling = new Signaling(url, { id, key, token });
+    listen(this.#signaling, 'frame', (frame) => this.#handleFrame(frame));
+    listen(this.#signaling, 'down', (down) => this.#handleDown(down));
+    listen(this.#signaling, 'close', (closed) => this.#handleClose(closed));
+  }
+
+  /** Ours; null until the first welcome unless it was given. */
+  get id() {
+    return this.#signaling.id;
+  }
+
+  /** Who is there, by id; live. @returns {ReadonlyMap<string, Peer>} */
+  get peers() {
+    return this.#peers;
+  }
+
+  /**
+   * Sends a signal of the application's own kind through the server, to one peer or to all others.
+   * Alone in the room, one to all waits on the server for the next who joins.
+   *
+   * @param {string} kind 1 to 64 bytes
+   * @param {unknown} [payload] anything JSON
+   * @param {string} [to]
+   * @returns {boolean} false if the signaling line is down; it is not kept for later
+   */
+  signal(kind, payload, to) {
+    if (NEGOTIATION.includes(kind) || NOTICES.includes(kind)) {
+      throw new TypeError(`the kind "${kind}" is not an application's own`);
+    }
+    return this.#signaling.send({ type: kind, to, payload });
+  }
+
+  /** Leaves the room and closes all its connections. */
+  close() {
+    this.#signaling.close();
+  }
+
+  /** @param {Frame} frame */
+  #handleFrame(frame) {
+    if (typeof frame.from === 'string') return this.#handleSignal(frame);
+    if (frame.type === 'welcome') this.#handleWelcome(frame.peers);
+    else if (frame.type === 'peer-joined') this.#handleListed(frame.id, frame.polite);
+    else if (frame.type === 'peer-left') this.#remove(this.#peers.get(frame.id));
+    else if (frame.type === 'error') {
+      this.#emit('error', { code: frame.code, message: frame.message, to: frame.to });
+    }
+  }
+
+  /** @param {Frame} frame */
+  #handleSignal({ from, type: kind, payload }) {
+    if (NEGOTIATION.includes(kind)) this.#peers.get(from)?.handleSignal(kind, payload);
+    else this.#emit('signal', { from, kind, payload });
+  }
+
+  /** @param {{ id: string, polite: boolean }[]} peers */
+  #handleWelcome(peers) {
+    const present = new Set(peers.map(({ id }) => id));
+    this.#forget([...this.#peers.values()].filter(({ id }) => !present.has(id)));
+    for (const { id, polite } of peers) {
+      const peer = this.#handleListed(id, polite);
+      // The newcomer makes the first offer. On our first welcome that is us, even with an older
+      // seat: who takes over an id keeps its seat, and the others are told nothing. Later it is the
+      // one with the younger seat.
+      if (peer && (!this.#known || !polite)) peer.open();
+    }
+    this.#known = true;
+    this.#become('joined', {});
+  }
+
+  /**
+   * @param {string} id
+   * @param {boolean} polite
+   * @returns {Peer | undefined} the peer if it is a new one
+   */
+  #handleListed(id, polite) {
+    const peer = this.#peers.get(id);
+    if (!peer) return this.#add(id, polite);
+    peer.polite = polite;
+    this.#unlisted.delete(peer);
+    peer.resync();
+    this.#emit('change', { peer });
+  }
+
+  /** @param {string} id @param {boolean} polite */
+  #add(id, polite) {
+    /** @param {string} type @param {unknown} payload */
+    const signal = (type, payload) => this.#signaling.send({ type, to: id, payload });
+    const peer = new Peer({ id, polite, configuration: this.#configuration, signal });
+    listen(peer, 'message', (data) => this.#emit('message', { peer, data }));
+    listen(peer, 'track', ({ track, streams, transceiver, receiver }) =>
+      this.#emit('track', { peer, track, streams, transceiver, receiver }),
+    );
+    listen(peer, 'state', () => this.#handlePeerState(peer));
+    listen(peer, 'stranger', (description) => this.#handleStranger(peer, description));
+    listen(peer, 'error', ({ message }) =>
+      this.#emit('error', { code: 'negotiation', message, to: id }),
+    );
+    this.#peers.set(id, peer);
+    this.#emit('peer', { peer });
+    return peer;
+  }
+
+  /** @param {Peer | undefined} peer */
+  #remove(peer) {
+    if (!peer || this.#peers.get(peer.id) !== peer) return;
+    this.#peers.delete(peer.id);
+    this.#unlisted.delete(peer);
+    peer.close();
+    this.#emit('leave', { peer });
+  }
+
+  /**
+   * Lets go of peers that the server no longer vouches for. A connection that works is better
+   * evidence than an empty list: when a server restarts, all come back within a moment, and nobody
+   * has left.
+   *
+   * @param {Peer[]} peers
+   */
+  #forget(peers) {
+    for (const peer of peers) {
+      this.#unlisted.add(peer);
+      this.#handlePeerState(peer);
+    }
+  }
+
+  /** @param {Peer} peer */
+  #handlePeerState(peer) {
+    if (this.#unlisted.has(peer) && !peer.working) this.#remove(peer);
+    else if (this.#peers.get(peer.id) === peer) this.#emit('change', { peer });
+  }
+
+  /** @param {Peer} old @param {RTCSessionDescriptionInit} description */
+  #handleStranger(old, description) {
+    if (this.#peers.get(old.id) !== old) return;
+    this.#remove(old);
+    const peer = this.#add(old.id, old.polite);
+    if (description.type === 'offer') peer.handleSignal('offer', description);
+    else peer.open(); // its answer was to the old connection: the new one needs an offer of its own
+  }
+
+  /** @param {Down} down */
+  #handleDown(down) {
+    if (down.left) {
+      this.#known = false;
+      for (const peer of [...this.#peers.values()]) this.#remove(peer);
+    }
+    this.#become(this.state === 'connecting' ? 'connecting' : 'reconnecting', down);
+  }
+
+  /** @param {Closed} closed */
+  #handleClose(closed) {
+    const peers = [...this.#peers.values()];
+    // Refused (a token has expired, say) we may still talk to those whom we reach. Left or
+    // replaced, we are gone.
+    if (closed.code === 1000 || closed.code === REPLACED)
+      peers.forEach((peer) => this.#remove(peer));
+    else this.#forget(peers);
+    this.#become('closed', {});
+    this.#emit('close', closed);
+  }
+
+  /** @param {RoomState} state @param {Partial<Down>} why */
+  #become(state, why) {
+    this.state = state;
+    this.#emit('state', { state, ...why });
+  }
+
+  /** @template {keyof RoomEvents} T @param {T} type @param {RoomEvents[T]} detail */
+  #emit(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+}
+
+/** @param {EventTarget} target @param {string} type @param {(detail: any) => void} handle */
+function listen(target, type, handle) {
+  target.addEventListener(type, (event) => handle(/** @type {CustomEvent} */ (event).detail));
+}
+
+/** @param {string} name @param {string | undefined} host */
+function address(name, host = new URL(import.meta.url).origin) {
+  const bytes = new TextEncoder().encode(name).length;
+  // A URL loses "." and ".." as segments, whatever their encoding
+  // (https://url.spec.whatwg.org/#double-dot-path-segment).
+  if (bytes < 1 || bytes > 128 || /\p{Cc}/u.test(name) || name === '.' || name === '..') {
+    throw new RangeError(
+      'a room name has 1 to 128 bytes, no control characters, and is not . or ..',
+    );
+  }
+  const local = /^(localhost|127\.[\d.]+|\[::1\])(:\d+)?$/.test(host);
+  const base = new URL(host.includes('://') ? host : `${local ? 'ws' : 'wss'}://${host}`);
+  base.protocol = base.protocol.replace('http', 'ws');
+  return new URL(`/parties/main/${encodeURIComponent(name)}`, base);
+}
+
+function randomKey() {
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) =>
+    byte.toString(16).padStart(2, '0'),
+  ).join('');
+}
