@@ -1,0 +1,227 @@
+//! The native dialect: JSON objects with `type`, `to` or `from`, and `payload`.
+//!
+//! | direction | frame |
+//! |---|---|
+//! | server → | `{"type":"welcome","id":"bob","room":"demo","peers":[{"id":"ann","polite":false}]}` |
+//! | server → | `{"type":"peer-joined","id":"bob","polite":true}` |
+//! | server → | `{"type":"peer-left","id":"bob"}` |
+//! | → server | `{"type":"offer","to":"ann","payload":{…}}`, to all others without `to` |
+//! | server → | `{"type":"offer","from":"bob","payload":{…}}` |
+//! | server → | `{"type":"error","code":"no-such-peer","message":"…","to":"zed"}` |
+//!
+//! The bare texts `ping` and `pong` never get here: the platform answers them.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+use crate::event::{Notice, Signal};
+use crate::refusal::Refusal;
+
+/// The longest kind of a signal, in bytes.
+const MAX_KIND: usize = 64;
+/// The longest explanation that quotes what a peer has sent, in characters.
+const MAX_QUOTE: usize = 200;
+
+#[derive(Deserialize)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "an object with `type`, `to` and `payload`"
+)]
+struct Frame<'a> {
+    #[serde(borrow)]
+    r#type: Cow<'a, str>,
+    #[serde(borrow, default, deserialize_with = "not_null")]
+    to: Option<Text<'a>>,
+    /// As it was written. `null` and nothing are the same.
+    #[serde(borrow, default)]
+    payload: Option<&'a RawValue>,
+}
+
+/// A string that is copied only where it has escapes.
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// `null` is not the same as nothing here: whoever sends `"to":null` has lost an id, and hardly
+/// means everybody.
+fn not_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Text<'de>>, D::Error> {
+    Text::deserialize(deserializer).map(Some)
+}
+
+pub(super) fn decode(text: &str) -> Result<Signal<'_>, Refusal<'_>> {
+    // An array of three would be read as an object with its keys left out.
+    if text.trim_start().starts_with('[') {
+        return Err(Refusal::malformed(
+            "an array: a frame is an object with `type`",
+        ));
+    }
+    let Frame {
+        r#type: kind,
+        to,
+        payload,
+    } = serde_json::from_str(text).map_err(|error| {
+        let why: String = error.to_string().chars().take(MAX_QUOTE).collect();
+        Refusal::malformed(why)
+    })?;
+    if kind.is_empty() || kind.len() > MAX_KIND {
+        let message = format!("a `type` of {} bytes: it has 1 to {MAX_KIND}", kind.len());
+        return Err(Refusal::malformed(message));
+    }
+    let to = to.map(|Text(to)| to);
+    Ok(Signal {
+        to,
+        kind,
+        payload: payload.map(|payload| payload.get().into()),
+    })
+}
+
+pub(super) fn encode(notice: &Notice<'_>) -> String {
+    match notice {
+        Notice::Welcome { id, room, peers } => {
+            let room = quote(room);
+            let peers: Vec<_> = peers
+                .iter()
+                .map(|(id, polite)| seen(id.as_str(), *polite))
+                .collect();
+            let peers = peers.join(",");
+            format!(r#"{{"type":"welcome","id":"{id}","room":{room},"peers":[{peers}]}}"#)
+        }
+        Notice::Joined { id, polite } => {
+            format!(r#"{{"type":"peer-joined","id":"{id}","polite":{polite}}}"#)
+        }
+        Notice::Left { id } => format!(r#"{{"type":"peer-left","id":"{id}"}}"#),
+        Notice::Signal {
+            from,
+            kind,
+            payload: Some(payload),
+        } => {
+            let kind = quote(kind);
+            format!(r#"{{"type":{kind},"from":"{from}","payload":{payload}}}"#)
+        }
+        Notice::Signal {
+            from,
+            kind,
+            payload: None,
+        } => {
+            let kind = quote(kind);
+            format!(r#"{{"type":{kind},"from":"{from}"}}"#)
+        }
+        Notice::Refused(Refusal { code, message, to }) => {
+            let (code, message) = (code.as_str(), quote(message));
+            let to = to
+                .as_ref()
+                .map_or_else(String::new, |to| format!(r#","to":{}"#, quote(to)));
+            format!(r#"{{"type":"error","code":"{code}","message":{message}{to}}}"#)
+        }
+    }
+}
+
+fn seen(id: &str, polite: bool) -> String {
+    format!(r#"{{"id":"{id}","polite":{polite}}}"#)
+}
+
+/// A text as a JSON string.
+fn quote(text: &str) -> String {
+    // Writing a string into memory has nothing to fail at.
+    serde_json::to_string(text).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::refusal::Code;
+
+    fn why(text: &str) -> String {
+        let refusal = decode(text).unwrap_err();
+        assert_eq!(refusal.code, Code::Malformed, "{text}");
+        refusal.message.into_owned()
+    }
+
+    #[test]
+    fn a_signal_is_a_kind_a_receiver_and_a_payload() {
+        let signal = decode(r#"{"type":"offer","to":"ann","payload":{"sdp":""}}"#).unwrap();
+        assert_eq!(signal.kind, "offer");
+        assert_eq!(signal.to.as_deref(), Some("ann"));
+        assert_eq!(signal.payload.as_deref(), Some(r#"{"sdp":""}"#));
+    }
+
+    #[test]
+    fn a_payload_is_kept_to_the_byte() {
+        for payload in [
+            r#"{ "b" : 1,  "a":1e400, "a":"\u00e9\ud800" }"#,
+            "12345678901234567890.10",
+            "[ ]",
+            r#""\/""#,
+            "false",
+        ] {
+            let text = format!(r#"{{"payload": {payload} ,"type":"x"}}"#);
+            assert_eq!(decode(&text).unwrap().payload.as_deref(), Some(payload));
+        }
+    }
+
+    #[test]
+    fn null_and_no_payload_are_the_same() {
+        assert_eq!(
+            decode(r#"{"type":"x","payload":null}"#),
+            decode(r#"{"type":"x"}"#)
+        );
+    }
+
+    #[test]
+    fn a_frame_that_is_no_signal_is_told_why() {
+        for (text, what) in [
+            ("", "EOF"),
+            ("hello", "expected value"),
+            (r#"["offer","ann",{}]"#, "an array"),
+            (" []", "an array"),
+            ("7", "expected an object with `type`, `to` and `payload`"),
+            ("{}", "missing field `type`"),
+            (r#"{"type":1}"#, "expected a string"),
+            (r#"{"type":null}"#, "expected a string"),
+            (r#"{"type":"x","to":7}"#, "expected a string"),
+            (r#"{"type":"x","to":null}"#, "expected a string"),
+            (r#"{"type":"x","from":"eve"}"#, "unknown field `from`"),
+            (r#"{"type":"x","type":"y"}"#, "duplicate field `type`"),
+            (r#"{"type":"x"}{"#, "trailing"),
+            (r#"{"type":"x","payload":{"a":}}"#, "expected value"),
+            (r#"{"type":"\ud800"}"#, "surrogate"),
+            (r#"{"type":""}"#, "a `type` of 0 bytes"),
+            (
+                &format!(r#"{{"type":"{}"}}"#, "x".repeat(65)),
+                "a `type` of 65 bytes",
+            ),
+        ] {
+            let why = why(text);
+            assert!(why.contains(what), "{text}: {why}");
+        }
+    }
+
+    #[test]
+    fn an_explanation_does_not_quote_without_end() {
+        let text = format!(r#"{{"{}":1}}"#, "ä".repeat(9_000));
+        assert_eq!(why(&text).chars().count(), MAX_QUOTE);
+    }
+
+    #[test]
+    fn what_is_deep_is_not_followed() {
+        let deep = format!(
+            r#"{{"type":"x","payload":{}{}}}"#,
+            "[".repeat(30_000),
+            "]".repeat(30_000)
+        );
+        assert!(decode(&deep).is_ok());
+    }
+
+    #[test]
+    fn what_peers_write_is_escaped() {
+        let refusal = Refusal {
+            to: Some("a\"\n".into()),
+            ..Refusal::malformed("\u{1}")
+        };
+        assert_eq!(
+            encode(&Notice::Refused(refusal)),
+            r#"{"type":"error","code":"malformed","message":"\u0001","to":"a\"\n"}"#
+        );
+    }
+}

@@ -1,0 +1,155 @@
+//! What goes into a room, and what comes out of it: the words that the core, the dialects and the
+//! shell share.
+//!
+//! A dialect reads text into a [`Signal`]; the shell hands it to the room in an [`Event`]; the room
+//! answers in [`Effect`]s; those that are for a peer carry a [`Notice`], which a dialect writes.
+
+use std::borrow::Cow;
+use std::rc::Rc;
+
+use crate::close::Close;
+use crate::mailbox::Held;
+use crate::peer::{Key, Member, PeerId, Socket, Time};
+use crate::refusal::Refusal;
+
+/// The largest frame that a peer may send, in bytes. An SDP of a call with many tracks is about
+/// 20 KiB.
+pub const MAX_FRAME: usize = 64 * 1024;
+
+/// What bounds a room.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// The most peers in it, absent ones counted.
+    pub peers: usize,
+    /// How long a lost peer keeps its seat, in milliseconds.
+    pub grace: u64,
+    /// How long a signal to all waits while its sender is alone, in milliseconds.
+    pub hold: u64,
+}
+
+/// What one peer sends to another, or to all others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signal<'a> {
+    /// The receiver as the sender wrote it; without one, everybody else.
+    pub to: Option<Cow<'a, str>>,
+    /// `offer`, `answer`, `candidate`, or whatever an application likes.
+    pub kind: Cow<'a, str>,
+    /// JSON that nobody reads on the way; without one, the sender sent none, or `null`.
+    pub payload: Option<Cow<'a, str>>,
+}
+
+/// What happened.
+#[derive(Clone, Debug)]
+pub enum Event<'a> {
+    /// A new socket asks to be the peer `id`.
+    Join {
+        /// The new socket.
+        socket: Socket,
+        /// The peer it wants to be.
+        id: PeerId,
+        /// What it holds on to the id with, and shows if the id is in the room already.
+        key: Option<Key>,
+    },
+    /// A frame came in, and its dialect could or could not read it.
+    Frame {
+        /// The socket that it came from.
+        socket: Socket,
+        /// What it says.
+        signal: Result<Signal<'a>, Refusal<'a>>,
+    },
+    /// The peer closed its socket: it leaves.
+    Closed(Socket),
+    /// The socket died without a word: its peer may come back.
+    Lost(Socket),
+    /// A notice could not be given to the socket, which is therefore as good as dead.
+    Undelivered(Socket, Notice<'a>),
+    /// Time has passed. It does no harm when nothing is due.
+    Tick,
+}
+
+/// What the room says to one peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice<'a> {
+    /// You are in.
+    Welcome {
+        /// Your id.
+        id: PeerId,
+        /// The name of the room.
+        room: Rc<str>,
+        /// Who else is there, in seat order, and whether you are polite to them.
+        peers: Vec<(PeerId, bool)>,
+    },
+    /// Somebody joined.
+    Joined {
+        /// Who.
+        id: PeerId,
+        /// Whether you are polite to them.
+        polite: bool,
+    },
+    /// Somebody left.
+    Left {
+        /// Who.
+        id: PeerId,
+    },
+    /// Somebody sent you a signal.
+    Signal {
+        /// Who.
+        from: PeerId,
+        /// What kind of signal.
+        kind: Cow<'a, str>,
+        /// What it says, as it was sent.
+        payload: Option<Cow<'a, str>>,
+    },
+    /// You asked for something that will not be done.
+    Refused(Refusal<'a>),
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect<'a> {
+    /// Give a notice to each of these sockets. Those that cannot take it come back as
+    /// [`Event::Undelivered`].
+    Send {
+        /// The sockets, each once.
+        to: Vec<Socket>,
+        /// What they are told.
+        notice: Notice<'a>,
+    },
+    /// End a socket.
+    Close(Socket, Close),
+    /// Keep this with its socket.
+    Keep(Member),
+    /// Write a row.
+    Store(Row),
+    /// Delete a row.
+    Erase(RowKey),
+    /// Come back with [`Event::Tick`] at this time, and not at the one said before; or never.
+    Alarm(Option<Time>),
+}
+
+/// What is written down only where a peer is absent or a signal is held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Row {
+    /// A peer that may come back.
+    Absent(Absent),
+    /// A signal that waits.
+    Held(Held),
+}
+
+/// Which row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RowKey {
+    /// The one of an absent peer.
+    Absent(PeerId),
+    /// The one of a held signal, by its number.
+    Held(u64),
+}
+
+/// A peer without a socket that keeps its seat.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Absent {
+    /// What was kept with its last socket.
+    pub member: Member,
+    /// When it leaves.
+    pub until: Time,
+}

@@ -1,0 +1,59 @@
+//! partyline: the WebRTC signaling server that costs nothing while it waits.
+//!
+//! ```text
+//!   WebSocket ──text──▶ dialect ──Signal──▶ ┌──────────────────┐
+//!                                           │ room.handle(now, │──Effect──▶ shell: send, close,
+//!   join, close, loss, alarm ───Event─────▶ │   event, effects)│            keep, store, alarm
+//!   WebSocket ◀──text── dialect ◀──Notice── └──────────────────┘
+//! ```
+//!
+//! A *room* is a plain value. A *dialect* turns one kind of client's text into signals, and the
+//! room's notices back into text. The *shell* alone knows Cloudflare. Clock, randomness, identity
+//! and memory come from outside, so that nearly all that can go wrong in signaling is tested on the
+//! host, in milliseconds.
+//!
+//! # The contract
+//!
+//! 1. The shell numbers each new [`Socket`](peer::Socket), and hands [`Event`](event::Event)s to
+//!    [`Room::handle`](room::Room::handle) one at a time, each with the time.
+//! 2. It performs the [`Effect`](event::Effect)s in their order, before the next event.
+//! 3. What could not be delivered goes back in as
+//!    [`Event::Undelivered`](event::Event::Undelivered).
+//! 4. It keeps one [`Member`](peer::Member) with each socket, and the
+//!    [`Row`](event::Row)s it is told to store: nothing else.
+//! 5. It may drop the room after any event, and build it again from those with
+//!    [`Room::restore`](room::Room::restore): nobody can tell.
+//! 6. It rings once, with [`Event::Tick`](event::Event::Tick), at the time of the last
+//!    [`Effect::Alarm`](event::Effect::Alarm).
+
+// A panic in one room resets every room of its isolate.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::unwrap_used
+    )
+)]
+
+// In reading order.
+pub mod admission;
+pub mod attachment;
+pub mod close;
+pub mod dialect;
+pub mod event;
+mod mailbox;
+mod pace;
+pub mod peer;
+pub mod refusal;
+pub mod room;
+pub mod route;
+pub mod settings;
+pub mod status;
+
+#[cfg(target_arch = "wasm32")]
+mod shell;
+
+pub use mailbox::{Held, MAX_HELD, MAX_HELD_BYTES};

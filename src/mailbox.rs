@@ -1,0 +1,124 @@
+//! Signals that wait: for a peer that is absent, or for the first one to join.
+//!
+//! It is bounded, so that nobody can make a room remember without end.
+
+use crate::peer::{PeerId, Time};
+use crate::refusal::Code;
+
+/// The most signals that one mailbox holds.
+pub const MAX_HELD: usize = 64;
+/// The most bytes that they may have together, kinds and payloads.
+pub const MAX_HELD_BYTES: usize = 256 * 1024;
+
+/// A signal that waits. It is also the row that keeps it while the room sleeps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// Its place in the order of sending; no other row of the room has it.
+    pub number: u64,
+    /// Who sent it.
+    pub from: PeerId,
+    /// The absent peer that it waits for; without one, it waits for whoever joins next.
+    pub to: Option<PeerId>,
+    /// Until when it waits.
+    pub until: Time,
+    /// What kind of signal it is.
+    pub kind: String,
+    /// What it says, as it was sent.
+    pub payload: Option<String>,
+}
+
+impl Held {
+    fn len(&self) -> usize {
+        let payload = self.payload.as_ref().map_or(0, String::len);
+        self.kind.len().saturating_add(payload)
+    }
+}
+
+/// Signals that wait for the same thing, in the order of sending.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Mailbox {
+    held: Vec<Held>,
+    /// What [`Held::len`] of all of them adds up to.
+    bytes: usize,
+}
+
+impl Mailbox {
+    /// Adds a signal, or says why it does not fit.
+    pub(crate) fn push(&mut self, held: Held) -> Result<(), Code> {
+        let bytes = self.bytes.saturating_add(held.len());
+        if self.held.len() >= MAX_HELD || bytes > MAX_HELD_BYTES {
+            return Err(Code::MailboxFull);
+        }
+        self.bytes = bytes;
+        self.held.push(held);
+        Ok(())
+    }
+
+    /// Takes out all that waited longer than it may.
+    pub(crate) fn take_expired(&mut self, now: Time) -> Vec<Held> {
+        let all = std::mem::take(self).held;
+        let (expired, kept): (Vec<_>, Vec<_>) = all.into_iter().partition(|held| held.until <= now);
+        self.bytes = kept.iter().map(Held::len).sum();
+        self.held = kept;
+        expired
+    }
+
+    /// Takes out everything.
+    pub(crate) fn take(&mut self) -> Vec<Held> {
+        std::mem::take(self).held
+    }
+
+    /// When the first of them has waited long enough.
+    pub(crate) fn first_until(&self) -> Option<Time> {
+        self.held.iter().map(|held| held.until).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn held(number: u64, bytes: usize) -> Held {
+        Held {
+            number,
+            from: PeerId::parse("ann").unwrap(),
+            to: None,
+            until: Time(number),
+            kind: String::new(),
+            payload: Some("x".repeat(bytes)),
+        }
+    }
+
+    #[test]
+    fn sixty_four_signals_fit_and_one_more_does_not() {
+        let mut mailbox = Mailbox::default();
+        for number in 0..64 {
+            assert_eq!(mailbox.push(held(number, 1)), Ok(()));
+        }
+        assert_eq!(mailbox.push(held(64, 1)), Err(Code::MailboxFull));
+        assert_eq!(mailbox.take().len(), 64);
+        assert_eq!(
+            mailbox.push(held(65, 1)),
+            Ok(()),
+            "an emptied mailbox takes more"
+        );
+    }
+
+    #[test]
+    fn a_quarter_of_a_mebibyte_fits_and_one_more_byte_does_not() {
+        let mut mailbox = Mailbox::default();
+        assert_eq!(mailbox.push(held(0, MAX_HELD_BYTES)), Ok(()));
+        assert_eq!(mailbox.push(held(1, 1)), Err(Code::MailboxFull));
+        assert_eq!(mailbox.push(held(1, 0)), Ok(()));
+    }
+
+    #[test]
+    fn what_has_waited_long_enough_makes_room() {
+        let mut mailbox = Mailbox::default();
+        mailbox.push(held(1, MAX_HELD_BYTES)).unwrap();
+        assert_eq!(mailbox.take_expired(Time(0)), []);
+        assert_eq!(mailbox.take_expired(Time(1)).len(), 1);
+        assert_eq!(mailbox.push(held(2, MAX_HELD_BYTES)), Ok(()));
+        assert_eq!(mailbox.first_until(), Some(Time(2)));
+    }
+}

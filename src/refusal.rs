@@ -1,0 +1,90 @@
+//! What the server says when it will not do what a peer asked: one code and one sentence.
+
+use std::borrow::Cow;
+
+use crate::close::Close;
+
+/// The codes of error notices, as they stand on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Code {
+    /// The frame could not be read.
+    Malformed,
+    /// The kind of the signal is one that only the server uses.
+    ReservedType,
+    /// The peer that the signal names is not in the room.
+    NoSuchPeer,
+    /// The peer is absent, and no more can be held for it.
+    MailboxFull,
+    /// The frame is larger than [`MAX_FRAME`](crate::room::MAX_FRAME).
+    TooLarge,
+    /// More than 100 frames a second, or 200 in a burst.
+    TooFast,
+    /// The room has no place left.
+    RoomFull,
+    /// The id is in the room under another key.
+    IdTaken,
+    /// The token is missing, expired, or not for this room or peer.
+    Unauthorized,
+}
+
+impl Code {
+    /// The code as it is sent.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::ReservedType => "reserved-type",
+            Self::NoSuchPeer => "no-such-peer",
+            Self::MailboxFull => "mailbox-full",
+            Self::TooLarge => "too-large",
+            Self::TooFast => "too-fast",
+            Self::RoomFull => "room-full",
+            Self::IdTaken => "id-taken",
+            Self::Unauthorized => "unauthorized",
+        }
+    }
+
+    /// How the socket is closed after this, if it must be: a refusal while joining, or a frame that
+    /// should never have been made.
+    #[must_use]
+    pub const fn close(self) -> Option<Close> {
+        match self {
+            Self::TooLarge => Some(Close::TooLarge),
+            Self::RoomFull => Some(Close::RoomFull),
+            Self::IdTaken => Some(Close::IdTaken),
+            Self::Unauthorized => Some(Close::Unauthorized),
+            // The last of very many closes with `TooFast`; that is for the room to count.
+            Self::TooFast => None,
+            Self::Malformed | Self::ReservedType | Self::NoSuchPeer | Self::MailboxFull => None,
+        }
+    }
+}
+
+/// One refusal, told to the peer that caused it in the form of its dialect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal<'a> {
+    /// What programs read.
+    pub code: Code,
+    /// What people read: what was wrong, and what would be right.
+    pub message: Cow<'static, str>,
+    /// The peer that the refused signal named, as it was written.
+    pub to: Option<Cow<'a, str>>,
+}
+
+impl Refusal<'_> {
+    /// A refusal that is not about one receiver.
+    #[must_use]
+    pub fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            to: None,
+        }
+    }
+
+    /// A frame that could not be read, and why.
+    #[must_use]
+    pub fn malformed(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Code::Malformed, message)
+    }
+}

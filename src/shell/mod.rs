@@ -1,0 +1,255 @@
+//! The shell: all that knows Cloudflare. Here is the Worker, which refuses, answers and hands on.
+//!
+//! It decides nothing that could be decided elsewhere. A request that is refused here has touched
+//! no room.
+
+mod object;
+mod storage;
+
+use serde_json::json;
+use worker::js_sys::Reflect;
+use worker::{
+    Context, Date, Env, Headers, Request, Response, ResponseBuilder, Result, WebSocketPair,
+    console_error, event,
+};
+
+use crate::admission;
+use crate::close::Close;
+use crate::event::Notice;
+use crate::peer::Time;
+use crate::refusal::{Code, Refusal};
+use crate::route::{self, HttpError, Join, Route, route};
+use crate::settings::{BadSetting, Settings};
+
+/// Once for each instance of the module, so that a panic, should there be one, is logged.
+#[event(start)]
+fn start() {
+    console_error_panic_hook::set_once();
+}
+
+/// Every request that is not for a file in `public/`.
+#[event(fetch)]
+async fn fetch(request: Request, env: Env, _: Context) -> Result<Response> {
+    let settings = match read_settings(&env) {
+        Ok(settings) => settings,
+        Err(bad) => return refuse_setting(&bad),
+    };
+    let headers = request.headers();
+    let origin = headers.get("Origin")?;
+    let cors = Cors::new(&settings, origin.as_deref());
+    if !admission::allows_origin(&settings.origins, origin.as_deref()) {
+        let message = "pages of this origin may not use this server: see ALLOWED_ORIGINS";
+        return refuse(&HttpError::new(403, "forbidden-origin", message), &cors);
+    }
+    let found = match find_route(&request) {
+        Ok(found) => found,
+        Err(error) => return refuse(&error, &cors),
+    };
+    let room = match found {
+        Route::Health => {
+            let body = json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION") });
+            return respond(200, JSON, body.to_string(), &cors);
+        }
+        Route::Preflight => return preflight(&cors),
+        Route::Status { room, .. } => room,
+        Route::Join(join) => {
+            if let Some(secret) = &settings.secret
+                && let Err(refusal) = check_token(secret, headers, &join)
+            {
+                return turn_away(&join, headers, refusal);
+            }
+            join.room
+        }
+    };
+    // The room finds the route again by itself: that is cheaper than telling it, and safer than
+    // trusting headers that could have come from outside.
+    let stub = env.durable_object("ROOM")?.get_by_name(&room)?;
+    stub.fetch_with_request(request).await
+}
+
+/// What the request wants, as far as its own text tells.
+fn find_route(request: &Request) -> std::result::Result<Route, HttpError> {
+    let unreadable = |_| HttpError::new(400, "bad-header", "a header cannot be read");
+    // `Request::url` would parse it all, and costs more than everything else here.
+    let url = request.inner().url();
+    let query = url.split_once('?').map_or("", |(_, query)| query);
+    let query = query.split_once('#').map_or(query, |(query, _)| query);
+    let method = request.inner().method();
+    route(&route::Request {
+        method: &method,
+        path: &request.path(),
+        query,
+        upgrade: request
+            .headers()
+            .get("Upgrade")
+            .map_err(unreadable)?
+            .as_deref(),
+        accept: request
+            .headers()
+            .get("Accept")
+            .map_err(unreadable)?
+            .as_deref(),
+    })
+}
+
+/// Reads the settings out of the Worker's variables and secrets.
+fn read_settings(env: &Env) -> std::result::Result<Settings, BadSetting> {
+    Settings::read(|name| {
+        let value = Reflect::get(env, &name.into()).ok()?;
+        if value.is_undefined() {
+            return None;
+        }
+        // A number without quotation marks in wrangler.toml arrives as a number. What is neither
+        // is shown as it would be in JavaScript, for the reader to refuse.
+        let number = || value.as_f64().map(|number| number.to_string());
+        Some(
+            value
+                .as_string()
+                .or_else(number)
+                .unwrap_or_else(|| format!("{value:?}")),
+        )
+    })
+}
+
+/// Says, and logs, which setting keeps the server from working.
+fn refuse_setting(bad: &BadSetting) -> Result<Response> {
+    let message = bad.to_string();
+    log("bad-setting", &message);
+    refuse(
+        &HttpError::new(500, "bad-setting", message),
+        &Cors::default(),
+    )
+}
+
+fn check_token(
+    secret: &str,
+    headers: &Headers,
+    join: &Join,
+) -> std::result::Result<(), Refusal<'static>> {
+    let unreadable = |_| Refusal::new(Code::Unauthorized, "a header cannot be read");
+    let protocols = headers
+        .get(PROTOCOLS)
+        .map_err(unreadable)?
+        .unwrap_or_default();
+    let authorization = headers
+        .get("Authorization")
+        .map_err(unreadable)?
+        .unwrap_or_default();
+    let mut tokens = admission::token_in_protocols(&protocols)
+        .into_iter()
+        .chain(admission::token_in_authorization(&authorization))
+        .chain(join.token.as_deref());
+    let token = tokens.next();
+    if tokens.next().is_some() {
+        let message = "there are two tokens: send one";
+        return Err(Refusal::new(Code::Unauthorized, message));
+    }
+    admission::check_token(secret, token, now(), &join.room, join.id.as_ref())
+}
+
+/// Tells a peer that it may not come in, in its own words: a browser shows a page neither the status
+/// nor the body of a refused upgrade, but it does show a frame and a close code.
+fn turn_away(join: &Join, headers: &Headers, refusal: Refusal<'_>) -> Result<Response> {
+    let close = refusal.code.close().unwrap_or(Close::Unauthorized);
+    let pair = WebSocketPair::new()?;
+    pair.server.accept()?;
+    if let Some(text) = join.dialect.encode(&Notice::Refused(refusal)) {
+        pair.server.send_with_str(text)?;
+    }
+    pair.server
+        .close(Some(close.code()), Some(close.reason()))?;
+    upgrade(pair, headers)
+}
+
+/// Answers an upgrade with the client's end of a pair.
+fn upgrade(pair: WebSocketPair, headers: &Headers) -> Result<Response> {
+    let response = Response::from_websocket(pair.client)?;
+    let offered = headers.get(PROTOCOLS)?.unwrap_or_default();
+    if offered
+        .split(',')
+        .any(|protocol| protocol.trim() == PROTOCOL)
+    {
+        response.headers().set(PROTOCOLS, PROTOCOL)?;
+    }
+    Ok(response)
+}
+
+/// The subprotocol that a client offers in order to bring its token (RFC 6455 §1.9): a browser ends
+/// a connection on which none of those it offered is chosen.
+const PROTOCOL: &str = "partyline";
+const PROTOCOLS: &str = "Sec-WebSocket-Protocol";
+
+const JSON: &str = "application/json";
+const HTML: &str = "text/html; charset=utf-8";
+
+/// Which pages may read an answer.
+#[derive(Default)]
+struct Cors(Option<String>);
+
+impl Cors {
+    fn new(settings: &Settings, origin: Option<&str>) -> Self {
+        if settings.origins.is_empty() {
+            return Self(Some("*".to_owned()));
+        }
+        let allowed = origin.filter(|_| admission::allows_origin(&settings.origins, origin));
+        Self(allowed.map(str::to_owned))
+    }
+
+    fn add_to(&self, headers: &Headers) -> Result<()> {
+        if let Self(Some(origin)) = self {
+            headers.set("Access-Control-Allow-Origin", origin)?;
+        }
+        // What is answered depends on who asks, so no cache may give it to somebody else.
+        headers.set("Vary", "Origin, Accept")
+    }
+}
+
+fn respond(status: u16, content_type: &str, body: String, cors: &Cors) -> Result<Response> {
+    let headers = Headers::new();
+    headers.set("Content-Type", content_type)?;
+    headers.set("Cache-Control", "no-store")?;
+    headers.set("X-Content-Type-Options", "nosniff")?;
+    if content_type == HTML {
+        headers.set(
+            "Content-Security-Policy",
+            "default-src 'none'; style-src 'self'",
+        )?;
+    }
+    cors.add_to(&headers)?;
+    let builder = ResponseBuilder::new()
+        .with_status(status)
+        .with_headers(headers);
+    Ok(builder.fixed(body.into_bytes()))
+}
+
+fn refuse(error: &HttpError, cors: &Cors) -> Result<Response> {
+    let response = respond(error.status, JSON, error.body(), cors)?;
+    if let Some((name, value)) = error.header {
+        response.headers().set(name, value)?;
+    }
+    Ok(response)
+}
+
+fn preflight(cors: &Cors) -> Result<Response> {
+    let headers = Headers::new();
+    headers.set("Access-Control-Allow-Methods", "GET, HEAD, OPTIONS")?;
+    headers.set(
+        "Access-Control-Allow-Headers",
+        "Authorization, Content-Type",
+    )?;
+    headers.set("Access-Control-Max-Age", "86400")?;
+    cors.add_to(&headers)?;
+    Ok(ResponseBuilder::new()
+        .with_status(204)
+        .with_headers(headers)
+        .empty())
+}
+
+fn now() -> Time {
+    Time(Date::now().as_millis())
+}
+
+/// One line of JSON, as those who read logs with programs like it.
+fn log(event: &str, message: &str) {
+    console_error!("{}", json!({ "event": event, "message": message }));
+}

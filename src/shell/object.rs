@@ -1,0 +1,368 @@
+//! The Durable Object: one room, its sockets, and the performing of effects.
+//!
+//! No handler awaits anything, so each is one step that nothing else can come between, and nothing
+//! keeps the object from sleeping: no timer, no fetch, no stream.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use worker::wasm_bindgen; // what `durable_object` writes names it
+use worker::worker_sys::ext::WebSocketExt;
+use worker::{
+    DurableObject, Env, Error, Request, Response, Result, State, WebSocket,
+    WebSocketIncomingMessage, WebSocketPair, WebSocketRequestResponsePair, durable_object,
+};
+
+use super::{
+    Cors, HTML, JSON, find_route, log, now, read_settings, refuse, refuse_setting, respond,
+};
+use super::{storage, upgrade};
+use crate::attachment::Attachment;
+use crate::close::{self, Answer, Close};
+use crate::dialect::Dialect;
+use crate::event::{Effect, Event, Notice, Row};
+use crate::peer::{Member, PeerId, Socket};
+use crate::room;
+use crate::route::{HttpError, Join, Route};
+use crate::settings::{BadSetting, Settings};
+use crate::status::Status;
+
+/// `WebSocket.OPEN`. All other states mean that nothing can be sent any more, and that nothing that
+/// still comes in counts.
+const OPEN: u16 = 1;
+/// `WebSocket.CLOSED`.
+const CLOSED: u16 = 3;
+
+/// The class that wrangler.toml names.
+#[durable_object]
+pub struct Room {
+    state: State,
+    settings: std::result::Result<Settings, BadSetting>,
+    /// When this value was built, in the form of ISO 8601.
+    awake_since: String,
+    /// Borrowed only within one handler, and handlers do not overlap.
+    live: RefCell<Live>,
+}
+
+/// What is in memory while the object is awake.
+struct Live {
+    room: room::Room,
+    sockets: BTreeMap<Socket, Connection>,
+    /// Higher than the number of any socket that the platform still lists.
+    next_socket: u64,
+}
+
+/// A socket that a notice may be sent to.
+struct Connection {
+    socket: WebSocket,
+    dialect: Dialect,
+}
+
+impl DurableObject for Room {
+    fn new(state: State, env: Env) -> Self {
+        if let Err(error) = answer_pings(&state) {
+            log("auto-response", &error.to_string());
+        }
+        let settings = read_settings(&env);
+        let live = Live::restore(&state, settings.as_ref().ok());
+        let awake_since = worker::js_sys::Date::new_0().to_iso_string().into();
+        Self {
+            state,
+            settings,
+            awake_since,
+            live: RefCell::new(live),
+        }
+    }
+
+    async fn fetch(&self, request: Request) -> Result<Response> {
+        let settings = match &self.settings {
+            Ok(settings) => settings,
+            Err(bad) => return refuse_setting(bad),
+        };
+        let origin = request.headers().get("Origin")?;
+        let cors = Cors::new(settings, origin.as_deref());
+        match find_route(&request) {
+            Ok(Route::Join(join)) => self.join(join, &request),
+            Ok(Route::Status { room, html }) => {
+                let peers = self.live.borrow().room.len();
+                let status = Status {
+                    room: &room,
+                    peers,
+                    awake_since: &self.awake_since,
+                };
+                if html {
+                    respond(200, HTML, status.html(), &cors)
+                } else {
+                    respond(200, JSON, status.json(), &cors)
+                }
+            }
+            Ok(Route::Health | Route::Preflight) => refuse(
+                &HttpError::new(404, "not-found", "no room answers this"),
+                &cors,
+            ),
+            Err(error) => refuse(&error, &cors),
+        }
+    }
+
+    async fn websocket_message(
+        &self,
+        ws: WebSocket,
+        message: WebSocketIncomingMessage,
+    ) -> Result<()> {
+        // One that was closed by us and does not answer can go on sending.
+        if ws.as_ref().ready_state() != OPEN {
+            return Ok(());
+        }
+        let Some(Attachment {
+            member: Member { socket, .. },
+            dialect,
+        }) = attachment(&ws)
+        else {
+            return Ok(());
+        };
+        let signal = match &message {
+            WebSocketIncomingMessage::String(text) => dialect.decode(text),
+            WebSocketIncomingMessage::Binary(bytes) => Err(Dialect::refuse_binary(bytes.len())),
+        };
+        self.handle(Event::Frame { socket, signal });
+        Ok(())
+    }
+
+    async fn websocket_close(
+        &self,
+        ws: WebSocket,
+        code: usize,
+        reason: String,
+        _was_clean: bool,
+    ) -> Result<()> {
+        let code = u16::try_from(code).unwrap_or(0);
+        // Without our answer the client would wait in vain. It may have given up, too.
+        if ws.as_ref().ready_state() != CLOSED {
+            let answered = match close::answer(code) {
+                Answer::Code(code) => ws.close(Some(code), Some(reason)),
+                Answer::Empty => ws.close::<&str>(None, None),
+                Answer::Nothing => Ok(()),
+            };
+            if let Err(error) = answered {
+                log("close", &error.to_string());
+            }
+        }
+        let ended = if close::is_loss(code) {
+            Event::Lost
+        } else {
+            Event::Closed
+        };
+        self.end(&ws, ended);
+        Ok(())
+    }
+
+    async fn websocket_error(&self, ws: WebSocket, _: Error) -> Result<()> {
+        self.end(&ws, Event::Lost);
+        Ok(())
+    }
+
+    async fn alarm(&self) -> Result<Response> {
+        self.handle(Event::Tick);
+        Response::empty()
+    }
+}
+
+impl Room {
+    fn join(&self, join: Join, request: &Request) -> Result<Response> {
+        let id = match join.id {
+            Some(id) => id,
+            None => random_id()?,
+        };
+        let pair = WebSocketPair::new()?;
+        // The wrapper of `worker` would panic where this gives an error: at 32,768 sockets.
+        self.state.as_raw().accept_websocket(pair.server.as_ref())?;
+        let socket = {
+            let Live {
+                sockets,
+                next_socket,
+                ..
+            } = &mut *self.live.borrow_mut();
+            let socket = Socket(*next_socket);
+            *next_socket = next_socket.saturating_add(1);
+            let server = pair.server.clone();
+            sockets.insert(
+                socket,
+                Connection {
+                    socket: server,
+                    dialect: join.dialect,
+                },
+            );
+            socket
+        };
+        self.handle(Event::Join {
+            socket,
+            id,
+            key: join.key,
+        });
+        upgrade(pair, request.headers())
+    }
+
+    /// A socket is at its end, for this or that reason.
+    fn end<'a>(&self, ws: &WebSocket, event: impl Fn(Socket) -> Event<'a>) {
+        if let Some(Attachment {
+            member: Member { socket, .. },
+            ..
+        }) = attachment(ws)
+        {
+            self.live.borrow_mut().sockets.remove(&socket);
+            self.handle(event(socket));
+        }
+    }
+
+    /// Lets the room take in what happened, and does what it says, until there is no more to do.
+    fn handle(&self, event: Event<'_>) {
+        let Live { room, sockets, .. } = &mut *self.live.borrow_mut();
+        let now = now();
+        let mut effects = Vec::new();
+        room.handle(now, event, &mut effects);
+        // This ends: each round that finds a dead socket leaves one less to send to.
+        while !effects.is_empty() {
+            let mut undelivered = Vec::new();
+            for effect in effects.drain(..) {
+                self.perform(effect, sockets, &mut undelivered);
+            }
+            for (socket, notice) in undelivered {
+                sockets.remove(&socket);
+                room.handle(now, Event::Undelivered(socket, notice), &mut effects);
+            }
+        }
+    }
+
+    fn perform<'a>(
+        &self,
+        effect: Effect<'a>,
+        sockets: &mut BTreeMap<Socket, Connection>,
+        undelivered: &mut Vec<(Socket, Notice<'a>)>,
+    ) {
+        let done = match effect {
+            Effect::Send { to, notice } => {
+                send(&to, notice, sockets, undelivered);
+                Ok(())
+            }
+            Effect::Close(socket, close) => match sockets.remove(&socket) {
+                Some(Connection { socket, .. }) => end_socket(&socket, close),
+                None => Ok(()),
+            },
+            Effect::Keep(member) => keep(member, sockets),
+            Effect::Store(row) => storage::store(&self.state, &row),
+            Effect::Erase(key) => storage::erase(&self.state, &key),
+            Effect::Alarm(at) => storage::set_alarm(&self.state, at),
+        };
+        if let Err(error) = done {
+            log("effect", &error.to_string());
+        }
+    }
+}
+
+impl Live {
+    /// Builds the room again out of what the platform kept: a new one if that is nothing.
+    fn restore(state: &State, settings: Option<&Settings>) -> Self {
+        let listed = state.as_raw().get_websockets().unwrap_or_default();
+        let rows = storage::read(state).unwrap_or_else(|error| {
+            log("restore", &error.to_string());
+            Vec::new()
+        });
+        let mut next_socket = 0;
+        let mut used = |Socket(number)| next_socket = number.saturating_add(1).max(next_socket);
+        let mut sockets = BTreeMap::new();
+        let mut members = Vec::new();
+        for ws in listed {
+            let socket = WebSocket::from(ws);
+            let Some(Attachment { member, dialect }) = attachment(&socket) else {
+                continue;
+            };
+            used(member.socket);
+            if socket.as_ref().ready_state() == OPEN {
+                sockets.insert(member.socket, Connection { socket, dialect });
+                members.push(member);
+            }
+        }
+        for row in &rows {
+            if let Row::Absent(absent) = row {
+                used(absent.member.socket);
+            }
+        }
+        let name = state.id().name().unwrap_or_default();
+        // Without settings nothing is let in, so these limits are never used.
+        let limits = settings.map(|settings| settings.limits).unwrap_or_default();
+        let room = room::Room::restore(&name, limits, now(), members, rows);
+        Self {
+            room,
+            sockets,
+            next_socket,
+        }
+    }
+}
+
+/// Lets the platform answer `ping` with `pong` while the room sleeps on. It remembers that, and does
+/// not mind being told again.
+fn answer_pings(state: &State) -> Result<()> {
+    let pair = WebSocketRequestResponsePair::new("ping", "pong")?;
+    Ok(state.as_raw().set_websocket_auto_response(&pair)?)
+}
+
+/// Sends a notice to each of some sockets, written once for each dialect. One that cannot take it
+/// never keeps the others from theirs.
+fn send<'a>(
+    to: &[Socket],
+    notice: Notice<'a>,
+    sockets: &BTreeMap<Socket, Connection>,
+    undelivered: &mut Vec<(Socket, Notice<'a>)>,
+) {
+    let mut written: Vec<(Dialect, Option<String>)> = Vec::new();
+    for socket in to {
+        let Some(Connection {
+            socket: ws,
+            dialect,
+        }) = sockets.get(socket)
+        else {
+            undelivered.push((*socket, notice.clone()));
+            continue;
+        };
+        if !written.iter().any(|(known, _)| known == dialect) {
+            written.push((*dialect, dialect.encode(&notice)));
+        }
+        let text = written.iter().find(|(known, _)| known == dialect);
+        let Some((_, Some(text))) = text else {
+            continue;
+        };
+        // To ask is cheap; to be refused costs an exception with its stack.
+        if ws.as_ref().ready_state() != OPEN || ws.send_with_str(text).is_err() {
+            undelivered.push((*socket, notice.clone()));
+        }
+    }
+}
+
+fn end_socket(ws: &WebSocket, close: Close) -> Result<()> {
+    ws.close(Some(close.code()), Some(close.reason()))
+}
+
+/// Writes what is to be kept of a member into its socket's attachment.
+fn keep(member: Member, sockets: &BTreeMap<Socket, Connection>) -> Result<()> {
+    let Some(Connection { socket, dialect }) = sockets.get(&member.socket) else {
+        return Ok(());
+    };
+    let text = Attachment {
+        member,
+        dialect: *dialect,
+    }
+    .encode();
+    Ok(socket.as_ref().serialize_attachment(text.into())?)
+}
+
+/// What was kept with a socket; nothing for one that was turned away.
+fn attachment(ws: &WebSocket) -> Option<Attachment> {
+    let text = ws.as_ref().deserialize_attachment().ok()?.as_string()?;
+    Attachment::decode(&text)
+}
+
+fn random_id() -> Result<PeerId> {
+    let mut bytes = [0; 16];
+    getrandom::getrandom(&mut bytes).map_err(|error| Error::RustError(error.to_string()))?;
+    Ok(PeerId::random(u128::from_ne_bytes(bytes)))
+}
