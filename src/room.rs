@@ -117,6 +117,12 @@ impl Room {
         room
     }
 
+    /// The name of the room.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// How many peers are in the room, absent ones counted.
     #[must_use]
     pub fn len(&self) -> usize {

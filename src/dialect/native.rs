@@ -185,7 +185,7 @@ mod tests {
             (r#"{"type":"x","type":"y"}"#, "duplicate field `type`"),
             (r#"{"type":"x"}{"#, "trailing"),
             (r#"{"type":"x","payload":{"a":}}"#, "expected value"),
-            (r#"{"type":"\ud800"}"#, "surrogate"),
+            (r#"{"type":"\ud800"}"#, "hex escape"),
             (r#"{"type":""}"#, "a `type` of 0 bytes"),
             (
                 &format!(r#"{{"type":"{}"}}"#, "x".repeat(65)),

@@ -271,16 +271,15 @@ impl Live {
         let mut used = |Socket(number)| next_socket = number.saturating_add(1).max(next_socket);
         let mut sockets = BTreeMap::new();
         let mut members = Vec::new();
+        // One that is closing counts, too: that may be just what the object was woken for.
         for ws in listed {
             let socket = WebSocket::from(ws);
             let Some(Attachment { member, dialect }) = attachment(&socket) else {
                 continue;
             };
             used(member.socket);
-            if socket.as_ref().ready_state() == OPEN {
-                sockets.insert(member.socket, Connection { socket, dialect });
-                members.push(member);
-            }
+            sockets.insert(member.socket, Connection { socket, dialect });
+            members.push(member);
         }
         for row in &rows {
             if let Row::Absent(absent) = row {
@@ -338,7 +337,11 @@ fn send<'a>(
     }
 }
 
+/// Ends a socket, and forgets whose it was: the platform goes on listing it until the client answers,
+/// which it may never do.
 fn end_socket(ws: &WebSocket, close: Close) -> Result<()> {
+    ws.as_ref()
+        .serialize_attachment(wasm_bindgen::JsValue::NULL)?;
     ws.close(Some(close.code()), Some(close.reason()))
 }
 
