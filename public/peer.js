@@ -217,7 +217,7 @@ export class Peer extends EventTarget {
     } finally {
       this.#isSettingRemoteAnswerPending = false;
     }
-    for (const candidate of this.#early.splice(0)) this.#handleCandidate(candidate);
+    for (const candidate of this.#early.splice(0)) this.handleSignal('candidate', candidate);
     if (type === 'offer') {
       await connection.setLocalDescription();
       this.#describe();
