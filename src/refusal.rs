@@ -28,6 +28,25 @@ pub enum Code {
 }
 
 impl Code {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Malformed,
+        Self::ReservedType,
+        Self::NoSuchPeer,
+        Self::MailboxFull,
+        Self::TooLarge,
+        Self::TooFast,
+        Self::RoomFull,
+        Self::IdTaken,
+        Self::Unauthorized,
+    ];
+
+    /// The code that is sent as `text`.
+    #[must_use]
+    pub fn named(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|code| code.as_str() == text)
+    }
+
     /// The code as it is sent.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -86,5 +105,18 @@ impl Refusal<'_> {
     #[must_use]
     pub fn malformed(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Code::Malformed, message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_has_a_name_of_its_own() {
+        for code in Code::ALL {
+            assert_eq!(Code::named(code.as_str()), Some(code));
+        }
+        assert_eq!(Code::named("because"), None);
     }
 }

@@ -9,6 +9,7 @@ use percent_encoding::percent_decode_str;
 
 use crate::dialect::Dialect;
 use crate::peer::{Key, PeerId};
+use crate::refusal::Refusal;
 
 /// The longest name of a room, in bytes of UTF-8.
 pub const MAX_ROOM: usize = 128;
@@ -84,6 +85,12 @@ impl HttpError {
             message: message.into(),
             header: None,
         }
+    }
+
+    /// A refusal of a room, on its way to the Worker.
+    #[must_use]
+    pub fn refused(refusal: Refusal<'_>) -> Self {
+        Self::new(409, refusal.code.as_str(), refusal.message)
     }
 
     /// The body: `{"error":{"code":"…","message":"…"}}`.

@@ -34,37 +34,64 @@ async fn fetch(request: Request, env: Env, _: Context) -> Result<Response> {
         Ok(settings) => settings,
         Err(bad) => return refuse_setting(&bad),
     };
-    let headers = request.headers();
-    let origin = headers.get("Origin")?;
+    let origin = request.headers().get("Origin")?;
     let cors = Cors::new(&settings, origin.as_deref());
+    answer(request, &env, &settings, origin, &cors)
+        .await
+        .or_else(|error| {
+            log("request", &error.to_string());
+            let message = "the platform failed: try again";
+            refuse(&HttpError::new(500, "internal", message), &cors)
+        })
+}
+
+async fn answer(
+    request: Request,
+    env: &Env,
+    settings: &Settings,
+    origin: Option<String>,
+    cors: &Cors,
+) -> Result<Response> {
     if !admission::allows_origin(&settings.origins, origin.as_deref()) {
         let message = "pages of this origin may not use this server: see ALLOWED_ORIGINS";
-        return refuse(&HttpError::new(403, "forbidden-origin", message), &cors);
+        return refuse(&HttpError::new(403, "forbidden-origin", message), cors);
     }
     let found = match find_route(&request) {
         Ok(found) => found,
-        Err(error) => return refuse(&error, &cors),
+        Err(error) => return refuse(&error, cors),
     };
-    let room = match found {
+    let join = match found {
         Route::Health => {
             let body = json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION") });
-            return respond(200, JSON, body.to_string(), &cors);
+            return respond(200, JSON, body.to_string(), cors);
         }
-        Route::Preflight => return preflight(&cors),
-        Route::Status { room, .. } => room,
-        Route::Join(join) => {
-            if let Some(secret) = &settings.secret
-                && let Err(refusal) = check_token(secret, headers, &join)
-            {
-                return turn_away(&join, headers, refusal);
-            }
-            join.room
-        }
+        Route::Preflight => return preflight(cors),
+        Route::Status { room, .. } => return hand_on(env, &room, request).await,
+        Route::Join(join) => join,
     };
-    // The room finds the route again by itself: that is cheaper than telling it, and safer than
-    // trusting headers that could have come from outside.
-    let stub = env.durable_object("ROOM")?.get_by_name(&room)?;
-    stub.fetch_with_request(request).await
+    let headers = request.headers().clone();
+    if let Some(secret) = &settings.secret
+        && let Err(refusal) = check_token(secret, &headers, &join)
+    {
+        return turn_away(&join, &headers, refusal);
+    }
+    let mut response = hand_on(env, &join.room, request).await?;
+    if response.status_code() == 101 {
+        return Ok(response);
+    }
+    match refusal_of_room(&response.text().await?) {
+        Some(refusal) => turn_away(&join, &headers, refusal),
+        None => Err("the room did not answer a join".into()),
+    }
+}
+
+/// Hands a request on to its room. The room finds the route again by itself: that is cheaper than
+/// telling it, and safer than trusting headers that could have come from outside.
+async fn hand_on(env: &Env, room: &str, request: Request) -> Result<Response> {
+    env.durable_object("ROOM")?
+        .get_by_name(room)?
+        .fetch_with_request(request)
+        .await
 }
 
 /// What the request wants, as far as its own text tells.
@@ -159,6 +186,17 @@ fn turn_away(join: &Join, headers: &Headers, refusal: Refusal<'_>) -> Result<Res
     pair.server
         .close(Some(close.code()), Some(close.reason()))?;
     upgrade(pair, headers)
+}
+
+/// Reads why a room would not let somebody in: what [`HttpError::refused`] has made of it.
+fn refusal_of_room(body: &str) -> Option<Refusal<'static>> {
+    let body: serde_json::Value = serde_json::from_str(body).ok()?;
+    let error = body.get("error")?;
+    let code = Code::named(error.get("code")?.as_str()?)?;
+    Some(Refusal::new(
+        code,
+        error.get("message")?.as_str()?.to_owned(),
+    ))
 }
 
 /// Answers an upgrade with the client's end of a pair.

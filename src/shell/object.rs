@@ -22,6 +22,7 @@ use crate::close::{self, Answer, Close};
 use crate::dialect::Dialect;
 use crate::event::{Effect, Event, Notice, Row};
 use crate::peer::{Member, PeerId, Socket};
+use crate::refusal::Refusal;
 use crate::room;
 use crate::route::{HttpError, Join, Route};
 use crate::settings::{BadSetting, Settings};
@@ -82,7 +83,7 @@ impl DurableObject for Room {
         let origin = request.headers().get("Origin")?;
         let cors = Cors::new(settings, origin.as_deref());
         match find_route(&request) {
-            Ok(Route::Join(join)) => self.join(join, &request),
+            Ok(Route::Join(join)) => self.join(join, &request, &cors),
             Ok(Route::Status { room, html }) => {
                 let peers = self.live.borrow().room.len();
                 let status = Status {
@@ -168,37 +169,39 @@ impl DurableObject for Room {
 }
 
 impl Room {
-    fn join(&self, join: Join, request: &Request) -> Result<Response> {
-        let id = match join.id {
+    /// Lets a peer in, or says why not. A socket that is turned away is left to the Worker: one that
+    /// the room closed would keep it awake until the client answers, which it may never do.
+    fn join(&self, join: Join, request: &Request, cors: &Cors) -> Result<Response> {
+        let Join {
+            id, key, dialect, ..
+        } = join;
+        let id = match id {
             Some(id) => id,
             None => random_id()?,
         };
         let pair = WebSocketPair::new()?;
+        let live = &mut *self.live.borrow_mut();
+        let socket = Socket(live.next_socket);
+        let mut effects = Vec::new();
+        live.room
+            .handle(now(), Event::Join { socket, id, key }, &mut effects);
+        if let Some(refusal) = turned_away(&mut effects, socket) {
+            self.perform_all(effects, live);
+            return refuse(&HttpError::refused(refusal), cors);
+        }
         // The wrapper of `worker` would panic where this gives an error: at 32,768 sockets.
-        self.state.as_raw().accept_websocket(pair.server.as_ref())?;
-        let socket = {
-            let Live {
-                sockets,
-                next_socket,
-                ..
-            } = &mut *self.live.borrow_mut();
-            let socket = Socket(*next_socket);
-            *next_socket = next_socket.saturating_add(1);
-            let server = pair.server.clone();
-            sockets.insert(
-                socket,
-                Connection {
-                    socket: server,
-                    dialect: join.dialect,
-                },
-            );
-            socket
+        if let Err(error) = self.state.as_raw().accept_websocket(pair.server.as_ref()) {
+            live.room.handle(now(), Event::Closed(socket), &mut effects);
+            self.perform_all(effects, live);
+            return Err(error.into());
+        }
+        live.next_socket = live.next_socket.saturating_add(1);
+        let connection = Connection {
+            socket: pair.server.clone(),
+            dialect,
         };
-        self.handle(Event::Join {
-            socket,
-            id,
-            key: join.key,
-        });
+        live.sockets.insert(socket, connection);
+        self.perform_all(effects, live);
         upgrade(pair, request.headers())
     }
 
@@ -214,13 +217,18 @@ impl Room {
         }
     }
 
-    /// Lets the room take in what happened, and does what it says, until there is no more to do.
+    /// Lets the room take in what happened, and does what it says.
     fn handle(&self, event: Event<'_>) {
-        let Live { room, sockets, .. } = &mut *self.live.borrow_mut();
-        let now = now();
+        let live = &mut *self.live.borrow_mut();
         let mut effects = Vec::new();
-        room.handle(now, event, &mut effects);
-        // This ends: each round that finds a dead socket leaves one less to send to.
+        live.room.handle(now(), event, &mut effects);
+        self.perform_all(effects, live);
+    }
+
+    /// Performs effects, and what follows from what could not be delivered, until there is nothing
+    /// more to do. That comes: each round that finds a dead socket leaves one less to send to.
+    fn perform_all<'a>(&self, mut effects: Vec<Effect<'a>>, live: &mut Live) {
+        let Live { room, sockets, .. } = live;
         while !effects.is_empty() {
             let mut undelivered = Vec::new();
             for effect in effects.drain(..) {
@@ -228,7 +236,7 @@ impl Room {
             }
             for (socket, notice) in undelivered {
                 sockets.remove(&socket);
-                room.handle(now, Event::Undelivered(socket, notice), &mut effects);
+                room.handle(now(), Event::Undelivered(socket, notice), &mut effects);
             }
         }
     }
@@ -303,6 +311,26 @@ impl Live {
 fn answer_pings(state: &State) -> Result<()> {
     let pair = WebSocketRequestResponsePair::new("ping", "pong")?;
     Ok(state.as_raw().set_websocket_auto_response(&pair)?)
+}
+
+/// Takes out of the effects what is for a socket that may not come in.
+fn turned_away<'a>(effects: &mut Vec<Effect<'a>>, socket: Socket) -> Option<Refusal<'a>> {
+    let place = effects.iter().position(|effect| match effect {
+        Effect::Send {
+            to,
+            notice: Notice::Refused(_),
+        } => *to == [socket],
+        _ => false,
+    })?;
+    let Effect::Send {
+        notice: Notice::Refused(refusal),
+        ..
+    } = effects.remove(place)
+    else {
+        return None;
+    };
+    effects.retain(|effect| !matches!(effect, Effect::Close(closed, _) if *closed == socket));
+    Some(refusal)
 }
 
 /// Sends a notice to each of some sockets, written once for each dialect. One that cannot take it
