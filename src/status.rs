@@ -27,7 +27,7 @@ impl Status<'_> {
         format!(r#"{{"status":"ok","room":{room},"peers":{peers},"awakeSince":"{awake_since}"}}"#)
     }
 
-    /// The page. Its looks are in `public/status.css`.
+    /// The page. Its looks are in `public/status.css`, its colours in `public/style.css`.
     #[must_use]
     pub fn html(&self) -> String {
         let room = escape(self.room);
@@ -38,6 +38,7 @@ impl Status<'_> {
             1 => "One peer is here.".to_owned(),
             many => format!("{many} peers are here."),
         };
+        let name = escape(&serde_json::Value::from(self.room).to_string());
         let Self { awake_since, .. } = self;
         format!(
             r#"<!doctype html>
@@ -46,6 +47,8 @@ impl Status<'_> {
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{room} · partyline</title>
+<link rel="icon" href="/icon.svg">
+<link rel="stylesheet" href="/style.css">
 <link rel="stylesheet" href="/status.css">
 </head>
 <body>
@@ -56,8 +59,9 @@ impl Status<'_> {
 <p><a class="join" href="/?room={link}">Join this room</a></p>
 <h2>From your own page</h2>
 <pre><code>import {{ Room }} from "/room.js";
-const room = new Room(decodeURIComponent("{link}"));
-room.addEventListener("message", ({{ peer, data }}) =&gt; console.log(peer.id, data));</code></pre>
+
+const room = new Room({name});
+room.addEventListener("message", ({{ detail }}) =&gt; console.log(detail.data));</code></pre>
 <p class="awake">In memory since <time datetime="{awake_since}">{awake_since}</time>. A room sleeps
 while nothing happens in it, and then costs nothing; its peers stay connected.</p>
 </main>

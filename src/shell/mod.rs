@@ -250,7 +250,7 @@ fn respond(status: u16, content_type: &str, body: String, cors: &Cors) -> Result
     if content_type == HTML {
         headers.set(
             "Content-Security-Policy",
-            "default-src 'none'; style-src 'self'",
+            "default-src 'none'; style-src 'self'; img-src 'self'",
         )?;
     }
     cors.add_to(&headers)?;
