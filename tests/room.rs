@@ -207,3 +207,57 @@ fn a_peer_that_takes_its_id_over_many_times_is_one_peer() {
     assert_eq!(rig.heard(ann), []);
     assert_eq!(rig.len(), 2);
 }
+
+#[test]
+fn an_id_with_a_key_is_taken_over_with_that_key_alone() {
+    for away in [false, true] {
+        let (mut rig, ann, _) = pair(LIMITS);
+        let eve = rig.join("eve", Some("secret"));
+        rig.heard(ann);
+        if away {
+            rig.lose(eve);
+        }
+        for wrong in [None, Some("guess"), Some("Secret")] {
+            let thief = rig.join("eve", wrong);
+            let heard = rig.heard(thief);
+            assert!(
+                matches!(&heard[0], Heard::Frame(text) if text.contains(r#""code":"id-taken""#))
+            );
+            assert_eq!(
+                heard[1..],
+                [Heard::Closed(partyline::close::Close::IdTaken)]
+            );
+        }
+        let back = rig.join("eve", Some("secret"));
+        assert_eq!(rig.frames(back).len(), 1);
+        assert_eq!(rig.heard(ann), [], "nobody was told");
+    }
+}
+
+#[test]
+fn an_id_without_a_key_is_anybodys_and_then_its_new_owners() {
+    let (mut rig, _, _) = pair(LIMITS);
+    let bob = rig.join("bob", Some("mine"));
+    assert_eq!(rig.frames(bob).len(), 1);
+    let thief = rig.join("bob", None);
+    assert!(rig.frames(thief)[0].contains("id-taken"));
+}
+
+#[test]
+fn a_full_room_counts_its_absent_peers_and_lets_them_back_in() {
+    let (mut rig, ann, bob) = pair(Limits { peers: 2, ..LIMITS });
+    rig.lose(bob);
+    let eve = rig.join("eve", None);
+    let heard = rig.heard(eve);
+    assert!(matches!(&heard[0], Heard::Frame(text) if text.contains(r#""code":"room-full""#)));
+    assert_eq!(
+        heard[1..],
+        [Heard::Closed(partyline::close::Close::RoomFull)]
+    );
+    let bob = rig.join("bob", None);
+    assert_eq!(rig.frames(bob).len(), 1);
+    rig.close(bob);
+    assert_eq!(rig.frames(ann), [r#"{"type":"peer-left","id":"bob"}"#]);
+    let eve = rig.join("eve", None);
+    assert!(rig.frames(eve)[0].contains("welcome"));
+}

@@ -138,9 +138,14 @@ impl Rig {
     pub(crate) fn sleep(&mut self) {
         let members = self.members.values();
         let absent = self.absent.values().cloned().map(Row::Absent);
-        let held = self.held.values().cloned().map(Row::Held);
-        // The platform lists the newest first, rows come in any order.
-        let rows = held.rev().chain(absent);
+        // The platform lists the newest first; rows come in any order.
+        let (odd, even): (Vec<_>, Vec<_>) = self
+            .held
+            .values()
+            .cloned()
+            .partition(|held| held.number % 2 == 1);
+        let held = odd.into_iter().chain(even).map(Row::Held);
+        let rows = held.chain(absent);
         let name = self.room.name().to_owned();
         self.room = Room::restore(&name, self.limits, self.now, members.rev().cloned(), rows);
     }
