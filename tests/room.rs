@@ -111,6 +111,18 @@ fn a_lost_peer_leaves_when_its_grace_ends_and_not_before() {
 }
 
 #[test]
+fn an_alarm_that_rings_early_is_asked_for_again() {
+    let (mut rig, ann, bob) = pair(LIMITS);
+    rig.lose(bob);
+    rig.pass(14_999);
+    rig.ring();
+    assert_eq!(rig.heard(ann), []);
+    rig.pass(1);
+    assert_eq!(rig.frames(ann).len(), 1);
+    rig.ring();
+}
+
+#[test]
 fn a_mailbox_takes_64_signals_and_256_kib() {
     let (mut rig, ann, bob) = pair(LIMITS);
     rig.lose(bob);

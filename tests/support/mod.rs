@@ -134,6 +134,12 @@ impl Rig {
         self.now = then;
     }
 
+    /// The alarm rings, due or not.
+    pub(crate) fn ring(&mut self) {
+        self.alarm = None;
+        self.handle(Event::Tick);
+    }
+
     /// The room is dropped, and built again out of what was kept.
     pub(crate) fn sleep(&mut self) {
         let members = self.members.values();
