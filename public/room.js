@@ -133,7 +133,7 @@ export class Room extends EventTarget {
   #handleFrame(frame) {
     if (typeof frame.from === 'string') return this.#handleSignal(frame);
     if (frame.type === 'welcome') this.#handleWelcome(frame.peers);
-    else if (frame.type === 'peer-joined') this.#handleListed(frame.id, frame.polite);
+    else if (frame.type === 'peer-joined') this.#handleJoined(frame.id, frame.polite);
     else if (frame.type === 'peer-left') this.#remove(this.#peers.get(frame.id));
     else if (frame.type === 'error') {
       this.#emit('error', { code: frame.code, message: frame.message, to: frame.to });
@@ -151,28 +151,40 @@ export class Room extends EventTarget {
     const present = new Set(peers.map(({ id }) => id));
     this.#forget([...this.#peers.values()].filter(({ id }) => !present.has(id)));
     for (const { id, polite } of peers) {
-      const peer = this.#handleListed(id, polite);
+      const known = this.#list(id, polite);
+      if (known) known.resync();
       // The newcomer makes the first offer. On our first welcome that is us, even with an older
       // seat: who takes over an id keeps its seat, and the others are told nothing. Later it is the
       // one with the younger seat.
-      if (peer && (!this.#known || !polite)) peer.open();
+      else if (!this.#known || !polite) this.#add(id, polite).open();
+      else this.#add(id, polite);
     }
     this.#known = true;
     this.#become('joined', {});
   }
 
+  /** @param {string} id @param {boolean} polite */
+  #handleJoined(id, polite) {
+    const known = this.#list(id, polite);
+    // One whom we reach has only come back to a server that had forgotten it. If it is a new page
+    // after all, its offer will tell, and what we said to the old one would mislead it.
+    if (!known) this.#add(id, polite);
+    else if (!known.working) known.resync();
+  }
+
   /**
+   * Notes what the server says of a peer.
    * @param {string} id
    * @param {boolean} polite
-   * @returns {Peer | undefined} the peer if it is a new one
+   * @returns {Peer | undefined} it, if we know it already
    */
-  #handleListed(id, polite) {
+  #list(id, polite) {
     const peer = this.#peers.get(id);
-    if (!peer) return this.#add(id, polite);
-    peer.polite = polite;
+    if (!peer) return undefined;
     this.#unlisted.delete(peer);
-    peer.resync();
+    peer.polite = polite;
     this.#emit('change', { peer });
+    return peer;
   }
 
   /** @param {string} id @param {boolean} polite */
