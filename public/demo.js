@@ -82,6 +82,7 @@ function enter(name) {
   }
   document.title = `${name} · partyline`;
   element('room-title', HTMLElement).textContent = name;
+  element('room-title', HTMLElement).title = name;
   element('room', HTMLElement).hidden = false;
   showStatus('connecting', 'Joining');
   showSelf(room);
@@ -92,9 +93,10 @@ function enter(name) {
     showState(state);
     showSelf(room);
   });
-  on(room, 'close', ({ code, message }) =>
-    showTrouble(TROUBLE[code]?.('', message) ?? `The line is closed (${code}).`),
-  );
+  on(room, 'close', ({ code, message }) => {
+    showTrouble(TROUBLE[code]?.('', message) ?? `The line is closed (${code}).`);
+    stopChat(room);
+  });
   on(room, 'peer', ({ peer }) => {
     showPeer(peer);
     say('nobody', '', `${short(peer.id)} is here`);
@@ -104,6 +106,7 @@ function enter(name) {
     rows.get(peer)?.remove();
     rows.delete(peer);
     showCount();
+    if (room.state === 'closed') stopChat(room);
     say('nobody', '', `${short(peer.id)} is gone`);
   });
   on(room, 'message', ({ peer, data }) => say('theirs', short(peer.id), String(data)));
@@ -165,6 +168,14 @@ function setUpChat(room) {
   if (matchMedia('(pointer: fine)').matches) field.focus();
 }
 
+/** No more writing once nobody is left to read it and nobody can come. @param {Room} room */
+function stopChat(room) {
+  if (room.peers.size > 0) return; // closed by the server, but these are still connected
+  for (const control of element('say', HTMLFormElement).querySelectorAll('input, button')) {
+    control.toggleAttribute('disabled', true);
+  }
+}
+
 /** @param {"mine" | "theirs" | "nobody"} whose @param {string} name @param {string} text */
 function say(whose, name, text) {
   const log = element('log', HTMLElement);
@@ -205,8 +216,8 @@ function showRow(whose, id, role, state, words) {
 
 /** @param {Room} room */
 function showSelf(room) {
-  const state = room.state === 'joined' ? 'connected' : 'new';
-  showRow('self', room.id ?? '…', '', state, 'this is you');
+  const state = { connecting: 'new', joined: 'connected', reconnecting: 'new', closed: 'closed' };
+  showRow('self', room.id ?? '…', '', state[room.state], 'this is you');
 }
 
 /** @param {Peer} peer */
@@ -216,7 +227,7 @@ function showPeer(peer) {
     new: 'waiting for its offer',
     connecting: 'connecting',
     connected: peer.ready ? 'connected' : 'connected, chat not open',
-    disconnected: 'connection lost, waiting for it',
+    disconnected: 'connection lost',
     failed: 'no connection, trying again',
     closed: 'closed',
   }[connectionState];
@@ -273,7 +284,7 @@ function setText(node, text) {
  * @returns {string} an id that the server made has 128 random bits: its start will do
  */
 function short(id) {
-  return id.length > 20 ? `${id.slice(0, 8)}…` : id;
+  return id.length > 20 ? `${id.slice(0, 12)}…` : id;
 }
 
 /** @param {string} id */
