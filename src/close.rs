@@ -18,7 +18,7 @@ pub enum Close {
     IdTaken,
     /// The token is missing, expired, or not for this room or this peer.
     Unauthorized,
-    /// A frame was larger than [`MAX_FRAME`](crate::room::MAX_FRAME).
+    /// A frame was larger than [`MAX_FRAME`](crate::event::MAX_FRAME).
     TooLarge,
 }
 

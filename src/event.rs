@@ -8,7 +8,6 @@ use std::borrow::Cow;
 use std::rc::Rc;
 
 use crate::close::Close;
-use crate::mailbox::Held;
 use crate::peer::{Key, Member, PeerId, Socket, Time};
 use crate::refusal::Refusal;
 
@@ -143,6 +142,23 @@ pub enum RowKey {
     Absent(PeerId),
     /// The one of a held signal, by its number.
     Held(u64),
+}
+
+/// A signal that waits. It is also the row that keeps it while the room sleeps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// Its place in the order of sending; no other row of the room has it.
+    pub number: u64,
+    /// Who sent it.
+    pub from: PeerId,
+    /// The absent peer that it waits for; without one, it waits for whoever joins next.
+    pub to: Option<PeerId>,
+    /// Until when it waits.
+    pub until: Time,
+    /// What kind of signal it is.
+    pub kind: String,
+    /// What it says, as it was sent.
+    pub payload: Option<String>,
 }
 
 /// A peer without a socket that keeps its seat.

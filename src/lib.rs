@@ -44,8 +44,6 @@ pub mod attachment;
 pub mod close;
 pub mod dialect;
 pub mod event;
-mod mailbox;
-mod pace;
 pub mod peer;
 pub mod refusal;
 pub mod room;
@@ -55,5 +53,3 @@ pub mod status;
 
 #[cfg(target_arch = "wasm32")]
 mod shell;
-
-pub use mailbox::{Held, MAX_HELD, MAX_HELD_BYTES};

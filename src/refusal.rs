@@ -15,7 +15,7 @@ pub enum Code {
     NoSuchPeer,
     /// The peer is absent, and no more can be held for it.
     MailboxFull,
-    /// The frame is larger than [`MAX_FRAME`](crate::room::MAX_FRAME).
+    /// The frame is larger than [`MAX_FRAME`](crate::event::MAX_FRAME).
     TooLarge,
     /// More than 100 frames a second, or 200 in a burst.
     TooFast,

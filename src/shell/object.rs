@@ -85,7 +85,7 @@ impl DurableObject for Room {
         match find_route(&request) {
             Ok(Route::Join(join)) => self.join(join, &request, &cors),
             Ok(Route::Status { room, html }) => {
-                let peers = self.live.borrow().room.len();
+                let peers = self.live.borrow().room.peers();
                 let status = Status {
                     room: &room,
                     peers,

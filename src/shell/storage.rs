@@ -7,8 +7,7 @@ use worker::js_sys::{Date, Promise};
 use worker::wasm_bindgen::JsValue;
 use worker::{Error, Result, SqlStorageValue, State};
 
-use crate::event::{Absent, Row, RowKey};
-use crate::mailbox::Held;
+use crate::event::{Absent, Held, Row, RowKey};
 use crate::peer::{Key, Member, PeerId, Seat, Socket, Time};
 
 const TABLES: &str = "

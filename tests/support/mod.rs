@@ -6,10 +6,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use partyline::Held;
 use partyline::close::Close;
 use partyline::dialect::Dialect;
-use partyline::event::{Absent, Effect, Event, Limits, Notice, Row, RowKey};
+use partyline::event::{Absent, Effect, Event, Held, Limits, Notice, Row, RowKey};
 use partyline::peer::{Key, Member, PeerId, Socket, Time};
 use partyline::room::Room;
 
@@ -185,7 +184,7 @@ impl Rig {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.room.len()
+        self.room.peers()
     }
 
     /// Hands an event to the room, does what it says, and holds it to this:

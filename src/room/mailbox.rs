@@ -2,7 +2,8 @@
 //!
 //! It is bounded, so that nobody can make a room remember without end.
 
-use crate::peer::{PeerId, Time};
+use crate::event::Held;
+use crate::peer::Time;
 use crate::refusal::Code;
 
 /// The most signals that one mailbox holds.
@@ -10,42 +11,18 @@ pub const MAX_HELD: usize = 64;
 /// The most bytes that they may have together, kinds and payloads.
 pub const MAX_HELD_BYTES: usize = 256 * 1024;
 
-/// A signal that waits. It is also the row that keeps it while the room sleeps.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Held {
-    /// Its place in the order of sending; no other row of the room has it.
-    pub number: u64,
-    /// Who sent it.
-    pub from: PeerId,
-    /// The absent peer that it waits for; without one, it waits for whoever joins next.
-    pub to: Option<PeerId>,
-    /// Until when it waits.
-    pub until: Time,
-    /// What kind of signal it is.
-    pub kind: String,
-    /// What it says, as it was sent.
-    pub payload: Option<String>,
-}
-
-impl Held {
-    fn len(&self) -> usize {
-        let payload = self.payload.as_ref().map_or(0, String::len);
-        self.kind.len().saturating_add(payload)
-    }
-}
-
 /// Signals that wait for the same thing, in the order of sending.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Mailbox {
     held: Vec<Held>,
-    /// What [`Held::len`] of all of them adds up to.
+    /// What [`len`] of all of them adds up to.
     bytes: usize,
 }
 
 impl Mailbox {
     /// Adds a signal, or says why it does not fit.
     pub(crate) fn push(&mut self, held: Held) -> Result<(), Code> {
-        let bytes = self.bytes.saturating_add(held.len());
+        let bytes = self.bytes.saturating_add(len(&held));
         if self.held.len() >= MAX_HELD || bytes > MAX_HELD_BYTES {
             return Err(Code::MailboxFull);
         }
@@ -58,7 +35,7 @@ impl Mailbox {
     pub(crate) fn take_expired(&mut self, now: Time) -> Vec<Held> {
         let all = std::mem::take(self).held;
         let (expired, kept): (Vec<_>, Vec<_>) = all.into_iter().partition(|held| held.until <= now);
-        self.bytes = kept.iter().map(Held::len).sum();
+        self.bytes = kept.iter().map(len).sum();
         self.held = kept;
         expired
     }
@@ -74,9 +51,16 @@ impl Mailbox {
     }
 }
 
+/// How many bytes of a mailbox a signal takes.
+fn len(held: &Held) -> usize {
+    let payload = held.payload.as_ref().map_or(0, String::len);
+    held.kind.len().saturating_add(payload)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::peer::PeerId;
 
     fn held(number: u64, bytes: usize) -> Held {
         Held {

@@ -1,0 +1,140 @@
+//! Who is in a room: found by seat, by id and by socket, those who are there and those who are away.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::mailbox::Mailbox;
+use super::pace::Pace;
+use crate::peer::{Member, PeerId, Seat, Socket, Time};
+
+/// All peers of one room.
+#[derive(Debug, Default)]
+pub(crate) struct Roster {
+    /// In seat order, which is the order of joining.
+    peers: BTreeMap<Seat, Peer>,
+    seats: BTreeMap<PeerId, Seat>,
+    /// The seat of whoever a socket belongs to. An absent peer's last socket stays here, so that a
+    /// Close frame that was on its way still counts.
+    sockets: BTreeMap<Socket, Seat>,
+    absent: BTreeSet<Seat>,
+    /// Higher than any seat taken.
+    next_seat: u64,
+}
+
+/// One peer.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    pub(crate) member: Member,
+    pub(crate) presence: Presence,
+}
+
+/// Whether a peer can be reached.
+#[derive(Debug)]
+pub(crate) enum Presence {
+    /// It has an open socket, for all we know.
+    Here(Pace),
+    /// It has none, and leaves at `until` if it does not come back.
+    Absent { until: Time, mailbox: Mailbox },
+}
+
+impl Roster {
+    /// A seat that nobody has.
+    pub(crate) const fn next_seat(&self) -> Seat {
+        Seat(self.next_seat)
+    }
+
+    /// Seats a peer, in the place of one with the same id if there is one.
+    pub(crate) fn insert(&mut self, member: Member, presence: Presence) {
+        if let Some(other) = self.seats.get(&member.id).copied() {
+            self.remove(other);
+        }
+        let seat = member.seat;
+        self.next_seat = self.next_seat.max(seat.0.saturating_add(1));
+        self.seats.insert(member.id.clone(), seat);
+        self.sockets.insert(member.socket, seat);
+        if matches!(presence, Presence::Absent { .. }) {
+            self.absent.insert(seat);
+        }
+        self.peers.insert(seat, Peer { member, presence });
+    }
+
+    /// Takes a peer out.
+    pub(crate) fn remove(&mut self, seat: Seat) -> Option<Peer> {
+        let peer = self.peers.remove(&seat)?;
+        self.seats.remove(&peer.member.id);
+        self.sockets.remove(&peer.member.socket);
+        self.absent.remove(&seat);
+        Some(peer)
+    }
+
+    /// Takes the socket away from a peer that has one; it can still be told by that socket who it
+    /// was.
+    pub(crate) fn make_absent(&mut self, seat: Seat, until: Time) {
+        if let Some(peer) = self.peers.get_mut(&seat) {
+            let mailbox = Mailbox::default();
+            peer.presence = Presence::Absent { until, mailbox };
+            self.absent.insert(seat);
+        }
+    }
+
+    /// The peer with this id.
+    pub(crate) fn by_id(&self, id: &str) -> Option<&Peer> {
+        self.peers.get(self.seats.get(id)?)
+    }
+
+    /// The peer whose socket this is, or was last.
+    pub(crate) fn by_socket(&mut self, socket: Socket) -> Option<&mut Peer> {
+        self.peers.get_mut(self.sockets.get(&socket)?)
+    }
+
+    /// What is held for an absent peer, and until when.
+    pub(crate) fn mailbox_of(&mut self, id: &str) -> Option<(Time, &mut Mailbox)> {
+        match &mut self.peers.get_mut(self.seats.get(id)?)?.presence {
+            Presence::Absent { until, mailbox } => Some((*until, mailbox)),
+            Presence::Here(_) => None,
+        }
+    }
+
+    /// All peers, in seat order.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Peer> {
+        self.peers.values()
+    }
+
+    /// The sockets of all who are there, in seat order.
+    pub(crate) fn present(&self) -> Vec<Socket> {
+        let here = self.all().filter(|peer| peer.until().is_none());
+        here.map(|peer| peer.member.socket).collect()
+    }
+
+    /// All who are away, in seat order.
+    pub(crate) fn absent(&self) -> impl Iterator<Item = &Peer> {
+        self.absent.iter().filter_map(|seat| self.peers.get(seat))
+    }
+
+    /// When the first of those who are away has been away too long.
+    pub(crate) fn first_until(&self) -> Option<Time> {
+        self.absent().filter_map(Peer::until).min()
+    }
+
+    /// How many peers there are, absent ones counted.
+    pub(crate) fn len(&self) -> usize {
+        self.peers.len()
+    }
+}
+
+impl Peer {
+    /// When an absent peer leaves; `None` for one that is there.
+    pub(crate) const fn until(&self) -> Option<Time> {
+        match self.presence {
+            Presence::Absent { until, .. } => Some(until),
+            Presence::Here(_) => None,
+        }
+    }
+
+    /// The socket that reaches the peer, if one does.
+    pub(crate) const fn reached_by(&self) -> Option<Socket> {
+        match self.presence {
+            Presence::Here(_) => Some(self.member.socket),
+            Presence::Absent { .. } => None,
+        }
+    }
+}
