@@ -1,11 +1,11 @@
 // @ts-check
-// How the scripts run a command, and speak to whoever waits for it. Nothing here knows what is run.
+/** How the scripts run a command, and speak to whoever waits for it. Nothing here knows what is run. */
 
-import { spawnSync } from "node:child_process";
-import { fileURLToPath } from "node:url";
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
 
 /** The root of the repository, from wherever the scripts are called. */
-export const root = fileURLToPath(new URL("..", import.meta.url));
+export const root = fileURLToPath(new URL('..', import.meta.url));
 
 /**
  * @typedef {object} Options
@@ -30,7 +30,12 @@ export function stop(sentence) {
  * @param {Options} [options]
  */
 export function ask([program, ...args], options) {
-  const asked = spawnSync(program, args, { cwd: root, encoding: "utf8", stdio: "pipe", ...options });
+  const asked = spawnSync(program, args, {
+    cwd: root,
+    encoding: 'utf8',
+    stdio: 'pipe',
+    ...options,
+  });
   return asked.status === 0 ? asked.stdout.trim() : undefined;
 }
 
@@ -40,7 +45,7 @@ export function ask([program, ...args], options) {
  * @param {Options} [options]
  */
 export function show([program, ...args], options) {
-  return spawnSync(program, args, { cwd: root, stdio: "inherit", ...options }).status === 0;
+  return spawnSync(program, args, { cwd: root, stdio: 'inherit', ...options }).status === 0;
 }
 
 /** Tells what the set-up is about to do, and roughly how long it takes. @param {string} what */
@@ -58,12 +63,12 @@ export function run([program, ...args], options) {
   if (process.stdout.isTTY) return show([program, ...args], options);
   const kept = spawnSync(program, args, {
     cwd: root,
-    encoding: "utf8",
+    encoding: 'utf8',
     maxBuffer: Infinity,
-    stdio: ["ignore", "pipe", "pipe"],
+    stdio: ['ignore', 'pipe', 'pipe'],
     ...options,
   });
   if (kept.status === 0) return true;
-  console.error([kept.stdout, kept.stderr, kept.error?.message].filter(Boolean).join("\n"));
+  console.error([kept.stdout, kept.stderr, kept.error?.message].filter(Boolean).join('\n'));
   return false;
 }

@@ -1,7 +1,9 @@
 // @ts-check
-// What turns the crate into a Worker, and how to get what is missing of it: std for wasm32,
-// worker-build, wasm-bindgen. Works where rustup answers, and where only the registries of
-// crates.io, npm and Debian do. What is there already is found in a fraction of a second.
+/**
+ * What turns the crate into a Worker, and how to get what is missing of it: std for wasm32,
+ * worker-build, wasm-bindgen. Works where rustup answers, and where only the registries of
+ * crates.io, npm and Debian do. What is there already is found in a fraction of a second.
+ */
 
 import {
   cpSync,
@@ -12,21 +14,21 @@ import {
   rmSync,
   symlinkSync,
   writeFileSync,
-} from "node:fs";
-import { delimiter, join } from "node:path";
-import { asRoot, install } from "./debian.mjs";
-import { ask, root, run, stop, tell } from "./run.mjs";
+} from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { asRoot, install } from './debian.mjs';
+import { ask, root, run, stop, tell } from './run.mjs';
 
-const WASM = "wasm32-unknown-unknown";
+const WASM = 'wasm32-unknown-unknown';
 
 /** Our own copies of what crates.io gives; `cargo clean` takes them with it. */
-const tools = join(root, "target", "tools");
+const tools = join(root, 'target', 'tools');
 
 /** Debian's Rust alone, under the names by which cargo and worker-build look for it. */
-const debian = join(tools, "debian");
+const debian = join(tools, 'debian');
 
 /** worker-build, to be run in the environment that `toolchain` answers. */
-export const workerBuild = join(tools, "bin", "worker-build");
+export const workerBuild = join(tools, 'bin', 'worker-build');
 
 /**
  * Sees to it that all is there, and answers the environment in which it is found.
@@ -36,20 +38,20 @@ export function toolchain() {
   checkRust();
   const env = rustForWasm();
   installTools();
-  const npm = join(root, "node_modules", ".bin");
+  const npm = join(root, 'node_modules', '.bin');
   return {
     ...env,
-    ESBUILD_BIN: join(npm, "esbuild"),
-    WASM_BINDGEN_BIN: join(tools, "bin", "wasm-bindgen"),
-    WASM_OPT_BIN: join(npm, "wasm-opt"),
+    ESBUILD_BIN: join(npm, 'esbuild'),
+    WASM_BINDGEN_BIN: join(tools, 'bin', 'wasm-bindgen'),
+    WASM_OPT_BIN: join(npm, 'wasm-opt'),
   };
 }
 
 /** Rust itself is for its owner to install. */
 function checkRust() {
-  const version = versionOf("rustc");
-  if (version === undefined || ask(["cargo", "--version"]) === undefined)
-    stop("Rust is missing. Install it as https://rustup.rs says, and open a new terminal.");
+  const version = versionOf('rustc');
+  if (version === undefined || ask(['cargo', '--version']) === undefined)
+    stop('Rust is missing. Install it as https://rustup.rs says, and open a new terminal.');
   if (!recent(version))
     stop(`Rust ${version} is too old, it takes ${rustVersion()}. Run: rustup update stable`);
 }
@@ -58,8 +60,8 @@ function checkRust() {
 function rustForWasm() {
   const env = plain();
   const withDebian = { ...env, PATH: debian + delimiter + env.PATH };
-  if (buildsWasm(join(debian, "rustc"))) return withDebian;
-  if (buildsWasm("rustc") || (!buildsWasm("/usr/bin/rustc") && addTarget())) return env;
+  if (buildsWasm(join(debian, 'rustc'))) return withDebian;
+  if (buildsWasm('rustc') || (!buildsWasm('/usr/bin/rustc') && addTarget())) return env;
   if (debianRust()) return withDebian;
   stop(`Rust's std for wasm32 is missing. Run: rustup target add ${WASM}`);
 }
@@ -68,7 +70,8 @@ function rustForWasm() {
 function plain() {
   const env = { ...process.env };
   for (const name of Object.keys(env))
-    if (/^(RUSTC|(CARGO_(ENCODED_|BUILD_))?RUSTFLAGS|CARGO_BUILD_TARGET)$/.test(name)) delete env[name];
+    if (/^(RUSTC|(CARGO_(ENCODED_|BUILD_))?RUSTFLAGS|CARGO_BUILD_TARGET)$/.test(name))
+      delete env[name];
   return env;
 }
 
@@ -76,14 +79,14 @@ function plain() {
 function buildsWasm(rustc) {
   const version = versionOf(rustc);
   if (version === undefined || !recent(version)) return false;
-  return existsSync(ask([rustc, "--print", "target-libdir", "--target", WASM]) ?? "");
+  return existsSync(ask([rustc, '--print', 'target-libdir', '--target', WASM]) ?? '');
 }
 
 /** The ordinary way. The limit is for networks that swallow what goes to rustup's servers. */
 function addTarget() {
-  if (ask(["rustup", "--version"]) === undefined) return false;
-  tell("fetching std for wasm32 with rustup, once, some seconds");
-  return run(["rustup", "target", "add", WASM], { timeout: 180_000 });
+  if (ask(['rustup', '--version']) === undefined) return false;
+  tell('fetching std for wasm32 with rustup, once, some seconds');
+  return run(['rustup', 'target', 'add', WASM], { timeout: 180_000 });
 }
 
 /**
@@ -91,82 +94,88 @@ function addTarget() {
  * where that Rust looks for it.
  */
 function debianRust() {
-  if (!install("rustc-web", "cargo-web", "rust-web-src")) return false;
-  const llvm = ask(["/usr/bin/rustc", "-vV"])?.match(/LLVM version: (\d+)/)?.[1];
+  if (!install('rustc-web', 'cargo-web', 'rust-web-clippy', 'rust-web-src')) return false;
+  const llvm = ask(['/usr/bin/rustc', '-vV'])?.match(/LLVM version: (\d+)/)?.[1];
   if (!install(`lld-${llvm}`)) return false;
-  if (!buildsWasm("/usr/bin/rustc") && !buildStd(`/usr/bin/lld-${llvm}`)) return false;
+  if (!buildsWasm('/usr/bin/rustc') && !buildStd(`/usr/bin/lld-${llvm}`)) return false;
   rmSync(debian, { recursive: true, force: true });
   mkdirSync(debian, { recursive: true });
-  for (const name of ["rustc", "rustdoc", "cargo", "cargo-clippy", "clippy-driver"])
+  for (const name of ['rustc', 'rustdoc', 'cargo', 'cargo-clippy', 'clippy-driver'])
     symlinkSync(`/usr/bin/${name}`, join(debian, name));
-  return buildsWasm(join(debian, "rustc"));
+  return buildsWasm(join(debian, 'rustc'));
 }
 
 /** @param {string} lld the linker, which rustc calls `rust-lld` */
 function buildStd(lld) {
-  const crate = join(tools, "std");
+  const crate = join(tools, 'std');
   rmSync(crate, { recursive: true, force: true });
-  mkdirSync(join(crate, "src"), { recursive: true });
-  mkdirSync(join(crate, "lib"));
-  writeFileSync(join(crate, "Cargo.toml"), '[package]\nname = "empty"\nedition = "2024"\n[workspace]\n');
-  writeFileSync(join(crate, "src", "lib.rs"), "");
-  tell("building std for wasm32, once, about a minute");
+  mkdirSync(join(crate, 'src'), { recursive: true });
+  mkdirSync(join(crate, 'lib'));
+  writeFileSync(
+    join(crate, 'Cargo.toml'),
+    '[package]\nname = "empty"\nedition = "2024"\n[workspace]\n',
+  );
+  writeFileSync(join(crate, 'src', 'lib.rs'), '');
+  tell('building std for wasm32, once, about a minute');
   const built = run(
-    ["/usr/bin/cargo", "build", "--release", "--target", WASM, "--target-dir", "target"].concat(
-      "-Zbuild-std=std,panic_abort,proc_macro",
+    ['/usr/bin/cargo', 'build', '--release', '--target', WASM, '--target-dir', 'target'].concat(
+      '-Zbuild-std=std,panic_abort,proc_macro',
     ),
     {
       cwd: crate,
       env: {
         ...plain(),
-        RUSTC: "/usr/bin/rustc",
-        RUSTC_BOOTSTRAP: "1", // -Zbuild-std is for nightly, but for this variable
-        RUSTFLAGS: "-Cembed-bitcode=yes", // or LTO finds no ".llvmbc" section
+        RUSTC: '/usr/bin/rustc',
+        RUSTC_BOOTSTRAP: '1', // -Zbuild-std is for nightly, but for this variable
+        RUSTFLAGS: '-Cembed-bitcode=yes', // or LTO finds no ".llvmbc" section
       },
     },
   );
   if (!built) return false;
-  const deps = join(crate, "target", WASM, "release", "deps");
+  const deps = join(crate, 'target', WASM, 'release', 'deps');
   for (const file of readdirSync(deps))
-    if (/\.(rlib|rmeta)$/.test(file) && !file.startsWith("libempty-"))
-      cpSync(join(deps, file), join(crate, "lib", file));
-  const libdir = ask(["/usr/bin/rustc", "--print", "target-libdir", "--target", WASM]) ?? "";
-  const hostBin = join(ask(["/usr/bin/rustc", "--print", "target-libdir"]) ?? "", "..", "bin");
+    if (/\.(rlib|rmeta)$/.test(file) && !file.startsWith('libempty-'))
+      cpSync(join(deps, file), join(crate, 'lib', file));
+  const libdir = ask(['/usr/bin/rustc', '--print', 'target-libdir', '--target', WASM]) ?? '';
+  const hostBin = join(ask(['/usr/bin/rustc', '--print', 'target-libdir']) ?? '', '..', 'bin');
   return asRoot(
     `laying std for wasm32 into ${libdir}`,
-    ["mkdir", "-p", hostBin, join(libdir, "..")],
-    ["ln", "-sf", lld, join(hostBin, "rust-lld")],
-    ["cp", "-rT", join(crate, "lib"), `${libdir}.new`],
-    ["mv", "-T", `${libdir}.new`, libdir], // last and at once: its presence says that all is done
+    ['mkdir', '-p', hostBin, join(libdir, '..')],
+    ['ln', '-sf', lld, join(hostBin, 'rust-lld')],
+    ['cp', '-rT', join(crate, 'lib'), `${libdir}.new`],
+    ['mv', '-T', `${libdir}.new`, libdir], // last and at once: its presence says that all is done
   );
 }
 
 /** worker-build goes with the crate `worker`, the wasm-bindgen command with the crate of its name. */
 function installTools() {
-  const wanted = [`worker-build@${locked("worker")}`, `wasm-bindgen-cli@${locked("wasm-bindgen")}`];
-  const list = join(tools, ".crates.toml");
-  const has = existsSync(list) ? readFileSync(list, "utf8") : "";
-  const missing = wanted.filter((crate) => !has.includes(`"${crate.replace("@", " ")} (`));
+  const wanted = [`worker-build@${locked('worker')}`, `wasm-bindgen-cli@${locked('wasm-bindgen')}`];
+  const list = join(tools, '.crates.toml');
+  const has = existsSync(list) ? readFileSync(list, 'utf8') : '';
+  const missing = wanted.filter((crate) => !has.includes(`"${crate.replace('@', ' ')} (`));
   if (missing.length === 0) return;
   checkLinker();
-  tell(`installing ${missing.join(" and ")} from crates.io, once, up to five minutes`);
-  const command = ["cargo", "install", "--root", tools, ...missing];
+  tell(`installing ${missing.join(' and ')} from crates.io, once, up to five minutes`);
+  const command = ['cargo', 'install', '--root', tools, ...missing];
   // A registry's copy may lag behind what the crates were locked to.
-  if (!run([...command, "--locked"], { env: plain() }) && !run(command, { env: plain() }))
-    stop(`${missing.join(" and ")} could not be installed; what cargo says stands above.`);
+  if (!run([...command, '--locked'], { env: plain() }) && !run(command, { env: plain() }))
+    stop(`${missing.join(' and ')} could not be installed; what cargo says stands above.`);
 }
 
 /** What cargo needs of the system to build those two. */
 function checkLinker() {
   const { platform } = process;
-  if (platform !== "win32" && ask(["cc", "--version"]) === undefined)
+  if (platform !== 'win32' && ask(['cc', '--version']) === undefined)
     stop(
-      platform === "darwin"
-        ? "a C linker is missing. Run: xcode-select --install"
+      platform === 'darwin'
+        ? 'a C linker is missing. Run: xcode-select --install'
         : "a C linker is missing. Run: sudo apt-get install gcc libc6-dev (or your system's like)",
     );
-  if (platform !== "linux" || process.env.OPENSSL_DIR) return;
-  if (ask(["pkg-config", "--exists", "openssl"]) === undefined && !install("pkg-config", "libssl-dev"))
+  if (platform !== 'linux' || process.env.OPENSSL_DIR) return;
+  if (
+    ask(['pkg-config', '--exists', 'openssl']) === undefined &&
+    !install('pkg-config', 'libssl-dev')
+  )
     stop(
       "OpenSSL's headers are missing. Run: sudo apt-get install pkg-config libssl-dev (or your system's like)",
     );
@@ -174,7 +183,7 @@ function checkLinker() {
 
 /** @param {string} rustc */
 function versionOf(rustc) {
-  return ask([rustc, "--version"])?.match(/\d+\.\d+\.\d+/)?.[0];
+  return ask([rustc, '--version'])?.match(/\d+\.\d+\.\d+/)?.[0];
 }
 
 /** @param {string} version */
@@ -184,12 +193,12 @@ function recent(version) {
 
 /** The oldest Rust that will do. */
 function rustVersion() {
-  return find("Cargo.toml", /^rust-version = "(.+)"/m);
+  return find('Cargo.toml', /^rust-version = "(.+)"/m);
 }
 
 /** The version of a crate that Cargo.lock holds us to. @param {string} crate */
 function locked(crate) {
-  return find("Cargo.lock", new RegExp(`^name = "${crate}"\r?\nversion = "(.+)"`, "m"));
+  return find('Cargo.lock', new RegExp(`^name = "${crate}"\r?\nversion = "(.+)"`, 'm'));
 }
 
 /**
@@ -197,6 +206,6 @@ function locked(crate) {
  * @param {RegExp} pattern
  */
 function find(file, pattern) {
-  const found = readFileSync(join(root, file), "utf8").match(pattern)?.[1];
+  const found = readFileSync(join(root, file), 'utf8').match(pattern)?.[1];
   return found ?? stop(`${file} has nothing like ${pattern}.`);
 }

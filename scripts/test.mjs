@@ -1,0 +1,78 @@
+// @ts-check
+/**
+ * Everything that must hold, from the formatting to real browsers, up to the first that does not.
+ * `npm test -- clippy docs` runs only the steps with one of these words in their name.
+ */
+
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { installChromium } from './chromium.mjs';
+import { root, show, stop, tell } from './run.mjs';
+import { setup } from './setup.mjs';
+
+const words = process.argv.slice(2);
+const wasm = setup();
+installChromium();
+
+const ours = { ...process.env, WRANGLER_SEND_METRICS: 'false', CI: '1' };
+const deny = ['--', '-D', 'warnings'];
+
+/** @type {[name: string, command: string[], env?: NodeJS.ProcessEnv][]} */
+const steps = [
+  ['formatting', ['cargo', 'fmt', '--check']],
+  ['clippy for the host', ['cargo', 'clippy', '--all-targets', ...deny]],
+  ['clippy for wasm32', ['cargo', 'clippy', '--target', 'wasm32-unknown-unknown', ...deny], wasm],
+  [
+    'docs',
+    ['cargo', 'doc', '--no-deps', '--document-private-items'],
+    { ...process.env, RUSTDOCFLAGS: '-Dwarnings' },
+  ],
+  ['tests of the core', ['cargo', 'test']],
+  ['types of the JavaScript', types()],
+  // Wrangler builds first, as it will when it deploys for real.
+  [
+    'build and deploy, without the deploying',
+    node('wrangler/bin/wrangler.js', 'deploy', '--dry-run', '--outdir', 'target/deploy'),
+    ours,
+  ],
+  [
+    'tests of the Worker, in workerd and browsers',
+    [process.execPath, '--test', '--test-concurrency=2', '--test-timeout=300000', ...workerTests()],
+    ours,
+  ],
+];
+
+const start = Date.now();
+const chosen = steps.filter(([name]) => !words.length || words.some((word) => name.includes(word)));
+if (chosen.length === 0) stop(`no step has ${words.join(' or ')} in its name.`);
+for (const [name, command, env] of chosen) {
+  tell(name);
+  if (!show(command, { env })) stop(`${name}: failed. Again: npm test -- '${name}'`);
+}
+tell(`all is well, after ${Math.round((Date.now() - start) / 1000)} seconds`);
+
+/** The command that checks what the comments say of types. */
+function types() {
+  const how = '--noEmit --allowJs --checkJs --strict --skipLibCheck --module nodenext';
+  const what = '--target es2023 --lib es2023,dom,dom.iterable --types node';
+  const files = ['public', 'scripts', 'tests'].flatMap((folder) => scriptsIn(folder));
+  return node('typescript/bin/tsc', ...how.split(' '), ...what.split(' '), ...files);
+}
+
+/** @param {string} folder */
+function scriptsIn(folder) {
+  const all = readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' });
+  return all.filter((file) => /\.m?js$/.test(file)).map((file) => join(folder, file));
+}
+
+function workerTests() {
+  return scriptsIn('tests').filter((file) => file.endsWith('.test.mjs'));
+}
+
+/**
+ * @param {string} script of an npm package
+ * @param {...string} args
+ */
+function node(script, ...args) {
+  return [process.execPath, join('node_modules', script), ...args];
+}
