@@ -1,0 +1,292 @@
+// @ts-check
+/**
+ * Chromium pages, what they can be asked, and the frames that get lost on their way.
+ *
+ * Nothing here waits by the clock: a page is asked until something holds, and a test that waits in
+ * vain says what the page showed instead.
+ */
+import assert from 'node:assert/strict';
+import { chromium } from 'playwright-core';
+import { chromiumPath } from '../../scripts/chromium.mjs';
+
+/** @typedef {import('playwright-core').Browser} Browser */
+/** @typedef {import('playwright-core').Page} Page */
+
+/**
+ * Longer than anything takes here, shorter than the library waits before it repairs by itself (6
+ * s).
+ */
+export const PATIENCE = 5_500;
+
+const CHROMIUM_ARGS = [
+  '--no-sandbox', // root, in containers
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+  '--disable-features=WebRtcHideLocalIpsWithMdns', // containers have no multicast
+];
+
+/**
+ * Put under a page's WebSockets before anything runs: `wire` can lose the next frame of a kind, and
+ * keep frames of either way back until they are released.
+ */
+function installWire() {
+  /** @typedef {'in' | 'out'} Way */
+  const wire = {
+    /** @type {Record<Way, string[]>} kinds of which the next frame gets lost */
+    lose: { in: [], out: [] },
+    /** @type {string[]} what got lost */
+    lost: [],
+    /** @type {string[]} what did not */
+    passed: [],
+    /** @type {Record<Way, boolean>} */
+    holding: { in: false, out: false },
+    /** @type {Record<Way, (() => void)[]>} */
+    held: { in: [], out: [] },
+    /** @param {Way} way */
+    release(way) {
+      wire.holding[way] = false;
+      for (const pass of wire.held[way].splice(0)) pass();
+    },
+    /** @param {Way} way @param {unknown} text @param {() => void} pass */
+    handle(way, text, pass) {
+      const kind = typeof text === 'string' && text.startsWith('{') ? JSON.parse(text).type : text;
+      const at = wire.lose[way].indexOf(kind);
+      if (at >= 0) {
+        wire.lose[way].splice(at, 1);
+        wire.lost.push(`${way} ${kind}`);
+        return;
+      }
+      const note = () => {
+        wire.passed.push(`${way} ${kind}`);
+        pass();
+      };
+      if (wire.holding[way]) wire.held[way].push(note);
+      else note();
+    },
+  };
+  Object.assign(globalThis, { wire });
+  globalThis.WebSocket = class extends WebSocket {
+    /** @param {string | URL} url */
+    constructor(url) {
+      super(url);
+      /** @type {Set<Event>} */
+      const passed = new Set();
+      // First of all listeners, so that it can keep a frame from the others.
+      this.addEventListener('message', (event) => {
+        if (passed.delete(event)) return;
+        event.stopImmediatePropagation();
+        wire.handle('in', event.data, () => {
+          const again = new MessageEvent('message', { data: event.data });
+          passed.add(again);
+          this.dispatchEvent(again);
+        });
+      });
+    }
+
+    /** @param {any} text */
+    send(text) {
+      wire.handle('out', text, () => super.send(text));
+    }
+  };
+}
+
+/** Chromium, and the pages of one test. */
+export class Pages {
+  /** @type {Browser | undefined} */
+  #browser;
+  /** @type {{ page: Page, name: string }[]} */
+  #open = [];
+  /** @type {string[]} */
+  #complaints = [];
+
+  async launch() {
+    this.#browser = await chromium.launch({
+      executablePath: await chromiumPath(),
+      args: CHROMIUM_ARGS,
+    });
+  }
+
+  /**
+   * A page in a context of its own, as another person's would be.
+   * @param {string} name
+   * @param {string} url
+   * @param {import('playwright-core').BrowserContextOptions} [options]
+   */
+  async open(name, url, options) {
+    assert(this.#browser);
+    const context = await this.#browser.newContext(options);
+    context.setDefaultTimeout(PATIENCE);
+    const page = await context.newPage();
+    this.#open.push({ page, name });
+    page.on('pageerror', (error) => this.#complaints.push(`${name}: ${error.stack}`));
+    page.on('console', (message) => {
+      if (/Content Security Policy/.test(message.text()))
+        this.#complaints.push(`${name}: ${message.text()}`);
+    });
+    await page.addInitScript(installWire);
+    await page.goto(url);
+    return page;
+  }
+
+  /** Ends a test: its pages go, and none of them may have thrown or broken the policy. */
+  async closeAll() {
+    const complaints = this.#complaints.splice(0);
+    await Promise.all(this.#open.splice(0).map(({ page }) => page.context().close()));
+    assert.deepEqual(complaints, []);
+  }
+
+  async quit() {
+    await this.#browser?.close();
+  }
+}
+
+/**
+ * Waits until something holds in the page.
+ * @template T
+ * @param {Page} page
+ * @param {string} claim
+ * @param {(arg: T) => unknown} holds runs in the page
+ * @param {T} [arg]
+ * @param {number} [patience]
+ */
+export async function until(page, claim, holds, arg, patience = PATIENCE) {
+  try {
+    await page.waitForFunction(/** @type {any} */ (holds), arg, { timeout: patience, polling: 20 });
+  } catch (error) {
+    const seen = await page.evaluate(() => ({
+      log: /** @type {any} */ (globalThis).log,
+      wire: /** @type {any} */ (globalThis).wire?.lost,
+      text: document.body?.innerText,
+    }));
+    assert.fail(`never held: ${claim}\n${JSON.stringify(seen, null, 1)}\n${error}`);
+  }
+}
+
+/**
+ * Joins a room from a page by the library alone. The page then has `room`, and `log`, a list of all
+ * events as short lines.
+ *
+ * @param {Page} page
+ * @param {string} name
+ * @param {Record<string, unknown>} [options] of `Room`
+ * @param {string} [from] where the library comes from
+ */
+export async function join(page, name, options = {}, from = '/room.js') {
+  await page.evaluate(
+    async ([name, options, from]) => {
+      const { Room } = await import(/** @type {string} */ (from));
+      /** @type {string[]} */
+      const log = [];
+      // A STUN server that is out of reach only makes the gathering of candidates long.
+      const room = new Room(name, { iceServers: [], .../** @type {object} */ (options) });
+      Object.assign(globalThis, { room, log });
+      for (const type of [
+        'peer',
+        'leave',
+        'message',
+        'track',
+        'signal',
+        'state',
+        'error',
+        'close',
+      ]) {
+        room.addEventListener(type, (/** @type {CustomEvent} */ { detail }) => {
+          const { peer, data, from, kind, payload, state, code } = detail;
+          const words = [
+            peer?.id,
+            data,
+            from,
+            kind,
+            payload && JSON.stringify(payload),
+            state,
+            code,
+          ];
+          log.push([type, ...words.filter((word) => word !== undefined)].join(' '));
+        });
+      }
+    },
+    [name, options, from],
+  );
+}
+
+/** Ann and bob in a new room, ann first, both connected. @param {Page} ann @param {Page} bob */
+export async function meet(ann, bob) {
+  const room = newRoom();
+  await join(ann, room, { id: 'ann', key: 'secret of ann' });
+  await logged(ann, 'state joined');
+  await join(bob, room, { id: 'bob', key: 'secret of bob' });
+  await connected(ann, 'bob');
+  await connected(bob, 'ann');
+  return room;
+}
+
+/**
+ * Waits until the page's chat channel with each of these is open and everything is settled.
+ * @param {Page} page
+ * @param {string[]} ids
+ */
+export function connected(page, ...ids) {
+  const holds = (/** @type {string[]} */ ids) => {
+    const { peers } = /** @type {any} */ (globalThis).room;
+    const settled = (/** @type {any} */ peer) =>
+      peer?.ready &&
+      peer.connection.connectionState === 'connected' &&
+      peer.connection.signalingState === 'stable';
+    return peers.size === ids.length && ids.every((id) => settled(peers.get(id)));
+  };
+  return until(page, `connected with ${ids}`, holds, ids);
+}
+
+/**
+ * Sends text by the data channel and waits until it has come.
+ * @param {Page} from
+ * @param {string} sender
+ * @param {Page} to
+ * @param {string} receiver
+ * @param {string} text
+ */
+export async function talk(from, sender, to, receiver, text) {
+  await from.evaluate(
+    ([id, text]) => /** @type {any} */ (globalThis).room.peers.get(id).send(text),
+    [receiver, text],
+  );
+  await logged(to, `message ${sender} ${text}`);
+}
+
+/**
+ * Waits until an event is in the page's log.
+ * @param {Page} page
+ * @param {string} line its start
+ * @param {number} [times]
+ * @param {number} [patience]
+ */
+export function logged(page, line, times = 1, patience = PATIENCE) {
+  const holds = (/** @type {[string, number]} */ [line, times]) =>
+    /** @type {any} */ (globalThis).log.filter((/** @type {string} */ entry) =>
+      entry.startsWith(line),
+    ).length >= times;
+  return until(
+    page,
+    `${times} times "${line}"`,
+    holds,
+    /** @type {[string, number]} */ ([line, times]),
+    patience,
+  );
+}
+
+/** @param {Page} page @returns {Promise<string[]>} */
+export function log(page) {
+  return page.evaluate(() => /** @type {any} */ (globalThis).log);
+}
+
+let rooms = 0;
+
+/** A room that no other test is in. */
+export function newRoom() {
+  rooms += 1;
+  return `browser-${process.pid}-${rooms}`;
+}

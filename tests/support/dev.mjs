@@ -1,0 +1,121 @@
+// @ts-check
+/**
+ * The very thing a user runs: `wrangler dev`, which serves `public/` and the worker on one port.
+ *
+ * Only that it does not build, since a test that starts three of them would wait for three builds:
+ * `node scripts/build.mjs` does.
+ */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import net from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+
+/** The process groups that are up, so that none outlives a test run that is broken off. */
+const groups = new Set();
+
+const killAll = () => groups.forEach((group) => process.kill(-group, 'SIGKILL'));
+process.once('exit', killAll);
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
+
+/** One of them, on a port of its own, which it keeps when it is killed and started again. */
+export class Dev {
+  /** @type {import('node:child_process').ChildProcess | undefined} */
+  #process;
+  #port = 0;
+  #state = '';
+  /** @type {string[]} */
+  #args;
+
+  /** @param {Record<string, string>} [vars] settings, over those that ship */
+  constructor(vars = {}) {
+    this.#args = Object.entries(vars).flatMap(([name, value]) => ['--var', `${name}:${value}`]);
+  }
+
+  get port() {
+    return this.#port;
+  }
+
+  get origin() {
+    return `http://127.0.0.1:${this.#port}`;
+  }
+
+  async start() {
+    this.#port ||= await freePort();
+    this.#state ||= await mkdtemp(path.join(tmpdir(), 'partyline-'));
+    const config = path.join(this.#state, 'wrangler.toml');
+    await writeFile(config, await configWithoutBuild());
+    const wrangler = path.join(ROOT, 'node_modules/wrangler/bin/wrangler.js');
+    const where = `--ip 127.0.0.1 --port ${this.#port} --inspector-port 0`.split(' ');
+    const what = ['--config', config, '--persist-to', this.#state, ...this.#args];
+    const child = spawn(process.execPath, [wrangler, 'dev', ...where, ...what], {
+      cwd: ROOT,
+      env: { ...process.env, WRANGLER_SEND_METRICS: 'false', CI: '1' },
+      detached: true, // a process group, since workerd is its child
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    this.#process = child;
+    const group = child.pid;
+    groups.add(group);
+    child.once('exit', () => groups.delete(group));
+    let said = '';
+    await new Promise((resolve, reject) => {
+      const hear = (/** @type {Buffer} */ text) => {
+        said += text;
+        if (said.includes('Ready on')) resolve(undefined);
+      };
+      child.stdout.on('data', hear);
+      child.stderr.on('data', hear);
+      child.on('exit', (code) => reject(new Error(`wrangler dev ended with ${code}:\n${said}`)));
+    });
+  }
+
+  async kill() {
+    const child = this.#process;
+    this.#process = undefined;
+    if (!child?.pid || child.exitCode !== null || child.signalCode !== null) return;
+    const gone = once(child, 'exit');
+    process.kill(-child.pid, 'SIGKILL');
+    await gone;
+  }
+
+  async stop() {
+    await this.kill();
+    if (this.#state) await rm(this.#state, { recursive: true, force: true });
+  }
+}
+
+/** wrangler.toml without its build, and with paths that hold wherever it lies. */
+async function configWithoutBuild() {
+  const toml = await readFile(path.join(ROOT, 'wrangler.toml'), 'utf8');
+  const absolute = (
+    /** @type {string} */ _,
+    /** @type {string} */ key,
+    /** @type {string} */ name,
+  ) => `${key} = ${JSON.stringify(path.join(ROOT, name))}`;
+  return toml
+    .replace(/^\[build\]\n(?:[^[\n].*\n|\n)*/m, '')
+    .replace(/^(main|directory)\s*=\s*"([^"]*)"/gm, absolute);
+}
+
+/**
+ * A port in the range that is ours, tried from a random start so that test files may run side by
+ * side.
+ */
+async function freePort() {
+  const start = Math.floor(Math.random() * 100);
+  for (let i = 0; i < 100; i += 1) {
+    const port = 3100 + ((start + i) % 100);
+    const server = net.createServer();
+    const free = await new Promise((resolve) => {
+      server.once('error', () => resolve(false)).listen(port, '127.0.0.1', () => resolve(true));
+    });
+    await new Promise((resolve) => server.close(resolve));
+    if (free) return port;
+  }
+  throw new Error('no free port from 3100 to 3199');
+}

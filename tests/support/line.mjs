@@ -1,0 +1,77 @@
+// @ts-check
+/** A network that can go away: a TCP proxy to stand between a page and the server. */
+import net from 'node:net';
+
+export class Line {
+  #server = net.createServer((near) => this.#handleConnection(near));
+  /** Each with the one on the other side. @type {Map<net.Socket, net.Socket>} */
+  #sockets = new Map();
+  #dead = false;
+
+  /** @param {number} port of the server behind it */
+  static async to(port) {
+    const line = new Line(port);
+    await new Promise((resolve) => line.#server.listen(0, '127.0.0.1', () => resolve(undefined)));
+    return line;
+  }
+
+  /** @param {number} port */
+  constructor(port) {
+    this.port = port;
+  }
+
+  get origin() {
+    const { port } = /** @type {net.AddressInfo} */ (this.#server.address());
+    return `http://127.0.0.1:${port}`;
+  }
+
+  /**
+   * Ends every connection without a word, as a network does that goes away. New ones come through.
+   */
+  cut() {
+    for (const socket of this.#sockets.keys()) socket.resetAndDestroy();
+  }
+
+  /** Cuts, and lets no new connection through until `mend`. */
+  down() {
+    this.#dead = true;
+    this.cut();
+  }
+
+  mend() {
+    this.#dead = false;
+  }
+
+  /** Nothing goes through any more, but the connections look open to both ends. */
+  freeze() {
+    for (const socket of this.#sockets.keys()) socket.unpipe().pause();
+  }
+
+  /** What has been stuck since `freeze` goes through. */
+  thaw() {
+    for (const [socket, other] of this.#sockets) socket.pipe(other);
+  }
+
+  stop() {
+    this.cut();
+    this.#server.close();
+  }
+
+  /** @param {net.Socket} near */
+  #handleConnection(near) {
+    if (this.#dead) return near.resetAndDestroy();
+    const far = net.connect(this.port, '127.0.0.1');
+    for (const [socket, other] of [
+      [near, far],
+      [far, near],
+    ]) {
+      this.#sockets.set(socket, other);
+      socket.on('error', () => {}); // its `close` follows
+      socket.on('close', () => {
+        this.#sockets.delete(socket);
+        if (!other.destroyed) other.resetAndDestroy();
+      });
+      socket.pipe(other);
+    }
+  }
+}
