@@ -1,0 +1,136 @@
+// @ts-check
+/**
+ * A WebSocket by hand over TCP, for what no WebSocket library will send: Close frames that are malformed, never
+ * answered or missing. It answers nothing by itself.
+ */
+import { once } from 'node:events';
+import { randomBytes } from 'node:crypto';
+import net from 'node:net';
+import { joinPath, within } from './peer.mjs';
+
+export const TEXT = 0x1;
+export const BINARY = 0x2;
+export const CLOSE = 0x8;
+
+/** @typedef {{ opcode: number, payload: Buffer }} Frame */
+
+export class RawSocket {
+  #buffer = Buffer.alloc(0);
+  #changed = () => {};
+
+  /** @param {net.Socket} tcp */
+  constructor(tcp) {
+    this.tcp = tcp;
+    this.ended = false;
+    /** The server has closed the connection. @type {Promise<void>} */
+    this.gone = new Promise((resolve) => {
+      tcp.on('close', () => {
+        this.ended = true;
+        resolve();
+        this.#changed();
+      });
+    });
+    tcp.on('error', () => {}); // a close always follows
+    tcp.on('data', (chunk) => {
+      this.#buffer = Buffer.concat([this.#buffer, chunk]);
+      this.#changed();
+    });
+  }
+
+  /**
+   * Opens a connection and upgrades it.
+   * @param {import('./workerd.mjs').Server} server
+   * @param {string} room
+   * @param {import('./peer.mjs').Join} join
+   */
+  static async join(server, room, join) {
+    const tcp = net.connect({ host: '127.0.0.1', port: server.port });
+    await once(tcp, 'connect');
+    const raw = new RawSocket(tcp);
+    tcp.write(
+      `GET ${joinPath(room, join)} HTTP/1.1\r\nHost: ${server.host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
+        'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
+    );
+    const head = await within(raw.#take(endOfHead), 'the upgrade is answered');
+    if (!head.toString().startsWith('HTTP/1.1 101')) throw new Error(`not upgraded: ${head}`);
+    return raw;
+  }
+
+  /** Sends one frame, masked as a client must. @param {number} opcode @param {string | Buffer} [payload] */
+  send(opcode, payload = '') {
+    const data = Buffer.from(payload);
+    const head =
+      data.length < 126
+        ? Buffer.from([0x80 | opcode, 0x80 | data.length])
+        : Buffer.from([0x80 | opcode, 0x80 | 126, data.length >> 8, data.length & 0xff]);
+    const mask = randomBytes(4);
+    this.tcp.write(Buffer.concat([head, mask, data.map((byte, i) => byte ^ mask[i % 4])]));
+  }
+
+  /** Sends a text frame. @param {unknown} frame */
+  say(frame) {
+    this.send(TEXT, typeof frame === 'string' ? frame : JSON.stringify(frame));
+  }
+
+  /** Sends a Close frame with this code, whatever it is; without one, an empty Close frame. @param {number} [code] @param {string} [reason] */
+  close(code, reason = '') {
+    if (code === undefined) return this.send(CLOSE);
+    this.send(CLOSE, Buffer.concat([Buffer.from([code >> 8, code & 0xff]), Buffer.from(reason)]));
+  }
+
+  /** The next frame. @returns {Promise<Frame>} */
+  async next() {
+    const frame = await within(this.#take(endOfFrame), 'a frame comes');
+    const start = frame[1] < 126 ? 2 : frame[1] === 126 ? 4 : 10;
+    return { opcode: frame[0] & 0x0f, payload: frame.subarray(start) };
+  }
+
+  /** The next frame is a text frame with JSON in it. @returns {Promise<any>} */
+  async hear() {
+    const { opcode, payload } = await this.next();
+    if (opcode !== TEXT) throw new Error(`not a text frame: opcode ${opcode}, ${payload.toString('hex')}`);
+    return JSON.parse(payload.toString());
+  }
+
+  /** The next frame is a Close frame: its code, or 1005 for none, and its reason. */
+  async closing() {
+    const { opcode, payload } = await this.next();
+    if (opcode !== CLOSE) throw new Error(`not a Close frame: opcode ${opcode}, ${payload}`);
+    return { code: payload.length < 2 ? 1005 : payload.readUInt16BE(0), reason: payload.subarray(2).toString() };
+  }
+
+  /** Ends the connection at once and without a Close frame. */
+  destroy() {
+    this.tcp.resetAndDestroy();
+  }
+
+  /** @param {(buffer: Buffer) => number} end where the first whole thing in the buffer ends, or -1 */
+  async #take(end) {
+    for (;;) {
+      const length = end(this.#buffer);
+      if (length >= 0) {
+        const taken = this.#buffer.subarray(0, length);
+        this.#buffer = this.#buffer.subarray(length);
+        return taken;
+      }
+      if (this.ended) throw new Error('the connection ended');
+      await new Promise((/** @type {(value?: unknown) => void} */ resolve) => (this.#changed = resolve));
+    }
+  }
+}
+
+/** @param {Buffer} buffer */
+function endOfHead(buffer) {
+  const at = buffer.indexOf('\r\n\r\n');
+  return at < 0 ? -1 : at + 4;
+}
+
+/** @param {Buffer} buffer */
+function endOfFrame(buffer) {
+  if (buffer.length < 2) return -1;
+  const short = buffer[1] & 0x7f;
+  const start = short < 126 ? 2 : short === 126 ? 4 : 10;
+  if (buffer.length < start) return -1;
+  const length = short < 126 ? short : short === 126 ? buffer.readUInt16BE(2) : Number(buffer.readBigUInt64BE(2));
+  return buffer.length < start + length ? -1 : start + length;
+}
