@@ -105,7 +105,7 @@ export class Pages {
 
   async launch() {
     this.#browser = await chromium.launch({
-      executablePath: await chromiumPath(),
+      executablePath: chromiumPath(),
       args: CHROMIUM_ARGS,
     });
   }
