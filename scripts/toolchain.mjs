@@ -63,7 +63,9 @@ function rustForWasm() {
   if (buildsWasm(join(debian, 'rustc'))) return withDebian;
   if (buildsWasm('rustc') || (!buildsWasm('/usr/bin/rustc') && addTarget())) return env;
   if (debianRust()) return withDebian;
-  stop(`Rust's std for wasm32 is missing. Run: rustup target add ${WASM}`);
+  stop(
+    `Rust's std for wasm32 is missing. With Rust from https://rustup.rs: rustup target add ${WASM}`,
+  );
 }
 
 /** Ours, without what would bend every build to the wishes of another project. */
@@ -86,7 +88,9 @@ function buildsWasm(rustc) {
 function addTarget() {
   if (ask(['rustup', '--version']) === undefined) return false;
   tell('fetching std for wasm32 with rustup, once, some seconds');
-  return run(['rustup', 'target', 'add', WASM], { timeout: 180_000 });
+  if (run(['rustup', 'target', 'add', WASM], { timeout: 180_000 })) return true;
+  tell('rustup could not; trying with what Debian has');
+  return false;
 }
 
 /**
