@@ -35,6 +35,8 @@ pub struct Signal<'a> {
     pub kind: Cow<'a, str>,
     /// JSON that nobody reads on the way; without one, the sender sent none, or `null`.
     pub payload: Option<Cow<'a, str>>,
+    /// Who the sender says it is, where its dialect has it say so.
+    pub claims: Option<Cow<'a, str>>,
 }
 
 /// What happened.
@@ -62,6 +64,8 @@ pub enum Event<'a> {
     Lost(Socket),
     /// A notice could not be given to the socket, which is therefore as good as dead.
     Undelivered(Socket, Notice<'a>),
+    /// A notice could not be said to the socket in its dialect, which keeps the kind for itself.
+    Unspeakable(Notice<'a>),
     /// Time has passed. It does no harm when nothing is due.
     Tick,
 }
@@ -91,16 +95,22 @@ pub enum Notice<'a> {
         id: PeerId,
     },
     /// Somebody sent you a signal.
-    Signal {
-        /// Who.
-        from: PeerId,
-        /// What kind of signal.
-        kind: Cow<'a, str>,
-        /// What it says, as it was sent.
-        payload: Option<Cow<'a, str>>,
-    },
+    Signal(Forwarded<'a>),
     /// You asked for something that will not be done.
     Refused(Refusal<'a>),
+}
+
+/// A signal on its way to a peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Forwarded<'a> {
+    /// Who sent it, whatever the sender said.
+    pub from: PeerId,
+    /// Whom it is for, unless it was sent to all.
+    pub to: Option<PeerId>,
+    /// What kind of signal it is.
+    pub kind: Cow<'a, str>,
+    /// What it says, as it was sent.
+    pub payload: Option<Cow<'a, str>>,
 }
 
 /// What is to be done.

@@ -17,7 +17,7 @@ use self::mailbox::Mailbox;
 use self::pace::Pace;
 use self::roster::{Peer, Presence, Roster};
 use crate::close::Close;
-use crate::event::{Absent, Effect, Event, Held, Limits, Notice, Row, RowKey};
+use crate::event::{Absent, Effect, Event, Forwarded, Held, Limits, Notice, Row, RowKey};
 use crate::peer::{Key, Member, PeerId, Seat, Socket, Time};
 use crate::refusal::{Code, Refusal};
 
@@ -131,6 +131,7 @@ impl Room {
             }
             Event::Lost(socket) => self.lose(now, socket, effects),
             Event::Undelivered(socket, notice) => self.undelivered(now, socket, notice, effects),
+            Event::Unspeakable(notice) => self.unspeakable(notice, effects),
             Event::Tick => {}
         }
         self.set_alarm(effects);
@@ -306,6 +307,7 @@ fn hand_over(held: Vec<Held>, socket: Socket, effects: &mut Effects<'_>) {
     for Held {
         number,
         from,
+        to,
         kind,
         payload,
         ..
@@ -315,11 +317,12 @@ fn hand_over(held: Vec<Held>, socket: Socket, effects: &mut Effects<'_>) {
         let (kind, payload) = (kind.into(), payload.map(Cow::Owned));
         tell(
             vec![socket],
-            Notice::Signal {
+            Notice::Signal(Forwarded {
                 from,
+                to,
                 kind,
                 payload,
-            },
+            }),
             effects,
         );
     }

@@ -10,10 +10,14 @@ use proptest::prelude::*;
 use proptest::test_runner::Config;
 
 /// Frames that are right, for mutations to begin with.
-const FRAMES: [&str; 6] = [
+const FRAMES: [&str; 9] = [
     r#"{"type":"offer","to":"ann","payload":{"type":"offer","sdp":"v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\n"}}"#,
     r#"{"type":"candidate","to":"bob","payload":{"candidate":"candidate:1 1 udp 1 127.0.0.1 9 typ host"}}"#,
     r#"{"type":"x"}"#,
+    r#"{"action":"forward-icecandidate","candidate":{"sdpMid":"0"},"toPeerId":"ann"}"#,
+    r#"{"toId":"ann","fromId":"bob","offer":{"type":"offer","sdp":"v=0
+"}}"#,
+    r#"{"a":1,"b":2,"c":3,"d":4,"e":5,"f":6,"g":7,"h":8,"i":9}"#,
     r#" { "payload" : [ 1e400 , -0.0 , null , "\u00e9\ud83d\ude00" ] , "type" : "\u0061" } "#,
     r#"{"type":"welcome","to":"ann"}"#,
     r#"{"to":"ann","type":"x","payload":"}"}"#,
@@ -23,7 +27,7 @@ const PATHS: [&str; 5] = [
     "/parties/main/demo",
     "/parties/main/%C3%A4%20%2F",
     "/health",
-    "/parties/main/a?_pk=ann&key=secret&dialect=native&token=a.b.c",
+    "/parties/main/a?_pk=ann&key=secret&dialect=lobby&token=a.b.c",
     "/parties/main/a?_pk=%41+&key=%ff&x=%",
 ];
 

@@ -8,6 +8,7 @@ mod support;
 use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 
+use partyline::dialect::Dialect;
 use partyline::peer::Socket;
 use partyline::settings::Settings;
 use support::{Heard, Rig};
@@ -28,6 +29,8 @@ fn play(path: &Path, sleepless: bool) {
         .collect();
     let settings = Settings::read(|name| set.get(name).map(|value| (*value).to_owned())).unwrap();
     let name = path.file_stem().unwrap().to_str().unwrap();
+    let dialect = path.parent().and_then(|folder| folder.file_name()).unwrap();
+    let dialect = dialect.to_string_lossy();
     let mut rig = Rig::named(name, settings.limits);
     let mut sockets: BTreeMap<&str, Socket> = BTreeMap::new();
     let mut unread: BTreeMap<Socket, VecDeque<Heard>> = BTreeMap::new();
@@ -56,7 +59,10 @@ fn play(path: &Path, sleepless: bool) {
                 id = words[place + 1];
             }
             let key = words.iter().find_map(|word| word.strip_prefix("key="));
-            sockets.insert(who, rig.join(id, key));
+            let spoken = words.iter().find_map(|word| word.strip_prefix("dialect="));
+            let spoken =
+                Dialect::named(spoken.unwrap_or(&dialect)).unwrap_or_else(|| panic!("{at}"));
+            sockets.insert(who, rig.join_speaking(spoken, id, key));
             continue;
         }
         let socket = *sockets

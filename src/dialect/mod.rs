@@ -2,21 +2,31 @@
 //!
 //! A dialect knows nothing of who is there. One file each, whose head shows all its frames.
 
+mod forum;
+mod json;
+mod lobby;
 mod native;
 
 use crate::event::{MAX_FRAME, Notice, Signal};
 use crate::refusal::{Code, Refusal};
+
+/// The longest kind of a signal, in bytes.
+const MAX_KIND: usize = 64;
 
 /// Which language a socket speaks, from its joining to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
     /// The one of the client library.
     Native,
+    /// Actions and types.
+    Forum,
+    /// From one, to one.
+    Lobby,
 }
 
 impl Dialect {
     /// All of them.
-    pub const ALL: [Self; 1] = [Self::Native];
+    pub const ALL: [Self; 3] = [Self::Native, Self::Forum, Self::Lobby];
 
     /// The dialect that `?dialect=` names.
     #[must_use]
@@ -29,6 +39,8 @@ impl Dialect {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Native => "native",
+            Self::Forum => "forum",
+            Self::Lobby => "lobby",
         }
     }
 
@@ -42,9 +54,17 @@ impl Dialect {
         if text.len() > MAX_FRAME {
             return Err(too_large(text.len()));
         }
-        match self {
+        let signal = match self {
             Self::Native => native::decode(text),
+            Self::Forum => forum::decode(text),
+            Self::Lobby => lobby::decode(text),
+        }?;
+        if signal.kind.is_empty() || signal.kind.len() > MAX_KIND {
+            let len = signal.kind.len();
+            let message = format!("a kind of {len} bytes: it has 1 to {MAX_KIND}");
+            return Err(Refusal::malformed(message));
         }
+        Ok(signal)
     }
 
     /// Refuses a binary frame of so many bytes: no dialect has any.
@@ -56,11 +76,14 @@ impl Dialect {
         Refusal::malformed("a binary frame: send JSON as text")
     }
 
-    /// Writes a notice as a text frame; `None` for one that this dialect has no words for.
+    /// Writes a notice as the frames that say it, which may be none; `None` for a signal of a kind
+    /// that this dialect needs for itself.
     #[must_use]
-    pub fn encode(self, notice: &Notice<'_>) -> Option<String> {
+    pub fn encode(self, notice: &Notice<'_>) -> Option<Vec<String>> {
         match self {
-            Self::Native => Some(native::encode(notice)),
+            Self::Native => Some(vec![native::encode(notice)]),
+            Self::Forum => forum::encode(notice),
+            Self::Lobby => lobby::encode(notice),
         }
     }
 }
@@ -68,4 +91,34 @@ impl Dialect {
 fn too_large(len: usize) -> Refusal<'static> {
     let message = format!("a frame of {len} bytes: the most is {MAX_FRAME}");
     Refusal::new(Code::TooLarge, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_has_1_to_64_bytes_in_every_dialect() {
+        for (dialect, frame) in [
+            (Dialect::Native, |kind: &str| {
+                format!(r#"{{"type":"{kind}"}}"#)
+            }),
+            (Dialect::Forum, |kind: &str| {
+                format!(r#"{{"action":"forward-{kind}","{kind}":1}}"#)
+            }),
+            (Dialect::Lobby, |kind: &str| format!(r#"{{"{kind}":1}}"#)),
+        ] as [(Dialect, fn(&str) -> String); 3]
+        {
+            let fits = |kind: &str| dialect.decode(&frame(kind)).is_ok();
+            assert!(fits("x") && fits(&"x".repeat(64)), "{dialect:?}");
+            assert!(!fits("") && !fits(&"x".repeat(65)), "{dialect:?}");
+        }
+    }
+
+    #[test]
+    fn every_dialect_has_a_name_of_its_own() {
+        for dialect in Dialect::ALL {
+            assert_eq!(Dialect::named(dialect.name()), Some(dialect));
+        }
+    }
 }

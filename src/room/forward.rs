@@ -6,7 +6,7 @@ use super::pace::Verdict;
 use super::roster::{Peer, Presence};
 use super::{Effects, Room, tell};
 use crate::close::Close;
-use crate::event::{Effect, Held, Notice, Row, Signal};
+use crate::event::{Effect, Forwarded, Held, Notice, Row, Signal};
 use crate::peer::{PeerId, Socket, Time};
 use crate::refusal::{Code, Refusal};
 
@@ -39,10 +39,20 @@ impl Room {
             }
             Ok(signal) if RESERVED.contains(&&*signal.kind) => {
                 let message = format!(
-                    "only the server says `{}`: choose another type",
+                    "only the server says `{}`: choose another kind",
                     signal.kind
                 );
                 (Refusal::new(Code::ReservedType, message), None)
+            }
+            Ok(Signal {
+                claims: Some(claims),
+                ..
+            }) if claims != member.id.as_str() => {
+                let message = format!(
+                    "this socket is `{}`, and can speak for nobody else",
+                    member.id
+                );
+                (Refusal::malformed(message), None)
             }
             Ok(signal) => {
                 let from = member.id.clone();
@@ -69,10 +79,21 @@ impl Room {
         signal: Signal<'a>,
         effects: &mut Effects<'a>,
     ) {
-        let Signal { to, kind, payload } = signal;
+        let Signal {
+            to,
+            kind,
+            payload,
+            claims: _,
+        } = signal;
         let Some(to) = to else {
+            let forwarded = Forwarded {
+                from,
+                to: None,
+                kind,
+                payload,
+            };
             if self.roster.len() == 1 {
-                return self.hold_for_next(now, from, kind, payload, effects);
+                return self.hold_for_next(now, forwarded, effects);
             }
             let absent: Vec<_> = self
                 .roster
@@ -80,60 +101,36 @@ impl Room {
                 .map(|peer| peer.member.id.clone())
                 .collect();
             for id in absent {
-                self.hold(from.clone(), id, kind.clone(), payload.clone(), effects);
+                self.hold(id, forwarded.clone(), effects);
             }
             let mut others = self.roster.present();
             others.retain(|other| *other != socket);
-            return tell(
-                others,
-                Notice::Signal {
-                    from,
-                    kind,
-                    payload,
-                },
-                effects,
-            );
+            return tell(others, Notice::Signal(forwarded), effects);
         };
         let Some(receiver) = self.roster.by_id(&to) else {
             let message = "nobody in the room has this id";
             return self.refuse(&from, Code::NoSuchPeer, message, Some(to), effects);
         };
+        let id = receiver.member.id.clone();
+        let forwarded = Forwarded {
+            from,
+            to: Some(id.clone()),
+            kind,
+            payload,
+        };
         match receiver.reached_by() {
-            Some(socket) => tell(
-                vec![socket],
-                Notice::Signal {
-                    from,
-                    kind,
-                    payload,
-                },
-                effects,
-            ),
-            None => self.hold(from, receiver.member.id.clone(), kind, payload, effects),
+            Some(socket) => tell(vec![socket], Notice::Signal(forwarded), effects),
+            None => self.hold(id, forwarded, effects),
         }
     }
 
     /// Holds a signal for an absent peer.
-    fn hold<'a>(
-        &mut self,
-        from: PeerId,
-        to: PeerId,
-        kind: Cow<'a, str>,
-        payload: Option<Cow<'a, str>>,
-        effects: &mut Effects<'a>,
-    ) {
+    fn hold<'a>(&mut self, to: PeerId, signal: Forwarded<'a>, effects: &mut Effects<'a>) {
         let number = self.next_held;
         let Some((until, mailbox)) = self.roster.mailbox_of(to.as_str()) else {
             return;
         };
-        let (kind, payload) = (kind.into_owned(), payload.map(Cow::into_owned));
-        let held = Held {
-            number,
-            from,
-            to: Some(to),
-            until,
-            kind,
-            payload,
-        };
+        let held = keep(number, Some(to), until, signal);
         match mailbox.push(held.clone()) {
             Ok(()) => self.store(held, effects),
             Err(code) => {
@@ -145,24 +142,8 @@ impl Room {
     }
 
     /// Holds a signal for whoever joins next.
-    fn hold_for_next<'a>(
-        &mut self,
-        now: Time,
-        from: PeerId,
-        kind: Cow<'a, str>,
-        payload: Option<Cow<'a, str>>,
-        effects: &mut Effects<'a>,
-    ) {
-        let (number, until) = (self.next_held, now.plus(self.limits.hold));
-        let (kind, payload) = (kind.into_owned(), payload.map(Cow::into_owned));
-        let held = Held {
-            number,
-            from,
-            to: None,
-            until,
-            kind,
-            payload,
-        };
+    fn hold_for_next<'a>(&mut self, now: Time, signal: Forwarded<'a>, effects: &mut Effects<'a>) {
+        let held = keep(self.next_held, None, now.plus(self.limits.hold), signal);
         match self.waiting.push(held.clone()) {
             Ok(()) => self.store(held, effects),
             Err(code) => {
@@ -206,12 +187,7 @@ impl Room {
         effects: &mut Effects<'a>,
     ) {
         self.lose(now, socket, effects);
-        let Notice::Signal {
-            from,
-            kind,
-            payload,
-        } = notice
-        else {
+        let Notice::Signal(signal) = notice else {
             return;
         };
         match self
@@ -219,11 +195,40 @@ impl Room {
             .by_socket(socket)
             .map(|peer| peer.member.id.clone())
         {
-            Some(id) => self.hold(from, id, kind, payload, effects),
+            Some(id) => self.hold(id, signal, effects),
             None => {
                 let message = "the peer has just left";
-                self.refuse(&from, Code::NoSuchPeer, message, None, effects);
+                self.refuse(&signal.from, Code::NoSuchPeer, message, None, effects);
             }
         }
+    }
+
+    /// A notice has no words in its receiver's dialect. Only signals can be so: others have theirs,
+    /// or can be left unsaid.
+    pub(super) fn unspeakable<'a>(&mut self, notice: Notice<'a>, effects: &mut Effects<'a>) {
+        if let Notice::Signal(Forwarded { from, to, .. }) = notice {
+            let message = "the receiver's dialect keeps this kind for itself: choose another";
+            let to = to.map(|to| Cow::Owned(to.to_string()));
+            self.refuse(&from, Code::ReservedType, message, to, effects);
+        }
+    }
+}
+
+/// A signal as it is held.
+fn keep(number: u64, to: Option<PeerId>, until: Time, signal: Forwarded<'_>) -> Held {
+    let Forwarded {
+        from,
+        kind,
+        payload,
+        to: _,
+    } = signal;
+    let (kind, payload) = (kind.into_owned(), payload.map(Cow::into_owned));
+    Held {
+        number,
+        from,
+        to,
+        until,
+        kind,
+        payload,
     }
 }

@@ -180,8 +180,13 @@ fn turn_away(join: &Join, headers: &Headers, refusal: Refusal<'_>) -> Result<Res
     let close = refusal.code.close().unwrap_or(Close::Unauthorized);
     let pair = WebSocketPair::new()?;
     pair.server.accept()?;
-    if let Some(text) = join.dialect.encode(&Notice::Refused(refusal)) {
-        pair.server.send_with_str(text)?;
+    for frame in join
+        .dialect
+        .encode(&Notice::Refused(refusal))
+        .into_iter()
+        .flatten()
+    {
+        pair.server.send_with_str(frame)?;
     }
     pair.server
         .close(Some(close.code()), Some(close.reason()))?;

@@ -225,18 +225,20 @@ impl Room {
         self.perform_all(effects, live);
     }
 
-    /// Performs effects, and what follows from what could not be delivered, until there is nothing
+    /// Performs effects, and what follows from those that could not be done, until there is nothing
     /// more to do. That comes: each round that finds a dead socket leaves one less to send to.
     fn perform_all<'a>(&self, mut effects: Vec<Effect<'a>>, live: &mut Live) {
         let Live { room, sockets, .. } = live;
         while !effects.is_empty() {
-            let mut undelivered = Vec::new();
+            let mut news = Vec::new();
             for effect in effects.drain(..) {
-                self.perform(effect, sockets, &mut undelivered);
+                self.perform(effect, sockets, &mut news);
             }
-            for (socket, notice) in undelivered {
-                sockets.remove(&socket);
-                room.handle(now(), Event::Undelivered(socket, notice), &mut effects);
+            for event in news {
+                if let Event::Undelivered(socket, _) = &event {
+                    sockets.remove(socket);
+                }
+                room.handle(now(), event, &mut effects);
             }
         }
     }
@@ -245,11 +247,11 @@ impl Room {
         &self,
         effect: Effect<'a>,
         sockets: &mut BTreeMap<Socket, Connection>,
-        undelivered: &mut Vec<(Socket, Notice<'a>)>,
+        news: &mut Vec<Event<'a>>,
     ) {
         let done = match effect {
             Effect::Send { to, notice } => {
-                send(&to, notice, sockets, undelivered);
+                send(&to, notice, sockets, news);
                 Ok(())
             }
             Effect::Close(socket, close) => match sockets.remove(&socket) {
@@ -334,33 +336,37 @@ fn turned_away<'a>(effects: &mut Vec<Effect<'a>>, socket: Socket) -> Option<Refu
 }
 
 /// Sends a notice to each of some sockets, written once for each dialect. One that cannot take it
-/// never keeps the others from theirs.
+/// never keeps the others from theirs; what comes of it is appended to `news`.
 fn send<'a>(
     to: &[Socket],
     notice: Notice<'a>,
     sockets: &BTreeMap<Socket, Connection>,
-    undelivered: &mut Vec<(Socket, Notice<'a>)>,
+    news: &mut Vec<Event<'a>>,
 ) {
-    let mut written: Vec<(Dialect, Option<String>)> = Vec::new();
+    let mut written: Vec<(Dialect, Option<Vec<String>>)> = Vec::new();
     for socket in to {
         let Some(Connection {
             socket: ws,
             dialect,
         }) = sockets.get(socket)
         else {
-            undelivered.push((*socket, notice.clone()));
+            news.push(Event::Undelivered(*socket, notice.clone()));
             continue;
         };
         if !written.iter().any(|(known, _)| known == dialect) {
             written.push((*dialect, dialect.encode(&notice)));
         }
-        let text = written.iter().find(|(known, _)| known == dialect);
-        let Some((_, Some(text))) = text else {
+        let Some((_, frames)) = written.iter().find(|(known, _)| known == dialect) else {
+            continue;
+        };
+        let Some(frames) = frames else {
+            news.push(Event::Unspeakable(notice.clone()));
             continue;
         };
         // To ask is cheap; to be refused costs an exception with its stack.
-        if ws.as_ref().ready_state() != OPEN || ws.send_with_str(text).is_err() {
-            undelivered.push((*socket, notice.clone()));
+        let open = ws.as_ref().ready_state() == OPEN;
+        if !open || frames.iter().any(|frame| ws.send_with_str(frame).is_err()) {
+            news.push(Event::Undelivered(*socket, notice.clone()));
         }
     }
 }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use partyline::close::Close;
 use partyline::dialect::Dialect;
-use partyline::event::{Absent, Effect, Event, Held, Limits, Notice, Row, RowKey};
+use partyline::event::{Absent, Effect, Event, Forwarded, Held, Limits, Notice, Row, RowKey};
 use partyline::peer::{Key, Member, PeerId, Socket, Time};
 use partyline::room::Room;
 
@@ -77,9 +77,19 @@ impl Rig {
 
     /// A new socket asks to be a peer.
     pub(crate) fn join(&mut self, id: &str, key: Option<&str>) -> Socket {
+        self.join_speaking(Dialect::Native, id, key)
+    }
+
+    /// The same in another dialect.
+    pub(crate) fn join_speaking(
+        &mut self,
+        dialect: Dialect,
+        id: &str,
+        key: Option<&str>,
+    ) -> Socket {
         let socket = Socket(self.next_socket);
         self.next_socket += 1;
-        self.open.insert(socket, Dialect::Native);
+        self.open.insert(socket, dialect);
         let key = key.map(|key| Key::new(key).unwrap());
         self.handle(Event::Join {
             socket,
@@ -195,20 +205,24 @@ impl Rig {
     /// - the alarm is the earliest time at which something is due.
     pub(crate) fn handle(&mut self, event: Event<'_>) {
         let mut effects = Vec::new();
-        let refusable = matches!(event, Event::Frame { .. } | Event::Undelivered(..));
+        let refusable = matches!(
+            event,
+            Event::Frame { .. } | Event::Undelivered(..) | Event::Unspeakable(_)
+        );
         self.room.handle(self.now, event, &mut effects);
-        let mut undelivered = Vec::new();
+        let (mut undelivered, mut unspeakable) = (Vec::new(), Vec::new());
         let (mut owed, mut refused) = (Vec::new(), 0);
         for effect in effects {
             match effect {
                 Effect::Send { to, notice } => {
                     assert!(!to.is_empty(), "sent to nobody: {notice:?}");
                     refused += usize::from(matches!(&notice, Notice::Refused(_)));
-                    if let Notice::Signal {
+                    if let Notice::Signal(Forwarded {
                         from,
                         kind,
                         payload,
-                    } = &notice
+                        ..
+                    }) = &notice
                     {
                         let same = |held: &Held| {
                             (&held.from, &*held.kind, held.payload.as_deref())
@@ -224,11 +238,11 @@ impl Rig {
                             dialect.unwrap_or_else(|| panic!("{socket:?} is not open: {notice:?}"));
                         if self.jammed.contains(&socket) {
                             undelivered.push((socket, notice.clone()));
-                        } else if let Some(text) = dialect.encode(&notice) {
-                            self.heard
-                                .entry(socket)
-                                .or_default()
-                                .push(Heard::Frame(text));
+                        } else if let Some(frames) = dialect.encode(&notice) {
+                            let heard = self.heard.entry(socket).or_default();
+                            heard.extend(frames.into_iter().map(Heard::Frame));
+                        } else {
+                            unspeakable.push(notice.clone());
                         }
                     }
                 }
@@ -285,6 +299,9 @@ impl Rig {
             self.open.remove(&socket);
             self.members.remove(&socket);
             self.handle(Event::Undelivered(socket, notice));
+        }
+        for notice in unspeakable {
+            self.handle(Event::Unspeakable(notice));
         }
         let absent = self.absent.values().map(|absent| absent.until);
         let waiting = self

@@ -1,0 +1,92 @@
+//! The forum dialect: actions that are forwarded, and types that arrive.
+//!
+//! | direction | frame |
+//! |---|---|
+//! | server → | `{"type":"connected-peers","peerIds":["ann"]}` |
+//! | → server | `{"action":"forward-offer","offer":…,"toPeerId":"ann"}` |
+//! | → server | `{"action":"forward-answer","answer":…,"toPeerId":"ann"}` |
+//! | → server | `{"action":"forward-icecandidate","candidate":…,"toPeerId":"ann"}` |
+//! | server → | `{"type":"offer","offer":…,"fromPeerId":"bob"}` |
+//! | server → | `{"type":"answer","answer":…,"fromPeerId":"bob"}` |
+//! | server → | `{"type":"icecandidate","candidate":…,"fromPeerId":"bob"}` |
+//! | → server | `{"action":"forward-K","K":…,"toPeerId":"ann"}`, for any other kind K |
+//! | server → | `{"type":"K","K":…,"fromPeerId":"bob"}` |
+//! | server → | `{"type":"error","code":"no-such-peer","message":"…"}` |
+//!
+//! | here | in a room |
+//! |---|---|
+//! | `connected-peers` | welcome, without one's own id |
+//! | `icecandidate` | `candidate` |
+//! | nothing | joined, left: its peers learn of a newcomer by the newcomer's offer |
+
+use super::json::{Object, malformed, payload, quote};
+use crate::event::{Forwarded, Notice, Signal};
+use crate::refusal::Refusal;
+
+pub(super) fn decode(text: &str) -> Result<Signal<'_>, Refusal<'static>> {
+    let mut object = Object::read(text)?;
+    let action = object.take_string("action")?;
+    let action = action.ok_or_else(|| Refusal::malformed("the frame has no `action`"))?;
+    let spelled = action.strip_prefix("forward-").ok_or_else(|| {
+        malformed(format!(
+            "there is no action `{action}`: they are `forward-offer` and the like"
+        ))
+    })?;
+    let kind = if spelled == "icecandidate" {
+        "candidate"
+    } else {
+        spelled
+    };
+    let to = object.take_string("toPeerId")?;
+    let (key, value) = object.only()?;
+    if key != kind {
+        return Err(malformed(format!(
+            "`{action}` goes with `{kind}`, not with `{key}`"
+        )));
+    }
+    Ok(Signal {
+        to,
+        kind: key,
+        payload: payload(value),
+        claims: None,
+    })
+}
+
+pub(super) fn encode(notice: &Notice<'_>) -> Option<Vec<String>> {
+    let frame = match notice {
+        Notice::Welcome { peers, .. } => {
+            let ids: Vec<_> = peers.iter().map(|(id, _)| format!("\"{id}\"")).collect();
+            format!(
+                r#"{{"type":"connected-peers","peerIds":[{}]}}"#,
+                ids.join(",")
+            )
+        }
+        Notice::Joined { .. } | Notice::Left { .. } => return Some(Vec::new()),
+        // As keys they are taken, as a type it is the server's.
+        Notice::Signal(Forwarded { kind, .. })
+            if ["type", "fromPeerId", "connected-peers"].contains(&&**kind) =>
+        {
+            return None;
+        }
+        Notice::Signal(Forwarded {
+            from,
+            kind,
+            payload,
+            ..
+        }) => {
+            let spelled = if *kind == "candidate" {
+                "icecandidate"
+            } else {
+                kind
+            };
+            let (spelled, kind) = (quote(spelled), quote(kind));
+            let payload = payload.as_deref().unwrap_or("null");
+            format!(r#"{{"type":{spelled},{kind}:{payload},"fromPeerId":"{from}"}}"#)
+        }
+        Notice::Refused(Refusal { code, message, .. }) => {
+            let (code, message) = (code.as_str(), quote(message));
+            format!(r#"{{"type":"error","code":"{code}","message":{message}}}"#)
+        }
+    };
+    Some(vec![frame])
+}

@@ -1,0 +1,72 @@
+//! The lobby dialect: frames that say whom they are for, whom they are from, and one thing more.
+//!
+//! | direction | frame |
+//! |---|---|
+//! | server → | `{"kind":"self-connected","id":"bob"}` |
+//! | server → | `{"kind":"connected","id":"ann"}`, for each who is there, and for each who joins |
+//! | server → | `{"kind":"disconnected","id":"bob"}` |
+//! | → server | `{"toId":"ann","fromId":"bob","offer":…}`, or any other one key, which is the kind |
+//! | server → | the same |
+//! | server → | `{"kind":"error","code":"no-such-peer","message":"…"}` |
+//!
+//! | here | in a room |
+//! |---|---|
+//! | `self-connected`, `connected` | welcome |
+//! | `connected` | joined |
+//! | `disconnected` | left |
+//! | `fromId` of a peer's own frame | a claim, which the room holds it to |
+
+use super::json::{Object, payload, quote};
+use crate::event::{Forwarded, Notice, Signal};
+use crate::peer::PeerId;
+use crate::refusal::Refusal;
+
+pub(super) fn decode(text: &str) -> Result<Signal<'_>, Refusal<'static>> {
+    let mut object = Object::read(text)?;
+    let to = object.take_string("toId")?;
+    let claims = object.take_string("fromId")?;
+    let (kind, value) = object.only()?;
+    Ok(Signal {
+        to,
+        kind,
+        payload: payload(value),
+        claims,
+    })
+}
+
+pub(super) fn encode(notice: &Notice<'_>) -> Option<Vec<String>> {
+    let about = |kind: &str, id: &PeerId| format!(r#"{{"kind":"{kind}","id":"{id}"}}"#);
+    let frame = match notice {
+        Notice::Welcome { id, peers, .. } => {
+            let others = peers.iter().map(|(other, _)| about("connected", other));
+            return Some(
+                std::iter::once(about("self-connected", id))
+                    .chain(others)
+                    .collect(),
+            );
+        }
+        Notice::Joined { id, .. } => about("connected", id),
+        Notice::Left { id } => about("disconnected", id),
+        // As keys they are taken, and `kind` is what notices are known by.
+        Notice::Signal(Forwarded { kind, .. }) if ["toId", "fromId", "kind"].contains(&&**kind) => {
+            return None;
+        }
+        Notice::Signal(Forwarded {
+            from,
+            to,
+            kind,
+            payload,
+        }) => {
+            let to = to
+                .as_ref()
+                .map_or_else(String::new, |to| format!(r#""toId":"{to}","#));
+            let payload = payload.as_deref().unwrap_or("null");
+            format!(r#"{{{to}"fromId":"{from}",{}:{payload}}}"#, quote(kind))
+        }
+        Notice::Refused(Refusal { code, message, .. }) => {
+            let (code, message) = (code.as_str(), quote(message));
+            format!(r#"{{"kind":"error","code":"{code}","message":{message}}}"#)
+        }
+    };
+    Some(vec![frame])
+}
