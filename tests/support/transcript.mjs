@@ -1,0 +1,101 @@
+// @ts-check
+/** Reads a transcript and plays it over real sockets. The format is in tests/transcripts/README.md. */
+import assert from 'node:assert/strict';
+import { Peer, noticed, quiet } from './peer.mjs';
+
+/** @typedef {{ number: number, words: string[], text: string }} Line */
+/**
+ * @typedef {object} Transcript
+ * @property {string} dialect
+ * @property {string} room
+ * @property {string} claim its first comment
+ * @property {Record<string, string>} settings
+ * @property {Line[]} lines
+ */
+
+/** Time passes by itself here, so a frame that comes after a while is simply waited for. */
+const PATIENCE = 30_000;
+
+/** @param {string} dialect @param {string} room @param {string} source @returns {Transcript} */
+export function parse(dialect, room, source) {
+  const all = source.split('\n').map((text, i) => ({ number: i + 1, words: text.trim().split(/\s+/), text: text.trim() }));
+  const lines = all.filter(({ text }) => text && !text.startsWith('#'));
+  const claim = all.filter(({ text }) => text.startsWith('#'))[0]?.text.slice(1).trim() ?? '';
+  const settings = Object.fromEntries(lines.filter(({ words }) => words[0] === 'set').map(({ words }) => pair(words[1])));
+  return { dialect, room, claim, settings, lines: lines.filter(({ words }) => words[0] !== 'set') };
+}
+
+/** @param {import('./workerd.mjs').Server} server @param {Transcript} transcript */
+export async function play(server, { dialect, room, lines }) {
+  /** Who a name stands for now. @type {Map<string, Peer>} */
+  const now = new Map();
+  /** @type {Peer[]} */
+  const all = [];
+  for (const { number, words, text } of lines) {
+    const [name, verb, ...rest] = words;
+    try {
+      if (name === 'after') continue;
+      if (verb === 'joins') {
+        const peer = await join(server, room, dialect, name, rest);
+        now.set(name, peer);
+        all.push(peer);
+        continue;
+      }
+      const peer = now.get(name);
+      assert.ok(peer, `nobody is called ${name}`);
+      const frame = text.slice(text.indexOf(verb) + verb.length).trim();
+      if (verb === '<') assert.match(await peer.next(PATIENCE), pattern(frame));
+      else if (verb === '>') {
+        peer.say(frame);
+        // The next line may be another peer's: what the file says first has to reach the room first.
+        await peer.settle();
+      } else if (verb === 'drops') await peer.cut();
+      else if (verb === 'closes') {
+        await peer.close(rest[0] ? Number(rest[0]) : undefined);
+        await noticed(server, room);
+      } else if (verb === 'closed') await peer.ends(Number(rest[0]), rest.slice(1).join(' '));
+      else assert.fail('not a line of a transcript');
+    } catch (error) {
+      throw new Error(`line ${number}: ${text}\n${error instanceof Error ? error.message : error}`, { cause: error });
+    }
+  }
+  await quiet(...all);
+  // A socket whose end is not written has not ended.
+  const ended = new Set(lines.filter(({ words }) => /^(drops|closes|closed)$/.test(words[1])).map(({ words }) => words[0]));
+  for (const [name, peer] of now) assert.ok(peer.open || ended.has(name), `${name} was closed, which is not written`);
+  await Promise.all(all.filter((peer) => peer.open).map((peer) => peer.close(1000)));
+}
+
+/**
+ * @param {import('./workerd.mjs').Server} server
+ * @param {string} room
+ * @param {string} dialect
+ * @param {string} name
+ * @param {string[]} rest
+ */
+function join(server, room, dialect, name, rest) {
+  /** @type {import('./peer.mjs').Join} */
+  const wanted = { id: name, ...(dialect === 'native' ? {} : { dialect }) };
+  for (let i = 0; i < rest.length; i++) {
+    if (rest[i] === 'as') wanted.id = rest[++i];
+    else {
+      const [field, value] = pair(rest[i]);
+      assert.ok(field === 'key' || field === 'token' || field === 'dialect', `joins takes no ${field}`);
+      wanted[field] = value;
+    }
+  }
+  return Peer.join(server, room, wanted);
+}
+
+/** The frame as written, byte for byte, but `…` is any run of characters without a quotation mark. @param {string} frame */
+function pattern(frame) {
+  const literal = frame.split('…').map((part) => part.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&'));
+  return new RegExp(`^${literal.join('[^"]*')}$`, 's');
+}
+
+/** @param {string} text */
+function pair(text) {
+  const at = text.indexOf('=');
+  assert.ok(at > 0, `${text} is not of the form name=value`);
+  return [text.slice(0, at), text.slice(at + 1)];
+}
