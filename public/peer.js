@@ -18,7 +18,7 @@
  *
  * Events, all `CustomEvent`: `message` (detail: what the channel brought), `track`
  * (`RTCTrackEvent`), `state` (connection, signaling or channel state changed), `stranger`
- * (`RTCSessionDescriptionInit`), `error` (`Error`).
+ * (`RTCSessionDescriptionInit`), `error` (`{ code, message }`).
  */
 
 /**
@@ -130,7 +130,7 @@ export class Peer extends EventTarget {
           String(payload?.sdp ?? ''),
         );
     } catch (error) {
-      if (this.connection.signalingState !== 'closed') this.#emit('error', error);
+      this.#fail('negotiation', error);
     }
   }
 
@@ -163,7 +163,7 @@ export class Peer extends EventTarget {
       await this.connection.setLocalDescription();
       this.#describe();
     } catch (error) {
-      if (this.connection.signalingState !== 'closed') this.#emit('error', error);
+      this.#fail('negotiation', error);
     } finally {
       this.#makingOffer = false;
     }
@@ -247,7 +247,13 @@ export class Peer extends EventTarget {
     const handleOpen = () => {
       if (this.#channel?.readyState === 'open') return;
       this.#channel = channel;
-      for (const text of this.#queue.splice(0)) channel.send(text);
+      for (const text of this.#queue.splice(0)) {
+        try {
+          channel.send(text);
+        } catch (error) {
+          this.#fail('unsent', error); // too large, which only shows now
+        }
+      }
       this.#emit('state', null);
     };
     channel.onopen = handleOpen;
@@ -284,6 +290,12 @@ export class Peer extends EventTarget {
     this.#repairs += 1;
     this.resync();
     this.#watch();
+  }
+
+  /** @param {string} code @param {unknown} error */
+  #fail(code, error) {
+    if (this.connection.signalingState === 'closed') return; // closing fails what is under way
+    this.#emit('error', { code, message: error instanceof Error ? error.message : String(error) });
   }
 
   /** @param {string} type @param {unknown} detail */

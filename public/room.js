@@ -52,7 +52,8 @@ import { Signaling } from './signaling.js';
  * @property {{ state: RoomState } & Partial<Down>} state of the signaling line; when it was lost,
  *   why and how many milliseconds until the next try.
  * @property {{ code: string, message: string, to?: string }} error the server refused something
- *   (its error codes), or a negotiation failed (`negotiation`, and `to` is the peer).
+ *   (its error codes), or a peer's negotiation failed (`negotiation`), or what waited for its
+ *   channel turned out too large (`unsent`).
  * @property {Closed} close the room is over and does not come back: the close code, its reason, a
  *   sentence.
  */
@@ -198,9 +199,7 @@ export class Room extends EventTarget {
     );
     listen(peer, 'state', () => this.#handlePeerState(peer));
     listen(peer, 'stranger', (description) => this.#handleStranger(peer, description));
-    listen(peer, 'error', ({ message }) =>
-      this.#emit('error', { code: 'negotiation', message, to: id }),
-    );
+    listen(peer, 'error', (detail) => this.#emit('error', { ...detail, to: id }));
     this.#peers.set(id, peer);
     this.#emit('peer', { peer });
     return peer;

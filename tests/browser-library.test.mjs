@@ -33,35 +33,64 @@ test('a track comes with the peer who sends it', async () => {
   await connected(bob, 'ann');
 });
 
+/**
+ * Bob joins, and sends each text as soon as he knows of ann, long before a channel is open.
+ * @param {Page} bob
+ * @param {string} room
+ * @param {string[]} texts
+ * @returns {Promise<string>} how it went: `taken`, or the name of the error
+ */
+async function joinAndSend(bob, room, texts) {
+  // The welcome is kept back until the listener is there.
+  await bob.evaluate(() => {
+    /** @type {any} */ (globalThis).wire.holding.in = true;
+  });
+  await join(bob, room, { id: 'bob' });
+  return bob.evaluate(
+    (texts) =>
+      new Promise((resolve) => {
+        const { room, wire } = /** @type {any} */ (globalThis);
+        room.addEventListener('peer', (/** @type {any} */ { detail: { peer } }) => {
+          try {
+            for (const text of texts) peer.send(text);
+            resolve('taken');
+          } catch (error) {
+            resolve(/** @type {Error} */ (error).name);
+          }
+        });
+        wire.release('in');
+      }),
+    texts,
+  );
+}
+
 test('what is sent before the channel is open waits for it, in order, up to a limit', async () => {
   const [ann, bob] = await pair();
   const room = newRoom();
   await join(ann, room, { id: 'ann' });
   await logged(ann, 'state joined');
-  await join(bob, room, { id: 'bob' });
-  const refusal = await bob.evaluate(
-    () =>
-      new Promise((resolve) => {
-        const { room } = /** @type {any} */ (globalThis);
-        room.addEventListener('peer', (/** @type {any} */ { detail: { peer } }) => {
-          try {
-            for (let i = 0; i < 65; i += 1) peer.send(`n${i}.`);
-            resolve('all taken');
-          } catch (error) {
-            resolve(/** @type {Error} */ (error).name);
-          }
-        });
-      }),
-  );
-  assert.equal(refusal, 'OperationError');
+  const texts = Array.from({ length: 65 }, (_, i) => `n${i}.`);
+  assert.equal(await joinAndSend(bob, room, texts), 'OperationError');
   await logged(ann, 'message bob', 64);
   const heard = (await log(ann)).filter((line) => line.startsWith('message'));
   assert.deepEqual(
     heard,
-    Array.from({ length: 64 }, (_, i) => `message bob n${i}.`),
+    texts.slice(0, 64).map((text) => `message bob ${text}`),
   );
   await ann.evaluate(() => /** @type {any} */ (globalThis).room.close());
   await logged(ann, 'leave bob');
+});
+
+test('what waited and is too large for the channel is reported, and holds nothing up', async () => {
+  const [ann, bob] = await pair();
+  const room = newRoom();
+  await join(ann, room, { id: 'ann' });
+  await logged(ann, 'state joined');
+  assert.equal(await joinAndSend(bob, room, ['small', 'x'.repeat(2 ** 21), 'after']), 'taken');
+  await logged(bob, 'error unsent');
+  await logged(ann, 'message bob after');
+  const heard = (await log(ann)).filter((line) => line.startsWith('message'));
+  assert.deepEqual(heard, ['message bob small', 'message bob after']);
 });
 
 test('signals of an application go to one or to all, and what cannot be delivered is told', async () => {
