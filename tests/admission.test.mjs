@@ -1,0 +1,199 @@
+// @ts-check
+/** Who may join: pages of the listed origins, and, where there is a secret, bearers of a token. */
+import assert from 'node:assert/strict';
+import { createHmac } from 'node:crypto';
+import { after, before, describe, test } from 'node:test';
+import { joinPath, Peer, quiet } from './support/peer.mjs';
+import { startWorkerd } from './support/workerd.mjs';
+
+const SECRET = 'a secret of more than thirty-two bytes, for the tests';
+const LISTED = ['https://game.example', 'http://localhost:8080'];
+
+/** @type {import('./support/workerd.mjs').Workerd<'open' | 'origins' | 'tokens'>} */
+let workerd;
+before(async () => {
+  workerd = await startWorkerd({
+    open: {},
+    origins: { ALLOWED_ORIGINS: LISTED.join(',') },
+    tokens: { ROOM_SECRET: SECRET },
+  });
+});
+after(() => workerd?.stop());
+
+describe('origins', () => {
+  const ELSEWHERE = [
+    'https://evil.example',
+    'https://game.example.evil.example',
+    'https://evilgame.example',
+    'https://sub.game.example',
+    'https://game.example:8443',
+    'http://game.example',
+    'http://localhost',
+    'http://localhost:80',
+    'http://localhost:80801',
+    'https://localhost:8080',
+    'null',
+    'https://game.example,http://localhost:8080',
+  ];
+
+  for (const Origin of ELSEWHERE) {
+    test(`a page of ${Origin} can neither join nor ask`, async () => {
+      const server = workerd.at.origins;
+      const answers = [
+        await server.upgrade(joinPath('guarded', { id: 'eve' }), { Origin }),
+        await server.request('/parties/main/guarded', { headers: { Origin } }),
+        await server.request('/parties/main/guarded', { headers: { Origin, Accept: 'text/html' } }),
+      ];
+      for (const { status, headers, text } of answers) {
+        assert.equal(status, 403);
+        assert.equal(headers['content-type'], 'application/json');
+        const { code, message, ...rest } = JSON.parse(text).error;
+        assert.ok(code && message && Object.keys(rest).length === 0, text);
+        assert.ok(!['*', Origin].includes(headers['access-control-allow-origin'] ?? ''), 'nor read why');
+      }
+    });
+  }
+
+  for (const Origin of LISTED) {
+    test(`a page of ${Origin} joins and asks`, async () => {
+      const server = workerd.at.origins;
+      const ann = await Peer.meet(server, `listed ${Origin}`, 'ann', { headers: { Origin } });
+      const { status, headers } = await server.request('/parties/main/listed', { headers: { Origin } });
+      assert.equal(status, 200);
+      assert.equal(headers['access-control-allow-origin'], Origin);
+      assert.match(headers.vary ?? '', /\bOrigin\b/i);
+      const refused = await server.request('/parties/main/listed?_pk=ann', { headers: { Origin, Upgrade: 'h2c' } });
+      assert.equal(refused.headers['access-control-allow-origin'], Origin, 'it may read why it was refused, too');
+      await ann.close(1000);
+    });
+  }
+
+  test('what is not a browser has no origin, and joins', async () => {
+    const ann = await Peer.meet(workerd.at.origins, 'no-origin', 'ann');
+    await quiet(ann);
+  });
+
+  test('without a list every page joins and asks', async () => {
+    const headers = { Origin: 'https://anything.example' };
+    const ann = await Peer.meet(workerd.at.open, 'any-origin', 'ann', { headers });
+    const answer = await workerd.at.open.request('/parties/main/any-origin', { headers });
+    assert.equal(answer.status, 200);
+    assert.ok(['*', headers.Origin].includes(answer.headers['access-control-allow-origin'] ?? ''));
+    await quiet(ann);
+  });
+});
+
+describe('tokens', () => {
+  const soon = () => Math.floor(Date.now() / 1000) + 600;
+
+  /**
+   * What any JWT library would mint.
+   * @param {object} claims
+   * @param {{ secret?: string, alg?: string, hash?: string }} [how]
+   */
+  function mint(claims, { secret = SECRET, alg = 'HS256', hash = 'sha256' } = {}) {
+    const encode = (/** @type {object} */ part) => Buffer.from(JSON.stringify(part)).toString('base64url');
+    const signed = `${encode({ alg, typ: 'JWT' })}.${encode(claims)}`;
+    return `${signed}.${alg === 'none' ? '' : createHmac(hash, secret).update(signed).digest('base64url')}`;
+  }
+
+  /** Joins as ann, and is told why not. @param {string} room @param {import('./support/peer.mjs').Join} join */
+  async function turnedAway(room, join) {
+    const ann = await Peer.join(workerd.at.tokens, room, { id: 'ann', ...join });
+    await ann.refused('unauthorized');
+    await ann.ends(4010, 'unauthorized');
+  }
+
+  /** @type {Record<string, (room: string) => object>} */
+  const right = {
+    'for this room': (room) => ({ exp: soon(), room }),
+    'for any room': () => ({ exp: soon(), room: '*' }),
+    'for this room and peer': (room) => ({ exp: soon(), room, sub: 'ann' }),
+    'with claims of no meaning here': (room) => ({ exp: soon(), room, iss: 'shop', aud: 'call', iat: 1, role: { host: true } }),
+  };
+  for (const [what, claims] of Object.entries(right)) {
+    test(`a token ${what} lets in, in the query as in the subprotocol`, async () => {
+      const room = `right ${what}`;
+      const token = mint(claims(room));
+      const ann = await Peer.meet(workerd.at.tokens, room, 'ann', { token });
+      await ann.close(1000);
+      const again = await Peer.meet(workerd.at.tokens, room, 'ann', { protocols: ['partyline', `token.${token}`] });
+      assert.equal(again.socket.protocol, 'partyline', 'the token is not said back');
+      await again.close(1000);
+    });
+  }
+
+  /** @type {Record<string, (room: string) => string>} */
+  const wrong = {
+    'that is empty': () => '',
+    'that is none': () => 'open sesame',
+    'of dots': () => '..',
+    'that has expired': (room) => mint({ exp: soon() - 1200, room }),
+    'without an expiry': (room) => mint({ room }),
+    'whose expiry is text': (room) => mint({ exp: `${soon()}`, room }),
+    'for another room': () => mint({ exp: soon(), room: 'another' }),
+    'for a room of which this is a part': (room) => mint({ exp: soon(), room: `${room}s` }),
+    'for a part of this room': (room) => mint({ exp: soon(), room: room.slice(0, -1) }),
+    'for no room': () => mint({ exp: soon() }),
+    'for a list of rooms': (room) => mint({ exp: soon(), room: [room] }),
+    'for somebody else': (room) => mint({ exp: soon(), room, sub: 'bob' }),
+    'that is not valid yet': (room) => mint({ exp: soon(), nbf: soon() - 60, room }),
+    'signed with another secret': (room) => mint({ exp: soon(), room }, { secret: `${SECRET}.` }),
+    'that is not signed': (room) => mint({ exp: soon(), room }, { alg: 'none' }),
+    'signed another way': (room) => mint({ exp: soon(), room }, { alg: 'HS512', hash: 'sha512' }),
+    'that says it is signed another way': (room) => mint({ exp: soon(), room }, { alg: 'RS256' }),
+    'with one bit of its signature changed': (room) => {
+      const [head, claims, signature] = mint({ exp: soon(), room }).split('.');
+      const bytes = Buffer.from(signature, 'base64url');
+      bytes[0] ^= 1;
+      return [head, claims, bytes.toString('base64url')].join('.');
+    },
+    'with half of its signature': (room) => mint({ exp: soon(), room }).slice(0, -22),
+    'whose claims were changed': (room) => {
+      const [head, , signature] = mint({ exp: soon(), room: 'another' }).split('.');
+      return [head, mint({ exp: soon(), room }).split('.')[1], signature].join('.');
+    },
+  };
+  test('without a token nobody joins, and is told so in a frame', () => turnedAway('no token', {}));
+
+  for (const [what, token] of Object.entries(wrong)) {
+    test(`a token ${what} does not let in`, async () => {
+      await turnedAway(`wrong ${what}`, { token: token(`wrong ${what}`) });
+    });
+  }
+
+  test('a wrong token in the subprotocol is refused in a frame too, which a browser can read', async () => {
+    const token = mint({ exp: soon() - 1200, room: 'subprotocol' });
+    await turnedAway('subprotocol', { protocols: ['partyline', `token.${token}`] });
+  });
+
+  test('those who are in hear nothing of those who are turned away', async () => {
+    const room = 'undisturbed';
+    const bob = await Peer.meet(workerd.at.tokens, room, 'bob', { token: mint({ exp: soon(), room }) });
+    await turnedAway(room, {});
+    await turnedAway(room, { id: 'bob' });
+    assert.ok(bob.open);
+    await quiet(bob);
+  });
+
+  test('a token does not outweigh a key', async () => {
+    const room = 'token and key';
+    const token = mint({ exp: soon(), room });
+    await Peer.meet(workerd.at.tokens, room, 'ann', { token, key: 'secret of ann' });
+    const eve = await Peer.join(workerd.at.tokens, room, { id: 'ann', token, key: 'guess' });
+    await eve.refused('id-taken');
+    await eve.ends(4009, 'id-taken');
+  });
+
+  test('how a room is may be asked without a token', async () => {
+    assert.equal((await workerd.at.tokens.status('no token')).peers, 0);
+  });
+
+  test('without a secret a token means nothing', async () => {
+    const ann = await Peer.meet(workerd.at.open, 'no-secret', 'ann', { token: 'open sesame' });
+    const bob = await Peer.meet(workerd.at.open, 'no-secret', 'bob', { protocols: ['partyline', 'token.x'] });
+    assert.equal(bob.socket.protocol, 'partyline');
+    await ann.hears({ type: 'peer-joined', id: 'bob', polite: true });
+    await quiet(ann, bob);
+  });
+});
