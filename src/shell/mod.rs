@@ -4,6 +4,7 @@
 //! no room.
 
 mod object;
+mod sockets;
 mod storage;
 
 use serde_json::json;

@@ -7,18 +7,18 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use worker::wasm_bindgen; // what `durable_object` writes names it
-use worker::worker_sys::ext::WebSocketExt;
 use worker::{
     DurableObject, Env, Error, Request, Response, Result, State, WebSocket,
     WebSocketIncomingMessage, WebSocketPair, WebSocketRequestResponsePair, durable_object,
 };
 
+use super::sockets::{CLOSED, Connection, OPEN, attachment, end_socket, forget, keep, send};
 use super::{
     Cors, HTML, JSON, find_route, log, now, read_settings, refuse, refuse_setting, respond,
 };
 use super::{storage, upgrade};
 use crate::attachment::Attachment;
-use crate::close::{self, Answer, Close};
+use crate::close::{self, Answer};
 use crate::dialect::Dialect;
 use crate::event::{Effect, Event, Notice, Row};
 use crate::peer::{Member, PeerId, Socket};
@@ -27,12 +27,6 @@ use crate::room;
 use crate::route::{HttpError, Join, Route};
 use crate::settings::{BadSetting, Settings};
 use crate::status::Status;
-
-/// `WebSocket.OPEN`. All other states mean that nothing can be sent any more, and that nothing that
-/// still comes in counts.
-const OPEN: u16 = 1;
-/// `WebSocket.CLOSED`.
-const CLOSED: u16 = 3;
 
 /// The class that wrangler.toml names.
 #[durable_object]
@@ -51,12 +45,6 @@ struct Live {
     sockets: BTreeMap<Socket, Connection>,
     /// Higher than the number of any socket that the platform still lists.
     next_socket: u64,
-}
-
-/// A socket that a notice may be sent to.
-struct Connection {
-    socket: WebSocket,
-    dialect: Dialect,
 }
 
 impl DurableObject for Room {
@@ -153,13 +141,11 @@ impl DurableObject for Room {
         } else {
             Event::Closed
         };
-        self.end(&ws, ended);
-        Ok(())
+        self.end(&ws, ended)
     }
 
     async fn websocket_error(&self, ws: WebSocket, _: Error) -> Result<()> {
-        self.end(&ws, Event::Lost);
-        Ok(())
+        self.end(&ws, Event::Lost)
     }
 
     async fn alarm(&self) -> Result<Response> {
@@ -206,15 +192,13 @@ impl Room {
     }
 
     /// A socket is at its end, for this or that reason.
-    fn end<'a>(&self, ws: &WebSocket, event: impl Fn(Socket) -> Event<'a>) {
-        if let Some(Attachment {
-            member: Member { socket, .. },
-            ..
-        }) = attachment(ws)
-        {
-            self.live.borrow_mut().sockets.remove(&socket);
-            self.handle(event(socket));
+    fn end<'a>(&self, ws: &WebSocket, event: impl Fn(Socket) -> Event<'a>) -> Result<()> {
+        if let Some(Attachment { member, .. }) = attachment(ws) {
+            self.live.borrow_mut().sockets.remove(&member.socket);
+            self.handle(event(member.socket));
+            forget(ws)?;
         }
+        Ok(())
     }
 
     /// Lets the room take in what happened, and does what it says.
@@ -235,8 +219,11 @@ impl Room {
                 self.perform(effect, sockets, &mut news);
             }
             for event in news {
-                if let Event::Undelivered(socket, _) = &event {
-                    sockets.remove(socket);
+                if let Event::Undelivered(socket, _) = &event
+                    && let Some(dead) = sockets.remove(socket)
+                    && let Err(error) = forget(&dead.socket)
+                {
+                    log("forget", &error.to_string());
                 }
                 room.handle(now(), event, &mut effects);
             }
@@ -333,69 +320,6 @@ fn turned_away<'a>(effects: &mut Vec<Effect<'a>>, socket: Socket) -> Option<Refu
     };
     effects.retain(|effect| !matches!(effect, Effect::Close(closed, _) if *closed == socket));
     Some(refusal)
-}
-
-/// Sends a notice to each of some sockets, written once for each dialect. One that cannot take it
-/// never keeps the others from theirs; what comes of it is appended to `news`.
-fn send<'a>(
-    to: &[Socket],
-    notice: Notice<'a>,
-    sockets: &BTreeMap<Socket, Connection>,
-    news: &mut Vec<Event<'a>>,
-) {
-    let mut written: Vec<(Dialect, Option<Vec<String>>)> = Vec::new();
-    for socket in to {
-        let Some(Connection {
-            socket: ws,
-            dialect,
-        }) = sockets.get(socket)
-        else {
-            news.push(Event::Undelivered(*socket, notice.clone()));
-            continue;
-        };
-        if !written.iter().any(|(known, _)| known == dialect) {
-            written.push((*dialect, dialect.encode(&notice)));
-        }
-        let Some((_, frames)) = written.iter().find(|(known, _)| known == dialect) else {
-            continue;
-        };
-        let Some(frames) = frames else {
-            news.push(Event::Unspeakable(notice.clone()));
-            continue;
-        };
-        // To ask is cheap; to be refused costs an exception with its stack.
-        let open = ws.as_ref().ready_state() == OPEN;
-        if !open || frames.iter().any(|frame| ws.send_with_str(frame).is_err()) {
-            news.push(Event::Undelivered(*socket, notice.clone()));
-        }
-    }
-}
-
-/// Ends a socket, and forgets whose it was: the platform goes on listing it until the client answers,
-/// which it may never do.
-fn end_socket(ws: &WebSocket, close: Close) -> Result<()> {
-    ws.as_ref()
-        .serialize_attachment(wasm_bindgen::JsValue::NULL)?;
-    ws.close(Some(close.code()), Some(close.reason()))
-}
-
-/// Writes what is to be kept of a member into its socket's attachment.
-fn keep(member: Member, sockets: &BTreeMap<Socket, Connection>) -> Result<()> {
-    let Some(Connection { socket, dialect }) = sockets.get(&member.socket) else {
-        return Ok(());
-    };
-    let text = Attachment {
-        member,
-        dialect: *dialect,
-    }
-    .encode();
-    Ok(socket.as_ref().serialize_attachment(text.into())?)
-}
-
-/// What was kept with a socket; nothing for one that was turned away.
-fn attachment(ws: &WebSocket) -> Option<Attachment> {
-    let text = ws.as_ref().deserialize_attachment().ok()?.as_string()?;
-    Attachment::decode(&text)
 }
 
 fn random_id() -> Result<PeerId> {
