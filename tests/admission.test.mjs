@@ -9,13 +9,14 @@ import { startWorkerd } from './support/workerd.mjs';
 const SECRET = 'a secret of more than thirty-two bytes, for the tests';
 const LISTED = ['https://game.example', 'http://localhost:8080'];
 
-/** @type {import('./support/workerd.mjs').Workerd<'open' | 'origins' | 'tokens'>} */
+/** @type {import('./support/workerd.mjs').Workerd<'open' | 'origins' | 'tokens' | 'both'>} */
 let workerd;
 before(async () => {
   workerd = await startWorkerd({
     open: {},
     origins: { ALLOWED_ORIGINS: LISTED.join(',') },
     tokens: { ROOM_SECRET: SECRET },
+    both: { ALLOWED_ORIGINS: LISTED.join(','), ROOM_SECRET: SECRET },
   });
 });
 after(() => workerd?.stop());
@@ -32,7 +33,12 @@ describe('origins', () => {
     'http://localhost:80',
     'http://localhost:80801',
     'https://localhost:8080',
+    'https://game.example:443',
+    'https://game.example/',
+    'https://Game.example',
+    'HTTPS://GAME.EXAMPLE',
     'null',
+    '*',
     'https://game.example,http://localhost:8080',
   ];
 
@@ -43,14 +49,18 @@ describe('origins', () => {
         await server.upgrade(joinPath('guarded', { id: 'eve' }), { Origin }),
         await server.request('/parties/main/guarded', { headers: { Origin } }),
         await server.request('/parties/main/guarded', { headers: { Origin, Accept: 'text/html' } }),
+        await server.request('/parties/main/guarded', { headers: { Origin }, method: 'OPTIONS' }),
+        await server.request('/health', { headers: { Origin } }),
+        await server.request('/nothing', { headers: { Origin } }),
       ];
       for (const { status, headers, text } of answers) {
         assert.equal(status, 403);
         assert.equal(headers['content-type'], 'application/json');
         const { code, message, ...rest } = JSON.parse(text).error;
         assert.ok(code && message && Object.keys(rest).length === 0, text);
-        assert.ok(!['*', Origin].includes(headers['access-control-allow-origin'] ?? ''), 'nor read why');
+        assert.equal(headers['access-control-allow-origin'], undefined, 'nor read why');
       }
+      assert.equal((await server.status('guarded')).peers, 0);
     });
   }
 
@@ -64,6 +74,9 @@ describe('origins', () => {
       assert.match(headers.vary ?? '', /\bOrigin\b/i);
       const refused = await server.request('/parties/main/listed?_pk=ann', { headers: { Origin, Upgrade: 'h2c' } });
       assert.equal(refused.headers['access-control-allow-origin'], Origin, 'it may read why it was refused, too');
+      const asked = await server.request('/parties/main/listed', { headers: { Origin }, method: 'OPTIONS' });
+      assert.equal(asked.status, 204);
+      assert.equal(asked.headers['access-control-allow-origin'], Origin);
       await ann.close(1000);
     });
   }
@@ -104,29 +117,39 @@ describe('tokens', () => {
     await ann.ends(4010, 'unauthorized');
   }
 
+  /** Every place that a client can put its token. @param {string} token @returns {import('./support/peer.mjs').Join[]} */
+  const places = (token) => [
+    { token },
+    { headers: { Authorization: `Bearer ${token}` } },
+    { headers: { Authorization: `bearer ${token}` } },
+    { protocols: ['partyline', `token.${token}`] },
+    { protocols: [`token.${token}`, 'partyline'] },
+  ];
+
   /** @type {Record<string, (room: string) => object>} */
   const right = {
     'for this room': (room) => ({ exp: soon(), room }),
     'for any room': () => ({ exp: soon(), room: '*' }),
     'for this room and peer': (room) => ({ exp: soon(), room, sub: 'ann' }),
+    'that has begun': (room) => ({ exp: soon() + 0.5, nbf: soon() - 601.5, room }),
     'with claims of no meaning here': (room) => ({ exp: soon(), room, iss: 'shop', aud: 'call', iat: 1, role: { host: true } }),
   };
   for (const [what, claims] of Object.entries(right)) {
-    test(`a token ${what} lets in, in the query as in the subprotocol`, async () => {
+    test(`a token ${what} lets in, wherever a client can put it`, async () => {
       const room = `right ${what}`;
       const token = mint(claims(room));
-      const ann = await Peer.meet(workerd.at.tokens, room, 'ann', { token });
-      await ann.close(1000);
-      const again = await Peer.meet(workerd.at.tokens, room, 'ann', { protocols: ['partyline', `token.${token}`] });
-      assert.equal(again.socket.protocol, 'partyline', 'the token is not said back');
-      await again.close(1000);
+      for (const place of places(token)) {
+        const ann = await Peer.meet(workerd.at.tokens, room, 'ann', place);
+        assert.equal(ann.socket.protocol, place.protocols ? 'partyline' : '', 'the token is not said back');
+        await ann.close(1000);
+      }
     });
   }
 
   /** @type {Record<string, (room: string) => string>} */
   const wrong = {
     'that is empty': () => '',
-    'that is none': () => 'open sesame',
+    'that is none': () => 'open-sesame',
     'of dots': () => '..',
     'that has expired': (room) => mint({ exp: soon() - 1200, room }),
     'without an expiry': (room) => mint({ room }),
@@ -154,17 +177,54 @@ describe('tokens', () => {
       return [head, mint({ exp: soon(), room }).split('.')[1], signature].join('.');
     },
   };
-  test('without a token nobody joins, and is told so in a frame', () => turnedAway('no token', {}));
+  test('without a token nobody joins, and is told so in a frame', async () => {
+    await turnedAway('no token', {});
+    await turnedAway('no token', { protocols: ['partyline'] });
+    await turnedAway('no token', { headers: { Authorization: 'Basic YW5uOmJvYg==' } });
+  });
 
   for (const [what, token] of Object.entries(wrong)) {
-    test(`a token ${what} does not let in`, async () => {
-      await turnedAway(`wrong ${what}`, { token: token(`wrong ${what}`) });
+    test(`a token ${what} does not let in, wherever it stands`, async () => {
+      const room = `wrong ${what}`;
+      const [inQuery, ...others] = places(token(room));
+      await turnedAway(room, inQuery);
+      // No header can end in nothing, and no library offers a subprotocol without a name.
+      if (token(room)) for (const place of others) await turnedAway(room, place);
+      assert.equal((await workerd.at.tokens.status(room)).peers, 0);
     });
   }
 
-  test('a wrong token in the subprotocol is refused in a frame too, which a browser can read', async () => {
-    const token = mint({ exp: soon() - 1200, room: 'subprotocol' });
-    await turnedAway('subprotocol', { protocols: ['partyline', `token.${token}`] });
+  test('a token of 100 KB is not even looked at', () => turnedAway('long', { token: 'x'.repeat(100_000) }));
+
+  test('two tokens at once do not let in, even if both are right', async () => {
+    const token = mint({ exp: soon(), room: 'two' });
+    const [query, header, , protocol] = places(token);
+    await turnedAway('two', { ...query, ...header });
+    await turnedAway('two', { ...query, ...protocol });
+    await turnedAway('two', { ...header, ...protocol });
+    await turnedAway('two', { token: 'a wrong one', ...header });
+  });
+
+  test('a token for one peer is for nobody else, nor for one that leaves its id to the server', async () => {
+    const token = mint({ exp: soon(), room: 'sub', sub: 'ann' });
+    await turnedAway('sub', { token, id: 'bob' });
+    await turnedAway('sub', { token, id: 'Ann' });
+    await turnedAway('sub', { token, id: undefined });
+  });
+
+  test('a subprotocol is chosen on a refusal, too: without one a browser shows no frame', async () => {
+    const protocols = ['partyline', 'token.a.b.c'];
+    const ann = await Peer.join(workerd.at.tokens, 'chosen', { id: 'ann', protocols });
+    assert.equal(ann.socket.protocol, 'partyline');
+    await ann.refused('unauthorized');
+    await ann.ends(4010, 'unauthorized');
+  });
+
+  test('a token can be for a room of any name', async () => {
+    for (const room of ['a b', 'ä/€', '🎉', '*']) {
+      const ann = await Peer.meet(workerd.at.tokens, room, 'ann', { token: mint({ exp: soon(), room }) });
+      await ann.close(1000);
+    }
   });
 
   test('those who are in hear nothing of those who are turned away', async () => {
@@ -185,8 +245,23 @@ describe('tokens', () => {
     await eve.ends(4009, 'id-taken');
   });
 
-  test('how a room is may be asked without a token', async () => {
-    assert.equal((await workerd.at.tokens.status('no token')).peers, 0);
+  test('how a room and the worker are may be asked without a token', async () => {
+    for (const path of ['/health', '/parties/main/asked'])
+      for (const Accept of ['*/*', 'text/html'])
+        assert.equal((await workerd.at.tokens.request(path, { headers: { Accept } })).status, 200, path);
+  });
+
+  test('neither a token nor a listed page makes up for the other', async () => {
+    const { both } = workerd.at;
+    const token = mint({ exp: soon(), room: 'both' });
+    const elsewhere = await both.upgrade(joinPath('both', { token }), { Origin: 'https://evil.example' });
+    assert.equal(elsewhere.status, 403);
+    const headers = { Origin: LISTED[0] };
+    const eve = await Peer.join(both, 'both', { id: 'eve', headers });
+    await eve.refused('unauthorized');
+    await eve.ends(4010, 'unauthorized');
+    const ann = await Peer.meet(both, 'both', 'ann', { token, headers });
+    await ann.close(1000);
   });
 
   test('without a secret a token means nothing', async () => {

@@ -80,6 +80,17 @@ describe('size', () => {
       await quiet(ann, bob);
     });
   }
+
+  test('a binary frame that is too large closes as one of text does', async () => {
+    const { ann, bob } = await pair('large-and-binary');
+    bob.say(Buffer.alloc(64 * KIB));
+    await bob.refused('malformed');
+    bob.say(Buffer.alloc(64 * KIB + 1));
+    await bob.refused('too-large');
+    await bob.ends(1009, 'too-large');
+    await ann.hears({ type: 'peer-left', id: 'bob' });
+    await quiet(ann);
+  });
 });
 
 describe('pace', () => {
@@ -161,6 +172,7 @@ describe('pace', () => {
     const codes = bob.unread.splice(0).map((frame) => JSON.parse(frame).code);
     assert.ok(codes.filter((code) => code === 'malformed').length >= BURST);
     assert.deepEqual(new Set(codes), new Set(['malformed', 'too-fast']));
+    assert.equal(codes.length - 1 - codes.lastIndexOf('malformed'), REFUSALS, 'after just so many in a row');
     await ann.hears({ type: 'peer-left', id: 'bob' });
   });
 
@@ -194,9 +206,11 @@ describe('mailbox', () => {
     const frame = frameOf('bob', 60_000);
     for (let i = 0; i < 5; i++) ann.say(frame);
     await ann.refused('mailbox-full', { to: 'bob' });
+    ann.say({ type: 'offer', to: 'bob', payload: 'a small one' });
     await quiet(ann);
     const back = await Peer.meet(server, 'much', 'bob');
     for (let i = 0; i < 4; i++) assert.equal(await back.next(), frame.replace('"to":"bob"', '"from":"ann"'));
+    await back.hears({ type: 'offer', from: 'ann', payload: 'a small one' });
     await quiet(ann, back);
   });
 
@@ -234,6 +248,18 @@ describe('mailbox', () => {
     await quiet(ann);
     const bob = await Peer.meet(server, 'alone', 'bob');
     for (let i = 0; i < 64; i++) await bob.hears({ type: 'candidate', from: 'ann', payload: i });
+    await ann.hears({ type: 'peer-joined', id: 'bob', polite: true });
+    await quiet(ann, bob);
+  });
+
+  test('a lone peer’s signals to all are bounded in bytes, too', async () => {
+    const ann = await Peer.meet(server, 'alone-with-much', 'ann');
+    const payload = 'x'.repeat(60_000);
+    for (let i = 0; i < 5; i++) ann.say({ type: 'offer', payload });
+    await ann.refused('mailbox-full');
+    await quiet(ann);
+    const bob = await Peer.meet(server, 'alone-with-much', 'bob');
+    for (let i = 0; i < 4; i++) await bob.hears({ type: 'offer', from: 'ann', payload });
     await ann.hears({ type: 'peer-joined', id: 'bob', polite: true });
     await quiet(ann, bob);
   });
