@@ -90,15 +90,17 @@ pub enum Answer {
     Nothing,
 }
 
-/// The answer to a close that the platform reports with `code`.
+/// The answer to a close that the platform reports with `code`, and `was_clean` if there was a Close
+/// frame.
 ///
 /// 1005 and 1006 never travel: they stand for "a frame without a code" and "no frame" (RFC 6455
-/// §7.4.1), 1015 likewise for a failed TLS handshake, and the platform throws when asked to send
-/// one, or a code outside 1000 to 4999.
+/// §7.4.1), 1015 likewise for a failed TLS handshake. A frame that has one of them all the same is
+/// answered, though not with it: the platform throws when asked to send one, or a code outside 1000
+/// to 4999.
 #[must_use]
-pub const fn answer(code: u16) -> Answer {
+pub const fn answer(code: u16, was_clean: bool) -> Answer {
     match code {
-        1006 | 1015 => Answer::Nothing,
+        _ if is_loss(code, was_clean) => Answer::Nothing,
         1000..=1003 | 1007..=1014 | 1016..=4999 => Answer::Code(code),
         _ => Answer::Empty,
     }
@@ -106,8 +108,8 @@ pub const fn answer(code: u16) -> Answer {
 
 /// Did the socket die without a Close frame from the peer? Then the peer is absent, not gone.
 #[must_use]
-pub const fn is_loss(code: u16) -> bool {
-    matches!(answer(code), Answer::Nothing)
+pub const fn is_loss(code: u16, was_clean: bool) -> bool {
+    matches!(code, 1006 | 1015) && !was_clean
 }
 
 #[cfg(test)]
@@ -117,7 +119,7 @@ mod tests {
     #[test]
     fn every_code_can_be_sent_and_is_used_once() {
         for (n, close) in Close::ALL.into_iter().enumerate() {
-            assert_eq!(answer(close.code()), Answer::Code(close.code()));
+            assert_eq!(answer(close.code(), true), Answer::Code(close.code()));
             assert!(
                 Close::ALL
                     .iter()
@@ -129,20 +131,22 @@ mod tests {
 
     #[test]
     fn codes_that_never_travel_are_never_echoed() {
-        assert_eq!(answer(1005), Answer::Empty);
-        assert_eq!(answer(1006), Answer::Nothing);
-        assert_eq!(answer(1015), Answer::Nothing);
-        for code in [0, 999, 1004, 5000, u16::MAX] {
-            assert_eq!(answer(code), Answer::Empty, "{code}");
+        for code in [0, 999, 1004, 1005, 1006, 1015, 5000, u16::MAX] {
+            assert_eq!(answer(code, true), Answer::Empty, "{code}");
         }
         for code in [1000, 1001, 3000, 4123, 4999] {
-            assert_eq!(answer(code), Answer::Code(code));
+            assert_eq!(answer(code, true), Answer::Code(code));
         }
     }
 
     #[test]
     fn only_a_death_without_a_frame_is_a_loss() {
-        assert!(is_loss(1006) && is_loss(1015));
-        assert!(![1000, 1001, 1005, 4123].into_iter().any(is_loss));
+        assert_eq!(answer(1006, false), Answer::Nothing);
+        assert!(is_loss(1006, false) && is_loss(1015, false));
+        assert!(
+            ![1000, 1001, 1005, 1006, 1015, 4123]
+                .into_iter()
+                .any(|code| is_loss(code, true))
+        );
     }
 }

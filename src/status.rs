@@ -61,7 +61,9 @@ impl Status<'_> {
 <pre><code>import {{ Room }} from "/room.js";
 
 const room = new Room({name});
-room.addEventListener("message", ({{ detail }}) =&gt; console.log(detail.data));</code></pre>
+room.addEventListener("message", ({{ detail }}) =&gt; {{
+  console.log(detail.peer.id, detail.data);
+}});</code></pre>
 <p class="awake">In memory since <time datetime="{awake_since}">{awake_since}</time>. A room sleeps
 while nothing happens in it, and then costs nothing; its peers stay connected.</p>
 </main>

@@ -19,8 +19,11 @@ pub(crate) struct Pace {
     saved: u64,
     /// When `saved` was true.
     since: Time,
-    /// Frames refused since the last one that passed.
+    /// Frames refused in a row. One that slips through in the midst of a flood, as every hundredth of
+    /// a second lets one, does not end the row; two that pass one after the other do.
     refused: u32,
+    /// Whether the last frame passed.
+    passed: bool,
 }
 
 /// What becomes of a frame.
@@ -41,6 +44,7 @@ impl Pace {
             saved: FULL,
             since: now,
             refused: 0,
+            passed: true,
         }
     }
 
@@ -51,9 +55,13 @@ impl Pace {
         self.since = now;
         if let Some(left) = self.saved.checked_sub(COST) {
             self.saved = left;
-            self.refused = 0;
+            if self.passed {
+                self.refused = 0;
+            }
+            self.passed = true;
             return Verdict::Pass;
         }
+        self.passed = false;
         self.refused = self.refused.saturating_add(1);
         if self.refused >= PATIENCE {
             Verdict::Expel
@@ -86,11 +94,11 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_that_passes_forgives_the_refusals_before_it() {
+    fn two_frames_that_pass_forgive_the_refusals_before_them() {
         let mut pace = Pace::new(Time(0));
         count(&mut pace, 0, 399);
-        assert_eq!(pace.weigh(Time(10)), Verdict::Pass);
-        assert_eq!(pace.weigh(Time(10)), Verdict::Refuse);
+        assert_eq!(count(&mut pace, 20, 2), 2);
+        assert_eq!(pace.weigh(Time(20)), Verdict::Refuse);
     }
 
     #[test]
@@ -98,6 +106,30 @@ mod tests {
         let mut pace = Pace::new(Time(0));
         count(&mut pace, 0, 399);
         assert_eq!(pace.weigh(Time(0)), Verdict::Expel);
+    }
+
+    #[test]
+    fn a_flood_is_ended_though_a_frame_slips_through_now_and_then() {
+        let mut pace = Pace::new(Time(0));
+        count(&mut pace, 0, 200);
+        // A thousand frames a second, nine of ten refused.
+        let verdicts = (0..1_000).map(|millis| pace.weigh(Time(millis)));
+        let before = verdicts
+            .take_while(|verdict| *verdict != Verdict::Expel)
+            .count();
+        assert!((200..250).contains(&before), "{before}");
+    }
+
+    #[test]
+    fn who_is_a_little_too_fast_is_refused_and_stays() {
+        let mut pace = Pace::new(Time(0));
+        // 150 frames a second for a minute.
+        let verdicts = (0..9_000_u64).map(|n| pace.weigh(Time(n * 20 / 3)));
+        assert!(
+            verdicts
+                .into_iter()
+                .all(|verdict| verdict != Verdict::Expel)
+        );
     }
 
     #[test]

@@ -122,12 +122,12 @@ impl DurableObject for Room {
         ws: WebSocket,
         code: usize,
         reason: String,
-        _was_clean: bool,
+        was_clean: bool,
     ) -> Result<()> {
         let code = u16::try_from(code).unwrap_or(0);
         // Without our answer the client would wait in vain. It may have given up, too.
         if ws.as_ref().ready_state() != CLOSED {
-            let answered = match close::answer(code) {
+            let answered = match close::answer(code, was_clean) {
                 Answer::Code(code) => ws.close(Some(code), Some(reason)),
                 Answer::Empty => ws.close::<&str>(None, None),
                 Answer::Nothing => Ok(()),
@@ -136,7 +136,7 @@ impl DurableObject for Room {
                 log("close", &error.to_string());
             }
         }
-        let ended = if close::is_loss(code) {
+        let ended = if close::is_loss(code, was_clean) {
             Event::Lost
         } else {
             Event::Closed
