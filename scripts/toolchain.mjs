@@ -161,8 +161,10 @@ function installTools() {
   checkLinker();
   tell(`installing ${missing.join(' and ')} from crates.io, once, up to five minutes`);
   const command = ['cargo', 'install', '--root', tools, ...missing];
-  // A registry's copy may lag behind what the crates were locked to.
-  if (!run([...command, '--locked'], { env: plain() }) && !run(command, { env: plain() }))
+  // They compile for minutes and run for a moment.
+  const env = { ...plain(), CARGO_PROFILE_RELEASE_OPT_LEVEL: '1' };
+  // A registry's copy may lag behind what their authors locked them to.
+  if (!run([...command, '--locked'], { env }) && !run(command, { env }))
     stop(`${missing.join(' and ')} could not be installed; what cargo says stands above.`);
 }
 
