@@ -49,6 +49,30 @@ pub fn check_token(
     room: &str,
     id: Option<&PeerId>,
 ) -> Result<(), Refusal<'static>> {
+    check_claims(secret, token, now, Some(room), id)
+}
+
+/// Checks the token of somebody who has not said which room it is about.
+///
+/// # Errors
+///
+/// As [`check_token`], but for the room.
+pub fn check_token_for_any_room(
+    secret: &str,
+    token: Option<&str>,
+    now: Time,
+    id: Option<&PeerId>,
+) -> Result<(), Refusal<'static>> {
+    check_claims(secret, token, now, None, id)
+}
+
+fn check_claims(
+    secret: &str,
+    token: Option<&str>,
+    now: Time,
+    room: Option<&str>,
+    id: Option<&PeerId>,
+) -> Result<(), Refusal<'static>> {
     let refuse = |message| Err(Refusal::new(Code::Unauthorized, message));
     let Some(token) = token else {
         return refuse("this server wants a token: ask whoever runs it");
@@ -81,7 +105,7 @@ pub fn check_token(
     if nbf.is_some_and(|nbf| nbf > now) {
         return refuse("the token is not valid yet");
     }
-    if granted != "*" && granted != room {
+    if granted != "*" && room.is_some_and(|room| granted != room) {
         return refuse("the token is for another room");
     }
     if sub.is_some() && sub.as_deref() != id.map(PeerId::as_str) {
@@ -253,6 +277,18 @@ mod tests {
         assert!(check_token(SECRET, None, NOW, "demo", None).is_err());
         let for_ann = token(&json!({ "exp": 1_000_001, "room": "demo", "sub": "ann" }));
         assert!(check_token(SECRET, Some(&for_ann), NOW, "demo", None).is_err());
+        assert!(check_token_for_any_room(SECRET, Some(&for_ann), NOW, None).is_err());
+        assert!(check_token_for_any_room(SECRET, None, NOW, None).is_err());
+    }
+
+    #[test]
+    fn only_who_names_a_room_is_asked_whether_it_is_the_right_one() {
+        let ann = PeerId::parse("ann");
+        let other = token(&json!({ "exp": 1_000_001, "room": "other", "sub": "ann" }));
+        let any = |now| check_token_for_any_room(SECRET, Some(&other), now, ann.as_ref()).is_ok();
+        assert!(any(NOW));
+        assert!(!any(Time(1_000_001_000)));
+        assert!(check_token(SECRET, Some(&other), NOW, "demo", ann.as_ref()).is_err());
     }
 
     #[test]

@@ -44,6 +44,7 @@ pub mod attachment;
 pub mod close;
 pub mod dialect;
 pub mod event;
+pub mod ice;
 pub mod peer;
 pub mod refusal;
 pub mod room;

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use percent_encoding::percent_decode_str;
 
 use crate::dialect::Dialect;
+use crate::ice::Form;
 use crate::peer::{Key, PeerId};
 use crate::refusal::Refusal;
 
@@ -43,6 +44,8 @@ pub enum Route {
     },
     /// To join a room.
     Join(Join),
+    /// Which ICE servers there are.
+    Ice(IceWanted),
     /// What a browser asks before it asks (CORS preflight).
     Preflight,
 }
@@ -60,6 +63,19 @@ pub struct Join {
     pub dialect: Dialect,
     /// The token in the URL, not yet looked at.
     pub token: Option<String>,
+}
+
+/// For whom ICE servers are wanted, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IceWanted {
+    /// In which form.
+    pub form: Form,
+    /// The peer that credentials are for.
+    pub id: Option<PeerId>,
+    /// The token in the URL, not yet looked at.
+    pub token: Option<String>,
+    /// The room that the token has to be for, if one is named.
+    pub room: Option<String>,
 }
 
 /// An HTTP request that is refused.
@@ -110,7 +126,7 @@ impl HttpError {
 pub fn route(request: &Request<'_>) -> Result<Route, HttpError> {
     let room = match request.path.strip_prefix("/parties/main/") {
         Some(room) if !room.contains('/') => Some(room),
-        None if request.path == "/health" => None,
+        None if request.path == "/health" || ice_form(request.path).is_some() => None,
         _ => {
             let message = "nothing is here: rooms are at /parties/main/:room";
             return Err(HttpError::new(404, "not-found", message));
@@ -126,7 +142,10 @@ pub fn route(request: &Request<'_>) -> Result<Route, HttpError> {
         }
     }
     let Some(room) = room else {
-        return Ok(Route::Health);
+        return match ice_form(request.path) {
+            Some(form) => Wants::read(request.query).map(|wants| Route::Ice(wants.ice(form))),
+            None => Ok(Route::Health),
+        };
     };
     let room = room_name(room)?;
     let wants = Wants::read(request.query)?;
@@ -164,6 +183,15 @@ pub fn route(request: &Request<'_>) -> Result<Route, HttpError> {
     }
 }
 
+/// In which form a path asks for ICE servers, if it does.
+fn ice_form(path: &str) -> Option<Form> {
+    match path {
+        "/ice-servers" => Some(Form::List),
+        "/iceServers" => Some(Form::One),
+        _ => None,
+    }
+}
+
 /// What the query of a join says. Parameters that mean nothing here are left alone: clients have
 /// their own.
 struct Wants {
@@ -171,6 +199,8 @@ struct Wants {
     key: Option<Key>,
     dialect: Dialect,
     token: Option<String>,
+    /// Which room the token is about. A join has that in its path, and leaves this alone.
+    room: Option<String>,
     /// Whether anything of a join was said.
     to_join: bool,
 }
@@ -183,6 +213,7 @@ impl Wants {
             key: None,
             dialect: Dialect::Native,
             token: None,
+            room: None,
             to_join: false,
         };
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
@@ -206,11 +237,27 @@ impl Wants {
                     wants.dialect = dialect;
                 }
                 "token" => wants.token = Some(value.into_owned()),
+                "room" => {
+                    wants.room = Some(value.into_owned());
+                    continue;
+                }
                 _ => continue,
             }
             wants.to_join = true;
         }
         Ok(wants)
+    }
+
+    fn ice(self, form: Form) -> IceWanted {
+        let Self {
+            id, token, room, ..
+        } = self;
+        IceWanted {
+            form,
+            id,
+            token,
+            room,
+        }
     }
 }
 
@@ -318,6 +365,8 @@ mod tests {
             "/parties/other/demo",
             "/parties/main/a/b",
             "/health/",
+            "/ice-servers/",
+            "/iceservers",
         ] {
             assert_eq!(status(get(path)), 404, "{path}");
         }
@@ -441,6 +490,30 @@ mod tests {
             })
             .is_ok()
         );
+    }
+
+    #[test]
+    fn ice_servers_are_wanted_in_two_forms_and_for_somebody() {
+        let wanted = |form| IceWanted {
+            form,
+            id: PeerId::parse("ann"),
+            token: Some("t".into()),
+            room: Some("a b".into()),
+        };
+        for (path, form) in [("/ice-servers", Form::List), ("/iceServers", Form::One)] {
+            let query = "_pk=ann&token=t&room=a+b&utm=7";
+            let request = Request { path, query, ..GET };
+            assert_eq!(route(&request), Ok(Route::Ice(wanted(form))));
+            let nobody = Request {
+                query: "_pk=a%20b",
+                ..request
+            };
+            assert_eq!(status(route(&nobody)), 400);
+            for (method, answer) in [("HEAD", None), ("POST", Some(405))] {
+                let request = Request { method, ..request };
+                assert_eq!(route(&request).err().map(|error| error.status), answer);
+            }
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@
 use std::fmt;
 
 use crate::event::Limits;
+use crate::ice::Ice;
 
 /// All settings, read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +17,8 @@ pub struct Settings {
     pub origins: Vec<String>,
     /// `ROOM_SECRET`: what tokens are signed with; without one, no token is asked for.
     pub secret: Option<String>,
+    /// All that has STUN or TURN in its name.
+    pub ice: Ice,
 }
 
 /// A setting that cannot be read.
@@ -44,21 +47,8 @@ impl Settings {
     ///
     /// The first setting that cannot be read.
     pub fn read(find: impl Fn(&str) -> Option<String>) -> Result<Self, BadSetting> {
-        let number = |name, default: u64, least: u64, most: u64, unit| {
-            let Some(text) = find(name) else {
-                return Ok(default);
-            };
-            // `parse` alone would take "+5".
-            let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-            let number = text
-                .parse()
-                .ok()
-                .filter(|number| (least..=most).contains(number));
-            number.filter(|_| digits).ok_or_else(|| BadSetting {
-                name,
-                expected: format!("a whole number {unit}from {least} to {most}"),
-            })
-        };
+        let number =
+            |name, default, least, most, unit| number(&find, name, default, least, most, unit);
         // 32,768 sockets are the most that the platform gives one object; some may be closing.
         let peers = number("MAX_PEERS", 64, 1, 16_384, "")?;
         // A day is more than anybody waits, and an alarm a day ahead is nothing odd.
@@ -77,8 +67,33 @@ impl Settings {
             },
             origins: listed.map(origin).collect::<Result<_, _>>()?,
             secret: secret(find("ROOM_SECRET"))?,
+            ice: Ice::read(&find)?,
         })
     }
+}
+
+/// Reads a whole number; without one, it is `default`.
+pub(crate) fn number(
+    find: impl Fn(&str) -> Option<String>,
+    name: &'static str,
+    default: u64,
+    least: u64,
+    most: u64,
+    unit: &str,
+) -> Result<u64, BadSetting> {
+    let Some(text) = find(name) else {
+        return Ok(default);
+    };
+    // `parse` alone would take "+5".
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    let number = text
+        .parse()
+        .ok()
+        .filter(|number| (least..=most).contains(number));
+    number.filter(|_| digits).ok_or_else(|| BadSetting {
+        name,
+        expected: format!("a whole number {unit}from {least} to {most}"),
+    })
 }
 
 /// Checks that an origin is written as browsers send it, so that it can be compared as text.
@@ -125,6 +140,7 @@ mod tests {
             limits,
             origins: vec![],
             secret: None,
+            ice: Ice::read(|_| None).unwrap(),
         };
         assert_eq!(Settings::read(|_| None), Ok(open.clone()));
         assert_eq!(read("ALLOWED_ORIGINS", ""), Ok(open));

@@ -3,6 +3,7 @@
 //! It decides nothing that could be decided elsewhere. A request that is refused here has touched
 //! no room.
 
+mod ice;
 mod object;
 mod sockets;
 mod storage;
@@ -68,6 +69,9 @@ async fn answer(
         }
         Route::Preflight => return preflight(cors),
         Route::Status { room, .. } => return hand_on(env, &room, request).await,
+        Route::Ice(wanted) => {
+            return ice::ice_servers(&wanted, request.headers(), settings, cors).await;
+        }
         Route::Join(join) => join,
     };
     let headers = request.headers().clone();
@@ -154,6 +158,16 @@ fn check_token(
     headers: &Headers,
     join: &Join,
 ) -> std::result::Result<(), Refusal<'static>> {
+    let token = token_in(headers, join.token.as_deref())?;
+    let (token, id) = (token.as_deref(), join.id.as_ref());
+    admission::check_token(secret, token, now(), &join.room, id)
+}
+
+/// The one token that a request brings, wherever it is.
+fn token_in(
+    headers: &Headers,
+    in_url: Option<&str>,
+) -> std::result::Result<Option<String>, Refusal<'static>> {
     let unreadable = |_| Refusal::new(Code::Unauthorized, "a header cannot be read");
     let protocols = headers
         .get(PROTOCOLS)
@@ -166,13 +180,13 @@ fn check_token(
     let mut tokens = admission::token_in_protocols(&protocols)
         .into_iter()
         .chain(admission::token_in_authorization(&authorization))
-        .chain(join.token.as_deref());
-    let token = tokens.next();
+        .chain(in_url);
+    let token = tokens.next().map(str::to_owned);
     if tokens.next().is_some() {
         let message = "there are two tokens: send one";
         return Err(Refusal::new(Code::Unauthorized, message));
     }
-    admission::check_token(secret, token, now(), &join.room, join.id.as_ref())
+    Ok(token)
 }
 
 /// Tells a peer that it may not come in, in its own words: a browser shows a page neither the status

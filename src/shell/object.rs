@@ -85,7 +85,7 @@ impl DurableObject for Room {
                     respond(200, JSON, status.json(), &cors)
                 }
             }
-            Ok(Route::Health | Route::Preflight) => refuse(
+            Ok(Route::Health | Route::Preflight | Route::Ice(_)) => refuse(
                 &HttpError::new(404, "not-found", "no room answers this"),
                 &cors,
             ),

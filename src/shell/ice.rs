@@ -1,0 +1,109 @@
+//! ICE servers over HTTP: who may have TURN credentials, and the one call that may take to make them.
+//!
+//! The call is made here, in the Worker: one that is under way would keep a room from sleeping.
+
+use std::sync::Once;
+
+use worker::{
+    AbortSignal, Fetch, Headers, Method, Request, RequestInit, RequestRedirect, Response, Result,
+    web_sys,
+};
+
+use super::{Cors, JSON, log, now, refuse, respond, token_in};
+use crate::admission;
+use crate::ice::{Ice, Relay, Relaying, Turn, cloudflare_request};
+use crate::refusal::Refusal;
+use crate::route::{HttpError, IceWanted};
+use crate::settings::Settings;
+
+/// How long a TURN service may take, in milliseconds. A page waits for the answer before it
+/// connects to anybody.
+const PATIENCE: u32 = 3_000;
+
+/// Answers which ICE servers there are.
+pub(super) async fn ice_servers(
+    wanted: &IceWanted,
+    headers: &Headers,
+    settings: &Settings,
+    cors: &Cors,
+) -> Result<Response> {
+    let Settings { ice, secret, .. } = settings;
+    if let Some(secret) = secret
+        && let Err(refusal) = check_token(secret, headers, wanted)
+    {
+        let header = Some(("WWW-Authenticate", "Bearer")); // RFC 9110 §15.5.2
+        let error = HttpError::new(401, refusal.code.as_str(), refusal.message);
+        return refuse(&HttpError { header, ..error }, cors);
+    }
+    let relaying = match &ice.turn {
+        None => Relaying::Off,
+        Some(_) if secret.is_none() && !ice.open => {
+            static TOLD: Once = Once::new();
+            TOLD.call_once(|| {
+                let message = "TURN is set up, but given to nobody: set ROOM_SECRET, so that only \
+                     those with a token get it, or TURN_OPEN = \"true\" for everybody";
+                log("turn-closed", message);
+            });
+            Relaying::Off
+        }
+        Some(turn) => relaying(turn, ice, wanted).await,
+    };
+    respond(200, JSON, ice.answer(wanted.form, &relaying), cors)
+}
+
+fn check_token(
+    secret: &str,
+    headers: &Headers,
+    wanted: &IceWanted,
+) -> std::result::Result<(), Refusal<'static>> {
+    let IceWanted {
+        id, token, room, ..
+    } = wanted;
+    let token = token_in(headers, token.as_deref())?;
+    let (token, id) = (token.as_deref(), id.as_ref());
+    match room {
+        Some(room) => admission::check_token(secret, token, now(), room, id),
+        None => admission::check_token_for_any_room(secret, token, now(), id),
+    }
+}
+
+async fn relaying(turn: &Turn, ice: &Ice, wanted: &IceWanted) -> Relaying {
+    let relay = match turn {
+        Turn::Shared { urls, secret } => {
+            let relay = Relay::shared(urls, secret, ice.ttl, now(), wanted.id.as_ref());
+            relay.ok_or_else(|| "the secret is no key".to_owned())
+        }
+        Turn::Cloudflare { url, token } => match ask(url, token, ice.ttl).await {
+            Ok((200..=299, body)) => Relay::cloudflare(&body)
+                .ok_or_else(|| "it did not answer with a TURN server".to_owned()),
+            Ok((status, _)) => Err(format!("it answered {status}")),
+            Err(error) => Err(error.to_string()),
+        },
+    };
+    relay.map_or_else(
+        |why| {
+            let message = format!("the TURN service failed, so there is STUN alone: {why}");
+            log("turn-failed", &message);
+            Relaying::Degraded
+        },
+        Relaying::On,
+    )
+}
+
+/// Asks Cloudflare's TURN service, and answers with its status and body.
+async fn ask(url: &str, token: &str, ttl: u64) -> Result<(u16, String)> {
+    let headers = Headers::new();
+    headers.set("Authorization", &format!("Bearer {token}"))?;
+    headers.set("Content-Type", JSON)?;
+    let mut init = RequestInit::new();
+    init.with_method(Method::Post)
+        .with_headers(headers)
+        .with_body(Some(cloudflare_request(ttl).into()))
+        // The token is for nobody else.
+        .with_redirect(RequestRedirect::Manual);
+    let request = Request::new_with_init(url, &init)?;
+    // Also ends the reading of a body that never comes.
+    let signal = AbortSignal::from(web_sys::AbortSignal::timeout_with_u32(PATIENCE));
+    let mut response = Fetch::Request(request).send_with_signal(&signal).await?;
+    Ok((response.status_code(), response.text().await?))
+}
