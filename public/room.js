@@ -16,6 +16,7 @@
  * that the peer is gone, not that the server is.
  */
 
+import { IceServers } from './ice.js';
 import { Peer } from './peer.js';
 import { Signaling } from './signaling.js';
 
@@ -32,7 +33,7 @@ import { Signaling } from './signaling.js';
  * @property {string} [key] proves that the id is ours when we come back. Without it, 128 random
  *   bits, which is right unless another page load has to be the same peer.
  * @property {string} [token] the admission ticket of a server that asks for one.
- * @property {RTCIceServer[]} [iceServers] without it, a public STUN server and no TURN.
+ * @property {RTCIceServer[]} [iceServers] without it, those that the server names.
  *
  * @typedef {"connecting" | "joined" | "reconnecting" | "closed"} RoomState
  *
@@ -58,7 +59,6 @@ import { Signaling } from './signaling.js';
  *   sentence.
  */
 
-const ICE_SERVERS = [{ urls: 'stun:stun.cloudflare.com:3478' }];
 const NEGOTIATION = ['offer', 'answer', 'candidate'];
 const NOTICES = ['welcome', 'peer-joined', 'peer-left', 'error'];
 const REPLACED = 4001;
@@ -78,14 +78,22 @@ export class Room extends EventTarget {
    * Whether this page has been welcomed before. Those in its first welcome know nothing of it.
    */
   #known = false;
+  /** @type {RTCConfiguration} */
   #configuration;
+  /** Where ours come from; null if they were given. @type {IceServers | null} */
+  #servers = null;
+  /**
+   * While it is not known which ICE servers there are, what the line brings waits, in order.
+   * @type {Promise<void> | null}
+   */
+  #waiting = null;
   #signaling;
 
   /**
    * @param {string} name 1 to 128 bytes of UTF-8 without control characters
    * @param {RoomOptions} [options]
    */
-  constructor(name, { host, id, key = randomKey(), token, iceServers = ICE_SERVERS } = {}) {
+  constructor(name, { host, id, key = randomKey(), token, iceServers } = {}) {
     super();
     this.name = name;
     this.#configuration = { iceServers };
@@ -93,10 +101,11 @@ export class Room extends EventTarget {
     if (id !== undefined && !/^[\w.~:-]{1,64}$/.test(id)) {
       throw new RangeError('a peer id has 1 to 64 characters out of A-Z a-z 0-9 . _ ~ : -');
     }
+    if (!iceServers) this.#findServers(url, id, token);
     this.#signaling = new Signaling(url, { id, key, token });
-    listen(this.#signaling, 'frame', (frame) => this.#handleFrame(frame));
-    listen(this.#signaling, 'down', (down) => this.#handleDown(down));
-    listen(this.#signaling, 'close', (closed) => this.#handleClose(closed));
+    this.#hear('frame', (frame) => this.#handleFrame(frame));
+    this.#hear('down', (down) => this.#handleDown(down));
+    this.#hear('close', (closed) => this.#handleClose(closed));
   }
 
   /** Ours; null until the first welcome unless it was given. */
@@ -127,7 +136,41 @@ export class Room extends EventTarget {
 
   /** Leaves the room and closes all its connections. */
   close() {
+    this.#servers?.close();
     this.#signaling.close();
+  }
+
+  /**
+   * Asks for ICE servers while the line is being opened.
+   * @param {URL} room
+   * @param {string | undefined} id
+   * @param {string | undefined} token
+   */
+  #findServers(room, id, token) {
+    const url = new URL('/ice-servers', room);
+    url.protocol = url.protocol.replace('ws', 'http');
+    if (id !== undefined) url.searchParams.set('_pk', id);
+    this.#servers = new IceServers(url, token, (iceServers) => this.#useServers(iceServers));
+    this.#waiting = this.#servers.ready;
+    this.#waiting.then(() => (this.#waiting = null));
+  }
+
+  /** @param {RTCIceServer[]} iceServers */
+  #useServers(iceServers) {
+    this.#configuration = { iceServers };
+    for (const { connection } of this.#peers.values()) {
+      if (connection.signalingState === 'closed') continue;
+      // Taken up when ICE starts anew, which is when they are needed.
+      connection.setConfiguration({ ...connection.getConfiguration(), iceServers });
+    }
+  }
+
+  /** @param {string} type @param {(detail: any) => void} handle */
+  #hear(type, handle) {
+    listen(this.#signaling, type, (detail) => {
+      if (this.#waiting) this.#waiting.then(() => handle(detail));
+      else handle(detail);
+    });
   }
 
   /** @param {Frame} frame */
@@ -260,6 +303,7 @@ export class Room extends EventTarget {
     if (closed.code === 1000 || closed.code === REPLACED)
       peers.forEach((peer) => this.#remove(peer));
     else this.#forget(peers);
+    this.#servers?.close();
     this.#become('closed', {});
     this.#emit('close', closed);
   }
