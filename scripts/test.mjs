@@ -7,12 +7,14 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { installChromium } from './chromium.mjs';
+import { installCoturn } from './coturn.mjs';
 import { root, show, stop, tell } from './run.mjs';
 import { setup } from './setup.mjs';
 
 const words = process.argv.slice(2);
 const wasm = setup();
 installChromium();
+installCoturn();
 
 const ours = { ...process.env, WRANGLER_SEND_METRICS: 'false', CI: '1' };
 const deny = ['--', '-D', 'warnings'];

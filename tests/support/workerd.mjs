@@ -103,10 +103,11 @@ export class Server {
 /**
  * @template {string} Name
  * @param {Record<Name, Settings>} instances the settings of each instance, over those that ship
- * @param {{ preventEviction?: boolean, persist?: string, assets?: boolean, verbose?: boolean }} [options]
+ * @param {{ preventEviction?: boolean, persist?: string, assets?: boolean, verbose?: boolean,
+ *   log?: (text: string) => void }} [options] `log` gets what the Workers write to their logs
  * @returns {Promise<Workerd<Name>>}
  */
-export async function startWorkerd(instances, { preventEviction, persist, assets, verbose } = {}) {
+export async function startWorkerd(instances, { preventEviction, persist, assets, verbose, log } = {}) {
   const { date, flags, vars } = shipped();
   const names = /** @type {Name[]} */ (Object.keys(instances));
   const before = new Set(children());
@@ -120,6 +121,7 @@ export async function startWorkerd(instances, { preventEviction, persist, assets
       for (const stream of [out, err]) {
         stream.resume();
         if (verbose) stream.pipe(process.stderr, { end: false });
+        if (log) stream.setEncoding('utf8').on('data', log);
       }
     },
     durableObjectsPersist: persist,

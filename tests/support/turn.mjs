@@ -1,0 +1,109 @@
+// @ts-check
+/**
+ * TURN services for tests: a real coturn, and a stand-in for the one call to Cloudflare's.
+ */
+import { spawn } from 'node:child_process';
+import dgram from 'node:dgram';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import http from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { coturnPath } from '../../scripts/coturn.mjs';
+
+/** coturn on a loopback port of its own, with the secret that the Worker has, too. */
+export class Coturn {
+  /**
+   * @param {import('node:child_process').ChildProcess} child
+   * @param {number} port
+   * @param {string} folder
+   */
+  constructor(child, port, folder) {
+    this.child = child;
+    this.folder = folder;
+    this.url = `turn:127.0.0.1:${port}?transport=udp`;
+  }
+
+  /** @param {string} secret */
+  static async start(secret) {
+    const port = await freePort();
+    const program = coturnPath();
+    if (!program) throw new Error('there is no turnserver: npm test installs it');
+    const folder = await mkdtemp(join(tmpdir(), 'partyline-turn-'));
+    const args =
+      `-n -v --use-auth-secret --static-auth-secret=${secret} --realm=partyline.test ` +
+      `--listening-ip=127.0.0.1 --relay-ip=127.0.0.1 --listening-port=${port} ` +
+      '--allow-loopback-peers --no-tls --no-dtls --no-cli --no-rfc5780 ' +
+      `--log-file=stdout --simple-log --pidfile=${folder}/pid --userdb=${folder}/db`;
+    const child = spawn(program, args.split(' '), { stdio: ['ignore', 'pipe', 'pipe'] });
+    const killed = () => child.kill('SIGKILL');
+    process.once('exit', killed);
+    let said = '';
+    await new Promise((resolve, reject) => {
+      /** @param {Buffer} text */
+      const hear = (text) => {
+        said += text;
+        if (said.includes(`UDP listener opened on: 127.0.0.1:${port}`)) resolve(undefined);
+      };
+      child.stdout.on('data', hear);
+      child.stderr.on('data', hear);
+      child.once('error', reject);
+      child.once('exit', (code) => reject(new Error(`turnserver ended with ${code}:\n${said}`)));
+    });
+    child.once('exit', () => process.off('exit', killed));
+    return new Coturn(child, port, folder);
+  }
+
+  async stop() {
+    if (this.child.exitCode === null && this.child.signalCode === null) {
+      const gone = once(this.child, 'exit');
+      this.child.kill('SIGKILL');
+      await gone;
+    }
+    await rm(this.folder, { recursive: true, force: true });
+  }
+}
+
+/** A UDP port that nobody has right now. */
+async function freePort() {
+  const socket = dgram.createSocket('udp4');
+  socket.bind(0, '127.0.0.1');
+  await once(socket, 'listening');
+  const { port } = socket.address();
+  const closed = once(socket, 'close');
+  socket.close();
+  await closed;
+  return port;
+}
+
+/**
+ * Stands in for Cloudflare's TURN service: it writes down what it is asked, and answers as the key's
+ * id in the path says.
+ */
+export class StandIn {
+  /** @type {{ method?: string, url?: string, headers: http.IncomingHttpHeaders, body: string }[]} */
+  asked = [];
+
+  /** @param {Record<string, (response: http.ServerResponse) => void>} answers */
+  constructor(answers) {
+    this.server = http.createServer(async (request, response) => {
+      let body = '';
+      for await (const chunk of request.setEncoding('utf8')) body += chunk;
+      const { method, url, headers } = request;
+      this.asked.push({ method, url, headers, body });
+      answers[(url ?? '').split('/')[4]]?.(response); // one that is not known gets no answer
+    });
+  }
+
+  async start() {
+    this.server.listen(0, '127.0.0.1');
+    await once(this.server, 'listening');
+    const { port } = /** @type {import('node:net').AddressInfo} */ (this.server.address());
+    return `http://127.0.0.1:${port}/v1`;
+  }
+
+  stop() {
+    this.server.closeAllConnections();
+    this.server.close();
+  }
+}
