@@ -20,7 +20,11 @@ export class IceServers {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
   #ending = new AbortController();
-  /** Settles once `use` has been called for the first time. @readonly @type {Promise<void>} */ ready;
+  /**
+   * Settles once `use` has been called for the first time.
+   * @readonly @type {Promise<void>}
+   */
+  ready;
 
   /**
    * @param {URL} url where to ask
