@@ -278,7 +278,7 @@ describe('in a browser, by coturn alone', () => {
     const [ann, bob] = await Promise.all(
       ['ann', 'bob'].map(async (id) => (await list('open', `?_pk=${id}`)).iceServers.slice(1)),
     );
-    const { heard, local, remote } = await page.evaluate(
+    await page.evaluate(
       async (/** @type {any[]} */ [ann, bob]) => {
         const [a, b] = [ann, bob].map(
           (iceServers) => new RTCPeerConnection({ iceServers, iceTransportPolicy: 'relay' }),
@@ -287,20 +287,28 @@ describe('in a browser, by coturn alone', () => {
         b.onicecandidate = ({ candidate }) => a.addIceCandidate(candidate ?? undefined);
         const channel = a.createDataChannel('chat');
         channel.onopen = () => channel.send('over the relay');
-        const heard = new Promise((resolve) => {
-          b.ondatachannel = ({ channel }) => (channel.onmessage = ({ data }) => resolve(data));
-        });
+        b.ondatachannel = ({ channel }) => {
+          channel.onmessage = ({ data }) => Object.assign(globalThis, { heard: data });
+        };
+        Object.assign(globalThis, { a });
         await a.setLocalDescription();
         await b.setRemoteDescription(/** @type {any} */ (a.localDescription));
         await b.setLocalDescription();
         await a.setRemoteDescription(/** @type {any} */ (b.localDescription));
-        const text = await heard;
-        const pair = a.sctp?.transport.iceTransport.getSelectedCandidatePair();
-        return { heard: text, local: pair?.local?.type, remote: pair?.remote?.type };
       },
       [ann, bob],
     );
-    assert.deepEqual([heard, local, remote], ['over the relay', 'relay', 'relay']);
+    await until(
+      page,
+      'the message came',
+      () => /** @type {any} */ (globalThis).heard === 'over the relay',
+    );
+    const path = await page.evaluate(() => {
+      const { iceTransport } = /** @type {any} */ (globalThis).a.sctp.transport;
+      const { local, remote } = iceTransport.getSelectedCandidatePair();
+      return [local.type, remote.type];
+    });
+    assert.deepEqual(path, ['relay', 'relay']);
   });
 
   test('coturn refuses credentials that are expired, changed or of another secret', async () => {
@@ -318,7 +326,11 @@ describe('in a browser, by coturn alone', () => {
     }
   });
 
-  /** The username with which the connection to a peer would go to a TURN server. @param {import('playwright-core').Page} page @param {string} id */
+  /**
+   * The username with which the connection to a peer would go to a TURN server.
+   * @param {import('playwright-core').Page} page
+   * @param {string} id
+   */
   const username = (page, id) =>
     page.evaluate((id) => {
       const { connection } = /** @type {any} */ (globalThis).room.peers.get(id);
