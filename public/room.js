@@ -101,6 +101,9 @@ export class Room extends EventTarget {
     if (id !== undefined && !/^[\w.~:-]{1,64}$/.test(id)) {
       throw new RangeError('a peer id has 1 to 64 characters out of A-Z a-z 0-9 . _ ~ : -');
     }
+    if (token !== undefined && !/^[\w.-]+$/.test(token)) {
+      throw new RangeError('a token is a JWT: letters, digits, - and _, with dots between its parts');
+    }
     if (!iceServers) this.#findServers(url, id, token);
     this.#signaling = new Signaling(url, { id, key, token });
     this.#hear('frame', (frame) => this.#handleFrame(frame));

@@ -52,6 +52,8 @@ export class Signaling extends EventTarget {
   #socket = null;
   /** One that fell silent; see `#abandon`. @type {WebSocket | null} */
   #silent = null;
+  /** @type {string[]} */
+  #protocols = [];
   /**
    * The one timer: welcome or pong overdue, next ping, or next try.
    * @type {ReturnType<typeof setTimeout> | undefined}
@@ -72,7 +74,8 @@ export class Signaling extends EventTarget {
     this.id = id ?? null;
     this.#url = new URL(url);
     this.#url.searchParams.set('key', key);
-    if (token !== undefined) this.#url.searchParams.set('token', token);
+    // Not in the URL: those end up in logs.
+    if (token !== undefined) this.#protocols = ['partyline', `token.${token}`];
 
     const { signal } = this.#listening;
     addEventListener('online', () => this.#handleOnline(), { signal });
@@ -98,7 +101,7 @@ export class Signaling extends EventTarget {
   #connect() {
     this.state = 'connecting';
     if (this.id !== null) this.#url.searchParams.set('_pk', this.id);
-    const socket = new WebSocket(this.#url);
+    const socket = new WebSocket(this.#url, this.#protocols);
     this.#socket = socket;
     this.#refusal = '';
     this.#after(WELCOME_WITHIN, () => this.#abandon());

@@ -70,9 +70,9 @@ function installWire() {
   };
   Object.assign(globalThis, { wire });
   globalThis.WebSocket = class extends WebSocket {
-    /** @param {string | URL} url */
-    constructor(url) {
-      super(url);
+    /** @param {string | URL} url @param {string | string[]} [protocols] */
+    constructor(url, protocols = []) {
+      super(url, protocols);
       /** @type {Set<Event>} */
       const passed = new Set();
       // First of all listeners, so that it can keep a frame from the others.
