@@ -29,7 +29,7 @@ export class Line {
    * Ends every connection without a word, as a network does that goes away. New ones come through.
    */
   cut() {
-    for (const socket of this.#sockets.keys()) socket.resetAndDestroy();
+    for (const socket of this.#sockets.keys()) reset(socket);
   }
 
   /** Cuts, and lets no new connection through until `mend`. */
@@ -59,7 +59,7 @@ export class Line {
 
   /** @param {net.Socket} near */
   #handleConnection(near) {
-    if (this.#dead) return near.resetAndDestroy();
+    if (this.#dead) return reset(near);
     const far = net.connect(this.port, '127.0.0.1');
     for (const [socket, other] of [
       [near, far],
@@ -69,9 +69,20 @@ export class Line {
       socket.on('error', () => {}); // its `close` follows
       socket.on('close', () => {
         this.#sockets.delete(socket);
-        if (!other.destroyed) other.resetAndDestroy();
+        if (!other.destroyed) reset(other);
       });
       socket.pipe(other);
     }
   }
+}
+
+/**
+ * Ends a connection without a word. One that is already ending cannot be reset: Node believes that it
+ * was, and then waits for it for ever when the process exits.
+ *
+ * @param {net.Socket} socket
+ */
+export function reset(socket) {
+  if (socket.writableEnded || socket.connecting || socket.destroyed) socket.destroy();
+  else socket.resetAndDestroy();
 }

@@ -6,6 +6,7 @@
 import { once } from 'node:events';
 import { randomBytes } from 'node:crypto';
 import net from 'node:net';
+import { reset } from './line.mjs';
 import { joinPath, within } from './peer.mjs';
 
 export const TEXT = 0x1;
@@ -101,7 +102,7 @@ export class RawSocket {
 
   /** Ends the connection at once and without a Close frame. */
   destroy() {
-    this.tcp.resetAndDestroy();
+    reset(this.tcp);
   }
 
   /** @param {(buffer: Buffer) => number} end where the first whole thing in the buffer ends, or -1 */
