@@ -4,11 +4,12 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { root } from '../../scripts/run.mjs';
+import { root, stop } from '../../scripts/run.mjs';
 
 /** Starts it. */
 export function startLoad() {
   const child = spawn(join(root, 'target', 'release', 'examples', 'load'), { stdio: ['pipe', 'pipe', 'inherit'] });
+  child.on('exit', (code) => code && stop('the load failed; what it says stands above.'));
   const answers = createInterface(child.stdout)[Symbol.asyncIterator]();
   return {
     /** @param {string} measure @param {object} how @returns {Promise<any>} */

@@ -5,7 +5,7 @@ use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
 /// Longer than anything takes: a server that does not answer ends the run with a message.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 const TEXT: u8 = 1;
 const CLOSE: u8 = 8;
@@ -26,7 +26,11 @@ impl Line {
         let stream = TcpStream::connect(("127.0.0.1", port)).expect("the server listens");
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let mut line = Self { stream, received: Vec::new(), read: 0 };
+        let mut line = Self {
+            stream,
+            received: Vec::new(),
+            read: 0,
+        };
         let request = format!(
             "GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: Upgrade\r\n\
              Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
@@ -39,7 +43,10 @@ impl Line {
     /// Waits for the answer.
     pub(crate) fn finish(&mut self) {
         loop {
-            let head = self.received.windows(4).position(|four| four == b"\r\n\r\n");
+            let head = self
+                .received
+                .windows(4)
+                .position(|four| four == b"\r\n\r\n");
             if let Some(end) = head {
                 let said = String::from_utf8_lossy(&self.received);
                 assert!(said.starts_with("HTTP/1.1 101"), "no upgrade: {said}");

@@ -22,18 +22,35 @@ pub(crate) struct Server {
 
 /// What is asked for: one line of JSON.
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "lowercase", tag = "measure")]
+#[serde(
+    tag = "measure",
+    rename_all = "lowercase",
+    rename_all_fields = "camelCase"
+)]
 pub(crate) enum Measure {
     /// Rooms of two, all of which signal at once: processor time a signal.
-    Signals { server: Server, kind: Kind, rooms: usize, each: usize },
+    Signals {
+        server: Server,
+        kind: Kind,
+        rooms: usize,
+        each: usize,
+    },
     /// Rooms of two that send a signal and wait for the answer, so many times a second in all.
-    Latency { server: Server, per_second: f64, trips: usize },
+    Latency {
+        server: Server,
+        per_second: f64,
+        trips: usize,
+    },
     /// Rooms of two that fill and empty: processor time and memory a connection.
     Connections { server: Server, rooms: usize },
     /// Two joins, offer, answer, 16 candidates, two leaves.
     Introductions { server: Server, count: usize },
     /// Rooms of two that sleep, in several servers at the same time.
-    Idle { servers: Vec<Server>, rooms: usize, seconds: u64 },
+    Idle {
+        servers: Vec<Server>,
+        rooms: usize,
+        seconds: u64,
+    },
     /// One room that grows.
     Growth { server: Server, sizes: Vec<usize> },
     /// Very many that join one room at once, and a pair in another room that goes on talking.
@@ -42,11 +59,24 @@ pub(crate) enum Measure {
 
 pub(crate) fn perform(measure: &Measure) -> Value {
     match *measure {
-        Measure::Signals { server, kind, rooms, each } => signals(server, kind, rooms, each),
-        Measure::Latency { server, per_second, trips } => latency(server, per_second, trips),
+        Measure::Signals {
+            server,
+            kind,
+            rooms,
+            each,
+        } => signals(server, kind, rooms, each),
+        Measure::Latency {
+            server,
+            per_second,
+            trips,
+        } => latency(server, per_second, trips),
         Measure::Connections { server, rooms } => connections(server, rooms),
         Measure::Introductions { server, count } => introductions(server, count),
-        Measure::Idle { ref servers, rooms, seconds } => idle(servers, rooms, seconds),
+        Measure::Idle {
+            ref servers,
+            rooms,
+            seconds,
+        } => idle(servers, rooms, seconds),
         Measure::Growth { server, ref sizes } => growth(server, sizes),
         Measure::Storm { server, peers } => storm(server, peers),
     }
@@ -67,7 +97,10 @@ fn signals(server: Server, kind: Kind, rooms: usize, each: usize) -> Value {
 fn exchange(rooms: &mut [Room], kind: Kind, each: usize) {
     for turn in 0..each * 2 {
         let (from, to) = (turn % 2, 1 - turn % 2);
-        let marks: Vec<_> = rooms.iter_mut().map(|room| room.send(kind, from, to)).collect();
+        let marks: Vec<_> = rooms
+            .iter_mut()
+            .map(|room| room.send(kind, from, to))
+            .collect();
         for (room, mark) in rooms.iter_mut().zip(marks) {
             room.lines[to].until(&mark);
         }
@@ -83,7 +116,9 @@ fn latency(server: Server, per_second: f64, trips: usize) -> Value {
         thread::spawn(move || round_trips(room, start, pause, trips))
     });
     let threads: Vec<_> = threads.collect();
-    let times = threads.into_iter().flat_map(|thread| thread.join().unwrap());
+    let times = threads
+        .into_iter()
+        .flat_map(|thread| thread.join().unwrap());
     percentiles(times.collect())
 }
 
@@ -91,7 +126,8 @@ fn latency(server: Server, per_second: f64, trips: usize) -> Value {
 fn round_trips(mut room: Room, start: Instant, pause: Duration, trips: usize) -> Vec<f64> {
     let speech = room.server.speech;
     let marks: Vec<_> = (0..trips).map(|_| (mark(), mark())).collect();
-    let frame = |to, mark: &str| speech.signal(Kind::Candidate, &room.name, Some(&Room::id(to)), mark);
+    let frame =
+        |to, mark: &str| speech.signal(Kind::Candidate, &room.name, Some(&Room::id(to)), mark);
     let there: Vec<_> = marks.iter().map(|(mark, _)| frame(1, mark)).collect();
     let back: Vec<_> = marks.iter().map(|(_, mark)| frame(0, mark)).collect();
     let (mut bob, mut ann) = (room.lines.pop().unwrap(), room.lines.pop().unwrap());
@@ -141,7 +177,10 @@ fn introductions(server: Server, count: usize) -> Value {
         left -= rooms.len();
         // Who came second offers.
         let mut say = |kind, from: usize, to: usize| {
-            let marks: Vec<_> = rooms.iter_mut().map(|room| room.send(kind, from, to)).collect();
+            let marks: Vec<_> = rooms
+                .iter_mut()
+                .map(|room| room.send(kind, from, to))
+                .collect();
             for (room, mark) in rooms.iter_mut().zip(marks) {
                 room.lines[to].until(&mark);
             }
@@ -159,7 +198,10 @@ fn introductions(server: Server, count: usize) -> Value {
 
 fn idle(servers: &[Server], rooms: usize, seconds: u64) -> Value {
     let before: Vec<_> = servers.iter().map(|server| memory(server.pid)).collect();
-    let mut all: Vec<_> = servers.iter().map(|server| Room::filled(*server, rooms, 2)).collect();
+    let mut all: Vec<_> = servers
+        .iter()
+        .map(|server| Room::filled(*server, rooms, 2))
+        .collect();
     let awake: Vec<_> = servers.iter().map(|server| memory(server.pid)).collect();
     thread::sleep(Duration::from_secs(seconds));
     let asleep: Vec<_> = servers.iter().map(|server| memory(server.pid)).collect();
@@ -209,19 +251,22 @@ fn growth(server: Server, sizes: &[usize]) -> Value {
         joins.sort_by(f64::total_cmp);
         let last = size - 1;
         let used = cpu(server.pid);
-        for _ in 0..80 {
+        for _ in 0..60 {
             for (from, to) in [(0, last), (last, 0)] {
                 let mark = room.send(Kind::Candidate, from, to);
                 room.lines[to].until(&mark);
             }
         }
-        let signal = (cpu(server.pid) - used) / 160.0;
+        let signal = (cpu(server.pid) - used) / 120.0;
         let times = 10;
         let used = cpu(server.pid);
         (0..times).for_each(|_| room.broadcast());
         let broadcast = (cpu(server.pid) - used) / f64::from(times);
         let join = joins[joins.len() / 2];
-        results.push(json!({ "size": size, "join": join, "signal": signal, "broadcast": broadcast }));
+        results
+            .push(json!({ "size": size, "join": join, "signal": signal, "broadcast": broadcast }));
+        // The first peer has used up a part of its burst.
+        thread::sleep(Duration::from_secs(1));
     }
     hang_up(&mut room);
     json!(results)

@@ -26,7 +26,13 @@ impl Room {
     /// A room that nobody has used before.
     pub(crate) fn new(server: Server) -> Self {
         let name = format!("room{}", fresh());
-        Self { server, name, lines: vec![], asked: vec![], joined: 0 }
+        Self {
+            server,
+            name,
+            lines: vec![],
+            asked: vec![],
+            joined: 0,
+        }
     }
 
     /// So many rooms with so many peers in each, who joined `abreast` rooms at a time.
@@ -51,7 +57,9 @@ impl Room {
     /// The one that asked first is in, and all have heard of it.
     pub(crate) fn join(&mut self) {
         let mut line = self.asked.remove(0);
-        self.server.speech.finish(&mut line, &self.name, self.lines.len());
+        self.server
+            .speech
+            .finish(&mut line, &self.name, self.lines.len());
         if self.server.speech.tells() {
             self.lines.iter_mut().for_each(|other| other.skip(1));
         }
@@ -61,7 +69,9 @@ impl Room {
 
     /// The one who joined last hangs up, and all have heard of it.
     pub(crate) fn leave(&mut self) {
-        let Some(mut line) = self.lines.pop() else { return };
+        let Some(mut line) = self.lines.pop() else {
+            return;
+        };
         line.hang_up();
         line.hung_up();
         self.joined -= 1;
@@ -79,7 +89,10 @@ impl Room {
         self.joined = peers;
         self.lines.iter_mut().for_each(Line::finish);
         let mark = mark();
-        let frame = self.server.speech.signal(Kind::Candidate, &self.name, None, &mark);
+        let frame = self
+            .server
+            .speech
+            .signal(Kind::Candidate, &self.name, None, &mark);
         // Not before the last is in: each reads its first frame.
         let greeted = usize::from(self.server.speech != crate::speech::Speech::Floor);
         self.lines.iter_mut().for_each(|line| line.skip(greeted));
@@ -92,7 +105,10 @@ impl Room {
     pub(crate) fn send(&mut self, kind: Kind, from: usize, to: usize) -> String {
         let mark = mark();
         let to = Self::id(to);
-        let frame = self.server.speech.signal(kind, &self.name, Some(&to), &mark);
+        let frame = self
+            .server
+            .speech
+            .signal(kind, &self.name, Some(&to), &mark);
         self.lines[from].send(&frame);
         mark
     }
@@ -100,7 +116,10 @@ impl Room {
     /// The first peer sends a signal to all others, and they have it.
     pub(crate) fn broadcast(&mut self) {
         let mark = mark();
-        let frame = self.server.speech.signal(Kind::Candidate, &self.name, None, &mark);
+        let frame = self
+            .server
+            .speech
+            .signal(Kind::Candidate, &self.name, None, &mark);
         self.lines[0].send(&frame);
         for line in self.lines.iter_mut().skip(1) {
             line.until(&mark);

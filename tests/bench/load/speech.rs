@@ -48,9 +48,10 @@ impl Kind {
         match self {
             Self::Offer | Self::Answer => {
                 let name = self.name();
-                let lines = "a=candidate:842163049 1 udp 1677729535 203.0.113.7 46154 typ srflx raddr \
+                let lines =
+                    "a=candidate:842163049 1 udp 1677729535 203.0.113.7 46154 typ srflx raddr \
                              10.0.0.5 rport 46154 generation 0 network-cost 999\\r\\n"
-                    .repeat(8);
+                        .repeat(8);
                 format!(
                     "{{\"type\":\"{name}\",\"sdp\":\"v=0\\r\\no=- 4611731400430051336 2 IN IP4 \
                      127.0.0.1\\r\\ns=-\\r\\nt=0 0\\r\\na=group:BUNDLE 0\\r\\na=msid-semantic: WMS\\r\\n\
@@ -115,10 +116,17 @@ impl Speech {
         };
         match self {
             Self::Native | Self::Floor => {
-                format!(r#"{{"type":"{name}",{}"payload":{payload}}}"#, with("to", ""))
+                format!(
+                    r#"{{"type":"{name}",{}"payload":{payload}}}"#,
+                    with("to", "")
+                )
             }
             Self::Forum => {
-                let spelled = if kind == Kind::Candidate { "icecandidate" } else { name };
+                let spelled = if kind == Kind::Candidate {
+                    "icecandidate"
+                } else {
+                    name
+                };
                 let to = with("toPeerId", "");
                 format!(r#"{{"action":"forward-{spelled}",{to}"{name}":{payload}}}"#)
             }
@@ -128,7 +136,10 @@ impl Speech {
                 format!(r#"{{"type":"{name}",{to}"payload":{payload}}}"#)
             }
             Self::Topic => {
-                format!(r#"{{"type":"publish","topic":"{room}",{}"data":{payload}}}"#, with("to", ""))
+                format!(
+                    r#"{{"type":"publish","topic":"{room}",{}"data":{payload}}}"#,
+                    with("to", "")
+                )
             }
         }
     }
