@@ -53,20 +53,15 @@ export class EventStream {
     this.#changed();
   }
 
-  /** The next event that is no ping. @returns {Promise<Event>} */
-  async next() {
+  /** The next event that is no ping. @param {number} [patience] @returns {Promise<Event>} */
+  async next(patience) {
     for (;;) {
       const event = this.#unread.shift();
       if (event && !isPing(event)) return event;
       if (event) continue;
       assert.ok(!this.ended, 'the stream has ended, though an event was waited for');
-      await within(new Promise((resolve) => (this.#changed = () => resolve(undefined))), 'an event comes');
+      await this.#change('an event comes', patience);
     }
-  }
-
-  /** The next event has these data, byte for byte. @param {string} data */
-  async hears(data) {
-    assert.equal((await this.next()).data, data);
   }
 
   /** Waits for a ping: an event without an id. */
@@ -74,8 +69,13 @@ export class EventStream {
     for (;;) {
       const at = this.#unread.findIndex(isPing);
       if (at >= 0) return JSON.parse(this.#unread.splice(at, 1)[0].data);
-      await within(new Promise((resolve) => (this.#changed = () => resolve(undefined))), 'a ping comes');
+      await this.#change('a ping comes');
     }
+  }
+
+  /** @param {string} claim @param {number} [patience] */
+  #change(claim, patience) {
+    return within(new Promise((resolve) => (this.#changed = () => resolve(undefined))), claim, patience);
   }
 
   /** What has come and was not read, pings left out. */
@@ -95,6 +95,8 @@ const isPing = ({ data }) => data.startsWith('{"type":"ping"');
 export class HttpPeer {
   /** @type {EventStream | undefined} */
   stream;
+  /** The id of the last event that was read, not only received, if somebody keeps it. @type {string | undefined} */
+  lastId;
 
   /** @param {Server} server @param {string} room @param {string} id @param {Who} [who] */
   constructor(server, room, id, who = {}) {
@@ -159,6 +161,11 @@ export class HttpPeer {
     const response = await this.request(last);
     assert.equal(response.statusCode, 200);
     assert.equal(response.headers['content-type'], 'text/event-stream');
+    return this.listen(response);
+  }
+
+  /** @param {http.IncomingMessage} response */
+  listen(response) {
     this.stream = new EventStream(response);
     return this.stream;
   }
@@ -168,9 +175,14 @@ export class HttpPeer {
     return this.open(this.stream?.lastId);
   }
 
-  /** The next event. @param {string} data */
-  hears(data) {
+  /** The next event. @param {number} [patience] */
+  next(patience) {
     assert.ok(this.stream, `${this.id} has no stream`);
-    return this.stream.hears(data);
+    return this.stream.next(patience);
+  }
+
+  /** The next event has these data, byte for byte. @param {string} data */
+  async hears(data) {
+    assert.equal((await this.next()).data, data);
   }
 }
