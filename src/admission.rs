@@ -2,6 +2,8 @@
 //!
 //! It asks nobody and touches no room: whoever is refused here has cost one request.
 
+use std::net::IpAddr;
+
 use hmac::{Hmac, Mac};
 use jsonwebtoken::crypto::{CryptoProvider, JwtVerifier, KeyUtils};
 use jsonwebtoken::errors::ErrorKind;
@@ -21,6 +23,21 @@ const MAX_TOKEN: usize = 4_096;
 #[must_use]
 pub fn allows_origin(allowed: &[String], origin: Option<&str>) -> bool {
     origin.is_none_or(|origin| allowed.is_empty() || allowed.iter().any(|one| one == origin))
+}
+
+/// As what an address is counted, where joins are limited: one of IPv4 as itself, one of IPv6 as the
+/// network of its first 64 bits, of which a single line has them all. `None` for one that is not
+/// counted: it is on the machine itself, where nothing is deployed and much is tested.
+#[must_use]
+pub fn limited_as(address: &str) -> Option<String> {
+    match address.parse::<IpAddr>().ok()?.to_canonical() {
+        address if address.is_loopback() => None,
+        IpAddr::V4(address) => Some(address.to_string()),
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            Some(format!("{a:x}:{b:x}:{c:x}:{d:x}::/64"))
+        }
+    }
 }
 
 /// What a token says (RFC 7519 §4.1, and the room).
@@ -307,6 +324,21 @@ mod tests {
             "",
         ] {
             assert!(!allows_origin(&allowed, Some(other)), "{other}");
+        }
+    }
+
+    #[test]
+    fn joins_are_counted_for_a_line_and_never_on_the_machine_itself() {
+        for (address, counted) in [
+            ("203.0.113.7", Some("203.0.113.7")),
+            ("::ffff:203.0.113.7", Some("203.0.113.7")),
+            ("2001:db8:1:2:3:4:5:6", Some("2001:db8:1:2::/64")),
+            ("127.0.0.1", None),
+            ("::1", None),
+            ("", None),
+            ("somewhere", None),
+        ] {
+            assert_eq!(limited_as(address).as_deref(), counted, "{address}");
         }
     }
 

@@ -1,11 +1,13 @@
-//! What the platform keeps with each socket while the room sleeps, as one short string.
+//! What the platform keeps with each socket while the room sleeps, as one text.
 //!
-//! `7 3 native - bob`: socket, seat, dialect, key (`-` without one), id. A string is written and read
-//! two to three times faster than an object (measured on workerd), and is far below the 16,384
-//! bytes that an attachment may have.
+//! `7 3 native - bob`: socket, seat, dialect, key, id. The key is `-` where there is none, and begins
+//! with `?` if it was only offered. What is kept for a peer follows in lines of its own, as
+//! [`Outbox::write`] has it; of a peer with a WebSocket, nothing is. A short text is written and read
+//! two to three times faster than an object (measured on workerd).
 
 use crate::dialect::Dialect;
-use crate::peer::{Key, Member, PeerId, Seat, Socket};
+use crate::outbox::Outbox;
+use crate::peer::{Key, Lock, Member, PeerId, Seat, Socket};
 
 /// A member, and how its socket speaks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +19,18 @@ pub struct Attachment {
 }
 
 impl Attachment {
+    /// For a peer that has no socket, and so speaks nothing: of what it spoke, only whether that was
+    /// over a stream is told.
+    #[must_use]
+    pub const fn absent(member: Member) -> Self {
+        let dialect = if member.resumes {
+            Dialect::Http
+        } else {
+            Dialect::Native
+        };
+        Self { member, dialect }
+    }
+
     /// Writes it.
     #[must_use]
     pub fn encode(&self) -> String {
@@ -24,32 +38,48 @@ impl Attachment {
             socket: Socket(socket),
             seat: Seat(seat),
             id,
-            key,
+            lock,
+            outbox,
+            resumes: _,
         } = &self.member;
         let dialect = self.dialect.name();
-        match key {
-            Some(key) => format!("{socket} {seat} {dialect} {key:x} {id}"),
-            None => format!("{socket} {seat} {dialect} - {id}"),
+        let mut text = match lock {
+            Lock::Open => format!("{socket} {seat} {dialect} - {id}"),
+            Lock::Offered(key) => format!("{socket} {seat} {dialect} ?{key:x} {id}"),
+            Lock::Locked(key) => format!("{socket} {seat} {dialect} {key:x} {id}"),
+        };
+        if !outbox.is_empty() {
+            text.push('\n');
+            outbox.write(&mut text);
         }
+        text
     }
 
     /// Reads what [`encode`](Self::encode) wrote; `None` for anything else.
     #[must_use]
     pub fn decode(text: &str) -> Option<Self> {
-        let mut fields = text.split(' ');
+        let (line, outbox) = match text.split_once('\n') {
+            Some((line, outbox)) => (line, Outbox::read(outbox)?),
+            None => (text, Outbox::default()),
+        };
+        let mut fields = line.split(' ');
         let socket = Socket(fields.next()?.parse().ok()?);
         let seat = Seat(fields.next()?.parse().ok()?);
         let dialect = Dialect::named(fields.next()?)?;
-        let key = match fields.next()? {
-            "-" => None,
-            hex => Some(Key::from_hex(hex)?),
+        let key = fields.next()?;
+        let lock = match (key, key.strip_prefix('?')) {
+            ("-", _) => Lock::Open,
+            (_, Some(offered)) => Lock::Offered(Key::from_hex(offered)?),
+            (key, None) => Lock::Locked(Key::from_hex(key)?),
         };
         let id = PeerId::parse(fields.next()?)?;
         let member = Member {
             socket,
             id,
             seat,
-            key,
+            lock,
+            resumes: dialect.resumes(),
+            outbox,
         };
         fields.next().is_none().then_some(Self { member, dialect })
     }
@@ -58,21 +88,31 @@ impl Attachment {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::Notice;
+    use crate::outbox::Now;
+    use crate::peer::Time;
 
     #[test]
     fn an_attachment_survives_being_written() {
-        for key in [None, Key::new("secret")] {
-            let id = PeerId::parse(&"a".repeat(64)).unwrap();
+        let key = Key::new("secret").unwrap();
+        let id = PeerId::parse(&"a".repeat(64)).unwrap();
+        let mut outbox = Outbox::default();
+        let left = Notice::Left { id: id.clone() };
+        outbox.push(Time(9), Now::Waits, left).unwrap();
+        for (lock, dialect, outbox) in [
+            (Lock::Open, Dialect::Native, Outbox::default()),
+            (Lock::Offered(key), Dialect::Http, outbox.clone()),
+            (Lock::Locked(key), Dialect::Lobby, outbox),
+        ] {
             let member = Member {
                 socket: Socket(u64::MAX),
-                id,
+                id: id.clone(),
                 seat: Seat(u64::MAX),
-                key,
+                lock,
+                resumes: dialect.resumes(),
+                outbox,
             };
-            let attachment = Attachment {
-                member,
-                dialect: Dialect::Native,
-            };
+            let attachment = Attachment { member, dialect };
             assert_eq!(Attachment::decode(&attachment.encode()), Some(attachment));
         }
         assert_eq!(
@@ -90,7 +130,9 @@ mod tests {
             "x 3 native - bob",
             "7 3 klingon - bob",
             "7 3 native k bob",
+            "7 3 native ? bob",
             "7 3 native - bob x",
+            "7 3 native - bob\n",
         ] {
             assert_eq!(Attachment::decode(text), None, "{text}");
         }

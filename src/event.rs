@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::rc::Rc;
 
 use crate::close::Close;
-use crate::peer::{Key, Member, PeerId, Socket, Time};
+use crate::peer::{Key, Lock, Member, PeerId, Socket, Time};
 use crate::refusal::Refusal;
 
 /// The largest frame that a peer may send, in bytes. An SDP of a call with many tracks is about
@@ -51,6 +51,37 @@ pub enum Event<'a> {
         /// What it holds on to the id with, and shows if the id is in the room already.
         key: Option<Key>,
     },
+    /// Somebody asks to be the peer `id`, and will open a stream for what it is to be told.
+    Register {
+        /// Who asks: it is answered at once, and then is no more.
+        asker: Socket,
+        /// The peer it wants to be.
+        id: PeerId,
+        /// What it holds on to the id with: its own key, or the one that it is offered.
+        lock: Lock,
+    },
+    /// A registered peer opens its stream, or opens it again.
+    Open {
+        /// The new socket, at the end of which the stream is.
+        socket: Socket,
+        /// Who it says it is.
+        id: PeerId,
+        /// How it proves that, if it does.
+        key: Option<Key>,
+        /// The number of the last notice that it has got, if this is the same stream again.
+        last: Option<u64>,
+    },
+    /// A registered peer sends a signal, but not over its stream, which has only one direction.
+    Post {
+        /// Who asks: it is told what is wrong, or nothing, and then is no more.
+        asker: Socket,
+        /// Who it says it is.
+        id: PeerId,
+        /// How it proves that, if it does.
+        key: Option<Key>,
+        /// What it sends.
+        signal: Signal<'a>,
+    },
     /// A frame came in, and its dialect could or could not read it.
     Frame {
         /// The socket that it came from.
@@ -63,9 +94,21 @@ pub enum Event<'a> {
     /// The socket died without a word: its peer may come back.
     Lost(Socket),
     /// A notice could not be given to the socket, which is therefore as good as dead.
-    Undelivered(Socket, Notice<'a>),
-    /// A notice could not be said to the socket in its dialect, which keeps the kind for itself.
-    Unspeakable(Notice<'a>),
+    Undelivered {
+        /// The socket.
+        socket: Socket,
+        /// The number of the notice, if it has one.
+        number: Option<u64>,
+        /// The notice.
+        notice: Notice<'a>,
+    },
+    /// A notice could not be said to a socket in its dialect, which keeps the kind for itself.
+    Unspeakable {
+        /// Who is to be told, if not the sender's own socket.
+        asker: Option<Socket>,
+        /// The notice.
+        notice: Notice<'a>,
+    },
     /// Time has passed. It does no harm when nothing is due.
     Tick,
 }
@@ -100,6 +143,30 @@ pub enum Notice<'a> {
     Refused(Refusal<'a>),
 }
 
+impl Notice<'_> {
+    /// The same, with all its text copied.
+    #[must_use]
+    pub fn into_owned(self) -> Notice<'static> {
+        let own = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+        match self {
+            Self::Welcome { id, room, peers } => Notice::Welcome { id, room, peers },
+            Self::Joined { id, polite } => Notice::Joined { id, polite },
+            Self::Left { id } => Notice::Left { id },
+            Self::Signal(signal) => Notice::Signal(Forwarded {
+                from: signal.from,
+                to: signal.to,
+                kind: own(signal.kind),
+                payload: signal.payload.map(own),
+            }),
+            Self::Refused(Refusal { code, message, to }) => Notice::Refused(Refusal {
+                code,
+                message,
+                to: to.map(own),
+            }),
+        }
+    }
+}
+
 /// A signal on its way to a peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Forwarded<'a> {
@@ -121,6 +188,9 @@ pub enum Effect<'a> {
     Send {
         /// The sockets, each once.
         to: Vec<Socket>,
+        /// The number by which the receiver can say that it has got it: only for one with a stream,
+        /// which then is the only one in `to`.
+        number: Option<u64>,
         /// What they are told.
         notice: Notice<'a>,
     },
@@ -154,15 +224,14 @@ pub enum RowKey {
     Held(u64),
 }
 
-/// A signal that waits. It is also the row that keeps it while the room sleeps.
+/// A signal to all that waits for whoever joins next. It is also the row that keeps it while the
+/// room sleeps.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Held {
     /// Its place in the order of sending; no other row of the room has it.
     pub number: u64,
     /// Who sent it.
     pub from: PeerId,
-    /// The absent peer that it waits for; without one, it waits for whoever joins next.
-    pub to: Option<PeerId>,
     /// Until when it waits.
     pub until: Time,
     /// What kind of signal it is.
@@ -174,7 +243,7 @@ pub struct Held {
 /// A peer without a socket that keeps its seat.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Absent {
-    /// What was kept with its last socket.
+    /// What was kept with its last socket, and what has been held for it since.
     pub member: Member,
     /// When it leaves.
     pub until: Time,

@@ -18,7 +18,8 @@
 //!    [`Room::handle`](room::Room::handle) one at a time, each with the time.
 //! 2. It performs the [`Effect`](event::Effect)s in their order, before the next event.
 //! 3. What could not be delivered goes back in as
-//!    [`Event::Undelivered`](event::Event::Undelivered).
+//!    [`Event::Undelivered`](event::Event::Undelivered), what could not be said as
+//!    [`Event::Unspeakable`](event::Event::Unspeakable).
 //! 4. It keeps one [`Member`](peer::Member) with each socket, and the
 //!    [`Row`](event::Row)s it is told to store: nothing else.
 //! 5. It may drop the room after any event, and build it again from those with
@@ -45,6 +46,7 @@ pub mod close;
 pub mod dialect;
 pub mod event;
 pub mod ice;
+pub mod outbox;
 pub mod peer;
 pub mod refusal;
 pub mod room;

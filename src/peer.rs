@@ -9,6 +9,8 @@ use std::rc::Rc;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
+use crate::outbox::Outbox;
+
 /// The name of a peer in its room: 1 to 64 characters out of `A-Z a-z 0-9 . _ ~ : -`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PeerId(Rc<str>);
@@ -121,17 +123,52 @@ impl fmt::Debug for Key {
     }
 }
 
+/// What keeps an id for its owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lock {
+    /// Nothing: whoever asks for the id gets it.
+    Open,
+    /// A key that the server made, and that is asked for as soon as it has been shown once: before
+    /// that, nobody can tell whether its owner can show keys at all.
+    Offered(Key),
+    /// A key that must be shown.
+    Locked(Key),
+}
+
+impl Lock {
+    /// May somebody who shows this key, or none, be the peer?
+    #[must_use]
+    pub fn opens_to(&self, shown: Option<&Key>) -> bool {
+        match self {
+            Self::Open => true,
+            Self::Offered(key) => shown.is_none_or(|shown| shown == key),
+            Self::Locked(key) => shown == Some(key),
+        }
+    }
+}
+
+impl From<Option<Key>> for Lock {
+    fn from(key: Option<Key>) -> Self {
+        key.map_or(Self::Open, Self::Locked)
+    }
+}
+
 /// What is kept with each open socket, so that its room can be built again from its sockets alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
-    /// The socket it is kept with.
+    /// The socket it is kept with, or was last.
     pub socket: Socket,
     /// The peer whose socket this is.
     pub id: PeerId,
     /// Its place in the order of joining.
     pub seat: Seat,
-    /// What whoever wants to take the id over must show; without one, anybody may.
-    pub key: Option<Key>,
+    /// What whoever wants to take the id over must show.
+    pub lock: Lock,
+    /// Whether it is told things over a stream, which can break, and be taken up again where it
+    /// broke: then all that it is told is kept for a while.
+    pub resumes: bool,
+    /// What it has not heard yet, or may not have heard.
+    pub outbox: Outbox,
 }
 
 #[cfg(test)]
@@ -168,6 +205,20 @@ mod tests {
         // FIPS 180-2, appendix B.1.
         let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(format!("{:x}", Key::new("abc").unwrap()), abc);
+    }
+
+    #[test]
+    fn an_offered_key_may_be_left_out_but_not_be_wrong() {
+        let (one, two) = (Key::new("one").unwrap(), Key::new("two").unwrap());
+        for (lock, none, right, wrong) in [
+            (Lock::Open, true, true, true),
+            (Lock::Offered(one), true, true, false),
+            (Lock::Locked(one), false, true, false),
+        ] {
+            assert_eq!(lock.opens_to(None), none, "{lock:?}");
+            assert_eq!(lock.opens_to(Some(&one)), right, "{lock:?}");
+            assert_eq!(lock.opens_to(Some(&two)), wrong, "{lock:?}");
+        }
     }
 
     #[test]

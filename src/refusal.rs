@@ -25,11 +25,15 @@ pub enum Code {
     IdTaken,
     /// The token is missing, expired, or not for this room or peer.
     Unauthorized,
+    /// Over HTTP: no peer of this id has registered, or it has left since.
+    NotRegistered,
+    /// Over HTTP: the stream that is to go on was replaced by a newer one of the same peer.
+    Replaced,
 }
 
 impl Code {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Malformed,
         Self::ReservedType,
         Self::NoSuchPeer,
@@ -39,6 +43,8 @@ impl Code {
         Self::RoomFull,
         Self::IdTaken,
         Self::Unauthorized,
+        Self::NotRegistered,
+        Self::Replaced,
     ];
 
     /// The code that is sent as `text`.
@@ -60,6 +66,8 @@ impl Code {
             Self::RoomFull => "room-full",
             Self::IdTaken => "id-taken",
             Self::Unauthorized => "unauthorized",
+            Self::NotRegistered => "not-registered",
+            Self::Replaced => "replaced",
         }
     }
 
@@ -75,6 +83,8 @@ impl Code {
             // The last of very many closes with `TooFast`; that is for the room to count.
             Self::TooFast => None,
             Self::Malformed | Self::ReservedType | Self::NoSuchPeer | Self::MailboxFull => None,
+            // Said over HTTP alone, to somebody who has no socket.
+            Self::NotRegistered | Self::Replaced => None,
         }
     }
 }

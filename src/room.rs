@@ -4,22 +4,22 @@
 //! clock, draws no random number, knows no dialect and performs nothing.
 
 mod forward;
+mod join;
 mod mailbox;
 mod pace;
 mod roster;
+mod tell;
 
-use std::borrow::Cow;
 use std::rc::Rc;
 
-pub use mailbox::{MAX_HELD, MAX_HELD_BYTES};
+pub use join::REGISTERED;
 
 use self::mailbox::Mailbox;
 use self::pace::Pace;
 use self::roster::{Peer, Presence, Roster};
-use crate::close::Close;
-use crate::event::{Absent, Effect, Event, Forwarded, Held, Limits, Notice, Row, RowKey};
-use crate::peer::{Key, Member, PeerId, Seat, Socket, Time};
-use crate::refusal::{Code, Refusal};
+use crate::event::{Absent, Effect, Event, Limits, Notice, Row, RowKey};
+use crate::peer::{Member, Seat, Socket, Time};
+use crate::refusal::Code;
 
 /// One room.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ pub struct Room {
     roster: Roster,
     /// What a peer that was alone has sent to all. Empty unless there is just one peer.
     waiting: Mailbox,
-    /// Higher than the number of any held signal.
+    /// Higher than the number of any signal in `waiting`.
     next_held: u64,
     /// The alarm that was asked for last and has not rung: the earliest `until` of all.
     alarm: Option<Time>,
@@ -49,41 +49,36 @@ impl Room {
         rows: impl IntoIterator<Item = Row>,
     ) -> Self {
         let mut roster = Roster::default();
+        let mut seat = |member, presence| {
+            let pace = Pace::new(now);
+            roster.insert(Peer {
+                member,
+                presence,
+                pace,
+            });
+        };
         let mut held = Vec::new();
         for row in rows {
             match row {
-                Row::Absent(Absent { member, until }) => {
-                    let mailbox = Mailbox::default();
-                    roster.insert(member, Presence::Absent { until, mailbox });
-                }
+                Row::Absent(Absent { member, until }) => seat(member, Presence::Absent(until)),
                 Row::Held(row) => held.push(row),
             }
         }
         // A socket outweighs a row that says its peer is absent.
         for member in members {
-            roster.insert(member, Presence::Here(Pace::new(now)));
+            seat(member, Presence::Here);
         }
         let mut waiting = Mailbox::default();
         let mut next_held = 0;
         held.sort_by_key(|held| held.number);
         for mut held in held {
             next_held = held.number.saturating_add(1);
-            let mailbox = held
-                .to
-                .as_ref()
-                .and_then(|to| roster.mailbox_of(to.as_str()));
+            if roster.by_id(held.from.as_str()).is_none() {
+                // Who sent it went without a trace: the next event erases it.
+                held.until = Time(0);
+            }
             // What fitted before fits again.
-            let _ = match mailbox {
-                Some((_, mailbox)) => mailbox.push(held),
-                None => {
-                    if held.to.is_some() || roster.by_id(held.from.as_str()).is_none() {
-                        // Whom it was for, or who sent it, went without a trace: the next event
-                        // erases it.
-                        held.until = Time(0);
-                    }
-                    waiting.push(held)
-                }
-            };
+            let _ = waiting.push(held);
         }
         let mut room = Self {
             name: name.into(),
@@ -124,114 +119,48 @@ impl Room {
         }
         match event {
             Event::Join { socket, id, key } => self.join(now, socket, id, key, effects),
+            Event::Register { asker, id, lock } => self.register(now, asker, id, lock, effects),
+            Event::Open {
+                socket,
+                id,
+                key,
+                last,
+            } => self.open(now, socket, &id, key.as_ref(), last, effects),
+            Event::Post {
+                asker,
+                id,
+                key,
+                signal,
+            } => self.post(now, asker, &id, key.as_ref(), signal, effects),
             Event::Frame { socket, signal } => self.frame(now, socket, signal, effects),
             Event::Closed(socket) => {
                 let seat = self.roster.by_socket(socket).map(|peer| peer.member.seat);
-                seat.into_iter().for_each(|seat| self.leave(seat, effects));
+                seat.into_iter()
+                    .for_each(|seat| self.leave(now, seat, effects));
             }
             Event::Lost(socket) => self.lose(now, socket, effects),
-            Event::Undelivered(socket, notice) => self.undelivered(now, socket, notice, effects),
-            Event::Unspeakable(notice) => self.unspeakable(notice, effects),
+            Event::Undelivered {
+                socket,
+                number,
+                notice,
+            } => self.undelivered(now, socket, number, notice, effects),
+            Event::Unspeakable { asker, notice } => self.unspeakable(now, asker, notice, effects),
             Event::Tick => {}
         }
         self.set_alarm(effects);
     }
 
-    fn join(
-        &mut self,
-        now: Time,
-        socket: Socket,
-        id: PeerId,
-        key: Option<Key>,
-        effects: &mut Effects<'_>,
-    ) {
-        let Some(known) = self.roster.by_id(id.as_str()) else {
-            if self.roster.len() >= self.limits.peers {
-                let message = format!("all {} places in the room are taken", self.limits.peers);
-                return refuse_join(socket, Refusal::new(Code::RoomFull, message), effects);
-            }
-            let here = self.roster.present();
-            let seat = self.roster.next_seat();
-            self.admit(
-                now,
-                Member {
-                    socket,
-                    id: id.clone(),
-                    seat,
-                    key,
-                },
-                effects,
-            );
-            tell(here, Notice::Joined { id, polite: true }, effects);
-            return hand_over(self.waiting.take(), socket, effects);
-        };
-        if known.member.key.is_some() && known.member.key != key {
-            let message =
-                "this id is in the room under another key: show that key or choose another id";
-            return refuse_join(socket, Refusal::new(Code::IdTaken, message), effects);
-        }
-        let (seat, old) = (known.member.seat, known.member.socket);
-        let held = match self.roster.remove(seat) {
-            Some(Peer {
-                presence: Presence::Absent { mut mailbox, .. },
-                ..
-            }) => {
-                effects.push(Effect::Erase(RowKey::Absent(id.clone())));
-                mailbox.take()
-            }
-            _ => {
-                effects.push(Effect::Close(old, Close::Replaced));
-                Vec::new()
-            }
-        };
-        self.admit(
-            now,
-            Member {
-                socket,
-                id,
-                seat,
-                key,
-            },
-            effects,
-        );
-        hand_over(held, socket, effects);
-    }
-
-    /// Gives a peer its seat and tells it who else is there.
-    fn admit(&mut self, now: Time, member: Member, effects: &mut Effects<'_>) {
-        let Member {
-            socket, id, seat, ..
-        } = member.clone();
-        let others = self.roster.all().map(|Peer { member, .. }| member);
-        // Who came first is polite.
-        let peers = others
-            .map(|other| (other.id.clone(), seat < other.seat))
-            .collect();
-        effects.push(Effect::Keep(member.clone()));
-        self.roster.insert(member, Presence::Here(Pace::new(now)));
-        tell(
-            vec![socket],
-            Notice::Welcome {
-                id,
-                room: self.name.clone(),
-                peers,
-            },
-            effects,
-        );
-    }
-
     /// A socket died without a Close frame: its peer is absent, and nobody is told.
     fn lose(&mut self, now: Time, socket: Socket, effects: &mut Effects<'_>) {
-        let Some(Peer {
-            member,
-            presence: Presence::Here(_),
-        }) = self.roster.by_socket(socket)
-        else {
+        let Some(peer) = self.roster.by_socket(socket) else {
             return;
         };
-        let member = member.clone();
+        if peer.presence != Presence::Here {
+            return;
+        }
+        let member = peer.member.clone();
         if self.limits.grace == 0 {
-            return self.leave(member.seat, effects);
+            return self.leave(now, member.seat, effects);
         }
         let until = now.plus(self.limits.grace);
         self.roster.make_absent(member.seat, until);
@@ -240,27 +169,27 @@ impl Room {
 
     /// A peer goes for good: what was held for it is refused, what it had waiting goes with it, and
     /// those who are there are told.
-    fn leave(&mut self, seat: Seat, effects: &mut Effects<'_>) {
-        let Some(Peer { member, presence }) = self.roster.remove(seat) else {
+    fn leave<'a>(&mut self, now: Time, seat: Seat, effects: &mut Effects<'a>) {
+        let Some(Peer {
+            member, presence, ..
+        }) = self.roster.remove(seat)
+        else {
             return;
         };
-        if let Presence::Absent { mut mailbox, .. } = presence {
+        if let Presence::Absent(_) = presence {
             effects.push(Effect::Erase(RowKey::Absent(member.id.clone())));
-            for held in mailbox.take() {
-                effects.push(Effect::Erase(RowKey::Held(held.number)));
+        }
+        for unsent in member.outbox.unsent() {
+            if let Notice::Signal(signal) = &unsent.notice {
                 let message = "the peer did not come back, and has left";
-                let to = Some(Cow::Owned(member.id.to_string()));
-                self.refuse(&held.from, Code::NoSuchPeer, message, to, effects);
+                let to = Some(member.id.to_string().into());
+                self.refuse(now, &signal.from, Code::NoSuchPeer, message, to, effects);
             }
         }
         for held in self.waiting.take() {
             effects.push(Effect::Erase(RowKey::Held(held.number)));
         }
-        tell(
-            self.roster.present(),
-            Notice::Left { id: member.id },
-            effects,
-        );
+        self.tell_all(now, None, &Notice::Left { id: member.id }, effects);
     }
 
     /// Does what is due: absent peers leave, and what waited in vain is refused to its sender.
@@ -268,12 +197,13 @@ impl Room {
         for held in self.waiting.take_expired(now) {
             effects.push(Effect::Erase(RowKey::Held(held.number)));
             let message = "nobody joined in time to get this signal";
-            self.refuse(&held.from, Code::NoSuchPeer, message, None, effects);
+            self.refuse(now, &held.from, Code::NoSuchPeer, message, None, effects);
         }
         let absent = self.roster.absent();
         let gone = absent.filter(|peer| peer.until().is_some_and(|until| until <= now));
         let gone: Vec<_> = gone.map(|peer| peer.member.seat).collect();
-        gone.into_iter().for_each(|seat| self.leave(seat, effects));
+        gone.into_iter()
+            .for_each(|seat| self.leave(now, seat, effects));
     }
 
     /// Asks for the alarm that is needed now, if it is not the one asked for before.
@@ -293,44 +223,4 @@ impl Room {
             .chain(self.waiting.first_until())
             .min()
     }
-}
-
-/// Adds the sending of one notice to some sockets, unless there are none.
-fn tell<'a>(to: Vec<Socket>, notice: Notice<'a>, effects: &mut Effects<'a>) {
-    if !to.is_empty() {
-        effects.push(Effect::Send { to, notice });
-    }
-}
-
-/// Gives what was held to the one it was held for.
-fn hand_over(held: Vec<Held>, socket: Socket, effects: &mut Effects<'_>) {
-    for Held {
-        number,
-        from,
-        to,
-        kind,
-        payload,
-        ..
-    } in held
-    {
-        effects.push(Effect::Erase(RowKey::Held(number)));
-        let (kind, payload) = (kind.into(), payload.map(Cow::Owned));
-        tell(
-            vec![socket],
-            Notice::Signal(Forwarded {
-                from,
-                to,
-                kind,
-                payload,
-            }),
-            effects,
-        );
-    }
-}
-
-/// Turns a socket away that never became a peer.
-fn refuse_join(socket: Socket, refusal: Refusal<'static>, effects: &mut Effects<'_>) {
-    let close = refusal.code.close();
-    tell(vec![socket], Notice::Refused(refusal), effects);
-    effects.extend(close.map(|close| Effect::Close(socket, close)));
 }

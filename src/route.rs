@@ -3,17 +3,16 @@
 //! It decides by what is in the request alone. Whether the peer may come in is for
 //! [`admission`](crate::admission), whether there is a place for it for the [room](crate::room).
 
+mod wanted;
+
 use std::borrow::Cow;
+use std::fmt;
 
-use percent_encoding::percent_decode_str;
-
+use self::wanted::{Wanted, peer_id, room_name};
 use crate::dialect::Dialect;
 use crate::ice::Form;
 use crate::peer::{Key, PeerId};
-use crate::refusal::Refusal;
-
-/// The longest name of a room, in bytes of UTF-8.
-pub const MAX_ROOM: usize = 128;
+use crate::refusal::{Code, Refusal};
 
 /// What a request says that matters here.
 #[derive(Clone, Copy, Debug, Default)]
@@ -28,6 +27,8 @@ pub struct Request<'a> {
     pub upgrade: Option<&'a str>,
     /// The `Accept` header.
     pub accept: Option<&'a str>,
+    /// The `Last-Event-ID` header.
+    pub last_event_id: Option<&'a str>,
 }
 
 /// What is wanted.
@@ -44,10 +45,23 @@ pub enum Route {
     },
     /// To join a room.
     Join(Join),
+    /// To be a peer that speaks HTTP.
+    Register(HttpPeer),
+    /// To send a signal over HTTP.
+    Message(HttpPeer),
+    /// To hear what is sent to such a peer, over a stream.
+    Events {
+        /// Whose stream it is.
+        peer: HttpPeer,
+        /// The number of the last event that was got, if the stream is to go on.
+        last: Option<u64>,
+        /// Whether all that is wanted is what the answer would begin with.
+        head: bool,
+    },
     /// Which ICE servers there are.
     Ice(IceWanted),
-    /// What a browser asks before it asks (CORS preflight).
-    Preflight,
+    /// What a browser asks before it asks (CORS preflight): which methods there are.
+    Preflight(&'static str),
 }
 
 /// How a peer wants to join.
@@ -63,6 +77,34 @@ pub struct Join {
     pub dialect: Dialect,
     /// The token in the URL, not yet looked at.
     pub token: Option<String>,
+}
+
+/// Who speaks HTTP, and how it proves that.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpPeer {
+    /// The name of the room.
+    pub room: String,
+    /// The id.
+    pub id: PeerId,
+    /// What it holds on to its id with.
+    pub key: Option<ShownKey>,
+    /// The token in the URL, not yet looked at.
+    pub token: Option<String>,
+}
+
+/// A key as it was shown: who registers is told what it is.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ShownKey {
+    /// As it was shown.
+    pub secret: String,
+    /// As it is kept.
+    pub key: Key,
+}
+
+impl fmt::Debug for ShownKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.key.fmt(f)
+    }
 }
 
 /// For whom ICE servers are wanted, and how.
@@ -103,10 +145,22 @@ impl HttpError {
         }
     }
 
-    /// A refusal of a room, on its way to the Worker.
+    /// What a room, or a dialect, has refused.
     #[must_use]
     pub fn refused(refusal: Refusal<'_>) -> Self {
-        Self::new(409, refusal.code.as_str(), refusal.message)
+        let (status, header) = match refusal.code {
+            Code::Malformed | Code::ReservedType => (400, None),
+            Code::Unauthorized => (401, Some(("WWW-Authenticate", "Bearer"))), // RFC 9110 §15.5.2
+            Code::NoSuchPeer => (404, None),
+            Code::RoomFull | Code::IdTaken | Code::NotRegistered => (409, None),
+            Code::TooLarge => (413, None),
+            Code::TooFast => (429, Some(("Retry-After", "1"))),
+            Code::MailboxFull => (429, Some(("Retry-After", "15"))),
+            // What makes an EventSource stay away (HTML §9.2.3).
+            Code::Replaced => (204, None),
+        };
+        let error = Self::new(status, refusal.code.as_str(), refusal.message);
+        Self { header, ..error }
     }
 
     /// The body: `{"error":{"code":"…","message":"…"}}`.
@@ -117,56 +171,131 @@ impl HttpError {
     }
 }
 
+/// What a path leads to.
+enum Place<'a> {
+    Health,
+    Ice(Form),
+    Room(&'a str),
+    /// One of the three of the HTTP dialect, and the names of room and peer.
+    Http(Call, &'a str, &'a str),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Call {
+    Register,
+    Message,
+    Events,
+}
+
+impl<'a> Place<'a> {
+    fn find(path: &'a str) -> Option<Self> {
+        Some(match path {
+            "/health" => Self::Health,
+            "/ice-servers" => Self::Ice(Form::List),
+            "/iceServers" => Self::Ice(Form::One),
+            _ => {
+                let (first, rest) = path.strip_prefix('/')?.split_once('/')?;
+                let (second, rest) = rest.split_once('/')?;
+                match first {
+                    _ if rest.contains('/') => return None,
+                    "parties" if second == "main" => Self::Room(rest),
+                    "register" => Self::Http(Call::Register, second, rest),
+                    "message" => Self::Http(Call::Message, second, rest),
+                    "events" => Self::Http(Call::Events, second, rest),
+                    _ => return None,
+                }
+            }
+        })
+    }
+
+    const fn methods(&self) -> &'static str {
+        match self {
+            Self::Http(Call::Register | Call::Message, ..) => "POST, OPTIONS",
+            _ => "GET, HEAD, OPTIONS",
+        }
+    }
+}
+
 /// Finds out what a request wants.
 ///
 /// # Errors
 ///
 /// 400 for a name, an id, a key or a dialect that cannot be, 404 for a path that leads nowhere, 405
-/// for a method that nothing here has, 426 for a join without a WebSocket.
+/// for a method that is not to be had there, 426 for a join without a WebSocket.
 pub fn route(request: &Request<'_>) -> Result<Route, HttpError> {
-    let room = match request.path.strip_prefix("/parties/main/") {
-        Some(room) if !room.contains('/') => Some(room),
-        None if request.path == "/health" || ice_form(request.path).is_some() => None,
-        _ => {
-            let message = "nothing is here: rooms are at /parties/main/:room";
-            return Err(HttpError::new(404, "not-found", message));
-        }
+    let Some(place) = Place::find(request.path) else {
+        let message = "nothing is here: rooms are at /parties/main/:room";
+        return Err(HttpError::new(404, "not-found", message));
     };
+    let methods = place.methods();
     match request.method {
-        "GET" | "HEAD" => {}
-        "OPTIONS" => return Ok(Route::Preflight),
+        "OPTIONS" => return Ok(Route::Preflight(methods)),
+        method if methods.split(", ").any(|known| known == method) => {}
         _ => {
-            let header = Some(("Allow", "GET, HEAD, OPTIONS"));
-            let error = HttpError::new(405, "method-not-allowed", "only GET is to be had here");
+            let message = format!("only these are to be had here: {methods}");
+            let error = HttpError::new(405, "method-not-allowed", message);
+            let header = Some(("Allow", methods));
             return Err(HttpError { header, ..error });
         }
     }
-    let Some(room) = room else {
-        return match ice_form(request.path) {
-            Some(form) => Wants::read(request.query).map(|wants| Route::Ice(wants.ice(form))),
-            None => Ok(Route::Health),
-        };
-    };
-    let room = room_name(room)?;
-    let wants = Wants::read(request.query)?;
+    // What stands behind the path of /health means nothing.
+    let wanted = || Wanted::read(request.query);
+    match place {
+        Place::Health => Ok(Route::Health),
+        Place::Ice(form) => {
+            let Wanted {
+                id, token, room, ..
+            } = wanted()?;
+            Ok(Route::Ice(IceWanted {
+                form,
+                id,
+                token,
+                room,
+            }))
+        }
+        Place::Room(room) => join_or_status(request, room_name(room)?, wanted()?),
+        Place::Http(call, room, id) => {
+            let (room, id) = (room_name(room)?, peer_id(id)?);
+            let Wanted { key, token, .. } = wanted()?;
+            let peer = HttpPeer {
+                room,
+                id,
+                key,
+                token,
+            };
+            Ok(match call {
+                Call::Register => Route::Register(peer),
+                Call::Message => Route::Message(peer),
+                Call::Events => Route::Events {
+                    peer,
+                    // What is no number was not given by us: then it is a new stream.
+                    last: request.last_event_id.and_then(|id| id.trim().parse().ok()),
+                    head: request.method == "HEAD",
+                },
+            })
+        }
+    }
+}
+
+fn join_or_status(request: &Request<'_>, room: String, wanted: Wanted) -> Result<Route, HttpError> {
     match request.upgrade {
         Some(upgrade) if request.method == "GET" && has_token(upgrade, "websocket") => {
-            let Wants {
+            let Wanted {
                 id,
                 key,
                 dialect,
                 token,
                 ..
-            } = wants;
+            } = wanted;
             Ok(Route::Join(Join {
                 room,
                 id,
-                key,
+                key: key.map(|shown| shown.key),
                 dialect,
                 token,
             }))
         }
-        None if !wants.to_join => {
+        None if !wanted.to_join => {
             let html = request
                 .accept
                 .is_some_and(|accept| accept.contains("text/html"));
@@ -181,108 +310,6 @@ pub fn route(request: &Request<'_>) -> Result<Route, HttpError> {
             })
         }
     }
-}
-
-/// In which form a path asks for ICE servers, if it does.
-fn ice_form(path: &str) -> Option<Form> {
-    match path {
-        "/ice-servers" => Some(Form::List),
-        "/iceServers" => Some(Form::One),
-        _ => None,
-    }
-}
-
-/// What the query of a join says. Parameters that mean nothing here are left alone: clients have
-/// their own.
-struct Wants {
-    id: Option<PeerId>,
-    key: Option<Key>,
-    dialect: Dialect,
-    token: Option<String>,
-    /// Which room the token is about. A join has that in its path, and leaves this alone.
-    room: Option<String>,
-    /// Whether anything of a join was said.
-    to_join: bool,
-}
-
-impl Wants {
-    fn read(query: &str) -> Result<Self, HttpError> {
-        let bad = |code, message| HttpError::new(400, code, message);
-        let mut wants = Self {
-            id: None,
-            key: None,
-            dialect: Dialect::Native,
-            token: None,
-            room: None,
-            to_join: false,
-        };
-        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-            match &*name {
-                "_pk" => {
-                    let message =
-                        "`_pk` is the peer's id: 1 to 64 characters out of A-Z a-z 0-9 . _ ~ : -";
-                    let id = PeerId::parse(&value).ok_or_else(|| bad("bad-id", message))?;
-                    wants.id = Some(id);
-                }
-                "key" => {
-                    let message = "`key` has 1 to 128 characters";
-                    let key = Key::new(&value).ok_or_else(|| bad("bad-key", message))?;
-                    wants.key = Some(key);
-                }
-                "dialect" => {
-                    let message =
-                        "there is no such dialect: leave `dialect` out for the native one";
-                    let dialect =
-                        Dialect::named(&value).ok_or_else(|| bad("bad-dialect", message))?;
-                    wants.dialect = dialect;
-                }
-                "token" => wants.token = Some(value.into_owned()),
-                "room" => {
-                    wants.room = Some(value.into_owned());
-                    continue;
-                }
-                _ => continue,
-            }
-            wants.to_join = true;
-        }
-        Ok(wants)
-    }
-
-    fn ice(self, form: Form) -> IceWanted {
-        let Self {
-            id, token, room, ..
-        } = self;
-        IceWanted {
-            form,
-            id,
-            token,
-            room,
-        }
-    }
-}
-
-/// Percent-decodes the name of a room.
-fn room_name(encoded: &str) -> Result<String, HttpError> {
-    let bad = |message| HttpError::new(400, "bad-room", message);
-    let mut escapes = encoded.split('%').skip(1);
-    let hex = |escape: &str| {
-        let digits = escape.bytes().take(2);
-        digits.filter(u8::is_ascii_hexdigit).count() == 2
-    };
-    if !escapes.all(hex) {
-        return Err(bad(
-            "a % in the name of the room is not followed by two hexadecimal digits",
-        ));
-    }
-    let name = percent_decode_str(encoded).decode_utf8();
-    let name = name.map_err(|_| bad("the name of the room is not UTF-8"))?;
-    if name.is_empty() || name.len() > MAX_ROOM {
-        return Err(bad("the name of a room has 1 to 128 bytes of UTF-8"));
-    }
-    if name.chars().any(char::is_control) {
-        return Err(bad("the name of a room has no control characters"));
-    }
-    Ok(name.into_owned())
 }
 
 /// Is `token` one of the comma-separated tokens of a header?
@@ -302,6 +329,7 @@ mod tests {
         query: "",
         upgrade: None,
         accept: None,
+        last_event_id: None,
     };
 
     fn get(path: &str) -> Result<Route, HttpError> {
@@ -405,7 +433,7 @@ mod tests {
                 path: "/health",
                 ..GET
             }),
-            Ok(Route::Preflight)
+            Ok(Route::Preflight("GET, HEAD, OPTIONS"))
         );
     }
 

@@ -17,6 +17,8 @@ pub struct Settings {
     pub origins: Vec<String>,
     /// `ROOM_SECRET`: what tokens are signed with; without one, no token is asked for.
     pub secret: Option<String>,
+    /// `PING_INTERVAL`: after how many milliseconds an event stream is pinged.
+    pub ping: u64,
     /// All that has STUN or TURN in its name.
     pub ice: Ice,
 }
@@ -54,6 +56,8 @@ impl Settings {
         // A day is more than anybody waits, and an alarm a day ahead is nothing odd.
         let grace = number("RECONNECT_GRACE", 15, 0, 86_400, "of seconds ")?;
         let hold = number("HOLD_FOR_NEXT", 120, 0, 86_400, "of seconds ")?;
+        // What stands between two ends often drops what was silent for a minute.
+        let ping = number("PING_INTERVAL", 25, 1, 300, "of seconds ")?;
         let listed = find("ALLOWED_ORIGINS").unwrap_or_default();
         let listed = listed
             .split(',')
@@ -67,6 +71,7 @@ impl Settings {
             },
             origins: listed.map(origin).collect::<Result<_, _>>()?,
             secret: secret(find("ROOM_SECRET"))?,
+            ping: ping.saturating_mul(1_000),
             ice: Ice::read(&find)?,
         })
     }
@@ -140,6 +145,7 @@ mod tests {
             limits,
             origins: vec![],
             secret: None,
+            ping: 25_000,
             ice: Ice::read(|_| None).unwrap(),
         };
         assert_eq!(Settings::read(|_| None), Ok(open.clone()));
@@ -148,7 +154,12 @@ mod tests {
 
     #[test]
     fn a_number_that_makes_no_sense_is_named() {
-        for name in ["MAX_PEERS", "RECONNECT_GRACE", "HOLD_FOR_NEXT"] {
+        for name in [
+            "MAX_PEERS",
+            "RECONNECT_GRACE",
+            "HOLD_FOR_NEXT",
+            "PING_INTERVAL",
+        ] {
             for value in [
                 "",
                 "many",
@@ -164,6 +175,7 @@ mod tests {
             }
         }
         assert!(read("MAX_PEERS", "0").is_err());
+        assert!(read("PING_INTERVAL", "0").is_err());
         assert_eq!(read("RECONNECT_GRACE", "0").unwrap().limits.grace, 0);
         assert_eq!(
             read("MAX_PEERS", "none").unwrap_err().to_string(),

@@ -10,7 +10,8 @@ use proptest::prelude::*;
 use proptest::test_runner::Config;
 
 /// Frames that are right, for mutations to begin with.
-const FRAMES: [&str; 9] = [
+const FRAMES: [&str; 10] = [
+    r#"{"type":"ice-candidate","payload":{"candidate":""},"target":"peer2"}"#,
     r#"{"type":"offer","to":"ann","payload":{"type":"offer","sdp":"v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\n"}}"#,
     r#"{"type":"candidate","to":"bob","payload":{"candidate":"candidate:1 1 udp 1 127.0.0.1 9 typ host"}}"#,
     r#"{"type":"x"}"#,
@@ -23,12 +24,21 @@ const FRAMES: [&str; 9] = [
     r#"{"to":"ann","type":"x","payload":"}"}"#,
 ];
 
-const PATHS: [&str; 5] = [
+const PATHS: [&str; 8] = [
+    "/register/demo/ann?key=secret",
+    "/message/%C3%A4/a%3Ab",
+    "/events/demo/ann?token=a.b.c",
     "/parties/main/demo",
     "/parties/main/%C3%A4%20%2F",
     "/health",
     "/parties/main/a?_pk=ann&key=secret&dialect=lobby&token=a.b.c",
     "/parties/main/a?_pk=%41+&key=%ff&x=%",
+];
+
+const ATTACHMENTS: [&str; 3] = [
+    "7 3 native - bob",
+    "0 1 lobby ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad a",
+    "7 3 http - bob\n9 5 4\nj 5 ann 1\ns 9 ann * 5 7\noffer{\"a\":1}l 9 ann\nr 9 no-such-peer 2 -\nno",
 ];
 
 /// Some of these texts, cut, doubled, and with bytes of all kinds put in.
@@ -99,6 +109,7 @@ fn routes_or_says_why(text: &str, method: &str, upgrade: Option<&str>) {
         query,
         upgrade,
         accept,
+        last_event_id: Some(query),
     }) {
         assert!([400, 404, 405, 426].contains(&error.status), "{error:?}");
         assert!(serde_json::from_str::<serde_json::Value>(&error.body()).is_ok());
@@ -133,5 +144,14 @@ proptest! {
         routes_or_says_why(&text, "GET", Some("websocket"));
         routes_or_says_why(&format!("/parties/main/{text}"), "GET", None);
         let _ = Attachment::decode(&text);
+    }
+
+    #[test]
+    fn mutated_attachments_are_read_or_dropped(text in mutated(&ATTACHMENTS)) {
+        if let Some(attachment) = Attachment::decode(&text) {
+            // What was read is written as what is read again.
+            let again = Attachment::decode(&attachment.encode());
+            prop_assert_eq!(again, Some(attachment));
+        }
     }
 }

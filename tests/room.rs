@@ -4,7 +4,7 @@
 mod support;
 
 use partyline::event::Limits;
-use partyline::room::{MAX_HELD, MAX_HELD_BYTES};
+use partyline::outbox::{MAX_HELD, MAX_HELD_BYTES};
 use support::{Heard, LIMITS, Rig};
 
 const OFFER: &str = r#"{"type":"offer","to":"bob","payload":1}"#;

@@ -9,9 +9,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 
 use partyline::dialect::Dialect;
-use partyline::peer::Socket;
+use partyline::peer::{PeerId, Socket};
+use partyline::refusal::Refusal;
+use partyline::route::HttpError;
 use partyline::settings::Settings;
-use support::{Heard, Rig};
+use support::{Heard, Rig, event};
 
 /// Plays one transcript, and once more with the room put to sleep before each line.
 fn play(path: &Path, sleepless: bool) {
@@ -34,6 +36,9 @@ fn play(path: &Path, sleepless: bool) {
     let mut rig = Rig::named(name, settings.limits);
     let mut sockets: BTreeMap<&str, Socket> = BTreeMap::new();
     let mut unread: BTreeMap<Socket, VecDeque<Heard>> = BTreeMap::new();
+    // Of those who speak HTTP: the last event that each got, and what it was answered last.
+    let mut last: BTreeMap<&str, u64> = BTreeMap::new();
+    let mut answers: BTreeMap<&str, String> = BTreeMap::new();
     for (n, line) in lines {
         let at = format!("{}:{n}: {line}", path.display());
         if line.starts_with("set ") {
@@ -52,22 +57,54 @@ fn play(path: &Path, sleepless: bool) {
             continue;
         }
         let (what, rest) = rest.split_once(' ').unwrap_or((rest, ""));
-        if what == "joins" {
-            let words: Vec<_> = rest.split_whitespace().collect();
-            let mut id = who;
-            if let Some(place) = words.iter().position(|word| *word == "as") {
-                id = words[place + 1];
+        let words: Vec<_> = rest.split_whitespace().collect();
+        let key = words.iter().find_map(|word| word.strip_prefix("key="));
+        match what {
+            "joins" => {
+                let mut id = who;
+                if let Some(place) = words.iter().position(|word| *word == "as") {
+                    id = words[place + 1];
+                }
+                let spoken = words.iter().find_map(|word| word.strip_prefix("dialect="));
+                let spoken =
+                    Dialect::named(spoken.unwrap_or(&dialect)).unwrap_or_else(|| panic!("{at}"));
+                sockets.insert(who, rig.join_speaking(spoken, id, key));
+                continue;
             }
-            let key = words.iter().find_map(|word| word.strip_prefix("key="));
-            let spoken = words.iter().find_map(|word| word.strip_prefix("dialect="));
-            let spoken =
-                Dialect::named(spoken.unwrap_or(&dialect)).unwrap_or_else(|| panic!("{at}"));
-            sockets.insert(who, rig.join_speaking(spoken, id, key));
-            continue;
+            "registers" => {
+                let answer = rig.register(who, key).map(|peers| answered(&peers));
+                answers.insert(who, answer.unwrap_or_else(|refusal| refused(&refusal)));
+                continue;
+            }
+            "opens" => {
+                let last = last.get(who).copied().filter(|_| words.contains(&"again"));
+                match rig.open_stream(who, key, last) {
+                    Ok(socket) => drop(sockets.insert(who, socket)),
+                    Err(refusal) => drop(answers.insert(who, refused(&refusal))),
+                }
+                continue;
+            }
+            "posts" => {
+                let answer = match Dialect::Http.decode(rest) {
+                    Ok(_) => rig.post(who, None, rest),
+                    Err(refusal) => Err(Refusal::malformed(refusal.message)),
+                };
+                let answer = answer.map(|()| r#"200 {"message":"Message sent"}"#.to_owned());
+                answers.insert(who, answer.unwrap_or_else(|refusal| refused(&refusal)));
+                continue;
+            }
+            "answered" => {
+                let answer = answers.remove(who);
+                let answer = answer.unwrap_or_else(|| panic!("{at}: nothing was asked"));
+                assert!(matches(rest, &answer), "{at}\n  but was answered {answer}");
+                continue;
+            }
+            _ => {}
         }
         let socket = *sockets
             .get(who)
             .unwrap_or_else(|| panic!("{at}: who is that?"));
+        let streams = rig.streams(socket);
         let mut next = || {
             let unread = unread.entry(socket).or_default();
             unread.extend(rig.heard(socket));
@@ -76,6 +113,19 @@ fn play(path: &Path, sleepless: bool) {
                 .unwrap_or_else(|| panic!("{at}: nothing was heard"))
         };
         match what {
+            "<" if streams => loop {
+                match next() {
+                    Heard::Frame(text) => match event(&text) {
+                        (number, Some(data)) if matches(rest, &data) => {
+                            last.insert(who, number.unwrap());
+                            break;
+                        }
+                        (Some(number), None) => drop(last.insert(who, number)),
+                        other => panic!("{at}\n  but heard {other:?}"),
+                    },
+                    other => panic!("{at}\n  but heard {other:?}"),
+                }
+            },
             "<" => match next() {
                 Heard::Frame(frame) if matches(rest, &frame) => {}
                 other => panic!("{at}\n  but heard {other:?}"),
@@ -84,15 +134,24 @@ fn play(path: &Path, sleepless: bool) {
                 Heard::Closed(close) if format!("{} {}", close.code(), close.reason()) == rest => {}
                 other => panic!("{at}\n  but heard {other:?}"),
             },
+            "ends" => match next() {
+                Heard::Closed(_) => {}
+                other => panic!("{at}\n  but heard {other:?}"),
+            },
             ">" => rig.send(socket, rest),
             "closes" => rig.close(socket),
             "drops" => rig.lose(socket),
             _ => panic!("{at}: what is this?"),
         }
     }
+    for (who, answer) in answers {
+        panic!("{}: {who} was answered {answer}", path.display());
+    }
     for (who, socket) in sockets {
         let mut heard: Vec<_> = unread.remove(&socket).unwrap_or_default().into();
         heard.extend(rig.heard(socket));
+        // What a stream begins with is nothing that anybody hears.
+        heard.retain(|heard| !matches!(heard, Heard::Frame(text) if text.starts_with("retry")));
         assert_eq!(
             heard,
             [],
@@ -100,6 +159,18 @@ fn play(path: &Path, sleepless: bool) {
             path.display()
         );
     }
+}
+
+/// What a peer that has registered is answered, but for the key.
+fn answered(peers: &[(PeerId, bool)]) -> String {
+    let seen = |(id, polite): &(PeerId, bool)| format!(r#"{{"id":"{id}","polite":{polite}}}"#);
+    let peers: Vec<_> = peers.iter().map(seen).collect();
+    format!("200 [{}]", peers.join(","))
+}
+
+fn refused(refusal: &Refusal<'_>) -> String {
+    let error = HttpError::refused(refusal.clone());
+    format!("{} {}", error.status, error.code)
 }
 
 /// Compares a frame with what is written, where `…` stands for any run without a quotation mark.

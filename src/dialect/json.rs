@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
@@ -62,8 +63,16 @@ impl<'a> Object<'a> {
 }
 
 /// A string that is copied only where it has escapes.
-#[derive(serde::Deserialize)]
+#[derive(Deserialize)]
 pub(super) struct Text<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
+
+/// Reads a receiver. `null` is not the same as nothing here: whoever sends it has lost an id, and
+/// hardly means everybody.
+pub(super) fn not_null<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Text<'de>>, D::Error> {
+    Text::deserialize(deserializer).map(Some)
+}
 
 struct Fields;
 

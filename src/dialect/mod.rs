@@ -3,6 +3,7 @@
 //! A dialect knows nothing of who is there. One file each, whose head shows all its frames.
 
 mod forum;
+pub mod http;
 mod json;
 mod lobby;
 mod native;
@@ -22,13 +23,15 @@ pub enum Dialect {
     Forum,
     /// From one, to one.
     Lobby,
+    /// Bodies that are posted, and events that are streamed.
+    Http,
 }
 
 impl Dialect {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Native, Self::Forum, Self::Lobby];
+    pub const ALL: [Self; 4] = [Self::Native, Self::Forum, Self::Lobby, Self::Http];
 
-    /// The dialect that `?dialect=` names.
+    /// The dialect of this name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|dialect| dialect.name() == name)
@@ -41,7 +44,15 @@ impl Dialect {
             Self::Native => "native",
             Self::Forum => "forum",
             Self::Lobby => "lobby",
+            Self::Http => "http",
         }
+    }
+
+    /// Whether it is spoken over a stream, which can be taken up again where it broke, and which
+    /// nobody closes with a word. All others are spoken over a client's own WebSocket.
+    #[must_use]
+    pub const fn resumes(self) -> bool {
+        matches!(self, Self::Http)
     }
 
     /// Reads a text frame.
@@ -58,6 +69,7 @@ impl Dialect {
             Self::Native => native::decode(text),
             Self::Forum => forum::decode(text),
             Self::Lobby => lobby::decode(text),
+            Self::Http => http::decode(text),
         }?;
         if signal.kind.is_empty() || signal.kind.len() > MAX_KIND {
             let len = signal.kind.len();
@@ -76,14 +88,15 @@ impl Dialect {
         Refusal::malformed("a binary frame: send JSON as text")
     }
 
-    /// Writes a notice as the frames that say it, which may be none; `None` for a signal of a kind
-    /// that this dialect needs for itself.
+    /// Writes a notice, and its number if it has one, as the frames that say it, which may be none;
+    /// `None` for a signal of a kind that this dialect needs for itself.
     #[must_use]
-    pub fn encode(self, notice: &Notice<'_>) -> Option<Vec<String>> {
+    pub fn encode(self, notice: &Notice<'_>, number: Option<u64>) -> Option<Vec<String>> {
         match self {
             Self::Native => Some(vec![native::encode(notice)]),
             Self::Forum => forum::encode(notice),
             Self::Lobby => lobby::encode(notice),
+            Self::Http => http::encode(notice, number),
         }
     }
 }
@@ -107,7 +120,10 @@ mod tests {
                 format!(r#"{{"action":"forward-{kind}","{kind}":1}}"#)
             }),
             (Dialect::Lobby, |kind: &str| format!(r#"{{"{kind}":1}}"#)),
-        ] as [(Dialect, fn(&str) -> String); 3]
+            (Dialect::Http, |kind: &str| {
+                format!(r#"{{"type":"{kind}"}}"#)
+            }),
+        ] as [(Dialect, fn(&str) -> String); 4]
         {
             let fits = |kind: &str| dialect.decode(&frame(kind)).is_ok();
             assert!(fits("x") && fits(&"x".repeat(64)), "{dialect:?}");

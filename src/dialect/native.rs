@@ -13,10 +13,10 @@
 
 use std::borrow::Cow;
 
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::json::{Text, quote, unreadable};
+use super::json::{Text, not_null, quote, unreadable};
 use crate::event::{Forwarded, Notice, Signal};
 use crate::refusal::Refusal;
 
@@ -33,12 +33,6 @@ struct Frame<'a> {
     /// As it was written. `null` and nothing are the same.
     #[serde(borrow, default)]
     payload: Option<&'a RawValue>,
-}
-
-/// `null` is not the same as nothing here: whoever sends `"to":null` has lost an id, and hardly
-/// means everybody.
-fn not_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Text<'de>>, D::Error> {
-    Text::deserialize(deserializer).map(Some)
 }
 
 pub(super) fn decode(text: &str) -> Result<Signal<'_>, Refusal<'_>> {

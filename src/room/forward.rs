@@ -2,12 +2,14 @@
 
 use std::borrow::Cow;
 
+use super::join::refuse_join;
 use super::pace::Verdict;
 use super::roster::{Peer, Presence};
-use super::{Effects, Room, tell};
+use super::tell::send;
+use super::{Effects, Room};
 use crate::close::Close;
-use crate::event::{Effect, Forwarded, Held, Notice, Row, Signal};
-use crate::peer::{PeerId, Socket, Time};
+use crate::event::{Absent, Effect, Forwarded, Held, Notice, Row, Signal};
+use crate::peer::{Key, PeerId, Seat, Socket, Time};
 use crate::refusal::{Code, Refusal};
 
 /// The kinds that are the server's own in some dialect. No peer may send them, so that what looks
@@ -15,6 +17,7 @@ use crate::refusal::{Code, Refusal};
 const RESERVED: [&str; 4] = ["welcome", "peer-joined", "peer-left", "error"];
 
 impl Room {
+    /// A frame came over a socket.
     pub(super) fn frame<'a>(
         &mut self,
         now: Time,
@@ -22,14 +25,56 @@ impl Room {
         signal: Result<Signal<'a>, Refusal<'a>>,
         effects: &mut Effects<'a>,
     ) {
-        let Some(Peer {
-            member,
-            presence: Presence::Here(pace),
-        }) = self.roster.by_socket(socket)
-        else {
+        let Some(peer) = self.roster.by_socket(socket) else {
             return;
         };
-        let seat = member.seat;
+        if peer.presence == Presence::Here {
+            let seat = peer.member.seat;
+            self.weigh(now, seat, socket, signal, effects);
+        }
+    }
+
+    /// A signal came by itself, from a peer with a stream.
+    pub(super) fn post<'a>(
+        &mut self,
+        now: Time,
+        asker: Socket,
+        id: &PeerId,
+        key: Option<&Key>,
+        signal: Signal<'a>,
+        effects: &mut Effects<'a>,
+    ) {
+        let locked = self.roster.by_id(id.as_str()).map(|peer| peer.member.lock);
+        let seat = match self.registered(id, key) {
+            Ok(seat) => seat,
+            Err(refusal) => return refuse_join(asker, refusal, effects),
+        };
+        if let Some(Peer {
+            member, presence, ..
+        }) = self.roster.by_seat(seat)
+            && locked != Some(member.lock)
+        {
+            let member = member.clone();
+            effects.push(match *presence {
+                Presence::Here => Effect::Keep(member),
+                Presence::Absent(until) => Effect::Store(Row::Absent(Absent { member, until })),
+            });
+        }
+        self.weigh(now, seat, asker, Ok(signal), effects);
+    }
+
+    /// Decides whether what a peer sends goes on its way; if not, `asker` is told.
+    fn weigh<'a>(
+        &mut self,
+        now: Time,
+        seat: Seat,
+        asker: Socket,
+        signal: Result<Signal<'a>, Refusal<'a>>,
+        effects: &mut Effects<'a>,
+    ) {
+        let Some(Peer { member, pace, .. }) = self.roster.by_seat(seat) else {
+            return;
+        };
         let verdict = pace.weigh(now);
         let (refusal, close) = match signal {
             _ if verdict != Verdict::Pass => {
@@ -54,19 +99,17 @@ impl Room {
                 );
                 (Refusal::malformed(message), None)
             }
-            Ok(signal) => {
-                let from = member.id.clone();
-                return self.forward(now, socket, from, signal, effects);
-            }
+            Ok(signal) => return self.forward(now, seat, asker, signal, effects),
             Err(refusal) => {
                 let close = refusal.code.close();
                 (refusal, close)
             }
         };
-        tell(vec![socket], Notice::Refused(refusal), effects);
+        send(vec![asker], Notice::Refused(refusal), effects);
         if let Some(close) = close {
-            effects.push(Effect::Close(socket, close));
-            self.leave(seat, effects);
+            let reached = self.roster.by_seat(seat).and_then(|peer| peer.reached_by());
+            effects.extend(reached.map(|socket| Effect::Close(socket, close)));
+            self.leave(now, seat, effects);
         }
     }
 
@@ -74,17 +117,18 @@ impl Room {
     fn forward<'a>(
         &mut self,
         now: Time,
-        socket: Socket,
-        from: PeerId,
+        seat: Seat,
+        asker: Socket,
         signal: Signal<'a>,
         effects: &mut Effects<'a>,
     ) {
         let Signal {
-            to,
-            kind,
-            payload,
-            claims: _,
+            to, kind, payload, ..
         } = signal;
+        let Some(Peer { member, .. }) = self.roster.by_seat(seat) else {
+            return;
+        };
+        let from = member.id.clone();
         let Some(to) = to else {
             let forwarded = Forwarded {
                 from,
@@ -93,88 +137,56 @@ impl Room {
                 payload,
             };
             if self.roster.len() == 1 {
-                return self.hold_for_next(now, forwarded, effects);
+                return self.hold_for_next(now, asker, forwarded, effects);
             }
-            let absent: Vec<_> = self
-                .roster
-                .absent()
-                .map(|peer| peer.member.id.clone())
-                .collect();
-            for id in absent {
-                self.hold(id, forwarded.clone(), effects);
+            for full in self.tell_all(now, Some(seat), &Notice::Signal(forwarded), effects) {
+                let to = self.roster.by_seat(full).map(|peer| peer.member.id.clone());
+                let to = to.map(|to| Cow::Owned(to.to_string()));
+                refuse(asker, Code::MailboxFull, FULL, to, effects);
             }
-            let mut others = self.roster.present();
-            others.retain(|other| *other != socket);
-            return tell(others, Notice::Signal(forwarded), effects);
+            return;
         };
         let Some(receiver) = self.roster.by_id(&to) else {
             let message = "nobody in the room has this id";
-            return self.refuse(&from, Code::NoSuchPeer, message, Some(to), effects);
+            return refuse(asker, Code::NoSuchPeer, message, Some(to), effects);
         };
-        let id = receiver.member.id.clone();
+        let (id, seat) = (receiver.member.id.clone(), receiver.member.seat);
         let forwarded = Forwarded {
             from,
-            to: Some(id.clone()),
+            to: Some(id),
             kind,
             payload,
         };
-        match receiver.reached_by() {
-            Some(socket) => tell(vec![socket], Notice::Signal(forwarded), effects),
-            None => self.hold(id, forwarded, effects),
-        }
-    }
-
-    /// Holds a signal for an absent peer.
-    fn hold<'a>(&mut self, to: PeerId, signal: Forwarded<'a>, effects: &mut Effects<'a>) {
-        let number = self.next_held;
-        let Some((until, mailbox)) = self.roster.mailbox_of(to.as_str()) else {
-            return;
-        };
-        let held = keep(number, Some(to), until, signal);
-        match mailbox.push(held.clone()) {
-            Ok(()) => self.store(held, effects),
-            Err(code) => {
-                let message = "the peer is away, and no more can be held for it: try again later";
-                let to = held.to.map(|to| Cow::Owned(to.to_string()));
-                self.refuse(&held.from, code, message, to, effects);
-            }
+        if let Err(code) = self.tell(now, seat, Notice::Signal(forwarded), effects) {
+            refuse(asker, code, FULL, Some(to), effects);
         }
     }
 
     /// Holds a signal for whoever joins next.
-    fn hold_for_next<'a>(&mut self, now: Time, signal: Forwarded<'a>, effects: &mut Effects<'a>) {
-        let held = keep(self.next_held, None, now.plus(self.limits.hold), signal);
+    fn hold_for_next<'a>(
+        &mut self,
+        now: Time,
+        asker: Socket,
+        signal: Forwarded<'a>,
+        effects: &mut Effects<'a>,
+    ) {
+        let held = Held {
+            number: self.next_held,
+            from: signal.from,
+            until: now.plus(self.limits.hold),
+            kind: signal.kind.into_owned(),
+            payload: signal.payload.map(Cow::into_owned),
+        };
         match self.waiting.push(held.clone()) {
-            Ok(()) => self.store(held, effects),
+            Ok(()) => {
+                self.next_held = held.number.saturating_add(1);
+                effects.push(Effect::Store(Row::Held(held)));
+            }
             Err(code) => {
                 let message =
                     "nobody else is here, and no more can be held: wait until somebody joins";
-                self.refuse(&held.from, code, message, None, effects);
+                refuse(asker, code, message, None, effects);
             }
-        }
-    }
-
-    fn store(&mut self, held: Held, effects: &mut Effects<'_>) {
-        self.next_held = held.number.saturating_add(1);
-        effects.push(Effect::Store(Row::Held(held)));
-    }
-
-    /// Tells the sender of a signal why it goes nowhere; a sender that is away is not told.
-    pub(super) fn refuse<'a>(
-        &self,
-        sender: &PeerId,
-        code: Code,
-        message: &'static str,
-        to: Option<Cow<'a, str>>,
-        effects: &mut Effects<'a>,
-    ) {
-        let sender = self.roster.by_id(sender.as_str());
-        if let Some(socket) = sender.and_then(Peer::reached_by) {
-            let refusal = Refusal {
-                to,
-                ..Refusal::new(code, message)
-            };
-            tell(vec![socket], Notice::Refused(refusal), effects);
         }
     }
 
@@ -183,52 +195,83 @@ impl Room {
         &mut self,
         now: Time,
         socket: Socket,
+        number: Option<u64>,
         notice: Notice<'a>,
         effects: &mut Effects<'a>,
     ) {
+        // What has a number is kept already.
+        if let Some(number) = number {
+            return self.unsend(now, socket, number, effects);
+        }
         self.lose(now, socket, effects);
-        let Notice::Signal(signal) = notice else {
+        let Notice::Signal(signal) = &notice else {
             return;
         };
-        match self
-            .roster
-            .by_socket(socket)
-            .map(|peer| peer.member.id.clone())
-        {
-            Some(id) => self.hold(id, signal, effects),
-            None => {
-                let message = "the peer has just left";
-                self.refuse(&signal.from, Code::NoSuchPeer, message, None, effects);
+        let (from, to) = (signal.from.clone(), signal.to.clone());
+        let known = self.roster.by_socket(socket);
+        let refused = match known.map(|peer| peer.member.seat) {
+            Some(seat) => self
+                .tell(now, seat, notice, effects)
+                .map_err(|code| (code, FULL)),
+            None => Err((Code::NoSuchPeer, "the peer has just left")),
+        };
+        if let Err((code, message)) = refused {
+            let to = to.map(|to| Cow::Owned(to.to_string()));
+            self.refuse(now, &from, code, message, to, effects);
+        }
+    }
+
+    /// A notice with a number did not go out on a stream, which is therefore as good as broken.
+    fn unsend(&mut self, now: Time, socket: Socket, number: u64, effects: &mut Effects<'_>) {
+        let Some(Peer {
+            member, presence, ..
+        }) = self.roster.by_socket(socket)
+        else {
+            return;
+        };
+        member.outbox.unsend(number);
+        match *presence {
+            Presence::Here => self.lose(now, socket, effects),
+            Presence::Absent(until) => {
+                let member = member.clone();
+                effects.push(Effect::Store(Row::Absent(Absent { member, until })));
             }
         }
     }
 
     /// A notice has no words in its receiver's dialect. Only signals can be so: others have theirs,
     /// or can be left unsaid.
-    pub(super) fn unspeakable<'a>(&mut self, notice: Notice<'a>, effects: &mut Effects<'a>) {
+    pub(super) fn unspeakable<'a>(
+        &mut self,
+        now: Time,
+        asker: Option<Socket>,
+        notice: Notice<'a>,
+        effects: &mut Effects<'a>,
+    ) {
         if let Notice::Signal(Forwarded { from, to, .. }) = notice {
             let message = "the receiver's dialect keeps this kind for itself: choose another";
             let to = to.map(|to| Cow::Owned(to.to_string()));
-            self.refuse(&from, Code::ReservedType, message, to, effects);
+            match asker {
+                Some(asker) => refuse(asker, Code::ReservedType, message, to, effects),
+                None => self.refuse(now, &from, Code::ReservedType, message, to, effects),
+            }
         }
     }
 }
 
-/// A signal as it is held.
-fn keep(number: u64, to: Option<PeerId>, until: Time, signal: Forwarded<'_>) -> Held {
-    let Forwarded {
-        from,
-        kind,
-        payload,
-        to: _,
-    } = signal;
-    let (kind, payload) = (kind.into_owned(), payload.map(Cow::into_owned));
-    Held {
-        number,
-        from,
+const FULL: &str = "the peer is away, and no more can be held for it: try again later";
+
+/// Tells who has just sent a signal why it goes nowhere.
+fn refuse<'a>(
+    asker: Socket,
+    code: Code,
+    message: &'static str,
+    to: Option<Cow<'a, str>>,
+    effects: &mut Effects<'a>,
+) {
+    let refusal = Refusal {
         to,
-        until,
-        kind,
-        payload,
-    }
+        ..Refusal::new(code, message)
+    };
+    send(vec![asker], Notice::Refused(refusal), effects);
 }

@@ -1,15 +1,11 @@
-//! Signals that wait: for a peer that is absent, or for the first one to join.
+//! Signals to all that were sent while nobody else was there: they wait for the first to join.
 //!
 //! It is bounded, so that nobody can make a room remember without end.
 
 use crate::event::Held;
+use crate::outbox::{MAX_HELD, MAX_HELD_BYTES};
 use crate::peer::Time;
 use crate::refusal::Code;
-
-/// The most signals that one mailbox holds.
-pub const MAX_HELD: usize = 64;
-/// The most bytes that they may have together, kinds and payloads.
-pub const MAX_HELD_BYTES: usize = 256 * 1024;
 
 /// Signals that wait for the same thing, in the order of sending.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -66,7 +62,6 @@ mod tests {
         Held {
             number,
             from: PeerId::parse("ann").unwrap(),
-            to: None,
             until: Time(number),
             kind: String::new(),
             payload: Some("x".repeat(bytes)),

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::mailbox::Mailbox;
 use super::pace::Pace;
 use crate::peer::{Member, PeerId, Seat, Socket, Time};
 
@@ -25,15 +24,16 @@ pub(crate) struct Roster {
 pub(crate) struct Peer {
     pub(crate) member: Member,
     pub(crate) presence: Presence,
+    pub(crate) pace: Pace,
 }
 
 /// Whether a peer can be reached.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Presence {
     /// It has an open socket, for all we know.
-    Here(Pace),
-    /// It has none, and leaves at `until` if it does not come back.
-    Absent { until: Time, mailbox: Mailbox },
+    Here,
+    /// It has none, and leaves at this time if it does not come back.
+    Absent(Time),
 }
 
 impl Roster {
@@ -43,7 +43,10 @@ impl Roster {
     }
 
     /// Seats a peer, in the place of one with the same id if there is one.
-    pub(crate) fn insert(&mut self, member: Member, presence: Presence) {
+    pub(crate) fn insert(&mut self, peer: Peer) {
+        let Peer {
+            member, presence, ..
+        } = &peer;
         if let Some(other) = self.seats.get(&member.id).copied() {
             self.remove(other);
         }
@@ -51,10 +54,10 @@ impl Roster {
         self.next_seat = self.next_seat.max(seat.0.saturating_add(1));
         self.seats.insert(member.id.clone(), seat);
         self.sockets.insert(member.socket, seat);
-        if matches!(presence, Presence::Absent { .. }) {
+        if matches!(presence, Presence::Absent(_)) {
             self.absent.insert(seat);
         }
-        self.peers.insert(seat, Peer { member, presence });
+        self.peers.insert(seat, peer);
     }
 
     /// Takes a peer out.
@@ -70,8 +73,7 @@ impl Roster {
     /// was.
     pub(crate) fn make_absent(&mut self, seat: Seat, until: Time) {
         if let Some(peer) = self.peers.get_mut(&seat) {
-            let mailbox = Mailbox::default();
-            peer.presence = Presence::Absent { until, mailbox };
+            peer.presence = Presence::Absent(until);
             self.absent.insert(seat);
         }
     }
@@ -86,23 +88,14 @@ impl Roster {
         self.peers.get_mut(self.sockets.get(&socket)?)
     }
 
-    /// What is held for an absent peer, and until when.
-    pub(crate) fn mailbox_of(&mut self, id: &str) -> Option<(Time, &mut Mailbox)> {
-        match &mut self.peers.get_mut(self.seats.get(id)?)?.presence {
-            Presence::Absent { until, mailbox } => Some((*until, mailbox)),
-            Presence::Here(_) => None,
-        }
+    /// The peer on this seat.
+    pub(crate) fn by_seat(&mut self, seat: Seat) -> Option<&mut Peer> {
+        self.peers.get_mut(&seat)
     }
 
     /// All peers, in seat order.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Peer> {
         self.peers.values()
-    }
-
-    /// The sockets of all who are there, in seat order.
-    pub(crate) fn present(&self) -> Vec<Socket> {
-        let here = self.all().filter(|peer| peer.until().is_none());
-        here.map(|peer| peer.member.socket).collect()
     }
 
     /// All who are away, in seat order.
@@ -125,16 +118,16 @@ impl Peer {
     /// When an absent peer leaves; `None` for one that is there.
     pub(crate) const fn until(&self) -> Option<Time> {
         match self.presence {
-            Presence::Absent { until, .. } => Some(until),
-            Presence::Here(_) => None,
+            Presence::Absent(until) => Some(until),
+            Presence::Here => None,
         }
     }
 
     /// The socket that reaches the peer, if one does.
     pub(crate) const fn reached_by(&self) -> Option<Socket> {
         match self.presence {
-            Presence::Here(_) => Some(self.member.socket),
-            Presence::Absent { .. } => None,
+            Presence::Here => Some(self.member.socket),
+            Presence::Absent(_) => None,
         }
     }
 }

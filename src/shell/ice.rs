@@ -9,7 +9,8 @@ use worker::{
     web_sys,
 };
 
-use super::{Cors, JSON, log, now, refuse, respond, token_in};
+use super::answer::{Cors, JSON, refuse, respond};
+use super::{log, now, token_in};
 use crate::admission;
 use crate::ice::{Ice, Relay, Relaying, Turn, cloudflare_request};
 use crate::refusal::Refusal;
@@ -31,9 +32,7 @@ pub(super) async fn ice_servers(
     if let Some(secret) = secret
         && let Err(refusal) = check_token(secret, headers, wanted)
     {
-        let header = Some(("WWW-Authenticate", "Bearer")); // RFC 9110 §15.5.2
-        let error = HttpError::new(401, refusal.code.as_str(), refusal.message);
-        return refuse(&HttpError { header, ..error }, cors);
+        return refuse(&HttpError::refused(refusal), cors);
     }
     let relaying = match &ice.turn {
         None => Relaying::Off,

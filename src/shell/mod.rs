@@ -3,22 +3,27 @@
 //! It decides nothing that could be decided elsewhere. A request that is refused here has touched
 //! no room.
 
+mod answer;
+mod http;
 mod ice;
+mod joins;
 mod object;
 mod sockets;
 mod storage;
+mod stream;
 
 use serde_json::json;
 use worker::js_sys::Reflect;
 use worker::{
-    Context, Date, Env, Headers, Request, Response, ResponseBuilder, Result, WebSocketPair,
-    console_error, event,
+    Context, Date, Env, Headers, Request, Response, Result, WebSocketPair, console_error, event,
 };
+
+use self::answer::{Cors, JSON, preflight, refuse, respond};
 
 use crate::admission;
 use crate::close::Close;
 use crate::event::Notice;
-use crate::peer::Time;
+use crate::peer::{PeerId, Time};
 use crate::refusal::{Code, Refusal};
 use crate::route::{self, HttpError, Join, Route, route};
 use crate::settings::{BadSetting, Settings};
@@ -67,17 +72,33 @@ async fn answer(
             let body = json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION") });
             return respond(200, JSON, body.to_string(), cors);
         }
-        Route::Preflight => return preflight(cors),
+        Route::Preflight(methods) => return preflight(methods, cors),
         Route::Status { room, .. } => return hand_on(env, &room, request).await,
         Route::Ice(wanted) => {
             return ice::ice_servers(&wanted, request.headers(), settings, cors).await;
         }
+        Route::Register(peer) => {
+            return http::register(&peer, &request, env, settings, cors).await;
+        }
+        Route::Message(peer) => return http::message(&peer, request, env, settings, cors).await,
+        Route::Events { peer, last, head } => {
+            return http::events(&peer, last, head, &request, env, settings, cors).await;
+        }
         Route::Join(join) => join,
     };
     let headers = request.headers().clone();
-    if let Some(secret) = &settings.secret
-        && let Err(refusal) = check_token(secret, &headers, &join)
-    {
+    let Join {
+        room, id, token, ..
+    } = &join;
+    let admitted = match &settings.secret {
+        Some(secret) => check_token(secret, &headers, token.as_deref(), room, id.as_ref()),
+        None => Ok(()),
+    };
+    let admitted = match admitted {
+        Ok(()) => joins::count(env, &headers).await,
+        refused => refused,
+    };
+    if let Err(refusal) = admitted {
         return turn_away(&join, &headers, refusal);
     }
     let mut response = hand_on(env, &join.room, request).await?;
@@ -121,6 +142,11 @@ fn find_route(request: &Request) -> std::result::Result<Route, HttpError> {
             .get("Accept")
             .map_err(unreadable)?
             .as_deref(),
+        last_event_id: request
+            .headers()
+            .get("Last-Event-ID")
+            .map_err(unreadable)?
+            .as_deref(),
     })
 }
 
@@ -153,14 +179,16 @@ fn refuse_setting(bad: &BadSetting) -> Result<Response> {
     )
 }
 
+/// Checks the token of whoever wants to be `id` in `room`.
 fn check_token(
     secret: &str,
     headers: &Headers,
-    join: &Join,
+    in_url: Option<&str>,
+    room: &str,
+    id: Option<&PeerId>,
 ) -> std::result::Result<(), Refusal<'static>> {
-    let token = token_in(headers, join.token.as_deref())?;
-    let (token, id) = (token.as_deref(), join.id.as_ref());
-    admission::check_token(secret, token, now(), &join.room, id)
+    let token = token_in(headers, in_url)?;
+    admission::check_token(secret, token.as_deref(), now(), room, id)
 }
 
 /// The one token that a request brings, wherever it is.
@@ -192,12 +220,12 @@ fn token_in(
 /// Tells a peer that it may not come in, in its own words: a browser shows a page neither the status
 /// nor the body of a refused upgrade, but it does show a frame and a close code.
 fn turn_away(join: &Join, headers: &Headers, refusal: Refusal<'_>) -> Result<Response> {
-    let close = refusal.code.close().unwrap_or(Close::Unauthorized);
+    let close = refusal.code.close().unwrap_or(Close::TooFast);
     let pair = WebSocketPair::new()?;
     pair.server.accept()?;
     for frame in join
         .dialect
-        .encode(&Notice::Refused(refusal))
+        .encode(&Notice::Refused(refusal), None)
         .into_iter()
         .flatten()
     {
@@ -236,72 +264,6 @@ fn upgrade(pair: WebSocketPair, headers: &Headers) -> Result<Response> {
 /// a connection on which none of those it offered is chosen.
 const PROTOCOL: &str = "partyline";
 const PROTOCOLS: &str = "Sec-WebSocket-Protocol";
-
-const JSON: &str = "application/json";
-const HTML: &str = "text/html; charset=utf-8";
-
-/// Which pages may read an answer.
-#[derive(Default)]
-struct Cors(Option<String>);
-
-impl Cors {
-    fn new(settings: &Settings, origin: Option<&str>) -> Self {
-        if settings.origins.is_empty() {
-            return Self(Some("*".to_owned()));
-        }
-        let allowed = origin.filter(|_| admission::allows_origin(&settings.origins, origin));
-        Self(allowed.map(str::to_owned))
-    }
-
-    fn add_to(&self, headers: &Headers) -> Result<()> {
-        if let Self(Some(origin)) = self {
-            headers.set("Access-Control-Allow-Origin", origin)?;
-        }
-        // What is answered depends on who asks, so no cache may give it to somebody else.
-        headers.set("Vary", "Origin, Accept")
-    }
-}
-
-fn respond(status: u16, content_type: &str, body: String, cors: &Cors) -> Result<Response> {
-    let headers = Headers::new();
-    headers.set("Content-Type", content_type)?;
-    headers.set("Cache-Control", "no-store")?;
-    headers.set("X-Content-Type-Options", "nosniff")?;
-    if content_type == HTML {
-        headers.set(
-            "Content-Security-Policy",
-            "default-src 'none'; style-src 'self'; img-src 'self'",
-        )?;
-    }
-    cors.add_to(&headers)?;
-    let builder = ResponseBuilder::new()
-        .with_status(status)
-        .with_headers(headers);
-    Ok(builder.fixed(body.into_bytes()))
-}
-
-fn refuse(error: &HttpError, cors: &Cors) -> Result<Response> {
-    let response = respond(error.status, JSON, error.body(), cors)?;
-    if let Some((name, value)) = error.header {
-        response.headers().set(name, value)?;
-    }
-    Ok(response)
-}
-
-fn preflight(cors: &Cors) -> Result<Response> {
-    let headers = Headers::new();
-    headers.set("Access-Control-Allow-Methods", "GET, HEAD, OPTIONS")?;
-    headers.set(
-        "Access-Control-Allow-Headers",
-        "Authorization, Content-Type",
-    )?;
-    headers.set("Access-Control-Max-Age", "86400")?;
-    cors.add_to(&headers)?;
-    Ok(ResponseBuilder::new()
-        .with_status(204)
-        .with_headers(headers)
-        .empty())
-}
 
 fn now() -> Time {
     Time(Date::now().as_millis())

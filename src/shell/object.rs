@@ -1,7 +1,9 @@
 //! The Durable Object: one room, its sockets, and the performing of effects.
 //!
-//! No handler awaits anything, so each is one step that nothing else can come between, and nothing
-//! keeps the object from sleeping: no timer, no fetch, no stream.
+//! No handler awaits anything but the body of its own request, so each is one step that nothing else
+//! can come between, and nothing keeps the object from sleeping: no timer, no fetch, no stream.
+
+mod http;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -12,16 +14,14 @@ use worker::{
     WebSocketIncomingMessage, WebSocketPair, WebSocketRequestResponsePair, durable_object,
 };
 
-use super::sockets::{CLOSED, Connection, OPEN, attachment, end_socket, forget, keep, send};
-use super::{
-    Cors, HTML, JSON, find_route, log, now, read_settings, refuse, refuse_setting, respond,
-};
-use super::{storage, upgrade};
-use crate::attachment::Attachment;
+use super::answer::{Cors, HTML, JSON, refuse, respond};
+use super::sockets::{CLOSED, Connection, OPEN, end_socket, forget, keep, number, restore, send};
+use super::storage::Written;
+use super::{find_route, log, now, read_settings, refuse_setting, storage, upgrade};
 use crate::close::{self, Answer};
 use crate::dialect::Dialect;
 use crate::event::{Effect, Event, Notice, Row};
-use crate::peer::{Member, PeerId, Socket};
+use crate::peer::{PeerId, Socket};
 use crate::refusal::Refusal;
 use crate::room;
 use crate::route::{HttpError, Join, Route};
@@ -45,6 +45,14 @@ struct Live {
     sockets: BTreeMap<Socket, Connection>,
     /// Higher than the number of any socket that the platform still lists.
     next_socket: u64,
+    /// Whoever waits for an answer right now.
+    asker: Option<Asker>,
+}
+
+/// A request that is answered by what the room tells it, as if it were a socket.
+struct Asker {
+    socket: Socket,
+    answer: Option<Notice<'static>>,
 }
 
 impl DurableObject for Room {
@@ -63,7 +71,7 @@ impl DurableObject for Room {
         }
     }
 
-    async fn fetch(&self, request: Request) -> Result<Response> {
+    async fn fetch(&self, mut request: Request) -> Result<Response> {
         let settings = match &self.settings {
             Ok(settings) => settings,
             Err(bad) => return refuse_setting(bad),
@@ -72,6 +80,12 @@ impl DurableObject for Room {
         let cors = Cors::new(settings, origin.as_deref());
         match find_route(&request) {
             Ok(Route::Join(join)) => self.join(join, &request, &cors),
+            Ok(Route::Register(peer)) => self.register(peer, &cors),
+            Ok(Route::Events { peer, last, .. }) => self.open(peer, last, &request, &cors),
+            Ok(Route::Message(peer)) => {
+                let body = request.text().await?;
+                self.post(peer, &body, &cors)
+            }
             Ok(Route::Status { room, html }) => {
                 let peers = self.live.borrow().room.peers();
                 let status = Status {
@@ -85,7 +99,7 @@ impl DurableObject for Room {
                     respond(200, JSON, status.json(), &cors)
                 }
             }
-            Ok(Route::Health | Route::Preflight | Route::Ice(_)) => refuse(
+            Ok(Route::Health | Route::Preflight(_) | Route::Ice(_)) => refuse(
                 &HttpError::new(404, "not-found", "no room answers this"),
                 &cors,
             ),
@@ -102,11 +116,7 @@ impl DurableObject for Room {
         if ws.as_ref().ready_state() != OPEN {
             return Ok(());
         }
-        let Some(Attachment {
-            member: Member { socket, .. },
-            dialect,
-        }) = attachment(&ws)
-        else {
+        let Some((socket, dialect)) = self.find(&ws) else {
             return Ok(());
         };
         let signal = match &message {
@@ -136,16 +146,25 @@ impl DurableObject for Room {
                 log("close", &error.to_string());
             }
         }
-        let ended = if close::is_loss(code, was_clean) {
-            Event::Lost
-        } else {
-            Event::Closed
+        let Some((socket, dialect)) = self.find(&ws) else {
+            return Ok(());
         };
-        self.end(&ws, ended)
+        self.end(socket);
+        // Nobody says goodbye over a stream: it breaks.
+        self.handle(if close::is_loss(code, was_clean) || dialect.resumes() {
+            Event::Lost(socket)
+        } else {
+            Event::Closed(socket)
+        });
+        Ok(())
     }
 
     async fn websocket_error(&self, ws: WebSocket, _: Error) -> Result<()> {
-        self.end(&ws, Event::Lost)
+        if let Some((socket, _)) = self.find(&ws) {
+            self.end(socket);
+            self.handle(Event::Lost(socket));
+        }
+        Ok(())
     }
 
     async fn alarm(&self) -> Result<Response> {
@@ -155,8 +174,7 @@ impl DurableObject for Room {
 }
 
 impl Room {
-    /// Lets a peer in, or says why not. A socket that is turned away is left to the Worker: one that
-    /// the room closed would keep it awake until the client answers, which it may never do.
+    /// Lets a peer in, or says why not.
     fn join(&self, join: Join, request: &Request, cors: &Cors) -> Result<Response> {
         let Join {
             id, key, dialect, ..
@@ -165,12 +183,24 @@ impl Room {
             Some(id) => id,
             None => random_id()?,
         };
+        let event = |socket| Event::Join { socket, id, key };
+        self.enter(dialect, event, request, cors)
+    }
+
+    /// Lets a new socket in, or says why not. One that is turned away is left to the Worker: one that
+    /// the room closed would keep it awake until the client answers, which it may never do.
+    fn enter<'a>(
+        &self,
+        dialect: Dialect,
+        event: impl FnOnce(Socket) -> Event<'a>,
+        request: &Request,
+        cors: &Cors,
+    ) -> Result<Response> {
         let pair = WebSocketPair::new()?;
         let live = &mut *self.live.borrow_mut();
         let socket = Socket(live.next_socket);
         let mut effects = Vec::new();
-        live.room
-            .handle(now(), Event::Join { socket, id, key }, &mut effects);
+        live.room.handle(now(), event(socket), &mut effects);
         if let Some(refusal) = turned_away(&mut effects, socket) {
             self.perform_all(effects, live);
             return refuse(&HttpError::refused(refusal), cors);
@@ -185,20 +215,29 @@ impl Room {
         let connection = Connection {
             socket: pair.server.clone(),
             dialect,
+            outside: None,
         };
         live.sockets.insert(socket, connection);
         self.perform_all(effects, live);
         upgrade(pair, request.headers())
     }
 
-    /// A socket is at its end, for this or that reason.
-    fn end<'a>(&self, ws: &WebSocket, event: impl Fn(Socket) -> Event<'a>) -> Result<()> {
-        if let Some(Attachment { member, .. }) = attachment(ws) {
-            self.live.borrow_mut().sockets.remove(&member.socket);
-            self.handle(event(member.socket));
-            forget(ws)?;
+    /// Which socket of the room this is, and how it speaks; nothing for one that has ended.
+    fn find(&self, ws: &WebSocket) -> Option<(Socket, Dialect)> {
+        let socket = number(ws)?;
+        let live = self.live.borrow();
+        live.sockets
+            .get(&socket)
+            .map(|connection| (socket, connection.dialect))
+    }
+
+    /// A socket is at its end.
+    fn end(&self, socket: Socket) {
+        if let Some(ended) = self.live.borrow_mut().sockets.remove(&socket)
+            && let Err(error) = forget(&self.state, &ended)
+        {
+            log("forget", &error.to_string());
         }
-        Ok(())
     }
 
     /// Lets the room take in what happened, and does what it says.
@@ -212,40 +251,43 @@ impl Room {
     /// Performs effects, and what follows from those that could not be done, until there is nothing
     /// more to do. That comes: each round that finds a dead socket leaves one less to send to.
     fn perform_all<'a>(&self, mut effects: Vec<Effect<'a>>, live: &mut Live) {
-        let Live { room, sockets, .. } = live;
         while !effects.is_empty() {
             let mut news = Vec::new();
             for effect in effects.drain(..) {
-                self.perform(effect, sockets, &mut news);
+                self.perform(effect, live, &mut news);
             }
             for event in news {
-                if let Event::Undelivered(socket, _) = &event
-                    && let Some(dead) = sockets.remove(socket)
-                    && let Err(error) = forget(&dead.socket)
+                if let Event::Undelivered { socket, .. } = &event
+                    && let Some(dead) = live.sockets.remove(socket)
+                    && let Err(error) = forget(&self.state, &dead)
                 {
                     log("forget", &error.to_string());
                 }
-                room.handle(now(), event, &mut effects);
+                live.room.handle(now(), event, &mut effects);
             }
         }
     }
 
-    fn perform<'a>(
-        &self,
-        effect: Effect<'a>,
-        sockets: &mut BTreeMap<Socket, Connection>,
-        news: &mut Vec<Event<'a>>,
-    ) {
+    fn perform<'a>(&self, effect: Effect<'a>, live: &mut Live, news: &mut Vec<Event<'a>>) {
+        let Live { sockets, asker, .. } = live;
         let done = match effect {
-            Effect::Send { to, notice } => {
-                send(&to, notice, sockets, news);
+            Effect::Send { to, number, notice } => {
+                match asker {
+                    Some(asker) if to == [asker.socket] => {
+                        asker.answer.get_or_insert_with(|| notice.into_owned());
+                    }
+                    _ => {
+                        let asker = asker.as_ref().map(|asker| asker.socket);
+                        send(&to, number, notice, sockets, asker, news);
+                    }
+                }
                 Ok(())
             }
             Effect::Close(socket, close) => match sockets.remove(&socket) {
-                Some(Connection { socket, .. }) => end_socket(&socket, close),
+                Some(connection) => end_socket(&self.state, &connection, close),
                 None => Ok(()),
             },
-            Effect::Keep(member) => keep(member, sockets),
+            Effect::Keep(member) => keep(&self.state, member, sockets),
             Effect::Store(row) => storage::store(&self.state, &row),
             Effect::Erase(key) => storage::erase(&self.state, &key),
             Effect::Alarm(at) => storage::set_alarm(&self.state, at),
@@ -260,9 +302,9 @@ impl Live {
     /// Builds the room again out of what the platform kept: a new one if that is nothing.
     fn restore(state: &State, settings: Option<&Settings>) -> Self {
         let listed = state.as_raw().get_websockets().unwrap_or_default();
-        let rows = storage::read(state).unwrap_or_else(|error| {
+        let Written { rows, outside } = storage::read(state).unwrap_or_else(|error| {
             log("restore", &error.to_string());
-            Vec::new()
+            Written::default()
         });
         let mut next_socket = 0;
         let mut used = |Socket(number)| next_socket = number.saturating_add(1).max(next_socket);
@@ -270,12 +312,11 @@ impl Live {
         let mut members = Vec::new();
         // One that is closing counts, too: that may be just what the object was woken for.
         for ws in listed {
-            let socket = WebSocket::from(ws);
-            let Some(Attachment { member, dialect }) = attachment(&socket) else {
+            let Some((member, connection)) = restore(WebSocket::from(ws), &outside) else {
                 continue;
             };
             used(member.socket);
-            sockets.insert(member.socket, Connection { socket, dialect });
+            sockets.insert(member.socket, connection);
             members.push(member);
         }
         for row in &rows {
@@ -291,6 +332,7 @@ impl Live {
             room,
             sockets,
             next_socket,
+            asker: None,
         }
     }
 }
@@ -308,6 +350,7 @@ fn turned_away<'a>(effects: &mut Vec<Effect<'a>>, socket: Socket) -> Option<Refu
         Effect::Send {
             to,
             notice: Notice::Refused(_),
+            ..
         } => *to == [socket],
         _ => false,
     })?;
@@ -323,7 +366,12 @@ fn turned_away<'a>(effects: &mut Vec<Effect<'a>>, socket: Socket) -> Option<Refu
 }
 
 fn random_id() -> Result<PeerId> {
+    Ok(PeerId::random(random()?))
+}
+
+/// 128 bits that nobody can guess.
+fn random() -> Result<u128> {
     let mut bytes = [0; 16];
     getrandom::getrandom(&mut bytes).map_err(|error| Error::RustError(error.to_string()))?;
-    Ok(PeerId::random(u128::from_ne_bytes(bytes)))
+    Ok(u128::from_ne_bytes(bytes))
 }

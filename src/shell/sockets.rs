@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use worker::wasm_bindgen::JsValue;
 use worker::worker_sys::ext::WebSocketExt;
-use worker::{Result, WebSocket};
+use worker::{Result, State, WebSocket};
 
+use super::storage;
 use crate::attachment::Attachment;
 use crate::close::Close;
 use crate::dialect::Dialect;
@@ -22,70 +23,138 @@ pub(super) const CLOSED: u16 = 3;
 pub(super) struct Connection {
     pub(super) socket: WebSocket,
     pub(super) dialect: Dialect,
+    /// Its own number, if what is kept with it is too long for its attachment.
+    pub(super) outside: Option<Socket>,
 }
 
 /// Sends a notice to each of some sockets, written once for each dialect. One that cannot take it
-/// never keeps the others from theirs; what comes of it is appended to `news`.
+/// never keeps the others from theirs; what comes of it is appended to `news`, for `asker` if somebody
+/// waits for an answer.
 pub(super) fn send<'a>(
     to: &[Socket],
+    number: Option<u64>,
     notice: Notice<'a>,
     sockets: &BTreeMap<Socket, Connection>,
+    asker: Option<Socket>,
     news: &mut Vec<Event<'a>>,
 ) {
     let mut written: Vec<(Dialect, Option<Vec<String>>)> = Vec::new();
     for socket in to {
+        let undelivered = || Event::Undelivered {
+            socket: *socket,
+            number,
+            notice: notice.clone(),
+        };
         let Some(Connection {
             socket: ws,
             dialect,
+            ..
         }) = sockets.get(socket)
         else {
-            news.push(Event::Undelivered(*socket, notice.clone()));
+            news.push(undelivered());
             continue;
         };
         if !written.iter().any(|(known, _)| known == dialect) {
-            written.push((*dialect, dialect.encode(&notice)));
+            written.push((*dialect, dialect.encode(&notice, number)));
         }
         let Some((_, frames)) = written.iter().find(|(known, _)| known == dialect) else {
             continue;
         };
         let Some(frames) = frames else {
-            news.push(Event::Unspeakable(notice.clone()));
+            news.push(Event::Unspeakable {
+                asker,
+                notice: notice.clone(),
+            });
             continue;
         };
         // To ask is cheap; to be refused costs an exception with its stack.
         let open = ws.as_ref().ready_state() == OPEN;
         if !open || frames.iter().any(|frame| ws.send_with_str(frame).is_err()) {
-            news.push(Event::Undelivered(*socket, notice.clone()));
+            news.push(undelivered());
         }
     }
 }
 
 /// Ends a socket. The platform goes on listing it until the client answers, which it may never do.
-pub(super) fn end_socket(ws: &WebSocket, close: Close) -> Result<()> {
-    forget(ws)?;
+pub(super) fn end_socket(state: &State, connection: &Connection, close: Close) -> Result<()> {
+    forget(state, connection)?;
+    let ws = &connection.socket;
     ws.close(Some(close.code()), Some(close.reason()))
 }
 
 /// Forgets whose socket it was: one that is listed long after its end must not be taken for a peer's.
-pub(super) fn forget(ws: &WebSocket) -> Result<()> {
-    Ok(ws.as_ref().serialize_attachment(JsValue::NULL)?)
+pub(super) fn forget(state: &State, connection: &Connection) -> Result<()> {
+    if let Some(socket) = connection.outside {
+        storage::erase_outside(state, socket)?;
+    }
+    Ok(connection
+        .socket
+        .as_ref()
+        .serialize_attachment(JsValue::NULL)?)
 }
 
-/// Writes what is to be kept of a member into its socket's attachment.
-pub(super) fn keep(member: Member, sockets: &BTreeMap<Socket, Connection>) -> Result<()> {
-    let Some(Connection { socket, dialect }) = sockets.get(&member.socket) else {
+/// Writes what is to be kept of a member into its socket's attachment, or, if that is too small, into
+/// a row to which the attachment points.
+pub(super) fn keep(
+    state: &State,
+    member: Member,
+    sockets: &mut BTreeMap<Socket, Connection>,
+) -> Result<()> {
+    let socket = member.socket;
+    let Some(connection) = sockets.get_mut(&socket) else {
         return Ok(());
     };
-    let text = Attachment {
-        member,
-        dialect: *dialect,
+    let dialect = connection.dialect;
+    let mut text = Attachment { member, dialect }.encode();
+    if !fits(&text) {
+        storage::store_outside(state, socket, &text)?;
+        connection.outside = Some(socket);
+        text = format!("@{}", socket.0);
+    } else if connection.outside.take().is_some() {
+        storage::erase_outside(state, socket)?;
     }
-    .encode();
-    Ok(socket.as_ref().serialize_attachment(text.into())?)
+    let ws = connection.socket.as_ref();
+    Ok(ws.serialize_attachment(text.into())?)
 }
 
-/// What was kept with a socket; nothing for one that was turned away.
-pub(super) fn attachment(ws: &WebSocket) -> Option<Attachment> {
-    let text = ws.as_ref().deserialize_attachment().ok()?.as_string()?;
-    Attachment::decode(&text)
+/// Does a text fit into an attachment? One may have 16,384 bytes. The platform writes text of
+/// ASCII alone with one byte a character, and other text with two for each unit of UTF-16.
+fn fits(text: &str) -> bool {
+    const MOST: usize = 16_000;
+    text.len() <= if text.is_ascii() { MOST } else { MOST / 2 }
+}
+
+/// The number of a socket; nothing for one that was turned away, or has ended.
+pub(super) fn number(ws: &WebSocket) -> Option<Socket> {
+    let text = attached(ws)?;
+    let digits = text.split([' ', '\n']).next()?;
+    let digits = digits.strip_prefix('@').unwrap_or(digits);
+    digits.parse().ok().map(Socket)
+}
+
+/// What was kept with a socket, in its attachment or among the rows to which those point.
+pub(super) fn restore(
+    ws: WebSocket,
+    outside: &BTreeMap<Socket, String>,
+) -> Option<(Member, Connection)> {
+    let text = attached(&ws)?;
+    let pointed = text.strip_prefix('@');
+    let pointed = match pointed {
+        Some(digits) => Some(Socket(digits.parse().ok()?)),
+        None => None,
+    };
+    let Attachment { member, dialect } = match &pointed {
+        Some(socket) => Attachment::decode(outside.get(socket)?)?,
+        None => Attachment::decode(&text)?,
+    };
+    let connection = Connection {
+        socket: ws,
+        dialect,
+        outside: pointed,
+    };
+    Some((member, connection))
+}
+
+fn attached(ws: &WebSocket) -> Option<String> {
+    ws.as_ref().deserialize_attachment().ok()?.as_string()
 }

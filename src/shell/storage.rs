@@ -3,86 +3,114 @@
 //! An ordinary session comes here for nothing but a look whether there is anything: each write costs
 //! more than all the rest of it. The tables are made with the first row.
 
+use std::collections::BTreeMap;
+
 use worker::js_sys::{Date, Promise};
 use worker::wasm_bindgen::JsValue;
 use worker::{Error, Result, SqlStorageValue, State};
 
+use crate::attachment::Attachment;
 use crate::event::{Absent, Held, Row, RowKey};
-use crate::peer::{Key, Member, PeerId, Seat, Socket, Time};
+use crate::peer::{PeerId, Socket, Time};
 
 const TABLES: &str = "
-    CREATE TABLE IF NOT EXISTS absent (
-        id TEXT PRIMARY KEY, seat INTEGER, socket INTEGER, key TEXT, until INTEGER
-    ) WITHOUT ROWID;
-    CREATE TABLE IF NOT EXISTS held (
-        number INTEGER PRIMARY KEY, sender TEXT, receiver TEXT, until INTEGER, kind TEXT, payload TEXT
-    );";
+    CREATE TABLE IF NOT EXISTS absent_peer (id TEXT PRIMARY KEY, member TEXT, until INTEGER) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS held_signal (
+        number INTEGER PRIMARY KEY, sender TEXT, until INTEGER, kind TEXT, payload TEXT
+    );
+    CREATE TABLE IF NOT EXISTS outside (socket INTEGER PRIMARY KEY, text TEXT);";
 
 /// Writes a row, over the one with the same key if there is one.
 pub(super) fn store(state: &State, row: &Row) -> Result<()> {
-    let (insert, values) = match row {
-        Row::Absent(Absent {
-            member:
-                Member {
-                    socket,
-                    id,
-                    seat,
-                    key,
-                },
-            until,
-        }) => (
-            "INSERT OR REPLACE INTO absent VALUES (?, ?, ?, ?, ?)",
-            vec![
-                id.as_str().into(),
-                integer(seat.0)?,
-                integer(socket.0)?,
-                key.map(|key| format!("{key:x}")).into(),
-                integer(until.0)?,
-            ],
-        ),
+    match row {
+        Row::Absent(Absent { member, until }) => {
+            let id = member.id.as_str().into();
+            let member = Attachment::absent(member.clone()).encode().into();
+            let values = vec![id, member, integer(until.0)?];
+            write(
+                state,
+                "INSERT OR REPLACE INTO absent_peer VALUES (?, ?, ?)",
+                values,
+            )
+        }
         Row::Held(Held {
             number,
             from,
-            to,
             until,
             kind,
             payload,
-        }) => (
-            "INSERT OR REPLACE INTO held VALUES (?, ?, ?, ?, ?, ?)",
-            vec![
+        }) => {
+            let values = vec![
                 integer(*number)?,
                 from.as_str().into(),
-                to.as_ref().map(PeerId::as_str).into(),
                 integer(until.0)?,
                 kind.as_str().into(),
                 payload.as_deref().into(),
-            ],
-        ),
-    };
-    let sql = state.storage().sql();
-    sql.exec(TABLES, None)?;
-    sql.exec(insert, values).map(drop)
+            ];
+            write(
+                state,
+                "INSERT OR REPLACE INTO held_signal VALUES (?, ?, ?, ?, ?)",
+                values,
+            )
+        }
+    }
 }
 
 /// Deletes a row.
 pub(super) fn erase(state: &State, key: &RowKey) -> Result<()> {
     let (delete, value) = match key {
-        RowKey::Absent(id) => ("DELETE FROM absent WHERE id = ?", id.as_str().into()),
-        RowKey::Held(number) => ("DELETE FROM held WHERE number = ?", integer(*number)?),
+        RowKey::Absent(id) => ("DELETE FROM absent_peer WHERE id = ?", id.as_str().into()),
+        RowKey::Held(number) => (
+            "DELETE FROM held_signal WHERE number = ?",
+            integer(*number)?,
+        ),
     };
     state.storage().sql().exec(delete, vec![value]).map(drop)
 }
 
-/// Reads all rows. One that cannot be read is left out.
-pub(super) fn read(state: &State) -> Result<Vec<Row>> {
+/// Writes what is too long for the attachment of a socket.
+pub(super) fn store_outside(state: &State, socket: Socket, text: &str) -> Result<()> {
+    let values = vec![integer(socket.0)?, text.into()];
+    write(
+        state,
+        "INSERT OR REPLACE INTO outside VALUES (?, ?)",
+        values,
+    )
+}
+
+/// Deletes it.
+pub(super) fn erase_outside(state: &State, socket: Socket) -> Result<()> {
+    let delete = "DELETE FROM outside WHERE socket = ?";
+    let values = vec![integer(socket.0)?];
+    state.storage().sql().exec(delete, values).map(drop)
+}
+
+fn write(state: &State, insert: &str, values: Vec<SqlStorageValue>) -> Result<()> {
     let sql = state.storage().sql();
-    let tables = "SELECT name FROM sqlite_master WHERE name = 'held'";
+    sql.exec(TABLES, None)?;
+    sql.exec(insert, values).map(drop)
+}
+
+/// All that was written down.
+#[derive(Default)]
+pub(super) struct Written {
+    /// For the room.
+    pub(super) rows: Vec<Row>,
+    /// What was too long for the attachments of sockets.
+    pub(super) outside: BTreeMap<Socket, String>,
+}
+
+/// Reads all rows. One that cannot be read is left out.
+pub(super) fn read(state: &State) -> Result<Written> {
+    let sql = state.storage().sql();
+    let tables = "SELECT name FROM sqlite_master WHERE name = 'outside'";
     if sql.exec(tables, None)?.raw().next().is_none() {
-        return Ok(Vec::new());
+        return Ok(Written::default());
     }
-    let absent = sql.exec("SELECT id, seat, socket, key, until FROM absent", None)?;
-    let held = "SELECT number, sender, receiver, until, kind, payload FROM held";
+    let absent = sql.exec("SELECT member, until FROM absent_peer", None)?;
+    let held = "SELECT number, sender, until, kind, payload FROM held_signal";
     let held = sql.exec(held, None)?;
+    let outside = sql.exec("SELECT socket, text FROM outside", None)?;
     let absent = absent
         .raw()
         .flatten()
@@ -91,7 +119,10 @@ pub(super) fn read(state: &State) -> Result<Vec<Row>> {
         .raw()
         .flatten()
         .filter_map(|row| read_held(row).map(Row::Held));
-    Ok(absent.chain(held).collect())
+    Ok(Written {
+        rows: absent.chain(held).collect(),
+        outside: outside.raw().flatten().filter_map(read_outside).collect(),
+    })
 }
 
 /// Asks for the alarm, or takes it back. The answer is not waited for: the platform lets nothing out
@@ -112,38 +143,26 @@ pub(super) fn set_alarm(state: &State, at: Option<Time>) -> Result<()> {
 
 fn read_absent(row: Vec<SqlStorageValue>) -> Option<Absent> {
     let mut fields = row.into_iter();
-    let id = PeerId::parse(&text(fields.next()?)?)?;
-    let seat = Seat(number(&fields.next()?)?);
-    let socket = Socket(number(&fields.next()?)?);
-    let key = text(fields.next()?).and_then(|hex| Key::from_hex(&hex));
+    let Attachment { member, .. } = Attachment::decode(&text(fields.next()?)?)?;
     let until = Time(number(&fields.next()?)?);
-    Some(Absent {
-        member: Member {
-            socket,
-            id,
-            seat,
-            key,
-        },
-        until,
-    })
+    Some(Absent { member, until })
 }
 
 fn read_held(row: Vec<SqlStorageValue>) -> Option<Held> {
     let mut fields = row.into_iter();
-    let number_ = number(&fields.next()?)?;
-    let from = PeerId::parse(&text(fields.next()?)?)?;
-    let to = text(fields.next()?).and_then(|id| PeerId::parse(&id));
-    let until = Time(number(&fields.next()?)?);
-    let kind = text(fields.next()?)?;
-    let payload = text(fields.next()?);
     Some(Held {
-        number: number_,
-        from,
-        to,
-        until,
-        kind,
-        payload,
+        number: number(&fields.next()?)?,
+        from: PeerId::parse(&text(fields.next()?)?)?,
+        until: Time(number(&fields.next()?)?),
+        kind: text(fields.next()?)?,
+        payload: text(fields.next()?),
     })
+}
+
+fn read_outside(row: Vec<SqlStorageValue>) -> Option<(Socket, String)> {
+    let mut fields = row.into_iter();
+    let socket = Socket(number(&fields.next()?)?);
+    Some((socket, text(fields.next()?)?))
 }
 
 fn text(value: SqlStorageValue) -> Option<String> {

@@ -6,10 +6,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use partyline::attachment::Attachment;
 use partyline::close::Close;
 use partyline::dialect::Dialect;
 use partyline::event::{Absent, Effect, Event, Forwarded, Held, Limits, Notice, Row, RowKey};
-use partyline::peer::{Key, Member, PeerId, Socket, Time};
+use partyline::peer::{Key, Lock, Member, PeerId, Socket, Time};
+use partyline::refusal::Refusal;
 use partyline::room::Room;
 
 pub(crate) const LIMITS: Limits = Limits {
@@ -32,14 +34,23 @@ pub(crate) struct Rig {
     next_socket: u64,
     /// The sockets that are open, and how they speak.
     open: BTreeMap<Socket, Dialect>,
-    /// Those of them that nothing can be sent to any more.
+    /// All that ever were at the end of a stream.
+    streams: BTreeSet<Socket>,
+    /// Those of the open ones that nothing can be sent to any more.
     jammed: BTreeSet<Socket>,
     /// What each socket has heard since it was last asked.
     heard: BTreeMap<Socket, Vec<Heard>>,
+    /// The highest number that each stream has got.
+    numbers: BTreeMap<Socket, u64>,
     members: BTreeMap<Socket, Member>,
     absent: BTreeMap<PeerId, Absent>,
     held: BTreeMap<u64, Held>,
     alarm: Option<Time>,
+    /// Whoever asks something just now, and what it is answered.
+    asker: Option<Socket>,
+    answer: Option<Notice<'static>>,
+    /// Why sockets that never became a peer's were turned away.
+    refused: BTreeMap<Socket, Refusal<'static>>,
     /// Rows written or erased, and alarms set, so far.
     pub(crate) writes: usize,
 }
@@ -57,12 +68,17 @@ impl Rig {
             now,
             next_socket: 0,
             open: BTreeMap::new(),
+            streams: BTreeSet::new(),
             jammed: BTreeSet::new(),
             heard: BTreeMap::new(),
+            numbers: BTreeMap::new(),
             members: BTreeMap::new(),
             absent: BTreeMap::new(),
             held: BTreeMap::new(),
             alarm: None,
+            asker: None,
+            answer: None,
+            refused: BTreeMap::new(),
             writes: 0,
         }
     }
@@ -87,15 +103,98 @@ impl Rig {
         id: &str,
         key: Option<&str>,
     ) -> Socket {
-        let socket = Socket(self.next_socket);
-        self.next_socket += 1;
-        self.open.insert(socket, dialect);
+        let socket = self.new_socket(dialect);
         let key = key.map(|key| Key::new(key).unwrap());
         self.handle(Event::Join {
             socket,
             id: self::id(id),
             key,
         });
+        socket
+    }
+
+    /// Somebody registers, and is answered who is there.
+    pub(crate) fn register(
+        &mut self,
+        id: &str,
+        key: Option<&str>,
+    ) -> Result<Vec<(PeerId, bool)>, Refusal<'static>> {
+        let made = Key::new("made by the server").unwrap();
+        let lock = key.map_or(Lock::Offered(made), |key| {
+            Lock::Locked(Key::new(key).unwrap())
+        });
+        let id = self::id(id);
+        match self.ask(|asker| Event::Register { asker, id, lock }) {
+            Some(Notice::Welcome { peers, .. }) => Ok(peers),
+            Some(Notice::Refused(refusal)) => Err(refusal),
+            other => panic!("{other:?} is no answer"),
+        }
+    }
+
+    /// A registered peer opens its stream, or goes on with it after the notice `last`.
+    pub(crate) fn open_stream(
+        &mut self,
+        id: &str,
+        key: Option<&str>,
+        last: Option<u64>,
+    ) -> Result<Socket, Refusal<'static>> {
+        let socket = self.new_socket(Dialect::Http);
+        self.handle(Event::Open {
+            socket,
+            id: self::id(id),
+            key: key.map(|key| Key::new(key).unwrap()),
+            last,
+        });
+        match self.refused.remove(&socket) {
+            Some(refusal) => {
+                self.open.remove(&socket);
+                self.heard.remove(&socket);
+                Err(refusal)
+            }
+            None => Ok(socket),
+        }
+    }
+
+    /// A registered peer sends a signal.
+    pub(crate) fn post(
+        &mut self,
+        id: &str,
+        key: Option<&str>,
+        body: &str,
+    ) -> Result<(), Refusal<'static>> {
+        let signal = Dialect::Http.decode(body).unwrap();
+        let id = self::id(id);
+        let key = key.map(|key| Key::new(key).unwrap());
+        let answer = self.ask(|asker| Event::Post {
+            asker,
+            id,
+            key,
+            signal,
+        });
+        match answer {
+            None => Ok(()),
+            Some(Notice::Refused(refusal)) => Err(refusal),
+            other => panic!("{other:?} is no answer"),
+        }
+    }
+
+    /// Somebody asks something, and gets at most one answer that matters.
+    fn ask<'a>(&mut self, event: impl FnOnce(Socket) -> Event<'a>) -> Option<Notice<'static>> {
+        let asker = self.new_socket(Dialect::Http);
+        self.asker = Some(asker);
+        self.handle(event(asker));
+        self.asker = None;
+        self.open.remove(&asker);
+        self.answer.take()
+    }
+
+    fn new_socket(&mut self, dialect: Dialect) -> Socket {
+        let socket = Socket(self.next_socket);
+        self.next_socket += 1;
+        self.open.insert(socket, dialect);
+        if dialect.resumes() {
+            self.streams.insert(socket);
+        }
         socket
     }
 
@@ -149,10 +248,22 @@ impl Rig {
         self.handle(Event::Tick);
     }
 
-    /// The room is dropped, and built again out of what was kept.
+    /// The room is dropped, and built again out of what was kept, and as it is kept.
     pub(crate) fn sleep(&mut self) {
-        let members = self.members.values();
-        let absent = self.absent.values().cloned().map(Row::Absent);
+        let written = |attachment: Attachment| {
+            let read = Attachment::decode(&attachment.encode()).unwrap();
+            assert_eq!(read, attachment);
+            read.member
+        };
+        let members = self.members.values().map(|member| {
+            let (member, dialect) = (member.clone(), self.open[&member.socket]);
+            written(Attachment { member, dialect })
+        });
+        let absent = self.absent.values().cloned();
+        let absent = absent.map(|Absent { member, until }| {
+            let member = written(Attachment::absent(member));
+            Row::Absent(Absent { member, until })
+        });
         // The platform lists the newest first; rows come in any order.
         let (odd, even): (Vec<_>, Vec<_>) = self
             .held
@@ -162,7 +273,7 @@ impl Rig {
         let held = odd.into_iter().chain(even).map(Row::Held);
         let rows = held.chain(absent);
         let name = self.room.name().to_owned();
-        self.room = Room::restore(&name, self.limits, self.now, members.rev().cloned(), rows);
+        self.room = Room::restore(&name, self.limits, self.now, members.rev(), rows);
     }
 
     /// What a socket has heard since this was last asked.
@@ -189,6 +300,11 @@ impl Rig {
         self.open.keys().copied().collect()
     }
 
+    /// Whether a stream is at the other end.
+    pub(crate) fn streams(&self, socket: Socket) -> bool {
+        self.streams.contains(&socket)
+    }
+
     pub(crate) fn is_open(&self, socket: Socket) -> bool {
         self.open.contains_key(&socket)
     }
@@ -197,48 +313,83 @@ impl Rig {
         self.room.peers()
     }
 
+    /// The signals that wait for somebody, as they are written down.
+    fn waiting(&self) -> Vec<(PeerId, String, Option<String>)> {
+        let held = self.held.values();
+        let held = held.map(|held| (held.from.clone(), held.kind.clone(), held.payload.clone()));
+        let members = self.members.values();
+        let absent = self.absent.values().map(|absent| &absent.member);
+        let unsent = members
+            .chain(absent)
+            .flat_map(|member| member.outbox.unsent());
+        let unsent = unsent.filter_map(|one| match &one.notice {
+            Notice::Signal(signal) => Some(said(signal)),
+            _ => None,
+        });
+        held.chain(unsent).collect()
+    }
+
     /// Hands an event to the room, does what it says, and holds it to this:
     ///
     /// - nothing is sent to, or kept with, a socket that is not open;
-    /// - a held signal that is erased has been sent to one peer, or refused to its sender, unless
+    /// - a signal that waits no more has been sent to one peer, or refused to its sender, unless
     ///   that one is not there to hear it;
+    /// - only who has a stream gets numbers, and they rise;
     /// - the alarm is the earliest time at which something is due.
     pub(crate) fn handle(&mut self, event: Event<'_>) {
         let mut effects = Vec::new();
         let refusable = matches!(
             event,
-            Event::Frame { .. } | Event::Undelivered(..) | Event::Unspeakable(_)
+            Event::Frame { .. }
+                | Event::Post { .. }
+                | Event::Undelivered { .. }
+                | Event::Unspeakable { .. }
         );
+        let mut owed = self.waiting();
         self.room.handle(self.now, event, &mut effects);
         let (mut undelivered, mut unspeakable) = (Vec::new(), Vec::new());
-        let (mut owed, mut refused) = (Vec::new(), 0);
+        let mut refused = 0;
         for effect in effects {
             match effect {
-                Effect::Send { to, notice } => {
+                Effect::Send { to, number, notice } => {
                     assert!(!to.is_empty(), "sent to nobody: {notice:?}");
                     refused += usize::from(matches!(&notice, Notice::Refused(_)));
-                    if let Notice::Signal(Forwarded {
-                        from,
-                        kind,
-                        payload,
-                        ..
-                    }) = &notice
-                    {
-                        let same = |held: &Held| {
-                            (&held.from, &*held.kind, held.payload.as_deref())
-                                == (from, &**kind, payload.as_deref())
-                        };
-                        if let Some(place) = owed.iter().position(same) {
+                    if let Notice::Signal(signal) = &notice {
+                        let said = said(signal);
+                        if let Some(place) = owed.iter().position(|one| *one == said) {
                             owed.remove(place);
                         }
+                    }
+                    if self.asker.is_some_and(|asker| to == [asker]) {
+                        self.answer.get_or_insert(notice.into_owned());
+                        continue;
+                    }
+                    if let (Notice::Refused(refusal), [socket]) = (&notice, &to[..])
+                        && !self.members.contains_key(socket)
+                    {
+                        let refusal = Notice::Refused(refusal.clone()).into_owned();
+                        let Notice::Refused(refusal) = refusal else {
+                            unreachable!()
+                        };
+                        self.refused.insert(*socket, refusal);
                     }
                     for socket in to {
                         let dialect = self.open.get(&socket);
                         let dialect =
                             dialect.unwrap_or_else(|| panic!("{socket:?} is not open: {notice:?}"));
+                        let refusal = matches!(&notice, Notice::Refused(_));
+                        assert!(
+                            number.is_some() == dialect.resumes() || refusal,
+                            "{socket:?}: {notice:?} has the number {number:?}"
+                        );
+                        if let Some(number) = number {
+                            let last = self.numbers.entry(socket).or_default();
+                            assert!(*last < number, "{last} came before {number}: {notice:?}");
+                            *last = number;
+                        }
                         if self.jammed.contains(&socket) {
-                            undelivered.push((socket, notice.clone()));
-                        } else if let Some(frames) = dialect.encode(&notice) {
+                            undelivered.push((socket, number, notice.clone()));
+                        } else if let Some(frames) = dialect.encode(&notice, number) {
                             let heard = self.heard.entry(socket).or_default();
                             heard.extend(frames.into_iter().map(Heard::Frame));
                         } else {
@@ -279,7 +430,7 @@ impl Rig {
                 }
                 Effect::Erase(RowKey::Held(number)) => {
                     self.writes += 1;
-                    owed.push(self.held.remove(&number).expect("it has a row"));
+                    assert!(self.held.remove(&number).is_some(), "{number} has no row");
                 }
                 Effect::Alarm(alarm) => {
                     self.writes += 1;
@@ -287,32 +438,60 @@ impl Rig {
                 }
             }
         }
+        for left in self.waiting() {
+            if let Some(place) = owed.iter().position(|one| *one == left) {
+                owed.remove(place);
+            }
+        }
         let here = |id: &PeerId| {
             let mut members = self.members.values();
             members.any(|member| member.id == *id && self.open.contains_key(&member.socket))
         };
-        owed.retain(|held| here(&held.from));
+        owed.retain(|(from, ..)| here(from));
         if !refusable {
             assert!(owed.len() <= refused, "{owed:?} went nowhere");
         }
-        for (socket, notice) in undelivered {
+        for (socket, number, notice) in undelivered {
             self.open.remove(&socket);
             self.members.remove(&socket);
-            self.handle(Event::Undelivered(socket, notice));
+            self.handle(Event::Undelivered {
+                socket,
+                number,
+                notice,
+            });
         }
         for notice in unspeakable {
-            self.handle(Event::Unspeakable(notice));
+            let asker = self.asker;
+            self.handle(Event::Unspeakable { asker, notice });
         }
         let absent = self.absent.values().map(|absent| absent.until);
-        let waiting = self
-            .held
-            .values()
-            .filter(|held| held.to.is_none())
-            .map(|held| held.until);
+        let waiting = self.held.values().map(|held| held.until);
         assert_eq!(
             self.alarm,
             absent.chain(waiting).min(),
             "the alarm is not what is due first"
         );
     }
+}
+
+/// The number and the data of an event, if the text has any: a stream begins with a number alone.
+pub(crate) fn event(text: &str) -> (Option<u64>, Option<String>) {
+    let field = |name: &str| {
+        let values = text.lines().filter_map(|line| line.strip_prefix(name));
+        values.map(str::to_owned).collect::<Vec<_>>().join("\n")
+    };
+    let data = Some(field("data: ")).filter(|data| !data.is_empty());
+    (field("id: ").parse().ok(), data)
+}
+
+/// A signal without whom it was for.
+fn said(signal: &Forwarded<'_>) -> (PeerId, String, Option<String>) {
+    let Forwarded {
+        from,
+        kind,
+        payload,
+        ..
+    } = signal;
+    let payload = payload.as_ref().map(|payload| payload.to_string());
+    (from.clone(), kind.to_string(), payload)
 }

@@ -1,7 +1,8 @@
 // @ts-check
 /** Reads a transcript and plays it over real sockets. The format is in tests/transcripts/README.md. */
 import assert from 'node:assert/strict';
-import { Peer, noticed, quiet } from './peer.mjs';
+import { HttpPeer } from './http-peer.mjs';
+import { Peer, noticed, quiet, within } from './peer.mjs';
 
 /** @typedef {{ number: number, words: string[], text: string }} Line */
 /**
@@ -31,6 +32,8 @@ export async function play(server, { dialect, room, lines }) {
   const now = new Map();
   /** @type {Peer[]} */
   const all = [];
+  /** Those who speak HTTP, and what each was answered last. @type {Map<string, { peer: HttpPeer, answer?: string }>} */
+  const overHttp = new Map();
   for (const { number, words, text } of lines) {
     const [name, verb, ...rest] = words;
     try {
@@ -39,6 +42,13 @@ export async function play(server, { dialect, room, lines }) {
         const peer = await join(server, room, dialect, name, rest);
         now.set(name, peer);
         all.push(peer);
+        continue;
+      }
+      if (verb === 'registers' || overHttp.has(name) || verb === 'posts' || verb === 'opens') {
+        if (!overHttp.has(name)) overHttp.set(name, { peer: new HttpPeer(server, room, name) });
+        const one = overHttp.get(name);
+        assert.ok(one);
+        await playHttp(one, verb, rest, text.slice(text.indexOf(verb) + verb.length).trim());
         continue;
       }
       const peer = now.get(name);
@@ -59,11 +69,61 @@ export async function play(server, { dialect, room, lines }) {
       throw new Error(`line ${number}: ${text}\n${error instanceof Error ? error.message : error}`, { cause: error });
     }
   }
-  await quiet(...all);
+  if (all.length) await quiet(...all);
+  for (const [name, { peer, answer }] of overHttp) {
+    assert.equal(answer, undefined, `${name} was answered, which is not written`);
+    if (!peer.stream || peer.stream.ended) continue;
+    // What comes after all that the room has sent: a signal to itself.
+    await peer.says({ type: 'last', target: name });
+    await peer.hears(`{"type":"last","payload":null,"senderId":"${name}"}`);
+    peer.stream.cut();
+  }
   // A socket whose end is not written has not ended.
   const ended = new Set(lines.filter(({ words }) => /^(drops|closes|closed)$/.test(words[1])).map(({ words }) => words[0]));
   for (const [name, peer] of now) assert.ok(peer.open || ended.has(name), `${name} was closed, which is not written`);
   await Promise.all(all.filter((peer) => peer.open).map((peer) => peer.close(1000)));
+}
+
+/**
+ * A line of a peer that speaks HTTP.
+ * @param {{ peer: HttpPeer, answer?: string }} one
+ * @param {string} verb
+ * @param {string[]} rest
+ * @param {string} frame
+ */
+async function playHttp(one, verb, rest, frame) {
+  const { peer } = one;
+  if (verb === 'registers') {
+    const who = Object.fromEntries(rest.map(pair));
+    if (rest.length) peer.who = who;
+    const { status, text } = await peer.register();
+    const body = JSON.parse(text);
+    one.answer = status === 200 ? `200 ${JSON.stringify(body.peers)}` : `${status} ${body.error.code}`;
+  } else if (verb === 'posts') {
+    const { status, text } = await peer.post(frame);
+    one.answer = `${status} ${status === 200 ? text : JSON.parse(text).error.code}`;
+  } else if (verb === 'opens') {
+    const again = rest.includes('again');
+    const response = await peer.request(again ? peer.lastId : undefined);
+    if (response.statusCode === 200) {
+      peer.listen(response);
+      return;
+    }
+    const text = (await response.toArray()).join('');
+    one.answer = `${response.statusCode} ${response.statusCode === 204 ? 'replaced' : JSON.parse(text).error.code}`;
+  } else if (verb === 'answered') {
+    const { answer } = one;
+    delete one.answer;
+    assert.match(answer ?? 'nothing', pattern(frame));
+  } else if (verb === '<') {
+    assert.match((await peer.next(PATIENCE)).data, pattern(frame));
+    peer.lastId = peer.stream?.lastId;
+  } else if (verb === 'drops') {
+    peer.stream?.cut();
+    await peer.stream?.gone;
+  } else if (verb === 'ends') {
+    await within(/** @type {Promise<void>} */ (peer.stream?.gone), 'the server ends the stream');
+  } else assert.fail('not a line of a transcript');
 }
 
 /**

@@ -1,0 +1,212 @@
+//! The HTTP dialect: bodies that are posted, and events that are streamed (Server-Sent Events, HTML
+//! §9.2).
+//!
+//! | request | body |
+//! |---|---|
+//! | `POST /message/:room/:peer` | `{"type":"offer","payload":…,"target":"ann"}`, to all others without `target` |
+//!
+//! | event | when |
+//! |---|---|
+//! | `{"type":"new-peer","senderId":"bob"}` | somebody joined |
+//! | `{"type":"peer-left","senderId":"bob"}` | somebody left |
+//! | `{"type":"offer","payload":…,"senderId":"bob"}` | somebody sent a signal |
+//! | `{"type":"error","code":"no-such-peer","message":"…","target":"zed"}` | a signal that was held went nowhere |
+//! | `{"type":"ping","time":"2026-11-24T12:00:00.000Z"}` | all the time; the room sleeps on |
+//!
+//! Each event is the `data` of one without a name, with a number as its `id`. A stream begins with a
+//! number alone, so that also who has got nothing yet can say from where it is to go on.
+//!
+//! | here | in a room |
+//! |---|---|
+//! | `target`, `senderId` | to, from |
+//! | `ice-candidate` | `candidate` |
+//! | `new-peer` | joined |
+//! | the answer to `POST /register/:room/:peer` | welcome |
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::json::{Text, not_null, quote, unreadable};
+use crate::event::{Forwarded, Notice, Signal};
+use crate::peer::PeerId;
+use crate::refusal::Refusal;
+
+#[derive(Deserialize)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "an object with `type`, `payload` and `target`"
+)]
+struct Body<'a> {
+    #[serde(borrow)]
+    r#type: Text<'a>,
+    #[serde(borrow, default)]
+    payload: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "not_null")]
+    target: Option<Text<'a>>,
+}
+
+pub(super) fn decode(text: &str) -> Result<Signal<'_>, Refusal<'_>> {
+    // An array of three would be read as an object with its keys left out.
+    if text.trim_start().starts_with('[') {
+        return Err(Refusal::malformed(
+            "an array: the body is an object with `type`",
+        ));
+    }
+    let Body {
+        r#type: Text(kind),
+        payload,
+        target,
+    } = serde_json::from_str(text).map_err(|error| unreadable(&error))?;
+    let kind = match &*kind {
+        "ice-candidate" => "candidate".into(),
+        _ => kind,
+    };
+    Ok(Signal {
+        to: target.map(|Text(to)| to),
+        kind,
+        payload: payload.map(|payload| payload.get().into()),
+        claims: None,
+    })
+}
+
+pub(super) fn encode(notice: &Notice<'_>, number: Option<u64>) -> Option<Vec<String>> {
+    let about = |kind: &str, id: &PeerId| format!(r#"{{"type":"{kind}","senderId":"{id}"}}"#);
+    let data = match notice {
+        // What a browser waits until it comes back by itself; without this, some wait longer than
+        // others.
+        Notice::Welcome { .. } => {
+            let id = number.map_or_else(String::new, |number| format!("id: {number}\n"));
+            return Some(vec![format!("retry: 1000\n{id}\n")]);
+        }
+        Notice::Joined { id, .. } => about("new-peer", id),
+        Notice::Left { id } => about("peer-left", id),
+        Notice::Signal(Forwarded { kind, .. }) if ["new-peer", "ping"].contains(&&**kind) => {
+            return None;
+        }
+        Notice::Signal(Forwarded {
+            from,
+            kind,
+            payload,
+            ..
+        }) => {
+            let spelled = if *kind == "candidate" {
+                "ice-candidate"
+            } else {
+                kind
+            };
+            let (kind, payload) = (quote(spelled), payload.as_deref().unwrap_or("null"));
+            format!(r#"{{"type":{kind},"payload":{payload},"senderId":"{from}"}}"#)
+        }
+        Notice::Refused(Refusal { code, message, to }) => {
+            let (code, message) = (code.as_str(), quote(message));
+            let to = to
+                .as_ref()
+                .map_or_else(String::new, |to| format!(r#","target":{}"#, quote(to)));
+            format!(r#"{{"type":"error","code":"{code}","message":{message}{to}}}"#)
+        }
+    };
+    Some(vec![event(&data, number)])
+}
+
+/// An event with these data. Line feeds, which JSON may have between its tokens, are the only thing
+/// in it that means something to the stream.
+fn event(data: &str, number: Option<u64>) -> String {
+    let id = number.map_or_else(String::new, |number| format!("id: {number}\n"));
+    let data: Cow<'_, str> = if data.contains(['\n', '\r']) {
+        data.replace("\r\n", "\n")
+            .replace(['\r', '\n'], "\ndata: ")
+            .into()
+    } else {
+        data.into()
+    };
+    format!("{id}data: {data}\n\n")
+}
+
+/// What is sent now and then, so that neither end nor anything between them takes the stream for
+/// dead. It has no number, since nothing is lost with it.
+#[must_use]
+pub fn ping(time: &str) -> String {
+    event(&format!(r#"{{"type":"ping","time":"{time}"}}"#), None)
+}
+
+/// What a peer that has registered is answered: `{"message":"session registered successfully",
+/// "id":"bob","peers":[{"id":"ann","polite":false}],"key":"…"}`.
+#[must_use]
+pub fn registered(id: &PeerId, peers: &[(PeerId, bool)], key: &str) -> String {
+    let seen = |(id, polite): &(PeerId, bool)| format!(r#"{{"id":"{id}","polite":{polite}}}"#);
+    let peers: Vec<_> = peers.iter().map(seen).collect();
+    let (peers, key) = (peers.join(","), quote(key));
+    let message = "session registered successfully";
+    format!(r#"{{"message":"{message}","id":"{id}","peers":[{peers}],"key":{key}}}"#)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::refusal::Code;
+
+    #[test]
+    fn a_body_is_a_signal() {
+        let signal = decode(r#"{"type":"ice-candidate","payload":{"a": 1},"target":"ann"}"#);
+        let signal = signal.unwrap();
+        assert_eq!(signal.kind, "candidate");
+        assert_eq!(signal.to.as_deref(), Some("ann"));
+        assert_eq!(signal.payload.as_deref(), Some(r#"{"a": 1}"#));
+        assert_eq!(decode(r#"{"type":"\u006f"}"#).unwrap().kind, "o");
+    }
+
+    #[test]
+    fn a_body_that_is_no_signal_is_told_why() {
+        for (text, what) in [
+            ("", "EOF"),
+            ("[]", "an array"),
+            (
+                "7",
+                "expected an object with `type`, `payload` and `target`",
+            ),
+            ("{}", "missing field `type`"),
+            (r#"{"type":"x","target":null}"#, "expected a string"),
+            (
+                r#"{"type":"x","senderId":"eve"}"#,
+                "unknown field `senderId`",
+            ),
+        ] {
+            let refusal = decode(text).unwrap_err();
+            assert_eq!(refusal.code, Code::Malformed, "{text}");
+            assert!(
+                refusal.message.contains(what),
+                "{text}: {}",
+                refusal.message
+            );
+        }
+    }
+
+    #[test]
+    fn a_payload_of_many_lines_is_one_event() {
+        let signal = |payload: &'static str| {
+            let from = PeerId::parse("ann").unwrap();
+            encode(
+                &Notice::Signal(Forwarded {
+                    from,
+                    to: None,
+                    kind: "x".into(),
+                    payload: Some(payload.into()),
+                }),
+                Some(7),
+            )
+        };
+        let event = |data: &str| Some(vec![format!("id: 7\ndata: {data}\n\n")]);
+        assert_eq!(
+            signal("{\r\n\"a\":\r1\n}"),
+            event(
+                "{\"type\":\"x\",\"payload\":{\ndata: \"a\":\ndata: 1\ndata: },\"senderId\":\"ann\"}"
+            )
+        );
+        assert_eq!(
+            signal(r#""\n""#),
+            event(r#"{"type":"x","payload":"\n","senderId":"ann"}"#)
+        );
+    }
+}

@@ -1,0 +1,89 @@
+//! Answers over HTTP: their headers, and who may read them.
+
+use worker::{Headers, Response, ResponseBuilder, Result};
+
+use crate::admission;
+use crate::route::HttpError;
+use crate::settings::Settings;
+
+pub(super) const JSON: &str = "application/json";
+pub(super) const HTML: &str = "text/html; charset=utf-8";
+pub(super) const EVENTS: &str = "text/event-stream";
+
+/// Which pages may read an answer.
+#[derive(Default)]
+pub(super) struct Cors(Option<String>);
+
+impl Cors {
+    pub(super) fn new(settings: &Settings, origin: Option<&str>) -> Self {
+        if settings.origins.is_empty() {
+            return Self(Some("*".to_owned()));
+        }
+        let allowed = origin.filter(|_| admission::allows_origin(&settings.origins, origin));
+        Self(allowed.map(str::to_owned))
+    }
+
+    fn add_to(&self, headers: &Headers) -> Result<()> {
+        if let Self(Some(origin)) = self {
+            headers.set("Access-Control-Allow-Origin", origin)?;
+        }
+        // What is answered depends on who asks, so no cache may give it to somebody else.
+        headers.set("Vary", "Origin, Accept")
+    }
+}
+
+pub(super) fn respond(
+    status: u16,
+    content_type: &str,
+    body: String,
+    cors: &Cors,
+) -> Result<Response> {
+    let builder = ResponseBuilder::new()
+        .with_status(status)
+        .with_headers(headers(content_type, cors)?);
+    // The platform takes no body with a 204, not even an empty one.
+    Ok(match status {
+        204 => builder.empty(),
+        _ => builder.fixed(body.into_bytes()),
+    })
+}
+
+/// The headers of an answer of this type.
+pub(super) fn headers(content_type: &str, cors: &Cors) -> Result<Headers> {
+    let headers = Headers::new();
+    headers.set("Content-Type", content_type)?;
+    headers.set("Cache-Control", "no-store")?;
+    headers.set("X-Content-Type-Options", "nosniff")?;
+    if content_type == HTML {
+        headers.set(
+            "Content-Security-Policy",
+            "default-src 'none'; style-src 'self'; img-src 'self'",
+        )?;
+    }
+    cors.add_to(&headers)?;
+    Ok(headers)
+}
+
+pub(super) fn refuse(error: &HttpError, cors: &Cors) -> Result<Response> {
+    let response = respond(error.status, JSON, error.body(), cors)?;
+    if let Some((name, value)) = error.header {
+        response.headers().set(name, value)?;
+    }
+    Ok(response)
+}
+
+pub(super) fn preflight(methods: &str, cors: &Cors) -> Result<Response> {
+    let headers = Headers::new();
+    headers.set("Access-Control-Allow-Methods", methods)?;
+    headers.set(
+        "Access-Control-Allow-Headers",
+        // The last two are what stand-ins for `EventSource` send.
+        "Authorization, Content-Type, Last-Event-ID, Cache-Control",
+    )?;
+    headers.set("Access-Control-Max-Age", "86400")?;
+    cors.add_to(&headers)?;
+    Ok(ResponseBuilder::new()
+        .with_status(204)
+        .with_headers(headers)
+        .empty())
+}

@@ -1,0 +1,160 @@
+//! The Worker's side of the HTTP dialect: it refuses what it can, reads what is posted, and holds the
+//! streams.
+
+use futures_util::StreamExt;
+use worker::{Env, Headers, Method, Request, RequestInit, Response, ResponseBuilder, Result};
+
+use super::answer::{Cors, EVENTS, headers, refuse, respond};
+use super::stream::Events;
+use super::{check_token, hand_on, joins};
+use crate::dialect::Dialect;
+use crate::event::MAX_FRAME;
+use crate::refusal::{Code, Refusal};
+use crate::route::{HttpError, HttpPeer};
+use crate::settings::Settings;
+
+type Admission = std::result::Result<(), Refusal<'static>>;
+
+/// Lets a peer register, which is to join without a socket.
+pub(super) async fn register(
+    peer: &HttpPeer,
+    request: &Request,
+    env: &Env,
+    settings: &Settings,
+    cors: &Cors,
+) -> Result<Response> {
+    let admitted = match check(peer, request.headers(), settings) {
+        Ok(()) => joins::count(env, request.headers()).await,
+        refused => refused,
+    };
+    if let Err(refusal) = admitted {
+        return refuse(&HttpError::refused(refusal), cors);
+    }
+    let asked = ask(request, Method::Post, None, &[])?;
+    hand_on(env, &peer.room, asked).await
+}
+
+/// Sends what a peer has posted.
+pub(super) async fn message(
+    peer: &HttpPeer,
+    mut request: Request,
+    env: &Env,
+    settings: &Settings,
+    cors: &Cors,
+) -> Result<Response> {
+    if let Err(refusal) = check_or_key(peer, request.headers(), settings) {
+        return refuse(&HttpError::refused(refusal), cors);
+    }
+    let body = match read(&mut request).await? {
+        Ok(body) => body,
+        Err(refusal) => return refuse(&HttpError::refused(refusal), cors),
+    };
+    if let Err(refusal) = Dialect::Http.decode(&body) {
+        return refuse(&HttpError::refused(refusal), cors);
+    }
+    let asked = ask(&request, Method::Post, Some(&body), &[])?;
+    hand_on(env, &peer.room, asked).await
+}
+
+/// Opens a peer's stream.
+pub(super) async fn events(
+    peer: &HttpPeer,
+    last: Option<u64>,
+    head: bool,
+    request: &Request,
+    env: &Env,
+    settings: &Settings,
+    cors: &Cors,
+) -> Result<Response> {
+    let admitted = match check_or_key(peer, request.headers(), settings) {
+        Ok(()) => joins::count(env, request.headers()).await,
+        refused => refused,
+    };
+    if let Err(refusal) = admitted {
+        return refuse(&HttpError::refused(refusal), cors);
+    }
+    if head {
+        return respond(200, EVENTS, String::new(), cors);
+    }
+    let last = last.map(|last| last.to_string());
+    let mut extra = vec![("Upgrade", "websocket")];
+    extra.extend(last.as_deref().map(|last| ("Last-Event-ID", last)));
+    let asked = ask(request, Method::Get, None, &extra)?;
+    let response = hand_on(env, &peer.room, asked).await?;
+    if response.status_code() != 101 {
+        return Ok(response);
+    }
+    let Some(socket) = response.websocket() else {
+        return Err("the room gave no socket for a stream".into());
+    };
+    let stream = Events::new(socket, settings.ping)?;
+    ResponseBuilder::new()
+        .with_headers(headers(EVENTS, cors)?)
+        .from_stream(stream)
+}
+
+/// Whoever registers needs a token, where one is asked for.
+fn check(peer: &HttpPeer, headers: &Headers, settings: &Settings) -> Admission {
+    let HttpPeer {
+        room, id, token, ..
+    } = peer;
+    match &settings.secret {
+        Some(secret) => check_token(secret, headers, token.as_deref(), room, Some(id)),
+        None => Ok(()),
+    }
+}
+
+/// Whoever has registered needs it no more, if it shows the key that it got for that: a token may
+/// have expired by then. Whether it is the right one is for the room to say.
+fn check_or_key(peer: &HttpPeer, headers: &Headers, settings: &Settings) -> Admission {
+    match peer.key {
+        Some(_) => Ok(()),
+        None => check(peer, headers, settings),
+    }
+}
+
+/// Makes the request that the room gets: the same URL, and of the headers only those that it needs.
+fn ask(
+    request: &Request,
+    method: Method,
+    body: Option<&str>,
+    extra: &[(&str, &str)],
+) -> Result<Request> {
+    let headers = Headers::new();
+    if let Some(origin) = request.headers().get("Origin")? {
+        headers.set("Origin", &origin)?;
+    }
+    for (name, value) in extra {
+        headers.set(name, value)?;
+    }
+    let mut init = RequestInit::new();
+    init.with_method(method)
+        .with_headers(headers)
+        .with_body(body.map(Into::into));
+    Request::new_with_init(&request.inner().url(), &init)
+}
+
+/// Reads a body as text, and no more of it than one may have.
+async fn read(request: &mut Request) -> Result<std::result::Result<String, Refusal<'static>>> {
+    let too_large = || {
+        let message = format!("a body of more than {MAX_FRAME} bytes, which are the most");
+        Ok(Err(Refusal::new(Code::TooLarge, message)))
+    };
+    let length = request.headers().get("Content-Length")?;
+    let length = length.and_then(|length| length.parse::<usize>().ok());
+    if length.is_some_and(|length| length > MAX_FRAME) {
+        return too_large();
+    }
+    let mut bytes = Vec::new();
+    if request.inner().body().is_some() {
+        let mut chunks = request.stream()?;
+        while let Some(chunk) = chunks.next().await {
+            bytes.extend(chunk?);
+            if bytes.len() > MAX_FRAME {
+                return too_large();
+            }
+        }
+    }
+    let text = String::from_utf8(bytes);
+    Ok(text.map_err(|_| Refusal::malformed("the body is not UTF-8")))
+}
