@@ -8,8 +8,10 @@ mod wanted;
 use std::borrow::Cow;
 use std::fmt;
 
+use serde::Deserialize;
+
 use self::wanted::{Wanted, peer_id, room_name};
-use crate::dialect::Dialect;
+use crate::dialect::{Dialect, quote};
 use crate::ice::Form;
 use crate::peer::{Key, PeerId};
 use crate::refusal::{Code, Refusal};
@@ -167,8 +169,39 @@ impl HttpError {
     #[must_use]
     pub fn body(&self) -> String {
         let Self { code, message, .. } = self;
-        serde_json::json!({ "error": { "code": code, "message": message } }).to_string()
+        let (code, message) = (quote(code), quote(message));
+        format!(r#"{{"error":{{"code":{code},"message":{message}}}}}"#)
     }
+
+    /// Reads the code and the message in such a body.
+    #[must_use]
+    pub fn read(body: &str) -> Option<(String, String)> {
+        #[derive(Deserialize)]
+        struct Body {
+            error: Said,
+        }
+        #[derive(Deserialize)]
+        struct Said {
+            code: String,
+            message: String,
+        }
+        let Body { error } = serde_json::from_str(body).ok()?;
+        Some((error.code, error.message))
+    }
+}
+
+/// The path and the query of a URL, as a request has it: with a host, and in its serialised form, in
+/// which a path is never empty (URL §4.5).
+#[must_use]
+pub fn split(url: &str) -> (&str, &str) {
+    let url = url.split_once('#').map_or(url, |(url, _)| url);
+    let (place, query) = url.split_once('?').unwrap_or((url, ""));
+    let host = place
+        .find("://")
+        .map_or(0, |scheme| scheme.saturating_add(3));
+    let host = place.get(host..).unwrap_or_default();
+    let path = host.find('/').and_then(|path| host.get(path..));
+    (path.unwrap_or("/"), query)
 }
 
 /// What a path leads to.
@@ -364,6 +397,19 @@ mod tests {
     }
 
     #[test]
+    fn a_url_is_a_path_and_a_query() {
+        for (url, parts) in [
+            ("http://a.example/b/c?d=/?&e#f?", ("/b/c", "d=/?&e")),
+            ("https://a:8080/", ("/", "")),
+            ("https://a/b://c", ("/b://c", "")),
+            ("https://a", ("/", "")),
+            ("", ("/", "")),
+        ] {
+            assert_eq!(split(url), parts, "{url}");
+        }
+    }
+
+    #[test]
     fn names_that_cannot_be_are_refused() {
         for name in [
             "",
@@ -551,5 +597,8 @@ mod tests {
             error.body(),
             r#"{"error":{"code":"bad-id","message":"say \"please\""}}"#
         );
+        let read = Some(("bad-id".to_owned(), "say \"please\"".to_owned()));
+        assert_eq!(HttpError::read(&error.body()), read);
+        assert_eq!(HttpError::read("<html>"), None);
     }
 }

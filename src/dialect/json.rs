@@ -116,7 +116,7 @@ pub(super) fn payload(value: &RawValue) -> Option<Cow<'_, str>> {
 }
 
 /// A text as a JSON string.
-pub(super) fn quote(text: &str) -> String {
+pub(crate) fn quote(text: &str) -> String {
     // Writing a string into memory has nothing to fail at.
     serde_json::to_string(text).unwrap_or_default()
 }

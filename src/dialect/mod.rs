@@ -8,6 +8,8 @@ mod json;
 mod lobby;
 mod native;
 
+pub(crate) use json::quote;
+
 use crate::event::{MAX_FRAME, Notice, Signal};
 use crate::refusal::{Code, Refusal};
 
@@ -63,7 +65,7 @@ impl Dialect {
     /// frame of this dialect.
     pub fn decode(self, text: &str) -> Result<Signal<'_>, Refusal<'_>> {
         if text.len() > MAX_FRAME {
-            return Err(too_large(text.len()));
+            return Err(Self::refuse_large());
         }
         let signal = match self {
             Self::Native => native::decode(text),
@@ -79,11 +81,18 @@ impl Dialect {
         Ok(signal)
     }
 
+    /// Refuses a frame of more than [`MAX_FRAME`] bytes.
+    #[must_use]
+    pub fn refuse_large() -> Refusal<'static> {
+        let message = format!("the frame is too large: it has at most {MAX_FRAME} bytes");
+        Refusal::new(Code::TooLarge, message)
+    }
+
     /// Refuses a binary frame of so many bytes: no dialect has any.
     #[must_use]
     pub fn refuse_binary(len: usize) -> Refusal<'static> {
         if len > MAX_FRAME {
-            return too_large(len);
+            return Self::refuse_large();
         }
         Refusal::malformed("a binary frame: send JSON as text")
     }
@@ -99,11 +108,6 @@ impl Dialect {
             Self::Http => http::encode(notice, number),
         }
     }
-}
-
-fn too_large(len: usize) -> Refusal<'static> {
-    let message = format!("a frame of {len} bytes: the most is {MAX_FRAME}");
-    Refusal::new(Code::TooLarge, message)
 }
 
 #[cfg(test)]

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use worker::wasm_bindgen::JsValue;
+use worker::web_sys::WebSocket;
 use worker::worker_sys::ext::WebSocketExt;
-use worker::{Result, State, WebSocket};
+use worker::{Result, State};
 
+use super::platform::set_number;
 use super::storage;
 use crate::attachment::Attachment;
 use crate::close::Close;
@@ -25,6 +27,22 @@ pub(super) struct Connection {
     pub(super) dialect: Dialect,
     /// Its own number, if what is kept with it is too long for its attachment.
     pub(super) outside: Option<Socket>,
+}
+
+impl Connection {
+    pub(super) fn new(
+        ws: WebSocket,
+        socket: Socket,
+        dialect: Dialect,
+        outside: Option<Socket>,
+    ) -> Self {
+        set_number(&ws, socket);
+        Self {
+            socket: ws,
+            dialect,
+            outside,
+        }
+    }
 }
 
 /// Sends a notice to each of some sockets, written once for each dialect. One that cannot take it
@@ -68,7 +86,7 @@ pub(super) fn send<'a>(
             continue;
         };
         // To ask is cheap; to be refused costs an exception with its stack.
-        let open = ws.as_ref().ready_state() == OPEN;
+        let open = ws.ready_state() == OPEN;
         if !open || frames.iter().any(|frame| ws.send_with_str(frame).is_err()) {
             news.push(undelivered());
         }
@@ -79,7 +97,7 @@ pub(super) fn send<'a>(
 pub(super) fn end_socket(state: &State, connection: &Connection, close: Close) -> Result<()> {
     forget(state, connection)?;
     let ws = &connection.socket;
-    ws.close(Some(close.code()), Some(close.reason()))
+    Ok(ws.close_with_code_and_reason(close.code(), close.reason())?)
 }
 
 /// Forgets whose socket it was: one that is listed long after its end must not be taken for a peer's.
@@ -87,10 +105,7 @@ pub(super) fn forget(state: &State, connection: &Connection) -> Result<()> {
     if let Some(socket) = connection.outside {
         storage::erase_outside(state, socket)?;
     }
-    Ok(connection
-        .socket
-        .as_ref()
-        .serialize_attachment(JsValue::NULL)?)
+    Ok(connection.socket.serialize_attachment(JsValue::NULL)?)
 }
 
 /// Writes what is to be kept of a member into its socket's attachment, or, if that is too small, into
@@ -113,8 +128,7 @@ pub(super) fn keep(
     } else if connection.outside.take().is_some() {
         storage::erase_outside(state, socket)?;
     }
-    let ws = connection.socket.as_ref();
-    Ok(ws.serialize_attachment(text.into())?)
+    Ok(connection.socket.serialize_attachment(text.into())?)
 }
 
 /// Does a text fit into an attachment? One may have 16,384 bytes. The platform writes text of
@@ -122,14 +136,6 @@ pub(super) fn keep(
 fn fits(text: &str) -> bool {
     const MOST: usize = 16_000;
     text.len() <= if text.is_ascii() { MOST } else { MOST / 2 }
-}
-
-/// The number of a socket; nothing for one that was turned away, or has ended.
-pub(super) fn number(ws: &WebSocket) -> Option<Socket> {
-    let text = attached(ws)?;
-    let digits = text.split([' ', '\n']).next()?;
-    let digits = digits.strip_prefix('@').unwrap_or(digits);
-    digits.parse().ok().map(Socket)
 }
 
 /// What was kept with a socket, in its attachment or among the rows to which those point.
@@ -147,14 +153,10 @@ pub(super) fn restore(
         Some(socket) => Attachment::decode(outside.get(socket)?)?,
         None => Attachment::decode(&text)?,
     };
-    let connection = Connection {
-        socket: ws,
-        dialect,
-        outside: pointed,
-    };
+    let connection = Connection::new(ws, member.socket, dialect, pointed);
     Some((member, connection))
 }
 
 fn attached(ws: &WebSocket) -> Option<String> {
-    ws.as_ref().deserialize_attachment().ok()?.as_string()
+    ws.deserialize_attachment().ok()?.as_string()
 }
