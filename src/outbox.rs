@@ -30,11 +30,13 @@ pub struct Outbox {
     sent: u64,
     /// Where the stream of now began: one that has got no further than below this is an older one.
     since: u64,
+    /// When it went on last: what was kept then went out again.
+    resumed: u64,
 }
 
-/// One notice and its number: the time at which it was put here, in milliseconds since 1970, or one
+/// One notice and its number: the time at which it was put here, in microseconds since 1970, or one
 /// more than the number before, if that is later. So numbers rise even from one life of a room to
-/// its next, and say how old a notice is.
+/// its next, and say how old a notice is. JavaScript can count so far.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Numbered {
     /// The number.
@@ -53,10 +55,10 @@ pub enum Now {
 }
 
 impl Outbox {
-    /// Builds one out of what was kept of it: its three numbers, and its notices in order.
+    /// Builds one out of what was kept of it: its four numbers, and its notices in order.
     #[must_use]
     pub fn restore(
-        [last, sent, since]: [u64; 3],
+        [last, sent, since, resumed]: [u64; 4],
         kept: impl IntoIterator<Item = Numbered>,
     ) -> Self {
         let kept: VecDeque<_> = kept.into_iter().collect();
@@ -67,13 +69,14 @@ impl Outbox {
             last,
             sent,
             since,
+            resumed,
         }
     }
 
-    /// The three numbers that [`restore`](Self::restore) takes.
+    /// The four numbers that [`restore`](Self::restore) takes.
     #[must_use]
-    pub const fn numbers(&self) -> [u64; 3] {
-        [self.last, self.sent, self.since]
+    pub const fn numbers(&self) -> [u64; 4] {
+        [self.last, self.sent, self.since, self.resumed]
     }
 
     /// All that is kept, in order.
@@ -84,7 +87,7 @@ impl Outbox {
     /// Is it as good as none?
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.last == 0
+        self.kept.is_empty() && self.numbers() == [0; 4]
     }
 
     /// What is still to be sent, in order.
@@ -101,7 +104,10 @@ impl Outbox {
         let bytes = weight(&notice);
         while let Some(first) = self.kept.front() {
             let old = match how {
-                Now::Goes(keep) => first.number.saturating_add(keep) < now.0,
+                Now::Goes(keep) => {
+                    let since = first.number.max(self.resumed);
+                    since.saturating_add(micros(Time(keep))) < micros(now)
+                }
                 Now::Waits => false,
             };
             let full =
@@ -151,13 +157,14 @@ impl Outbox {
 
     /// The same stream goes on after the notice `got`: it is to get all that came later, and what
     /// came before needs to be kept no longer. `false` if it is not the same stream.
-    pub fn resume(&mut self, got: u64) -> bool {
+    pub fn resume(&mut self, now: Time, got: u64) -> bool {
         if got < self.since {
             return false;
         }
         while self.kept.front().is_some_and(|first| first.number <= got) {
             self.forget_first();
         }
+        self.resumed = micros(now);
         true
     }
 
@@ -167,7 +174,7 @@ impl Outbox {
     }
 
     fn next(&mut self, now: Time) -> u64 {
-        self.last = now.0.max(self.last.saturating_add(1));
+        self.last = micros(now).max(self.last.saturating_add(1));
         self.last
     }
 
@@ -176,6 +183,11 @@ impl Outbox {
             self.bytes = self.bytes.saturating_sub(weight(&first.notice));
         }
     }
+}
+
+/// Milliseconds, as clocks here have them, in microseconds.
+const fn micros(time: Time) -> u64 {
+    time.0.saturating_mul(1_000)
 }
 
 /// How many bytes of an outbox a notice takes: what its sender can make long.
@@ -237,7 +249,12 @@ mod tests {
     #[test]
     fn numbers_rise_though_time_does_not() {
         let mut outbox = Outbox::default();
-        for (now, number) in [(100, 100), (100, 101), (50, 102), (200, 200)] {
+        for (now, number) in [
+            (100, 100_000),
+            (100, 100_001),
+            (50, 100_002),
+            (200, 200_000),
+        ] {
             assert_eq!(outbox.push(Time(now), GOES, signal(1)), Ok(number));
         }
     }
@@ -248,7 +265,7 @@ mod tests {
         for now in [100, 500, 1_100, 1_101] {
             outbox.push(Time(now), GOES, signal(1)).unwrap();
         }
-        assert_eq!(numbers(&outbox), [500, 1_100, 1_101]);
+        assert_eq!(numbers(&outbox), [500_000, 1_100_000, 1_101_000]);
     }
 
     #[test]
@@ -259,10 +276,13 @@ mod tests {
             outbox.push(Time(now), GOES, signal(1)).unwrap();
         }
         outbox.push(Time(500), Now::Waits, signal(1)).unwrap();
-        assert!(!outbox.clone().resume(since - 1), "that was another stream");
-        assert!(outbox.clone().resume(since));
-        assert!(outbox.resume(300));
-        assert_eq!(numbers(&outbox), [400, 500]);
+        assert!(
+            !outbox.clone().resume(Time(600), since - 1),
+            "that was another stream"
+        );
+        assert!(outbox.clone().resume(Time(600), since));
+        assert!(outbox.resume(Time(600), 300_000));
+        assert_eq!(numbers(&outbox), [400_000, 500_000]);
     }
 
     #[test]
@@ -271,10 +291,13 @@ mod tests {
         outbox.push(Time(100), GOES, signal(1)).unwrap();
         outbox.push(Time(200), GOES, signal(1)).unwrap();
         outbox.push(Time(300), Now::Waits, signal(1)).unwrap();
-        outbox.unsend(200);
+        outbox.unsend(200_000);
         assert_eq!(outbox.unsent().count(), 2);
-        assert_eq!(outbox.restart(Time(1_000)), 1_000);
-        assert_eq!(numbers(&outbox), [1_001, 1_002]);
-        assert!(!outbox.resume(300), "the stream before it was replaced");
+        assert_eq!(outbox.restart(Time(1_000)), 1_000_000);
+        assert_eq!(numbers(&outbox), [1_000_001, 1_000_002]);
+        assert!(
+            !outbox.resume(Time(600), 300_000),
+            "the stream before it was replaced"
+        );
     }
 }

@@ -11,7 +11,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::Config;
 use serde_json::Value;
-use support::{Heard, LIMITS, Rig};
+use support::{Heard, LIMITS, Rig, event};
 
 const NAMES: [&str; 5] = ["ann", "bob", "eve", "dan", "fay"];
 
@@ -19,9 +19,31 @@ const NAMES: [&str; 5] = ["ann", "bob", "eve", "dan", "fay"];
 /// that were ever opened, so that the dead are talked about, too.
 #[derive(Clone, Debug)]
 enum Step {
-    Join { who: usize, key: Option<usize> },
-    Signal { socket: usize, to: Option<usize> },
-    Babble { socket: usize, text: String },
+    Join {
+        who: usize,
+        key: Option<usize>,
+    },
+    Register {
+        who: usize,
+        key: Option<usize>,
+    },
+    /// Opens a stream, to go on so many events before the last that came, or anew.
+    Open {
+        who: usize,
+        back: Option<usize>,
+    },
+    Post {
+        who: usize,
+        to: Option<usize>,
+    },
+    Signal {
+        socket: usize,
+        to: Option<usize>,
+    },
+    Babble {
+        socket: usize,
+        text: String,
+    },
     Close(usize),
     Lose(usize),
     Jam(usize),
@@ -30,9 +52,15 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     let socket = || 0..40_usize;
+    let who = || 0..5_usize;
+    let key = || prop_oneof![3 => Just(None), 1 => (0..2_usize).prop_map(Some)];
     prop_oneof![
-        4 => (0..5_usize, prop_oneof![3 => Just(None), 1 => (0..2_usize).prop_map(Some)])
-            .prop_map(|(who, key)| Step::Join { who, key }),
+        4 => (who(), key()).prop_map(|(who, key)| Step::Join { who, key }),
+        2 => (who(), key()).prop_map(|(who, key)| Step::Register { who, key }),
+        3 => (who(), proptest::option::of(0..4_usize))
+            .prop_map(|(who, back)| Step::Open { who, back }),
+        4 => (who(), proptest::option::of(0..6_usize))
+            .prop_map(|(who, to)| Step::Post { who, to }),
         8 => (socket(), prop_oneof![1 => Just(None), 3 => (0..6_usize).prop_map(Some)])
             .prop_map(|(socket, to)| Step::Signal { socket, to }),
         1 => (socket(), ".{0,20}").prop_map(|(socket, text)| Step::Babble { socket, text }),
@@ -50,6 +78,12 @@ struct History {
     sockets: Vec<partyline::peer::Socket>,
     said: u64,
     heard: BTreeMap<usize, Vec<Heard>>,
+    /// Whose stream is at the end of a socket.
+    streams: BTreeMap<usize, usize>,
+    /// The numbers of the events that each peer has got.
+    numbers: BTreeMap<usize, Vec<u64>>,
+    /// What was answered to those who speak HTTP.
+    answers: Vec<String>,
 }
 
 impl History {
@@ -59,10 +93,15 @@ impl History {
             sockets: Vec::new(),
             said: 0,
             heard: BTreeMap::new(),
+            streams: BTreeMap::new(),
+            numbers: BTreeMap::new(),
+            answers: Vec::new(),
         }
     }
 
     fn take(&mut self, step: &Step) {
+        // No two things happen at the very same time.
+        self.rig.pass(1);
         let place = |n: usize| n.checked_rem(self.sockets.len());
         let socket = |n: usize| place(n).map(|n| self.sockets[n]);
         match step {
@@ -71,14 +110,33 @@ impl History {
                 let joined = self.rig.join(NAMES[*who], key);
                 self.sockets.push(joined);
             }
+            Step::Register { who, key } => {
+                let key = key.map(|key| ["one", "two"][key]);
+                let answer = self.rig.register(NAMES[*who], key);
+                self.answers.push(format!("{answer:?}"));
+            }
+            Step::Open { who, back } => {
+                let got = self.numbers.entry(*who).or_default();
+                let last = back.and_then(|back| got.iter().rev().nth(back).copied());
+                match self.rig.open_stream(NAMES[*who], None, last) {
+                    Ok(socket) => {
+                        self.streams.insert(self.sockets.len(), *who);
+                        self.sockets.push(socket);
+                    }
+                    Err(refusal) => self.answers.push(format!("{refusal:?}")),
+                }
+            }
+            Step::Post { who, to } => {
+                let body = say("target", *to, self.said);
+                self.said += 1;
+                let answer = self.rig.post(NAMES[*who], None, &body);
+                self.answers.push(format!("{answer:?}"));
+            }
             Step::Signal { socket: n, to } => {
                 if let Some(socket) = socket(*n) {
-                    let to =
-                        to.map(|to| format!(r#","to":"{}""#, NAMES.get(to).unwrap_or(&"nobody")));
-                    let (to, said) = (to.unwrap_or_default(), self.said);
+                    let frame = say("to", *to, self.said);
                     self.said += 1;
-                    self.rig
-                        .send(socket, &format!(r#"{{"type":"say"{to},"payload":{said}}}"#));
+                    self.rig.send(socket, &frame);
                 }
             }
             Step::Babble { socket: n, text } => {
@@ -98,12 +156,23 @@ impl History {
             Step::Pass(millis) => self.rig.pass(*millis),
         }
         for (n, socket) in self.sockets.iter().enumerate() {
-            self.heard
-                .entry(n)
-                .or_default()
-                .extend(self.rig.heard(*socket));
+            let heard = self.rig.heard(*socket);
+            if let Some(who) = self.streams.get(&n) {
+                let got = self.numbers.entry(*who).or_default();
+                got.extend(heard.iter().filter_map(|heard| match heard {
+                    Heard::Frame(text) => event(text).0,
+                    Heard::Closed(_) => None,
+                }));
+            }
+            self.heard.entry(n).or_default().extend(heard);
         }
     }
+}
+
+fn say(receiver: &str, to: Option<usize>, said: u64) -> String {
+    let to = to.map(|to| NAMES.get(to).unwrap_or(&"nobody"));
+    let to = to.map_or_else(String::new, |to| format!(r#","{receiver}":"{to}""#));
+    format!(r#"{{"type":"say"{to},"payload":{said}}}"#)
 }
 
 /// What one socket knows of the room, from its frames alone.
@@ -181,6 +250,7 @@ proptest! {
         let mut history = History::new();
         steps.iter().for_each(|step| history.take(step));
         // Let all that are lost be lost, and those that are jammed be found out.
+        history.take(&Step::Pass(30_000));
         for _ in 0..2 {
             history.take(&Step::Pass(15_000));
             let open: Vec<_> = (0..history.sockets.len()).collect();
@@ -190,12 +260,17 @@ proptest! {
         let views: BTreeMap<usize, View> = history
             .heard
             .iter()
+            .filter(|(n, _)| !history.streams.contains_key(n))
             .map(|(n, heard)| (*n, View::read(heard)))
             .filter(|(n, _)| history.rig.is_open(history.sockets[*n]))
             .collect();
+        let streams = history.streams.iter();
+        let streams = streams.filter(|(n, _)| history.rig.is_open(history.sockets[**n]));
+        let streams: Vec<_> = streams.map(|(_, who)| NAMES[*who].to_owned()).collect();
         for view in views.values() {
             let others = views.values().filter(|other| other.me != view.me);
-            let there: Vec<_> = others.clone().map(|other| &other.me).collect();
+            let there = others.clone().map(|other| &other.me);
+            let there: Vec<_> = there.chain(&streams).collect();
             let mut known: Vec<_> = view.peers.keys().collect();
             known.sort_by_key(|id| there.iter().position(|other| other == id));
             prop_assert_eq!(&known, &there, "{} knows {:?}", view.me, view.peers);
@@ -217,6 +292,7 @@ proptest! {
             awake.take(step);
             asleep.take(step);
             prop_assert_eq!(&awake.heard, &asleep.heard);
+            prop_assert_eq!(&awake.answers, &asleep.answers);
             prop_assert_eq!(awake.rig.len(), asleep.rig.len());
         }
     }
@@ -231,12 +307,156 @@ proptest! {
         history.take(&Step::Join { who: 4, key: None });
         for step in &steps {
             match step {
-                Step::Lose(_) | Step::Jam(_) => {}
+                Step::Lose(_) | Step::Jam(_) | Step::Register { .. } => {}
                 Step::Close(n) if n % history.sockets.len() < 2 => {}
                 Step::Join { who: 3 | 4, .. } => {}
                 step => history.take(step),
             }
         }
         prop_assert_eq!(history.rig.writes, 0);
+    }
+}
+
+/// What happens to a peer that listens to a stream.
+#[derive(Clone, Debug)]
+enum Life {
+    /// Somebody tells it something, or all.
+    Say {
+        all: bool,
+    },
+    /// Somebody joins or leaves.
+    Guest,
+    /// Its stream breaks; so many of the events that came last did not come after all, and the room
+    /// hears of it or does not.
+    Break {
+        lost: usize,
+        noticed: bool,
+    },
+    /// It opens its stream again.
+    Resume,
+    /// The room is dropped and built again.
+    Sleep,
+    Pass(u64),
+}
+
+fn life() -> impl Strategy<Value = Life> {
+    prop_oneof![
+        6 => any::<bool>().prop_map(|all| Life::Say { all }),
+        1 => Just(Life::Guest),
+        3 => (0..4_usize, any::<bool>()).prop_map(|(lost, noticed)| Life::Break { lost, noticed }),
+        2 => Just(Life::Resume),
+        2 => Just(Life::Sleep),
+        3 => prop_oneof![Just(1), Just(900), 1_000..7_000_u64].prop_map(Life::Pass),
+    ]
+}
+
+/// A client with a stream: what it has read of it, and from where it would go on.
+struct Listener {
+    socket: Option<partyline::peer::Socket>,
+    got: Vec<(u64, String)>,
+    /// How many of those may still be under way: nothing has happened since they were sent.
+    fresh: usize,
+    last: u64,
+    broken: u64,
+}
+
+impl Listener {
+    fn read(&mut self, rig: &mut Rig) {
+        let Some(socket) = self.socket else { return };
+        for heard in rig.heard(socket) {
+            let Heard::Frame(text) = heard else {
+                panic!("{heard:?} though nobody else has opened its stream")
+            };
+            match event(&text) {
+                (Some(number), Some(data)) => {
+                    self.got.push((number, data));
+                    self.fresh += 1;
+                }
+                (Some(number), None) => self.last = number,
+                other => panic!("{other:?} is no event"),
+            }
+        }
+    }
+
+    fn last(&self) -> u64 {
+        self.got
+            .last()
+            .map_or(self.last, |(number, _)| (*number).max(self.last))
+    }
+
+    fn resume(&mut self, rig: &mut Rig) {
+        // An older socket that the room took for open is closed by this: nobody reads it.
+        let socket = rig.open_stream("bob", None, Some(self.last()));
+        self.socket = Some(socket.expect("the stream is the same"));
+        self.broken = 0;
+        self.fresh = 0;
+        self.read(rig);
+    }
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn a_stream_that_breaks_anywhere_loses_nothing_and_brings_nothing_twice(
+        lives in vec(life(), 1..50),
+    ) {
+        let mut rig = Rig::new(LIMITS);
+        let ann = rig.join("ann", None);
+        rig.register("bob", None).unwrap();
+        let socket = Some(rig.open_stream("bob", None, None).unwrap());
+        let mut bob = Listener {
+            socket,
+            got: Vec::new(),
+            fresh: 0,
+            last: 0,
+            broken: 0,
+        };
+        bob.read(&mut rig);
+        let (mut told, mut guest) = (Vec::new(), None);
+        for (n, life) in lives.iter().enumerate() {
+            match life {
+                Life::Say { all } => {
+                    let to = if *all { "" } else { r#","to":"bob""# };
+                    rig.send(ann, &format!(r#"{{"type":"say"{to},"payload":{n}}}"#));
+                    told.push(format!(r#"{{"type":"say","payload":{n},"senderId":"ann"}}"#));
+                }
+                Life::Guest => match guest.take() {
+                    Some(socket) => {
+                        rig.close(socket);
+                        told.push(r#"{"type":"peer-left","senderId":"eve"}"#.to_owned());
+                    }
+                    None => {
+                        guest = Some(rig.join("eve", None));
+                        told.push(r#"{"type":"new-peer","senderId":"eve"}"#.to_owned());
+                    }
+                },
+                Life::Break { lost, noticed } => {
+                    if let Some(socket) = bob.socket.take() {
+                        bob.broken = 0;
+                        let lost = *lost.min(&bob.fresh);
+                        bob.got.truncate(bob.got.len() - lost);
+                        if *noticed {
+                            rig.lose(socket);
+                        }
+                    }
+                }
+                Life::Resume => bob.resume(&mut rig),
+                Life::Sleep => rig.sleep(),
+                Life::Pass(millis) => {
+                    // A break that is as long as the grace is another story.
+                    if bob.socket.is_none() && bob.broken + millis >= LIMITS.grace {
+                        bob.resume(&mut rig);
+                    }
+                    rig.pass(*millis);
+                    bob.fresh = 0;
+                    bob.broken += millis;
+                }
+            }
+            bob.read(&mut rig);
+        }
+        bob.resume(&mut rig);
+        let got: Vec<_> = bob.got.into_iter().map(|(_, data)| data).collect();
+        prop_assert_eq!(got, told);
     }
 }

@@ -1,10 +1,10 @@
 //! An outbox as text, which is how it is kept while its room sleeps.
 //!
-//! The first line has its three numbers. Then come the notices, one after the other: what it is, its
+//! The first line has its four numbers. Then come the notices, one after the other: what it is, its
 //! number, its fields, the lengths in bytes of what can be anything, a line feed, and that:
 //!
 //! ```text
-//! 1795251600127 1795251600125 1795251600000
+//! 1795251600127 1795251600125 1795251600000 0
 //! j 1795251600001 bob 1
 //! l 1795251600125 bob
 //! s 1795251600126 ann eve 9 7
@@ -26,8 +26,8 @@ impl Outbox {
     /// Appends it to a text.
     pub fn write(&self, text: &mut String) {
         // Writing into memory has nothing to fail at.
-        let [last, sent, since] = self.numbers();
-        let _ = writeln!(text, "{last} {sent} {since}");
+        let [last, sent, since, resumed] = self.numbers();
+        let _ = writeln!(text, "{last} {sent} {since} {resumed}");
         for Numbered { number, notice } in self.kept() {
             let _ = match notice {
                 Notice::Joined { id, polite } => {
@@ -68,7 +68,8 @@ impl Outbox {
     pub fn read(text: &str) -> Option<Self> {
         let (numbers, mut rest) = text.split_once('\n')?;
         let mut numbers = numbers.split(' ').map(|number| number.parse().ok());
-        let numbers = [numbers.next()??, numbers.next()??, numbers.next()??];
+        let mut next = || numbers.next().flatten();
+        let numbers = [next()?, next()?, next()?, next()?];
         let mut kept = Vec::new();
         while !rest.is_empty() {
             let (head, body) = rest.split_once('\n')?;
@@ -191,15 +192,15 @@ mod tests {
         for text in [
             "",
             "1 2",
-            "1 2 3",
+            "1 2 3 4",
             "1 2\n",
-            "1 2 x\n",
-            "1 2 3\nj 1 bob",
-            "1 2 3\nq 1 bob\n",
-            "1 2 3\ns 1 ann * 5 -\noff",
-            "1 2 3\ns 1 ann * 1 -\nä",
-            "1 2 3\nr 1 because 0 -\n",
-            "1 2 3\ns 1 ann * - -\n",
+            "1 2 3 x\n",
+            "1 2 3 4\nj 1 bob",
+            "1 2 3 4\nq 1 bob\n",
+            "1 2 3 4\ns 1 ann * 5 -\noff",
+            "1 2 3 4\ns 1 ann * 1 -\nä",
+            "1 2 3 4\nr 1 because 0 -\n",
+            "1 2 3 4\ns 1 ann * - -\n",
         ] {
             assert_eq!(Outbox::read(text), None, "{text:?}");
         }

@@ -132,7 +132,10 @@ impl Room {
         let Some(Peer { member, .. }) = self.roster.by_seat(seat) else {
             return;
         };
-        if last.is_some_and(|last| !member.outbox.resume(last)) {
+        // A number that was never given is of no stream of this peer: what it wants is a new one.
+        let [highest, ..] = member.outbox.numbers();
+        let last = last.filter(|last| *last <= highest);
+        if last.is_some_and(|last| !member.outbox.resume(now, last)) {
             let message = "this stream was replaced by a newer one of the same peer";
             return refuse_join(socket, Refusal::new(Code::Replaced, message), effects);
         }

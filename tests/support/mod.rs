@@ -210,6 +210,10 @@ impl Rig {
 
     /// The peer sends a Close frame.
     pub(crate) fn close(&mut self, socket: Socket) {
+        // Nobody says goodbye over a stream.
+        if self.streams(socket) {
+            return self.lose(socket);
+        }
         self.open.remove(&socket);
         self.jammed.remove(&socket);
         self.members.remove(&socket);
