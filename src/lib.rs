@@ -51,6 +51,7 @@ pub mod peer;
 pub mod refusal;
 pub mod room;
 pub mod route;
+pub mod row;
 pub mod settings;
 pub mod status;
 

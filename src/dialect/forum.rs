@@ -80,8 +80,9 @@ pub(super) fn encode(notice: &Notice<'_>) -> Option<Vec<String>> {
                 kind
             };
             let (spelled, kind) = (quote(spelled), quote(kind));
-            let payload = payload.as_deref().unwrap_or("null");
-            format!(r#"{{"type":{spelled},{kind}:{payload},"fromPeerId":"{from}"}}"#)
+            let (payload, from) = (payload.as_deref().unwrap_or("null"), from.as_str());
+            let head = [r#"{"type":"#, &spelled, ",", &kind, ":"].concat();
+            [&*head, payload, r#","fromPeerId":""#, from, r#""}"#].concat()
         }
         Notice::Refused(Refusal { code, message, .. }) => {
             let (code, message) = (code.as_str(), quote(message));

@@ -97,7 +97,8 @@ pub(super) fn encode(notice: &Notice<'_>, number: Option<u64>) -> Option<Vec<Str
                 kind
             };
             let (kind, payload) = (quote(spelled), payload.as_deref().unwrap_or("null"));
-            format!(r#"{{"type":{kind},"payload":{payload},"senderId":"{from}"}}"#)
+            let head = [r#"{"type":"#, &kind, r#","payload":"#].concat();
+            [&*head, payload, r#","senderId":""#, from.as_str(), r#""}"#].concat()
         }
         Notice::Refused(Refusal { code, message, to }) => {
             let (code, message) = (code.as_str(), quote(message));

@@ -60,8 +60,18 @@ pub(super) fn encode(notice: &Notice<'_>) -> Option<Vec<String>> {
             let to = to
                 .as_ref()
                 .map_or_else(String::new, |to| format!(r#""toId":"{to}","#));
-            let payload = payload.as_deref().unwrap_or("null");
-            format!(r#"{{{to}"fromId":"{from}",{}:{payload}}}"#, quote(kind))
+            let (kind, payload) = (quote(kind), payload.as_deref().unwrap_or("null"));
+            let head = [
+                "{",
+                &to,
+                r#""fromId":""#,
+                from.as_str(),
+                r#"","#,
+                &kind,
+                ":",
+            ]
+            .concat();
+            [&*head, payload, "}"].concat()
         }
         Notice::Refused(Refusal { code, message, .. }) => {
             let (code, message) = (code.as_str(), quote(message));

@@ -77,11 +77,21 @@ pub(super) fn encode(notice: &Notice<'_>) -> String {
             payload,
             ..
         }) => {
-            let kind = quote(kind);
-            let payload = payload.as_ref();
-            let payload =
-                payload.map_or_else(String::new, |payload| format!(r#","payload":{payload}"#));
-            format!(r#"{{"type":{kind},"from":"{from}"{payload}}}"#)
+            let (key, payload) = match payload {
+                Some(payload) => (r#"","payload":"#, &**payload),
+                None => ("\"", ""),
+            };
+            let (kind, from) = (quote(kind), from.as_str());
+            [
+                r#"{"type":"#,
+                &kind,
+                r#","from":""#,
+                from,
+                key,
+                payload,
+                "}",
+            ]
+            .concat()
         }
         Notice::Refused(Refusal { code, message, to }) => {
             let (code, message) = (code.as_str(), quote(message));

@@ -45,16 +45,10 @@ pub(super) fn respond(
 fn answer(status: u16, headers: &Headers, body: &str) -> Result<Response> {
     // The platform takes no body with a 204, not even an empty one.
     let body = (status != 204).then_some(body);
-    let init = init(status, headers);
-    Ok(Response::new_with_opt_str_and_init(body, &init)?)
-}
-
-/// What an answer has besides its body.
-pub(super) fn init(status: u16, headers: &Headers) -> ResponseInit {
     let init = ResponseInit::new();
     init.set_status(status);
     init.set_headers(headers);
-    init
+    Ok(Response::new_with_opt_str_and_init(body, &init)?)
 }
 
 /// The headers of an answer of this type.

@@ -19,12 +19,12 @@ use std::rc::Rc;
 use worker::js_sys::{Date, Object, Promise, Reflect};
 use worker::wasm_bindgen::JsCast;
 use worker::wasm_bindgen_futures::JsFuture;
-use worker::web_sys::{Headers, Request, Response};
+use worker::web_sys::{Headers, Request, Response, ResponseInit};
 use worker::worker_sys::DurableObjectNamespace;
 use worker::worker_sys::ext::ResponseInitExt;
 use worker::{Context, Env, Result, WebSocketPair, console_error, event};
 
-use self::answer::{Cors, JSON, init, preflight, refuse, respond};
+use self::answer::{Cors, JSON, preflight, refuse, respond};
 
 use crate::admission;
 use crate::close::Close;
@@ -259,11 +259,13 @@ fn refusal_of_room(body: &str) -> Option<Refusal<'static>> {
 fn upgrade(pair: &WebSocketPair, headers: &Headers) -> Result<Response> {
     let offered = headers.get(PROTOCOLS)?.unwrap_or_default();
     let mut protocols = offered.split(',').map(str::trim);
-    let answered = Headers::new()?;
+    let mut init = ResponseInit::new();
+    init.set_status(101);
     if protocols.any(|protocol| protocol == PROTOCOL) {
+        let answered = Headers::new()?;
         answered.set(PROTOCOLS, PROTOCOL)?;
+        init.set_headers(&answered);
     }
-    let mut init = init(101, &answered);
     init.websocket(pair.client.as_ref())?;
     Ok(Response::new_with_opt_str_and_init(None, &init)?)
 }

@@ -23,7 +23,7 @@ use worker::{
 };
 
 use super::answer::{Cors, HTML, JSON, refuse, respond};
-use super::sockets::{CLOSED, Connection, OPEN, end_socket, forget, keep, restore, send};
+use super::sockets::{CLOSED, Connection, end_socket, forget, keep, restore, send};
 use super::storage::Written;
 use super::{find_route, log, now, platform, refuse_setting, settings, storage, text, upgrade};
 use crate::close::{self, Answer};
@@ -173,10 +173,7 @@ impl Object {
     }
 
     fn message(&self, ws: &WebSocket, message: &JsValue) {
-        // One that was closed by us and does not answer can go on sending.
-        if ws.ready_state() != OPEN {
-            return;
-        }
+        // One that was closed by us and does not answer can go on sending: it is not found.
         let Some((socket, dialect)) = self.find(ws) else {
             return;
         };

@@ -2,11 +2,11 @@
 
 use std::cell::OnceCell;
 
-use worker::js_sys::{ArrayBuffer, JsString, Object};
-use worker::wasm_bindgen::prelude::*;
+use worker::State;
+use worker::js_sys::{Array, ArrayBuffer, JsString, Object, try_iter};
 use worker::wasm_bindgen::JsCast;
+use worker::wasm_bindgen::prelude::*;
 use worker::web_sys::WebSocket;
-use worker::worker_sys::DurableObjectStorage;
 
 use crate::dialect::Dialect;
 use crate::event::MAX_FRAME;
@@ -31,14 +31,37 @@ extern "C" {
     #[wasm_bindgen(method, structural, getter)]
     fn read(this: &Encoded) -> u32;
 
-    type Stored;
+    type Storage;
     #[wasm_bindgen(method, structural, getter)]
-    fn kv(this: &Stored) -> KeysAndValues;
-    type KeysAndValues;
+    fn kv(this: &Storage) -> Stored;
+
+    /// The keys and values of an object. Of one that never had any, none of this touches the disk but
+    /// `put`.
+    pub(super) type Stored;
     #[wasm_bindgen(method, catch)]
-    fn get(this: &KeysAndValues, key: &str) -> Result<JsValue, JsValue>;
+    pub(super) fn put(this: &Stored, key: &str, text: &str) -> Result<(), JsValue>;
     #[wasm_bindgen(method, catch)]
-    fn put(this: &KeysAndValues, key: &str, value: bool) -> Result<(), JsValue>;
+    pub(super) fn delete(this: &Stored, key: &str) -> Result<(), JsValue>;
+    #[wasm_bindgen(method, catch, js_name = list)]
+    fn entries(this: &Stored) -> Result<JsValue, JsValue>;
+}
+
+impl Stored {
+    /// Those of an object.
+    pub(super) fn of(state: &State) -> Self {
+        state.storage().as_raw().unchecked_ref::<Storage>().kv()
+    }
+
+    /// All of them.
+    pub(super) fn list(&self) -> Result<Vec<(String, String)>, JsValue> {
+        let mut all = Vec::new();
+        for entry in try_iter(&self.entries()?)?.into_iter().flatten() {
+            let entry = Array::from(&entry?);
+            let texts = (entry.get(0).as_string(), entry.get(1).as_string());
+            all.extend(texts.0.zip(texts.1));
+        }
+        Ok(all)
+    }
 }
 
 /// The number that was written on a socket. It lasts as long as the object is in memory, and costs
@@ -53,17 +76,6 @@ pub(super) fn number(ws: &WebSocket) -> Option<Socket> {
 pub(super) fn set_number(ws: &WebSocket, Socket(number): Socket) {
     #[allow(clippy::cast_precision_loss)] // No object lives to see its 2⁵³rd socket.
     ws.unchecked_ref::<Numbered>().set_number(number as f64);
-}
-
-/// Whether a mark is set among what is stored. Without one, this looks at nothing on disk.
-pub(super) fn is_marked(storage: &DurableObjectStorage, mark: &str) -> Result<bool, JsValue> {
-    let kv = storage.unchecked_ref::<Stored>().kv();
-    Ok(!kv.get(mark)?.is_undefined())
-}
-
-/// Sets a mark.
-pub(super) fn mark(storage: &DurableObjectStorage, mark: &str) -> Result<(), JsValue> {
-    storage.unchecked_ref::<Stored>().kv().put(mark, true)
 }
 
 /// The text of a frame. One that is too long is not even copied: memory that was once taken is never

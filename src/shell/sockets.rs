@@ -15,9 +15,8 @@ use crate::dialect::Dialect;
 use crate::event::{Event, Notice};
 use crate::peer::{Member, Socket};
 
-/// `WebSocket.OPEN`. All other states mean that nothing can be sent any more, and that nothing that
-/// still comes in counts.
-pub(super) const OPEN: u16 = 1;
+/// `WebSocket.OPEN`. All other states mean that nothing can be sent any more.
+const OPEN: u16 = 1;
 /// `WebSocket.CLOSED`.
 pub(super) const CLOSED: u16 = 3;
 
