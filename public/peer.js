@@ -152,8 +152,12 @@ export class Peer extends EventTarget {
   resync() {
     if (this.relation === 'accepted') this.#do((it) => it.resync());
     else if (this.relation === 'requested') this.#say('request');
-    // Whatever it believes. If that was a request that never came, it says so again.
-    else if (this.relation !== 'asked') this.#say('cancel');
+    else if (this.#kept.length === 0) {
+      // It may have taken back what it asked, or asked what we have not heard. If it still asks, it
+      // says so to this.
+      if (this.relation === 'asked') this.#become('none', 'cancel');
+      else this.#say('cancel');
+    }
   }
 
   /** @param {RTCIceServer[]} iceServers taken up when ICE starts anew, which is when they are needed */
