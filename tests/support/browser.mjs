@@ -27,6 +27,9 @@ const CHROMIUM_ARGS = [
   '--disable-component-update',
   '--disable-sync',
   '--disable-features=WebRtcHideLocalIpsWithMdns', // containers have no multicast
+  '--use-fake-ui-for-media-stream', // nobody is there to allow it
+  '--use-fake-device-for-media-stream',
+  '--auto-select-desktop-capture-source=Entire screen',
 ];
 
 /**
@@ -178,11 +181,13 @@ export async function until(page, claim, holds, arg, patience = PATIENCE) {
 export async function join(page, name, options = {}, from = '/room.js') {
   await page.evaluate(
     async ([name, options, from]) => {
+      // A function cannot come along: one that the page has already is taken.
+      const { pace } = /** @type {any} */ (globalThis);
       const { Room } = await import(/** @type {string} */ (from));
       /** @type {string[]} */
       const log = [];
       // A STUN server that is out of reach only makes the gathering of candidates long.
-      const room = new Room(name, { iceServers: [], .../** @type {object} */ (options) });
+      const room = new Room(name, { iceServers: [], pace, .../** @type {object} */ (options) });
       /** @type {any[]} */
       const trace = [];
       room.addEventListener('trace', (/** @type {CustomEvent} */ { detail }) => trace.push(detail));
