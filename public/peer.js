@@ -6,12 +6,12 @@
  * who want: each side says so, or no longer, whenever that changes, and says it again when the
  * line is back, so that both end up with the same answer whatever got lost or crossed.
  *
- * | signal | says | the other side then |
+ * | signal | says | who gets it |
  * |---|---|---|
- * | `request` | I want a connection with you | is `asked`; if it has asked us as well, that is an agreement |
- * | `accept` | so do I | is `accepted`, makes the connection and the first offer |
+ * | `request` | I want a connection | is `asked`; has asked as well: that is an agreement |
+ * | `accept` | so do I | is `accepted`, and makes the first offer |
  * | `decline` | I do not | is `declined` |
- * | `cancel` | not any more: the request is taken back, the connection over | is back at `none` |
+ * | `cancel` | not any more: no request, no connection | is back at `none` |
  *
  * Their payload means nothing. An `offer` without a `request` is one, so whoever knows nothing of
  * all this can ask, and be answered. With `connect: "always"` we have wanted everybody from the
@@ -33,7 +33,7 @@ import { Negotiation } from './negotiation.js';
  * @property {boolean} always
  * @property {() => RTCConfiguration} configuration
  * @property {(kind: string, payload: unknown) => void} signal
- * @property {(kind: string, payload: unknown) => void} trace
+ * @property {import("./negotiation.js").TraceDoing} trace
  * @property {import("./negotiation.js").Pace} pace
  */
 
@@ -87,6 +87,11 @@ export class Peer extends EventTarget {
   /** Whether the other side is certainly there: connected, and it has not closed the channel. */
   get working() {
     return this.#negotiation?.working ?? false;
+  }
+
+  /** Whether it works, or has only just stopped and may yet come back without anybody's help. */
+  get lasting() {
+    return this.#negotiation?.lasting ?? false;
   }
 
   /**
@@ -160,7 +165,7 @@ export class Peer extends EventTarget {
     }
   }
 
-  /** @param {RTCIceServer[]} iceServers taken up when ICE starts anew, which is when they are needed */
+  /** Taken up when ICE starts anew, which is when they are needed. @param {RTCIceServer[]} iceServers */
   useServers(iceServers) {
     const connection = this.#negotiation?.connection;
     if (!connection || connection.signalingState === 'closed') return;
@@ -246,7 +251,10 @@ export class Peer extends EventTarget {
     this.#beginning = beginning;
   }
 
-  /** Does something with the connection as soon as there is one. @param {(it: Negotiation) => void} act */
+  /**
+   * Does something with the connection as soon as there is one.
+   * @param {(it: Negotiation) => void} act
+   */
   #do(act) {
     if (this.#beginning) this.#beginning.then((begun) => begun && act(this.#current()));
     else act(this.#current());

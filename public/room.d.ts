@@ -7,7 +7,7 @@
  */
 
 export interface RoomOptions {
-  /** Where the server is: `example.com`, or with its scheme. Without it, where `room.js` came from. */
+  /** Where the server is: `example.com`, or with scheme. Without it, where `room.js` came from. */
   host?: string;
   /** Our peer id, 1 to 64 of `A-Z a-z 0-9 . _ ~ : -`. Without it the server makes one. */
   id?: string;

@@ -42,6 +42,8 @@ import { Signaling } from './signaling.js';
  * @typedef {"connecting" | "joined" | "reconnecting" | "closed"} RoomState
  *
  * @typedef {import("./peer.js").Relation} Relation
+ * @typedef {import("./negotiation.js").Pending} Pending
+ * @typedef {import("./negotiation.js").Doings & { relation: Relation, line: RoomState }} Doings
  *
  * @typedef {object} Step
  * @property {string | null} peer with whom; null: with the server alone
@@ -93,10 +95,11 @@ export class Room extends EventTarget {
   /** @type {Map<string, Peer>} */
   #peers = new Map();
   /**
-   * Not with the server any more, but their connection works, so they stay while it does.
-   * @type {Set<Peer>}
+   * Not with the server any more, but their connection works, so they stay while it does; or, of
+   * those who are known to have left the server, while it lasts.
+   * @type {Map<Peer, "working" | "lasting">}
    */
-  #unlisted = new Set();
+  #unlisted = new Map();
   /**
    * Whether this page has been welcomed before. Those in its first welcome know nothing of it.
    */
@@ -230,7 +233,7 @@ export class Room extends EventTarget {
   /** @param {Frame} frame */
   #handleSignal({ from, type: kind, payload }) {
     const peer = this.#peers.get(from);
-    if (kind === LEAVING) peer && this.#forget([peer]);
+    if (kind === LEAVING) this.#forget(peer ? [peer] : [], 'lasting');
     else if (OURS.includes(kind)) peer?.handleSignal(kind, payload);
     else this.#emit('signal', { from, kind, payload });
   }
@@ -336,17 +339,19 @@ export class Room extends EventTarget {
    * has left.
    *
    * @param {Peer[]} peers
+   * @param {"working" | "lasting"} [measure]
    */
-  #forget(peers) {
+  #forget(peers, measure = 'working') {
     for (const peer of peers) {
-      this.#unlisted.add(peer);
+      this.#unlisted.set(peer, measure);
       this.#handlePeerState(peer);
     }
   }
 
   /** @param {Peer} peer */
   #handlePeerState(peer) {
-    if (this.#unlisted.has(peer) && !peer.working) this.#remove(peer);
+    const measure = this.#unlisted.get(peer);
+    if (measure && !peer[measure]) this.#remove(peer);
     else if (this.#peers.get(peer.id) === peer) this.#emit('change', { peer });
   }
 
@@ -375,7 +380,7 @@ export class Room extends EventTarget {
     // replaced, we are gone.
     if ((closed.code === 1000 && !this.#talksOn) || closed.code === REPLACED)
       peers.forEach((peer) => this.#remove(peer));
-    else this.#forget(peers);
+    else this.#forget(peers, this.#talksOn ? 'lasting' : 'working');
     this.#servers?.close();
     this.#become('closed', {});
     this.#emit('close', closed);

@@ -354,6 +354,33 @@ test('two who are connected talk on when both have left the server, until one ha
   }
 });
 
+test('one who has left the server may stumble, but not fall', async () => {
+  const { ann, bob } = await lobby();
+  await agree(ann, bob);
+  await bob.evaluate(() => /** @type {any} */ (globalThis).room.leaveServer());
+  // Chromium takes half a minute to get there; the state is all that the library goes by.
+  for (const [page, id] of /** @type {[Page, string][]} */ ([
+    [ann, 'bob'],
+    [bob, 'ann'],
+  ])) {
+    await page.evaluate((id) => {
+      const { connection } = /** @type {any} */ (globalThis).room.peers.get(id);
+      const become = (/** @type {string} */ value) => {
+        Object.defineProperty(connection, 'connectionState', { value, configurable: true });
+        connection.dispatchEvent(new Event('connectionstatechange'));
+        delete connection.connectionState;
+      };
+      become('disconnected');
+      Object.assign(globalThis, { become });
+    }, id);
+  }
+  await talk(ann, 'ann', bob, 'bob', 'still here');
+  await talk(bob, 'bob', ann, 'ann', 'so am I');
+  await ann.evaluate(() => /** @type {any} */ (globalThis).become('failed'));
+  await logged(ann, 'leave bob');
+  await logged(bob, 'leave ann');
+});
+
 test('who leaves the server is gone for those whom it did not talk to', async () => {
   const { ann, bob } = await lobby();
   await bob.evaluate(() => /** @type {any} */ (globalThis).room.leaveServer());

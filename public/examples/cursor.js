@@ -15,7 +15,8 @@ room.addEventListener('peer', ({ detail: { peer } }) => {
 room.addEventListener('leave', ({ detail: { peer } }) => cursors.get(peer)?.remove());
 room.addEventListener('message', ({ detail: { peer, data } }) => {
   const [x, y] = String(data).split(' ').map(Number);
-  Object.assign(cursors.get(peer)?.style ?? {}, { position: 'fixed', left: `${x}vw`, top: `${y}vh` });
+  const place = { position: 'fixed', left: `${x}vw`, top: `${y}vh` };
+  Object.assign(cursors.get(peer)?.style ?? {}, place);
 });
 addEventListener('pointermove', ({ clientX, clientY }) => {
   const place = `${(100 * clientX) / innerWidth} ${(100 * clientY) / innerHeight}`;
