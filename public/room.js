@@ -361,7 +361,8 @@ export class Room extends EventTarget {
     this.#remove(old);
     const peer = this.#add(old.id, old.polite);
     if (description.type === 'offer') peer.handleSignal('offer', description);
-    else if (this.#always) peer.open(); // its answer was to the old connection: the new one needs an offer of its own
+    // Its answer was to the old connection: the new one needs an offer of its own.
+    else if (this.#always) peer.open();
   }
 
   /** @param {Down} down */
