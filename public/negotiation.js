@@ -26,33 +26,14 @@
  */
 
 /**
- * @typedef {"create-connection" | "create-channel" | "create-offer" | "create-answer"
- *   | "set-local-description" | "set-remote-description" | "add-candidate"
- *   | "offer" | "answer" | "candidate"} Pending what can wait; the last three to be sent
+ * @typedef {import("./room.js").Doings} Doings
+ * @typedef {import("./room.js").Pending} Pending
+ *
+ * @typedef {<K extends keyof Doings>(kind: K, payload: Doings[K]) => void} TraceDoing
  *
  * @typedef {(kind: Pending, payload: unknown, way?: "out") => Promise<void> | undefined} Pace
  *   Called before each step, in the words in which the trace will tell of it; the step is done when
  *   the promise settles, or at once if there is none.
- *
- * @typedef {object} Doings what is traced, and with what
- * @property {RTCConfiguration} create-connection
- * @property {string} create-channel its label
- * @property {RTCSessionDescriptionInit} create-offer only step by step
- * @property {RTCSessionDescriptionInit} create-answer only step by step
- * @property {RTCSessionDescription} set-local-description
- * @property {RTCSessionDescriptionInit} set-remote-description
- * @property {RTCSessionDescriptionInit} ignore-offer
- * @property {RTCIceCandidate} gather one of ours was found
- * @property {RTCIceCandidateInit} add-candidate
- * @property {RTCIceCandidateInit} keep-candidate until its description comes
- * @property {MediaStreamTrack} track
- * @property {RTCPeerConnectionState} connection
- * @property {RTCIceConnectionState} ice
- * @property {RTCIceGatheringState} gathering
- * @property {RTCSignalingState} signaling
- * @property {"open" | "closed"} channel
- *
- * @typedef {<K extends keyof Doings>(kind: K, payload: Doings[K]) => void} TraceDoing
  *
  * @typedef {object} NegotiationInit
  * @property {RTCConfiguration} configuration

@@ -24,8 +24,7 @@
 import { Negotiation } from './negotiation.js';
 
 /**
- * @typedef {"none" | "requested" | "asked" | "accepted" | "declined"} Relation
- *   `requested`: we have asked it. `asked`: it has asked us. `declined`: it does not want us.
+ * @typedef {import("./room.js").Relation} Relation
  *
  * @typedef {object} PeerInit
  * @property {string} id
@@ -42,7 +41,7 @@ const KEPT_MOST = 64; // signals of one who is not accepted yet: its offer, and 
 export class Peer extends EventTarget {
   /** @readonly */ id;
   /**
-   * Whether *we* are the polite one of this pair, who gives way when both offer at once.
+   * Whether *we* are, and give way when both offer at once.
    * @type {boolean}
    */
   polite;
@@ -71,50 +70,34 @@ export class Peer extends EventTarget {
     if (init.always) this.#begin();
   }
 
-  /**
-   * Made when it is first needed, and a new one after `cancel`. What is added to it before both
-   * sides want it waits until they do.
-   */
+  /** Made when it is first needed, and a new one after `cancel`. */
   get connection() {
     return this.#current().connection;
   }
 
-  /** Whether text sent now would be on its way at once. */
   get ready() {
     return this.#negotiation?.ready ?? false;
   }
 
-  /** Whether the other side is certainly there: connected, and it has not closed the channel. */
   get working() {
     return this.#negotiation?.working ?? false;
   }
 
-  /** Whether it works, or has only just stopped and may yet come back without anybody's help. */
   get lasting() {
     return this.#negotiation?.lasting ?? false;
   }
 
-  /**
-   * Sends text over the data channel, reliably and in order. Until the channel is open the text
-   * waits, up to 64 of them; what waits or is under way when the connection is replaced or ends is
-   * lost.
-   *
-   * @param {string} text
-   * @throws {DOMException} `InvalidStateError` if the peer has left, `OperationError` if too much
-   *   waits already
-   */
+  /** @param {string} text */
   send(text) {
     this.#current().send(text);
   }
 
-  /** Asks for a connection. If it has asked already, accepts. */
   request() {
     if (this.relation === 'asked') this.accept();
     else if (this.relation === 'none' || this.relation === 'declined')
       this.#become('requested', 'request');
   }
 
-  /** Accepts what it has asked. */
   accept() {
     if (this.relation !== 'asked') return;
     const kept = this.#kept.splice(0);
@@ -122,12 +105,10 @@ export class Peer extends EventTarget {
     for (const [kind, payload] of kept) this.#do((it) => it.handleSignal(kind, payload));
   }
 
-  /** Declines what it has asked. */
   decline() {
     if (this.relation === 'asked') this.#become('none', 'decline');
   }
 
-  /** Takes everything back: our request, or the connection. Declines what it has asked. */
   cancel() {
     if (this.relation === 'asked') this.decline();
     else if (this.relation !== 'none') this.#become('none', 'cancel');

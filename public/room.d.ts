@@ -188,8 +188,9 @@ export class Room extends EventTarget {
   /**
    * Leaves the server, but not those whom we reach: each of them stays until its connection ends.
    * What needs the server is over: new tracks, repair, being found.
+   * @returns false if the signaling line is down: the others cannot be told, so nothing is done
    */
-  leaveServer(): void;
+  leaveServer(): boolean;
 
   addEventListener<T extends keyof RoomEvents>(
     type: T,
