@@ -75,6 +75,7 @@ export class Negotiation {
    * @type {Heard | null}
    */
   #heard = null;
+  #coming = ''; // the last that came in, and may still wait
   /** @type {RTCIceCandidateInit[]} */
   #early = [];
   /**
@@ -172,8 +173,13 @@ export class Negotiation {
 
   /** @param {string} kind `offer`, `answer` or `candidate` @param {any} payload */
   handleSignal(kind, payload) {
-    const step = kind === 'candidate' ? 'add-candidate' : 'set-remote-description';
-    return this.#inbox.run(step, payload, () => this.#handle(kind, payload));
+    if (kind === 'candidate') {
+      return this.#inbox.run('add-candidate', payload, () => this.#handle(kind, payload));
+    }
+    const coming = `${kind} ${line(String(payload?.sdp), 'o=')}`;
+    if (this.#inbox.busy && coming === this.#coming) return; // said again, while it waits
+    this.#coming = coming;
+    return this.#inbox.run('set-remote-description', payload, () => this.#handle(kind, payload));
   }
 
   /** @param {string} kind @param {any} payload */
@@ -414,7 +420,7 @@ export class Negotiation {
 }
 
 /** Does one thing after another, each when the pace lets it; at once, while nothing waits. */
-export class Lane {
+class Lane {
   #pace;
   /** @type {Promise<void> | null} */
   #last = null;
