@@ -420,6 +420,25 @@ test('a page that wants everybody asks by its offer, and takes no for an answer'
   await talk(bob, 'bob', ann, 'ann', 'after all');
 });
 
+test('who takes it back in the moment of accepting is not connected', async () => {
+  const { ann, bob } = await lobby({ bob: 'always' });
+  await logged(ann, 'request bob');
+  await ann.evaluate(() =>
+    /** @type {any} */ (globalThis).room.addEventListener(
+      'relation',
+      (/** @type {CustomEvent} */ { detail: { peer, relation } }) =>
+        relation === 'accepted' && peer.cancel(),
+    ),
+  );
+  await call(ann, 'bob', 'accept');
+  await stands(bob, 'ann', 'none');
+  await caughtUp(ann, bob);
+  const kinds = await ann.evaluate(() =>
+    /** @type {any} */ (globalThis).trace.map((/** @type {any} */ { kind }) => kind),
+  );
+  assert(!kinds.includes('create-connection'), `${kinds}`);
+});
+
 test('a page that wants everybody and was there first leaves the asking to the other', async () => {
   const { ann, bob } = await lobby({ ann: 'always' });
   await caughtUp(ann, bob);
