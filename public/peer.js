@@ -33,7 +33,7 @@ import { Negotiation } from './negotiation.js';
  * @property {() => RTCConfiguration} configuration
  * @property {(kind: string, payload: unknown) => void} signal
  * @property {import("./negotiation.js").TraceDoing} trace
- * @property {import("./negotiation.js").Pace} pace
+ * @property {import("./pace.js").Pace} pace
  */
 
 const KEPT_MOST = 64; // signals of one who is not accepted yet: its offer, and its candidates

@@ -306,7 +306,11 @@ async function meetPlanned() {
   return [ann, bob];
 }
 
-/** Does this step, once it is there, before others that wait. @param {Page} page @param {string} kind */
+/**
+ * Does this step, once it is there, before others that wait.
+ * @param {Page} page
+ * @param {string} kind
+ */
 async function pick(page, kind) {
   await waits(page, kind);
   await page.evaluate((kind) => {
