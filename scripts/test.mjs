@@ -8,6 +8,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { installChromium } from './chromium.mjs';
 import { installCoturn } from './coturn.mjs';
+import { installCurl } from './curl.mjs';
 import { root, show, stop, tell } from './run.mjs';
 import { setup } from './setup.mjs';
 
@@ -15,6 +16,7 @@ const words = process.argv.slice(2);
 const wasm = setup();
 installChromium();
 installCoturn();
+installCurl();
 
 const ours = { ...process.env, WRANGLER_SEND_METRICS: 'false', CI: '1' };
 const deny = ['--', '-D', 'warnings'];

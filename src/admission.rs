@@ -90,7 +90,6 @@ fn check_claims(
         room: granted,
         sub,
     } = claims;
-    let now = std::time::Duration::from_millis(now.0).as_secs_f64();
     if exp <= now {
         return refuse("the token has expired");
     }

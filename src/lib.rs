@@ -46,6 +46,7 @@ pub mod close;
 pub mod dialect;
 pub mod event;
 pub mod ice;
+pub mod json;
 pub mod outbox;
 pub mod peer;
 pub mod refusal;

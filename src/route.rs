@@ -3,18 +3,19 @@
 //! It decides by what is in the request alone. Whether the peer may come in is for
 //! [`admission`](crate::admission), whether there is a place for it for the [room](crate::room).
 
+mod error;
+mod place;
 mod wanted;
 
-use std::borrow::Cow;
 use std::fmt;
 
-use serde::Deserialize;
+pub use error::HttpError;
 
+use self::place::{Call, Place};
 use self::wanted::{Wanted, peer_id, room_name};
-use crate::dialect::{Dialect, quote};
+use crate::dialect::Dialect;
 use crate::ice::Form;
 use crate::peer::{Key, PeerId};
-use crate::refusal::{Code, Refusal};
 
 /// What a request says that matters here.
 #[derive(Clone, Copy, Debug, Default)]
@@ -122,74 +123,6 @@ pub struct IceWanted {
     pub room: Option<String>,
 }
 
-/// An HTTP request that is refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HttpError {
-    /// The status.
-    pub status: u16,
-    /// What programs read.
-    pub code: &'static str,
-    /// What people read.
-    pub message: Cow<'static, str>,
-    /// A header that the status asks for, and its value.
-    pub header: Option<(&'static str, &'static str)>,
-}
-
-impl HttpError {
-    /// An error without a header of its own.
-    #[must_use]
-    pub fn new(status: u16, code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
-        Self {
-            status,
-            code,
-            message: message.into(),
-            header: None,
-        }
-    }
-
-    /// What a room, or a dialect, has refused.
-    #[must_use]
-    pub fn refused(refusal: Refusal<'_>) -> Self {
-        let (status, header) = match refusal.code {
-            Code::Malformed | Code::ReservedType => (400, None),
-            Code::Unauthorized => (401, Some(("WWW-Authenticate", "Bearer"))), // RFC 9110 §15.5.2
-            Code::NoSuchPeer => (404, None),
-            Code::RoomFull | Code::IdTaken | Code::NotRegistered => (409, None),
-            Code::TooLarge => (413, None),
-            Code::TooFast => (429, Some(("Retry-After", "1"))),
-            Code::MailboxFull => (429, Some(("Retry-After", "15"))),
-            // What makes an EventSource stay away (HTML §9.2.3).
-            Code::Replaced => (204, None),
-        };
-        let error = Self::new(status, refusal.code.as_str(), refusal.message);
-        Self { header, ..error }
-    }
-
-    /// The body: `{"error":{"code":"…","message":"…"}}`.
-    #[must_use]
-    pub fn body(&self) -> String {
-        let Self { code, message, .. } = self;
-        let (code, message) = (quote(code), quote(message));
-        format!(r#"{{"error":{{"code":{code},"message":{message}}}}}"#)
-    }
-
-    /// Reads the code and the message in such a body.
-    #[must_use]
-    pub fn read(body: &str) -> Option<(String, String)> {
-        #[derive(Deserialize)]
-        struct Body {
-            error: Said,
-        }
-        #[derive(Deserialize)]
-        struct Said {
-            code: String,
-            message: String,
-        }
-        let Body { error } = serde_json::from_str(body).ok()?;
-        Some((error.code, error.message))
-    }
-}
-
 /// The path and the query of a URL, as a request has it: with a host, and in its serialised form, in
 /// which a path is never empty (URL §4.5).
 #[must_use]
@@ -202,51 +135,6 @@ pub fn split(url: &str) -> (&str, &str) {
     let host = place.get(host..).unwrap_or_default();
     let path = host.find('/').and_then(|path| host.get(path..));
     (path.unwrap_or("/"), query)
-}
-
-/// What a path leads to.
-enum Place<'a> {
-    Health,
-    Ice(Form),
-    Room(&'a str),
-    /// One of the three of the HTTP dialect, and the names of room and peer.
-    Http(Call, &'a str, &'a str),
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Call {
-    Register,
-    Message,
-    Events,
-}
-
-impl<'a> Place<'a> {
-    fn find(path: &'a str) -> Option<Self> {
-        Some(match path {
-            "/health" => Self::Health,
-            "/ice-servers" => Self::Ice(Form::List),
-            "/iceServers" => Self::Ice(Form::One),
-            _ => {
-                let (first, rest) = path.strip_prefix('/')?.split_once('/')?;
-                let (second, rest) = rest.split_once('/')?;
-                match first {
-                    _ if rest.contains('/') => return None,
-                    "parties" if second == "main" => Self::Room(rest),
-                    "register" => Self::Http(Call::Register, second, rest),
-                    "message" => Self::Http(Call::Message, second, rest),
-                    "events" => Self::Http(Call::Events, second, rest),
-                    _ => return None,
-                }
-            }
-        })
-    }
-
-    const fn methods(&self) -> &'static str {
-        match self {
-            Self::Http(Call::Register | Call::Message, ..) => "POST, OPTIONS",
-            _ => "GET, HEAD, OPTIONS",
-        }
-    }
 }
 
 /// Finds out what a request wants.
@@ -567,6 +455,46 @@ mod tests {
     }
 
     #[test]
+    fn peers_that_speak_http_are_named_by_their_paths() {
+        let call = |method, path, last_event_id| {
+            route(&Request {
+                method,
+                path,
+                query: "key=k&token=t",
+                last_event_id,
+                ..GET
+            })
+            .unwrap()
+        };
+        let key = Key::new("k").map(|key| ShownKey {
+            secret: "k".into(),
+            key,
+        });
+        let peer = HttpPeer {
+            room: "a b".into(),
+            id: PeerId::parse("ann:1").unwrap(),
+            key,
+            token: Some("t".into()),
+        };
+        let registers = call("POST", "/register/a%20b/ann%3A1", None);
+        assert_eq!(registers, Route::Register(peer.clone()));
+        let posts = call("POST", "/message/a%20b/ann:1", None);
+        assert_eq!(posts, Route::Message(peer.clone()));
+        for (method, header, last) in [
+            ("GET", Some("17"), Some(17)),
+            ("GET", Some("x"), None),
+            ("HEAD", None, None),
+        ] {
+            let listens = Route::Events {
+                peer: peer.clone(),
+                last,
+                head: method == "HEAD",
+            };
+            assert_eq!(call(method, "/events/a%20b/ann:1", header), listens);
+        }
+    }
+
+    #[test]
     fn ice_servers_are_wanted_in_two_forms_and_for_somebody() {
         let wanted = |form| IceWanted {
             form,
@@ -588,17 +516,5 @@ mod tests {
                 assert_eq!(route(&request).err().map(|error| error.status), answer);
             }
         }
-    }
-
-    #[test]
-    fn errors_have_one_shape() {
-        let error = HttpError::new(400, "bad-id", "say \"please\"");
-        assert_eq!(
-            error.body(),
-            r#"{"error":{"code":"bad-id","message":"say \"please\""}}"#
-        );
-        let read = Some(("bad-id".to_owned(), "say \"please\"".to_owned()));
-        assert_eq!(HttpError::read(&error.body()), read);
-        assert_eq!(HttpError::read("<html>"), None);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Neither names a peer: whoever may look need not be somebody who may join.
 
-use crate::dialect::quote;
+use crate::json::quote;
 
 /// What is told of a room.
 #[derive(Clone, Copy, Debug)]

@@ -3,13 +3,14 @@
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
+import { HttpPeer } from './support/http-peer.mjs';
 import { joinPath, Peer, quiet } from './support/peer.mjs';
 import { startWorkerd } from './support/workerd.mjs';
 
 const SECRET = 'a secret of more than thirty-two bytes, for the tests';
 const LISTED = ['https://game.example', 'http://localhost:8080'];
 
-/** @type {import('./support/workerd.mjs').Workerd<'open' | 'origins' | 'tokens' | 'both'>} */
+/** @type {import('./support/workerd.mjs').Workerd<'open' | 'origins' | 'tokens' | 'both' | 'limited'>} */
 let workerd;
 before(async () => {
   workerd = await startWorkerd({
@@ -17,6 +18,7 @@ before(async () => {
     origins: { ALLOWED_ORIGINS: LISTED.join(',') },
     tokens: { ROOM_SECRET: SECRET },
     both: { ALLOWED_ORIGINS: LISTED.join(','), ROOM_SECRET: SECRET },
+    limited: {},
   });
 });
 after(() => workerd?.stop());
@@ -51,6 +53,9 @@ describe('origins', () => {
         await server.request('/parties/main/guarded', { headers: { Origin, Accept: 'text/html' } }),
         await server.request('/parties/main/guarded', { headers: { Origin }, method: 'OPTIONS' }),
         await server.request('/health', { headers: { Origin } }),
+        await server.request('/register/guarded/eve', { headers: { Origin }, method: 'POST' }),
+        await server.request('/message/guarded/eve', { headers: { Origin }, method: 'POST', body: '{"type":"x"}' }),
+        await server.request('/events/guarded/eve', { headers: { Origin } }),
         await server.request('/nothing', { headers: { Origin } }),
       ];
       for (const { status, headers, text } of answers) {
@@ -270,5 +275,162 @@ describe('tokens', () => {
     assert.equal(bob.socket.protocol, 'partyline');
     await ann.hears({ type: 'peer-joined', id: 'bob', polite: true });
     await quiet(ann, bob);
+  });
+
+  describe('over HTTP', () => {
+    /** A room, and bob, who was let in with a token and got a key for it. @param {string} room */
+    async function registered(room) {
+      const token = mint({ exp: soon(), room, sub: 'bob' });
+      const bob = new HttpPeer(workerd.at.tokens, room, 'bob', { headers: { Authorization: `Bearer ${token}` } });
+      const { status, text } = await bob.register();
+      assert.equal(status, 200, text);
+      return { token, key: JSON.parse(text).key };
+    }
+
+    /** @param {import('./support/http-peer.mjs').Who} who @param {string} room @param {string} [id] */
+    async function refusals(who, room, id = 'bob') {
+      const peer = new HttpPeer(workerd.at.tokens, room, id, who);
+      const response = await peer.request();
+      const body = (await response.toArray()).join('');
+      const opened = { status: response.statusCode, headers: response.headers, text: body };
+      return [await peer.post({ type: 'x', target: 'bob' }), opened];
+    }
+
+    test('a token lets register, and is then worth as much as the key that comes with it', async () => {
+      const room = 'http tokens';
+      const { token, key } = await registered(room);
+      for (const who of [{ token }, { key }, { headers: { Authorization: `Bearer ${token}` }, key }]) {
+        const bob = new HttpPeer(workerd.at.tokens, room, 'bob', who);
+        await bob.open();
+        await bob.says({ type: 'x', target: 'bob' });
+        await bob.hears('{"type":"x","payload":null,"senderId":"bob"}');
+        bob.stream?.cut();
+      }
+    });
+
+    for (const [what, token] of Object.entries(wrong))
+      test(`a token ${what} lets nobody register, listen or post`, async () => {
+        const room = `http ${what}`;
+        const made = token(room);
+        if (!made) return;
+        const eve = new HttpPeer(workerd.at.tokens, room, 'ann', { token: made });
+        for (const { status, headers, text } of [await eve.register(), ...(await refusals({ token: made }, room, 'ann'))]) {
+          assert.equal(status, 401, text);
+          assert.equal(JSON.parse(text).error.code, 'unauthorized');
+          assert.equal(headers['www-authenticate'], 'Bearer');
+        }
+        assert.equal((await workerd.at.tokens.status(room)).peers, 0);
+      });
+
+    test('without token and key nobody speaks for a peer, nor hears what it is sent', async () => {
+      const room = 'http nothing';
+      await registered(room);
+      for (const { status } of await refusals({}, room)) assert.equal(status, 401);
+    });
+
+    test('a guessed key is refused, one by one, and does not disturb its owner', async () => {
+      const room = 'http guesses';
+      const { key } = await registered(room);
+      const bob = new HttpPeer(workerd.at.tokens, room, 'bob', { key });
+      await bob.open();
+      const near = `${key.slice(0, -1)}${key.endsWith('0') ? '1' : '0'}`;
+      for (const guess of ['x', near, key.toUpperCase() === key ? `${key}0` : key.toUpperCase(), ` ${key}`, key.slice(0, -1)])
+        for (const { status, text } of await refusals({ key: guess }, room)) {
+          assert.equal(status, 409, guess);
+          assert.equal(JSON.parse(text).error.code, 'id-taken');
+        }
+      await bob.says({ type: 'still', target: 'bob' });
+      await bob.hears('{"type":"still","payload":null,"senderId":"bob"}');
+    });
+
+    test('a key opens nobody but its peer, nor one that has a WebSocket', async () => {
+      const room = 'http others';
+      const { key } = await registered(room);
+      await Peer.meet(workerd.at.tokens, room, 'ann', { token: mint({ exp: soon(), room }) });
+      for (const id of ['ann', 'zed'])
+        for (const { status, text } of await refusals({ key }, room, id)) {
+          assert.equal(status, 409, id);
+          assert.equal(JSON.parse(text).error.code, 'not-registered');
+        }
+    });
+  });
+});
+
+describe('imitations', () => {
+  test('nobody imitates a notice, or speaks for somebody else, in any dialect', async () => {
+    const { open } = workerd.at;
+    const room = 'imitations';
+    const ann = await Peer.meet(open, room, 'ann');
+    const eve = await Peer.meet(open, room, 'eve');
+    await ann.hears({ type: 'peer-joined', id: 'eve', polite: true });
+    for (const kind of ['welcome', 'peer-joined', 'peer-left', 'error']) {
+      eve.say({ type: kind, to: 'ann', payload: { id: 'bob' } });
+      await eve.refused('reserved-type');
+    }
+    eve.say({ type: 'offer', to: 'ann', from: 'bob', payload: 1 });
+    await eve.refused('malformed');
+    eve.say({ type: 'offer', to: 'ann', id: 'bob', payload: 1 });
+    await eve.refused('malformed');
+
+    const lobby = await Peer.join(open, room, { id: 'lob', dialect: 'lobby' });
+    for (let n = 0; n < 3; n += 1) await lobby.next();
+    for (const peer of [ann, eve]) await peer.hears({ type: 'peer-joined', id: 'lob', polite: true });
+    lobby.say({ toId: 'ann', fromId: 'eve', offer: 1 });
+    assert.equal(JSON.parse(await lobby.next()).code, 'malformed');
+    lobby.say({ toId: 'lob', fromId: 'lob', kind: 'disconnected' });
+    assert.equal(JSON.parse(await lobby.next()).code, 'reserved-type');
+
+    const forum = await Peer.join(open, room, { id: 'foz', dialect: 'forum' });
+    await forum.next();
+    for (const peer of [ann, eve]) await peer.hears({ type: 'peer-joined', id: 'foz', polite: true });
+    await lobby.next();
+    forum.say({ action: 'forward-offer', offer: 1, toPeerId: 'ann', fromPeerId: 'eve' });
+    assert.equal(JSON.parse(await forum.next()).code, 'malformed');
+    forum.say({ action: 'forward-error', error: 1, toPeerId: 'ann' });
+    assert.equal(JSON.parse(await forum.next()).code, 'reserved-type');
+
+    const device = await HttpPeer.meet(open, room, 'dev');
+    for (const peer of [ann, eve]) await peer.hears({ type: 'peer-joined', id: 'dev', polite: true });
+    await lobby.next();
+    for (const [body, code] of /** @type {const} */ ([
+      [{ type: 'offer', target: 'ann', senderId: 'eve' }, 'malformed'],
+      [{ type: 'peer-left', target: 'ann', payload: 1 }, 'reserved-type'],
+    ])) {
+      const { status, text } = await device.post(body);
+      assert.deepEqual([status, JSON.parse(text).error.code], [400, code]);
+    }
+    // Nobody has heard anything of all that.
+    await quiet(ann, eve, lobby, forum);
+    assert.deepEqual(device.stream?.unread, []);
+  });
+});
+
+describe('joins of one address', () => {
+  /** @param {string} address @returns {Record<string, string>} */
+  const from = (address) => ({ 'CF-Connecting-IP': address });
+
+  test('are refused from the six hundred and first in a minute on, in every form; others are not', async () => {
+    const server = workerd.at.limited;
+    const { upgrade } = server;
+    // All in one room under one id, which costs the least; a minute of the limit may end on the way.
+    const join = () => upgrade.call(server, joinPath('limited', { id: 'ann' }), from('203.0.113.7'));
+    let joins = 0;
+    for (let refused = false; !refused && joins < 1_800; joins += 20) {
+      await Promise.all(Array.from({ length: 20 }, join));
+      const bob = new HttpPeer(server, 'limited too', 'bob', { headers: from('203.0.113.7') });
+      refused = (await bob.register()).status === 429;
+    }
+    assert.ok(joins >= 560, `${joins} were let in`);
+    const bob = new HttpPeer(server, 'limited too', 'bob', { headers: from('203.0.113.7') });
+    const answer = await bob.register();
+    assert.equal(answer.status, 429);
+    assert.equal(JSON.parse(answer.text).error.code, 'too-fast');
+    assert.ok(Number(answer.headers['retry-after']) > 0);
+    assert.equal((await bob.request()).statusCode, 429, 'a stream');
+    const ann = await Peer.join(server, 'limited', { id: 'ann', headers: from('203.0.113.7') });
+    await ann.refused('too-fast');
+    await ann.ends(4008, 'too-fast');
+    const eve = await Peer.meet(server, 'limited too', 'eve', { headers: from('203.0.113.8') });
+    await quiet(eve);
   });
 });

@@ -11,6 +11,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { HttpPeer } from './support/http-peer.mjs';
 import { Peer, quiet } from './support/peer.mjs';
 import { startWorkerd } from './support/workerd.mjs';
 
@@ -92,6 +93,18 @@ const closed = new Arm('closed');
 const lost = new Arm('lost');
 const gone = new Arm('gone', 'strict');
 const unheard = new Arm('unheard', 'strict');
+const stream = new Arm('stream');
+const broken = new Arm('broken');
+const registered = new Arm('registered');
+
+/** Those of these rooms that listen to a stream. */
+const listening = {
+  /** @type {HttpPeer | undefined} */ stream: undefined,
+  /** @type {HttpPeer | undefined} */ broken: undefined,
+  /** @type {HttpPeer | undefined} */ registered: undefined,
+};
+/** Together more than fits into the attachment of a socket. */
+const LARGE = 'ä'.repeat(5_000);
 
 /** When bob was last there, and when ann heard that he had left. @type {Map<Arm, [number, number?]>} */
 const left = new Map();
@@ -99,7 +112,8 @@ let pings = 0;
 
 before(async () => {
   const settings = { RECONNECT_GRACE: `${GRACE / 1000}` };
-  workerd = await startWorkerd({ patient: { RECONNECT_GRACE: '60' }, strict: settings });
+  const patient = { RECONNECT_GRACE: '60', PING_INTERVAL: '2' };
+  workerd = await startWorkerd({ patient, strict: settings });
   const pairs = [warm, pinged, keys, absent, closed, lost, gone, unheard];
   const threes = [signal, newcomer, roles];
   await Promise.all([
@@ -108,13 +122,32 @@ before(async () => {
     ...threes.map((arm) => arm.meet('ann', 'bob', 'eve')),
   ]);
 
+  for (const arm of [stream, broken, registered]) await arm.meet('ann');
+  const { patient: server } = workerd.at;
+  const [bob, cutOff, silent] = [stream, broken, registered].map(({ room }) => new HttpPeer(server, room, 'bob'));
+  Object.assign(listening, { stream: bob, broken: cutOff, registered: silent });
+  for (const [peer, arm] of /** @type {const} */ ([[bob, stream], [cutOff, broken], [silent, registered]])) {
+    assert.equal((await peer.register()).status, 200);
+    await arm.peers.ann.hears({ type: 'peer-joined', id: 'bob', polite: true });
+    if (peer !== silent) await peer.open();
+  }
+  stream.peers.ann.say({ type: 'n', to: 'bob', payload: 1 });
+  await bob.hears('{"type":"n","payload":1,"senderId":"ann"}');
+  broken.peers.ann.say({ type: 'n', to: 'bob', payload: 1 });
+  await cutOff.hears('{"type":"n","payload":1,"senderId":"ann"}');
+  // From now on nothing arrives any more, though the connection stays, so nobody can notice.
+  cutOff.lastId = cutOff.stream?.lastId;
+  cutOff.stream?.response.pause();
+  for (const payload of [2, LARGE, LARGE, 3]) broken.peers.ann.say({ type: 'n', to: 'bob', payload });
+  registered.peers.ann.say({ type: 'n', to: 'bob', payload: 1 });
+
   lone.peers.ann.say({ type: 'offer', payload: 1 });
   lone.peers.ann.say({ type: 'candidate', payload: 2 });
   await absent.peers.bob.cut();
   absent.peers.ann.say({ type: 'offer', to: 'bob', payload: 1 });
   absent.peers.ann.say({ type: 'candidate', payload: 2 });
 
-  const all = [lone, ...pairs, ...threes];
+  const all = [lone, stream, broken, registered, ...pairs, ...threes];
   await Promise.all(all.map((arm) => arm.quiet()));
   await Promise.all(all.map((arm) => arm.rest()));
 
@@ -284,6 +317,40 @@ test('what was held for a peer that never came back is refused, though its room 
   const bob = await unheard.join('bob');
   await ann.hears({ type: 'peer-joined', id: 'bob', polite: true });
   await unheard.quiet(bob);
+});
+
+test('an open stream, which is pinged all the time, does not keep its room in memory', async () => {
+  const now = Date.now();
+  const { stream: bob } = listening;
+  assert.ok(bob?.stream);
+  for (let pings = 0; pings < 4; pings += 1) await bob.stream.pinged();
+  stream.peers.ann.say({ type: 'n', to: 'bob', payload: 2 });
+  await bob.hears('{"type":"n","payload":2,"senderId":"ann"}');
+  await stream.wokenAfter(now);
+  await bob.says({ type: 'answer', payload: 3, target: 'ann' });
+  await stream.peers.ann.hears({ type: 'answer', from: 'bob', payload: 3 });
+  assert.deepEqual(bob.stream.unread, []);
+});
+
+test('a stream that broke goes on where it was, though its room was evicted meanwhile', async () => {
+  const now = Date.now();
+  const { broken: bob } = listening;
+  assert.ok(bob);
+  await bob.open(bob.lastId);
+  for (const payload of [2, LARGE, LARGE, 3])
+    await bob.hears(`{"type":"n","payload":${JSON.stringify(payload)},"senderId":"ann"}`);
+  await broken.wokenAfter(now);
+  broken.peers.ann.say({ type: 'n', to: 'bob', payload: 4 });
+  await bob.hears('{"type":"n","payload":4,"senderId":"ann"}');
+});
+
+test('what was sent to a peer that has registered waits for its stream, though its room was evicted', async () => {
+  const now = Date.now();
+  const { registered: bob } = listening;
+  assert.ok(bob);
+  await bob.open();
+  await bob.hears('{"type":"n","payload":1,"senderId":"ann"}');
+  await registered.wokenAfter(now);
 });
 
 /** Bob has left when his grace had passed, and it was that which woke the room. @param {Arm} arm */

@@ -25,48 +25,27 @@
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
-
-use super::json::{Text, not_null, quote, unreadable};
+use super::{nothing_else, payload};
 use crate::event::{Forwarded, Notice, Signal};
+use crate::json::{Object, quote};
 use crate::peer::PeerId;
 use crate::refusal::Refusal;
 
-#[derive(Deserialize)]
-#[serde(
-    deny_unknown_fields,
-    expecting = "an object with `type`, `payload` and `target`"
-)]
-struct Body<'a> {
-    #[serde(borrow)]
-    r#type: Text<'a>,
-    #[serde(borrow, default)]
-    payload: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "not_null")]
-    target: Option<Text<'a>>,
-}
-
 pub(super) fn decode(text: &str) -> Result<Signal<'_>, Refusal<'_>> {
-    // An array of three would be read as an object with its keys left out.
-    if text.trim_start().starts_with('[') {
-        return Err(Refusal::malformed(
-            "an array: the body is an object with `type`",
-        ));
-    }
-    let Body {
-        r#type: Text(kind),
-        payload,
-        target,
-    } = serde_json::from_str(text).map_err(|error| unreadable(&error))?;
+    let mut body = Object::read(text)?;
+    let kind = body.take_text("type")?;
+    let kind = kind.ok_or_else(|| Refusal::malformed("missing field `type`"))?;
     let kind = match &*kind {
         "ice-candidate" => "candidate".into(),
         _ => kind,
     };
+    let payload = payload(body.take("payload"));
+    let to = body.take_text("target")?;
+    nothing_else(body, "`type`, `payload` or `target`")?;
     Ok(Signal {
-        to: target.map(|Text(to)| to),
+        to,
         kind,
-        payload: payload.map(|payload| payload.get().into()),
+        payload,
         claims: None,
     })
 }

@@ -4,13 +4,13 @@
 
 mod forum;
 pub mod http;
-mod json;
 mod lobby;
 mod native;
 
-pub(crate) use json::quote;
+use std::borrow::Cow;
 
 use crate::event::{MAX_FRAME, Notice, Signal};
+use crate::json::Object;
 use crate::refusal::{Code, Refusal};
 
 /// The longest kind of a signal, in bytes.
@@ -106,6 +106,35 @@ impl Dialect {
             Self::Forum => forum::encode(notice),
             Self::Lobby => lobby::encode(notice),
             Self::Http => http::encode(notice, number),
+        }
+    }
+}
+
+/// The payload of a signal: nothing and `null` are the same.
+fn payload(value: Option<&str>) -> Option<Cow<'_, str>> {
+    value.filter(|value| *value != "null").map(Cow::Borrowed)
+}
+
+/// The only field that is left, or what is wrong.
+fn only<'a>(mut object: Object<'a>) -> Result<(Cow<'a, str>, &'a str), Refusal<'static>> {
+    match (object.take_first(), object.take_first()) {
+        (Some(field), None) => Ok(field),
+        (None, _) => Err(Refusal::malformed(
+            "the frame says nothing: a key of its own is missing",
+        )),
+        (Some((one, _)), Some((two, _))) => Err(Refusal::quoting(format!(
+            "`{one}` and `{two}` are not to be in one frame"
+        ))),
+    }
+}
+
+/// No field is left.
+fn nothing_else(mut object: Object<'_>, expected: &str) -> Result<(), Refusal<'static>> {
+    match object.take_first() {
+        None => Ok(()),
+        Some((key, _)) => {
+            let message = format!("unknown field `{key}`, expected {expected}");
+            Err(Refusal::quoting(message))
         }
     }
 }

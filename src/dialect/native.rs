@@ -11,47 +11,22 @@
 //!
 //! The bare texts `ping` and `pong` never get here: the platform answers them.
 
-use std::borrow::Cow;
-
-use serde::Deserialize;
-use serde_json::value::RawValue;
-
-use super::json::{Text, not_null, quote, unreadable};
+use super::{nothing_else, payload};
 use crate::event::{Forwarded, Notice, Signal};
+use crate::json::{Object, quote};
 use crate::refusal::Refusal;
 
-#[derive(Deserialize)]
-#[serde(
-    deny_unknown_fields,
-    expecting = "an object with `type`, `to` and `payload`"
-)]
-struct Frame<'a> {
-    #[serde(borrow)]
-    r#type: Cow<'a, str>,
-    #[serde(borrow, default, deserialize_with = "not_null")]
-    to: Option<Text<'a>>,
-    /// As it was written. `null` and nothing are the same.
-    #[serde(borrow, default)]
-    payload: Option<&'a RawValue>,
-}
-
 pub(super) fn decode(text: &str) -> Result<Signal<'_>, Refusal<'_>> {
-    // An array of three would be read as an object with its keys left out.
-    if text.trim_start().starts_with('[') {
-        return Err(Refusal::malformed(
-            "an array: a frame is an object with `type`",
-        ));
-    }
-    let Frame {
-        r#type: kind,
-        to,
-        payload,
-    } = serde_json::from_str(text).map_err(|error| unreadable(&error))?;
-    let to = to.map(|Text(to)| to);
+    let mut frame = Object::read(text)?;
+    let kind = frame.take_text("type")?;
+    let kind = kind.ok_or_else(|| Refusal::malformed("missing field `type`"))?;
+    let to = frame.take_text("to")?;
+    let payload = payload(frame.take("payload"));
+    nothing_else(frame, "`type`, `to` or `payload`")?;
     Ok(Signal {
         to,
         kind,
-        payload: payload.map(|payload| payload.get().into()),
+        payload,
         claims: None,
     })
 }

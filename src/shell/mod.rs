@@ -28,8 +28,8 @@ use self::answer::{Cors, JSON, preflight, refuse, respond};
 
 use crate::admission;
 use crate::close::Close;
-use crate::dialect::quote;
 use crate::event::Notice;
+use crate::json::quote;
 use crate::peer::{PeerId, Time};
 use crate::refusal::{Code, Refusal};
 use crate::route::{self, HttpError, Join, Route, route};

@@ -28,8 +28,12 @@ function shipped() {
   if (!date) throw new Error('wrangler.toml names no compatibility_date');
   const flags = /^compatibility_flags\s*=\s*\[([^\]]*)\]/m.exec(toml)?.[1] ?? '';
   const vars = /^\[vars\]\n([^[]*)/m.exec(toml)?.[1] ?? '';
+  const limits = [...toml.matchAll(/^\[\[ratelimits\]\]\nname = "(\w+)"\n.*\nsimple = \{ limit = (\d+), period = (\d+) \}/gm)];
   return {
     date,
+    ratelimits: Object.fromEntries(
+      limits.map(([, name, limit, period]) => [name, { simple: { limit: Number(limit), period: /** @type {10 | 60} */ (Number(period)) } }]),
+    ),
     flags: [...flags.matchAll(/"([^"]+)"/g)].map((m) => m[1]),
     vars: Object.fromEntries([...vars.matchAll(/^(\w+)\s*=\s*"([^"]*)"/gm)].map((m) => [m[1], m[2]])),
   };
@@ -108,7 +112,7 @@ export class Server {
  * @returns {Promise<Workerd<Name>>}
  */
 export async function startWorkerd(instances, { preventEviction, persist, assets, verbose, log } = {}) {
-  const { date, flags, vars } = shipped();
+  const { date, flags, vars, ratelimits } = shipped();
   const names = /** @type {Name[]} */ (Object.keys(instances));
   const before = new Set(children());
   const miniflare = new Miniflare({
@@ -135,6 +139,7 @@ export async function startWorkerd(instances, { preventEviction, persist, assets
       compatibilityDate: date,
       compatibilityFlags: flags,
       bindings: { ...vars, ...instances[name] },
+      ratelimits,
       durableObjects: { ROOM: { className: 'Room', useSQLite: true, unsafePreventEviction: preventEviction } },
       ...(assets ? { assets: { directory: fileURLToPath(new URL('public/', ROOT)), workerName: name, routerConfig: { has_user_worker: true } } } : {}),
       unsafeDirectSockets: [{ host: '127.0.0.1', port: 0 }],
