@@ -19,13 +19,12 @@ use crate::refusal::Refusal;
 pub(super) fn decode(text: &str) -> Result<Signal<'_>, Refusal<'_>> {
     let mut frame = Object::read(text)?;
     let kind = frame.take_text("type")?;
-    let kind = kind.ok_or_else(|| Refusal::malformed("missing field `type`"))?;
     let to = frame.take_text("to")?;
     let payload = payload(frame.take("payload"));
     nothing_else(frame, "`type`, `to` or `payload`")?;
     Ok(Signal {
         to,
-        kind,
+        kind: kind.ok_or_else(|| Refusal::malformed("missing field `type`"))?,
         payload,
         claims: None,
     })
@@ -126,21 +125,21 @@ mod tests {
     #[test]
     fn a_frame_that_is_no_signal_is_told_why() {
         for (text, what) in [
-            ("", "EOF"),
-            ("hello", "expected value"),
-            (r#"["offer","ann",{}]"#, "an array"),
-            (" []", "an array"),
-            ("7", "expected an object with `type`, `to` and `payload`"),
+            ("", "expected an object"),
+            ("hello", "expected an object"),
+            (r#"["offer","ann",{}]"#, "expected an object"),
+            (" []", "expected an object"),
+            ("7", "expected an object"),
             ("{}", "missing field `type`"),
-            (r#"{"type":1}"#, "expected a string"),
-            (r#"{"type":null}"#, "expected a string"),
-            (r#"{"type":"x","to":7}"#, "expected a string"),
-            (r#"{"type":"x","to":null}"#, "expected a string"),
+            (r#"{"type":1}"#, "`type` is not a string"),
+            (r#"{"type":null}"#, "`type` is not a string"),
+            (r#"{"type":"x","to":7}"#, "`to` is not a string"),
+            (r#"{"type":"x","to":null}"#, "`to` is not a string"),
             (r#"{"type":"x","from":"eve"}"#, "unknown field `from`"),
             (r#"{"type":"x","type":"y"}"#, "duplicate field `type`"),
             (r#"{"type":"x"}{"#, "trailing"),
             (r#"{"type":"x","payload":{"a":}}"#, "expected value"),
-            (r#"{"type":"\ud800"}"#, "hex escape"),
+            (r#"{"type":"\ud800"}"#, "`type` is not a string"),
         ] {
             let why = why(text);
             assert!(why.contains(what), "{text}: {why}");

@@ -4,8 +4,6 @@
 //! platform does not go to the disk: each write costs more than all the rest of it. To the platform
 //! they are keys and values, since a question in SQL would cost a tenth of a join.
 
-use std::collections::BTreeMap;
-
 use worker::js_sys::{Date, Promise};
 use worker::wasm_bindgen::JsValue;
 use worker::{Result, State};
@@ -13,6 +11,7 @@ use worker::{Result, State};
 use super::platform::Stored;
 use crate::event::{Row, RowKey};
 use crate::peer::{Socket, Time};
+use crate::sorted::Sorted;
 
 /// Writes a row, over the one with the same key if there is one.
 pub(super) fn store(state: &State, row: &Row) -> Result<()> {
@@ -44,7 +43,7 @@ pub(super) struct Written {
     /// For the room.
     pub(super) rows: Vec<Row>,
     /// What was too long for the attachments of sockets.
-    pub(super) outside: BTreeMap<Socket, String>,
+    pub(super) outside: Sorted<Socket, String>,
 }
 
 /// Reads all rows. One that cannot be read is left out.
@@ -52,8 +51,9 @@ pub(super) fn read(state: &State) -> Result<Written> {
     let mut written = Written::default();
     for (key, text) in Stored::of(state).list()? {
         if let Some(socket) = key.strip_prefix("outside ") {
-            let socket = socket.parse().map(Socket);
-            written.outside.extend(socket.map(|socket| (socket, text)));
+            if let Ok(socket) = socket.parse() {
+                written.outside.insert(Socket(socket), text);
+            }
         } else {
             written.rows.extend(Row::decode(&key, &text));
         }

@@ -8,7 +8,8 @@ use std::hint::black_box;
 use partyline::attachment::Attachment;
 use partyline::dialect::Dialect;
 use partyline::event::{Effect, Event, Forwarded, Limits, Notice};
-use partyline::peer::{Key, Member, PeerId, Seat, Socket, Time};
+use partyline::outbox::Outbox;
+use partyline::peer::{Key, Lock, Member, PeerId, Seat, Socket, Time};
 use partyline::room::Room;
 use partyline::route::{Request, route};
 
@@ -91,7 +92,7 @@ fn main() {
                     kind: kind.into(),
                     payload: Some(payload.into()),
                 });
-                move || dialect.encode(&notice)
+                move || dialect.encode(&notice, None)
             });
         }
         case(
@@ -103,12 +104,12 @@ fn main() {
                     room: "demo".into(),
                     peers,
                 };
-                move || dialect.encode(&notice)
+                move || dialect.encode(&notice, None)
             },
         );
     }
     let member = Member {
-        key: Key::new("secret"),
+        lock: Lock::Locked(Key::new("secret").unwrap()),
         ..member(7)
     };
     let attachment = Attachment {
@@ -126,7 +127,7 @@ fn main() {
             path: "/parties/main/demo",
             query: "_pk=ann&key=secret",
             upgrade: Some("websocket"),
-            accept: None,
+            ..Request::default()
         };
         move || route(&request).unwrap()
     });
@@ -165,7 +166,9 @@ fn member(n: u64) -> Member {
         socket: Socket(n),
         id,
         seat: Seat(n),
-        key: None,
+        lock: Lock::Open,
+        resumes: false,
+        outbox: Outbox::default(),
     }
 }
 
@@ -179,6 +182,14 @@ fn frame(dialect: Dialect, kind: &str, payload: &str) -> String {
                 kind
             };
             format!(r#"{{"action":"forward-{spelled}","{kind}":{payload},"toPeerId":"peer1"}}"#)
+        }
+        Dialect::Http => {
+            let spelled = if kind == "candidate" {
+                "ice-candidate"
+            } else {
+                kind
+            };
+            format!(r#"{{"type":"{spelled}","payload":{payload},"target":"peer1"}}"#)
         }
         Dialect::Lobby => format!(r#"{{"toId":"peer1","{kind}":{payload}}}"#),
     }
