@@ -179,6 +179,15 @@ fn each<'a>(
 
 /// Takes one value off the start of a text.
 fn value(text: &str) -> Result<(&str, &str), Wrong> {
+    let text = text.trim_start_matches(BLANK);
+    // Keys, and many values, are texts without anything odd in them.
+    let quoted = text.strip_prefix('"').and_then(|text| text.split_once('"'));
+    if let Some((plain, rest)) = quoted
+        && plain.bytes().all(|byte| byte >= b' ' && byte != b'\\')
+        && let Some(value) = text.get(..plain.len().saturating_add(2))
+    {
+        return Ok((value, rest));
+    }
     let mut values = Deserializer::from_str(text).into_iter::<&RawValue>();
     let value = match values.next() {
         Some(Ok(value)) => value.get(),

@@ -113,7 +113,9 @@ impl Eq for Key {}
 
 impl fmt::LowerHex for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        let halves = self.0.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+        let digits = halves.filter_map(|half| char::from_digit(half.into(), 16));
+        f.write_str(&digits.collect::<String>())
     }
 }
 

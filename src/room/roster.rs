@@ -8,7 +8,8 @@ use crate::sorted::Sorted;
 #[derive(Debug, Default)]
 pub(crate) struct Roster {
     /// In seat order, which is the order of joining.
-    peers: Sorted<Seat, Peer>,
+    /// In a box each, so that those behind one who leaves are moved up at little cost.
+    peers: Sorted<Seat, Box<Peer>>,
     seats: Sorted<PeerId, Seat>,
     /// The seat of whoever a socket belongs to. An absent peer's last socket stays here, so that a
     /// Close frame that was on its way still counts.
@@ -56,7 +57,7 @@ impl Roster {
         if matches!(presence, Presence::Absent(_)) {
             self.absent.insert(seat, ());
         }
-        self.peers.insert(seat, peer);
+        self.peers.insert(seat, Box::new(peer));
     }
 
     /// Takes a peer out.
@@ -65,7 +66,7 @@ impl Roster {
         self.seats.remove(&peer.member.id);
         self.sockets.remove(&peer.member.socket);
         self.absent.remove(&seat);
-        Some(peer)
+        Some(*peer)
     }
 
     /// Takes the socket away from a peer that has one; it can still be told by that socket who it
@@ -79,27 +80,29 @@ impl Roster {
 
     /// The peer with this id.
     pub(crate) fn by_id(&self, id: &str) -> Option<&Peer> {
-        self.peers.get(self.seats.get(id)?)
+        self.peers.get(self.seats.get(id)?).map(|peer| &**peer)
     }
 
     /// The peer whose socket this is, or was last.
     pub(crate) fn by_socket(&mut self, socket: Socket) -> Option<&mut Peer> {
-        self.peers.get_mut(self.sockets.get(&socket)?)
+        let peer = self.peers.get_mut(self.sockets.get(&socket)?);
+        peer.map(|peer| &mut **peer)
     }
 
     /// The peer on this seat.
     pub(crate) fn by_seat(&mut self, seat: Seat) -> Option<&mut Peer> {
-        self.peers.get_mut(&seat)
+        self.peers.get_mut(&seat).map(|peer| &mut **peer)
     }
 
     /// All peers, in seat order.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Peer> {
-        self.peers.values()
+        self.peers.values().map(|peer| &**peer)
     }
 
     /// All who are away, in seat order.
     pub(crate) fn absent(&self) -> impl Iterator<Item = &Peer> {
-        self.absent.keys().filter_map(|seat| self.peers.get(seat))
+        let absent = self.absent.keys();
+        absent.filter_map(|seat| self.peers.get(seat).map(|peer| &**peer))
     }
 
     /// When the first of those who are away has been away too long.
