@@ -41,6 +41,9 @@ struct Inbox {
     /// Whether anything has been asked for since the last beat.
     asked: bool,
     ended: bool,
+    /// What says when it is time to write. `Delay` would not do: it wakes whoever asked it first, and
+    /// each piece of the stream is asked for by somebody else.
+    timer: i32,
     waker: Option<Waker>,
 }
 
@@ -48,9 +51,7 @@ struct Inbox {
 pub(super) struct Events {
     socket: WebSocket,
     inbox: Rc<RefCell<Inbox>>,
-    /// What says when it is time to write. `Delay` would not do: it wakes whoever asked it first,
-    /// and each piece of the stream is asked for by somebody else.
-    timer: i32,
+    /// What the timer calls.
     _tick: Closure<dyn FnMut()>,
     /// What the socket calls; it must live as long as it may be called.
     listeners: [Listener; 3],
@@ -84,6 +85,7 @@ impl Events {
         let line = socket.clone();
         let tick = Closure::new(move || {
             if !due.borrow_mut().beat() {
+                global().clear_interval_with_handle(due.borrow().timer);
                 // It may have ended by itself.
                 let _ = line.close(Some(1000), Some("nobody takes the stream"));
             }
@@ -92,10 +94,10 @@ impl Events {
             tick.as_ref().unchecked_ref(),
             i32::try_from(every / 2).unwrap_or(i32::MAX),
         )?;
+        inbox.borrow_mut().timer = timer;
         let events = Self {
             socket,
             inbox,
-            timer,
             _tick: tick,
             listeners,
         };
@@ -168,7 +170,7 @@ impl Stream for Events {
 
 impl Drop for Events {
     fn drop(&mut self) {
-        global().clear_interval_with_handle(self.timer);
+        global().clear_interval_with_handle(self.inbox.borrow().timer);
         let target = self.socket.as_ref();
         for (name, listener) in &self.listeners {
             let listener: &Function = listener.as_ref().unchecked_ref();
