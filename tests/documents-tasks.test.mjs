@@ -75,8 +75,9 @@ const create = (page) =>
 const gather = async (page) => {
   await until(page, 'gathered', () => my.connection.iceGatheringState === 'complete');
   const types = await page.evaluate(() => my.candidates.map((/** @type {any} */ c) => c.type));
-  // One from STUN, and one from TURN, which is there for who needs it.
-  assert.deepEqual(new Set(types), new Set(['host', 'srflx', 'relay']));
+  // One from TURN, which is there for who needs it. What STUN says is left out where it is what the
+  // peer knew already (RFC 8445 §5.1.3), as with a server on the same machine.
+  for (const type of ['host', 'relay']) assert.ok(types.includes(type), `${type} in ${types}`);
 };
 
 /** @param {Page} page @param {string} to */
