@@ -2,16 +2,11 @@
 //!
 //! It asks nobody and touches no room: whoever is refused here has cost one request.
 
+mod token;
+
 use std::net::IpAddr;
 
-use hmac::{Hmac, Mac};
-use jsonwebtoken::crypto::{CryptoProvider, JwtVerifier, KeyUtils};
-use jsonwebtoken::errors::ErrorKind;
-use jsonwebtoken::{Algorithm, DecodingKey, Validation};
-use serde::Deserialize;
-use sha2::Sha256;
-use signature::Verifier;
-
+use self::token::Claims;
 use crate::peer::{PeerId, Time};
 use crate::refusal::{Code, Refusal};
 
@@ -38,19 +33,6 @@ pub fn limited_as(address: &str) -> Option<String> {
             Some(format!("{a:x}:{b:x}:{c:x}:{d:x}::/64"))
         }
     }
-}
-
-/// What a token says (RFC 7519 §4.1, and the room).
-#[derive(Debug, Deserialize)]
-struct Claims {
-    /// When it ends, in seconds since 1970.
-    exp: f64,
-    /// When it begins.
-    nbf: Option<f64>,
-    /// The room that it is for, or `*`.
-    room: String,
-    /// The only peer that it is for.
-    sub: Option<String>,
 }
 
 /// Checks the token of a peer that wants to be `id` in `room`.
@@ -97,14 +79,7 @@ fn check_claims(
     if token.len() > MAX_TOKEN {
         return refuse("the token is too long");
     }
-    // May fail because it was done before.
-    let _ = CRYPTO.install_default();
-    // The algorithm is ours to say, never the token's. Times are compared below, with our clock.
-    let mut validation = Validation::new(Algorithm::HS256);
-    validation.validate_exp = false;
-    validation.validate_aud = false;
-    let key = DecodingKey::from_secret(secret.as_bytes());
-    let Ok(token) = jsonwebtoken::decode::<Claims>(token, &key, &validation) else {
+    let Some(claims) = token::claims(secret, token) else {
         return refuse(
             "the token is not a JWT with HS256, `exp` and `room`, signed for this server",
         );
@@ -114,8 +89,7 @@ fn check_claims(
         nbf,
         room: granted,
         sub,
-    } = token.claims;
-    let now = std::time::Duration::from_millis(now.0).as_secs_f64();
+    } = claims;
     if exp <= now {
         return refuse("the token has expired");
     }
@@ -129,41 +103,6 @@ fn check_claims(
         return refuse("the token is for another peer: join with its `sub` as `_pk`");
     }
     Ok(())
-}
-
-/// All the cryptography that the JWT library gets from us: it can check HS256, and nothing else.
-static CRYPTO: CryptoProvider = CryptoProvider {
-    signer_factory: |_, _| Err(ErrorKind::InvalidAlgorithm.into()),
-    verifier_factory: |algorithm, key| match algorithm {
-        Algorithm::HS256 => Ok(Box::new(Hs256::new(key)?)),
-        _ => Err(ErrorKind::InvalidAlgorithm.into()),
-    },
-    key_utils: KeyUtils::new_unimplemented(),
-};
-
-struct Hs256(Hmac<Sha256>);
-
-impl Hs256 {
-    fn new(key: &DecodingKey) -> Result<Self, jsonwebtoken::errors::Error> {
-        let mac = Hmac::new_from_slice(key.try_get_as_bytes()?);
-        let mac = mac.map_err(|_| ErrorKind::InvalidKeyFormat)?;
-        Ok(Self(mac))
-    }
-}
-
-impl Verifier<Vec<u8>> for Hs256 {
-    fn verify(&self, message: &[u8], signature: &Vec<u8>) -> Result<(), signature::Error> {
-        let mac = self.0.clone().chain_update(message);
-        // Compares in constant time.
-        mac.verify_slice(signature)
-            .map_err(|_| signature::Error::new())
-    }
-}
-
-impl JwtVerifier for Hs256 {
-    fn algorithm(&self) -> Algorithm {
-        Algorithm::HS256
-    }
 }
 
 /// Takes the token out of `Sec-WebSocket-Protocol: partyline, token.<jwt>`: the one header that a
@@ -185,7 +124,9 @@ pub fn token_in_authorization(authorization: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hmac::{Hmac, Mac};
     use serde_json::{Value, json};
+    use sha2::Sha256;
 
     const SECRET: &str = "a secret that is long enough to be one";
     const NOW: Time = Time(1_000_000_000);
@@ -281,6 +222,13 @@ mod tests {
             &mint(SECRET, &json!({ "alg": "none" }), &claims),
             &mint(SECRET, &json!({ "alg": "RS256" }), &claims),
             &mint(SECRET, &json!({ "alg": "HS384" }), &claims),
+            &mint(SECRET, &json!({ "typ": "JWT" }), &claims),
+            &mint(
+                SECRET,
+                &json!({ "alg": "HS256", "crit": ["b64"], "b64": false }),
+                &claims,
+            ),
+            &mint(SECRET, &json!(["HS256"]), &claims),
             &unsigned[..=unsigned.rfind('.').unwrap()],
             &format!("{good} {good}"),
             &"x".repeat(100_000),

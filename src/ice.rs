@@ -10,12 +10,15 @@
 
 mod settings;
 
+use std::borrow::Cow;
+
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use hmac::{Hmac, Mac};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use sha1::Sha1;
 
+use crate::json::{Object, list, unquote};
 use crate::peer::{PeerId, Time};
 
 /// For how many seconds an answer without the TURN that it should have is good: long enough not to
@@ -91,32 +94,26 @@ impl Relay {
     /// are left out, since those are for `STUN_URLS` to say.
     #[must_use]
     pub fn cloudflare(body: &str) -> Option<Self> {
-        let Answered { ice_servers } = serde_json::from_str(body).ok()?;
-        ice_servers.into_iter().find_map(|mut server| {
-            server.urls.retain(|url| settings::is_turn(url));
-            let told = |text: Option<String>| text.filter(|text| !text.is_empty());
+        let mut body = Object::read(body).ok()?;
+        let servers = list(body.take("iceServers")?).ok()?;
+        servers.into_iter().find_map(|server| {
+            let mut server = Object::read(server).ok()?;
+            let urls = list(server.take("urls")?).ok()?.into_iter();
+            let urls = urls.map(|url| unquote(url).map(Cow::into_owned));
+            let mut urls = urls.collect::<Option<Vec<_>>>()?;
+            urls.retain(|url| settings::is_turn(url));
+            let mut told = |key| {
+                let text = server.take_text(key).ok()??;
+                (!text.is_empty()).then(|| text.into_owned())
+            };
             let relay = Self {
-                urls: server.urls,
-                username: told(server.username)?,
-                credential: told(server.credential)?,
+                urls,
+                username: told("username")?,
+                credential: told("credential")?,
             };
             (!relay.urls.is_empty()).then_some(relay)
         })
     }
-}
-
-/// What Cloudflare's service answers, as far as it matters here.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Answered {
-    ice_servers: Vec<AnsweredServer>,
-}
-
-#[derive(Deserialize)]
-struct AnsweredServer {
-    urls: Vec<String>,
-    username: Option<String>,
-    credential: Option<String>,
 }
 
 /// What Cloudflare's service is asked for.

@@ -46,12 +46,15 @@ pub mod close;
 pub mod dialect;
 pub mod event;
 pub mod ice;
+pub mod json;
 pub mod outbox;
 pub mod peer;
 pub mod refusal;
 pub mod room;
 pub mod route;
+pub mod row;
 pub mod settings;
+pub mod sorted;
 pub mod status;
 
 #[cfg(target_arch = "wasm32")]

@@ -3,6 +3,10 @@
 use std::borrow::Cow;
 
 use crate::close::Close;
+use crate::json::Wrong;
+
+/// The longest explanation that quotes what a peer has sent, in characters.
+const MAX_QUOTE: usize = 200;
 
 /// The codes of error notices, as they stand on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,10 +115,24 @@ impl Refusal<'_> {
         }
     }
 
+    /// The same, where the reason quotes what a peer has sent: it does so not without end.
+    #[must_use]
+    pub fn quoting(message: String) -> Self {
+        let end = message.char_indices().nth(MAX_QUOTE).map(|(end, _)| end);
+        let short = end.and_then(|end| message.get(..end)).map(str::to_owned);
+        Self::malformed(short.unwrap_or(message))
+    }
+
     /// A frame that could not be read, and why.
     #[must_use]
     pub fn malformed(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Code::Malformed, message)
+    }
+}
+
+impl From<Wrong> for Refusal<'_> {
+    fn from(Wrong(message): Wrong) -> Self {
+        Self::quoting(message.into_owned())
     }
 }
 

@@ -70,7 +70,7 @@ impl Room {
         }
         let mut waiting = Mailbox::default();
         let mut next_held = 0;
-        held.sort_by_key(|held| held.number);
+        held.sort_unstable_by_key(|held| held.number);
         for mut held in held {
             next_held = held.number.saturating_add(1);
             if roster.by_id(held.from.as_str()).is_none() {

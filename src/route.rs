@@ -123,6 +123,20 @@ pub struct IceWanted {
     pub room: Option<String>,
 }
 
+/// The path and the query of a URL, as a request has it: with a host, and in its serialised form, in
+/// which a path is never empty (URL §4.5).
+#[must_use]
+pub fn split(url: &str) -> (&str, &str) {
+    let url = url.split_once('#').map_or(url, |(url, _)| url);
+    let (place, query) = url.split_once('?').unwrap_or((url, ""));
+    let host = place
+        .find("://")
+        .map_or(0, |scheme| scheme.saturating_add(3));
+    let host = place.get(host..).unwrap_or_default();
+    let path = host.find('/').and_then(|path| host.get(path..));
+    (path.unwrap_or("/"), query)
+}
+
 /// Finds out what a request wants.
 ///
 /// # Errors
@@ -268,6 +282,19 @@ mod tests {
             name(&format!("/parties/main/{}", "%C3%A4".repeat(64))).len(),
             128
         );
+    }
+
+    #[test]
+    fn a_url_is_a_path_and_a_query() {
+        for (url, parts) in [
+            ("http://a.example/b/c?d=/?&e#f?", ("/b/c", "d=/?&e")),
+            ("https://a:8080/", ("/", "")),
+            ("https://a/b://c", ("/b://c", "")),
+            ("https://a", ("/", "")),
+            ("", ("/", "")),
+        ] {
+            assert_eq!(split(url), parts, "{url}");
+        }
     }
 
     #[test]

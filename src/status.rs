@@ -2,6 +2,8 @@
 //!
 //! Neither names a peer: whoever may look need not be somebody who may join.
 
+use crate::json::quote;
+
 /// What is told of a room.
 #[derive(Clone, Copy, Debug)]
 pub struct Status<'a> {
@@ -23,7 +25,7 @@ impl Status<'_> {
             peers,
             awake_since,
         } = self;
-        let room = serde_json::Value::from(*room);
+        let room = quote(room);
         format!(r#"{{"status":"ok","room":{room},"peers":{peers},"awakeSince":"{awake_since}"}}"#)
     }
 
@@ -38,7 +40,7 @@ impl Status<'_> {
             1 => "One peer is here.".to_owned(),
             many => format!("{many} peers are here."),
         };
-        let name = escape(&serde_json::Value::from(self.room).to_string());
+        let name = escape(&quote(self.room));
         let Self { awake_since, .. } = self;
         format!(
             r#"<!doctype html>

@@ -19,16 +19,17 @@
 //! | `icecandidate` | `candidate` |
 //! | nothing | joined, left: its peers learn of a newcomer by the newcomer's offer |
 
-use super::json::{Object, malformed, payload, quote};
+use super::{only, payload};
 use crate::event::{Forwarded, Notice, Signal};
+use crate::json::{Object, quote};
 use crate::refusal::Refusal;
 
 pub(super) fn decode(text: &str) -> Result<Signal<'_>, Refusal<'static>> {
     let mut object = Object::read(text)?;
-    let action = object.take_string("action")?;
+    let action = object.take_text("action")?;
     let action = action.ok_or_else(|| Refusal::malformed("the frame has no `action`"))?;
     let spelled = action.strip_prefix("forward-").ok_or_else(|| {
-        malformed(format!(
+        Refusal::quoting(format!(
             "there is no action `{action}`: they are `forward-offer` and the like"
         ))
     })?;
@@ -37,17 +38,17 @@ pub(super) fn decode(text: &str) -> Result<Signal<'_>, Refusal<'static>> {
     } else {
         spelled
     };
-    let to = object.take_string("toPeerId")?;
-    let (key, value) = object.only()?;
+    let to = object.take_text("toPeerId")?;
+    let (key, value) = only(object)?;
     if key != kind {
-        return Err(malformed(format!(
+        return Err(Refusal::quoting(format!(
             "`{action}` goes with `{kind}`, not with `{key}`"
         )));
     }
     Ok(Signal {
         to,
         kind: key,
-        payload: payload(value),
+        payload: payload(Some(value)),
         claims: None,
     })
 }
@@ -80,8 +81,9 @@ pub(super) fn encode(notice: &Notice<'_>) -> Option<Vec<String>> {
                 kind
             };
             let (spelled, kind) = (quote(spelled), quote(kind));
-            let payload = payload.as_deref().unwrap_or("null");
-            format!(r#"{{"type":{spelled},{kind}:{payload},"fromPeerId":"{from}"}}"#)
+            let (payload, from) = (payload.as_deref().unwrap_or("null"), from.as_str());
+            let head = [r#"{"type":"#, &spelled, ",", &kind, ":"].concat();
+            [&*head, payload, r#","fromPeerId":""#, from, r#""}"#].concat()
         }
         Notice::Refused(Refusal { code, message, .. }) => {
             let (code, message) = (code.as_str(), quote(message));

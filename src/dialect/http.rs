@@ -25,48 +25,26 @@
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
-
-use super::json::{Text, not_null, quote, unreadable};
+use super::{nothing_else, payload};
 use crate::event::{Forwarded, Notice, Signal};
+use crate::json::{Object, quote};
 use crate::peer::PeerId;
 use crate::refusal::Refusal;
 
-#[derive(Deserialize)]
-#[serde(
-    deny_unknown_fields,
-    expecting = "an object with `type`, `payload` and `target`"
-)]
-struct Body<'a> {
-    #[serde(borrow)]
-    r#type: Text<'a>,
-    #[serde(borrow, default)]
-    payload: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "not_null")]
-    target: Option<Text<'a>>,
-}
-
 pub(super) fn decode(text: &str) -> Result<Signal<'_>, Refusal<'_>> {
-    // An array of three would be read as an object with its keys left out.
-    if text.trim_start().starts_with('[') {
-        return Err(Refusal::malformed(
-            "an array: the body is an object with `type`",
-        ));
-    }
-    let Body {
-        r#type: Text(kind),
-        payload,
-        target,
-    } = serde_json::from_str(text).map_err(|error| unreadable(&error))?;
-    let kind = match &*kind {
-        "ice-candidate" => "candidate".into(),
-        _ => kind,
+    let mut body = Object::read(text)?;
+    let kind = body.take_text("type")?;
+    let payload = payload(body.take("payload"));
+    let to = body.take_text("target")?;
+    nothing_else(body, "`type`, `payload` or `target`")?;
+    let kind = match kind.ok_or_else(|| Refusal::malformed("missing field `type`"))? {
+        kind if kind == "ice-candidate" => "candidate".into(),
+        kind => kind,
     };
     Ok(Signal {
-        to: target.map(|Text(to)| to),
+        to,
         kind,
-        payload: payload.map(|payload| payload.get().into()),
+        payload,
         claims: None,
     })
 }
@@ -97,7 +75,8 @@ pub(super) fn encode(notice: &Notice<'_>, number: Option<u64>) -> Option<Vec<Str
                 kind
             };
             let (kind, payload) = (quote(spelled), payload.as_deref().unwrap_or("null"));
-            format!(r#"{{"type":{kind},"payload":{payload},"senderId":"{from}"}}"#)
+            let head = [r#"{"type":"#, &kind, r#","payload":"#].concat();
+            [&*head, payload, r#","senderId":""#, from.as_str(), r#""}"#].concat()
         }
         Notice::Refused(Refusal { code, message, to }) => {
             let (code, message) = (code.as_str(), quote(message));
@@ -160,14 +139,10 @@ mod tests {
     #[test]
     fn a_body_that_is_no_signal_is_told_why() {
         for (text, what) in [
-            ("", "EOF"),
-            ("[]", "an array"),
-            (
-                "7",
-                "expected an object with `type`, `payload` and `target`",
-            ),
+            ("", "expected an object"),
+            ("[]", "expected an object"),
             ("{}", "missing field `type`"),
-            (r#"{"type":"x","target":null}"#, "expected a string"),
+            (r#"{"type":"x","target":null}"#, "`target` is not a string"),
             (
                 r#"{"type":"x","senderId":"eve"}"#,
                 "unknown field `senderId`",

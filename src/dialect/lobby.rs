@@ -16,20 +16,21 @@
 //! | `disconnected` | left |
 //! | `fromId` of a peer's own frame | a claim, which the room holds it to |
 
-use super::json::{Object, payload, quote};
+use super::{only, payload};
 use crate::event::{Forwarded, Notice, Signal};
+use crate::json::{Object, quote};
 use crate::peer::PeerId;
 use crate::refusal::Refusal;
 
 pub(super) fn decode(text: &str) -> Result<Signal<'_>, Refusal<'static>> {
     let mut object = Object::read(text)?;
-    let to = object.take_string("toId")?;
-    let claims = object.take_string("fromId")?;
-    let (kind, value) = object.only()?;
+    let to = object.take_text("toId")?;
+    let claims = object.take_text("fromId")?;
+    let (kind, value) = only(object)?;
     Ok(Signal {
         to,
         kind,
-        payload: payload(value),
+        payload: payload(Some(value)),
         claims,
     })
 }
@@ -60,8 +61,18 @@ pub(super) fn encode(notice: &Notice<'_>) -> Option<Vec<String>> {
             let to = to
                 .as_ref()
                 .map_or_else(String::new, |to| format!(r#""toId":"{to}","#));
-            let payload = payload.as_deref().unwrap_or("null");
-            format!(r#"{{{to}"fromId":"{from}",{}:{payload}}}"#, quote(kind))
+            let (kind, payload) = (quote(kind), payload.as_deref().unwrap_or("null"));
+            let head = [
+                "{",
+                &to,
+                r#""fromId":""#,
+                from.as_str(),
+                r#"","#,
+                &kind,
+                ":",
+            ]
+            .concat();
+            [&*head, payload, "}"].concat()
         }
         Notice::Refused(Refusal { code, message, .. }) => {
             let (code, message) = (code.as_str(), quote(message));

@@ -4,11 +4,13 @@
 
 mod forum;
 pub mod http;
-mod json;
 mod lobby;
 mod native;
 
+use std::borrow::Cow;
+
 use crate::event::{MAX_FRAME, Notice, Signal};
+use crate::json::Object;
 use crate::refusal::{Code, Refusal};
 
 /// The longest kind of a signal, in bytes.
@@ -63,7 +65,7 @@ impl Dialect {
     /// frame of this dialect.
     pub fn decode(self, text: &str) -> Result<Signal<'_>, Refusal<'_>> {
         if text.len() > MAX_FRAME {
-            return Err(too_large(text.len()));
+            return Err(Self::refuse_large());
         }
         let signal = match self {
             Self::Native => native::decode(text),
@@ -79,11 +81,18 @@ impl Dialect {
         Ok(signal)
     }
 
+    /// Refuses a frame of more than [`MAX_FRAME`] bytes.
+    #[must_use]
+    pub fn refuse_large() -> Refusal<'static> {
+        let message = format!("the frame is too large: it has at most {MAX_FRAME} bytes");
+        Refusal::new(Code::TooLarge, message)
+    }
+
     /// Refuses a binary frame of so many bytes: no dialect has any.
     #[must_use]
     pub fn refuse_binary(len: usize) -> Refusal<'static> {
         if len > MAX_FRAME {
-            return too_large(len);
+            return Self::refuse_large();
         }
         Refusal::malformed("a binary frame: send JSON as text")
     }
@@ -101,9 +110,33 @@ impl Dialect {
     }
 }
 
-fn too_large(len: usize) -> Refusal<'static> {
-    let message = format!("a frame of {len} bytes: the most is {MAX_FRAME}");
-    Refusal::new(Code::TooLarge, message)
+/// The payload of a signal: nothing and `null` are the same.
+fn payload(value: Option<&str>) -> Option<Cow<'_, str>> {
+    value.filter(|value| *value != "null").map(Cow::Borrowed)
+}
+
+/// The only field that is left, or what is wrong.
+fn only<'a>(mut object: Object<'a>) -> Result<(Cow<'a, str>, &'a str), Refusal<'static>> {
+    match (object.take_first(), object.take_first()) {
+        (Some(field), None) => Ok(field),
+        (None, _) => Err(Refusal::malformed(
+            "the frame says nothing: a key of its own is missing",
+        )),
+        (Some((one, _)), Some((two, _))) => Err(Refusal::quoting(format!(
+            "`{one}` and `{two}` are not to be in one frame"
+        ))),
+    }
+}
+
+/// No field is left.
+fn nothing_else(mut object: Object<'_>, expected: &str) -> Result<(), Refusal<'static>> {
+    match object.take_first() {
+        None => Ok(()),
+        Some((key, _)) => {
+            let message = format!("unknown field `{key}`, expected {expected}");
+            Err(Refusal::quoting(message))
+        }
+    }
 }
 
 #[cfg(test)]

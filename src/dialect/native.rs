@@ -11,47 +11,21 @@
 //!
 //! The bare texts `ping` and `pong` never get here: the platform answers them.
 
-use std::borrow::Cow;
-
-use serde::Deserialize;
-use serde_json::value::RawValue;
-
-use super::json::{Text, not_null, quote, unreadable};
+use super::{nothing_else, payload};
 use crate::event::{Forwarded, Notice, Signal};
+use crate::json::{Object, quote};
 use crate::refusal::Refusal;
 
-#[derive(Deserialize)]
-#[serde(
-    deny_unknown_fields,
-    expecting = "an object with `type`, `to` and `payload`"
-)]
-struct Frame<'a> {
-    #[serde(borrow)]
-    r#type: Cow<'a, str>,
-    #[serde(borrow, default, deserialize_with = "not_null")]
-    to: Option<Text<'a>>,
-    /// As it was written. `null` and nothing are the same.
-    #[serde(borrow, default)]
-    payload: Option<&'a RawValue>,
-}
-
 pub(super) fn decode(text: &str) -> Result<Signal<'_>, Refusal<'_>> {
-    // An array of three would be read as an object with its keys left out.
-    if text.trim_start().starts_with('[') {
-        return Err(Refusal::malformed(
-            "an array: a frame is an object with `type`",
-        ));
-    }
-    let Frame {
-        r#type: kind,
-        to,
-        payload,
-    } = serde_json::from_str(text).map_err(|error| unreadable(&error))?;
-    let to = to.map(|Text(to)| to);
+    let mut frame = Object::read(text)?;
+    let kind = frame.take_text("type")?;
+    let to = frame.take_text("to")?;
+    let payload = payload(frame.take("payload"));
+    nothing_else(frame, "`type`, `to` or `payload`")?;
     Ok(Signal {
         to,
-        kind,
-        payload: payload.map(|payload| payload.get().into()),
+        kind: kind.ok_or_else(|| Refusal::malformed("missing field `type`"))?,
+        payload,
         claims: None,
     })
 }
@@ -77,11 +51,21 @@ pub(super) fn encode(notice: &Notice<'_>) -> String {
             payload,
             ..
         }) => {
-            let kind = quote(kind);
-            let payload = payload.as_ref();
-            let payload =
-                payload.map_or_else(String::new, |payload| format!(r#","payload":{payload}"#));
-            format!(r#"{{"type":{kind},"from":"{from}"{payload}}}"#)
+            let (key, payload) = match payload {
+                Some(payload) => (r#"","payload":"#, &**payload),
+                None => ("\"", ""),
+            };
+            let (kind, from) = (quote(kind), from.as_str());
+            [
+                r#"{"type":"#,
+                &kind,
+                r#","from":""#,
+                from,
+                key,
+                payload,
+                "}",
+            ]
+            .concat()
         }
         Notice::Refused(Refusal { code, message, to }) => {
             let (code, message) = (code.as_str(), quote(message));
@@ -141,21 +125,21 @@ mod tests {
     #[test]
     fn a_frame_that_is_no_signal_is_told_why() {
         for (text, what) in [
-            ("", "EOF"),
-            ("hello", "expected value"),
-            (r#"["offer","ann",{}]"#, "an array"),
-            (" []", "an array"),
-            ("7", "expected an object with `type`, `to` and `payload`"),
+            ("", "expected an object"),
+            ("hello", "expected an object"),
+            (r#"["offer","ann",{}]"#, "expected an object"),
+            (" []", "expected an object"),
+            ("7", "expected an object"),
             ("{}", "missing field `type`"),
-            (r#"{"type":1}"#, "expected a string"),
-            (r#"{"type":null}"#, "expected a string"),
-            (r#"{"type":"x","to":7}"#, "expected a string"),
-            (r#"{"type":"x","to":null}"#, "expected a string"),
+            (r#"{"type":1}"#, "`type` is not a string"),
+            (r#"{"type":null}"#, "`type` is not a string"),
+            (r#"{"type":"x","to":7}"#, "`to` is not a string"),
+            (r#"{"type":"x","to":null}"#, "`to` is not a string"),
             (r#"{"type":"x","from":"eve"}"#, "unknown field `from`"),
             (r#"{"type":"x","type":"y"}"#, "duplicate field `type`"),
             (r#"{"type":"x"}{"#, "trailing"),
             (r#"{"type":"x","payload":{"a":}}"#, "expected value"),
-            (r#"{"type":"\ud800"}"#, "hex escape"),
+            (r#"{"type":"\ud800"}"#, "`type` is not a string"),
         ] {
             let why = why(text);
             assert!(why.contains(what), "{text}: {why}");

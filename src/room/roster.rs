@@ -1,20 +1,19 @@
 //! Who is in a room: found by seat, by id and by socket, those who are there and those who are away.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use super::pace::Pace;
 use crate::peer::{Member, PeerId, Seat, Socket, Time};
+use crate::sorted::Sorted;
 
 /// All peers of one room.
 #[derive(Debug, Default)]
 pub(crate) struct Roster {
     /// In seat order, which is the order of joining.
-    peers: BTreeMap<Seat, Peer>,
-    seats: BTreeMap<PeerId, Seat>,
+    peers: Sorted<Seat, Peer>,
+    seats: Sorted<PeerId, Seat>,
     /// The seat of whoever a socket belongs to. An absent peer's last socket stays here, so that a
     /// Close frame that was on its way still counts.
-    sockets: BTreeMap<Socket, Seat>,
-    absent: BTreeSet<Seat>,
+    sockets: Sorted<Socket, Seat>,
+    absent: Sorted<Seat, ()>,
     /// Higher than any seat taken.
     next_seat: u64,
 }
@@ -55,7 +54,7 @@ impl Roster {
         self.seats.insert(member.id.clone(), seat);
         self.sockets.insert(member.socket, seat);
         if matches!(presence, Presence::Absent(_)) {
-            self.absent.insert(seat);
+            self.absent.insert(seat, ());
         }
         self.peers.insert(seat, peer);
     }
@@ -74,7 +73,7 @@ impl Roster {
     pub(crate) fn make_absent(&mut self, seat: Seat, until: Time) {
         if let Some(peer) = self.peers.get_mut(&seat) {
             peer.presence = Presence::Absent(until);
-            self.absent.insert(seat);
+            self.absent.insert(seat, ());
         }
     }
 
@@ -100,7 +99,7 @@ impl Roster {
 
     /// All who are away, in seat order.
     pub(crate) fn absent(&self) -> impl Iterator<Item = &Peer> {
-        self.absent.iter().filter_map(|seat| self.peers.get(seat))
+        self.absent.keys().filter_map(|seat| self.peers.get(seat))
     }
 
     /// When the first of those who are away has been away too long.

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::json::{Object, quote};
 use crate::refusal::{Code, Refusal};
 
 /// An HTTP request that is refused.
@@ -51,7 +52,17 @@ impl HttpError {
     #[must_use]
     pub fn body(&self) -> String {
         let Self { code, message, .. } = self;
-        serde_json::json!({ "error": { "code": code, "message": message } }).to_string()
+        let (code, message) = (quote(code), quote(message));
+        format!(r#"{{"error":{{"code":{code},"message":{message}}}}}"#)
+    }
+
+    /// Reads the code and the message in such a body.
+    #[must_use]
+    pub fn read(body: &str) -> Option<(String, String)> {
+        let mut body = Object::read(body).ok()?;
+        let mut error = Object::read(body.take("error")?).ok()?;
+        let mut text = |key| Some(error.take_text(key).ok()??.into_owned());
+        Some((text("code")?, text("message")?))
     }
 }
 
@@ -66,5 +77,8 @@ mod tests {
             error.body(),
             r#"{"error":{"code":"bad-id","message":"say \"please\""}}"#
         );
+        let read = Some(("bad-id".to_owned(), "say \"please\"".to_owned()));
+        assert_eq!(HttpError::read(&error.body()), read);
+        assert_eq!(HttpError::read("<html>"), None);
     }
 }

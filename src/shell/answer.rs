@@ -1,6 +1,7 @@
 //! Answers over HTTP: their headers, and who may read them.
 
-use worker::{Headers, Response, ResponseBuilder, Result};
+use worker::Result;
+use worker::web_sys::{Headers, Response, ResponseInit};
 
 use crate::admission;
 use crate::route::HttpError;
@@ -28,29 +29,31 @@ impl Cors {
             headers.set("Access-Control-Allow-Origin", origin)?;
         }
         // What is answered depends on who asks, so no cache may give it to somebody else.
-        headers.set("Vary", "Origin, Accept")
+        Ok(headers.set("Vary", "Origin, Accept")?)
     }
 }
 
 pub(super) fn respond(
     status: u16,
     content_type: &str,
-    body: String,
+    body: &str,
     cors: &Cors,
 ) -> Result<Response> {
-    let builder = ResponseBuilder::new()
-        .with_status(status)
-        .with_headers(headers(content_type, cors)?);
+    answer(status, &headers(content_type, cors)?, body)
+}
+
+fn answer(status: u16, headers: &Headers, body: &str) -> Result<Response> {
     // The platform takes no body with a 204, not even an empty one.
-    Ok(match status {
-        204 => builder.empty(),
-        _ => builder.fixed(body.into_bytes()),
-    })
+    let body = (status != 204).then_some(body);
+    let init = ResponseInit::new();
+    init.set_status(status);
+    init.set_headers(headers);
+    Ok(Response::new_with_opt_str_and_init(body, &init)?)
 }
 
 /// The headers of an answer of this type.
 pub(super) fn headers(content_type: &str, cors: &Cors) -> Result<Headers> {
-    let headers = Headers::new();
+    let headers = Headers::new()?;
     headers.set("Content-Type", content_type)?;
     headers.set("Cache-Control", "no-store")?;
     headers.set("X-Content-Type-Options", "nosniff")?;
@@ -65,15 +68,15 @@ pub(super) fn headers(content_type: &str, cors: &Cors) -> Result<Headers> {
 }
 
 pub(super) fn refuse(error: &HttpError, cors: &Cors) -> Result<Response> {
-    let response = respond(error.status, JSON, error.body(), cors)?;
+    let headers = headers(JSON, cors)?;
     if let Some((name, value)) = error.header {
-        response.headers().set(name, value)?;
+        headers.set(name, value)?;
     }
-    Ok(response)
+    answer(error.status, &headers, &error.body())
 }
 
 pub(super) fn preflight(methods: &str, cors: &Cors) -> Result<Response> {
-    let headers = Headers::new();
+    let headers = Headers::new()?;
     headers.set("Access-Control-Allow-Methods", methods)?;
     headers.set(
         "Access-Control-Allow-Headers",
@@ -82,8 +85,5 @@ pub(super) fn preflight(methods: &str, cors: &Cors) -> Result<Response> {
     )?;
     headers.set("Access-Control-Max-Age", "86400")?;
     cors.add_to(&headers)?;
-    Ok(ResponseBuilder::new()
-        .with_status(204)
-        .with_headers(headers)
-        .empty())
+    answer(204, &headers, "")
 }

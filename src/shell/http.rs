@@ -2,7 +2,9 @@
 //! streams.
 
 use futures_util::StreamExt;
-use worker::{Env, Headers, Method, Request, RequestInit, Response, ResponseBuilder, Result};
+use worker::web_sys::{Headers, Request, RequestInit, Response};
+use worker::worker_sys::ext::ResponseExt;
+use worker::{ByteStream, Env, ResponseBuilder, Result, WebSocket};
 
 use super::answer::{Cors, EVENTS, headers, refuse, respond};
 use super::stream::Events;
@@ -23,37 +25,37 @@ pub(super) async fn register(
     settings: &Settings,
     cors: &Cors,
 ) -> Result<Response> {
-    let admitted = match check(peer, request.headers(), settings) {
-        Ok(()) => joins::count(env, request.headers()).await,
+    let admitted = match check(peer, &request.headers(), settings) {
+        Ok(()) => joins::count(env, &request.headers()).await,
         refused => refused,
     };
     if let Err(refusal) = admitted {
         return refuse(&HttpError::refused(refusal), cors);
     }
-    let asked = ask(request, Method::Post, None, &[])?;
-    hand_on(env, &peer.room, asked).await
+    let asked = ask(request, "POST", None, &[])?;
+    hand_on(env, &peer.room, &asked).await
 }
 
 /// Sends what a peer has posted.
 pub(super) async fn message(
     peer: &HttpPeer,
-    mut request: Request,
+    request: &Request,
     env: &Env,
     settings: &Settings,
     cors: &Cors,
 ) -> Result<Response> {
-    if let Err(refusal) = check_or_key(peer, request.headers(), settings) {
+    if let Err(refusal) = check_or_key(peer, &request.headers(), settings) {
         return refuse(&HttpError::refused(refusal), cors);
     }
-    let body = match read(&mut request).await? {
+    let body = match read(request).await? {
         Ok(body) => body,
         Err(refusal) => return refuse(&HttpError::refused(refusal), cors),
     };
     if let Err(refusal) = Dialect::Http.decode(&body) {
         return refuse(&HttpError::refused(refusal), cors);
     }
-    let asked = ask(&request, Method::Post, Some(&body), &[])?;
-    hand_on(env, &peer.room, asked).await
+    let asked = ask(request, "POST", Some(&body), &[])?;
+    hand_on(env, &peer.room, &asked).await
 }
 
 /// Opens a peer's stream.
@@ -66,31 +68,30 @@ pub(super) async fn events(
     settings: &Settings,
     cors: &Cors,
 ) -> Result<Response> {
-    let admitted = match check_or_key(peer, request.headers(), settings) {
-        Ok(()) => joins::count(env, request.headers()).await,
+    let admitted = match check_or_key(peer, &request.headers(), settings) {
+        Ok(()) => joins::count(env, &request.headers()).await,
         refused => refused,
     };
     if let Err(refusal) = admitted {
         return refuse(&HttpError::refused(refusal), cors);
     }
     if head {
-        return respond(200, EVENTS, String::new(), cors);
+        return respond(200, EVENTS, "", cors);
     }
     let last = last.map(|last| last.to_string());
     let mut extra = vec![("Upgrade", "websocket")];
     extra.extend(last.as_deref().map(|last| ("Last-Event-ID", last)));
-    let asked = ask(request, Method::Get, None, &extra)?;
-    let response = hand_on(env, &peer.room, asked).await?;
-    if response.status_code() != 101 {
+    let asked = ask(request, "GET", None, &extra)?;
+    let response = hand_on(env, &peer.room, &asked).await?;
+    if response.status() != 101 {
         return Ok(response);
     }
     let Some(socket) = response.websocket() else {
         return Err("the room gave no socket for a stream".into());
     };
-    let stream = Events::new(socket, settings.ping)?;
-    ResponseBuilder::new()
-        .with_headers(headers(EVENTS, cors)?)
-        .from_stream(stream)
+    let stream = Events::new(WebSocket::from(socket), settings.ping)?;
+    let answer = ResponseBuilder::new().with_headers(worker::Headers(headers(EVENTS, cors)?));
+    Ok(answer.from_stream(stream)?.into())
 }
 
 /// Whoever registers needs a token, where one is asked for.
@@ -116,26 +117,28 @@ fn check_or_key(peer: &HttpPeer, headers: &Headers, settings: &Settings) -> Admi
 /// Makes the request that the room gets: the same URL, and of the headers only those that it needs.
 fn ask(
     request: &Request,
-    method: Method,
+    method: &str,
     body: Option<&str>,
     extra: &[(&str, &str)],
 ) -> Result<Request> {
-    let headers = Headers::new();
+    let headers = Headers::new()?;
     if let Some(origin) = request.headers().get("Origin")? {
         headers.set("Origin", &origin)?;
     }
     for (name, value) in extra {
         headers.set(name, value)?;
     }
-    let mut init = RequestInit::new();
-    init.with_method(method)
-        .with_headers(headers)
-        .with_body(body.map(Into::into));
-    Request::new_with_init(&request.inner().url(), &init)
+    let init = RequestInit::new();
+    init.set_method(method);
+    init.set_headers(&headers);
+    if let Some(body) = body {
+        init.set_body(&body.into());
+    }
+    Ok(Request::new_with_str_and_init(&request.url(), &init)?)
 }
 
 /// Reads a body as text, and no more of it than one may have.
-async fn read(request: &mut Request) -> Result<std::result::Result<String, Refusal<'static>>> {
+async fn read(request: &Request) -> Result<std::result::Result<String, Refusal<'static>>> {
     let too_large = || {
         let message = format!("a body of more than {MAX_FRAME} bytes, which are the most");
         Ok(Err(Refusal::new(Code::TooLarge, message)))
@@ -146,8 +149,8 @@ async fn read(request: &mut Request) -> Result<std::result::Result<String, Refus
         return too_large();
     }
     let mut bytes = Vec::new();
-    if request.inner().body().is_some() {
-        let mut chunks = request.stream()?;
+    if let Some(body) = request.body() {
+        let mut chunks = ByteStream::from(body);
         while let Some(chunk) = chunks.next().await {
             bytes.extend(chunk?);
             if bytes.len() > MAX_FRAME {

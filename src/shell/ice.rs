@@ -4,13 +4,14 @@
 
 use std::sync::Once;
 
-use worker::{
-    AbortSignal, Fetch, Headers, Method, Request, RequestInit, RequestRedirect, Response, Result,
-    web_sys,
-};
+use worker::Result;
+use worker::wasm_bindgen::JsCast;
+use worker::wasm_bindgen_futures::JsFuture;
+use worker::web_sys::{AbortSignal, Headers, RequestInit, RequestRedirect, Response};
 
 use super::answer::{Cors, JSON, refuse, respond};
-use super::{log, now, token_in};
+use super::stream::global;
+use super::{log, now, text, token_in};
 use crate::admission;
 use crate::ice::{Ice, Relay, Relaying, Turn, cloudflare_request};
 use crate::refusal::Refusal;
@@ -47,7 +48,7 @@ pub(super) async fn ice_servers(
         }
         Some(turn) => relaying(turn, ice, wanted).await,
     };
-    respond(200, JSON, ice.answer(wanted.form, &relaying), cors)
+    respond(200, JSON, &ice.answer(wanted.form, &relaying), cors)
 }
 
 fn check_token(
@@ -91,18 +92,18 @@ async fn relaying(turn: &Turn, ice: &Ice, wanted: &IceWanted) -> Relaying {
 
 /// Asks Cloudflare's TURN service, and answers with its status and body.
 async fn ask(url: &str, token: &str, ttl: u64) -> Result<(u16, String)> {
-    let headers = Headers::new();
+    let headers = Headers::new()?;
     headers.set("Authorization", &format!("Bearer {token}"))?;
     headers.set("Content-Type", JSON)?;
-    let mut init = RequestInit::new();
-    init.with_method(Method::Post)
-        .with_headers(headers)
-        .with_body(Some(cloudflare_request(ttl).into()))
-        // The token is for nobody else.
-        .with_redirect(RequestRedirect::Manual);
-    let request = Request::new_with_init(url, &init)?;
+    let init = RequestInit::new();
+    init.set_method("POST");
+    init.set_headers(&headers);
+    init.set_body(&cloudflare_request(ttl).into());
+    // The token is for nobody else.
+    init.set_redirect(RequestRedirect::Manual);
     // Also ends the reading of a body that never comes.
-    let signal = AbortSignal::from(web_sys::AbortSignal::timeout_with_u32(PATIENCE));
-    let mut response = Fetch::Request(request).send_with_signal(&signal).await?;
-    Ok((response.status_code(), response.text().await?))
+    init.set_signal(Some(&AbortSignal::timeout_with_u32(PATIENCE)));
+    let answer = global().fetch_with_str_and_init(url, &init);
+    let response: Response = JsFuture::from(answer).await?.unchecked_into();
+    Ok((response.status(), text(response.text()?).await?))
 }

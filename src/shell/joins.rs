@@ -1,9 +1,10 @@
 //! How often one address may join, by the rate limit that wrangler.toml sets up.
 
+use worker::Env;
 use worker::js_sys::{Function, Object, Promise, Reflect};
 use worker::wasm_bindgen::{JsCast, JsValue};
 use worker::wasm_bindgen_futures::JsFuture;
-use worker::{Env, Headers};
+use worker::web_sys::Headers;
 
 use super::log;
 use crate::admission::limited_as;

@@ -8,21 +8,28 @@ mod http;
 mod ice;
 mod joins;
 mod object;
+mod platform;
 mod sockets;
 mod storage;
 mod stream;
 
-use serde_json::json;
-use worker::js_sys::Reflect;
-use worker::{
-    Context, Date, Env, Headers, Request, Response, Result, WebSocketPair, console_error, event,
-};
+use std::cell::OnceCell;
+use std::rc::Rc;
+
+use worker::js_sys::{Date, Object, Promise, Reflect};
+use worker::wasm_bindgen::JsCast;
+use worker::wasm_bindgen_futures::JsFuture;
+use worker::web_sys::{Headers, Request, Response, ResponseInit};
+use worker::worker_sys::DurableObjectNamespace;
+use worker::worker_sys::ext::ResponseInitExt;
+use worker::{Context, Env, Result, WebSocketPair, console_error, event};
 
 use self::answer::{Cors, JSON, preflight, refuse, respond};
 
 use crate::admission;
 use crate::close::Close;
 use crate::event::Notice;
+use crate::json::quote;
 use crate::peer::{PeerId, Time};
 use crate::refusal::{Code, Refusal};
 use crate::route::{self, HttpError, Join, Route, route};
@@ -37,13 +44,14 @@ fn start() {
 /// Every request that is not for a file in `public/`.
 #[event(fetch)]
 async fn fetch(request: Request, env: Env, _: Context) -> Result<Response> {
-    let settings = match read_settings(&env) {
+    let settings = settings(&env);
+    let settings = match &*settings {
         Ok(settings) => settings,
-        Err(bad) => return refuse_setting(&bad),
+        Err(bad) => return refuse_setting(bad),
     };
     let origin = request.headers().get("Origin")?;
-    let cors = Cors::new(&settings, origin.as_deref());
-    answer(request, &env, &settings, origin, &cors)
+    let cors = Cors::new(settings, origin.as_deref());
+    answer(&request, &env, settings, origin, &cors)
         .await
         .or_else(|error| {
             log("request", &error.to_string());
@@ -53,7 +61,7 @@ async fn fetch(request: Request, env: Env, _: Context) -> Result<Response> {
 }
 
 async fn answer(
-    request: Request,
+    request: &Request,
     env: &Env,
     settings: &Settings,
     origin: Option<String>,
@@ -63,30 +71,34 @@ async fn answer(
         let message = "pages of this origin may not use this server: see ALLOWED_ORIGINS";
         return refuse(&HttpError::new(403, "forbidden-origin", message), cors);
     }
-    let found = match find_route(&request) {
+    let found = match find_route(request) {
         Ok(found) => found,
         Err(error) => return refuse(&error, cors),
     };
     let join = match found {
         Route::Health => {
-            let body = json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION") });
-            return respond(200, JSON, body.to_string(), cors);
+            let body = concat!(
+                r#"{"status":"ok","version":""#,
+                env!("CARGO_PKG_VERSION"),
+                r#""}"#
+            );
+            return respond(200, JSON, body, cors);
         }
         Route::Preflight(methods) => return preflight(methods, cors),
         Route::Status { room, .. } => return hand_on(env, &room, request).await,
         Route::Ice(wanted) => {
-            return ice::ice_servers(&wanted, request.headers(), settings, cors).await;
+            return ice::ice_servers(&wanted, &request.headers(), settings, cors).await;
         }
         Route::Register(peer) => {
-            return http::register(&peer, &request, env, settings, cors).await;
+            return http::register(&peer, request, env, settings, cors).await;
         }
         Route::Message(peer) => return http::message(&peer, request, env, settings, cors).await,
         Route::Events { peer, last, head } => {
-            return http::events(&peer, last, head, &request, env, settings, cors).await;
+            return http::events(&peer, last, head, request, env, settings, cors).await;
         }
         Route::Join(join) => join,
     };
-    let headers = request.headers().clone();
+    let headers = request.headers();
     let Join {
         room, id, token, ..
     } = &join;
@@ -101,11 +113,11 @@ async fn answer(
     if let Err(refusal) = admitted {
         return turn_away(&join, &headers, refusal);
     }
-    let mut response = hand_on(env, &join.room, request).await?;
-    if response.status_code() == 101 {
+    let response = hand_on(env, &join.room, request).await?;
+    if response.status() == 101 {
         return Ok(response);
     }
-    match refusal_of_room(&response.text().await?) {
+    match refusal_of_room(&text(response.text()?).await?) {
         Some(refusal) => turn_away(&join, &headers, refusal),
         None => Err("the room did not answer a join".into()),
     }
@@ -113,41 +125,51 @@ async fn answer(
 
 /// Hands a request on to its room. The room finds the route again by itself: that is cheaper than
 /// telling it, and safer than trusting headers that could have come from outside.
-async fn hand_on(env: &Env, room: &str, request: Request) -> Result<Response> {
-    env.durable_object("ROOM")?
-        .get_by_name(room)?
-        .fetch_with_request(request)
-        .await
+async fn hand_on(env: &Env, room: &str, request: &Request) -> Result<Response> {
+    let rooms = Reflect::get(env, &"ROOM".into())?;
+    let rooms: &DurableObjectNamespace = rooms.unchecked_ref();
+    let answer = rooms.get_by_name(room)?.fetch_with_request(request)?;
+    Ok(JsFuture::from(answer).await?.unchecked_into())
+}
+
+/// Waits for text.
+async fn text(promise: Promise) -> Result<String> {
+    Ok(JsFuture::from(promise)
+        .await?
+        .as_string()
+        .unwrap_or_default())
 }
 
 /// What the request wants, as far as its own text tells.
 fn find_route(request: &Request) -> std::result::Result<Route, HttpError> {
-    let unreadable = |_| HttpError::new(400, "bad-header", "a header cannot be read");
-    // `Request::url` would parse it all, and costs more than everything else here.
-    let url = request.inner().url();
-    let query = url.split_once('?').map_or("", |(_, query)| query);
-    let query = query.split_once('#').map_or(query, |(query, _)| query);
-    let method = request.inner().method();
+    let headers = request.headers();
+    let header = |name| {
+        let read = headers.get(name);
+        read.map_err(|_| HttpError::new(400, "bad-header", "a header cannot be read"))
+    };
+    let (method, url) = (request.method(), request.url());
+    let (path, query) = route::split(&url);
+    let upgrade = header("Upgrade")?;
+    // Each costs a little, and who wants a socket needs no more of them.
+    let other = |name| upgrade.is_none().then(|| header(name)).transpose();
     route(&route::Request {
         method: &method,
-        path: &request.path(),
+        path,
         query,
-        upgrade: request
-            .headers()
-            .get("Upgrade")
-            .map_err(unreadable)?
-            .as_deref(),
-        accept: request
-            .headers()
-            .get("Accept")
-            .map_err(unreadable)?
-            .as_deref(),
-        last_event_id: request
-            .headers()
-            .get("Last-Event-ID")
-            .map_err(unreadable)?
-            .as_deref(),
+        accept: other("Accept")?.flatten().as_deref(),
+        last_event_id: header("Last-Event-ID")?.as_deref(),
+        upgrade: upgrade.as_deref(),
     })
+}
+
+/// The settings. They are read once for each instance of the module: other values are another
+/// deployment, and that is another instance.
+fn settings(env: &Env) -> Rc<std::result::Result<Settings, BadSetting>> {
+    thread_local! {
+        static SETTINGS: OnceCell<Rc<std::result::Result<Settings, BadSetting>>> =
+            const { OnceCell::new() };
+    }
+    SETTINGS.with(|known| Rc::clone(known.get_or_init(|| Rc::new(read_settings(env)))))
 }
 
 /// Reads the settings out of the Worker's variables and secrets.
@@ -159,13 +181,8 @@ fn read_settings(env: &Env) -> std::result::Result<Settings, BadSetting> {
         }
         // A number without quotation marks in wrangler.toml arrives as a number. What is neither
         // is shown as it would be in JavaScript, for the reader to refuse.
-        let number = || value.as_f64().map(|number| number.to_string());
-        Some(
-            value
-                .as_string()
-                .or_else(number)
-                .unwrap_or_else(|| format!("{value:?}")),
-        )
+        let text = || String::from(Object::from(value.clone()).to_string());
+        Some(value.as_string().unwrap_or_else(text))
     })
 }
 
@@ -223,41 +240,34 @@ fn turn_away(join: &Join, headers: &Headers, refusal: Refusal<'_>) -> Result<Res
     let close = refusal.code.close().unwrap_or(Close::TooFast);
     let pair = WebSocketPair::new()?;
     pair.server.accept()?;
-    for frame in join
-        .dialect
-        .encode(&Notice::Refused(refusal), None)
-        .into_iter()
-        .flatten()
-    {
+    let frames = join.dialect.encode(&Notice::Refused(refusal), None);
+    for frame in frames.into_iter().flatten() {
         pair.server.send_with_str(frame)?;
     }
     pair.server
         .close(Some(close.code()), Some(close.reason()))?;
-    upgrade(pair, headers)
+    upgrade(&pair, headers)
 }
 
 /// Reads why a room would not let somebody in: what [`HttpError::refused`] has made of it.
 fn refusal_of_room(body: &str) -> Option<Refusal<'static>> {
-    let body: serde_json::Value = serde_json::from_str(body).ok()?;
-    let error = body.get("error")?;
-    let code = Code::named(error.get("code")?.as_str()?)?;
-    Some(Refusal::new(
-        code,
-        error.get("message")?.as_str()?.to_owned(),
-    ))
+    let (code, message) = HttpError::read(body)?;
+    Some(Refusal::new(Code::named(&code)?, message))
 }
 
 /// Answers an upgrade with the client's end of a pair.
-fn upgrade(pair: WebSocketPair, headers: &Headers) -> Result<Response> {
-    let response = Response::from_websocket(pair.client)?;
+fn upgrade(pair: &WebSocketPair, headers: &Headers) -> Result<Response> {
     let offered = headers.get(PROTOCOLS)?.unwrap_or_default();
-    if offered
-        .split(',')
-        .any(|protocol| protocol.trim() == PROTOCOL)
-    {
-        response.headers().set(PROTOCOLS, PROTOCOL)?;
+    let mut protocols = offered.split(',').map(str::trim);
+    let mut init = ResponseInit::new();
+    init.set_status(101);
+    if protocols.any(|protocol| protocol == PROTOCOL) {
+        let answered = Headers::new()?;
+        answered.set(PROTOCOLS, PROTOCOL)?;
+        init.set_headers(&answered);
     }
-    Ok(response)
+    init.websocket(pair.client.as_ref())?;
+    Ok(Response::new_with_opt_str_and_init(None, &init)?)
 }
 
 /// The subprotocol that a client offers in order to bring its token (RFC 6455 §1.9): a browser ends
@@ -266,10 +276,12 @@ const PROTOCOL: &str = "partyline";
 const PROTOCOLS: &str = "Sec-WebSocket-Protocol";
 
 fn now() -> Time {
-    Time(Date::now().as_millis())
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Whole, and after 1970.
+    Time(Date::now() as u64)
 }
 
 /// One line of JSON, as those who read logs with programs like it.
 fn log(event: &str, message: &str) {
-    console_error!("{}", json!({ "event": event, "message": message }));
+    let (event, message) = (quote(event), quote(message));
+    console_error!("{{\"event\":{event},\"message\":{message}}}");
 }

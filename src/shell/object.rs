@@ -2,47 +2,105 @@
 //!
 //! No handler awaits anything but the body of its own request, so each is one step that nothing else
 //! can come between, and nothing keeps the object from sleeping: no timer, no fetch, no stream.
+//!
+//! The class is written by hand, where `worker` has a macro for it, whose handlers are asynchronous:
+//! a promise and its settling cost more than all that is done with a signal here. Also, that macro
+//! copies each frame into our memory before anybody can ask how long it is.
 
 mod http;
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::rc::Rc;
 
-use worker::wasm_bindgen; // what `durable_object` writes names it
+use worker::js_sys::{Date, Promise};
+use worker::wasm_bindgen::prelude::*;
+use worker::wasm_bindgen_futures::future_to_promise;
+use worker::web_sys::{Headers, Request, Response, WebSocket};
+use worker::worker_sys::DurableObjectState;
 use worker::{
-    DurableObject, Env, Error, Request, Response, Result, State, WebSocket,
-    WebSocketIncomingMessage, WebSocketPair, WebSocketRequestResponsePair, durable_object,
+    Env, Error, Result, State, WebSocketPair, WebSocketRequestResponsePair, wasm_bindgen,
 };
 
 use super::answer::{Cors, HTML, JSON, refuse, respond};
-use super::sockets::{CLOSED, Connection, OPEN, end_socket, forget, keep, number, restore, send};
+use super::sockets::{CLOSED, Connection, end_socket, forget, keep, restore, send};
 use super::storage::Written;
-use super::{find_route, log, now, read_settings, refuse_setting, storage, upgrade};
+use super::{find_route, log, now, platform, refuse_setting, settings, storage, text, upgrade};
 use crate::close::{self, Answer};
 use crate::dialect::Dialect;
 use crate::event::{Effect, Event, Notice, Row};
 use crate::peer::{PeerId, Socket};
 use crate::refusal::Refusal;
 use crate::room;
-use crate::route::{HttpError, Join, Route};
+use crate::route::{HttpError, HttpPeer, Join, Route};
 use crate::settings::{BadSetting, Settings};
+use crate::sorted::Sorted;
 use crate::status::Status;
 
-/// The class that wrangler.toml names.
-#[durable_object]
-pub struct Room {
+/// The class that wrangler.toml names, as the platform calls it.
+#[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
+pub struct Room(Rc<Object>);
+
+#[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
+impl Room {
+    /// The object is needed: for the first time, or after it was evicted.
+    #[wasm_bindgen(constructor)]
+    pub fn new(state: DurableObjectState, env: Env) -> Self {
+        Self(Rc::new(Object::new(state.into(), &env)))
+    }
+
+    /// A request, answered at once unless its body must be waited for.
+    pub fn fetch(&self, request: Request) -> std::result::Result<JsValue, JsValue> {
+        Ok(match self.0.fetch(&request)? {
+            Answered::Now(response) => response.into(),
+            Answered::Later(promise) => promise.into(),
+        })
+    }
+
+    /// A frame of a socket.
+    #[wasm_bindgen(js_name = webSocketMessage)]
+    pub fn message(&self, ws: WebSocket, message: &JsValue) {
+        self.0.message(&ws, message);
+    }
+
+    /// The end of a socket.
+    #[wasm_bindgen(js_name = webSocketClose)]
+    pub fn close(&self, ws: WebSocket, code: u32, reason: &str, was_clean: bool) {
+        let code = u16::try_from(code).unwrap_or(0);
+        self.0.close(&ws, code, reason, was_clean);
+    }
+
+    /// Another end of a socket.
+    #[wasm_bindgen(js_name = webSocketError)]
+    pub fn error(&self, ws: WebSocket) {
+        self.0.ended(&ws, |_| true);
+    }
+
+    /// It is time for what was to be done at a time.
+    pub fn alarm(&self) {
+        self.0.handle(Event::Tick);
+    }
+}
+
+/// The room and all that it lives among.
+struct Object {
     state: State,
-    settings: std::result::Result<Settings, BadSetting>,
-    /// When this value was built, in the form of ISO 8601.
-    awake_since: String,
+    settings: Rc<std::result::Result<Settings, BadSetting>>,
+    /// When this value was built.
+    awake_since: Date,
     /// Borrowed only within one handler, and handlers do not overlap.
     live: RefCell<Live>,
+}
+
+/// An answer to a request.
+enum Answered {
+    Now(Response),
+    Later(Promise),
 }
 
 /// What is in memory while the object is awake.
 struct Live {
     room: room::Room,
-    sockets: BTreeMap<Socket, Connection>,
+    sockets: Sorted<Socket, Connection>,
     /// Higher than the number of any socket that the platform still lists.
     next_socket: u64,
     /// Whoever waits for an answer right now.
@@ -55,127 +113,115 @@ struct Asker {
     answer: Option<Notice<'static>>,
 }
 
-impl DurableObject for Room {
-    fn new(state: State, env: Env) -> Self {
+impl Object {
+    fn new(state: State, env: &Env) -> Self {
         if let Err(error) = answer_pings(&state) {
             log("auto-response", &error.to_string());
         }
-        let settings = read_settings(&env);
-        let live = Live::restore(&state, settings.as_ref().ok());
-        let awake_since = worker::js_sys::Date::new_0().to_iso_string().into();
+        let settings = settings(env);
+        let live = Live::restore(&state, (*settings).as_ref().ok());
         Self {
             state,
             settings,
-            awake_since,
+            awake_since: Date::new_0(),
             live: RefCell::new(live),
         }
     }
 
-    async fn fetch(&self, mut request: Request) -> Result<Response> {
-        let settings = match &self.settings {
+    fn fetch(self: &Rc<Self>, request: &Request) -> Result<Answered> {
+        let settings = match &*self.settings {
             Ok(settings) => settings,
-            Err(bad) => return refuse_setting(bad),
+            Err(bad) => return refuse_setting(bad).map(Answered::Now),
         };
-        let origin = request.headers().get("Origin")?;
+        let headers = request.headers();
+        let origin = headers.get("Origin")?;
         let cors = Cors::new(settings, origin.as_deref());
-        match find_route(&request) {
-            Ok(Route::Join(join)) => self.join(join, &request, &cors),
+        let answer = match find_route(request) {
+            Ok(Route::Join(join)) => self.join(join, &headers, &cors),
             Ok(Route::Register(peer)) => self.register(peer, &cors),
-            Ok(Route::Events { peer, last, .. }) => self.open(peer, last, &request, &cors),
-            Ok(Route::Message(peer)) => {
-                let body = request.text().await?;
-                self.post(peer, &body, &cors)
-            }
-            Ok(Route::Status { room, html }) => {
-                let peers = self.live.borrow().room.peers();
-                let status = Status {
-                    room: &room,
-                    peers,
-                    awake_since: &self.awake_since,
-                };
-                if html {
-                    respond(200, HTML, status.html(), &cors)
-                } else {
-                    respond(200, JSON, status.json(), &cors)
-                }
-            }
+            Ok(Route::Events { peer, last, .. }) => self.open(peer, last, &headers, &cors),
+            Ok(Route::Message(peer)) => return self.read(peer, request, cors),
+            Ok(Route::Status { room, html }) => self.status(&room, html, &cors),
             Ok(Route::Health | Route::Preflight(_) | Route::Ice(_)) => refuse(
                 &HttpError::new(404, "not-found", "no room answers this"),
                 &cors,
             ),
             Err(error) => refuse(&error, &cors),
+        };
+        answer.map(Answered::Now)
+    }
+
+    /// Waits for a body, and sends what it says.
+    fn read(self: &Rc<Self>, peer: HttpPeer, request: &Request, cors: Cors) -> Result<Answered> {
+        let (this, body) = (Rc::clone(self), request.text()?);
+        Ok(Answered::Later(future_to_promise(async move {
+            Ok(this.post(peer, &text(body).await?, &cors)?.into())
+        })))
+    }
+
+    fn status(&self, room: &str, html: bool, cors: &Cors) -> Result<Response> {
+        let status = Status {
+            room,
+            peers: self.live.borrow().room.peers(),
+            awake_since: &String::from(self.awake_since.to_iso_string()),
+        };
+        if html {
+            respond(200, HTML, &status.html(), cors)
+        } else {
+            respond(200, JSON, &status.json(), cors)
         }
     }
 
-    async fn websocket_message(
-        &self,
-        ws: WebSocket,
-        message: WebSocketIncomingMessage,
-    ) -> Result<()> {
-        // One that was closed by us and does not answer can go on sending.
-        if ws.as_ref().ready_state() != OPEN {
-            return Ok(());
-        }
-        let Some((socket, dialect)) = self.find(&ws) else {
-            return Ok(());
+    fn message(&self, ws: &WebSocket, message: &JsValue) {
+        // One that was closed by us and does not answer can go on sending: it is not found.
+        let Some((socket, dialect)) = self.find(ws) else {
+            return;
         };
-        let signal = match &message {
-            WebSocketIncomingMessage::String(text) => dialect.decode(text),
-            WebSocketIncomingMessage::Binary(bytes) => Err(Dialect::refuse_binary(bytes.len())),
+        let text = platform::text(message);
+        let signal = match &text {
+            Ok(text) => dialect.decode(text),
+            Err(refusal) => Err(refusal.clone()),
         };
         self.handle(Event::Frame { socket, signal });
-        Ok(())
     }
 
-    async fn websocket_close(
-        &self,
-        ws: WebSocket,
-        code: usize,
-        reason: String,
-        was_clean: bool,
-    ) -> Result<()> {
-        let code = u16::try_from(code).unwrap_or(0);
+    fn close(&self, ws: &WebSocket, code: u16, reason: &str, was_clean: bool) {
         // Without our answer the client would wait in vain. It may have given up, too.
-        if ws.as_ref().ready_state() != CLOSED {
+        if ws.ready_state() != CLOSED {
             let answered = match close::answer(code, was_clean) {
-                Answer::Code(code) => ws.close(Some(code), Some(reason)),
-                Answer::Empty => ws.close::<&str>(None, None),
+                Answer::Code(code) => ws.close_with_code_and_reason(code, reason),
+                Answer::Empty => ws.close(),
                 Answer::Nothing => Ok(()),
             };
             if let Err(error) = answered {
-                log("close", &error.to_string());
+                log("close", &Error::from(error).to_string());
             }
         }
-        let Some((socket, dialect)) = self.find(&ws) else {
-            return Ok(());
-        };
-        self.end(socket);
         // Nobody says goodbye over a stream: it breaks.
-        self.handle(if close::is_loss(code, was_clean) || dialect.resumes() {
+        self.ended(ws, |dialect| {
+            close::is_loss(code, was_clean) || dialect.resumes()
+        });
+    }
+
+    /// A socket is at its end; whether its peer may come back can depend on how it spoke.
+    fn ended(&self, ws: &WebSocket, is_loss: impl Fn(Dialect) -> bool) {
+        let Some((socket, dialect)) = self.find(ws) else {
+            return;
+        };
+        if let Some(ended) = self.live.borrow_mut().sockets.remove(&socket)
+            && let Err(error) = forget(&self.state, &ended)
+        {
+            log("forget", &error.to_string());
+        }
+        self.handle(if is_loss(dialect) {
             Event::Lost(socket)
         } else {
             Event::Closed(socket)
         });
-        Ok(())
     }
 
-    async fn websocket_error(&self, ws: WebSocket, _: Error) -> Result<()> {
-        if let Some((socket, _)) = self.find(&ws) {
-            self.end(socket);
-            self.handle(Event::Lost(socket));
-        }
-        Ok(())
-    }
-
-    async fn alarm(&self) -> Result<Response> {
-        self.handle(Event::Tick);
-        Response::empty()
-    }
-}
-
-impl Room {
     /// Lets a peer in, or says why not.
-    fn join(&self, join: Join, request: &Request, cors: &Cors) -> Result<Response> {
+    fn join(&self, join: Join, headers: &Headers, cors: &Cors) -> Result<Response> {
         let Join {
             id, key, dialect, ..
         } = join;
@@ -184,7 +230,7 @@ impl Room {
             None => random_id()?,
         };
         let event = |socket| Event::Join { socket, id, key };
-        self.enter(dialect, event, request, cors)
+        self.enter(dialect, event, headers, cors)
     }
 
     /// Lets a new socket in, or says why not. One that is turned away is left to the Worker: one that
@@ -193,7 +239,7 @@ impl Room {
         &self,
         dialect: Dialect,
         event: impl FnOnce(Socket) -> Event<'a>,
-        request: &Request,
+        headers: &Headers,
         cors: &Cors,
     ) -> Result<Response> {
         let pair = WebSocketPair::new()?;
@@ -212,32 +258,19 @@ impl Room {
             return Err(error.into());
         }
         live.next_socket = live.next_socket.saturating_add(1);
-        let connection = Connection {
-            socket: pair.server.clone(),
-            dialect,
-            outside: None,
-        };
+        let connection = Connection::new(pair.server.as_ref().clone(), socket, dialect, None);
         live.sockets.insert(socket, connection);
         self.perform_all(effects, live);
-        upgrade(pair, request.headers())
+        upgrade(&pair, headers)
     }
 
     /// Which socket of the room this is, and how it speaks; nothing for one that has ended.
     fn find(&self, ws: &WebSocket) -> Option<(Socket, Dialect)> {
-        let socket = number(ws)?;
+        let socket = platform::number(ws)?;
         let live = self.live.borrow();
-        live.sockets
-            .get(&socket)
-            .map(|connection| (socket, connection.dialect))
-    }
-
-    /// A socket is at its end.
-    fn end(&self, socket: Socket) {
-        if let Some(ended) = self.live.borrow_mut().sockets.remove(&socket)
-            && let Err(error) = forget(&self.state, &ended)
-        {
-            log("forget", &error.to_string());
-        }
+        let known = live.sockets.get(&socket)?;
+        // Another may have got the number of one that ended long ago.
+        (known.socket == *ws).then_some((socket, known.dialect))
     }
 
     /// Lets the room take in what happened, and does what it says.
@@ -308,11 +341,11 @@ impl Live {
         });
         let mut next_socket = 0;
         let mut used = |Socket(number)| next_socket = number.saturating_add(1).max(next_socket);
-        let mut sockets = BTreeMap::new();
+        let mut sockets = Sorted::default();
         let mut members = Vec::new();
         // One that is closing counts, too: that may be just what the object was woken for.
         for ws in listed {
-            let Some((member, connection)) = restore(WebSocket::from(ws), &outside) else {
+            let Some((member, connection)) = restore(ws, &outside) else {
                 continue;
             };
             used(member.socket);

@@ -1,21 +1,21 @@
 //! The sockets of one room: what is sent to them, what is kept with them, how they end.
 
-use std::collections::BTreeMap;
-
 use worker::wasm_bindgen::JsValue;
+use worker::web_sys::WebSocket;
 use worker::worker_sys::ext::WebSocketExt;
-use worker::{Result, State, WebSocket};
+use worker::{Result, State};
 
+use super::platform::set_number;
 use super::storage;
 use crate::attachment::Attachment;
 use crate::close::Close;
 use crate::dialect::Dialect;
 use crate::event::{Event, Notice};
 use crate::peer::{Member, Socket};
+use crate::sorted::Sorted;
 
-/// `WebSocket.OPEN`. All other states mean that nothing can be sent any more, and that nothing that
-/// still comes in counts.
-pub(super) const OPEN: u16 = 1;
+/// `WebSocket.OPEN`. All other states mean that nothing can be sent any more.
+const OPEN: u16 = 1;
 /// `WebSocket.CLOSED`.
 pub(super) const CLOSED: u16 = 3;
 
@@ -27,6 +27,22 @@ pub(super) struct Connection {
     pub(super) outside: Option<Socket>,
 }
 
+impl Connection {
+    pub(super) fn new(
+        ws: WebSocket,
+        socket: Socket,
+        dialect: Dialect,
+        outside: Option<Socket>,
+    ) -> Self {
+        set_number(&ws, socket);
+        Self {
+            socket: ws,
+            dialect,
+            outside,
+        }
+    }
+}
+
 /// Sends a notice to each of some sockets, written once for each dialect. One that cannot take it
 /// never keeps the others from theirs; what comes of it is appended to `news`, for `asker` if somebody
 /// waits for an answer.
@@ -34,7 +50,7 @@ pub(super) fn send<'a>(
     to: &[Socket],
     number: Option<u64>,
     notice: Notice<'a>,
-    sockets: &BTreeMap<Socket, Connection>,
+    sockets: &Sorted<Socket, Connection>,
     asker: Option<Socket>,
     news: &mut Vec<Event<'a>>,
 ) {
@@ -68,7 +84,7 @@ pub(super) fn send<'a>(
             continue;
         };
         // To ask is cheap; to be refused costs an exception with its stack.
-        let open = ws.as_ref().ready_state() == OPEN;
+        let open = ws.ready_state() == OPEN;
         if !open || frames.iter().any(|frame| ws.send_with_str(frame).is_err()) {
             news.push(undelivered());
         }
@@ -79,7 +95,7 @@ pub(super) fn send<'a>(
 pub(super) fn end_socket(state: &State, connection: &Connection, close: Close) -> Result<()> {
     forget(state, connection)?;
     let ws = &connection.socket;
-    ws.close(Some(close.code()), Some(close.reason()))
+    Ok(ws.close_with_code_and_reason(close.code(), close.reason())?)
 }
 
 /// Forgets whose socket it was: one that is listed long after its end must not be taken for a peer's.
@@ -87,10 +103,7 @@ pub(super) fn forget(state: &State, connection: &Connection) -> Result<()> {
     if let Some(socket) = connection.outside {
         storage::erase_outside(state, socket)?;
     }
-    Ok(connection
-        .socket
-        .as_ref()
-        .serialize_attachment(JsValue::NULL)?)
+    Ok(connection.socket.serialize_attachment(JsValue::NULL)?)
 }
 
 /// Writes what is to be kept of a member into its socket's attachment, or, if that is too small, into
@@ -98,7 +111,7 @@ pub(super) fn forget(state: &State, connection: &Connection) -> Result<()> {
 pub(super) fn keep(
     state: &State,
     member: Member,
-    sockets: &mut BTreeMap<Socket, Connection>,
+    sockets: &mut Sorted<Socket, Connection>,
 ) -> Result<()> {
     let socket = member.socket;
     let Some(connection) = sockets.get_mut(&socket) else {
@@ -113,8 +126,7 @@ pub(super) fn keep(
     } else if connection.outside.take().is_some() {
         storage::erase_outside(state, socket)?;
     }
-    let ws = connection.socket.as_ref();
-    Ok(ws.serialize_attachment(text.into())?)
+    Ok(connection.socket.serialize_attachment(text.into())?)
 }
 
 /// Does a text fit into an attachment? One may have 16,384 bytes. The platform writes text of
@@ -124,18 +136,10 @@ fn fits(text: &str) -> bool {
     text.len() <= if text.is_ascii() { MOST } else { MOST / 2 }
 }
 
-/// The number of a socket; nothing for one that was turned away, or has ended.
-pub(super) fn number(ws: &WebSocket) -> Option<Socket> {
-    let text = attached(ws)?;
-    let digits = text.split([' ', '\n']).next()?;
-    let digits = digits.strip_prefix('@').unwrap_or(digits);
-    digits.parse().ok().map(Socket)
-}
-
 /// What was kept with a socket, in its attachment or among the rows to which those point.
 pub(super) fn restore(
     ws: WebSocket,
-    outside: &BTreeMap<Socket, String>,
+    outside: &Sorted<Socket, String>,
 ) -> Option<(Member, Connection)> {
     let text = attached(&ws)?;
     let pointed = text.strip_prefix('@');
@@ -147,14 +151,10 @@ pub(super) fn restore(
         Some(socket) => Attachment::decode(outside.get(socket)?)?,
         None => Attachment::decode(&text)?,
     };
-    let connection = Connection {
-        socket: ws,
-        dialect,
-        outside: pointed,
-    };
+    let connection = Connection::new(ws, member.socket, dialect, pointed);
     Some((member, connection))
 }
 
 fn attached(ws: &WebSocket) -> Option<String> {
-    ws.as_ref().deserialize_attachment().ok()?.as_string()
+    ws.deserialize_attachment().ok()?.as_string()
 }

@@ -1,94 +1,40 @@
-//! The rows of one room in its object's SQLite database, and its alarm.
+//! The rows of one room in the database of its object, and its alarm.
 //!
-//! An ordinary session comes here for nothing but a look whether there is anything: each write costs
-//! more than all the rest of it. The tables are made with the first row.
-
-use std::collections::BTreeMap;
+//! An ordinary session comes here for nothing but a look whether there is anything, for which the
+//! platform does not go to the disk: each write costs more than all the rest of it. To the platform
+//! they are keys and values, since a question in SQL would cost a tenth of a join.
 
 use worker::js_sys::{Date, Promise};
 use worker::wasm_bindgen::JsValue;
-use worker::{Error, Result, SqlStorageValue, State};
+use worker::{Result, State};
 
-use crate::attachment::Attachment;
-use crate::event::{Absent, Held, Row, RowKey};
-use crate::peer::{PeerId, Socket, Time};
-
-const TABLES: &str = "
-    CREATE TABLE IF NOT EXISTS absent_peer (id TEXT PRIMARY KEY, member TEXT, until INTEGER) WITHOUT ROWID;
-    CREATE TABLE IF NOT EXISTS held_signal (
-        number INTEGER PRIMARY KEY, sender TEXT, until INTEGER, kind TEXT, payload TEXT
-    );
-    CREATE TABLE IF NOT EXISTS outside (socket INTEGER PRIMARY KEY, text TEXT);";
+use super::platform::Stored;
+use crate::event::{Row, RowKey};
+use crate::peer::{Socket, Time};
+use crate::sorted::Sorted;
 
 /// Writes a row, over the one with the same key if there is one.
 pub(super) fn store(state: &State, row: &Row) -> Result<()> {
-    match row {
-        Row::Absent(Absent { member, until }) => {
-            let id = member.id.as_str().into();
-            let member = Attachment::absent(member.clone()).encode().into();
-            let values = vec![id, member, integer(until.0)?];
-            write(
-                state,
-                "INSERT OR REPLACE INTO absent_peer VALUES (?, ?, ?)",
-                values,
-            )
-        }
-        Row::Held(Held {
-            number,
-            from,
-            until,
-            kind,
-            payload,
-        }) => {
-            let values = vec![
-                integer(*number)?,
-                from.as_str().into(),
-                integer(until.0)?,
-                kind.as_str().into(),
-                payload.as_deref().into(),
-            ];
-            write(
-                state,
-                "INSERT OR REPLACE INTO held_signal VALUES (?, ?, ?, ?, ?)",
-                values,
-            )
-        }
-    }
+    Ok(Stored::of(state).put(&row.key().encode(), &row.encode())?)
 }
 
 /// Deletes a row.
 pub(super) fn erase(state: &State, key: &RowKey) -> Result<()> {
-    let (delete, value) = match key {
-        RowKey::Absent(id) => ("DELETE FROM absent_peer WHERE id = ?", id.as_str().into()),
-        RowKey::Held(number) => (
-            "DELETE FROM held_signal WHERE number = ?",
-            integer(*number)?,
-        ),
-    };
-    state.storage().sql().exec(delete, vec![value]).map(drop)
+    Ok(Stored::of(state).delete(&key.encode())?)
 }
 
 /// Writes what is too long for the attachment of a socket.
 pub(super) fn store_outside(state: &State, socket: Socket, text: &str) -> Result<()> {
-    let values = vec![integer(socket.0)?, text.into()];
-    write(
-        state,
-        "INSERT OR REPLACE INTO outside VALUES (?, ?)",
-        values,
-    )
+    Ok(Stored::of(state).put(&outside(socket), text)?)
 }
 
 /// Deletes it.
 pub(super) fn erase_outside(state: &State, socket: Socket) -> Result<()> {
-    let delete = "DELETE FROM outside WHERE socket = ?";
-    let values = vec![integer(socket.0)?];
-    state.storage().sql().exec(delete, values).map(drop)
+    Ok(Stored::of(state).delete(&outside(socket))?)
 }
 
-fn write(state: &State, insert: &str, values: Vec<SqlStorageValue>) -> Result<()> {
-    let sql = state.storage().sql();
-    sql.exec(TABLES, None)?;
-    sql.exec(insert, values).map(drop)
+fn outside(socket: Socket) -> String {
+    format!("outside {}", socket.0)
 }
 
 /// All that was written down.
@@ -97,32 +43,22 @@ pub(super) struct Written {
     /// For the room.
     pub(super) rows: Vec<Row>,
     /// What was too long for the attachments of sockets.
-    pub(super) outside: BTreeMap<Socket, String>,
+    pub(super) outside: Sorted<Socket, String>,
 }
 
 /// Reads all rows. One that cannot be read is left out.
 pub(super) fn read(state: &State) -> Result<Written> {
-    let sql = state.storage().sql();
-    let tables = "SELECT name FROM sqlite_master WHERE name = 'outside'";
-    if sql.exec(tables, None)?.raw().next().is_none() {
-        return Ok(Written::default());
+    let mut written = Written::default();
+    for (key, text) in Stored::of(state).list()? {
+        if let Some(socket) = key.strip_prefix("outside ") {
+            if let Ok(socket) = socket.parse() {
+                written.outside.insert(Socket(socket), text);
+            }
+        } else {
+            written.rows.extend(Row::decode(&key, &text));
+        }
     }
-    let absent = sql.exec("SELECT member, until FROM absent_peer", None)?;
-    let held = "SELECT number, sender, until, kind, payload FROM held_signal";
-    let held = sql.exec(held, None)?;
-    let outside = sql.exec("SELECT socket, text FROM outside", None)?;
-    let absent = absent
-        .raw()
-        .flatten()
-        .filter_map(|row| read_absent(row).map(Row::Absent));
-    let held = held
-        .raw()
-        .flatten()
-        .filter_map(|row| read_held(row).map(Row::Held));
-    Ok(Written {
-        rows: absent.chain(held).collect(),
-        outside: outside.raw().flatten().filter_map(read_outside).collect(),
-    })
+    Ok(written)
 }
 
 /// Asks for the alarm, or takes it back. The answer is not waited for: the platform lets nothing out
@@ -139,48 +75,4 @@ pub(super) fn set_alarm(state: &State, at: Option<Time>) -> Result<()> {
         None => storage.delete_alarm(none())?,
     };
     Ok(())
-}
-
-fn read_absent(row: Vec<SqlStorageValue>) -> Option<Absent> {
-    let mut fields = row.into_iter();
-    let Attachment { member, .. } = Attachment::decode(&text(fields.next()?)?)?;
-    let until = Time(number(&fields.next()?)?);
-    Some(Absent { member, until })
-}
-
-fn read_held(row: Vec<SqlStorageValue>) -> Option<Held> {
-    let mut fields = row.into_iter();
-    Some(Held {
-        number: number(&fields.next()?)?,
-        from: PeerId::parse(&text(fields.next()?)?)?,
-        until: Time(number(&fields.next()?)?),
-        kind: text(fields.next()?)?,
-        payload: text(fields.next()?),
-    })
-}
-
-fn read_outside(row: Vec<SqlStorageValue>) -> Option<(Socket, String)> {
-    let mut fields = row.into_iter();
-    let socket = Socket(number(&fields.next()?)?);
-    Some((socket, text(fields.next()?)?))
-}
-
-fn text(value: SqlStorageValue) -> Option<String> {
-    match value {
-        SqlStorageValue::String(text) => Some(text),
-        _ => None,
-    }
-}
-
-fn number(value: &SqlStorageValue) -> Option<u64> {
-    match value {
-        SqlStorageValue::Integer(number) => u64::try_from(*number).ok(),
-        _ => None,
-    }
-}
-
-/// A number as SQLite keeps it. Ours are far from the largest.
-fn integer(number: u64) -> Result<SqlStorageValue> {
-    let number = i64::try_from(number).map_err(|error| Error::RustError(error.to_string()))?;
-    SqlStorageValue::try_from_i64(number)
 }

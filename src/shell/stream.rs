@@ -106,7 +106,8 @@ impl Events {
     }
 }
 
-fn global() -> WorkerGlobalScope {
+/// Where the functions are that belong to nothing.
+pub(super) fn global() -> WorkerGlobalScope {
     js_sys::global().unchecked_into()
 }
 

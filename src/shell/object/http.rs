@@ -1,17 +1,18 @@
 //! The room's side of the HTTP dialect: requests that it answers, and streams that it feeds.
 
-use worker::{Request, Response, Result};
+use worker::Result;
+use worker::web_sys::{Headers, Response};
 
 use super::super::answer::{Cors, JSON, refuse, respond};
 use super::super::now;
-use super::{Asker, Room, random};
+use super::{Asker, Object, random};
 use crate::dialect::Dialect;
 use crate::dialect::http::registered;
 use crate::event::{Event, Notice};
 use crate::peer::{Key, Lock, PeerId, Socket};
 use crate::route::{HttpError, HttpPeer, ShownKey};
 
-impl Room {
+impl Object {
     /// Lets a peer in that has no socket yet, and tells it who is there. Without a key of its own, it
     /// is given one.
     pub(super) fn register(&self, peer: HttpPeer, cors: &Cors) -> Result<Response> {
@@ -27,7 +28,7 @@ impl Room {
         };
         match self.ask(|asker| Event::Register { asker, id, lock }) {
             Some(Notice::Welcome { id, peers, .. }) => {
-                respond(200, JSON, registered(&id, &peers, &secret), cors)
+                respond(200, JSON, &registered(&id, &peers, &secret), cors)
             }
             Some(Notice::Refused(refusal)) => refuse(&HttpError::refused(refusal), cors),
             _ => Err("the room did not answer a peer that registers".into()),
@@ -39,7 +40,7 @@ impl Room {
         &self,
         peer: HttpPeer,
         last: Option<u64>,
-        request: &Request,
+        headers: &Headers,
         cors: &Cors,
     ) -> Result<Response> {
         let HttpPeer { id, key, .. } = peer;
@@ -50,7 +51,7 @@ impl Room {
             key,
             last,
         };
-        self.enter(Dialect::Http, event, request, cors)
+        self.enter(Dialect::Http, event, headers, cors)
     }
 
     /// Sends a signal, or says why not.
@@ -69,7 +70,7 @@ impl Room {
         });
         match answer {
             Some(Notice::Refused(refusal)) => refuse(&HttpError::refused(refusal), cors),
-            _ => respond(200, JSON, r#"{"message":"Message sent"}"#.to_owned(), cors),
+            _ => respond(200, JSON, r#"{"message":"Message sent"}"#, cors),
         }
     }
 

@@ -1,0 +1,113 @@
+//! What the platform has and `worker` does not wrap, or wraps in more than is needed where it matters.
+
+use std::cell::OnceCell;
+
+use worker::State;
+use worker::js_sys::{Array, ArrayBuffer, JsString, Object, try_iter};
+use worker::wasm_bindgen::JsCast;
+use worker::wasm_bindgen::prelude::*;
+use worker::web_sys::WebSocket;
+
+use crate::dialect::Dialect;
+use crate::event::MAX_FRAME;
+use crate::peer::Socket;
+use crate::refusal::Refusal;
+
+#[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen, js_sys = worker::js_sys)]
+extern "C" {
+    #[wasm_bindgen(extends = Object)]
+    type Numbered;
+    #[wasm_bindgen(method, structural, getter, js_name = partyline)]
+    fn number(this: &Numbered) -> Option<f64>;
+    #[wasm_bindgen(method, structural, setter, js_name = partyline)]
+    fn set_number(this: &Numbered, number: f64);
+
+    type TextEncoder;
+    #[wasm_bindgen(constructor)]
+    fn new() -> TextEncoder;
+    #[wasm_bindgen(method, js_name = encodeInto)]
+    fn encode_into(this: &TextEncoder, text: &JsString, into: &mut [u8]) -> Encoded;
+    type Encoded;
+    #[wasm_bindgen(method, structural, getter)]
+    fn read(this: &Encoded) -> u32;
+
+    type Storage;
+    #[wasm_bindgen(method, structural, getter)]
+    fn kv(this: &Storage) -> Stored;
+
+    /// The keys and values of an object. Of one that never had any, none of this touches the disk but
+    /// `put`.
+    pub(super) type Stored;
+    #[wasm_bindgen(method, catch)]
+    pub(super) fn put(this: &Stored, key: &str, text: &str) -> Result<(), JsValue>;
+    #[wasm_bindgen(method, catch)]
+    pub(super) fn delete(this: &Stored, key: &str) -> Result<(), JsValue>;
+    #[wasm_bindgen(method, catch, js_name = list)]
+    fn entries(this: &Stored) -> Result<JsValue, JsValue>;
+}
+
+impl Stored {
+    /// Those of an object.
+    pub(super) fn of(state: &State) -> Self {
+        state.storage().as_raw().unchecked_ref::<Storage>().kv()
+    }
+
+    /// All of them.
+    pub(super) fn list(&self) -> Result<Vec<(String, String)>, JsValue> {
+        let mut all = Vec::new();
+        for entry in try_iter(&self.entries()?)?.into_iter().flatten() {
+            let entry = Array::from(&entry?);
+            let texts = (entry.get(0).as_string(), entry.get(1).as_string());
+            all.extend(texts.0.zip(texts.1));
+        }
+        Ok(all)
+    }
+}
+
+/// The number that was written on a socket. It lasts as long as the object is in memory, and costs
+/// less to read than the attachment.
+pub(super) fn number(ws: &WebSocket) -> Option<Socket> {
+    let number = ws.unchecked_ref::<Numbered>().number()?;
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // We wrote it ourselves.
+    Some(Socket(number as u64))
+}
+
+/// Writes a number on a socket.
+pub(super) fn set_number(ws: &WebSocket, Socket(number): Socket) {
+    #[allow(clippy::cast_precision_loss)] // No object lives to see its 2⁵³rd socket.
+    ws.unchecked_ref::<Numbered>().set_number(number as f64);
+}
+
+/// The text of a frame. One that is too long is not even copied: memory that was once taken is never
+/// given back, and all the rooms of an isolate share it.
+pub(super) fn text(message: &JsValue) -> Result<String, Refusal<'static>> {
+    let Some(text) = message.dyn_ref::<JsString>() else {
+        let bytes = message
+            .dyn_ref::<ArrayBuffer>()
+            .map(ArrayBuffer::byte_length);
+        return Err(Dialect::refuse_binary(bytes.unwrap_or(0) as usize));
+    };
+    // In UTF-16, nothing is longer than in UTF-8.
+    let length = text.length() as usize;
+    if length > MAX_FRAME {
+        return Err(Dialect::refuse_large());
+    }
+    Ok(copy(text, length))
+}
+
+/// Copies a text, which is mostly ASCII. wasm-bindgen would do so one character at a time.
+fn copy(text: &JsString, length: usize) -> String {
+    thread_local! {
+        static ENCODER: OnceCell<TextEncoder> = const { OnceCell::new() };
+    }
+    let mut bytes = vec![0; length];
+    let read = ENCODER.with(|encoder| {
+        let encoder = encoder.get_or_init(TextEncoder::new);
+        encoder.encode_into(text, &mut bytes).read()
+    });
+    let whole = read as usize == length;
+    match String::from_utf8(bytes) {
+        Ok(copied) if whole => copied,
+        _ => String::from(text),
+    }
+}

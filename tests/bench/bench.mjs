@@ -1,0 +1,144 @@
+// @ts-check
+/**
+ * `npm run bench`: what partyline costs, beside what others would pick, on this machine, in under ten minutes.
+ * `npm run bench -- --quick` takes under two, and is for looking, not for quoting.
+ *
+ * Every server is one process. They take turns within each round, and nothing is said of a single round. Figures
+ * differ from machine to machine; ratios hardly do.
+ */
+
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { root, show, stop, tell } from '../../scripts/run.mjs';
+import { setup } from '../../scripts/setup.mjs';
+
+const quick = process.argv.includes('--quick');
+const rounds = quick ? 3 : 7;
+
+const start = Date.now();
+setup();
+for (const command of [
+  [process.execPath, 'scripts/build.mjs'],
+  ['cargo', 'build', '--release', '--example', 'load'],
+])
+  if (!show(command)) stop(`${command.join(' ')}: failed`);
+
+// Only now are the packages there for certain.
+const { KINDS, start: startServer } = await import('./servers.mjs');
+const { startLoad } = await import('./load.mjs');
+const { Figures, short, table } = await import('./figures.mjs');
+const { growth } = await import('./growth.mjs');
+
+/** @typedef {import('./servers.mjs').Server} Server */
+
+const names = Object.keys(KINDS);
+const inWorkerd = names.filter((name) => KINDS[name].workerd);
+const load = startLoad();
+const figures = new Figures();
+
+/** @param {Server} server */
+const address = ({ pid, port, speech }) => ({ pid, port, speech });
+
+/** The servers in another order each round, so that none is always the one that comes after another. @param {number} round */
+const turns = (round) => names.map((_, place) => names[(place + round) % names.length]);
+
+await measureWork();
+await measureSleep();
+const grown = await growth(load, inWorkerd, quick);
+load.stop();
+report();
+
+/** Signals, connections, introductions. */
+async function measureWork() {
+  const servers = Object.fromEntries(await Promise.all(names.map(async (name) => [name, await startServer(name)])));
+  for (let round = -1; round < rounds; round++) {
+    tell(round < 0 ? 'warming up' : `round ${round + 1} of ${rounds}`);
+    /** @type {number[]} */
+    const rates = [];
+    const keep = (/** @type {string} */ row, /** @type {string} */ name, /** @type {number} */ value) => {
+      if (round >= 0) figures.add(row, name, value);
+    };
+    for (const name of turns(round + 1)) {
+      const server = address(servers[name]);
+      const offers = await load.ask('signals', { server, kind: 'offer', rooms: 50, each: 60 });
+      const candidates = await load.ask('signals', { server, kind: 'candidate', rooms: 50, each: 60 });
+      const { join, leave } = await load.ask('connections', { server, rooms: 40 });
+      const introductions = await load.ask('introductions', { server, count: 32 });
+      keep('offer', name, offers.cpu);
+      keep('candidate', name, candidates.cpu);
+      keep('join', name, join);
+      keep('leave', name, leave);
+      keep('introduction', name, introductions.cpu);
+      rates.push(candidates.perSecond);
+    }
+    // Half of what the slowest of them can do, for all.
+    const perSecond = Math.min(...rates) / 2;
+    for (const name of turns(round + 1)) {
+      const { p50, p99 } = await load.ask('latency', { server: address(servers[name]), perSecond, trips: 30 });
+      keep('p50', name, p50);
+      keep('p99', name, p99);
+    }
+  }
+  await Promise.all(Object.values(servers).map((server) => server.stop()));
+}
+
+/** Cold start, memory, rooms that sleep. */
+async function measureSleep() {
+  for (let round = 0; round < (quick ? 2 : 5); round++) {
+    tell(`a round of sleeping, ${round + 1}`);
+    /** @type {Server[]} */
+    const servers = [];
+    for (const name of turns(round)) {
+      const server = await startServer(name);
+      figures.add('coldStart', name, server.coldStart);
+      servers.push(server);
+    }
+    // workerd evicts what has been idle for ten seconds.
+    const results = await load.ask('idle', { servers: servers.map(address), rooms: 100, seconds: 12 });
+    servers.forEach(({ name }, place) => {
+      const { awakeKib, asleepKib, wake, wakeCpu } = results[place];
+      figures.add('connectionKib', name, awakeKib / 2);
+      if (!KINDS[name].workerd) return;
+      figures.add('asleepKib', name, asleepKib);
+      figures.add('wake', name, wake.p50);
+      figures.add('wakeCpu', name, wakeCpu);
+    });
+    await Promise.all(servers.map((server) => server.stop()));
+  }
+}
+
+function report() {
+  const rows = {
+    offer: 'a signal of 1.5 KB, µs',
+    candidate: 'a signal of 200 bytes, µs',
+    join: 'a join, µs',
+    leave: 'a leave, µs',
+    introduction: 'a whole introduction, µs',
+    p50: 'round trip at half load, p50, µs',
+    p99: 'round trip at half load, p99, µs',
+    connectionKib: 'memory a connection, KiB',
+    asleepKib: 'memory a room of two asleep, KiB',
+    wake: 'first frame after eviction, µs',
+    wakeCpu: 'first frame after eviction, µs of CPU',
+    coldStart: 'cold start, ms',
+  };
+  const others = inWorkerd.slice(1);
+  const head = ['', ...names.map((name) => KINDS[name].label), ...others.map((name) => `to ${KINDS[name].label}`)];
+  const lines = Object.entries(rows).map(([row, label]) => [
+    label,
+    ...names.map((name) => short(figures.median(row, name))),
+    ...others.map((name) => short(figures.ratio(row, 'ours', name))),
+  ]);
+  const wasm = readFileSync(join(root, 'build', 'index_bg.wasm'));
+  const size = { raw: wasm.length, gzip: gzipSync(wasm, { level: 9 }).length };
+  console.log(`\n${table(head, lines)}\n`);
+  console.log(`The wasm has ${short(size.raw / 1000)} KB, ${short(size.gzip / 1000)} KB with gzip.\n`);
+  console.log(grown.table);
+  const folder = join(root, 'target', 'bench');
+  mkdirSync(folder, { recursive: true });
+  const all = { date: new Date().toISOString(), quick, rounds, figures, growth: grown.figures, wasm: size };
+  writeFileSync(join(folder, 'report.json'), `${JSON.stringify(all, null, 1)}\n`);
+  writeFileSync(join(folder, 'growth.svg'), grown.picture);
+  tell(`target/bench has report.json and growth.svg; it took ${Math.round((Date.now() - start) / 1000)} seconds`);
+}

@@ -1,0 +1,196 @@
+//! What the core does for one event or one frame, to be counted in instructions rather than timed.
+//!
+//! Run under callgrind by `tests/bench/core.mjs`, which counts what happens inside [`measured`]. The
+//! names of the cases are printed in the order of their calls.
+
+use std::hint::black_box;
+
+use partyline::attachment::Attachment;
+use partyline::dialect::Dialect;
+use partyline::event::{Effect, Event, Forwarded, Limits, Notice};
+use partyline::outbox::Outbox;
+use partyline::peer::{Key, Lock, Member, PeerId, Seat, Socket, Time};
+use partyline::room::Room;
+use partyline::route::{Request, route};
+
+const LIMITS: Limits = Limits {
+    peers: 4096,
+    grace: 15_000,
+    hold: 120_000,
+};
+const NOW: Time = Time(1_000_000);
+
+fn main() {
+    for peers in [2, 64, 2048] {
+        let name = |what: &str| format!("room of {peers}: {what}");
+        case(&name("restore"), || {
+            let members: Vec<_> = (0..peers).map(member).collect();
+            move || Room::restore("demo", LIMITS, NOW, members, [])
+        });
+        case(&name("the last joins"), || {
+            let room = room(peers - 1);
+            let id = member(peers).id;
+            move || {
+                handle(
+                    room,
+                    Event::Join {
+                        socket: Socket(peers),
+                        id,
+                        key: None,
+                    },
+                )
+            }
+        });
+        case(&name("a signal to one"), || {
+            let room = room(peers);
+            let signal = Dialect::Native.decode(r#"{"type":"offer","to":"peer1","payload":{}}"#);
+            move || {
+                handle(
+                    room,
+                    Event::Frame {
+                        socket: Socket(0),
+                        signal,
+                    },
+                )
+            }
+        });
+        case(&name("a signal to all"), || {
+            let room = room(peers);
+            let signal = Dialect::Native.decode(r#"{"type":"offer","payload":{}}"#);
+            move || {
+                handle(
+                    room,
+                    Event::Frame {
+                        socket: Socket(0),
+                        signal,
+                    },
+                )
+            }
+        });
+        case(&name("the first leaves"), || {
+            let room = room(peers);
+            move || handle(room, Event::Closed(Socket(0)))
+        });
+        case(&name("the first is lost"), || {
+            let room = room(peers);
+            move || handle(room, Event::Lost(Socket(0)))
+        });
+    }
+    let line = r"a=candidate:842163049 1 udp 1677729535 203.0.113.7 46154 typ host\r\n";
+    let sdp = format!(r#"{{"type":"offer","sdp":"v=0\r\n{}"}}"#, line.repeat(21));
+    let ice = r#"{"candidate":"candidate:1 1 udp 2 203.0.113.7 9 typ host","sdpMid":"0"}"#;
+    for dialect in Dialect::ALL {
+        for (kind, payload) in [("offer", sdp.as_str()), ("candidate", ice)] {
+            let bytes = payload.len();
+            let name = |what: &str| format!("{}: {what} a signal of {bytes} bytes", dialect.name());
+            let frame = frame(dialect, kind, payload);
+            case(&name("decode"), || || dialect.decode(&frame).unwrap());
+            case(&name("encode"), || {
+                let notice = Notice::Signal(Forwarded {
+                    from: member(0).id,
+                    to: Some(member(1).id),
+                    kind: kind.into(),
+                    payload: Some(payload.into()),
+                });
+                move || dialect.encode(&notice, None)
+            });
+        }
+        case(
+            &format!("{}: encode a welcome among 8", dialect.name()),
+            || {
+                let peers = (0..8).map(|n| (member(n).id, true)).collect();
+                let notice = Notice::Welcome {
+                    id: member(8).id,
+                    room: "demo".into(),
+                    peers,
+                };
+                move || dialect.encode(&notice, None)
+            },
+        );
+    }
+    let member = Member {
+        lock: Lock::Locked(Key::new("secret").unwrap()),
+        ..member(7)
+    };
+    let attachment = Attachment {
+        member,
+        dialect: Dialect::Native,
+    };
+    let text = attachment.encode();
+    case("attachment: encode", || || attachment.encode());
+    case("attachment: decode", || {
+        || Attachment::decode(&text).unwrap()
+    });
+    case("route: a join", || {
+        let request = Request {
+            method: "GET",
+            path: "/parties/main/demo",
+            query: "_pk=ann&key=secret",
+            upgrade: Some("websocket"),
+            ..Request::default()
+        };
+        move || route(&request).unwrap()
+    });
+}
+
+/// Prepares, then does once what is counted.
+fn case<F: FnOnce() -> T, T>(name: &str, prepare: impl FnOnce() -> F) {
+    println!("{name}");
+    let mut work = Some(prepare());
+    let mut made = None;
+    measured(&mut || made = work.take().map(|work| work()));
+    // Only now is it dropped: what one event makes is used up by others.
+    black_box(made);
+}
+
+/// Its name is what callgrind is told to look for.
+#[inline(never)]
+fn measured(work: &mut dyn FnMut()) {
+    black_box(work)();
+}
+
+/// The room comes back, so that it is not counted how it goes.
+fn handle<'a>(mut room: Room, event: Event<'a>) -> (Room, Vec<Effect<'a>>) {
+    let mut effects = Vec::new();
+    room.handle(NOW, event, &mut effects);
+    (room, effects)
+}
+
+fn room(peers: u64) -> Room {
+    Room::restore("demo", LIMITS, NOW, (0..peers).map(member), [])
+}
+
+fn member(n: u64) -> Member {
+    let id = PeerId::parse(&format!("peer{n}")).unwrap();
+    Member {
+        socket: Socket(n),
+        id,
+        seat: Seat(n),
+        lock: Lock::Open,
+        resumes: false,
+        outbox: Outbox::default(),
+    }
+}
+
+fn frame(dialect: Dialect, kind: &str, payload: &str) -> String {
+    match dialect {
+        Dialect::Native => format!(r#"{{"type":"{kind}","to":"peer1","payload":{payload}}}"#),
+        Dialect::Forum => {
+            let spelled = if kind == "candidate" {
+                "icecandidate"
+            } else {
+                kind
+            };
+            format!(r#"{{"action":"forward-{spelled}","{kind}":{payload},"toPeerId":"peer1"}}"#)
+        }
+        Dialect::Http => {
+            let spelled = if kind == "candidate" {
+                "ice-candidate"
+            } else {
+                kind
+            };
+            format!(r#"{{"type":"{spelled}","payload":{payload},"target":"peer1"}}"#)
+        }
+        Dialect::Lobby => format!(r#"{{"toId":"peer1","{kind}":{payload}}}"#),
+    }
+}

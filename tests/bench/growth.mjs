@@ -1,0 +1,70 @@
+// @ts-check
+/** How the cost of things grows with the size of a room, and with the number of rooms. */
+
+import { Figures, short, table } from './figures.mjs';
+import { draw } from './picture.mjs';
+import { KINDS, start } from './servers.mjs';
+
+/**
+ * @param {{ ask: (measure: string, how: object) => Promise<any> }} load
+ * @param {string[]} names
+ * @param {boolean} quick
+ */
+export async function growth(load, names, quick) {
+  const sizes = quick ? [2, 8, 64] : [2, 8, 64, 512];
+  const most = quick ? 64 : 2048;
+  const counts = quick ? [1, 10, 100] : [1, 10, 100, 1000];
+  const figures = new Figures();
+  for (let round = 0; round < (quick ? 2 : 5); round++) {
+    console.log(`partyline: a round of growing, ${round + 1}`);
+    for (const name of names) {
+      const { pid, port, speech, stop } = await start(name);
+      const server = { pid, port, speech };
+      await load.ask('signals', { server, kind: 'candidate', rooms: 50, each: 90 });
+      // The largest room takes longest to fill, and each only needs it twice.
+      const asked = round < 2 && most > 512 ? [...sizes, most] : sizes;
+      for (const { size, join, signal, broadcast } of await load.ask('growth', { server, sizes: asked })) {
+        figures.add(`join ${size}`, name, join);
+        figures.add(`signal ${size}`, name, signal);
+        figures.add(`broadcast ${size}`, name, broadcast);
+      }
+      for (const rooms of counts) {
+        const each = Math.min(90, Math.ceil(4000 / rooms / 2));
+        const { cpu } = await load.ask('signals', { server, kind: 'candidate', rooms, each });
+        figures.add(`rooms ${rooms}`, name, cpu);
+      }
+      const { cpu, millis, frames, bystander } = await load.ask('storm', { server, peers: quick ? 128 : 512 });
+      figures.add('storm, CPU µs', name, cpu);
+      figures.add('storm, ms', name, millis);
+      figures.add('storm, frames', name, frames);
+      figures.add('storm, round trip of others, p50 µs', name, bystander.p50);
+      figures.add('storm, round trip of others, most µs', name, bystander.most);
+      await stop();
+    }
+  }
+  const rows = Object.keys(figures.toJSON()).sort(byKindAndSize);
+  const lines = rows.map((row) => [
+    row,
+    ...names.map((name) => short(figures.median(row, name))),
+    ...names.slice(1).map((name) => short(figures.ratio(row, 'ours', name))),
+  ]);
+  const labels = names.map((name) => KINDS[name].label);
+  return {
+    figures,
+    table: table(['µs of CPU', ...labels, ...labels.slice(1).map((label) => `to ${label}`)], lines),
+    picture: draw(
+      [
+        { title: 'the n-th join of a room', rows: 'join', sizes: [...sizes, most] },
+        { title: 'a signal to one of n in a room', rows: 'signal', sizes: [...sizes, most] },
+        { title: 'a signal to all of n in a room', rows: 'broadcast', sizes: [...sizes, most] },
+        { title: 'a signal with n rooms of two', rows: 'rooms', sizes: counts },
+      ],
+      names.map((name) => ({ label: KINDS[name].label, at: (row) => figures.median(row, name) })),
+    ),
+  };
+}
+
+/** @param {string} a @param {string} b */
+function byKindAndSize(a, b) {
+  return a.localeCompare(b, 'en', { numeric: true });
+}

@@ -1,0 +1,167 @@
+//! A WebSocket client as small as the load allows: text frames, one thread, and a reader that blocks.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::time::Duration;
+
+/// Longer than anything takes: a server that does not answer ends the run with a message.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+const TEXT: u8 = 1;
+const CLOSE: u8 = 8;
+const PING: u8 = 9;
+const PONG: u8 = 10;
+
+/// One connection.
+pub(crate) struct Line {
+    stream: TcpStream,
+    /// What was received; what stands before `read` was taken out.
+    received: Vec<u8>,
+    read: usize,
+}
+
+impl Line {
+    /// Asks for an upgrade, and does not wait for the answer.
+    pub(crate) fn begin(port: u16, path: &str) -> Self {
+        let stream = TcpStream::connect(("127.0.0.1", port)).expect("the server listens");
+        stream.set_nodelay(true).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut line = Self {
+            stream,
+            received: Vec::new(),
+            read: 0,
+        };
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: Upgrade\r\n\
+             Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        );
+        line.stream.write_all(request.as_bytes()).unwrap();
+        line
+    }
+
+    /// Waits for the answer.
+    pub(crate) fn finish(&mut self) {
+        loop {
+            let head = self
+                .received
+                .windows(4)
+                .position(|four| four == b"\r\n\r\n");
+            if let Some(end) = head {
+                let said = String::from_utf8_lossy(&self.received);
+                assert!(said.starts_with("HTTP/1.1 101"), "no upgrade: {said}");
+                self.read = end + 4;
+                return;
+            }
+            self.receive();
+        }
+    }
+
+    /// Sends a text frame.
+    pub(crate) fn send(&mut self, text: &str) {
+        self.frame(TEXT, text.as_bytes());
+    }
+
+    /// The next text frame.
+    pub(crate) fn next(&mut self) -> &str {
+        let (from, to) = loop {
+            let (opcode, from, to) = self.next_frame();
+            match opcode {
+                TEXT => break (from, to),
+                PING => {
+                    let payload = self.received[from..to].to_vec();
+                    self.frame(PONG, &payload);
+                }
+                CLOSE => panic!("closed: {:?}", &self.received[from..to]),
+                _ => {}
+            }
+        };
+        std::str::from_utf8(&self.received[from..to]).expect("text is UTF-8")
+    }
+
+    /// Reads so many frames.
+    pub(crate) fn skip(&mut self, frames: usize) {
+        for _ in 0..frames {
+            self.next();
+        }
+    }
+
+    /// Reads on until a frame has `mark` in it; answers how many came before that.
+    pub(crate) fn until(&mut self, mark: &str) -> usize {
+        let mut before = 0;
+        while !self.next().contains(mark) {
+            before += 1;
+        }
+        before
+    }
+
+    /// Sends a Close frame.
+    pub(crate) fn hang_up(&mut self) {
+        self.frame(CLOSE, &1000_u16.to_be_bytes());
+    }
+
+    /// Waits for the server's Close frame. One that just ends the connection has answered, too.
+    pub(crate) fn hung_up(mut self) {
+        while self.next_frame().0 != CLOSE {}
+        let _ = self.stream.shutdown(Shutdown::Both);
+    }
+
+    fn frame(&mut self, opcode: u8, payload: &[u8]) {
+        let mut frame = Vec::with_capacity(payload.len() + 8);
+        frame.push(0x80 | opcode);
+        // A client must mask (RFC 6455 §5.1); with zeroes, the server has as much work as with others.
+        match u16::try_from(payload.len()).expect("frames are small") {
+            len @ 0..126 => frame.push(0x80 | len as u8),
+            len => {
+                frame.push(0x80 | 126);
+                frame.extend(len.to_be_bytes());
+            }
+        }
+        frame.extend([0; 4]);
+        frame.extend(payload);
+        self.stream.write_all(&frame).expect("the server reads");
+    }
+
+    /// Where the payload of the next frame of any kind is.
+    fn next_frame(&mut self) -> (u8, usize, usize) {
+        loop {
+            let unread = &self.received[self.read..];
+            let head = match unread {
+                [_, 126, high, low, ..] => Some((4, u16::from_be_bytes([*high, *low]) as usize)),
+                [_, 127, rest @ ..] if rest.len() >= 8 => {
+                    let len = u64::from_be_bytes(rest[..8].try_into().unwrap());
+                    Some((10, len as usize))
+                }
+                [_, 126 | 127, ..] => None,
+                [_, len, ..] => Some((2, *len as usize)),
+                _ => None,
+            };
+            if let Some((head, len)) = head
+                && unread.len() >= head + len
+            {
+                let opcode = unread[0] & 15;
+                let from = self.read + head;
+                self.read = from + len;
+                return (opcode, from, from + len);
+            }
+            if !self.receive() {
+                return (CLOSE, self.read, self.read);
+            }
+        }
+    }
+
+    /// Receives what is there, or waits for it; false at the end.
+    fn receive(&mut self) -> bool {
+        self.received.drain(..self.read);
+        self.read = 0;
+        let old = self.received.len();
+        self.received.resize(old + 16 * 1024, 0);
+        let count = match self.stream.read(&mut self.received[old..]) {
+            Ok(count) => count,
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => 0,
+            Err(error) => panic!("the server does not answer: {error}"),
+        };
+        self.received.truncate(old + count);
+        count > 0
+    }
+}

@@ -1,0 +1,175 @@
+// @ts-check
+/** The servers that are measured, each a process of its own on loopback, started without anything in between. */
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { get } from 'node:http';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { buildSync } from 'esbuild';
+import { root } from '../../scripts/run.mjs';
+
+const HERE = join(root, 'tests', 'bench', 'servers');
+const BUILD = join(root, 'build');
+/** Everything that a run writes but its report. */
+const SCRATCH = join(root, 'target', 'bench');
+
+/**
+ * @typedef {object} Kind
+ * @property {string} label
+ * @property {string} speech how the load speaks to it
+ * @property {boolean} workerd whether it runs in workerd, and so has rooms that sleep
+ * @property {(folder: string) => Promise<Started>} run
+ */
+
+/** @typedef {{ child: import('node:child_process').ChildProcess, port: number, since: number }} Started */
+
+/**
+ * @typedef {object} Server
+ * @property {string} name
+ * @property {number} pid
+ * @property {number} port
+ * @property {string} speech
+ * @property {number} coldStart milliseconds from the start of the process to its first answer
+ * @property {() => Promise<void>} stop
+ */
+
+/** All of them, in the order of the table. @type {Record<string, Kind>} */
+export const KINDS = {
+  ours: { label: 'partyline', speech: 'native', workerd: true, run: (folder) => workerd(folder, 'ROOM', ours) },
+  floor: { label: 'floor object', speech: 'floor', workerd: true, run: (folder) => workerd(folder, 'ROOM', bundled('floor')) },
+  object: { label: 'JavaScript object', speech: 'native', workerd: true, run: (folder) => workerd(folder, 'ROOM', bundled('object')) },
+  party: { label: 'partyserver', speech: 'native', workerd: true, run: (folder) => workerd(folder, 'Main', bundled('party')) },
+  peer: { label: 'PeerServer', speech: 'peer', workerd: false, run: () => node('peer/dist/bin/peerjs.js', (port) => ['--port', `${port}`, '--host', '127.0.0.1', '--alive_timeout', '600000']) },
+  topic: { label: 'y-webrtc', speech: 'topic', workerd: false, run: () => node('y-webrtc/bin/server.js', () => []) },
+};
+
+/** Starts a server, in a process and on a disk of its own. @param {string} name @returns {Promise<Server>} */
+export async function start(name) {
+  const folder = join(SCRATCH, name);
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(join(folder, 'disk'), { recursive: true });
+  const { speech, workerd, run } = KINDS[name];
+  const { child, port, since } = await run(folder);
+  running.add(child);
+  // In workerd the room answers, so that all that a join takes is there.
+  await answers(port, workerd ? '/parties/main/cold' : '/');
+  return {
+    name,
+    port,
+    speech,
+    pid: child.pid ?? 0,
+    coldStart: performance.now() - since,
+    stop: async () => {
+      const gone = child.exitCode === null && child.signalCode === null ? once(child, 'exit') : undefined;
+      child.kill('SIGKILL');
+      await gone;
+      running.delete(child);
+    },
+  };
+}
+
+/** Waits until there is an answer. @param {number} port @param {string} path @returns {Promise<void>} */
+async function answers(port, path) {
+  for (const late = performance.now() + 20_000; performance.now() < late; ) {
+    const answered = await new Promise((resolve) => {
+      const request = get({ host: '127.0.0.1', port, path, agent: false }, (response) => {
+        response.resume().on('end', () => resolve(true));
+      });
+      request.on('error', () => resolve(false));
+    });
+    if (answered) return;
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+  throw new Error(`nothing answers at ${path}`);
+}
+
+/** @type {Set<import('node:child_process').ChildProcess>} */
+const running = new Set();
+process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')));
+
+/** The files of a Worker, by the names of their modules; the first is the entry. @typedef {Record<string, string>} Modules */
+
+/** @returns {Modules} */
+function ours() {
+  return { 'index.js': join(BUILD, 'index.js'), 'index_bg.wasm': join(BUILD, 'index_bg.wasm') };
+}
+
+/** @param {string} name @returns {() => Modules} */
+function bundled(name) {
+  return () => {
+    const outfile = join(SCRATCH, `${name}.js`);
+    const entryPoints = [join(HERE, `${name}.js`)];
+    buildSync({ entryPoints, outfile, bundle: true, format: 'esm', minify: true, external: ['cloudflare:workers'], logLevel: 'error' });
+    return { 'index.js': outfile };
+  };
+}
+
+/**
+ * @param {string} folder
+ * @param {string} binding the name under which the Worker finds its rooms
+ * @param {() => Modules} modules
+ */
+async function workerd(folder, binding, modules) {
+  const listed = Object.entries(modules()).map(([name, file]) => {
+    copyFileSync(file, join(folder, name));
+    return `(name = "${name}", ${name.endsWith('.wasm') ? 'wasm' : 'esModule'} = embed "${name}")`;
+  });
+  const date = /^compatibility_date = "(.+)"/m.exec(readFileSync(join(root, 'wrangler.toml'), 'utf8'))?.[1];
+  writeFileSync(
+    join(folder, 'config.capnp'),
+    `using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (
+  services = [
+    (name = "worker", worker = .worker),
+    (name = "disk", disk = (path = "disk", writable = true)),
+  ],
+  sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "worker")],
+);
+const worker :Workerd.Worker = (
+  modules = [${listed.join(', ')}],
+  compatibilityDate = "${date}",
+  bindings = [
+    (name = "${binding}", durableObjectNamespace = "Room"),
+    (name = "MAX_PEERS", text = "16384"),
+  ],
+  durableObjectNamespaces = [(className = "Room", uniqueKey = "room", enableSql = true)],
+  durableObjectStorage = (localDisk = "disk"),
+);
+`,
+  );
+  const since = performance.now();
+  const child = spawn(
+    join(root, 'node_modules', '@cloudflare', `workerd-${process.platform}-${process.arch === 'x64' ? '64' : process.arch}`, 'bin', 'workerd'),
+    ['serve', 'config.capnp', '--control-fd=3'],
+    { cwd: folder, stdio: ['ignore', 'inherit', 'inherit', 'pipe'] },
+  );
+  const control = /** @type {import('node:stream').Readable} */ (child.stdio[3]);
+  for await (const line of createInterface(control)) {
+    const { event, port } = JSON.parse(line);
+    if (event === 'listen') return { child, since, port: Number(port) };
+  }
+  throw new Error('workerd ended before it listened');
+}
+
+/** @param {string} script @param {(port: number) => string[]} args */
+async function node(script, args) {
+  const port = await freePort();
+  const since = performance.now();
+  const child = spawn(process.execPath, [join(root, 'node_modules', script), ...args(port)], {
+    env: { ...process.env, PORT: `${port}`, HOST: '127.0.0.1', NODE_ENV: 'production' },
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+  return { child, since, port };
+}
+
+async function freePort() {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = /** @type {import('node:net').AddressInfo} */ (server.address());
+  server.close();
+  await once(server, 'close');
+  return port;
+}
