@@ -1,19 +1,20 @@
 //! Who is in a room: found by seat, by id and by socket, those who are there and those who are away.
 
+use litemap::LiteMap;
+
 use super::pace::Pace;
 use crate::peer::{Member, PeerId, Seat, Socket, Time};
-use crate::sorted::Sorted;
 
 /// All peers of one room.
 #[derive(Debug, Default)]
 pub(crate) struct Roster {
     /// In seat order, which is the order of joining.
-    peers: Sorted<Seat, Peer>,
-    seats: Sorted<PeerId, Seat>,
+    peers: LiteMap<Seat, Peer>,
+    seats: LiteMap<PeerId, Seat>,
     /// The seat of whoever a socket belongs to. An absent peer's last socket stays here, so that a
     /// Close frame that was on its way still counts.
-    sockets: Sorted<Socket, Seat>,
-    absent: Sorted<Seat, ()>,
+    sockets: LiteMap<Socket, Seat>,
+    absent: LiteMap<Seat, ()>,
     /// Higher than any seat taken.
     next_seat: u64,
 }
