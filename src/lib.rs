@@ -54,7 +54,6 @@ pub mod room;
 pub mod route;
 pub mod row;
 pub mod settings;
-pub mod sorted;
 pub mod status;
 
 #[cfg(target_arch = "wasm32")]

@@ -253,6 +253,24 @@ describe('streams', () => {
     assert.ok(pings() - before <= 2, `${pings() - before} pings later`);
   });
 
+  test('a client that is reset before anything has come is noticed, too', async () => {
+    const { strict } = workerd.at;
+    const ann = await Peer.meet(strict, 'reset', 'ann');
+    // Many at once: it matters what the server was just about to write.
+    const ids = new Set(Array.from({ length: 20 }, (_, n) => `bob-${n}`));
+    await Promise.all(
+      [...ids].map(async (id) => {
+        const bob = await HttpPeer.meet(strict, 'reset', id);
+        bob.stream?.response.socket.resetAndDestroy();
+      }),
+    );
+    while (ids.size) {
+      const { type, id } = JSON.parse(await ann.next());
+      if (type === 'peer-left') ids.delete(id);
+    }
+    await ann.close();
+  });
+
   test('a stream that breaks goes on where it was, though nobody has noticed', async () => {
     const { shipped } = workerd.at;
     const ann = await Peer.meet(shipped, 'breaks', 'ann');

@@ -1,20 +1,21 @@
 //! Who is in a room: found by seat, by id and by socket, those who are there and those who are away.
 
+use litemap::LiteMap;
+
 use super::pace::Pace;
 use crate::peer::{Member, PeerId, Seat, Socket, Time};
-use crate::sorted::Sorted;
 
 /// All peers of one room.
 #[derive(Debug, Default)]
 pub(crate) struct Roster {
     /// In seat order, which is the order of joining.
     /// In a box each, so that those behind one who leaves are moved up at little cost.
-    peers: Sorted<Seat, Box<Peer>>,
-    seats: Sorted<PeerId, Seat>,
+    peers: LiteMap<Seat, Box<Peer>>,
+    seats: LiteMap<PeerId, Seat>,
     /// The seat of whoever a socket belongs to. An absent peer's last socket stays here, so that a
     /// Close frame that was on its way still counts.
-    sockets: Sorted<Socket, Seat>,
-    absent: Sorted<Seat, ()>,
+    sockets: LiteMap<Socket, Seat>,
+    absent: LiteMap<Seat, ()>,
     /// Higher than any seat taken.
     next_seat: u64,
 }

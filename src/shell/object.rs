@@ -12,6 +12,7 @@ mod http;
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use litemap::LiteMap;
 use worker::js_sys::{Date, Promise};
 use worker::wasm_bindgen::prelude::*;
 use worker::wasm_bindgen_futures::future_to_promise;
@@ -33,7 +34,6 @@ use crate::refusal::Refusal;
 use crate::room;
 use crate::route::{HttpError, HttpPeer, Join, Route};
 use crate::settings::{BadSetting, Settings};
-use crate::sorted::Sorted;
 use crate::status::Status;
 
 /// The class that wrangler.toml names, as the platform calls it.
@@ -100,7 +100,7 @@ enum Answered {
 /// What is in memory while the object is awake.
 struct Live {
     room: room::Room,
-    sockets: Sorted<Socket, Connection>,
+    sockets: LiteMap<Socket, Connection>,
     /// Higher than the number of any socket that the platform still lists.
     next_socket: u64,
     /// Whoever waits for an answer right now.
@@ -341,7 +341,7 @@ impl Live {
         });
         let mut next_socket = 0;
         let mut used = |Socket(number)| next_socket = number.saturating_add(1).max(next_socket);
-        let mut sockets = Sorted::default();
+        let mut sockets = LiteMap::default();
         let mut members = Vec::new();
         // One that is closing counts, too: that may be just what the object was woken for.
         for ws in listed {

@@ -1,5 +1,6 @@
 //! The sockets of one room: what is sent to them, what is kept with them, how they end.
 
+use litemap::LiteMap;
 use worker::wasm_bindgen::JsValue;
 use worker::web_sys::WebSocket;
 use worker::worker_sys::ext::WebSocketExt;
@@ -12,7 +13,6 @@ use crate::close::Close;
 use crate::dialect::Dialect;
 use crate::event::{Event, Notice};
 use crate::peer::{Member, Socket};
-use crate::sorted::Sorted;
 
 /// `WebSocket.OPEN`. All other states mean that nothing can be sent any more.
 const OPEN: u16 = 1;
@@ -50,7 +50,7 @@ pub(super) fn send<'a>(
     to: &[Socket],
     number: Option<u64>,
     notice: Notice<'a>,
-    sockets: &Sorted<Socket, Connection>,
+    sockets: &LiteMap<Socket, Connection>,
     asker: Option<Socket>,
     news: &mut Vec<Event<'a>>,
 ) {
@@ -111,7 +111,7 @@ pub(super) fn forget(state: &State, connection: &Connection) -> Result<()> {
 pub(super) fn keep(
     state: &State,
     member: Member,
-    sockets: &mut Sorted<Socket, Connection>,
+    sockets: &mut LiteMap<Socket, Connection>,
 ) -> Result<()> {
     let socket = member.socket;
     let Some(connection) = sockets.get_mut(&socket) else {
@@ -139,7 +139,7 @@ fn fits(text: &str) -> bool {
 /// What was kept with a socket, in its attachment or among the rows to which those point.
 pub(super) fn restore(
     ws: WebSocket,
-    outside: &Sorted<Socket, String>,
+    outside: &LiteMap<Socket, String>,
 ) -> Option<(Member, Connection)> {
     let text = attached(&ws)?;
     let pointed = text.strip_prefix('@');

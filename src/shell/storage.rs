@@ -4,6 +4,7 @@
 //! platform does not go to the disk: each write costs more than all the rest of it. To the platform
 //! they are keys and values, since a question in SQL would cost a tenth of a join.
 
+use litemap::LiteMap;
 use worker::js_sys::{Date, Promise};
 use worker::wasm_bindgen::JsValue;
 use worker::{Result, State};
@@ -11,7 +12,6 @@ use worker::{Result, State};
 use super::platform::Stored;
 use crate::event::{Row, RowKey};
 use crate::peer::{Socket, Time};
-use crate::sorted::Sorted;
 
 /// Writes a row, over the one with the same key if there is one.
 pub(super) fn store(state: &State, row: &Row) -> Result<()> {
@@ -43,7 +43,7 @@ pub(super) struct Written {
     /// For the room.
     pub(super) rows: Vec<Row>,
     /// What was too long for the attachments of sockets.
-    pub(super) outside: Sorted<Socket, String>,
+    pub(super) outside: LiteMap<Socket, String>,
 }
 
 /// Reads all rows. One that cannot be read is left out.

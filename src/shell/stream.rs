@@ -1,8 +1,10 @@
 //! The event stream of one peer: what its socket into the room brings, and pings.
 //!
 //! It lives here, in the Worker, since a stream that a room held would keep that room awake. What a
-//! client does not take is not asked for; when it is gone, which shows with the next write, the
-//! stream is dropped, and its socket with it.
+//! client does not take is not asked for. That it is gone shows with a write; when it has ended its
+//! connection, only with the second, so something is written twice in the time of a ping. Then the
+//! stream is dropped, and its socket with it. A client that goes before its first bytes are out has
+//! its stream neither asked nor dropped (workerd, 2026-04): a stream that nobody asks ends by itself.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -32,9 +34,16 @@ type Listener = (&'static str, Closure<dyn FnMut(MessageEvent)>);
 struct Inbox {
     events: VecDeque<String>,
     bytes: usize,
-    /// Whether it is time for a ping.
+    /// Whether it is time to write something.
     due: bool,
+    /// Whether that is a ping; if not, it is a comment, which is no event.
+    ping: bool,
+    /// Whether anything has been asked for since the last beat.
+    asked: bool,
     ended: bool,
+    /// What says when it is time to write. `Delay` would not do: it wakes whoever asked it first, and
+    /// each piece of the stream is asked for by somebody else.
+    timer: i32,
     waker: Option<Waker>,
 }
 
@@ -42,9 +51,7 @@ struct Inbox {
 pub(super) struct Events {
     socket: WebSocket,
     inbox: Rc<RefCell<Inbox>>,
-    /// What says when it is time for a ping. `Delay` would not do: it wakes whoever asked it first,
-    /// and each piece of the stream is asked for by somebody else.
-    timer: i32,
+    /// What the timer calls.
     _tick: Closure<dyn FnMut()>,
     /// What the socket calls; it must live as long as it may be called.
     listeners: [Listener; 3],
@@ -75,15 +82,22 @@ impl Events {
             target.add_event_listener_with_callback(name, listener)?;
         }
         let due = Rc::clone(&inbox);
-        let tick = Closure::new(move || due.borrow_mut().tick());
+        let line = socket.clone();
+        let tick = Closure::new(move || {
+            if !due.borrow_mut().beat() {
+                global().clear_interval_with_handle(due.borrow().timer);
+                // It may have ended by itself.
+                let _ = line.close(Some(1000), Some("nobody takes the stream"));
+            }
+        });
         let timer = global().set_interval_with_callback_and_timeout_and_arguments_0(
             tick.as_ref().unchecked_ref(),
-            i32::try_from(every).unwrap_or(i32::MAX),
+            i32::try_from(every / 2).unwrap_or(i32::MAX),
         )?;
+        inbox.borrow_mut().timer = timer;
         let events = Self {
             socket,
             inbox,
-            timer,
             _tick: tick,
             listeners,
         };
@@ -107,9 +121,13 @@ impl Inbox {
         self.wake();
     }
 
-    fn tick(&mut self) {
+    /// It is time to write; `false` if nobody has asked for what there was last time.
+    fn beat(&mut self) -> bool {
+        let taken = std::mem::take(&mut self.asked) || !self.due;
+        self.ended |= !taken;
         self.due = true;
         self.wake();
+        taken
     }
 
     fn end(&mut self) {
@@ -129,6 +147,7 @@ impl Stream for Events {
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let mut inbox = self.inbox.borrow_mut();
+        inbox.asked = true;
         if !inbox.events.is_empty() {
             inbox.bytes = 0;
             let all: String = inbox.events.drain(..).collect();
@@ -138,6 +157,10 @@ impl Stream for Events {
             return Poll::Ready(None);
         }
         if std::mem::take(&mut inbox.due) {
+            inbox.ping = !inbox.ping;
+            if !inbox.ping {
+                return Poll::Ready(Some(Ok(b":\n\n".to_vec())));
+            }
             let time = String::from(Date::new_0().to_iso_string());
             return Poll::Ready(Some(Ok(ping(&time).into_bytes())));
         }
@@ -148,7 +171,7 @@ impl Stream for Events {
 
 impl Drop for Events {
     fn drop(&mut self) {
-        global().clear_interval_with_handle(self.timer);
+        global().clear_interval_with_handle(self.inbox.borrow().timer);
         let target = self.socket.as_ref();
         for (name, listener) in &self.listeners {
             let listener: &Function = listener.as_ref().unchecked_ref();

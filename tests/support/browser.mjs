@@ -6,6 +6,7 @@
  * vain says what the page showed instead.
  */
 import assert from 'node:assert/strict';
+import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
 import { chromiumPath } from '../../scripts/chromium.mjs';
 
@@ -224,6 +225,29 @@ export async function join(page, name, options = {}, from = '/room.js') {
   );
 }
 
+/**
+ * Starts one of the clients in `devices.mjs`. The page then has it as `device`, and `log` is its log.
+ *
+ * @param {Page} page
+ * @param {'Plain' | 'Forum' | 'Lobby' | 'Http' | 'Perfect'} kind
+ * @param {string} room
+ * @param {string} [id]
+ */
+export async function start(page, kind, room, id) {
+  const path = fileURLToPath(new URL('devices.mjs', import.meta.url));
+  await page.route('**/devices.mjs', (route) =>
+    route.fulfill({ path, contentType: 'text/javascript' }),
+  );
+  await page.evaluate(
+    async ([kind, room, id]) => {
+      const devices = await import(/** @type {string} */ ('/devices.mjs'));
+      const device = new devices[/** @type {string} */ (kind)](room, id);
+      Object.assign(globalThis, { device, log: device.log });
+    },
+    [kind, room, id],
+  );
+}
+
 /** Ann and bob in a new room, ann first, both connected. @param {Page} ann @param {Page} bob */
 export async function meet(ann, bob) {
   const room = newRoom();
@@ -292,6 +316,17 @@ export function logged(page, line, times = 1, patience = PATIENCE) {
 /** @param {Page} page @returns {Promise<string[]>} */
 export function log(page) {
   return page.evaluate(() => /** @type {any} */ (globalThis).log);
+}
+
+/**
+ * The frames that a client of `devices.mjs` has said, or heard.
+ * @param {Page} page
+ * @param {'>' | '<'} way
+ * @returns {Promise<any[]>}
+ */
+export async function frames(page, way) {
+  const lines = (await log(page)).filter((line) => line.startsWith(`${way} {`));
+  return lines.map((line) => JSON.parse(line.slice(2)));
 }
 
 let rooms = 0;

@@ -22,6 +22,7 @@ export class Coturn {
     this.child = child;
     this.folder = folder;
     this.url = `turn:127.0.0.1:${port}?transport=udp`;
+    this.stun = `stun:127.0.0.1:${port}`;
   }
 
   /** @param {string} secret */
