@@ -54,31 +54,30 @@ async function measureWork() {
   const servers = Object.fromEntries(await Promise.all(names.map(async (name) => [name, await startServer(name)])));
   for (let round = -1; round < rounds; round++) {
     tell(round < 0 ? 'warming up' : `round ${round + 1} of ${rounds}`);
-    /** @type {number[]} */
-    const rates = [];
-    const keep = (/** @type {string} */ row, /** @type {string} */ name, /** @type {number} */ value) => {
-      if (round >= 0) figures.add(row, name, value);
+    const order = turns(round + 1);
+    const all = order.map((name) => address(servers[name]));
+    /** @param {string} row @param {any[]} results @param {string} [figure] */
+    const keep = (row, results, figure = 'cpu') => {
+      if (round >= 0) order.forEach((name, place) => figures.add(row, name, results[place][figure]));
     };
-    for (const name of turns(round + 1)) {
-      const server = address(servers[name]);
-      const offers = await load.ask('signals', { server, kind: 'offer', rooms: 50, each: 60 });
-      const candidates = await load.ask('signals', { server, kind: 'candidate', rooms: 50, each: 60 });
-      const { join, leave } = await load.ask('connections', { server, rooms: 40 });
-      const introductions = await load.ask('introductions', { server, count: 32 });
-      keep('offer', name, offers.cpu);
-      keep('candidate', name, candidates.cpu);
-      keep('join', name, join);
-      keep('leave', name, leave);
-      keep('introduction', name, introductions.cpu);
-      rates.push(candidates.perSecond);
-    }
+    const [offer, candidate] = [
+      await load.ask('signals', { servers: all, kind: 'offer', rooms: 50, each: 80 }),
+      await load.ask('signals', { servers: all, kind: 'candidate', rooms: 50, each: 80 }),
+    ];
+    const connections = await load.ask('connections', { servers: all, rooms: 40 });
+    keep('offer', offer);
+    keep('candidate', candidate);
+    keep('join', connections, 'join');
+    keep('leave', connections, 'leave');
+    keep('introduction', await load.ask('introductions', { servers: all, count: 48 }));
+    const rates = candidate.map((/** @type {any} */ { perSecond }) => perSecond);
     // Half of what the slowest of them can do, for all.
     const perSecond = Math.min(...rates) / 2;
-    for (const name of turns(round + 1)) {
-      const { p50, p99 } = await load.ask('latency', { server: address(servers[name]), perSecond, trips: 30 });
-      keep('p50', name, p50);
-      keep('p99', name, p99);
-    }
+    /** @type {any[]} */
+    const times = [];
+    for (const server of all) times.push(await load.ask('latency', { server, perSecond, trips: 30 }));
+    keep('p50', times, 'p50');
+    keep('p99', times, 'p99');
   }
   await Promise.all(Object.values(servers).map((server) => server.stop()));
 }

@@ -17,30 +17,34 @@ export async function growth(load, names, quick) {
   const figures = new Figures();
   for (let round = 0; round < (quick ? 2 : 5); round++) {
     console.log(`partyline: a round of growing, ${round + 1}`);
-    for (const name of names) {
-      const { pid, port, speech, stop } = await start(name);
-      const server = { pid, port, speech };
-      await load.ask('signals', { server, kind: 'candidate', rooms: 50, each: 90 });
-      // The largest room takes longest to fill, and each only needs it twice.
-      const asked = round < 2 && most > 512 ? [...sizes, most] : sizes;
-      for (const { size, join, signal, broadcast } of await load.ask('growth', { server, sizes: asked })) {
+    const started = await Promise.all(names.map((name) => start(name)));
+    const servers = started.map(({ pid, port, speech }) => ({ pid, port, speech }));
+    await load.ask('signals', { servers, kind: 'candidate', rooms: 50, each: 90 });
+    // The largest room takes longest to fill, and each needs it twice only.
+    const asked = round < 2 && most > 512 ? [...sizes, most] : sizes;
+    const grown = await load.ask('growth', { servers, sizes: asked });
+    names.forEach((name, place) => {
+      for (const { size, join, signal, broadcast } of grown[place]) {
         figures.add(`join ${size}`, name, join);
         figures.add(`signal ${size}`, name, signal);
         figures.add(`broadcast ${size}`, name, broadcast);
       }
-      for (const rooms of counts) {
-        const each = Math.min(90, Math.ceil(4000 / rooms / 2));
-        const { cpu } = await load.ask('signals', { server, kind: 'candidate', rooms, each });
-        figures.add(`rooms ${rooms}`, name, cpu);
-      }
-      const { cpu, millis, frames, bystander } = await load.ask('storm', { server, peers: quick ? 128 : 512 });
+    });
+    for (const rooms of counts) {
+      const each = Math.min(90, Math.ceil(4000 / rooms / 2));
+      const spent = await load.ask('signals', { servers, kind: 'candidate', rooms, each });
+      names.forEach((name, place) => figures.add(`rooms ${rooms}`, name, spent[place].cpu));
+    }
+    for (const [place, name] of names.entries()) {
+      const peers = quick ? 128 : 512;
+      const { cpu, millis, frames, bystander } = await load.ask('storm', { server: servers[place], peers });
       figures.add('storm, CPU µs', name, cpu);
       figures.add('storm, ms', name, millis);
       figures.add('storm, frames', name, frames);
       figures.add('storm, round trip of others, p50 µs', name, bystander.p50);
       figures.add('storm, round trip of others, most µs', name, bystander.most);
-      await stop();
     }
+    await Promise.all(started.map((server) => server.stop()));
   }
   const rows = Object.keys(figures.toJSON()).sort(byKindAndSize);
   const lines = rows.map((row) => [

@@ -1,5 +1,8 @@
 //! What is measured. Each measure uses rooms of its own, and leaves none behind.
 //!
+//! All servers are measured together, and take turns every few milliseconds: how fast a shared machine
+//! is changes from one second to the next, by more than what is to be told apart.
+//!
 //! No peer sends more than 200 frames in one measure: that is the burst that partyline allows.
 
 use std::thread;
@@ -30,7 +33,7 @@ pub(crate) struct Server {
 pub(crate) enum Measure {
     /// Rooms of two, all of which signal at once: processor time a signal.
     Signals {
-        server: Server,
+        servers: Vec<Server>,
         kind: Kind,
         rooms: usize,
         each: usize,
@@ -41,18 +44,21 @@ pub(crate) enum Measure {
         per_second: f64,
         trips: usize,
     },
-    /// Rooms of two that fill and empty: processor time and memory a connection.
-    Connections { server: Server, rooms: usize },
+    /// Rooms of two that fill and empty: processor time a connection.
+    Connections { servers: Vec<Server>, rooms: usize },
     /// Two joins, offer, answer, 16 candidates, two leaves.
-    Introductions { server: Server, count: usize },
-    /// Rooms of two that sleep, in several servers at the same time.
+    Introductions { servers: Vec<Server>, count: usize },
+    /// Rooms of two that sleep.
     Idle {
         servers: Vec<Server>,
         rooms: usize,
         seconds: u64,
     },
     /// One room that grows.
-    Growth { server: Server, sizes: Vec<usize> },
+    Growth {
+        servers: Vec<Server>,
+        sizes: Vec<usize>,
+    },
     /// Very many that join one room at once, and a pair in another room that goes on talking.
     Storm { server: Server, peers: usize },
 }
@@ -60,50 +66,90 @@ pub(crate) enum Measure {
 pub(crate) fn perform(measure: &Measure) -> Value {
     match *measure {
         Measure::Signals {
-            server,
+            ref servers,
             kind,
             rooms,
             each,
-        } => signals(server, kind, rooms, each),
+        } => signals(servers, kind, rooms, each),
         Measure::Latency {
             server,
             per_second,
             trips,
         } => latency(server, per_second, trips),
-        Measure::Connections { server, rooms } => connections(server, rooms),
-        Measure::Introductions { server, count } => introductions(server, count),
+        Measure::Connections { ref servers, rooms } => connections(servers, rooms),
+        Measure::Introductions { ref servers, count } => introductions(servers, count),
         Measure::Idle {
             ref servers,
             rooms,
             seconds,
         } => idle(servers, rooms, seconds),
-        Measure::Growth { server, ref sizes } => growth(server, sizes),
+        Measure::Growth {
+            ref servers,
+            ref sizes,
+        } => growth(servers, sizes),
         Measure::Storm { server, peers } => storm(server, peers),
     }
 }
 
-fn signals(server: Server, kind: Kind, rooms: usize, each: usize) -> Value {
-    let mut rooms = Room::filled(server, rooms, 2);
-    exchange(&mut rooms, kind, each.div_ceil(10));
-    let (used, start) = (cpu(server.pid), Instant::now());
-    exchange(&mut rooms, kind, each);
-    let (used, took) = (cpu(server.pid) - used, start.elapsed());
-    let count = (rooms.len() * each * 2) as f64;
-    empty(&mut rooms);
-    json!({ "cpu": used / count, "perSecond": count / took.as_secs_f64() })
+/// The processor time that each server has used since it was last asked.
+struct Used(Vec<(Server, f64)>);
+
+impl Used {
+    fn since_now(servers: &[Server]) -> Self {
+        Self(
+            servers
+                .iter()
+                .map(|server| (*server, cpu(server.pid)))
+                .collect(),
+        )
+    }
+
+    fn by_now(&mut self) -> Vec<f64> {
+        let used = |(server, before): &mut (Server, f64)| {
+            let now = cpu(server.pid);
+            now - std::mem::replace(before, now)
+        };
+        self.0.iter_mut().map(used).collect()
+    }
 }
 
-/// Each peer of each room sends so many signals, in turns.
-fn exchange(rooms: &mut [Room], kind: Kind, each: usize) {
-    for turn in 0..each * 2 {
-        let (from, to) = (turn % 2, 1 - turn % 2);
-        let marks: Vec<_> = rooms
-            .iter_mut()
-            .map(|room| room.send(kind, from, to))
-            .collect();
-        for (room, mark) in rooms.iter_mut().zip(marks) {
-            room.lines[to].until(&mark);
+fn signals(servers: &[Server], kind: Kind, rooms: usize, each: usize) -> Value {
+    let mut all: Vec<_> = servers
+        .iter()
+        .map(|server| Room::filled(*server, rooms, 2))
+        .collect();
+    let mut took = vec![Duration::ZERO; servers.len()];
+    let mut turn_about = |each: usize| {
+        for turn in 0..each * 2 {
+            for (rooms, took) in all.iter_mut().zip(&mut took) {
+                let start = Instant::now();
+                exchange(rooms, kind, turn % 2);
+                *took += start.elapsed();
+            }
         }
+    };
+    turn_about(each.div_ceil(10));
+    let mut used = Used::since_now(servers);
+    turn_about(each);
+    let used = used.by_now();
+    let count = (rooms * each * 2) as f64;
+    let all_count = (rooms * (each + each.div_ceil(10)) * 2) as f64;
+    all.iter_mut().for_each(|rooms| empty(rooms));
+    let results = used.iter().zip(took).map(
+        |(used, took)| json!({ "cpu": used / count, "perSecond": all_count / took.as_secs_f64() }),
+    );
+    results.collect()
+}
+
+/// One peer of each room sends a signal to the other.
+fn exchange(rooms: &mut [Room], kind: Kind, from: usize) {
+    let to = 1 - from;
+    let marks: Vec<_> = rooms
+        .iter_mut()
+        .map(|room| room.send(kind, from, to))
+        .collect();
+    for (room, mark) in rooms.iter_mut().zip(marks) {
+        room.lines[to].until(&mark);
     }
 }
 
@@ -153,47 +199,45 @@ fn round_trips(mut room: Room, start: Instant, pause: Duration, trips: usize) ->
     times
 }
 
-fn connections(server: Server, rooms: usize) -> Value {
-    let memory_before = memory(server.pid);
-    let before = cpu(server.pid);
-    let mut rooms = Room::filled(server, rooms, 2);
-    let full = cpu(server.pid);
-    let memory_full = memory(server.pid);
-    empty(&mut rooms);
-    let after = cpu(server.pid);
-    let count = (rooms.len() * 2) as f64;
-    json!({
-        "join": (full - before) / count,
-        "leave": (after - full) / count,
-        "kib": (memory_full - memory_before) / count,
-    })
+fn connections(servers: &[Server], rooms: usize) -> Value {
+    let mut used = Used::since_now(servers);
+    let mut all: Vec<Vec<Room>> = servers.iter().map(|_| vec![]).collect();
+    for _ in 0..rooms.div_ceil(4) {
+        for (server, rooms) in servers.iter().zip(&mut all) {
+            rooms.extend(Room::filled(*server, 4, 2));
+        }
+    }
+    let joined = used.by_now();
+    for some in 0..rooms.div_ceil(4) {
+        for rooms in &mut all {
+            empty(&mut rooms[some * 4..][..4]);
+        }
+    }
+    let left = used.by_now();
+    let count = (rooms.div_ceil(4) * 8) as f64;
+    let each = |(join, leave): (f64, f64)| json!({ "join": join / count, "leave": leave / count });
+    joined.into_iter().zip(left).map(each).collect()
 }
 
-fn introductions(server: Server, count: usize) -> Value {
-    let before = cpu(server.pid);
-    let mut left = count;
-    while left > 0 {
-        let mut rooms = Room::filled(server, left.min(16), 2);
-        left -= rooms.len();
-        // Who came second offers.
-        let mut say = |kind, from: usize, to: usize| {
-            let marks: Vec<_> = rooms
-                .iter_mut()
-                .map(|room| room.send(kind, from, to))
-                .collect();
-            for (room, mark) in rooms.iter_mut().zip(marks) {
-                room.lines[to].until(&mark);
+fn introductions(servers: &[Server], count: usize) -> Value {
+    let mut used = Used::since_now(servers);
+    for _ in 0..count.div_ceil(8) {
+        for server in servers {
+            let mut rooms = Room::filled(*server, 8, 2);
+            // Who came second offers.
+            exchange(&mut rooms, Kind::Offer, 1);
+            exchange(&mut rooms, Kind::Answer, 0);
+            for turn in 0..16 {
+                exchange(&mut rooms, Kind::Candidate, turn % 2);
             }
-        };
-        say(Kind::Offer, 1, 0);
-        say(Kind::Answer, 0, 1);
-        for _ in 0..8 {
-            say(Kind::Candidate, 1, 0);
-            say(Kind::Candidate, 0, 1);
+            empty(&mut rooms);
         }
-        empty(&mut rooms);
     }
-    json!({ "cpu": (cpu(server.pid) - before) / count as f64 })
+    let count = (count.div_ceil(8) * 8) as f64;
+    used.by_now()
+        .into_iter()
+        .map(|used| json!({ "cpu": used / count }))
+        .collect()
 }
 
 fn idle(servers: &[Server], rooms: usize, seconds: u64) -> Value {
@@ -228,49 +272,71 @@ fn idle(servers: &[Server], rooms: usize, seconds: u64) -> Value {
     json!(results)
 }
 
-fn growth(server: Server, sizes: &[usize]) -> Value {
-    let mut room = Room::new(server);
-    let mut results = vec![];
+fn growth(servers: &[Server], sizes: &[usize]) -> Value {
+    let mut rooms: Vec<_> = servers.iter().map(|server| Room::new(*server)).collect();
+    let mut results = vec![vec![]; servers.len()];
+    let mut used = Used::since_now(servers);
     for &size in sizes {
-        while room.lines.len() < size - 1 {
+        for room in &mut rooms {
+            while room.lines.len() < size - 1 {
+                room.ask();
+                room.join();
+            }
+        }
+        // The last one comes and goes a few times.
+        let mut joins = vec![0.0; servers.len()];
+        for _ in 0..JOINS {
+            used.by_now();
+            for room in &mut rooms {
+                room.ask();
+                room.join();
+            }
+            joins
+                .iter_mut()
+                .zip(used.by_now())
+                .for_each(|(sum, used)| *sum += used);
+            rooms.iter_mut().for_each(Room::leave);
+        }
+        for room in &mut rooms {
             room.ask();
             room.join();
         }
-        // The last one comes and goes a few times.
-        let mut joins: Vec<_> = (0..9)
-            .map(|turn| {
-                if turn > 0 {
-                    room.leave();
-                }
-                room.ask();
-                let used = cpu(server.pid);
-                room.join();
-                cpu(server.pid) - used
-            })
-            .collect();
-        joins.sort_by(f64::total_cmp);
-        let last = size - 1;
-        let used = cpu(server.pid);
-        for _ in 0..60 {
-            for (from, to) in [(0, last), (last, 0)] {
+        used.by_now();
+        for turn in 0..SIGNALS {
+            for room in &mut rooms {
+                let (from, to) = if turn % 2 == 0 {
+                    (0, size - 1)
+                } else {
+                    (size - 1, 0)
+                };
                 let mark = room.send(Kind::Candidate, from, to);
                 room.lines[to].until(&mark);
             }
         }
-        let signal = (cpu(server.pid) - used) / 120.0;
-        let times = 10;
-        let used = cpu(server.pid);
-        (0..times).for_each(|_| room.broadcast());
-        let broadcast = (cpu(server.pid) - used) / f64::from(times);
-        let join = joins[joins.len() / 2];
-        results
-            .push(json!({ "size": size, "join": join, "signal": signal, "broadcast": broadcast }));
+        let signals = used.by_now();
+        for _ in 0..BROADCASTS {
+            rooms.iter_mut().for_each(Room::broadcast);
+        }
+        let broadcasts = used.by_now();
+        for (place, results) in results.iter_mut().enumerate() {
+            results.push(json!({
+                "size": size,
+                "join": joins[place] / f64::from(JOINS),
+                "signal": signals[place] / f64::from(SIGNALS),
+                "broadcast": broadcasts[place] / f64::from(BROADCASTS),
+            }));
+        }
         // The first peer has used up a part of its burst.
         thread::sleep(Duration::from_secs(1));
     }
-    hang_up(&mut room);
+    rooms.iter_mut().for_each(hang_up);
     json!(results)
 }
+
+/// How often each thing is done in a room of one size.
+const JOINS: u32 = 5;
+const SIGNALS: u32 = 120;
+const BROADCASTS: u32 = 10;
 
 fn storm(server: Server, peers: usize) -> Value {
     let mut pair = Room::filled(server, 1, 2).pop().unwrap();

@@ -35,7 +35,7 @@ impl Room {
         }
     }
 
-    /// So many rooms with so many peers in each, who joined `abreast` rooms at a time.
+    /// So many rooms with so many peers in each, who join in many rooms at a time.
     pub(crate) fn filled(server: Server, rooms: usize, peers: usize) -> Vec<Self> {
         let mut rooms: Vec<_> = (0..rooms).map(|_| Self::new(server)).collect();
         for some in rooms.chunks_mut(32) {
