@@ -16,13 +16,14 @@ mod stream;
 use std::cell::OnceCell;
 use std::rc::Rc;
 
-use worker::js_sys::{Date, Object, Promise, Reflect};
+use worker::js_sys::{Date, Function, Object, Promise, Reflect};
 use worker::wasm_bindgen::JsCast;
-use worker::wasm_bindgen_futures::JsFuture;
+use worker::wasm_bindgen::prelude::*;
+use worker::wasm_bindgen_futures::{JsFuture, future_to_promise};
 use worker::web_sys::{Headers, Request, Response, ResponseInit};
-use worker::worker_sys::DurableObjectNamespace;
 use worker::worker_sys::ext::ResponseInitExt;
-use worker::{Context, Env, Result, WebSocketPair, console_error, event};
+use worker::worker_sys::{DurableObject, DurableObjectNamespace};
+use worker::{Env, Error, Result, WebSocketPair, console_error, event};
 
 use self::answer::{Cors, JSON, preflight, refuse, respond};
 
@@ -41,23 +42,76 @@ fn start() {
     console_error_panic_hook::set_once();
 }
 
-/// Every request that is not for a file in `public/`.
-#[event(fetch)]
-async fn fetch(request: Request, env: Env, _: Context) -> Result<Response> {
-    let settings = settings(&env);
+#[wasm_bindgen(module = "/src/shell/joined.js", wasm_bindgen = worker::wasm_bindgen, js_sys = worker::js_sys)]
+extern "C" {
+    fn joined(answer: &Promise, request: &Request, otherwise: &Function) -> Promise;
+}
+
+/// Every request that is not for a file in `public/`. It has no attribute of `worker`, since that would
+/// have us wait for the room of each join.
+#[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
+#[allow(unreachable_pub)] // wasm-bindgen wants it said
+pub fn fetch(request: Request, env: Env, _context: JsValue) -> Promise {
+    join_at_once(&request, &env).unwrap_or_else(|| {
+        future_to_promise(async move { Ok(handle(request, &env).await?.into()) })
+    })
+}
+
+/// Hands a join on that needs no token and is not counted. `None` for anything else.
+fn join_at_once(request: &Request, env: &Env) -> Option<Promise> {
+    type Otherwise = Closure<dyn FnMut(Request, JsValue) -> Promise>;
+    thread_local! {
+        static OTHERWISE: Otherwise = Closure::new(|request, answer| {
+            future_to_promise(async { Ok(not_joined(request, answer).await?.into()) })
+        });
+    }
+    let settings = settings(env);
+    let settings = (*settings).as_ref().ok()?;
+    let headers = request.headers();
+    let origin = headers.get("Origin").ok()?;
+    let open = settings.secret.is_none()
+        && admission::allows_origin(&settings.origins, origin.as_deref())
+        && headers.has("Upgrade").ok()?
+        && !joins::are_counted(env, &headers);
+    let Ok(Route::Join(join)) = open.then(|| find_route(request))? else {
+        return None;
+    };
+    let answer = room_of(env, &join.room)
+        .ok()?
+        .fetch_with_request(request)
+        .ok()?;
+    Some(OTHERWISE.with(|otherwise| joined(&answer, request, otherwise.as_ref().unchecked_ref())))
+}
+
+/// Tells a peer what came of its join, if that is no socket.
+async fn not_joined(request: Request, answer: JsValue) -> Result<Response> {
+    let refused = match (find_route(&request), answer.dyn_into::<Response>()) {
+        (Ok(Route::Join(join)), Ok(response)) => {
+            refusal_of(response, &join, &request.headers()).await
+        }
+        (_, Ok(response)) => Ok(response),
+        (_, Err(error)) => Err(error.into()),
+    };
+    refused.or_else(|error| failed(&error, &Cors::default()))
+}
+
+/// Says and logs that something failed that should not.
+fn failed(error: &Error, cors: &Cors) -> Result<Response> {
+    log("request", &error.to_string());
+    let message = "the platform failed: try again";
+    refuse(&HttpError::new(500, "internal", message), cors)
+}
+
+async fn handle(request: Request, env: &Env) -> Result<Response> {
+    let settings = settings(env);
     let settings = match &*settings {
         Ok(settings) => settings,
         Err(bad) => return refuse_setting(bad),
     };
     let origin = request.headers().get("Origin")?;
     let cors = Cors::new(settings, origin.as_deref());
-    answer(&request, &env, settings, origin, &cors)
-        .await
-        .or_else(|error| {
-            log("request", &error.to_string());
-            let message = "the platform failed: try again";
-            refuse(&HttpError::new(500, "internal", message), &cors)
-        })
+    let answer = answer(&request, env, settings, origin, &cors).await;
+    answer.or_else(|error| failed(&error, &cors))
 }
 
 async fn answer(
@@ -117,8 +171,13 @@ async fn answer(
     if response.status() == 101 {
         return Ok(response);
     }
+    refusal_of(response, &join, &headers).await
+}
+
+/// Tells a peer in its own words what its room has refused it with.
+async fn refusal_of(response: Response, join: &Join, headers: &Headers) -> Result<Response> {
     match refusal_of_room(&text(response.text()?).await?) {
-        Some(refusal) => turn_away(&join, &headers, refusal),
+        Some(refusal) => turn_away(join, headers, refusal),
         None => Err("the room did not answer a join".into()),
     }
 }
@@ -126,10 +185,14 @@ async fn answer(
 /// Hands a request on to its room. The room finds the route again by itself: that is cheaper than
 /// telling it, and safer than trusting headers that could have come from outside.
 async fn hand_on(env: &Env, room: &str, request: &Request) -> Result<Response> {
+    let answer = room_of(env, room)?.fetch_with_request(request)?;
+    Ok(JsFuture::from(answer).await?.unchecked_into())
+}
+
+fn room_of(env: &Env, room: &str) -> Result<DurableObject> {
     let rooms = Reflect::get(env, &"ROOM".into())?;
     let rooms: &DurableObjectNamespace = rooms.unchecked_ref();
-    let answer = rooms.get_by_name(room)?.fetch_with_request(request)?;
-    Ok(JsFuture::from(answer).await?.unchecked_into())
+    Ok(rooms.get_by_name(room)?)
 }
 
 /// Waits for text.
