@@ -352,6 +352,15 @@ impl Live {
             sockets.insert(member.socket, connection);
             members.push(member);
         }
+        // A deployment ends all sockets without a word; what was kept beside theirs goes now.
+        for orphan in outside
+            .keys()
+            .filter(|socket| !sockets.contains_key(socket))
+        {
+            if let Err(error) = storage::erase_outside(state, *orphan) {
+                log("restore", &error.to_string());
+            }
+        }
         for row in &rows {
             if let Row::Absent(absent) = row {
                 used(absent.member.socket);
