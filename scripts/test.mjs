@@ -34,6 +34,7 @@ const steps = [
     { ...process.env, RUSTDOCFLAGS: '-Dwarnings' },
   ],
   ['tests of the core', ['cargo', 'test']],
+  ['instructions of the core', [process.execPath, 'tests/bench/core.mjs']],
   ['types of the JavaScript', types(['dom', 'dom.iterable'], 'node', (file) => !file.startsWith(beside))],
   [
     'types of the JavaScript that runs in workerd',

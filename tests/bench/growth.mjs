@@ -13,13 +13,13 @@ import { KINDS, start } from './servers.mjs';
 export async function growth(load, names, quick) {
   const sizes = quick ? [2, 8, 64] : [2, 8, 64, 512];
   const most = quick ? 64 : 2048;
-  const counts = quick ? [1, 10, 100] : [1, 10, 100, 1000];
+  const counts = quick ? [1, 10, 50] : [1, 10, 100, 1000];
   const figures = new Figures();
   for (let round = 0; round < (quick ? 2 : 5); round++) {
     console.log(`partyline: a round of growing, ${round + 1}`);
     const started = await Promise.all(names.map((name) => start(name)));
     const servers = started.map(({ pid, port, speech }) => ({ pid, port, speech }));
-    await load.ask('signals', { servers, kind: 'candidate', rooms: 50, each: 90 });
+    await load.ask('signals', { servers, kind: 'candidate', rooms: 50, each: quick ? 30 : 90 });
     // The largest room takes longest to fill, and each needs it twice only.
     const asked = round < 2 && most > 512 ? [...sizes, most] : sizes;
     const grown = await load.ask('growth', { servers, sizes: asked });
@@ -31,7 +31,7 @@ export async function growth(load, names, quick) {
       }
     });
     for (const rooms of counts) {
-      const each = Math.min(90, Math.ceil(4000 / rooms / 2));
+      const each = Math.min(90, Math.ceil((quick ? 1000 : 4000) / rooms / 2));
       const spent = await load.ask('signals', { servers, kind: 'candidate', rooms, each });
       names.forEach((name, place) => figures.add(`rooms ${rooms}`, name, spent[place].cpu));
     }
