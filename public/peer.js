@@ -1,37 +1,43 @@
 // @ts-check
 /**
- * The connection with one other peer: perfect negotiation, candidates, repair, `chat` channel.
+ * One other peer: whether we and it want a connection, and the connection while both do.
  *
- * It does not know how signals travel. What it has to say goes to the `signal` function that it is
- * given, what the other says comes in by `handleSignal`. The negotiation is the W3C's "Perfect
- * Negotiation Example" (https://www.w3.org/TR/webrtc/#perfect-negotiation-example) with its three
- * flags. Around it stands what a line that can be lost needs on top:
+ * What happens within the connection is in `negotiation.js`. Here is who asked whom. It takes two
+ * who want: each side says so, or no longer, whenever that changes, and says it again when the
+ * line is back, so that both end up with the same answer whatever got lost or crossed.
  *
- * 1. *A description may be said twice.* Its origin (the `o=` line, RFC 9429 §5.2.2, whose version
- *    grows with every new description) shows the repeat: a repeated offer gets the same answer
- *    again, a repeated answer is dropped. So whoever is in doubt may simply say it once more, and
- *    `resync` does.
- * 2. *A description may come from a stranger*: another page, or another connection, under the same
- *    id. Its certificate shows it, and a connection cannot change its partner. The `stranger` event
- *    hands the description over, so that a new `Peer` can take this one's place.
- * 3. *What does not get connected is tried again*, ever more slowly, as long as the peer is there.
+ * | signal | says | the other side then |
+ * |---|---|---|
+ * | `request` | I want a connection with you | is `asked`; if it has asked us as well, that is an agreement |
+ * | `accept` | so do I | is `accepted`, makes the connection and the first offer |
+ * | `decline` | I do not | is `declined` |
+ * | `cancel` | not any more: the request is taken back, the connection over | is back at `none` |
  *
- * Events, all `CustomEvent`: `message` (detail: what the channel brought), `track`
- * (`RTCTrackEvent`), `state` (connection, signaling or channel state changed), `stranger`
- * (`RTCSessionDescriptionInit`), `error` (`{ code, message }`).
+ * Their payload means nothing. An `offer` without a `request` is one, so whoever knows nothing of
+ * all this can ask, and be answered. With `connect: "always"` we have wanted everybody from the
+ * start, and accept whatever is asked.
+ *
+ * Events, all `CustomEvent`: those of the negotiation (`message`, `track`, `state`, `stranger`,
+ * `error`), `relation` (detail: the one before), `request` (it asks us).
  */
+
+import { Negotiation } from './negotiation.js';
 
 /**
- * @typedef {{ id: string, polite: boolean, configuration: RTCConfiguration,
- *   signal: (kind: string, payload: unknown) => boolean }} PeerInit
- * @typedef {{ type: string, origin: string, certificate: string | null }} Heard
+ * @typedef {"none" | "requested" | "asked" | "accepted" | "declined"} Relation
+ *   `requested`: we have asked it. `asked`: it has asked us. `declined`: it does not want us.
+ *
+ * @typedef {object} PeerInit
+ * @property {string} id
+ * @property {boolean} polite
+ * @property {boolean} always
+ * @property {() => RTCConfiguration} configuration
+ * @property {(kind: string, payload: unknown) => void} signal
+ * @property {(kind: string, payload: unknown) => void} trace
+ * @property {import("./negotiation.js").Pace} pace
  */
 
-const CHANNEL = 'chat';
-const QUEUE_MOST = 64; // messages waiting for the channel to open
-const EARLY_MOST = 64; // candidates waiting for their description
-const REPAIR_FIRST = 8_000; // longer than a sound negotiation takes, shorter than patience
-const REPAIR_MOST = 60_000;
+const KEPT_MOST = 64; // signals of one who is not accepted yet: its offer, and its candidates
 
 export class Peer extends EventTarget {
   /** @readonly */ id;
@@ -40,57 +46,47 @@ export class Peer extends EventTarget {
    * @type {boolean}
    */
   polite;
-  /** @readonly @type {RTCPeerConnection} */ connection;
+  /** @type {Relation} */
+  relation;
 
-  #signal;
-  #makingOffer = false;
-  #ignoreOffer = false;
-  #isSettingRemoteAnswerPending = false;
+  #init;
+  /** @type {Negotiation | null} */
+  #negotiation = null;
   /**
-   * The last description taken from the other side, noted when its setting begins.
-   * @type {Heard | null}
+   * Until the pace lets the connection be made; then whether that is still wanted.
+   * @type {Promise<boolean> | null}
    */
-  #heard = null;
-  /** @type {RTCIceCandidateInit[]} */
-  #early = [];
-  /**
-   * The one that messages go out on. Glare may make two of them, and both are listened to.
-   * @type {RTCDataChannel | null}
-   */
-  #channel = null;
-  /** @type {string[]} */
-  #queue = [];
-  #repairs = 0; // in a row, without success
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #repairTimer;
+  #beginning = null;
+  /** @type {[kind: string, payload: unknown][]} */
+  #kept = [];
+  #gone = false;
 
   /** @param {PeerInit} init */
-  constructor({ id, polite, configuration, signal }) {
+  constructor(init) {
     super();
-    this.id = id;
-    this.polite = polite;
-    this.#signal = signal;
-    this.connection = new RTCPeerConnection(configuration);
-    this.connection.onnegotiationneeded = () => this.#makeOffer();
-    this.connection.onicecandidate = ({ candidate }) => candidate && signal('candidate', candidate);
-    this.connection.ontrack = (event) => this.#emit('track', event);
-    this.connection.ondatachannel = ({ channel }) =>
-      channel.label === CHANNEL && this.#adopt(channel);
-    this.connection.onsignalingstatechange = () => this.#handleState();
-    this.connection.onconnectionstatechange = () => this.#handleState();
-    this.#watch();
+    this.#init = init;
+    this.id = init.id;
+    this.polite = init.polite;
+    this.relation = init.always ? 'accepted' : 'none';
+    if (init.always) this.#begin();
+  }
+
+  /**
+   * Made when it is first needed, and a new one after `cancel`. What is added to it before both
+   * sides want it waits until they do.
+   */
+  get connection() {
+    return this.#current().connection;
   }
 
   /** Whether text sent now would be on its way at once. */
   get ready() {
-    return this.#channel?.readyState === 'open';
+    return this.#negotiation?.ready ?? false;
   }
 
   /** Whether the other side is certainly there: connected, and it has not closed the channel. */
   get working() {
-    return (
-      this.connection.connectionState === 'connected' && this.#channel?.readyState !== 'closed'
-    );
+    return this.#negotiation?.working ?? false;
   }
 
   /**
@@ -103,212 +99,195 @@ export class Peer extends EventTarget {
    *   waits already
    */
   send(text) {
-    if (this.connection.signalingState === 'closed') {
-      throw new DOMException(`${this.id} has left: nothing can be sent to it`, 'InvalidStateError');
-    }
-    if (this.#channel?.readyState === 'open') this.#channel.send(text);
-    else if (this.#queue.length < QUEUE_MOST) this.#queue.push(text);
-    else
-      throw new DOMException(
-        `${QUEUE_MOST} messages wait for ${this.id} already`,
-        'OperationError',
-      );
+    this.#current().send(text);
   }
 
-  /** Opens the channel, and so makes the first offer. For who learned of the other by `welcome`. */
+  /** Asks for a connection. If it has asked already, accepts. */
+  request() {
+    if (this.relation === 'asked') this.accept();
+    else if (this.relation === 'none' || this.relation === 'declined')
+      this.#become('requested', 'request');
+  }
+
+  /** Accepts what it has asked. */
+  accept() {
+    if (this.relation !== 'asked') return;
+    const kept = this.#kept.splice(0);
+    this.#agree('accept');
+    for (const [kind, payload] of kept) this.#do((it) => it.handleSignal(kind, payload));
+  }
+
+  /** Declines what it has asked. */
+  decline() {
+    if (this.relation === 'asked') this.#become('none', 'decline');
+  }
+
+  /** Takes everything back: our request, or the connection. Declines what it has asked. */
+  cancel() {
+    if (this.relation === 'asked') this.decline();
+    else if (this.relation !== 'none') this.#become('none', 'cancel');
+  }
+
+  /** Makes the first offer. */
   open() {
-    this.#adopt(this.connection.createDataChannel(CHANNEL));
+    this.#do((it) => it.open());
   }
 
-  /** @param {string} kind `offer`, `answer` or `candidate` @param {any} payload */
-  async handleSignal(kind, payload) {
-    try {
-      if (kind === 'candidate') await this.#handleCandidate(payload);
-      else
-        await this.#handleDescription(
-          /** @type {"offer" | "answer"} */ (kind),
-          String(payload?.sdp ?? ''),
-        );
-    } catch (error) {
-      this.#fail('negotiation', error);
+  /** @param {string} kind @param {any} payload */
+  handleSignal(kind, payload) {
+    if (kind === 'request') this.#handleRequest();
+    else if (kind === 'accept') this.#handleAccept();
+    else if (kind === 'decline') this.#handleRefusal('declined');
+    else if (kind === 'cancel') this.#handleRefusal('none');
+    else if (this.relation === 'accepted') this.#do((it) => it.handleSignal(kind, payload));
+    else if (kind === 'offer') {
+      this.#kept = [[kind, payload]];
+      this.#handleWish();
+    } else if (this.#kept.length > 0 && this.#kept.length < KEPT_MOST && kind === 'candidate') {
+      this.#kept.push([kind, payload]);
     }
   }
 
-  /**
-   * Says again what may not have arrived and starts over what is not connected. For the moment when
-   * the signaling line is back; harmless at any other, and without effect on a connection that
-   * works.
-   */
+  /** For the moment when the signaling line is back; harmless at any other. */
   resync() {
-    const { signalingState, connectionState, localDescription } = this.connection;
-    const answered = signalingState === 'stable' && localDescription?.type === 'answer';
-    if (answered || signalingState === 'have-local-offer') this.#describe();
-    if (signalingState === 'stable' && connectionState !== 'connected') {
-      // The answer above goes first: an impolite peer that still waits for it would ignore the new
-      // offer.
-      if (localDescription) this.connection.restartIce();
-      else this.open();
-    }
+    if (this.relation === 'accepted') this.#do((it) => it.resync());
+    else if (this.relation === 'requested') this.#say('request');
+    // Whatever it believes. If that was a request that never came, it says so again.
+    else if (this.relation !== 'asked') this.#say('cancel');
   }
 
+  /** @param {RTCIceServer[]} iceServers taken up when ICE starts anew, which is when they are needed */
+  useServers(iceServers) {
+    const connection = this.#negotiation?.connection;
+    if (!connection || connection.signalingState === 'closed') return;
+    connection.setConfiguration({ ...connection.getConfiguration(), iceServers });
+  }
+
+  /** It is gone, or we are. */
   close() {
-    clearTimeout(this.#repairTimer);
-    this.connection.close();
-    this.#queue = [];
+    this.#gone = true;
+    this.#beginning = null;
+    this.#kept = [];
+    this.#negotiation?.close();
   }
 
-  async #makeOffer() {
-    try {
-      this.#makingOffer = true;
-      await this.connection.setLocalDescription();
-      this.#describe();
-    } catch (error) {
-      this.#fail('negotiation', error);
-    } finally {
-      this.#makingOffer = false;
+  #handleRequest() {
+    if (this.relation !== 'accepted') return this.#handleWish();
+    this.#say('accept'); // we want everybody, or it has got lost; what comes next is its offer
+  }
+
+  /** It wants a connection. */
+  #handleWish() {
+    if (this.relation === 'requested') {
+      const offered = this.#kept.splice(0);
+      this.#agree();
+      for (const [kind, payload] of offered) this.#do((it) => it.handleSignal(kind, payload));
+      // Both have asked: somebody has to begin, and with us that is who came last.
+      if (offered.length === 0 && !this.polite) this.open();
+    } else if (this.relation !== 'asked') {
+      this.#become('asked');
+      if (this.#init.always) this.accept();
+      else this.#emit('request', null);
     }
   }
 
-  /** @param {"offer" | "answer"} type @param {string} sdp */
-  async #handleDescription(type, sdp) {
-    const { connection } = this;
-    const description = { type, sdp };
-    const before = this.#heard;
-    const heard = {
-      type,
-      origin: line(sdp, 'o=') ?? sdp,
-      certificate: line(sdp, 'a=fingerprint:'),
-    };
+  #handleAccept() {
+    // `declined` was then the answer to a request before this one.
+    if (this.relation === 'requested' || this.relation === 'declined') {
+      this.#agree();
+      this.open();
+    } else if (this.relation === 'accepted') this.resync();
+    else if (this.relation === 'none') this.#say('cancel');
+  }
 
-    if (before && before.type === type && before.origin === heard.origin) {
-      const answered =
-        connection.signalingState === 'stable' && connection.localDescription?.type === 'answer';
-      if (type === 'offer' && answered) this.#describe();
-      return;
-    }
-    const stranger =
-      before?.certificate && heard.certificate && before.certificate !== heard.certificate;
-    if (stranger) return this.#emit('stranger', description);
-
-    const readyForOffer =
-      !this.#makingOffer &&
-      (connection.signalingState === 'stable' || this.#isSettingRemoteAnswerPending);
-    const offerCollision = type === 'offer' && !readyForOffer;
-    this.#ignoreOffer = !this.polite && offerCollision;
-    if (this.#ignoreOffer) {
-      // The polite one gives way as soon as it has our offer. Does it? It may have lost its line
-      // just then.
-      if (connection.signalingState === 'have-local-offer') this.#describe();
-      return;
-    }
-    // An answer to an offer that was withdrawn or has its answer: too late, and no harm.
-    if (type === 'answer' && connection.signalingState !== 'have-local-offer') return;
-
-    this.#heard = heard;
-    this.#isSettingRemoteAnswerPending = type === 'answer';
-    try {
-      await connection.setRemoteDescription(description); // rolls an offer of ours back
-    } catch (error) {
-      this.#heard = before;
-      // It does not fit what was agreed before, so it was not made by whom that was agreed with.
-      const misfit = type === 'offer' && before && connection.signalingState !== 'closed';
-      if (misfit) return this.#emit('stranger', description);
-      throw error;
-    } finally {
-      this.#isSettingRemoteAnswerPending = false;
-    }
-    for (const candidate of this.#early.splice(0)) this.handleSignal('candidate', candidate);
-    if (type === 'offer') {
-      await connection.setLocalDescription();
-      this.#describe();
+  /** @param {"none" | "declined"} relation */
+  #handleRefusal(relation) {
+    if (this.relation === 'asked') this.#become('none');
+    else if (this.relation === 'accepted') {
+      // The answer ends whatever of ours was on its way.
+      this.#become(relation, relation === 'none' ? 'cancel' : undefined);
+    } else if (this.relation === 'requested') {
+      if (relation === 'declined') this.#become('declined');
+      else this.#say('request'); // it has not heard of it
     }
   }
 
-  /** @param {RTCIceCandidateInit | null} candidate */
-  async #handleCandidate(candidate) {
-    if (!candidate) return;
-    try {
-      if (!this.#heard) throw new DOMException('no description yet', 'InvalidStateError');
-      await this.connection.addIceCandidate(candidate);
-    } catch (error) {
-      if (error instanceof TypeError) throw error; // it is no candidate at all
-      // Those of an offer that we ignore are of no use. Others may be ahead of their description.
-      if (!this.#ignoreOffer && this.#early.length < EARLY_MOST) this.#early.push(candidate);
-    }
+  /** @param {string} [kind] to be said first */
+  #agree(kind) {
+    this.#become('accepted', kind);
+    if (this.relation === 'accepted') this.#begin();
   }
 
-  #describe() {
-    const description = this.connection.localDescription;
-    if (description) this.#signal(description.type, description);
+  /** @param {Relation} relation @param {string} [kind] to be said first */
+  #become(relation, kind) {
+    if (this.#gone) return;
+    const before = this.relation;
+    this.relation = relation;
+    if (kind) this.#say(kind);
+    if (relation === 'none' || relation === 'declined') this.#end();
+    this.#emit('relation', before);
   }
 
-  /** @param {RTCDataChannel} channel */
-  #adopt(channel) {
-    const handleOpen = () => {
-      if (this.#channel?.readyState === 'open') return;
-      this.#channel = channel;
-      for (const text of this.#queue.splice(0)) {
-        try {
-          channel.send(text);
-        } catch (error) {
-          this.#fail('unsent', error); // too large, which only shows now
-        }
-      }
-      this.#emit('state', null);
-    };
-    channel.onopen = handleOpen;
-    channel.onclose = () => this.#emit('state', null);
-    channel.onmessage = ({ data }) => this.#emit('message', data);
-    if (channel.readyState === 'open') handleOpen();
+  #begin() {
+    const { pace, configuration } = this.#init;
+    const pause = this.#negotiation ? undefined : pace('create-connection', configuration());
+    if (!pause) return this.#current().begin();
+    /** @type {Promise<boolean>} */
+    const beginning = pause.then(() => {
+      if (this.#beginning !== beginning) return false;
+      this.#beginning = null;
+      this.#current().begin();
+      return true;
+    });
+    this.#beginning = beginning;
   }
 
-  #handleState() {
-    const { connectionState, signalingState } = this.connection;
-    if (connectionState === 'connected' && signalingState === 'stable') {
-      this.#repairs = 0;
-      clearTimeout(this.#repairTimer);
-      this.#repairTimer = undefined;
-    } else {
-      this.#watch();
-      // The first failure is put right at once; what fails again and again waits for its turn.
-      if (connectionState === 'failed' && this.#repairs === 0) this.#repair();
-    }
-    this.#emit('state', null);
+  /** Does something with the connection as soon as there is one. @param {(it: Negotiation) => void} act */
+  #do(act) {
+    if (this.#beginning) this.#beginning.then((begun) => begun && act(this.#current()));
+    else act(this.#current());
   }
 
-  /** Sees to it that what is under way comes to an end. */
-  #watch() {
-    if (this.#repairTimer !== undefined || this.connection.signalingState === 'closed') return;
-    const most = Math.min(REPAIR_MOST, REPAIR_FIRST * 2 ** this.#repairs);
-    // The chance in it keeps two peers from meeting in glare at every try.
-    this.#repairTimer = setTimeout(() => this.#repair(), most * (0.75 + Math.random() / 2));
+  #end() {
+    const ended = this.#negotiation;
+    this.#negotiation = null;
+    this.#beginning = null;
+    this.#kept = [];
+    ended?.close();
   }
 
-  #repair() {
-    clearTimeout(this.#repairTimer);
-    this.#repairTimer = undefined;
-    this.#repairs += 1;
-    this.resync();
-    this.#watch();
+  #current() {
+    if (this.#negotiation) return this.#negotiation;
+    const { configuration, signal, trace, pace } = this.#init;
+    const isCurrent = () => negotiation === this.#negotiation && !this.#gone;
+    /** @type {Negotiation} */
+    const negotiation = new Negotiation({
+      configuration: configuration(),
+      isPolite: () => this.polite,
+      signal: (kind, payload) => isCurrent() && signal(kind, payload),
+      tell: (type, detail) => isCurrent() && this.#handleNews(type, detail),
+      trace,
+      pace,
+    });
+    this.#negotiation = negotiation;
+    if (this.#gone) negotiation.close();
+    return negotiation;
   }
 
-  /** @param {string} code @param {unknown} error */
-  #fail(code, error) {
-    if (this.connection.signalingState === 'closed') return; // closing fails what is under way
-    this.#emit('error', { code, message: error instanceof Error ? error.message : String(error) });
+  /** @param {string} type @param {unknown} detail */
+  #handleNews(type, detail) {
+    if (type !== 'end') this.#emit(type, detail);
+    // It has hung up, and we may hear it here first, or, with the line lost, only here.
+    else if (!this.#init.always) this.#become('none');
+  }
+
+  /** @param {string} kind */
+  #say(kind) {
+    if (!this.#gone) this.#init.signal(kind, true);
   }
 
   /** @param {string} type @param {unknown} detail */
   #emit(type, detail) {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
-}
-
-/**
- * @param {string} sdp
- * @param {string} start
- * @returns {string | null} the first line that starts so
- */
-function line(sdp, start) {
-  return sdp.split(/\r?\n/).find((text) => text.startsWith(start)) ?? null;
 }

@@ -34,8 +34,22 @@ import { Signaling } from './signaling.js';
  *   bits, which is right unless another page load has to be the same peer.
  * @property {string} [token] the admission ticket of a server that asks for one.
  * @property {RTCIceServer[]} [iceServers] without it, those that the server names.
+ * @property {"always" | "on-request"} [connect] with whom: with everybody, or with whom we have
+ *   asked (`peer.request()`) and who has accepted.
+ * @property {(step: Step) => Promise<void> | void} [pace] called before each step of a handshake,
+ *   which waits for its promise; without one it is done at once.
  *
  * @typedef {"connecting" | "joined" | "reconnecting" | "closed"} RoomState
+ *
+ * @typedef {import("./peer.js").Relation} Relation
+ *
+ * @typedef {object} Step
+ * @property {string | null} peer with whom; null: with the server alone
+ * @property {"in" | "out" | "here"} way from the server, to the server, or in this browser
+ * @property {string} kind of the frame, or what was done (README has the list)
+ * @property {any} payload of the frame, or what it was done with
+ *
+ * @typedef {Step & { time: number }} Trace `time`: milliseconds since 1970, with fractions.
  *
  * @typedef {Pick<RTCTrackEvent, "track" | "streams" | "transceiver" | "receiver">} TrackDetail
  *
@@ -47,7 +61,13 @@ import { Signaling } from './signaling.js';
  * @property {{ peer: Peer, data: any }} message it sent something over the data channel; never
  *   trust it.
  * @property {{ peer: Peer } & TrackDetail} track it sends a track.
- * @property {{ peer: Peer }} change its connection, negotiation or channel is in another state.
+ * @property {{ peer: Peer }} change its relation, connection, negotiation or channel is in another
+ *   state.
+ * @property {{ peer: Peer, accept: () => void, decline: () => void }} request it asks for a
+ *   connection.
+ * @property {{ peer: Peer, relation: Relation, before: Relation }} relation who has asked whom is
+ *   different now. Once it is `accepted`, or before, add your tracks.
+ * @property {Trace} trace something has happened between us, the server and a peer.
  * @property {{ from: string, kind: string, payload: any }} signal a signal of the application's own
  *   kind.
  * @property {{ state: RoomState } & Partial<Down>} state of the signaling line; when it was lost,
@@ -60,6 +80,9 @@ import { Signaling } from './signaling.js';
  */
 
 const NEGOTIATION = ['offer', 'answer', 'candidate'];
+const RELATION = ['request', 'accept', 'decline', 'cancel'];
+const LEAVING = 'leaving'; // the one who says it leaves the server, but not us
+const OURS = [...NEGOTIATION, ...RELATION, LEAVING];
 const NOTICES = ['welcome', 'peer-joined', 'peer-left', 'error'];
 const REPLACED = 4001;
 
@@ -70,7 +93,7 @@ export class Room extends EventTarget {
   /** @type {Map<string, Peer>} */
   #peers = new Map();
   /**
-   * Not in the server's last list, but their connection works, so they stay while it does.
+   * Not with the server any more, but their connection works, so they stay while it does.
    * @type {Set<Peer>}
    */
   #unlisted = new Set();
@@ -88,14 +111,20 @@ export class Room extends EventTarget {
    */
   #waiting = null;
   #signaling;
+  #always;
+  #pace;
+  #talksOn = false; // when the line is closed
 
   /**
    * @param {string} name 1 to 128 bytes of UTF-8 without control characters
    * @param {RoomOptions} [options]
    */
-  constructor(name, { host, id, key = randomKey(), token, iceServers } = {}) {
+  constructor(name, options = {}) {
     super();
+    const { host, id, key = randomKey(), token, iceServers, connect = 'always', pace } = options;
     this.name = name;
+    this.#always = connect === 'always';
+    this.#pace = pace;
     this.#configuration = { iceServers };
     const url = address(name, host);
     if (id !== undefined && !/^[\w.~:-]{1,64}$/.test(id)) {
@@ -104,8 +133,12 @@ export class Room extends EventTarget {
     if (token !== undefined && !/^[\w.-]+$/.test(token)) {
       throw new RangeError('a token is a JWT: letters, digits, - and _, with dots between its parts');
     }
+    if (!this.#always && connect !== 'on-request') {
+      throw new RangeError('connect is "always" or "on-request"');
+    }
     if (!iceServers) this.#findServers(url, id, token);
     this.#signaling = new Signaling(url, { id, key, token });
+    listen(this.#signaling, 'frame', (frame) => this.#traceFrame('in', frame));
     this.#hear('frame', (frame) => this.#handleFrame(frame));
     this.#hear('down', (down) => this.#handleDown(down));
     this.#hear('close', (closed) => this.#handleClose(closed));
@@ -131,15 +164,26 @@ export class Room extends EventTarget {
    * @returns {boolean} false if the signaling line is down; it is not kept for later
    */
   signal(kind, payload, to) {
-    if (NEGOTIATION.includes(kind) || NOTICES.includes(kind)) {
+    if (OURS.includes(kind) || NOTICES.includes(kind)) {
       throw new TypeError(`the kind "${kind}" is not an application's own`);
     }
-    return this.#signaling.send({ type: kind, to, payload });
+    return this.#send({ type: kind, to, payload });
   }
 
   /** Leaves the room and closes all its connections. */
   close() {
     this.#servers?.close();
+    this.#signaling.close();
+    for (const peer of [...this.#peers.values()]) this.#remove(peer);
+  }
+
+  /**
+   * Leaves the server, but not those whom we reach: each of them stays until its connection ends.
+   * What needs the server is over: new tracks, repair, being found.
+   */
+  leaveServer() {
+    if (this.#peers.size > 0) this.#send({ type: LEAVING });
+    this.#talksOn = true;
     this.#signaling.close();
   }
 
@@ -161,11 +205,7 @@ export class Room extends EventTarget {
   /** @param {RTCIceServer[]} iceServers */
   #useServers(iceServers) {
     this.#configuration = { iceServers };
-    for (const { connection } of this.#peers.values()) {
-      if (connection.signalingState === 'closed') continue;
-      // Taken up when ICE starts anew, which is when they are needed.
-      connection.setConfiguration({ ...connection.getConfiguration(), iceServers });
-    }
+    for (const peer of this.#peers.values()) peer.useServers(iceServers);
   }
 
   /** @param {string} type @param {(detail: any) => void} handle */
@@ -181,7 +221,7 @@ export class Room extends EventTarget {
     if (typeof frame.from === 'string') return this.#handleSignal(frame);
     if (frame.type === 'welcome') this.#handleWelcome(frame.peers);
     else if (frame.type === 'peer-joined') this.#handleJoined(frame.id, frame.polite);
-    else if (frame.type === 'peer-left') this.#remove(this.#peers.get(frame.id));
+    else if (frame.type === 'peer-left') this.#handleLeft(this.#peers.get(frame.id));
     else if (frame.type === 'error') {
       this.#emit('error', { code: frame.code, message: frame.message, to: frame.to });
     }
@@ -189,22 +229,30 @@ export class Room extends EventTarget {
 
   /** @param {Frame} frame */
   #handleSignal({ from, type: kind, payload }) {
-    if (NEGOTIATION.includes(kind)) this.#peers.get(from)?.handleSignal(kind, payload);
+    const peer = this.#peers.get(from);
+    if (kind === LEAVING) peer && this.#forget([peer]);
+    else if (OURS.includes(kind)) peer?.handleSignal(kind, payload);
     else this.#emit('signal', { from, kind, payload });
   }
 
   /** @param {{ id: string, polite: boolean }[]} peers */
   #handleWelcome(peers) {
+    // Who takes over an id that somebody waits for, or is connected with, knows nothing of that, and
+    // the others are not told. With "always" its offers do that.
+    if (!this.#known && !this.#always && peers.length > 0) this.#send({ type: 'cancel' });
     const present = new Set(peers.map(({ id }) => id));
     this.#forget([...this.#peers.values()].filter(({ id }) => !present.has(id)));
     for (const { id, polite } of peers) {
       const known = this.#list(id, polite);
-      if (known) known.resync();
+      if (known) {
+        known.resync();
+        continue;
+      }
+      const peer = this.#add(id, polite);
       // The newcomer makes the first offer. On our first welcome that is us, even with an older
       // seat: who takes over an id keeps its seat, and the others are told nothing. Later it is the
       // one with the younger seat.
-      else if (!this.#known || !polite) this.#add(id, polite).open();
-      else this.#add(id, polite);
+      if (this.#always && (!this.#known || !polite)) peer.open();
     }
     this.#known = true;
     this.#become('joined', {});
@@ -217,6 +265,11 @@ export class Room extends EventTarget {
     // after all, its offer will tell, and what we said to the old one would mislead it.
     if (!known) this.#add(id, polite);
     else if (!known.working) known.resync();
+  }
+
+  /** @param {Peer | undefined} peer */
+  #handleLeft(peer) {
+    if (peer && !this.#unlisted.has(peer)) this.#remove(peer);
   }
 
   /**
@@ -236,9 +289,26 @@ export class Room extends EventTarget {
 
   /** @param {string} id @param {boolean} polite */
   #add(id, polite) {
-    /** @param {string} type @param {unknown} payload */
-    const signal = (type, payload) => this.#signaling.send({ type, to: id, payload });
-    const peer = new Peer({ id, polite, configuration: this.#configuration, signal });
+    const peer = new Peer({
+      id,
+      polite,
+      always: this.#always,
+      configuration: () => this.#configuration,
+      signal: (type, payload) => this.#send({ type, to: id, payload }),
+      trace: (kind, payload) => this.#trace({ peer: id, way: 'here', kind, payload }),
+      pace: (kind, payload, way) =>
+        this.#pace?.({ peer: id, way: way ?? 'here', kind, payload }) || undefined,
+    });
+    listen(peer, 'request', () => {
+      const [accept, decline] = [() => peer.accept(), () => peer.decline()];
+      this.#emit('request', { peer, accept, decline });
+    });
+    listen(peer, 'relation', (before) => {
+      const { relation } = peer;
+      this.#trace({ peer: id, way: 'here', kind: 'relation', payload: relation });
+      this.#emit('relation', { peer, relation, before });
+      this.#handlePeerState(peer);
+    });
     listen(peer, 'message', (data) => this.#emit('message', { peer, data }));
     listen(peer, 'track', ({ track, streams, transceiver, receiver }) =>
       this.#emit('track', { peer, track, streams, transceiver, receiver }),
@@ -286,7 +356,7 @@ export class Room extends EventTarget {
     this.#remove(old);
     const peer = this.#add(old.id, old.polite);
     if (description.type === 'offer') peer.handleSignal('offer', description);
-    else peer.open(); // its answer was to the old connection: the new one needs an offer of its own
+    else if (this.#always) peer.open(); // its answer was to the old connection: the new one needs an offer of its own
   }
 
   /** @param {Down} down */
@@ -303,7 +373,7 @@ export class Room extends EventTarget {
     const peers = [...this.#peers.values()];
     // Refused (a token has expired, say) we may still talk to those whom we reach. Left or
     // replaced, we are gone.
-    if (closed.code === 1000 || closed.code === REPLACED)
+    if ((closed.code === 1000 && !this.#talksOn) || closed.code === REPLACED)
       peers.forEach((peer) => this.#remove(peer));
     else this.#forget(peers);
     this.#servers?.close();
@@ -314,7 +384,27 @@ export class Room extends EventTarget {
   /** @param {RoomState} state @param {Partial<Down>} why */
   #become(state, why) {
     this.state = state;
+    this.#trace({ peer: null, way: 'here', kind: 'line', payload: state });
     this.#emit('state', { state, ...why });
+  }
+
+  /** @param {Frame} frame */
+  #send(frame) {
+    const sent = this.#signaling.send(frame);
+    if (sent) this.#traceFrame('out', frame);
+    return sent;
+  }
+
+  /** @param {"in" | "out"} way @param {Frame} frame */
+  #traceFrame(way, { type: kind, from, to, payload, ...rest }) {
+    const notice = way === 'in' && from === undefined; // `error` names the peer as `to`
+    const peer = from ?? to ?? (kind.startsWith('peer-') ? rest.id : null);
+    this.#trace({ peer, way, kind, payload: notice ? rest : payload });
+  }
+
+  /** @param {Step} step */
+  #trace(step) {
+    this.#emit('trace', { time: performance.timeOrigin + performance.now(), ...step });
   }
 
   /** @template {keyof RoomEvents} T @param {T} type @param {RoomEvents[T]} detail */
