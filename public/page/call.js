@@ -51,7 +51,7 @@ export function startCall(room) {
   });
 }
 
-/** @param {string} what @param {(control: HTMLButtonElement) => Promise<void>} press */
+/** @param {string} what @param {(control: HTMLButtonElement) => Promise<unknown>} press */
 function onToggle(what, press) {
   const control = element(what, HTMLButtonElement);
   control.onclick = async () => {

@@ -27,6 +27,9 @@ const CHROMIUM_ARGS = [
   '--disable-component-update',
   '--disable-sync',
   '--disable-features=WebRtcHideLocalIpsWithMdns', // containers have no multicast
+  '--use-fake-ui-for-media-stream', // nobody is there to allow it
+  '--use-fake-device-for-media-stream',
+  '--auto-select-desktop-capture-source=Entire screen',
 ];
 
 /**
