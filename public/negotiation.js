@@ -2,11 +2,11 @@
 /**
  * One `RTCPeerConnection`: perfect negotiation, candidates, repair, `chat` channel.
  *
- * It does not know how signals travel, nor who asked whom (`peer.js`). What it has to say goes to the
- * `signal` function that it is given, what the other says comes in by `handleSignal`. The
+ * It does not know how signals travel, nor who asked whom (`peer.js`). What it has to say goes to
+ * the `signal` function that it is given, what the other says comes in by `handleSignal`. The
  * negotiation is the W3C's "Perfect Negotiation Example"
- * (https://www.w3.org/TR/webrtc/#perfect-negotiation-example) with its three flags. Around it stands
- * what a line that can be lost needs on top:
+ * (https://www.w3.org/TR/webrtc/#perfect-negotiation-example) with its three flags. Around it
+ * stands what a line that can be lost needs on top:
  *
  * 1. *A description may be said twice.* Its origin (the `o=` line, RFC 9429 §5.2.2, whose version
  *    grows with every new description) shows the repeat: a repeated offer gets the same answer
@@ -26,18 +26,24 @@
  */
 
 /**
- * @typedef {(kind: string, payload: unknown, way?: "out") => Promise<void> | undefined} Pace
+ * @typedef {import("./room.js").Doings} Doings
+ * @typedef {import("./room.js").Pending} Pending
+ *
+ * @typedef {<K extends keyof Doings>(kind: K, payload: Doings[K]) => void} TraceDoing
+ *
+ * @typedef {(kind: Pending, payload: unknown, way?: "out") => Promise<void> | undefined} Pace
  *   Called before each step, in the words in which the trace will tell of it; the step is done when
  *   the promise settles, or at once if there is none.
  *
  * @typedef {object} NegotiationInit
  * @property {RTCConfiguration} configuration
  * @property {() => boolean} isPolite
- * @property {(kind: string, payload: unknown) => void} signal
+ * @property {(kind: Description | "candidate", payload: unknown) => void} signal
  * @property {(type: string, detail: any) => void} tell
- * @property {(kind: string, payload: unknown) => void} trace
+ * @property {TraceDoing} trace
  * @property {Pace} pace
  *
+ * @typedef {"offer" | "answer"} Description
  * @typedef {{ type: string, origin: string, certificate: string | null }} Heard
  */
 
@@ -138,6 +144,11 @@ export class Negotiation {
     );
   }
 
+  /** Whether it works, or has only just stopped and may yet come back without anybody's help. */
+  get lasting() {
+    return this.working || (this.ready && this.connection.connectionState === 'disconnected');
+  }
+
   /** As `Peer.send`. @param {string} text */
   send(text) {
     if (this.connection.signalingState === 'closed') {
@@ -228,7 +239,7 @@ export class Negotiation {
    * date (https://www.w3.org/TR/webrtc/#dom-peerconnection-setlocaldescription).
    *
    * @param {Promise<void>} pause
-   * @param {"offer" | "answer"} type
+   * @param {Description} type
    * @returns {Promise<boolean>} false if it has become pointless
    */
   async #make(pause, type) {
@@ -247,7 +258,8 @@ export class Negotiation {
 
   async #setLocal() {
     await this.connection.setLocalDescription();
-    this.#trace('set-local-description', this.connection.localDescription);
+    const description = this.connection.localDescription;
+    if (description) this.#trace('set-local-description', description);
     this.#describe();
   }
 
@@ -326,10 +338,10 @@ export class Negotiation {
 
   #describe() {
     const description = this.connection.localDescription;
-    if (description) this.#send(description.type, description);
+    if (description) this.#send(/** @type {Description} */ (description.type), description);
   }
 
-  /** @param {string} kind @param {unknown} payload */
+  /** @param {Description | "candidate"} kind @param {unknown} payload */
   #send(kind, payload) {
     this.#outbox.run(kind, payload, () => this.#signal(kind, payload), 'out');
   }
@@ -417,7 +429,7 @@ export class Lane {
   }
 
   /**
-   * @param {string} kind
+   * @param {Pending} kind
    * @param {unknown} payload
    * @param {() => void | Promise<void>} act
    * @param {"out"} [way]

@@ -6,12 +6,12 @@
  * who want: each side says so, or no longer, whenever that changes, and says it again when the
  * line is back, so that both end up with the same answer whatever got lost or crossed.
  *
- * | signal | says | the other side then |
+ * | signal | says | who gets it |
  * |---|---|---|
- * | `request` | I want a connection with you | is `asked`; if it has asked us as well, that is an agreement |
- * | `accept` | so do I | is `accepted`, makes the connection and the first offer |
+ * | `request` | I want a connection | is `asked`; has asked as well: that is an agreement |
+ * | `accept` | so do I | is `accepted`, and makes the first offer |
  * | `decline` | I do not | is `declined` |
- * | `cancel` | not any more: the request is taken back, the connection over | is back at `none` |
+ * | `cancel` | not any more: no request, no connection | is back at `none` |
  *
  * Their payload means nothing. An `offer` without a `request` is one, so whoever knows nothing of
  * all this can ask, and be answered. With `connect: "always"` we have wanted everybody from the
@@ -24,8 +24,7 @@
 import { Negotiation } from './negotiation.js';
 
 /**
- * @typedef {"none" | "requested" | "asked" | "accepted" | "declined"} Relation
- *   `requested`: we have asked it. `asked`: it has asked us. `declined`: it does not want us.
+ * @typedef {import("./room.js").Relation} Relation
  *
  * @typedef {object} PeerInit
  * @property {string} id
@@ -33,7 +32,7 @@ import { Negotiation } from './negotiation.js';
  * @property {boolean} always
  * @property {() => RTCConfiguration} configuration
  * @property {(kind: string, payload: unknown) => void} signal
- * @property {(kind: string, payload: unknown) => void} trace
+ * @property {import("./negotiation.js").TraceDoing} trace
  * @property {import("./negotiation.js").Pace} pace
  */
 
@@ -42,7 +41,7 @@ const KEPT_MOST = 64; // signals of one who is not accepted yet: its offer, and 
 export class Peer extends EventTarget {
   /** @readonly */ id;
   /**
-   * Whether *we* are the polite one of this pair, who gives way when both offer at once.
+   * Whether *we* are, and give way when both offer at once.
    * @type {boolean}
    */
   polite;
@@ -71,45 +70,34 @@ export class Peer extends EventTarget {
     if (init.always) this.#begin();
   }
 
-  /**
-   * Made when it is first needed, and a new one after `cancel`. What is added to it before both
-   * sides want it waits until they do.
-   */
+  /** Made when it is first needed, and a new one after `cancel`. */
   get connection() {
     return this.#current().connection;
   }
 
-  /** Whether text sent now would be on its way at once. */
   get ready() {
     return this.#negotiation?.ready ?? false;
   }
 
-  /** Whether the other side is certainly there: connected, and it has not closed the channel. */
   get working() {
     return this.#negotiation?.working ?? false;
   }
 
-  /**
-   * Sends text over the data channel, reliably and in order. Until the channel is open the text
-   * waits, up to 64 of them; what waits or is under way when the connection is replaced or ends is
-   * lost.
-   *
-   * @param {string} text
-   * @throws {DOMException} `InvalidStateError` if the peer has left, `OperationError` if too much
-   *   waits already
-   */
+  get lasting() {
+    return this.#negotiation?.lasting ?? false;
+  }
+
+  /** @param {string} text */
   send(text) {
     this.#current().send(text);
   }
 
-  /** Asks for a connection. If it has asked already, accepts. */
   request() {
     if (this.relation === 'asked') this.accept();
     else if (this.relation === 'none' || this.relation === 'declined')
       this.#become('requested', 'request');
   }
 
-  /** Accepts what it has asked. */
   accept() {
     if (this.relation !== 'asked') return;
     const kept = this.#kept.splice(0);
@@ -117,12 +105,10 @@ export class Peer extends EventTarget {
     for (const [kind, payload] of kept) this.#do((it) => it.handleSignal(kind, payload));
   }
 
-  /** Declines what it has asked. */
   decline() {
     if (this.relation === 'asked') this.#become('none', 'decline');
   }
 
-  /** Takes everything back: our request, or the connection. Declines what it has asked. */
   cancel() {
     if (this.relation === 'asked') this.decline();
     else if (this.relation !== 'none') this.#become('none', 'cancel');
@@ -152,11 +138,15 @@ export class Peer extends EventTarget {
   resync() {
     if (this.relation === 'accepted') this.#do((it) => it.resync());
     else if (this.relation === 'requested') this.#say('request');
-    // Whatever it believes. If that was a request that never came, it says so again.
-    else if (this.relation !== 'asked') this.#say('cancel');
+    else if (this.#kept.length === 0) {
+      // It may have taken back what it asked, or asked what we have not heard. If it still asks, it
+      // says so to this.
+      if (this.relation === 'asked') this.#become('none', 'cancel');
+      else this.#say('cancel');
+    }
   }
 
-  /** @param {RTCIceServer[]} iceServers taken up when ICE starts anew, which is when they are needed */
+  /** Taken up when ICE starts anew, which is when they are needed. @param {RTCIceServer[]} iceServers */
   useServers(iceServers) {
     const connection = this.#negotiation?.connection;
     if (!connection || connection.signalingState === 'closed') return;
@@ -242,7 +232,10 @@ export class Peer extends EventTarget {
     this.#beginning = beginning;
   }
 
-  /** Does something with the connection as soon as there is one. @param {(it: Negotiation) => void} act */
+  /**
+   * Does something with the connection as soon as there is one.
+   * @param {(it: Negotiation) => void} act
+   */
   #do(act) {
     if (this.#beginning) this.#beginning.then((begun) => begun && act(this.#current()));
     else act(this.#current());

@@ -7,7 +7,7 @@
  */
 
 export interface RoomOptions {
-  /** Where the server is: `example.com`, or with its scheme. Without it, where `room.js` came from. */
+  /** Where the server is: `example.com`, or with scheme. Without it, where `room.js` came from. */
   host?: string;
   /** Our peer id, 1 to 64 of `A-Z a-z 0-9 . _ ~ : -`. Without it the server makes one. */
   id?: string;
@@ -188,8 +188,9 @@ export class Room extends EventTarget {
   /**
    * Leaves the server, but not those whom we reach: each of them stays until its connection ends.
    * What needs the server is over: new tracks, repair, being found.
+   * @returns false if the signaling line is down: the others cannot be told, so nothing is done
    */
-  leaveServer(): void;
+  leaveServer(): boolean;
 
   addEventListener<T extends keyof RoomEvents>(
     type: T,

@@ -10,10 +10,11 @@
  * room.addEventListener("message", ({ detail: { peer, data } }) => console.log(peer.id, data));
  * ```
  *
- * All events are `CustomEvent`; their details are in `RoomEvents`. What ties the two halves
- * together is here: which peer gets which frame, who makes the first offer, and who is still there
- * after the signaling line was lost. A peer connection that works outlives that line: `leave` means
- * that the peer is gone, not that the server is.
+ * All events are `CustomEvent`; they and the options are described in `room.d.ts`, where the types
+ * below come from. What ties the two halves together is here: which peer gets which frame, who
+ * makes the first offer, and who is still there after the signaling line was lost. A peer
+ * connection that works outlives that line: `leave` means that the peer is gone, not that the
+ * server is.
  */
 
 import { IceServers } from './ice.js';
@@ -21,62 +22,13 @@ import { Peer } from './peer.js';
 import { Signaling } from './signaling.js';
 
 /**
+ * @typedef {import("./room.js").RoomOptions} RoomOptions
+ * @typedef {import("./room.js").RoomState} RoomState
+ * @typedef {import("./room.js").RoomEvents} RoomEvents
+ * @typedef {import("./room.js").Step} Step
  * @typedef {import("./signaling.js").Frame} Frame
  * @typedef {import("./signaling.js").Closed} Closed
  * @typedef {import("./signaling.js").Down} Down
- *
- * @typedef {object} RoomOptions
- * @property {string} [host] where the server is: `example.com`, `localhost:8787`, or with its
- *   scheme, `http://192.168.0.7:8787`. Without it, where this file came from.
- * @property {string} [id] our peer id, 1 to 64 of `A-Z a-z 0-9 . _ ~ : -`. Without it the server
- *   makes one.
- * @property {string} [key] proves that the id is ours when we come back. Without it, 128 random
- *   bits, which is right unless another page load has to be the same peer.
- * @property {string} [token] the admission ticket of a server that asks for one.
- * @property {RTCIceServer[]} [iceServers] without it, those that the server names.
- * @property {"always" | "on-request"} [connect] with whom: with everybody, or with whom we have
- *   asked (`peer.request()`) and who has accepted.
- * @property {(step: Step) => Promise<void> | void} [pace] called before each step of a handshake,
- *   which waits for its promise; without one it is done at once.
- *
- * @typedef {"connecting" | "joined" | "reconnecting" | "closed"} RoomState
- *
- * @typedef {import("./peer.js").Relation} Relation
- *
- * @typedef {object} Step
- * @property {string | null} peer with whom; null: with the server alone
- * @property {"in" | "out" | "here"} way from the server, to the server, or in this browser
- * @property {string} kind of the frame, or what was done (README has the list)
- * @property {any} payload of the frame, or what it was done with
- *
- * @typedef {Step & { time: number }} Trace `time`: milliseconds since 1970, with fractions.
- *
- * @typedef {Pick<RTCTrackEvent, "track" | "streams" | "transceiver" | "receiver">} TrackDetail
- *
- * @typedef {object} RoomEvents
- * @property {{ peer: Peer }} peer somebody is there: joined, or was there before us. Add your
- *   tracks now.
- * @property {{ peer: Peer }} leave it is gone, or has made way for a new page of the same id, whose
- *   `peer` follows.
- * @property {{ peer: Peer, data: any }} message it sent something over the data channel; never
- *   trust it.
- * @property {{ peer: Peer } & TrackDetail} track it sends a track.
- * @property {{ peer: Peer }} change its relation, connection, negotiation or channel is in another
- *   state.
- * @property {{ peer: Peer, accept: () => void, decline: () => void }} request it asks for a
- *   connection.
- * @property {{ peer: Peer, relation: Relation, before: Relation }} relation who has asked whom is
- *   different now. Once it is `accepted`, or before, add your tracks.
- * @property {Trace} trace something has happened between us, the server and a peer.
- * @property {{ from: string, kind: string, payload: any }} signal a signal of the application's own
- *   kind.
- * @property {{ state: RoomState } & Partial<Down>} state of the signaling line; when it was lost,
- *   why and how many milliseconds until the next try.
- * @property {{ code: string, message: string, to?: string }} error the server refused something
- *   (its error codes), or a peer's negotiation failed (`negotiation`), or what waited for its
- *   channel turned out too large (`unsent`).
- * @property {Closed} close the room is over and does not come back: the close code, its reason, a
- *   sentence.
  */
 
 const NEGOTIATION = ['offer', 'answer', 'candidate'];
@@ -93,10 +45,11 @@ export class Room extends EventTarget {
   /** @type {Map<string, Peer>} */
   #peers = new Map();
   /**
-   * Not with the server any more, but their connection works, so they stay while it does.
-   * @type {Set<Peer>}
+   * Not with the server any more, but their connection works, so they stay while it does; or, of
+   * those who are known to have left the server, while it lasts.
+   * @type {Map<Peer, "working" | "lasting">}
    */
-  #unlisted = new Set();
+  #unlisted = new Map();
   /**
    * Whether this page has been welcomed before. Those in its first welcome know nothing of it.
    */
@@ -116,7 +69,7 @@ export class Room extends EventTarget {
   #talksOn = false; // when the line is closed
 
   /**
-   * @param {string} name 1 to 128 bytes of UTF-8 without control characters
+   * @param {string} name
    * @param {RoomOptions} [options]
    */
   constructor(name, options = {}) {
@@ -144,24 +97,19 @@ export class Room extends EventTarget {
     this.#hear('close', (closed) => this.#handleClose(closed));
   }
 
-  /** Ours; null until the first welcome unless it was given. */
   get id() {
     return this.#signaling.id;
   }
 
-  /** Who is there, by id; live. @returns {ReadonlyMap<string, Peer>} */
+  /** @returns {ReadonlyMap<string, Peer>} */
   get peers() {
     return this.#peers;
   }
 
   /**
-   * Sends a signal of the application's own kind through the server, to one peer or to all others.
-   * Alone in the room, one to all waits on the server for the next who joins.
-   *
-   * @param {string} kind 1 to 64 bytes
-   * @param {unknown} [payload] anything JSON
+   * @param {string} kind
+   * @param {unknown} [payload]
    * @param {string} [to]
-   * @returns {boolean} false if the signaling line is down; it is not kept for later
    */
   signal(kind, payload, to) {
     if (OURS.includes(kind) || NOTICES.includes(kind)) {
@@ -177,14 +125,12 @@ export class Room extends EventTarget {
     for (const peer of [...this.#peers.values()]) this.#remove(peer);
   }
 
-  /**
-   * Leaves the server, but not those whom we reach: each of them stays until its connection ends.
-   * What needs the server is over: new tracks, repair, being found.
-   */
+  /** Leaves the server, but not those whom we reach. */
   leaveServer() {
-    if (this.#peers.size > 0) this.#send({ type: LEAVING });
+    if (this.#peers.size > 0 && !this.#send({ type: LEAVING })) return false;
     this.#talksOn = true;
     this.#signaling.close();
+    return true;
   }
 
   /**
@@ -230,7 +176,7 @@ export class Room extends EventTarget {
   /** @param {Frame} frame */
   #handleSignal({ from, type: kind, payload }) {
     const peer = this.#peers.get(from);
-    if (kind === LEAVING) peer && this.#forget([peer]);
+    if (kind === LEAVING) this.#forget(peer ? [peer] : [], 'lasting');
     else if (OURS.includes(kind)) peer?.handleSignal(kind, payload);
     else this.#emit('signal', { from, kind, payload });
   }
@@ -336,17 +282,19 @@ export class Room extends EventTarget {
    * has left.
    *
    * @param {Peer[]} peers
+   * @param {"working" | "lasting"} [measure]
    */
-  #forget(peers) {
+  #forget(peers, measure = 'working') {
     for (const peer of peers) {
-      this.#unlisted.add(peer);
+      this.#unlisted.set(peer, measure);
       this.#handlePeerState(peer);
     }
   }
 
   /** @param {Peer} peer */
   #handlePeerState(peer) {
-    if (this.#unlisted.has(peer) && !peer.working) this.#remove(peer);
+    const measure = this.#unlisted.get(peer);
+    if (measure && !peer[measure]) this.#remove(peer);
     else if (this.#peers.get(peer.id) === peer) this.#emit('change', { peer });
   }
 
@@ -356,7 +304,8 @@ export class Room extends EventTarget {
     this.#remove(old);
     const peer = this.#add(old.id, old.polite);
     if (description.type === 'offer') peer.handleSignal('offer', description);
-    else if (this.#always) peer.open(); // its answer was to the old connection: the new one needs an offer of its own
+    // Its answer was to the old connection: the new one needs an offer of its own.
+    else if (this.#always) peer.open();
   }
 
   /** @param {Down} down */
@@ -375,7 +324,7 @@ export class Room extends EventTarget {
     // replaced, we are gone.
     if ((closed.code === 1000 && !this.#talksOn) || closed.code === REPLACED)
       peers.forEach((peer) => this.#remove(peer));
-    else this.#forget(peers);
+    else this.#forget(peers, this.#talksOn ? 'lasting' : 'working');
     this.#servers?.close();
     this.#become('closed', {});
     this.#emit('close', closed);

@@ -3,7 +3,17 @@
 import assert from 'node:assert/strict';
 import http from 'node:http';
 import { after, afterEach, before, test } from 'node:test';
-import { connected, join, log, logged, meet, newRoom, Pages, talk } from './support/browser.mjs';
+import {
+  connected,
+  join,
+  log,
+  logged,
+  meet,
+  newRoom,
+  Pages,
+  talk,
+  until,
+} from './support/browser.mjs';
 import { Dev } from './support/dev.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
@@ -169,4 +179,99 @@ test('the library works imported from another origin, with nothing but its addre
     elsewhere.closeAllConnections();
     elsewhere.close();
   }
+});
+
+test('nine people: tracks come to who is late, go, and come again, and nobody reconnects', async () => {
+  // All in one page: what is asked is whether the negotiations come out right.
+  const page = await pages.open('all', dev.origin);
+  await page.evaluate(async (name) => {
+    const { Room } = await import(/** @type {string} */ ('/room.js'));
+    const context = new AudioContext();
+    /** @type {any[]} */
+    const people = [];
+    const enter = () => {
+      const { stream } = context.createMediaStreamDestination();
+      const room = new Room(name, { iceServers: [], id: `p${people.length}` });
+      const person = { room, stream, connections: new Map(), tracks: new Map(), troubles: 0 };
+      room.addEventListener('peer', (/** @type {any} */ { detail: { peer } }) => {
+        person.connections.set(peer.id, peer.connection);
+        peer.connection.addTrack(stream.getTracks()[0], stream);
+      });
+      room.addEventListener('track', (/** @type {any} */ { detail: { peer, track, streams } }) => {
+        person.tracks.set(peer.id, track);
+        streams[0].onremovetrack = () => person.tracks.delete(peer.id);
+      });
+      for (const trouble of ['leave', 'error', 'close'])
+        room.addEventListener(trouble, () => (person.troubles += 1));
+      people.push(person);
+    };
+    Object.assign(globalThis, { people, enter });
+    for (let count = 1; count <= 8; count += 1) enter();
+  }, newRoom());
+  const all = (/** @type {[number, number]} */ [count, silent]) => {
+    const { people } = /** @type {any} */ (globalThis);
+    const settled = (/** @type {any} */ { room, connections, tracks }, /** @type {number} */ i) =>
+      [...room.peers.values()].filter(
+        (peer) =>
+          peer.ready &&
+          peer.connection === connections.get(peer.id) &&
+          peer.connection.signalingState === 'stable',
+      ).length ===
+        count - 1 &&
+      tracks.size === (silent >= 0 && silent !== i ? count - 2 : count - 1);
+    return people.length === count && people.every(settled);
+  };
+  await until(page, 'eight hear each other', all, /** @type {[number, number]} */ ([8, -1]), 60_000);
+  await page.evaluate(() => /** @type {any} */ (globalThis).enter());
+  await until(page, 'nine hear each other', all, /** @type {[number, number]} */ ([9, -1]), 60_000);
+  await page.evaluate(() => {
+    for (const peer of /** @type {any} */ (globalThis).people[3].room.peers.values()) {
+      const { connection } = peer;
+      for (const sender of connection.getSenders()) connection.removeTrack(sender);
+    }
+  });
+  await until(page, 'one is silent', all, /** @type {[number, number]} */ ([9, 3]), 60_000);
+  await page.evaluate(() => {
+    const { room, stream } = /** @type {any} */ (globalThis).people[3];
+    for (const { connection } of room.peers.values())
+      connection.addTrack(stream.getTracks()[0], stream);
+  });
+  await until(page, 'nine hear each other', all, /** @type {[number, number]} */ ([9, -1]), 60_000);
+  const troubles = await page.evaluate(() =>
+    /** @type {any} */ (globalThis).people.map((/** @type {any} */ { troubles }) => troubles),
+  );
+  assert.deepEqual(troubles, Array(9).fill(0));
+});
+
+test('who keeps id and key is the same person after a reload, and nobody else can be', async () => {
+  const [ann, bob] = await pair();
+  // As README has it.
+  const whoami = () =>
+    ann.evaluate(() => {
+      const random = () => crypto.getRandomValues(new Uint32Array(4)).join('-');
+      const me = JSON.parse(sessionStorage.getItem('me') ?? 'null') ?? {
+        id: random(),
+        key: random(),
+      };
+      sessionStorage.setItem('me', JSON.stringify(me));
+      return me;
+    });
+  const me = await whoami();
+  const room = newRoom();
+  await join(ann, room, me);
+  await logged(ann, 'state joined');
+  await join(bob, room, { id: 'bob' });
+  await connected(bob, me.id);
+  await ann.reload();
+  const again = await whoami();
+  assert.deepEqual(again, me);
+  await join(ann, room, again);
+  await connected(ann, 'bob');
+  await connected(bob, me.id);
+  await talk(bob, 'bob', ann, me.id, 'the same');
+  const comings = (await log(bob)).filter((line) => /^(peer|leave) /.test(line));
+  assert.deepEqual(comings, [`peer ${me.id}`, `leave ${me.id}`, `peer ${me.id}`]);
+  const eve = await pages.open('eve', dev.origin);
+  await join(eve, room, { id: me.id });
+  await logged(eve, 'close 4009');
 });

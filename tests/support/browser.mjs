@@ -170,8 +170,8 @@ export async function until(page, claim, holds, arg, patience = PATIENCE) {
 }
 
 /**
- * Joins a room from a page by the library alone. The page then has `room`, and `log`, a list of all
- * events as short lines.
+ * Joins a room from a page by the library alone. The page then has `room`, `log`, a list of all
+ * events as short lines, and `trace`, what the library tells of each step.
  *
  * @param {Page} page
  * @param {string} name
@@ -181,30 +181,38 @@ export async function until(page, claim, holds, arg, patience = PATIENCE) {
 export async function join(page, name, options = {}, from = '/room.js') {
   await page.evaluate(
     async ([name, options, from]) => {
+      // A function cannot come along: one that the page has already is taken.
+      const { pace } = /** @type {any} */ (globalThis);
       const { Room } = await import(/** @type {string} */ (from));
       /** @type {string[]} */
       const log = [];
       // A STUN server that is out of reach only makes the gathering of candidates long.
-      const room = new Room(name, { iceServers: [], .../** @type {object} */ (options) });
-      Object.assign(globalThis, { room, log });
+      const room = new Room(name, { iceServers: [], pace, .../** @type {object} */ (options) });
+      /** @type {any[]} */
+      const trace = [];
+      room.addEventListener('trace', (/** @type {CustomEvent} */ { detail }) => trace.push(detail));
+      Object.assign(globalThis, { room, log, trace });
       for (const type of [
         'peer',
         'leave',
         'message',
         'track',
+        'request',
+        'relation',
         'signal',
         'state',
         'error',
         'close',
       ]) {
         room.addEventListener(type, (/** @type {CustomEvent} */ { detail }) => {
-          const { peer, data, from, kind, payload, state, code } = detail;
+          const { peer, data, from, kind, payload, relation, state, code } = detail;
           const words = [
             peer?.id,
             data,
             from,
             kind,
             payload && JSON.stringify(payload),
+            relation,
             state,
             code,
           ];
