@@ -57,7 +57,7 @@ export function tell(text) {
 function write(room, text) {
   const row = say('mine', 'You', text);
   const late = new Set();
-  for (const peer of room.peers.values()) {
+  for (const peer of readers(room)) {
     try {
       peer.send(text);
       if (!peer.ready) late.add(peer);
@@ -89,15 +89,22 @@ function showLate(row) {
   part(row, '.late').textContent = names.length ? `Waits for ${names.join(', ')}` : '';
 }
 
+/** Whom we are connected with, or soon will be. @param {Room} room */
+function readers(room) {
+  return [...room.peers.values()].filter(({ relation }) => relation === 'accepted');
+}
+
 /** @param {Room} room */
 function showWhetherItCanGo(room) {
-  const peers = [...room.peers.values()];
+  const peers = readers(room);
   const some = peers.some(({ ready }) => ready);
   const over = room.state === 'closed' && !some;
   const words = over
     ? 'The room is closed.'
     : peers.length === 0
-      ? 'Nobody is here to read it yet.'
+      ? room.peers.size
+        ? 'You are connected with nobody yet.'
+        : 'Nobody is here to read it yet.'
       : some
         ? ''
         : 'No connection is open yet: what you send waits for it.';

@@ -3,7 +3,7 @@
 
 import { element, html, on, setText } from './dom.js';
 import { onChosen } from './inside.js';
-import { connectionOf, nameOf } from './people.js';
+import { connectionOf } from './people.js';
 
 /**
  * @typedef {import("./people.js").Peer} Peer
@@ -74,22 +74,20 @@ async function sample(connection) {
 function words(candidate) {
   if (!candidate) return '';
   const { candidateType, address, port, protocol } = candidate;
-  return `${candidateType} · ${address || 'hidden'}:${port} · ${protocol}`;
+  const where = address?.includes(':') ? `[${address}]` : address || 'hidden';
+  return `${candidateType}, ${where}:${port}, ${protocol}`;
 }
 
 function show() {
   const none = '–';
-  html('facts').hidden = html('plots').hidden = !chosen;
   html('nobody-chosen').hidden = Boolean(chosen);
-  if (!chosen) return;
-  const connection = connectionOf(chosen);
-  const name = nameOf(chosen.id);
-  setText(html('role'), chosen.polite ? 'polite' : 'impolite');
+  const connection = chosen && connectionOf(chosen);
+  setText(html('role'), !chosen ? none : chosen.polite ? 'polite' : 'impolite');
   setText(
     html('role-tip'),
-    chosen.polite
-      ? `You were here first. When you and ${name} offer at once, you take yours back.`
-      : `${name} was here first. When you both offer at once, your offer stands.`,
+    chosen?.polite
+      ? 'You were here first. When both offer at once, you take your offer back.'
+      : 'Who comes later is impolite: when both offer at once, that offer stands.',
   );
   setText(html('connection-state'), connection?.connectionState ?? none);
   setText(html('ice-state'), connection?.iceConnectionState ?? none);

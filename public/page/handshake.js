@@ -106,12 +106,16 @@ export function startHandshake(room) {
     for (const each of left) steps.splice(steps.indexOf(each), 1);
     showSteps();
   });
+  const showNames = () => {
+    setText(html('their-lane'), chosen === null ? 'They' : nameOf(chosen));
+    showSteps();
+  };
+  on(room, 'signal', showNames);
   onChosen((peer) => {
     chosen = peer?.id ?? null;
-    setText(html('their-lane'), peer ? nameOf(peer.id) : 'They');
     html('sequence').replaceChildren();
     traces.filter(concerns).forEach(show);
-    showSteps();
+    showNames();
   });
 }
 
@@ -132,7 +136,7 @@ function show(trace) {
   const date = new Date(trace.time);
   time.dateTime = date.toISOString();
   time.textContent = date.toISOString().slice(17, 23);
-  setText(part(row, '.arrow'), title(trace));
+  setText(part(row, '.what'), title(trace));
   // Explained when it is opened: most never are.
   const details = /** @type {HTMLDetailsElement} */ (part(row, 'details'));
   details.ontoggle = () => part(row, '.reading').replaceChildren(...reading(trace));

@@ -55,7 +55,7 @@ function choose(peer) {
 function showView() {
   const view = location.hash === '#inside' ? 'inside' : 'talk';
   for (const name of ['talk', 'inside']) {
-    html(name).hidden = name !== view;
+    html(`${name}-view`).hidden = name !== view;
     const link = document.querySelector(`#views [href="#${name}"]`);
     if (name === view) link?.setAttribute('aria-current', 'page');
     else link?.removeAttribute('aria-current');

@@ -9,8 +9,7 @@
 import { fromTemplate, html, part, setText } from './dom.js';
 
 const GAP = 12;
-const LOWEST = 112; // with more people than fit, the stage scrolls
-const SHAPE = 4 / 3; // of a tile, as near as may be
+const LOWEST = 128; // with more people than fit, the stage scrolls
 
 /** Whoever or whatever has a tile: a peer, a stream that shows a screen, ourselves, the invitation. */
 /** @type {Map<unknown, HTMLElement>} */
@@ -85,40 +84,38 @@ function place() {
   const { clientWidth: width, clientHeight: height } = stage;
   const count = tiles.size;
   if (!width || !count) return;
-  const columns = bestColumns(count, width, height);
+  let [columns, w, h] = [1, 0, 0];
+  for (let tried = 1; tried <= count; tried += 1) {
+    const [itsW, itsH] = size(tried, Math.ceil(count / tried), width, height);
+    if (itsW * itsH > w * h) [columns, w, h] = [tried, itsW, itsH];
+  }
+  const middle = (/** @type {number} */ all, /** @type {number} */ each, /** @type {number} */ many) =>
+    Math.max(0, (all - many * (each + GAP) + GAP) / 2);
   const rows = Math.ceil(count / columns);
-  const w = (width - GAP * (columns - 1)) / columns;
-  const h = Math.max(LOWEST, (height - GAP * (rows - 1)) / rows);
   let index = 0;
   for (const { style } of tiles.values()) {
     const row = Math.floor(index / columns);
     const inRow = Math.min(columns, count - row * columns);
-    const x = (index % columns) * (w + GAP) + ((columns - inRow) * (w + GAP)) / 2;
+    const x = middle(width, w, inRow) + (index % columns) * (w + GAP);
+    const y = middle(height, h, rows) + row * (h + GAP);
     style.width = `${w}px`;
     style.height = `${h}px`;
-    style.transform = `translate(${x}px, ${row * (h + GAP)}px)`;
+    style.transform = `translate(${x}px, ${y}px)`;
     index += 1;
   }
 }
 
 /**
- * How many columns make the largest pictures.
- * @param {number} count
+ * The largest a tile can be, between 4:3 and 16:9.
+ * @param {number} columns
+ * @param {number} rows
  * @param {number} width
  * @param {number} height
  */
-function bestColumns(count, width, height) {
-  let best = 1;
-  let largest = 0;
-  for (let columns = 1; columns <= count; columns += 1) {
-    const rows = Math.ceil(count / columns);
-    const w = (width - GAP * (columns - 1)) / columns;
-    const h = Math.max(LOWEST, (height - GAP * (rows - 1)) / rows);
-    const size = Math.min(w, h * SHAPE);
-    // More columns must be worth it: a row that is half empty is not.
-    if (size > largest * 1.02) [best, largest] = [columns, size];
-  }
-  return best;
+function size(columns, rows, width, height) {
+  const w = (width - GAP * (columns - 1)) / columns;
+  const h = Math.max(LOWEST, (height - GAP * (rows - 1)) / rows);
+  return [Math.min(w, (h * 16) / 9), Math.min(h, (w * 3) / 4)];
 }
 
 /** @param {string} id */
