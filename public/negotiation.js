@@ -25,15 +25,13 @@
  * (the other side closed the channel), `error` (`{ code, message }`).
  */
 
+import { Lane } from './pace.js';
+
 /**
  * @typedef {import("./room.js").Doings} Doings
- * @typedef {import("./room.js").Pending} Pending
+ * @typedef {import("./pace.js").Pace} Pace
  *
  * @typedef {<K extends keyof Doings>(kind: K, payload: Doings[K]) => void} TraceDoing
- *
- * @typedef {(kind: Pending, payload: unknown, way?: "out") => Promise<void> | undefined} Pace
- *   Called before each step, in the words in which the trace will tell of it; the step is done when
- *   the promise settles, or at once if there is none.
  *
  * @typedef {object} NegotiationInit
  * @property {RTCConfiguration} configuration
@@ -75,6 +73,7 @@ export class Negotiation {
    * @type {Heard | null}
    */
   #heard = null;
+  #coming = ''; // the last that came in, and may still wait
   /** @type {RTCIceCandidateInit[]} */
   #early = [];
   /**
@@ -172,8 +171,13 @@ export class Negotiation {
 
   /** @param {string} kind `offer`, `answer` or `candidate` @param {any} payload */
   handleSignal(kind, payload) {
-    const step = kind === 'candidate' ? 'add-candidate' : 'set-remote-description';
-    return this.#inbox.run(step, payload, () => this.#handle(kind, payload));
+    if (kind === 'candidate') {
+      return this.#inbox.run('add-candidate', payload, () => this.#handle(kind, payload));
+    }
+    const coming = `${kind} ${line(String(payload?.sdp), 'o=')}`;
+    if (this.#inbox.busy && coming === this.#coming) return; // said again, while it waits
+    this.#coming = coming;
+    return this.#inbox.run('set-remote-description', payload, () => this.#handle(kind, payload));
   }
 
   /** @param {string} kind @param {any} payload */
@@ -410,40 +414,6 @@ export class Negotiation {
   #fail(code, error) {
     if (this.connection.signalingState === 'closed') return; // closing fails what is under way
     this.#tell('error', { code, message: error instanceof Error ? error.message : String(error) });
-  }
-}
-
-/** Does one thing after another, each when the pace lets it; at once, while nothing waits. */
-export class Lane {
-  #pace;
-  /** @type {Promise<void> | null} */
-  #last = null;
-
-  /** @param {Pace} pace */
-  constructor(pace) {
-    this.#pace = pace;
-  }
-
-  get busy() {
-    return this.#last !== null;
-  }
-
-  /**
-   * @param {Pending} kind
-   * @param {unknown} payload
-   * @param {() => void | Promise<void>} act
-   * @param {"out"} [way]
-   */
-  run(kind, payload, act, way) {
-    const turn = this.#last
-      ? this.#last.then(() => this.#pace(kind, payload, way))
-      : this.#pace(kind, payload, way);
-    if (!turn) return act();
-    const last = turn.then(act).finally(() => {
-      if (this.#last === last) this.#last = null;
-    });
-    this.#last = last;
-    return last;
   }
 }
 

@@ -33,7 +33,7 @@ import { Negotiation } from './negotiation.js';
  * @property {() => RTCConfiguration} configuration
  * @property {(kind: string, payload: unknown) => void} signal
  * @property {import("./negotiation.js").TraceDoing} trace
- * @property {import("./negotiation.js").Pace} pace
+ * @property {import("./pace.js").Pace} pace
  */
 
 const KEPT_MOST = 64; // signals of one who is not accepted yet: its offer, and its candidates
@@ -146,7 +146,7 @@ export class Peer extends EventTarget {
     }
   }
 
-  /** Taken up when ICE starts anew, which is when they are needed. @param {RTCIceServer[]} iceServers */
+  /** @param {RTCIceServer[]} iceServers taken up when ICE starts anew: then they are needed */
   useServers(iceServers) {
     const connection = this.#negotiation?.connection;
     if (!connection || connection.signalingState === 'closed') return;
@@ -237,6 +237,7 @@ export class Peer extends EventTarget {
    * @param {(it: Negotiation) => void} act
    */
   #do(act) {
+    if (this.relation !== 'accepted') return; // whoever listened to that has taken it back
     if (this.#beginning) this.#beginning.then((begun) => begun && act(this.#current()));
     else act(this.#current());
   }

@@ -1,10 +1,4 @@
-/**
- * The types of `room.js`, for TypeScript. What each thing does in full is in README.
- *
- * ```ts
- * import { Room } from "./room.js";
- * ```
- */
+/** The types of `room.js`, and of what goes into it and comes out. README tells more. */
 
 export interface RoomOptions {
   /** Where the server is: `example.com`, or with scheme. Without it, where `room.js` came from. */
@@ -17,15 +11,9 @@ export interface RoomOptions {
   token?: string;
   /** Without it, those that the server names. */
   iceServers?: RTCIceServer[];
-  /**
-   * With whom: with everybody (`always`, which it is without it), or with whom we have asked
-   * (`peer.request()`) and who has accepted (`on-request`).
-   */
+  /** With everybody, which it is without it; or only with whom both want (`peer.request()`). */
   connect?: 'always' | 'on-request';
-  /**
-   * Called before each step of a handshake. The step waits for the promise; without one it is done
-   * at once. What comes after it in the same direction waits behind it, in order.
-   */
+  /** Called before each step of a handshake, which waits for the promise, if there is one. */
   pace?: (step: Step) => Promise<void> | void;
 }
 
@@ -33,8 +21,8 @@ export type RoomState = 'connecting' | 'joined' | 'reconnecting' | 'closed';
 
 /**
  * `none`: nobody has asked, or it was taken back. `requested`: we have asked it. `asked`: it has
- * asked us. `accepted`: both want a connection, so there is one or it is being made. `declined`: it
- * does not want one; `request()` asks again. With `connect: "always"` it begins at `accepted`.
+ * asked us. `accepted`: both want a connection; with `connect: "always"` it begins here. `declined`:
+ * it does not want one.
  */
 export type Relation = 'none' | 'requested' | 'asked' | 'accepted' | 'declined';
 
@@ -53,22 +41,22 @@ export type Pending =
 
 /** What happens in this browser, with what in `payload`. */
 export interface Doings {
+  /** With the credentials of TURN servers. */
   'create-connection': RTCConfiguration;
   /** The label of the data channel. */
   'create-channel': string;
-  /** Only step by step: otherwise the browser makes and sets a description in one call. */
+  /** This and the next only with `pace`: otherwise the browser makes and sets in one call. */
   'create-offer': RTCSessionDescriptionInit;
   'create-answer': RTCSessionDescriptionInit;
   'set-local-description': RTCSessionDescription;
   'set-remote-description': RTCSessionDescriptionInit;
-  /** Both have offered, and we are impolite: the other gives way. */
+  /** Both have offered, and the other gives way. */
   'ignore-offer': RTCSessionDescriptionInit;
   /** A candidate of ours was found. */
   gather: RTCIceCandidate;
   'add-candidate': RTCIceCandidateInit;
-  /** It came before the description that it belongs to, and is kept until then. */
+  /** Until its description comes. */
   'keep-candidate': RTCIceCandidateInit;
-  /** The other side sends a track. */
   track: MediaStreamTrack;
   connection: RTCPeerConnectionState;
   ice: RTCIceConnectionState;
@@ -87,7 +75,7 @@ export interface Step {
   way: 'in' | 'out' | 'here';
   /** With `in` and `out`, the `type` of a frame; with `here`, one of `Doings`. */
   kind: string;
-  /** Of the frame, or what it was done with. From `pace` on, null if it is not made yet. */
+  /** Of the frame, or what it is done with; for `pace` null if that is not made yet. */
   payload: any;
 }
 
@@ -95,7 +83,7 @@ export interface Step {
 export type Trace = Step & { time: number };
 
 export interface RoomEvents {
-  /** Somebody is there: joined, or was there before us. Add your tracks now. */
+  /** Somebody is there. Add your tracks now. */
   peer: { peer: Peer };
   /** It is gone, or has made way for a new page of the same id, whose `peer` follows. */
   leave: { peer: Peer };
@@ -117,7 +105,7 @@ export interface RoomEvents {
   relation: { peer: Peer; relation: Relation; before: Relation };
   /** A signal of the application's own kind. */
   signal: { from: string; kind: string; payload: any };
-  /** The signaling line; when it was lost, why, and how many milliseconds until the next try. */
+  /** The line to the server; when it was lost, why, and the milliseconds until the next try. */
   state: {
     state: RoomState;
     code?: number;
@@ -141,8 +129,8 @@ export interface Peer extends EventTarget {
   readonly polite: boolean;
   readonly relation: Relation;
   /**
-   * Add tracks and channels as you like: negotiation follows by itself, as soon as both want the
-   * connection. It is made when it is first needed or asked for here, and anew after `cancel`.
+   * Add tracks and channels as you like: negotiation follows by itself, as soon as both want it.
+   * Made when it is first needed, or asked for here; after `cancel` it is another one.
    */
   readonly connection: RTCPeerConnection;
   /** Whether text sent now would be on its way at once. */
@@ -150,7 +138,8 @@ export interface Peer extends EventTarget {
   /** Whether the other side is certainly there: connected, and it has not closed the channel. */
   readonly working: boolean;
   /**
-   * Sends text over the data channel, reliably and in order; up to 64 wait for it to open.
+   * Sends text over the data channel, reliably and in order. Until it is open the text waits, up to
+   * 64 of them; what waits or is under way when the connection ends is lost.
    * @throws {DOMException} `InvalidStateError` if the peer has left, `OperationError` if too much
    *   waits already
    */

@@ -242,8 +242,10 @@ export class Room extends EventTarget {
       configuration: () => this.#configuration,
       signal: (type, payload) => this.#send({ type, to: id, payload }),
       trace: (kind, payload) => this.#trace({ peer: id, way: 'here', kind, payload }),
-      pace: (kind, payload, way) =>
-        this.#pace?.({ peer: id, way: way ?? 'here', kind, payload }) || undefined,
+      pace: (kind, payload, way) => {
+        const wait = this.#pace?.({ peer: id, way: way ?? 'here', kind, payload });
+        return wait ? wait.then(undefined, reportError) : undefined; // it is no reason to stop
+      },
     });
     listen(peer, 'request', () => {
       const [accept, decline] = [() => peer.accept(), () => peer.decline()];

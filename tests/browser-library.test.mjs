@@ -275,3 +275,21 @@ test('who keeps id and key is the same person after a reload, and nobody else ca
   await join(eve, room, { id: me.id });
   await logged(eve, 'close 4009');
 });
+
+test('over https it is the same', async () => {
+  const secure = new Dev({}, 'https');
+  await secure.start();
+  try {
+    const options = { ignoreHTTPSErrors: true };
+    const [ann, bob] = await Promise.all([
+      pages.open('ann', secure.origin, options),
+      pages.open('bob', secure.origin, options),
+    ]);
+    await meet(ann, bob);
+    await talk(ann, 'ann', bob, 'bob', 'hello');
+    const named = await ann.evaluate(async () => (await fetch('/ice-servers')).status);
+    assert.equal(named, 200);
+  } finally {
+    await secure.stop();
+  }
+});

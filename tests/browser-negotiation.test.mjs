@@ -199,6 +199,12 @@ test('an offer that comes while our own is being made collides with it', async (
   assert.equal(state, 'stable');
   await settled(ann, 'bob', 2);
   await settled(bob, 'ann', 2);
+  const ignored = await bob.evaluate(() =>
+    /** @type {any} */ (globalThis).trace.some(
+      (/** @type {any} */ { kind }) => kind === 'ignore-offer',
+    ),
+  );
+  assert(ignored); // by the impolite one, who would otherwise have taken its own back
   assert.deepEqual(
     (await log(bob)).filter((line) => /^(leave|error)/.test(line)),
     [],

@@ -113,13 +113,19 @@ test('who has not asked is seen, and nothing more', async () => {
 
 test('one asks, the other accepts, and the one who asked makes the first offer', async () => {
   const { ann, bob } = await lobby();
+  for (const page of [ann, bob]) {
+    await page.evaluate(async () => {
+      // What is added before waits until both want it, though the browser asks for an offer now.
+      const { connection } = [.../** @type {any} */ (globalThis).room.peers.values()][0];
+      const asks = new Promise((resolve) =>
+        connection.addEventListener('negotiationneeded', resolve, { once: true }),
+      );
+      connection.addTransceiver('audio');
+      await asks;
+    });
+  }
   await call(ann, 'bob', 'request');
   await logged(bob, 'request ann');
-  await bob.evaluate(() => {
-    // What is added before waits until both want it.
-    const { connection } = /** @type {any} */ (globalThis).room.peers.get('ann');
-    connection.addTransceiver('audio');
-  });
   await call(bob, 'ann', 'accept');
   await connected(ann, 'bob');
   await connected(bob, 'ann');
@@ -185,6 +191,16 @@ test('either hangs up, and they can be connected again', async () => {
   assert.equal(await old.evaluate((/** @type {any} */ it) => it.connectionState), 'closed');
   await agree(ann, bob);
   await talk(bob, 'bob', ann, 'ann', 'again');
+});
+
+test('who hangs up while its line is down is understood all the same', async () => {
+  const { ann, bob } = await lobby();
+  await agree(ann, bob);
+  line.down();
+  await logged(ann, 'state reconnecting');
+  await call(ann, 'bob', 'cancel');
+  await stands(bob, 'ann', 'none');
+  line.mend();
 });
 
 test('who is asked back while asking has an agreement', async () => {
@@ -404,6 +420,25 @@ test('a page that wants everybody asks by its offer, and takes no for an answer'
   await talk(bob, 'bob', ann, 'ann', 'after all');
 });
 
+test('who takes it back in the moment of accepting is not connected', async () => {
+  const { ann, bob } = await lobby({ bob: 'always' });
+  await logged(ann, 'request bob');
+  await ann.evaluate(() =>
+    /** @type {any} */ (globalThis).room.addEventListener(
+      'relation',
+      (/** @type {CustomEvent} */ { detail: { peer, relation } }) =>
+        relation === 'accepted' && peer.cancel(),
+    ),
+  );
+  await call(ann, 'bob', 'accept');
+  await stands(bob, 'ann', 'none');
+  await caughtUp(ann, bob);
+  const kinds = await ann.evaluate(() =>
+    /** @type {any} */ (globalThis).trace.map((/** @type {any} */ { kind }) => kind),
+  );
+  assert(!kinds.includes('create-connection'), `${kinds}`);
+});
+
 test('a page that wants everybody and was there first leaves the asking to the other', async () => {
   const { ann, bob } = await lobby({ ann: 'always' });
   await caughtUp(ann, bob);
@@ -414,8 +449,8 @@ test('a page that wants everybody and was there first leaves the asking to the o
 });
 
 /**
- * A page that speaks the lobby's language by hand, as seed documents do. Resolves with what it heard
- * over its channel.
+ * A page that speaks the lobby's language by hand, with nothing of the library. What it hears over
+ * its channel is in `heard`.
  * @param {Page} page
  * @param {string} room
  * @param {boolean} asks whether it sends a request, or at once its offer
@@ -443,9 +478,7 @@ const speakLobby = (page, room, asks) =>
       };
       if (asks) send({ request: true });
       else await offer();
-      Object.assign(globalThis, {
-        heard: new Promise((resolve) => (channel.onmessage = ({ data }) => resolve(data))),
-      });
+      channel.onmessage = ({ data }) => Object.assign(globalThis, { heard: data });
     },
     /** @type {[string, boolean]} */ ([room, asks]),
   );
@@ -458,7 +491,6 @@ for (const asks of [true, false]) {
     await logged(ann, 'request eve');
     await call(ann, 'eve', 'accept');
     await ann.evaluate(() => /** @type {any} */ (globalThis).room.peers.get('eve').send('welcome'));
-    const heard = eve.evaluate(() => /** @type {any} */ (globalThis).heard);
-    assert.equal(await heard, 'welcome');
+    await until(eve, 'it hears', () => /** @type {any} */ (globalThis).heard === 'welcome');
   });
 }

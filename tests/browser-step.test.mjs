@@ -118,7 +118,8 @@ test('the trace tells of every step of a handshake, on both sides, in order', as
 });
 
 /**
- * Joins with a `pace` that puts each step into `steps` and does it when `next` is called.
+ * Joins with a `pace` that puts each step into `steps` and does it when `next` is called. All kinds
+ * of steps that it was called for are in `paced`.
  * @param {Page} page
  * @param {string} room
  * @param {Record<string, unknown>} options
@@ -127,6 +128,8 @@ async function joinStepping(page, room, options) {
   await page.evaluate(() => {
     /** @type {any[]} */
     const steps = [];
+    /** @type {string[]} */
+    const paced = [];
     const next = () => {
       const step = steps.shift();
       step?.go();
@@ -134,9 +137,10 @@ async function joinStepping(page, room, options) {
     };
     const pace = (/** @type {any} */ step) => {
       const { stepping } = /** @type {any} */ (globalThis);
+      paced.push(step.kind);
       if (stepping) return new Promise((go) => steps.push({ ...step, go }));
     };
-    Object.assign(globalThis, { steps, next, pace, stepping: true });
+    Object.assign(globalThis, { steps, paced, next, pace, stepping: true });
   });
   await join(page, room, options);
 }
@@ -188,8 +192,21 @@ test('nothing is done and nothing is sent before its step is', async () => {
   await joinStepping(bob, room, { id: 'bob' });
   await logged(bob, 'state joined');
 
+  /** @type {string[]} */
   const done = [];
   for (const _ of 'abcde') {
+    if (done.includes('here set-local-description')) {
+      await until(bob, 'a candidate is found', () =>
+        /** @type {any} */ (globalThis).trace.some(
+          (/** @type {any} */ { kind }) => kind === 'gather',
+        ),
+      );
+      // It waits behind the offer, and is no step yet.
+      const out = await bob.evaluate(() =>
+        /** @type {any} */ (globalThis).steps.map((/** @type {any} */ { kind }) => kind),
+      );
+      assert.deepEqual(out, ['offer']);
+    }
     done.push(await next(bob));
     await bell(bob, ann);
     const told = story(await traced(bob));
@@ -269,7 +286,11 @@ test('offers that cross step by step are settled by the roles', async () => {
   }
 });
 
-test('an offer planned step by step gives way to one that comes before it is made', async () => {
+/**
+ * Ann's first offer meets one of bob's that is only planned.
+ * @returns {Promise<[Page, Page]>}
+ */
+async function meetPlanned() {
   const [ann, bob] = await pair();
   const room = newRoom();
   await join(ann, room, { id: 'ann' });
@@ -278,20 +299,123 @@ test('an offer planned step by step gives way to one that comes before it is mad
   await walk(bob, 'here create-channel'); // and now its offer waits to be made
   await ann.evaluate(
     () =>
-      void (/** @type {any} */ (globalThis).room.peers.get('bob').connection.addTransceiver('audio')),
+      void (
+        /** @type {any} */ (globalThis).room.peers.get('bob').connection.addTransceiver('audio')
+      ),
   );
-  await until(bob, 'her offer waits, too', () => {
+  return [ann, bob];
+}
+
+/**
+ * Does this step, once it is there, before others that wait.
+ * @param {Page} page
+ * @param {string} kind
+ */
+async function pick(page, kind) {
+  await waits(page, kind);
+  await page.evaluate((kind) => {
     const { steps } = /** @type {any} */ (globalThis);
-    return steps.some((/** @type {any} */ { kind }) => kind === 'set-remote-description');
-  });
-  await bob.evaluate(() => {
-    const { steps } = /** @type {any} */ (globalThis);
-    steps.push(steps.shift()); // he takes hers first
-  });
+    const at = steps.findIndex((/** @type {any} */ step) => step.kind === kind);
+    steps.splice(at, 1)[0].go();
+  }, kind);
+}
+
+/** @param {Page} page @param {string} kind */
+const waits = (page, kind) =>
+  until(
+    page,
+    `${kind} waits`,
+    (kind) =>
+      /** @type {any} */ (globalThis).steps.some((/** @type {any} */ step) => step.kind === kind),
+    kind,
+  );
+
+test('an offer planned step by step is dropped if another has been taken', async () => {
+  const [ann, bob] = await meetPlanned();
+  await pick(bob, 'set-remote-description');
+  await waits(bob, 'create-answer');
+  await pick(bob, 'create-offer');
+  await bell(bob, ann);
+  const state = await bob.evaluate(
+    () => /** @type {any} */ (globalThis).room.peers.get('ann').connection.signalingState,
+  );
+  assert.equal(state, 'have-remote-offer'); // still: the answer is a step of its own
   await run(bob);
   await connected(ann, 'bob');
   await connected(bob, 'ann');
   await talk(bob, 'bob', ann, 'ann', 'hello');
+});
+
+test('an offer planned step by step is planned once, whatever comes in between', async () => {
+  const [ann, bob] = await meetPlanned();
+  for (const kind of ['set-remote-description', 'create-answer', 'set-local-description', 'answer'])
+    await pick(bob, kind);
+  await bell(bob, ann);
+  await bell(ann, bob);
+  const planned = await bob.evaluate(
+    () =>
+      /** @type {any} */ (globalThis).steps.filter(
+        (/** @type {any} */ { kind }) => kind === 'create-offer',
+      ).length,
+  );
+  assert.equal(planned, 1);
+  await run(bob);
+  await connected(ann, 'bob');
+  await connected(bob, 'ann');
+});
+
+test('what is taken back before its step is not done', async () => {
+  const [ann, bob] = await pair();
+  const room = newRoom();
+  await join(ann, room, { id: 'ann', connect: 'on-request' });
+  await logged(ann, 'state joined');
+  await joinStepping(bob, room, { id: 'bob', connect: 'on-request' });
+  await logged(bob, 'peer ann');
+  await ann.evaluate(() => /** @type {any} */ (globalThis).room.peers.get('bob').request());
+  await logged(bob, 'request ann');
+  await bob.evaluate(() => /** @type {any} */ (globalThis).room.peers.get('ann').accept());
+  await waits(bob, 'create-connection');
+  await bob.evaluate(() => /** @type {any} */ (globalThis).room.peers.get('ann').cancel());
+  await logged(ann, 'relation bob none');
+  await run(bob);
+  await bell(ann, bob);
+  assert(!story(await traced(bob)).includes('here create-connection'));
+});
+
+test('who waits for a step begins nothing new, and what is said again makes no more steps', async () => {
+  const [ann, bob] = await pair();
+  const room = newRoom();
+  await ann.clock.install();
+  await bob.clock.install();
+  await joinStepping(ann, room, { id: 'ann' });
+  await logged(ann, 'state joined');
+  await join(bob, room, { id: 'bob' });
+  await walk(ann, 'here create-connection');
+  const offers = (/** @type {number} */ count) =>
+    until(
+      ann,
+      `${count} offers have come`,
+      (count) =>
+        /** @type {any} */ (globalThis).trace.filter(
+          (/** @type {any} */ { way, kind }) => way === 'in' && kind === 'offer',
+        ).length === count,
+      count,
+    );
+  await offers(1);
+  await ann.clock.fastForward(11_000);
+  await bob.clock.fastForward(11_000);
+  await offers(2);
+  await bell(bob, ann);
+  await walk(ann, 'out answer');
+  await run(ann);
+  await connected(ann, 'bob');
+  await connected(bob, 'ann');
+  const paced = await ann.evaluate(() => /** @type {any} */ (globalThis).paced);
+  assert.equal(
+    paced.filter((/** @type {string} */ kind) => kind === 'set-remote-description').length,
+    1,
+  );
+  assert(!paced.includes('create-channel')); // which begins an offer
 });
 
 test('who goes while a step waits holds nothing up', async () => {

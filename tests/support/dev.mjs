@@ -30,9 +30,14 @@ export class Dev {
   #state = '';
   /** @type {string[]} */
   #args;
+  #protocol;
 
-  /** @param {Record<string, string>} [vars] settings, over those that ship */
-  constructor(vars = {}) {
+  /**
+   * @param {Record<string, string>} [vars] settings, over those that ship
+   * @param {"http" | "https"} [protocol] the latter with a certificate that nobody has signed
+   */
+  constructor(vars = {}, protocol = 'http') {
+    this.#protocol = protocol;
     this.#args = Object.entries(vars).flatMap(([name, value]) => ['--var', `${name}:${value}`]);
   }
 
@@ -41,7 +46,7 @@ export class Dev {
   }
 
   get origin() {
-    return `http://127.0.0.1:${this.#port}`;
+    return `${this.#protocol}://127.0.0.1:${this.#port}`;
   }
 
   async start() {
@@ -50,9 +55,11 @@ export class Dev {
     const config = path.join(this.#state, 'wrangler.toml');
     await writeFile(config, await configWithoutBuild());
     const wrangler = path.join(ROOT, 'node_modules/wrangler/bin/wrangler.js');
-    const where = `--ip 127.0.0.1 --port ${this.#port} --inspector-port 0`.split(' ');
+    const where =
+      `--ip 127.0.0.1 --port ${this.#port} --inspector-port 0 ` +
+      `--local-protocol ${this.#protocol}`;
     const what = ['--config', config, '--persist-to', this.#state, ...this.#args];
-    const child = spawn(process.execPath, [wrangler, 'dev', ...where, ...what], {
+    const child = spawn(process.execPath, [wrangler, 'dev', ...where.split(' '), ...what], {
       cwd: ROOT,
       env: { ...process.env, WRANGLER_SEND_METRICS: 'false', CI: '1' },
       detached: true, // a process group, since workerd is its child
