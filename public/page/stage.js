@@ -89,6 +89,10 @@ function place() {
     const [itsW, itsH] = size(tried, Math.ceil(count / tried), width, height);
     if (itsW * itsH > w * h) [columns, w, h] = [tried, itsW, itsH];
   }
+  if (h < LOWEST) {
+    columns = Math.max(1, Math.floor((width + GAP) / ((LOWEST * 4) / 3 + GAP)));
+    [w, h] = [Math.min(width, (LOWEST * 4) / 3), LOWEST];
+  }
   const middle = (/** @type {number} */ all, /** @type {number} */ each, /** @type {number} */ many) =>
     Math.max(0, (all - many * (each + GAP) + GAP) / 2);
   const rows = Math.ceil(count / columns);
@@ -114,7 +118,7 @@ function place() {
  */
 function size(columns, rows, width, height) {
   const w = (width - GAP * (columns - 1)) / columns;
-  const h = Math.max(LOWEST, (height - GAP * (rows - 1)) / rows);
+  const h = Math.max(1, (height - GAP * (rows - 1)) / rows);
   return [Math.min(w, (h * 16) / 9), Math.min(h, (w * 3) / 4)];
 }
 
