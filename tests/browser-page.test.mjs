@@ -57,7 +57,7 @@ function reads(page, who, text) {
     page,
     `${who} says ${text}`,
     ([who, text]) =>
-      [...document.querySelectorAll('#log > li')].some(
+      [...document.querySelectorAll('#log > .line')].some(
         (row) =>
           row.querySelector('.name')?.textContent === who &&
           row.querySelector('.text')?.textContent === text,

@@ -14,7 +14,7 @@ const LINES_MOST = 500;
 const log = html('log');
 /** Lines of ours, and those whose channel they wait for. @type {Map<Element, Set<Peer>>} */
 const waiting = new Map();
-const newLine = make('li', 'new', 'New');
+const newLine = make('p', 'new', 'New');
 let unread = 0;
 let title = document.title;
 

@@ -21,7 +21,7 @@ import { tidy } from './who.js';
 /** Our camera and microphone. */
 export const own = new MediaStream();
 
-/** What their `hello` said. @type {Map<string, { name: string, stream: string }>} */
+/** What their `hello` said. @type {Map<string, { name: string, stream: unknown }>} */
 const hellos = new Map();
 /** Those that have a connection: to ask a peer for its connection would make one. */
 const begun = new Set();
@@ -33,7 +33,7 @@ export function nameOf(id) {
   return hellos.get(id)?.name || short(id);
 }
 
-/** @param {string} id of a peer @returns {string | undefined} the id of its own stream */
+/** @param {string} id of a peer @returns {unknown} the id of its own stream, as it says */
 export function ownStreamOf(id) {
   return hellos.get(id)?.stream;
 }
@@ -49,7 +49,7 @@ export function startPeople(room, { id, name }, lobby) {
   on(room, 'trace', ({ peer, kind }) => kind === 'create-connection' && begun.add(peer));
   on(room, 'signal', ({ from, kind, payload }) => {
     if (kind !== 'hello') return;
-    hellos.set(from, { name: tidy(payload?.name), stream: String(payload?.stream) });
+    hellos.set(from, { name: tidy(payload?.name), stream: payload?.stream });
     const peer = room.peers.get(from);
     if (!peer) return;
     showPeer(peer, lobby);

@@ -58,7 +58,7 @@ export function forgetWho(place) {
 
 /** A name as it can be shown. @param {unknown} name */
 export function tidy(name) {
-  return String(name ?? '')
+  return (typeof name === 'string' ? name : '')
     .replace(/[\p{C}\p{Z}]+/gu, ' ')
     .trim()
     .slice(0, 40);
