@@ -213,12 +213,19 @@ test('where there is no path the page says that a TURN server is needed, and lin
   const blind = async (/** @type {string} */ id) => {
     const page = await pages.open(id, 'about:blank', DESKTOP);
     await page.addInitScript(() => {
-      RTCPeerConnection = class extends RTCPeerConnection {
-        /** @param {RTCConfiguration} [configuration] */
-        constructor(configuration) {
-          super({ ...configuration, iceServers: [], iceTransportPolicy: 'relay' }); // no relay, no way
-        }
-      };
+      // What the other side says of where it is leads nowhere.
+      const { addIceCandidate, setRemoteDescription } = RTCPeerConnection.prototype;
+      Object.assign(RTCPeerConnection.prototype, {
+        /** @this {RTCPeerConnection} @param {RTCIceCandidateInit} init */
+        addIceCandidate({ candidate = '', ...rest }) {
+          const nowhere = candidate.replace(/ \S+ \d+ typ/, ' 203.0.113.1 9 typ');
+          return addIceCandidate.call(this, { ...rest, candidate: nowhere });
+        },
+        /** @this {RTCPeerConnection} @param {RTCSessionDescriptionInit} description */
+        setRemoteDescription({ type, sdp = '' }) {
+          return setRemoteDescription.call(this, { type, sdp: sdp.replace(/a=candidate.*\r\n/g, '') });
+        },
+      });
     });
     await page.goto(`${origin}/?${new URLSearchParams({ room, id })}`);
     await page.getByText('In the room').waitFor();

@@ -42,8 +42,8 @@ export function startChat(room, place) {
     showWhetherItCanGo(room);
   });
   on(room, 'state', () => showWhetherItCanGo(room));
-  log.onscroll = read;
-  for (const type of ['visibilitychange', 'hashchange', 'focus']) addEventListener(type, read, true);
+  log.onscroll = document.onvisibilitychange = window.onfocus = read;
+  new ResizeObserver(read).observe(log); // the view is shown
   showWhetherItCanGo(room);
 }
 

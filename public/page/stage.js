@@ -104,6 +104,7 @@ function place() {
     const y = middle(height, h, rows) + row * (h + GAP);
     style.width = `${w}px`;
     style.height = `${h}px`;
+    style.setProperty('--scale', String(Math.min(1, h / 320)));
     style.transform = `translate(${x}px, ${y}px)`;
     index += 1;
   }
