@@ -107,7 +107,7 @@ function showWhetherItCanGo(room) {
         : 'Nobody is here to read it yet.'
       : some
         ? ''
-        : 'No connection is open yet: what you send waits for it.';
+        : 'What you send waits for a connection.';
   setText(html('can-go'), words);
   element('text', HTMLInputElement).disabled = over;
   element('send', HTMLButtonElement).disabled = over || peers.length === 0;

@@ -21,6 +21,8 @@ import { tidy } from './who.js';
 /** Our camera and microphone. */
 export const own = new MediaStream();
 
+const PATH_WITHIN = 15_000; // the library tries anew before the browser gives up
+
 /** What their `hello` said. @type {Map<string, { name: string, stream: unknown }>} */
 const hellos = new Map();
 /** Those that have a connection: to ask a peer for its connection would make one. */
@@ -46,7 +48,17 @@ export function connectionOf(peer) {
 /** @param {Room} room @param {import("./who.js").Who} who @param {boolean} lobby */
 export function startPeople(room, { id, name }, lobby) {
   showName('self', id, `${name || id} (you)`);
-  on(room, 'trace', ({ peer, kind }) => kind === 'create-connection' && begun.add(peer));
+  on(room, 'trace', ({ peer: id, kind, payload }) => {
+    if (kind === 'create-connection') begun.add(id);
+    if (kind !== 'ice' || payload !== 'checking') return;
+    setTimeout(() => {
+      const peer = room.peers.get(id ?? '');
+      const connection = peer && connectionOf(peer);
+      // Whoever goes step by step takes longer.
+      if (connection && connection.connectionState !== 'connected' && html('steps').hidden)
+        showNoPath(peer, nameOf(peer.id), connection);
+    }, PATH_WITHIN);
+  });
   on(room, 'signal', ({ from, kind, payload }) => {
     if (kind !== 'hello') return;
     hellos.set(from, { name: tidy(payload?.name), stream: payload?.stream });
@@ -156,16 +168,20 @@ function showTrouble(peer, name, connection) {
       `The connection with ${name} is lost. It is mended by itself as soon as both networks let it.`,
     );
   }
-  if (connectionState === 'failed') {
-    lost.add(peer);
-    const relays = JSON.stringify(connection.getConfiguration().iceServers).includes('turn');
-    showProblem(
-      `peer ${peer.id}`,
-      `There is no path between you and ${name}. ` +
-        (relays ? 'Not even the TURN server reaches both.' : 'A TURN server is needed.'),
-      remedy('What that means', '/help.html#turn'),
-    );
-  }
+  if (connectionState === 'failed') showNoPath(peer, name, connection);
+}
+
+/** @param {Peer} peer @param {string} name @param {RTCPeerConnection} connection */
+function showNoPath(peer, name, connection) {
+  lost.add(peer);
+  const relays = JSON.stringify(connection.getConfiguration().iceServers).includes('turn');
+  clearProblem(`peer ${peer.id}`);
+  showProblem(
+    `peer ${peer.id}`,
+    `There is no path between you and ${name}. ` +
+      (relays ? 'Not even the TURN server reaches both.' : 'A TURN server is needed.'),
+    remedy('What that means', '/help.html#turn'),
+  );
 }
 
 /** @param {Peer} peer */
