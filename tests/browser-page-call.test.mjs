@@ -224,9 +224,9 @@ test('where there is no path the page says that a TURN server is needed, and lin
           return /** @type {any} */ (addIceCandidate).call(this, { ...init, candidate });
         },
         /** @this {any} @param {any} description */
-        setRemoteDescription({ type, sdp }) {
-          sdp = sdp.replace(/a=candidate.*\r\n/g, '');
-          return /** @type {any} */ (setRemoteDescription).call(this, { type, sdp });
+        setRemoteDescription(description) {
+          const sdp = description.sdp.replace(/a=candidate.*\r\n/g, '');
+          return /** @type {any} */ (setRemoteDescription).call(this, { ...description, sdp });
         },
       });
     });

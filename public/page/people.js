@@ -48,9 +48,9 @@ export function connectionOf(peer) {
 /** @param {Room} room @param {import("./who.js").Who} who @param {boolean} lobby */
 export function startPeople(room, { id, name }, lobby) {
   showName('self', id, `${name || id} (you)`);
-  on(room, 'trace', ({ peer: id, kind, payload }) => {
+  on(room, 'trace', ({ peer: id, kind }) => {
     if (kind === 'create-connection') begun.add(id);
-    if (kind !== 'ice' || payload !== 'checking') return;
+    if (kind !== 'set-remote-description') return;
     setTimeout(() => {
       const peer = room.peers.get(id ?? '');
       const connection = peer && connectionOf(peer);
