@@ -274,7 +274,8 @@ test('all that a room loads, in one archive, is small, and the policy lets nothi
   const files = readdirSync(PUBLIC, { recursive: true, encoding: 'utf8' })
     .filter((file) => !/^examples|\.d\.ts$|^help|^status|^_headers/.test(file))
     .map((file) => path.join(PUBLIC, file))
-    .filter((file) => statSync(file).isFile());
+    .filter((file) => statSync(file).isFile())
+    .sort((a, b) => path.extname(a).localeCompare(path.extname(b)));
   const all = Buffer.concat(files.map((file) => readFileSync(file)));
   const size = gzipSync(all, { level: 9 }).length;
   assert(size < 40 * 1024, `${size} bytes gzipped`);

@@ -77,7 +77,7 @@ function write(room, text) {
 function settle(peer, lost) {
   for (const [row, late] of waiting) {
     if (!late.delete(peer)) continue;
-    if (lost) row.append(make('span', 'late lost', lost));
+    if (lost) row.append(make('span', 'late', lost));
     showLate(row);
     if (!late.size) waiting.delete(row);
   }

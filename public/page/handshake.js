@@ -16,16 +16,16 @@ const EVENTS_MOST = 400;
 
 /** What is done in this browser, and why. @type {Record<string, [does: string, why: string]>} */
 const DOINGS = {
-  'create-connection': ['make the connection', 'An RTCPeerConnection, with the ICE servers that may help it find a way.'],
-  'create-channel': ['add a data channel', 'For the chat. Now there is something to agree on, and an offer is due.'],
-  'create-offer': ['make an offer', 'A description of what we would like to exchange, and how to reach us.'],
-  'create-answer': ['make an answer', 'What we take of what was offered, and how to reach us.'],
-  'set-local-description': ['set our description', 'Our browser commits itself to it, and gathers candidates.'],
-  'set-remote-description': ['set their description', 'Our browser knows what they propose, and that it is them.'],
+  'create-connection': ['make the connection', 'With the ICE servers that may help it find a way.'],
+  'create-channel': ['add a data channel', 'For the chat. Now an offer is due.'],
+  'create-offer': ['make an offer', 'What we would like to exchange.'],
+  'create-answer': ['make an answer', 'What we take of what was offered.'],
+  'set-local-description': ['set our description', 'Our browser commits itself to it.'],
+  'set-remote-description': ['set their description', 'Our browser knows what they propose.'],
   'ignore-offer': ['ignore their offer', 'Both have offered at once. We are impolite: ours stands, and they give way.'],
   gather: ['find a candidate', 'An address at which we might be reached.'],
-  'add-candidate': ['try their candidate', 'Our browser now tries this route, together with each of our own.'],
-  'keep-candidate': ['keep their candidate', 'It has come before the description that it belongs to.'],
+  'add-candidate': ['try their candidate', 'Our browser tries it with each of our own.'],
+  'keep-candidate': ['keep their candidate', 'It has come before its description.'],
   track: ['get a track', 'The other side sends sound or pictures.'],
   connection: ['connection', 'The state of it all: ICE, and the encryption on top.'],
   ice: ['ICE', 'The search for a way between the two.'],
@@ -33,17 +33,17 @@ const DOINGS = {
   signaling: ['signaling', 'Where the exchange of descriptions stands.'],
   channel: ['data channel', 'From here on, text goes straight to the other side.'],
   relation: ['relation', 'Who has asked whom for a connection.'],
-  line: ['line to the server', 'The WebSocket on which the introductions are made.'],
+  line: ['line to the server', 'The WebSocket for introductions.'],
 };
 
 /** What is sent by the server. @type {Record<string, string>} */
 const FRAMES = {
-  offer: 'What one would like to exchange. The server forwards it unread.',
-  answer: 'What the other takes of it. The server forwards it unread.',
+  offer: 'What one would like to exchange, forwarded unread.',
+  answer: 'What the other takes of it, forwarded unread.',
   welcome: 'The server says who is here, and who is polite.',
   'peer-joined': 'The server says that somebody came.',
   'peer-left': 'The server says that somebody left.',
-  hello: 'A signal of this page’s own: a name, to be shown.',
+  hello: 'This page’s own: a name, to be shown.',
   request: 'Would you like to connect?',
   accept: 'Yes. The offer follows.',
   decline: 'No.',

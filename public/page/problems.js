@@ -9,12 +9,11 @@ const shown = new Map();
 /** What a close code means for the one who reads it; `again` says when the next try is. */
 const CLOSED = /** @type {Record<number, (again: string, message: string) => string>} */ ({
   1000: () => 'You have left the room.',
-  1009: () => 'Something this page sent was too large for the server, which has closed the line.',
+  1009: () => 'What this page sent was too large for the server.',
   4001: () =>
-    'You have joined again in another tab or window, which has taken your place. ' +
-    'Reload to take it back.',
+    'Another tab or window has taken your place. Reload to take it back.',
   4003: (again) => `The room is full. Wait until somebody leaves, or open another one. ${again}`,
-  4008: (again) => `This page sent too much at once, and the server has closed the line. ${again}`,
+  4008: (again) => `This page sent too much at once. ${again}`,
   4009: () => 'This name is taken: somebody else in the room has it. Join with another.',
   4010: (_, message) =>
     `You may not enter this room${message && `: ${message}`}. ` +
