@@ -6,7 +6,7 @@ import path from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
-import { newRoom, Pages, until } from './support/browser.mjs';
+import { newRoom, Pages, PATIENCE, until } from './support/browser.mjs';
 import { DESKTOP, fits, inspect, isShown, PHONE } from './support/page.mjs';
 import { startWorkerd } from './support/workerd.mjs';
 
@@ -66,6 +66,7 @@ function pictured(page, name, plays = true) {
       return tile?.classList.contains('pictured') && video && video.videoWidth > 0 && video.currentTime > 0;
     },
     /** @type {[string, boolean]} */ ([name, plays]),
+    3 * PATIENCE, // glare, and pictures to be decoded on a machine that has much to do
   );
 }
 
