@@ -148,6 +148,29 @@ test('a peer who is lost is shown so, until word comes that it has left', async 
   }
 });
 
+test('a server that is gone is told, talk goes on, and its return ends the alarm', async () => {
+  const line = await Line.to(dev.port);
+  try {
+    const room = newRoom();
+    const ann = await enter(room, 'ann');
+    await ann.getByText('In the room').waitFor();
+    const query = new URLSearchParams({ room, id: 'bob' });
+    const bob = await pages.open('bob', `${line.origin}/?${query}`);
+    await shows(bob, 'ann');
+    line.down();
+    await bob.getByRole('alert').getByText('The server does not answer').waitFor();
+    await bob.getByText('Reconnecting', { exact: true }).waitFor();
+    await write(bob, 'still here');
+    await reads(ann, 'bob', 'still here');
+    line.mend();
+    await bob.getByRole('alert').getByText('The server').waitFor({ state: 'detached', timeout: 20_000 });
+    await bob.getByText('In the room').waitFor();
+    await shows(ann, 'bob');
+  } finally {
+    line.stop();
+  }
+});
+
 test('what a peer sends is shown as text', async () => {
   const room = newRoom();
   const ann = await enter(room, 'ann');
