@@ -26,35 +26,28 @@ function enter(room, id, options) {
 }
 
 /**
- * Waits until the list of people shows each of these with this role and a connection.
+ * Waits until the stage shows each of these as connected, and nobody else but ourselves.
  * @param {Page} page
- * @param {Record<string, string>} roles
+ * @param {...string} names
  */
-function shows(page, roles) {
+function shows(page, ...names) {
   return until(
     page,
-    `shows ${JSON.stringify(roles)}`,
-    (roles) => {
-      const rows = [...document.querySelectorAll('#people > li')].slice(1); // without itself
-      const part = (/** @type {Element} */ row, /** @type {string} */ name) =>
-        row.querySelector(name)?.textContent;
-      const seen = rows.map((row) => [
-        part(row, '.name'),
-        part(row, '.role'),
-        part(row, '.connection'),
-      ]);
-      return (
-        JSON.stringify(seen) ===
-        JSON.stringify(Object.entries(roles).map(([id, role]) => [id, role, 'connected']))
-      );
+    `shows ${names}`,
+    (names) => {
+      const tiles = [...document.querySelectorAll('#stage > li:not(.invitation)')].slice(1);
+      const part = (/** @type {Element} */ tile, /** @type {string} */ name) =>
+        tile.querySelector(name)?.textContent;
+      const seen = tiles.map((tile) => [part(tile, '.name'), part(tile, '.connection')]);
+      return JSON.stringify(seen) === JSON.stringify(names.map((name) => [name, 'connected']));
     },
-    roles,
+    names,
   );
 }
 
 /** @param {Page} page @param {string} text */
 async function write(page, text) {
-  await page.getByLabel('Message to all').fill(text);
+  await page.getByRole('textbox', { name: 'Message to all' }).fill(text);
   await page.keyboard.press('Enter');
 }
 
@@ -64,7 +57,7 @@ function reads(page, who, text) {
     page,
     `${who} says ${text}`,
     ([who, text]) =>
-      [...document.querySelectorAll('#log > li')].some(
+      [...document.querySelectorAll('#log > .line')].some(
         (row) =>
           row.querySelector('.name')?.textContent === who &&
           row.querySelector('.text')?.textContent === text,
@@ -78,8 +71,8 @@ test('two peers who open the same link meet and talk', async () => {
   const ann = await enter(room, 'ann');
   await ann.getByText('In the room').waitFor();
   const bob = await enter(room, 'bob');
-  await shows(ann, { bob: 'impolite' });
-  await shows(bob, { ann: 'polite' });
+  await shows(ann, 'bob');
+  await shows(bob, 'ann');
   await write(ann, 'hello bob');
   await reads(bob, 'ann', 'hello bob');
   await write(bob, 'hello ann');
@@ -92,30 +85,30 @@ test('three peers are connected each with each, and a fourth hears nothing said 
   const ann = await enter(room, 'ann');
   await ann.getByText('In the room').waitFor();
   const bob = await enter(room, 'bob');
-  await shows(bob, { ann: 'polite' });
+  await shows(bob, 'ann');
   const eve = await enter(room, 'eve');
-  await shows(ann, { bob: 'impolite', eve: 'impolite' });
-  await shows(bob, { ann: 'polite', eve: 'impolite' });
-  await shows(eve, { ann: 'polite', bob: 'polite' });
+  await shows(ann, 'bob', 'eve');
+  await shows(bob, 'ann', 'eve');
+  await shows(eve, 'ann', 'bob');
   await write(eve, 'to both');
   await reads(ann, 'eve', 'to both');
   await reads(bob, 'eve', 'to both');
   const dan = await enter(room, 'dan');
-  await shows(dan, { ann: 'polite', bob: 'polite', eve: 'polite' });
+  await shows(dan, 'ann', 'bob', 'eve');
   await write(ann, 'hello dan');
   await reads(dan, 'ann', 'hello dan');
   assert.equal(await dan.getByText('to both').count(), 0);
 });
 
-test('a page that is reloaded leaves and comes back as the younger one', async () => {
+test('a page that is reloaded leaves and comes back', async () => {
   const room = newRoom();
   const ann = await enter(room, 'ann');
   await ann.getByText('In the room').waitFor();
   const bob = await enter(room, 'bob');
-  await shows(bob, { ann: 'polite' });
+  await shows(bob, 'ann');
   await ann.reload();
-  await shows(ann, { bob: 'polite' });
-  await shows(bob, { ann: 'impolite' });
+  await shows(ann, 'bob');
+  await shows(bob, 'ann');
   await reads(bob, '', 'ann is gone');
   await write(bob, 'there you are');
   await reads(ann, 'bob', 'there you are');
@@ -126,9 +119,9 @@ test('a page that is left is gone for the others at once', async () => {
   const ann = await enter(room, 'ann');
   await ann.getByText('In the room').waitFor();
   const bob = await enter(room, 'bob');
-  await shows(ann, { bob: 'impolite' });
+  await shows(ann, 'bob');
   await bob.getByRole('link', { name: 'Leave' }).click();
-  await shows(ann, {});
+  await shows(ann);
 });
 
 test('a peer who is lost is shown so, until word comes that it has left', async () => {
@@ -141,7 +134,7 @@ test('a peer who is lost is shown so, until word comes that it has left', async 
       'bob',
       `${line.origin}/?${new URLSearchParams({ room, id: 'bob' })}`,
     );
-    await shows(ann, { bob: 'impolite' });
+    await shows(ann, 'bob');
     line.freeze(); // nothing that bob's browser may say on its way out comes through
     await bob.close();
     // Chromium takes some seconds to notice that the other side no longer answers.
@@ -149,7 +142,30 @@ test('a peer who is lost is shown so, until word comes that it has left', async 
     assert.equal(await ann.getByText('bob is gone').count(), 0);
     line.thaw();
     await reads(ann, '', 'bob is gone');
-    await shows(ann, {});
+    await shows(ann);
+  } finally {
+    line.stop();
+  }
+});
+
+test('a server that is gone is told, talk goes on, and its return ends the alarm', async () => {
+  const line = await Line.to(dev.port);
+  try {
+    const room = newRoom();
+    const ann = await enter(room, 'ann');
+    await ann.getByText('In the room').waitFor();
+    const query = new URLSearchParams({ room, id: 'bob' });
+    const bob = await pages.open('bob', `${line.origin}/?${query}`);
+    await shows(bob, 'ann');
+    line.down();
+    await bob.getByRole('alert').getByText('The server does not answer').waitFor();
+    await bob.getByText('Reconnecting', { exact: true }).waitFor();
+    await write(bob, 'still here');
+    await reads(ann, 'bob', 'still here');
+    line.mend();
+    await bob.getByRole('alert').getByText('The server').waitFor({ state: 'detached', timeout: 20_000 });
+    await bob.getByText('In the room').waitFor();
+    await shows(ann, 'bob');
   } finally {
     line.stop();
   }
@@ -160,7 +176,7 @@ test('what a peer sends is shown as text', async () => {
   const ann = await enter(room, 'ann');
   await ann.getByText('In the room').waitFor();
   const bob = await enter(room, 'bob');
-  await shows(ann, { bob: 'impolite' });
+  await shows(ann, 'bob');
   const hostile = '<img src=x onerror="document.body.dataset.broken=1"><b>bold</b>';
   await write(bob, hostile);
   await reads(ann, 'bob', hostile);
@@ -182,11 +198,11 @@ test('room names and ids are shown as text, even from a server that lets any id 
     );
     socket.send(JSON.stringify({ type: 'peer-joined', id: hostile, polite: true }));
   });
-  await page.goto(`${dev.origin}/?${new URLSearchParams({ room: hostile })}`);
-  await page.locator('#people > li').nth(2).waitFor();
+  await page.goto(`${dev.origin}/?${new URLSearchParams({ room: hostile, name: hostile })}`);
+  await page.locator('#stage > li').nth(2).waitFor();
   assert.equal(await page.locator('h1:visible').textContent(), hostile);
-  assert.equal(await page.locator('#people > li .name').nth(1).textContent(), hostile.slice(0, 18));
-  assert.equal(await page.locator('#people > li .name').nth(2).getAttribute('title'), hostile);
+  assert.equal(await page.locator('#stage > li .name').nth(1).textContent(), hostile.slice(0, 18));
+  assert.equal(await page.locator('#stage > li .name').nth(2).getAttribute('title'), hostile);
   assert.equal(await page.locator('main img').count(), 0);
   assert.equal(await page.locator('body[data-broken]').count(), 0);
 });
@@ -199,33 +215,35 @@ test('the link that is copied leads to the room, without our own name', async ()
   const link = await ann.evaluate(() => navigator.clipboard.readText());
   assert.equal(link, `${dev.origin}/?room=${room}`);
   const guest = await pages.open('guest', link);
-  await shows(guest, { ann: 'polite' });
+  await shows(guest, 'ann');
 });
 
 test('the keyboard alone makes a room and talks in it', async () => {
-  const room = newRoom();
-  const bob = await enter(room, 'bob');
-  await bob.getByText('In the room').waitFor();
   const ann = await pages.open('ann', dev.origin);
-  for (const label of ['Room', 'Your name']) {
-    while (
-      !(await ann.evaluate(
-        (label) =>
-          /** @type {HTMLInputElement} */ (
-            document.activeElement
-          ).labels?.[0]?.textContent.startsWith(label),
-        label,
-      ))
-    ) {
-      await ann.keyboard.press('Tab');
-    }
-    await ann.keyboard.type(label === 'Room' ? room : 'ann');
-  }
+  /** @param {string} label */
+  const tabTo = async (label) => {
+    const there = () =>
+      ann.evaluate((label) => {
+        const at = /** @type {HTMLInputElement | null} */ (document.activeElement);
+        return (at?.labels?.[0] ?? at)?.textContent?.trim().startsWith(label);
+      }, label);
+    while (!(await there())) await ann.keyboard.press('Tab');
+  };
+  await tabTo('Your name');
+  await ann.keyboard.type('Ann');
   await ann.keyboard.press('Enter');
-  await shows(ann, { bob: 'polite' });
-  await ann.keyboard.type('typed'); // the field to write in has the focus
+  await ann.getByText('In the room').waitFor();
+  const link = await ann.getByLabel('Send this link').inputValue();
+  assert.match(link, /\?room=\w+-\w+-\w+$/);
+  const bob = await pages.open('bob', link);
+  await shows(bob, 'Ann');
+  await tabTo('Message to all');
+  await ann.keyboard.type('typed');
   await ann.keyboard.press('Enter');
-  await reads(bob, 'ann', 'typed');
+  await reads(bob, 'Ann', 'typed');
+  await tabTo('Look inside');
+  await ann.keyboard.press('Enter');
+  await ann.getByRole('heading', { name: 'Handshake' }).waitFor();
 });
 
 test('a name that makes no room is explained and the form is there to try again', async () => {
@@ -265,24 +283,52 @@ test('a name that somebody else has is refused, and not tried again', async () =
   const eve = await enter(room, 'ann');
   await eve.getByRole('alert').getByText('This name is taken').waitFor();
   await eve.getByText('Not in the room').waitFor();
-  assert(await eve.getByLabel('Message to all').isDisabled());
+  assert(await eve.getByRole('textbox', { name: 'Message to all' }).isDisabled());
   assert.equal(await ann.getByText('In the room').count(), 1);
 });
 
-test('a second tab of the same person takes over, and the first says so', async () => {
+/** What "duplicate tab" does: the copy has a copy of what is kept. @param {Page} page */
+async function duplicate(page) {
+  const [copy] = await Promise.all([
+    page.context().waitForEvent('page'),
+    page.evaluate(() => void window.open(location.href)),
+  ]);
+  return copy;
+}
+
+test('a reload is the same person, and a duplicated tab is another', async () => {
   const room = newRoom();
   const bob = await enter(room, 'bob');
   await bob.getByText('In the room').waitFor();
-  const first = await enter(room, 'ann');
-  await shows(bob, { ann: 'impolite' });
-  const [second] = await Promise.all([
-    first.context().waitForEvent('page'),
-    // It copies the session storage, as "duplicate tab" does.
-    first.evaluate(() => void window.open(location.href)),
-  ]);
+  const ann = await pages.open('ann', `${dev.origin}/?${new URLSearchParams({ room, name: 'Ann' })}`);
+  await shows(bob, 'Ann');
+  const id = () => bob.locator('#stage .name', { hasText: 'Ann' }).first().getAttribute('title');
+  const before = await id();
+  assert.equal(new URL(ann.url()).search, `?room=${room}`); // the name is nobody else's
+  await ann.reload();
+  await reads(bob, '', 'Ann is gone');
+  await shows(bob, 'Ann');
+  assert.equal(await id(), before);
+  const copy = await duplicate(ann);
+  await shows(copy, 'bob', 'Ann');
+  await shows(bob, 'Ann', 'Ann');
+});
+
+test('where a duplicated tab cannot be told, it takes over, and the first says so', async () => {
+  const room = newRoom();
+  const bob = await enter(room, 'bob');
+  await bob.getByText('In the room').waitFor();
+  const first = await pages.open('ann', 'about:blank');
+  await first.context().addInitScript(() => {
+    // As on a page over plain http.
+    Object.defineProperty(Navigator.prototype, 'locks', { get: () => undefined });
+  });
+  await first.goto(`${dev.origin}/?${new URLSearchParams({ room, id: 'ann' })}`);
+  await shows(bob, 'ann');
+  const second = await duplicate(first);
   await first.getByRole('alert').getByText('has taken your place').waitFor();
-  await shows(second, { bob: 'polite' });
-  await shows(bob, { ann: 'impolite' });
+  await shows(second, 'bob');
+  await shows(bob, 'ann');
   await write(bob, 'which ann');
   await reads(second, 'bob', 'which ann');
 });

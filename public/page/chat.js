@@ -1,0 +1,157 @@
+// @ts-check
+/** The text chat: who and when, what is not read yet, and what cannot go yet. */
+
+import { element, fromTemplate, html, make, on, part, setText } from './dom.js';
+import { nameOf } from './people.js';
+
+/**
+ * @typedef {import("../room.js").Room} Room
+ * @typedef {import("./people.js").Peer} Peer
+ */
+
+const LINES_MOST = 500;
+
+const log = html('log');
+/** Lines of ours, and those whose channel they wait for. @type {Map<Element, Set<Peer>>} */
+const waiting = new Map();
+const newLine = make('p', 'new', 'New');
+let unread = 0;
+let title = document.title;
+
+/** @param {Room} room @param {string} place */
+export function startChat(room, place) {
+  title = document.title = `${place} · partyline`;
+  const field = element('text', HTMLInputElement);
+  element('say', HTMLFormElement).onsubmit = (event) => {
+    event.preventDefault();
+    const text = field.value;
+    field.value = '';
+    write(room, text);
+  };
+  on(room, 'message', ({ peer, data }) => {
+    say('theirs', nameOf(peer.id), String(data));
+    noteUnread();
+  });
+  on(room, 'change', ({ peer }) => {
+    if (peer.ready) settle(peer);
+    showWhetherItCanGo(room);
+  });
+  on(room, 'peer', () => showWhetherItCanGo(room));
+  on(room, 'leave', ({ peer }) => {
+    settle(peer, `${nameOf(peer.id)} left before it could go`);
+    showWhetherItCanGo(room);
+  });
+  on(room, 'state', () => showWhetherItCanGo(room));
+  log.onscroll = document.onvisibilitychange = window.onfocus = read;
+  new ResizeObserver(read).observe(log); // the view is shown
+  showWhetherItCanGo(room);
+}
+
+/** @param {string} text that somebody came, or went */
+export function tell(text) {
+  say('nobody', '', text);
+  if (!log.clientHeight) setText(html('news'), text); // the other view is shown
+}
+
+/** @param {Room} room @param {string} text */
+function write(room, text) {
+  const row = say('mine', 'You', text);
+  const late = new Set();
+  for (const peer of readers(room)) {
+    try {
+      peer.send(text);
+      if (!peer.ready) late.add(peer);
+    } catch {
+      tell(`${nameOf(peer.id)} does not get it: too much waits already`);
+    }
+  }
+  if (late.size) waiting.set(row, late);
+  showLate(row);
+}
+
+/**
+ * Its channel is open, so that what waited has gone; or it left, and it never will.
+ * @param {Peer} peer
+ * @param {string} [lost]
+ */
+function settle(peer, lost) {
+  for (const [row, late] of waiting) {
+    if (!late.delete(peer)) continue;
+    if (lost) row.append(make('span', 'late', lost));
+    showLate(row);
+    if (!late.size) waiting.delete(row);
+  }
+}
+
+/** @param {Element} row */
+function showLate(row) {
+  const names = [...(waiting.get(row) ?? [])].map(({ id }) => nameOf(id));
+  part(row, '.late').textContent = names.length ? `Waits for ${names.join(', ')}` : '';
+}
+
+/** Whom we are connected with, or soon will be. @param {Room} room */
+function readers(room) {
+  return [...room.peers.values()].filter(({ relation }) => relation === 'accepted');
+}
+
+/** @param {Room} room */
+function showWhetherItCanGo(room) {
+  const peers = readers(room);
+  const some = peers.some(({ ready }) => ready);
+  const over = room.state === 'closed' && !some;
+  const words = over
+    ? 'The room is closed.'
+    : peers.length === 0
+      ? room.peers.size
+        ? 'You are connected with nobody yet.'
+        : 'Nobody is here to read it yet.'
+      : some
+        ? ''
+        : 'What you send waits for a connection.';
+  setText(html('can-go'), words);
+  element('text', HTMLInputElement).disabled = over;
+  element('send', HTMLButtonElement).disabled = over || peers.length === 0;
+}
+
+/** @param {"mine" | "theirs" | "nobody"} whose @param {string} name @param {string} text */
+function say(whose, name, text) {
+  const atEnd = isAtEnd();
+  const row = fromTemplate('line');
+  const now = new Date();
+  row.dataset.whose = whose;
+  part(row, '.name').textContent = name;
+  part(row, '.text').textContent = text;
+  const time = /** @type {HTMLTimeElement} */ (part(row, 'time'));
+  time.dateTime = now.toISOString();
+  time.textContent = now.toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' });
+  log.append(row);
+  if (log.childElementCount > LINES_MOST) log.firstElementChild?.remove();
+  if (atEnd || whose === 'mine') log.scrollTop = log.scrollHeight; // else somebody is reading
+  return row;
+}
+
+function isAtEnd() {
+  return log.scrollHeight - log.scrollTop - log.clientHeight < 40;
+}
+
+function isRead() {
+  return document.visibilityState === 'visible' && document.hasFocus() && log.clientHeight && isAtEnd();
+}
+
+function noteUnread() {
+  if (isRead()) return newLine.remove();
+  if (unread === 0) log.lastElementChild?.before(newLine);
+  unread += 1;
+  showUnread();
+}
+
+function read() {
+  if (unread === 0 || !isRead()) return;
+  unread = 0; // the mark stays where it is, until the next message is read at once
+  showUnread();
+}
+
+function showUnread() {
+  setText(html('unread'), unread ? String(unread) : '');
+  document.title = unread ? `(${unread}) ${title}` : title;
+}
