@@ -10,13 +10,6 @@ use super::log;
 use crate::admission::limited_as;
 use crate::refusal::{Code, Refusal};
 
-/// Is a join with these headers counted at all?
-pub(super) fn are_counted(env: &Env, headers: &Headers) -> bool {
-    let address = headers.get("CF-Connecting-IP").ok().flatten();
-    address.as_deref().and_then(limited_as).is_some()
-        && Reflect::has(env, &"JOINS".into()).unwrap_or(true)
-}
-
 /// Counts a join, and says if it is one too many. Where there is no limit, or it cannot be asked,
 /// everybody may join: a limit that fails must not close the house.
 pub(super) async fn count(env: &Env, headers: &Headers) -> Result<(), Refusal<'static>> {

@@ -16,7 +16,7 @@ mod stream;
 use std::cell::OnceCell;
 use std::rc::Rc;
 
-use worker::js_sys::{Date, Function, Object, Promise, Reflect};
+use worker::js_sys::{Date, Object, Promise, Reflect};
 use worker::wasm_bindgen::JsCast;
 use worker::wasm_bindgen::prelude::*;
 use worker::wasm_bindgen_futures::{JsFuture, future_to_promise};
@@ -42,57 +42,12 @@ fn start() {
     console_error_panic_hook::set_once();
 }
 
-#[wasm_bindgen(module = "/src/shell/joined.js", wasm_bindgen = worker::wasm_bindgen, js_sys = worker::js_sys)]
-extern "C" {
-    fn joined(answer: &Promise, request: &Request, otherwise: &Function) -> Promise;
-}
-
-/// Every request that is not for a file in `public/`. It has no attribute of `worker`, since that would
-/// have us wait for the room of each join.
+/// Every request that is not for a file in `public/`. It has no attribute of `worker`, which would
+/// wrap the request and the answer in more than is needed.
 #[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
 #[allow(unreachable_pub)] // wasm-bindgen wants it said
 pub fn fetch(request: Request, env: Env, _context: JsValue) -> Promise {
-    join_at_once(&request, &env).unwrap_or_else(|| {
-        future_to_promise(async move { Ok(handle(request, &env).await?.into()) })
-    })
-}
-
-/// Hands a join on that needs no token and is not counted. `None` for anything else.
-fn join_at_once(request: &Request, env: &Env) -> Option<Promise> {
-    type Otherwise = Closure<dyn FnMut(Request, JsValue) -> Promise>;
-    thread_local! {
-        static OTHERWISE: Otherwise = Closure::new(|request, answer| {
-            future_to_promise(async { Ok(not_joined(request, answer).await?.into()) })
-        });
-    }
-    let settings = settings(env);
-    let settings = (*settings).as_ref().ok()?;
-    let headers = request.headers();
-    let origin = headers.get("Origin").ok()?;
-    let open = settings.secret.is_none()
-        && admission::allows_origin(&settings.origins, origin.as_deref())
-        && headers.has("Upgrade").ok()?
-        && !joins::are_counted(env, &headers);
-    let Ok(Route::Join(join)) = open.then(|| find_route(request))? else {
-        return None;
-    };
-    let answer = room_of(env, &join.room)
-        .ok()?
-        .fetch_with_request(request)
-        .ok()?;
-    Some(OTHERWISE.with(|otherwise| joined(&answer, request, otherwise.as_ref().unchecked_ref())))
-}
-
-/// Tells a peer what came of its join, if that is no socket.
-async fn not_joined(request: Request, answer: JsValue) -> Result<Response> {
-    let refused = match (find_route(&request), answer.dyn_into::<Response>()) {
-        (Ok(Route::Join(join)), Ok(response)) => {
-            refusal_of(response, &join, &request.headers()).await
-        }
-        (_, Ok(response)) => Ok(response),
-        (_, Err(error)) => Err(error.into()),
-    };
-    refused.or_else(|error| failed(&error, &Cors::default()))
+    future_to_promise(async move { Ok(handle(request, &env).await?.into()) })
 }
 
 /// Says and logs that something failed that should not.
@@ -167,17 +122,12 @@ async fn answer(
     if let Err(refusal) = admitted {
         return turn_away(&join, &headers, refusal);
     }
-    let response = hand_on(env, &join.room, request).await?;
+    let response = hand_on(env, room, request).await?;
     if response.status() == 101 {
         return Ok(response);
     }
-    refusal_of(response, &join, &headers).await
-}
-
-/// Tells a peer in its own words what its room has refused it with.
-async fn refusal_of(response: Response, join: &Join, headers: &Headers) -> Result<Response> {
     match refusal_of_room(&text(response.text()?).await?) {
-        Some(refusal) => turn_away(join, headers, refusal),
+        Some(refusal) => turn_away(&join, &headers, refusal),
         None => Err("the room did not answer a join".into()),
     }
 }
