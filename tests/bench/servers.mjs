@@ -95,6 +95,7 @@ async function answers(port, path) {
 /** @type {Set<import('node:child_process').ChildProcess>} */
 const running = new Set();
 process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')));
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
 
 /** The files of a Worker, by the names of their modules; the first is the entry. @typedef {Record<string, string>} Modules */
 
