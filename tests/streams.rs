@@ -114,6 +114,17 @@ fn a_stream_that_was_replaced_does_not_come_back() {
 }
 
 #[test]
+fn a_stream_of_before_does_not_come_back_after_registering_again() {
+    let (mut rig, _) = registered();
+    let old = rig.open_stream("bob", None, None).unwrap();
+    let (begun, _) = event(&rig.frames(old)[0]);
+    rig.pass(1);
+    rig.register("bob", None).unwrap();
+    assert_eq!(code(rig.open_stream("bob", None, begun)), Code::Replaced);
+    assert!(rig.open_stream("bob", None, None).is_ok());
+}
+
+#[test]
 fn a_stream_goes_on_beside_one_that_only_looks_open() {
     let (mut rig, ann) = registered();
     let old = rig.open_stream("bob", None, None).unwrap();
