@@ -26,14 +26,14 @@ let screen = null;
 export function startCall(room) {
   for (const kind of /** @type {const} */ (['video', 'audio'])) {
     const what = kind === 'video' ? 'camera' : 'microphone';
-    onToggle(what, async (control) => {
+    onToggle(room, what, async (control) => {
       const [track] = own.getTracks().filter((track) => track.kind === kind);
       if (track) return stop(room, control, track, own);
       const got = await navigator.mediaDevices.getUserMedia({ [kind]: true });
       start(room, control, got.getTracks()[0], own);
     });
   }
-  onToggle('screen', async (control) => {
+  onToggle(room, 'screen', async (control) => {
     if (screen) return screen.getTracks().forEach((track) => stop(room, control, track, screen));
     screen = await navigator.mediaDevices.getDisplayMedia({ video: true, audio: true });
     for (const track of screen.getTracks()) start(room, control, track, screen);
@@ -51,9 +51,20 @@ export function startCall(room) {
   });
 }
 
-/** @param {string} what @param {(control: HTMLButtonElement) => Promise<unknown>} press */
-function onToggle(what, press) {
+/**
+ * @param {Room} room
+ * @param {string} what
+ * @param {(control: HTMLButtonElement) => Promise<unknown>} press
+ */
+function onToggle(room, what, press) {
   const control = element(what, HTMLButtonElement);
+  // Nothing new can be negotiated without the server; what is on can still be turned off.
+  const allow = () => {
+    const over = room.state === 'closed';
+    control.disabled = over && control.getAttribute('aria-pressed') !== 'true';
+    if (over) control.title = 'Without the server nothing new can be shared.';
+  };
+  on(room, 'close', allow);
   control.onclick = async () => {
     control.disabled = true; // one at a time: the browser may be asking its user
     try {
@@ -62,7 +73,7 @@ function onToggle(what, press) {
     } catch (error) {
       showProblem(what, deviceWords(what, error));
     }
-    control.disabled = false;
+    allow();
     control.focus();
   };
 }
