@@ -2,8 +2,7 @@
 /**
  * The ICE servers that the server names, asked for again before their credentials expire.
  *
- * It never fails: while there is no answer, there is a public STUN server. What is done with the
- * servers is for the `use` function that it is given.
+ * It never fails: while there is no answer, there is a public STUN server.
  */
 
 /** @type {RTCIceServer[]} */

@@ -10,15 +10,13 @@
  *
  * 1. *A description may be said twice.* Its origin (the `o=` line, RFC 9429 §5.2.2, whose version
  *    grows with every new description) shows the repeat: a repeated offer gets the same answer
- *    again, a repeated answer is dropped. So whoever is in doubt may simply say it once more, and
- *    `resync` does.
+ *    again, a repeated answer is dropped. So who is in doubt says it once more, as `resync` does.
  * 2. *A description may come from a stranger*: another page, or another connection, under the same
  *    id. Its certificate shows it, and a connection cannot change its partner. `stranger` hands the
  *    description over, so that a new `Peer` can take this one's place.
  * 3. *What does not get connected is tried again*, ever more slowly, as long as the peer is there.
- * 4. *It may be walked through step by step.* For the negotiation that is no more than a very slow
- *    line: what comes in and what goes out waits in order, and a description is made only when all
- *    before it is done. Whatever waited is looked at anew when its turn comes.
+ * 4. *It may be walked through step by step*: no more than a very slow line. What comes in and goes
+ *    out waits in order, and is looked at anew when its turn comes.
  *
  * What it `tell`s: `message` (what the channel brought), `track` (`RTCTrackEvent`), `state`
  * (connection, signaling or channel state changed), `stranger` (`RTCSessionDescriptionInit`), `end`

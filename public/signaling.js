@@ -2,10 +2,9 @@
 /**
  * The line to the signaling server: one WebSocket that comes back by itself.
  *
- * It knows the frames of the native dialect and what each close code asks for. It does not know
- * what an offer is or who is connected to whom, and it keeps nothing for later: a frame that cannot
- * be sent now is refused. What a signal says is soon out of date, so after a loss the peers start
- * from what is true then (`Peer.resync`) instead of from what was waiting.
+ * It knows the native frames and what each close code asks for, not what an offer is. It keeps
+ * nothing for later: what a signal says is soon out of date, so after a loss the peers start from
+ * what is true then (`Peer.resync`) instead of from what was waiting.
  *
  * Events, all `CustomEvent`: `frame` (detail: the parsed frame, `welcome` first after every
  * return), `down` (`Down`: lost or refused, but it comes back), `close` (`Closed`: it does not).

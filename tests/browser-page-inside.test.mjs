@@ -156,6 +156,8 @@ test('a lobby: asked, taken back, declined, accepted, and on without the server'
   for (const page of [ann, bob]) {
     await page.getByRole('button', { name: 'Leave the server' }).click();
     await page.getByText('Without the server').waitFor();
+    // A camera could not be agreed on any more.
+    assert(await page.getByRole('button', { name: 'Camera' }).isDisabled());
   }
   await ann.getByRole('textbox', { name: 'Message to all' }).fill('just us');
   await ann.keyboard.press('Enter');
