@@ -172,6 +172,19 @@ fn an_offered_key_is_asked_for_once_it_was_shown() {
 }
 
 #[test]
+fn a_key_that_was_shown_is_asked_for_though_what_it_was_shown_for_was_refused() {
+    let (mut rig, _) = registered();
+    let old = rig.open_stream("bob", None, None).unwrap();
+    let (begun, _) = event(&rig.frames(old)[0]);
+    rig.pass(1);
+    rig.open_stream("bob", None, None).unwrap();
+    let replaced = rig.open_stream("bob", Some("made by the server"), begun);
+    assert_eq!(code(replaced), Code::Replaced);
+    rig.sleep();
+    assert_eq!(code(rig.open_stream("bob", None, None)), Code::IdTaken);
+}
+
+#[test]
 fn a_key_that_was_brought_is_asked_for_from_the_start() {
     let mut rig = Rig::new(LIMITS);
     rig.register("bob", Some("mine")).unwrap();

@@ -44,22 +44,10 @@ impl Room {
         signal: Signal<'a>,
         effects: &mut Effects<'a>,
     ) {
-        let locked = self.roster.by_id(id.as_str()).map(|peer| peer.member.lock);
-        let seat = match self.registered(id, key) {
+        let seat = match self.registered(id, key, effects) {
             Ok(seat) => seat,
             Err(refusal) => return refuse_join(asker, refusal, effects),
         };
-        if let Some(Peer {
-            member, presence, ..
-        }) = self.roster.by_seat(seat)
-            && locked != Some(member.lock)
-        {
-            let member = member.clone();
-            effects.push(match *presence {
-                Presence::Here => Effect::Keep(member),
-                Presence::Absent(until) => Effect::Store(Row::Absent(Absent { member, until })),
-            });
-        }
         self.weigh(now, seat, asker, Ok(signal), effects);
     }
 

@@ -125,7 +125,7 @@ impl Room {
         last: Option<u64>,
         effects: &mut Effects<'_>,
     ) {
-        let seat = match self.registered(id, key) {
+        let seat = match self.registered(id, key, effects) {
             Ok(seat) => seat,
             Err(refusal) => return refuse_join(socket, refusal, effects),
         };
@@ -168,6 +168,7 @@ impl Room {
         &mut self,
         id: &PeerId,
         key: Option<&Key>,
+        effects: &mut Effects<'_>,
     ) -> Result<Seat, Refusal<'static>> {
         let known = self.roster.by_id(id.as_str());
         let Some(seat) = known
@@ -178,7 +179,10 @@ impl Room {
                 "no peer of this id has registered here, or it has left: POST to /register first";
             return Err(Refusal::new(Code::NotRegistered, message));
         };
-        let Some(Peer { member, .. }) = self.roster.by_seat(seat) else {
+        let Some(Peer {
+            member, presence, ..
+        }) = self.roster.by_seat(seat)
+        else {
             return Ok(seat);
         };
         if !member.lock.opens_to(key) {
@@ -186,6 +190,11 @@ impl Room {
         }
         if let (Lock::Offered(offered), Some(_)) = (member.lock, key) {
             member.lock = Lock::Locked(offered);
+            let member = member.clone();
+            effects.push(match *presence {
+                Presence::Here => Effect::Keep(member),
+                Presence::Absent(until) => Effect::Store(Row::Absent(Absent { member, until })),
+            });
         }
         Ok(seat)
     }

@@ -6,7 +6,7 @@ use worker::web_sys::{Headers, Request, RequestInit, Response};
 use worker::worker_sys::ext::ResponseExt;
 use worker::{ByteStream, Env, ResponseBuilder, Result, WebSocket};
 
-use super::answer::{Cors, EVENTS, headers, refuse, respond};
+use super::answer::{self, Cors, EVENTS, refuse, respond};
 use super::stream::Events;
 use super::{check_token, hand_on, joins};
 use crate::dialect::Dialect;
@@ -25,11 +25,9 @@ pub(super) async fn register(
     settings: &Settings,
     cors: &Cors,
 ) -> Result<Response> {
-    let admitted = match check(peer, &request.headers(), settings) {
-        Ok(()) => joins::count(env, &request.headers()).await,
-        refused => refused,
-    };
-    if let Err(refusal) = admitted {
+    let headers = request.headers();
+    let admitted = check(peer, &headers, settings);
+    if let Err(refusal) = joins::count(admitted, env, &headers).await {
         return refuse(&HttpError::refused(refusal), cors);
     }
     let asked = ask(request, "POST", None, &[])?;
@@ -68,11 +66,9 @@ pub(super) async fn events(
     settings: &Settings,
     cors: &Cors,
 ) -> Result<Response> {
-    let admitted = match check_or_key(peer, &request.headers(), settings) {
-        Ok(()) => joins::count(env, &request.headers()).await,
-        refused => refused,
-    };
-    if let Err(refusal) = admitted {
+    let headers = request.headers();
+    let admitted = check_or_key(peer, &headers, settings);
+    if let Err(refusal) = joins::count(admitted, env, &headers).await {
         return refuse(&HttpError::refused(refusal), cors);
     }
     if head {
@@ -90,7 +86,8 @@ pub(super) async fn events(
         return Err("the room gave no socket for a stream".into());
     };
     let stream = Events::new(WebSocket::from(socket), settings.ping)?;
-    let answer = ResponseBuilder::new().with_headers(worker::Headers(headers(EVENTS, cors)?));
+    let answer =
+        ResponseBuilder::new().with_headers(worker::Headers(answer::headers(EVENTS, cors)?));
     Ok(answer.from_stream(stream)?.into())
 }
 

@@ -10,9 +10,14 @@ use super::log;
 use crate::admission::limited_as;
 use crate::refusal::{Code, Refusal};
 
-/// Counts a join, and says if it is one too many. Where there is no limit, or it cannot be asked,
-/// everybody may join: a limit that fails must not close the house.
-pub(super) async fn count(env: &Env, headers: &Headers) -> Result<(), Refusal<'static>> {
+/// Counts a join that was not refused before, and says if it is one too many. Where there is no limit,
+/// or it cannot be asked, everybody may join: a limit that fails must not close the house.
+pub(super) async fn count(
+    admitted: Result<(), Refusal<'static>>,
+    env: &Env,
+    headers: &Headers,
+) -> Result<(), Refusal<'static>> {
+    admitted?;
     // What the platform puts there, over whatever a client has sent.
     let address = headers.get("CF-Connecting-IP").ok().flatten();
     let Some(address) = address.as_deref().and_then(limited_as) else {

@@ -115,11 +115,7 @@ async fn answer(
         Some(secret) => check_token(secret, &headers, token.as_deref(), room, id.as_ref()),
         None => Ok(()),
     };
-    let admitted = match admitted {
-        Ok(()) => joins::count(env, &headers).await,
-        refused => refused,
-    };
-    if let Err(refusal) = admitted {
+    if let Err(refusal) = joins::count(admitted, env, &headers).await {
         return turn_away(&join, &headers, refusal);
     }
     let response = hand_on(env, room, request).await?;

@@ -113,6 +113,10 @@ pub(super) fn global() -> WorkerGlobalScope {
 
 impl Inbox {
     fn put(&mut self, event: String) {
+        // What comes after the end is in the room, for the stream that goes on after this one.
+        if self.ended {
+            return;
+        }
         self.bytes = self.bytes.saturating_add(event.len());
         self.events.push_back(event);
         if self.bytes > MOST {
