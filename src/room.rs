@@ -108,6 +108,9 @@ impl Room {
     ///
     /// It is total: no event, however odd or late, is an error or a panic, and one about a socket
     /// that the room does not know, or knows no longer, does nothing.
+    ///
+    /// What happens rarely is not inlined into it: a Worker that has just started would compile that,
+    /// too, before anybody gets an answer.
     pub fn handle<'a>(&mut self, now: Time, event: Event<'a>, effects: &mut Vec<Effect<'a>>) {
         // An alarm that rang must be asked for again, even one that rang early.
         if matches!(event, Event::Tick) {
@@ -151,6 +154,7 @@ impl Room {
     }
 
     /// A socket died without a Close frame: its peer is absent, and nobody is told.
+    #[inline(never)]
     fn lose(&mut self, now: Time, socket: Socket, effects: &mut Effects<'_>) {
         let Some(peer) = self.roster.by_socket(socket) else {
             return;
@@ -193,6 +197,7 @@ impl Room {
     }
 
     /// Does what is due: absent peers leave, and what waited in vain is refused to its sender.
+    #[inline(never)]
     fn expire(&mut self, now: Time, effects: &mut Effects<'_>) {
         for held in self.waiting.take_expired(now) {
             effects.push(Effect::Erase(RowKey::Held(held.number)));

@@ -59,6 +59,7 @@ impl Row {
 
     /// Reads a row out of what its key and its text were written as; `None` for anything else.
     #[must_use]
+    #[inline(never)]
     pub fn decode(key: &str, text: &str) -> Option<Self> {
         match key.split_once(' ')? {
             ("absent", _) => {

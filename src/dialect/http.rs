@@ -93,8 +93,8 @@ pub(super) fn encode(notice: &Notice<'_>, number: Option<u64>) -> Option<Vec<Str
 /// in it that means something to the stream.
 fn event(data: &str, number: Option<u64>) -> String {
     let id = number.map_or_else(String::new, |number| format!("id: {number}\n"));
-    let breaks = |byte| byte == b'\n' || byte == b'\r';
-    let data: Cow<'_, str> = if data.bytes().any(breaks) {
+    // One by one, since that is quicker than for both at once.
+    let data: Cow<'_, str> = if data.contains('\n') || data.contains('\r') {
         data.replace("\r\n", "\n")
             .replace(['\r', '\n'], "\ndata: ")
             .into()

@@ -35,6 +35,7 @@ impl Room {
     }
 
     /// A signal came by itself, from a peer with a stream.
+    #[inline(never)]
     pub(super) fn post<'a>(
         &mut self,
         now: Time,
@@ -179,6 +180,7 @@ impl Room {
     }
 
     /// A notice did not arrive. A signal among them is held now, or refused to its sender.
+    #[inline(never)]
     pub(super) fn undelivered<'a>(
         &mut self,
         now: Time,
@@ -229,6 +231,7 @@ impl Room {
 
     /// A notice has no words in its receiver's dialect. Only signals can be so: others have theirs,
     /// or can be left unsaid.
+    #[inline(never)]
     pub(super) fn unspeakable<'a>(
         &mut self,
         now: Time,

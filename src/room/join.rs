@@ -62,6 +62,7 @@ impl Room {
     }
 
     /// Somebody asks to be a peer, and will open a stream.
+    #[inline(never)]
     pub(super) fn register(
         &mut self,
         now: Time,
@@ -116,6 +117,7 @@ impl Room {
     }
 
     /// A registered peer opens its stream.
+    #[inline(never)]
     pub(super) fn open(
         &mut self,
         now: Time,

@@ -15,6 +15,7 @@ use crate::route::{HttpError, HttpPeer, ShownKey};
 impl Object {
     /// Lets a peer in that has no socket yet, and tells it who is there. Without a key of its own, it
     /// is given one.
+    #[inline(never)]
     pub(super) fn register(&self, peer: HttpPeer, cors: &Cors) -> Result<Response> {
         let HttpPeer { id, key, .. } = peer;
         let (lock, secret) = match key {
@@ -36,6 +37,7 @@ impl Object {
     }
 
     /// Opens a peer's stream, or says why not.
+    #[inline(never)]
     pub(super) fn open(
         &self,
         peer: HttpPeer,
