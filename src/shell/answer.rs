@@ -1,8 +1,12 @@
 //! Answers over HTTP: their headers, and who may read them.
 
-use worker::Result;
+use worker::js_sys::Promise;
+use worker::wasm_bindgen::prelude::*;
+use worker::wasm_bindgen_futures::future_to_promise;
 use worker::web_sys::{Headers, Response, ResponseInit};
+use worker::{Error, Result};
 
+use super::log;
 use crate::admission;
 use crate::route::HttpError;
 use crate::settings::Settings;
@@ -10,6 +14,41 @@ use crate::settings::Settings;
 pub(super) const JSON: &str = "application/json";
 pub(super) const HTML: &str = "text/html; charset=utf-8";
 pub(super) const EVENTS: &str = "text/event-stream";
+
+/// An answer to a request, or the promise of one.
+pub(super) enum Answer {
+    Now(Response),
+    Later(Promise),
+}
+
+impl Answer {
+    /// What a future will answer.
+    pub(super) fn later(answer: impl Future<Output = Result<Response>> + 'static) -> Self {
+        Self::Later(future_to_promise(async {
+            let answer = answer.await.map(Self::Now);
+            Ok(answer.unwrap_or_else(Self::failed).into())
+        }))
+    }
+
+    /// Says and logs that something failed that should not.
+    pub(super) fn failed(error: Error) -> Self {
+        log("request", &error.to_string());
+        let error = HttpError::new(500, "internal", "the platform failed: try again");
+        match refuse(&error, &Cors(Some("*".to_owned()))) {
+            Ok(response) => Self::Now(response),
+            Err(error) => Self::Later(Promise::reject(&error.into())),
+        }
+    }
+}
+
+impl From<Answer> for JsValue {
+    fn from(answer: Answer) -> Self {
+        match answer {
+            Answer::Now(response) => response.into(),
+            Answer::Later(promise) => promise.into(),
+        }
+    }
+}
 
 /// Which pages may read an answer.
 #[derive(Default)]

@@ -8,7 +8,7 @@ use worker::{ByteStream, Env, ResponseBuilder, Result, WebSocket};
 
 use super::answer::{self, Cors, EVENTS, refuse, respond};
 use super::stream::Events;
-use super::{check_token, hand_on, joins};
+use super::{check_token, hand_on, rate};
 use crate::dialect::Dialect;
 use crate::event::MAX_FRAME;
 use crate::refusal::{Code, Refusal};
@@ -27,7 +27,7 @@ pub(super) async fn register(
 ) -> Result<Response> {
     let headers = request.headers();
     let admitted = check(peer, &headers, settings);
-    if let Err(refusal) = joins::count(admitted, env, &headers).await {
+    if let Err(refusal) = rate::check(admitted, env, &headers).await {
         return refuse(&HttpError::refused(refusal), cors);
     }
     let asked = ask(request, "POST", None, &[])?;
@@ -68,7 +68,7 @@ pub(super) async fn events(
 ) -> Result<Response> {
     let headers = request.headers();
     let admitted = check_or_key(peer, &headers, settings);
-    if let Err(refusal) = joins::count(admitted, env, &headers).await {
+    if let Err(refusal) = rate::check(admitted, env, &headers).await {
         return refuse(&HttpError::refused(refusal), cors);
     }
     if head {

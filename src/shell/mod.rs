@@ -6,9 +6,10 @@
 mod answer;
 mod http;
 mod ice;
-mod joins;
+mod join;
 mod object;
 mod platform;
+mod rate;
 mod sockets;
 mod storage;
 mod stream;
@@ -19,17 +20,15 @@ use std::rc::Rc;
 use worker::js_sys::{Date, Object, Promise, Reflect};
 use worker::wasm_bindgen::JsCast;
 use worker::wasm_bindgen::prelude::*;
-use worker::wasm_bindgen_futures::{JsFuture, future_to_promise};
+use worker::wasm_bindgen_futures::JsFuture;
 use worker::web_sys::{Headers, Request, Response, ResponseInit};
 use worker::worker_sys::ext::ResponseInitExt;
 use worker::worker_sys::{DurableObject, DurableObjectNamespace};
-use worker::{Env, Error, Result, WebSocketPair, console_error, event};
+use worker::{Env, Result, WebSocketPair, console_error, event};
 
-use self::answer::{Cors, JSON, preflight, refuse, respond};
+use self::answer::{Answer, Cors, JSON, preflight, refuse, respond};
 
 use crate::admission;
-use crate::close::Close;
-use crate::event::Notice;
 use crate::json::quote;
 use crate::peer::{PeerId, Time};
 use crate::refusal::{Code, Refusal};
@@ -46,85 +45,58 @@ fn start() {
 /// wrap the request and the answer in more than is needed.
 #[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
 #[allow(unreachable_pub)] // wasm-bindgen wants it said
-pub fn fetch(request: Request, env: Env, _context: JsValue) -> Promise {
-    future_to_promise(async move { Ok(handle(request, &env).await?.into()) })
+pub fn fetch(request: Request, env: Env, _context: JsValue) -> JsValue {
+    answer(request, env).unwrap_or_else(Answer::failed).into()
 }
 
-/// Says and logs that something failed that should not.
-fn failed(error: &Error, cors: &Cors) -> Result<Response> {
-    log("request", &error.to_string());
-    let message = "the platform failed: try again";
-    refuse(&HttpError::new(500, "internal", message), cors)
-}
-
-async fn handle(request: Request, env: &Env) -> Result<Response> {
-    let settings = settings(env);
-    let settings = match &*settings {
+fn answer(request: Request, env: Env) -> Result<Answer> {
+    let settings = match settings(&env) {
         Ok(settings) => settings,
-        Err(bad) => return refuse_setting(bad),
+        Err(bad) => return refuse_setting(&bad).map(Answer::Now),
     };
     let origin = request.headers().get("Origin")?;
-    let cors = Cors::new(settings, origin.as_deref());
-    let answer = answer(&request, env, settings, origin, &cors).await;
-    answer.or_else(|error| failed(&error, &cors))
+    let cors = Cors::new(&settings, origin.as_deref());
+    if !admission::allows_origin(&settings.origins, origin.as_deref()) {
+        let message = "pages of this origin may not use this server: see ALLOWED_ORIGINS";
+        let error = HttpError::new(403, "forbidden-origin", message);
+        return refuse(&error, &cors).map(Answer::Now);
+    }
+    match find_route(&request) {
+        Ok(Route::Join(wanted)) => join::join(&wanted, &request, &env, &settings),
+        Ok(other) => Ok(Answer::later(async move {
+            answer_http(other, &request, &env, &settings, &cors).await
+        })),
+        Err(error) => refuse(&error, &cors).map(Answer::Now),
+    }
 }
 
-async fn answer(
+/// Answers what is not a join.
+async fn answer_http(
+    route: Route,
     request: &Request,
     env: &Env,
     settings: &Settings,
-    origin: Option<String>,
     cors: &Cors,
 ) -> Result<Response> {
-    if !admission::allows_origin(&settings.origins, origin.as_deref()) {
-        let message = "pages of this origin may not use this server: see ALLOWED_ORIGINS";
-        return refuse(&HttpError::new(403, "forbidden-origin", message), cors);
-    }
-    let found = match find_route(request) {
-        Ok(found) => found,
-        Err(error) => return refuse(&error, cors),
-    };
-    let join = match found {
+    match route {
         Route::Health => {
             let body = concat!(
                 r#"{"status":"ok","version":""#,
                 env!("CARGO_PKG_VERSION"),
                 r#""}"#
             );
-            return respond(200, JSON, body, cors);
+            respond(200, JSON, body, cors)
         }
-        Route::Preflight(methods) => return preflight(methods, cors),
-        Route::Status { room, .. } => return hand_on(env, &room, request).await,
-        Route::Ice(wanted) => {
-            return ice::ice_servers(&wanted, &request.headers(), settings, cors).await;
+        Route::Preflight(methods) => preflight(methods, cors),
+        Route::Join(Join { room, .. }) | Route::Status { room, .. } => {
+            hand_on(env, &room, request).await
         }
-        Route::Register(peer) => {
-            return http::register(&peer, request, env, settings, cors).await;
-        }
-        Route::Message(peer) => return http::message(&peer, request, env, settings, cors).await,
+        Route::Ice(wanted) => ice::ice_servers(&wanted, &request.headers(), settings, cors).await,
+        Route::Register(peer) => http::register(&peer, request, env, settings, cors).await,
+        Route::Message(peer) => http::message(&peer, request, env, settings, cors).await,
         Route::Events { peer, last, head } => {
-            return http::events(&peer, last, head, request, env, settings, cors).await;
+            http::events(&peer, last, head, request, env, settings, cors).await
         }
-        Route::Join(join) => join,
-    };
-    let headers = request.headers();
-    let Join {
-        room, id, token, ..
-    } = &join;
-    let admitted = match &settings.secret {
-        Some(secret) => check_token(secret, &headers, token.as_deref(), room, id.as_ref()),
-        None => Ok(()),
-    };
-    if let Err(refusal) = joins::count(admitted, env, &headers).await {
-        return turn_away(&join, &headers, refusal);
-    }
-    let response = hand_on(env, room, request).await?;
-    if response.status() == 101 {
-        return Ok(response);
-    }
-    match refusal_of_room(&text(response.text()?).await?) {
-        Some(refusal) => turn_away(&join, &headers, refusal),
-        None => Err("the room did not answer a join".into()),
     }
 }
 
@@ -173,12 +145,16 @@ fn find_route(request: &Request) -> std::result::Result<Route, HttpError> {
 
 /// The settings. They are read once for each instance of the module: other values are another
 /// deployment, and that is another instance.
-fn settings(env: &Env) -> Rc<std::result::Result<Settings, BadSetting>> {
+fn settings(env: &Env) -> std::result::Result<Rc<Settings>, BadSetting> {
     thread_local! {
-        static SETTINGS: OnceCell<Rc<std::result::Result<Settings, BadSetting>>> =
+        static SETTINGS: OnceCell<std::result::Result<Rc<Settings>, BadSetting>> =
             const { OnceCell::new() };
     }
-    SETTINGS.with(|known| Rc::clone(known.get_or_init(|| Rc::new(read_settings(env)))))
+    SETTINGS.with(|known| {
+        known
+            .get_or_init(|| read_settings(env).map(Rc::new))
+            .clone()
+    })
 }
 
 /// Reads the settings out of the Worker's variables and secrets.
@@ -241,27 +217,6 @@ fn token_in(
         return Err(Refusal::new(Code::Unauthorized, message));
     }
     Ok(token)
-}
-
-/// Tells a peer that it may not come in, in its own words: a browser shows a page neither the status
-/// nor the body of a refused upgrade, but it does show a frame and a close code.
-fn turn_away(join: &Join, headers: &Headers, refusal: Refusal<'_>) -> Result<Response> {
-    let close = refusal.code.close().unwrap_or(Close::TooFast);
-    let pair = WebSocketPair::new()?;
-    pair.server.accept()?;
-    let frames = join.dialect.encode(&Notice::Refused(refusal), None);
-    for frame in frames.into_iter().flatten() {
-        pair.server.send_with_str(frame)?;
-    }
-    pair.server
-        .close(Some(close.code()), Some(close.reason()))?;
-    upgrade(&pair, headers)
-}
-
-/// Reads why a room would not let somebody in: what [`HttpError::refused`] has made of it.
-fn refusal_of_room(body: &str) -> Option<Refusal<'static>> {
-    let (code, message) = HttpError::read(body)?;
-    Some(Refusal::new(Code::named(&code)?, message))
 }
 
 /// Answers an upgrade with the client's end of a pair.

@@ -13,20 +13,19 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use litemap::LiteMap;
-use worker::js_sys::{Date, Promise};
+use worker::js_sys::Date;
 use worker::wasm_bindgen::prelude::*;
-use worker::wasm_bindgen_futures::future_to_promise;
 use worker::web_sys::{Headers, Request, Response, WebSocket};
 use worker::worker_sys::DurableObjectState;
 use worker::{
     Env, Error, Result, State, WebSocketPair, WebSocketRequestResponsePair, wasm_bindgen,
 };
 
-use super::answer::{Cors, HTML, JSON, refuse, respond};
+use super::answer::{Answer, Cors, HTML, JSON, refuse, respond};
 use super::sockets::{CLOSED, Connection, end_socket, forget, keep, restore, send};
 use super::storage::Written;
 use super::{find_route, log, now, platform, refuse_setting, settings, storage, text, upgrade};
-use crate::close::{self, Answer};
+use crate::close;
 use crate::dialect::Dialect;
 use crate::event::{Effect, Event, Notice, Row};
 use crate::peer::{PeerId, Socket};
@@ -50,10 +49,7 @@ impl Room {
 
     /// A request, answered at once unless its body must be waited for.
     pub fn fetch(&self, request: Request) -> std::result::Result<JsValue, JsValue> {
-        Ok(match self.0.fetch(&request)? {
-            Answered::Now(response) => response.into(),
-            Answered::Later(promise) => promise.into(),
-        })
+        Ok(self.0.fetch(&request)?.into())
     }
 
     /// A frame of a socket.
@@ -84,17 +80,11 @@ impl Room {
 /// The room and all that it lives among.
 struct Object {
     state: State,
-    settings: Rc<std::result::Result<Settings, BadSetting>>,
+    settings: std::result::Result<Rc<Settings>, BadSetting>,
     /// When this value was built.
     awake_since: Date,
     /// Borrowed only within one handler, and handlers do not overlap.
     live: RefCell<Live>,
-}
-
-/// An answer to a request.
-enum Answered {
-    Now(Response),
-    Later(Promise),
 }
 
 /// What is in memory while the object is awake.
@@ -119,7 +109,7 @@ impl Object {
             log("auto-response", &error.to_string());
         }
         let settings = settings(env);
-        let live = Live::restore(&state, (*settings).as_ref().ok());
+        let live = Live::restore(&state, settings.as_deref().ok());
         Self {
             state,
             settings,
@@ -128,10 +118,10 @@ impl Object {
         }
     }
 
-    fn fetch(self: &Rc<Self>, request: &Request) -> Result<Answered> {
-        let settings = match &*self.settings {
+    fn fetch(self: &Rc<Self>, request: &Request) -> Result<Answer> {
+        let settings = match &self.settings {
             Ok(settings) => settings,
-            Err(bad) => return refuse_setting(bad).map(Answered::Now),
+            Err(bad) => return refuse_setting(bad).map(Answer::Now),
         };
         let headers = request.headers();
         let origin = headers.get("Origin")?;
@@ -148,17 +138,18 @@ impl Object {
             ),
             Err(error) => refuse(&error, &cors),
         };
-        answer.map(Answered::Now)
+        answer.map(Answer::Now)
     }
 
     /// Waits for a body, and sends what it says.
-    fn read(self: &Rc<Self>, peer: HttpPeer, request: &Request, cors: Cors) -> Result<Answered> {
+    fn read(self: &Rc<Self>, peer: HttpPeer, request: &Request, cors: Cors) -> Result<Answer> {
         let (this, body) = (Rc::clone(self), request.text()?);
-        Ok(Answered::Later(future_to_promise(async move {
-            Ok(this.post(peer, &text(body).await?, &cors)?.into())
-        })))
+        Ok(Answer::later(async move {
+            this.post(peer, &text(body).await?, &cors)
+        }))
     }
 
+    #[inline(never)]
     fn status(&self, room: &str, html: bool, cors: &Cors) -> Result<Response> {
         let status = Status {
             room,
@@ -189,9 +180,9 @@ impl Object {
         // Without our answer the client would wait in vain. It may have given up, too.
         if ws.ready_state() != CLOSED {
             let answered = match close::answer(code, was_clean) {
-                Answer::Code(code) => ws.close_with_code_and_reason(code, reason),
-                Answer::Empty => ws.close(),
-                Answer::Nothing => Ok(()),
+                close::Answer::Code(code) => ws.close_with_code_and_reason(code, reason),
+                close::Answer::Empty => ws.close(),
+                close::Answer::Nothing => Ok(()),
             };
             if let Err(error) = answered {
                 log("close", &Error::from(error).to_string());

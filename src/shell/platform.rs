@@ -2,12 +2,13 @@
 
 use std::cell::OnceCell;
 
-use worker::State;
-use worker::js_sys::{Array, ArrayBuffer, JsString, Object, try_iter};
+use worker::js_sys::{Array, ArrayBuffer, Function, JsString, Object, Promise, try_iter};
 use worker::wasm_bindgen::JsCast;
 use worker::wasm_bindgen::prelude::*;
-use worker::web_sys::WebSocket;
+use worker::web_sys::{Request, WebSocket};
+use worker::{Env, State};
 
+use super::answer::Answer;
 use crate::dialect::Dialect;
 use crate::event::MAX_FRAME;
 use crate::peer::Socket;
@@ -18,7 +19,7 @@ extern "C" {
     #[wasm_bindgen(extends = Object)]
     type Numbered;
     #[wasm_bindgen(method, structural, getter, js_name = partyline)]
-    fn number(this: &Numbered) -> Option<f64>;
+    fn number(this: &Numbered) -> f64;
     #[wasm_bindgen(method, structural, setter, js_name = partyline)]
     fn set_number(this: &Numbered, number: f64);
 
@@ -30,6 +31,13 @@ extern "C" {
     type Encoded;
     #[wasm_bindgen(method, structural, getter)]
     fn read(this: &Encoded) -> u32;
+
+    type Bindable;
+    #[wasm_bindgen(method)]
+    fn bind(this: &Bindable, context: &JsValue, request: &Request, env: &JsValue) -> Function;
+    type Thenable;
+    #[wasm_bindgen(method)]
+    fn then(this: &Thenable, kept: &Function, broken: &Function) -> Promise;
 
     type Storage;
     #[wasm_bindgen(method, structural, getter)]
@@ -44,6 +52,25 @@ extern "C" {
     pub(super) fn delete(this: &Stored, key: &str) -> Result<(), JsValue>;
     #[wasm_bindgen(method, catch, js_name = list)]
     fn entries(this: &Stored) -> Result<JsValue, JsValue>;
+}
+
+/// What is done when a promise was kept or broken: it gets the request that it is about, and what
+/// came of the promise, an error too.
+pub(super) struct Step(Closure<dyn Fn(Request, Env, JsValue) -> JsValue>);
+
+impl Step {
+    pub(super) fn new(step: fn(Request, Env, JsValue) -> Answer) -> Self {
+        let step = move |request, env, outcome| step(request, env, outcome).into();
+        Self(Closure::new(step))
+    }
+}
+
+/// Goes on behind a promise.
+pub(super) fn then(promise: &Promise, Step(step): &Step, request: &Request, env: &Env) -> Answer {
+    let step: &Bindable = step.as_ref().unchecked_ref();
+    let step = step.bind(&JsValue::NULL, request, env);
+    let promise: &Thenable = promise.unchecked_ref();
+    Answer::Later(promise.then(&step, &step))
 }
 
 impl Stored {
@@ -67,9 +94,10 @@ impl Stored {
 /// The number that was written on a socket. It lasts as long as the object is in memory, and costs
 /// less to read than the attachment.
 pub(super) fn number(ws: &WebSocket) -> Option<Socket> {
-    let number = ws.unchecked_ref::<Numbered>().number()?;
+    // What has none gives `undefined`, which is no number.
+    let number = ws.unchecked_ref::<Numbered>().number();
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // We wrote it ourselves.
-    Some(Socket(number as u64))
+    (!number.is_nan()).then_some(Socket(number as u64))
 }
 
 /// Writes a number on a socket.

@@ -55,6 +55,7 @@ pub(super) fn send<'a>(
     news: &mut Vec<Event<'a>>,
 ) {
     let mut written: Vec<(Dialect, Option<Vec<String>>)> = Vec::new();
+    let mut refused = false;
     for socket in to {
         let undelivered = || Event::Undelivered {
             socket: *socket,
@@ -83,9 +84,10 @@ pub(super) fn send<'a>(
             });
             continue;
         };
-        // To ask is cheap; to be refused costs an exception with its stack.
-        let open = ws.ready_state() == OPEN;
+        // To be refused costs an exception with its stack. Where one socket is dead, there are more.
+        let open = !refused || ws.ready_state() == OPEN;
         if !open || frames.iter().any(|frame| ws.send_with_str(frame).is_err()) {
+            refused = true;
             news.push(undelivered());
         }
     }
@@ -137,6 +139,7 @@ fn fits(text: &str) -> bool {
 }
 
 /// What was kept with a socket, in its attachment or among the rows to which those point.
+#[inline(never)]
 pub(super) fn restore(
     ws: WebSocket,
     outside: &LiteMap<Socket, String>,
