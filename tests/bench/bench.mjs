@@ -1,7 +1,8 @@
 // @ts-check
 /**
  * `npm run bench`: what partyline costs, beside what others would pick, on this machine, in under ten minutes.
- * `npm run bench -- --quick` takes under two, and is for looking, not for quoting.
+ * `npm run bench -- --quick` takes under two, and is for looking, not for quoting; `-- --profile` shows in three what
+ * a signal and a join are made of.
  *
  * Every server is one process. They take turns within each round, and nothing is said of a single round. Figures
  * differ from machine to machine; ratios hardly do.
@@ -38,6 +39,12 @@ const { cost } = await import('./cost.mjs');
 const names = Object.keys(KINDS);
 const inWorkerd = names.filter((name) => KINDS[name].workerd);
 const load = startLoad();
+if (process.argv.includes('--profile')) {
+  const { profile } = await import('./profile.mjs');
+  console.log(`\n${await profile(load)}\n`);
+  load.stop();
+  process.exit();
+}
 const figures = new Figures();
 
 /** @param {Server} server */

@@ -21,7 +21,7 @@ const SCRATCH = join(root, 'target', 'bench');
  * @property {string} label
  * @property {string} speech how the load speaks to it
  * @property {boolean} workerd whether it runs in workerd, and so has rooms that sleep
- * @property {(folder: string) => Promise<Started>} run
+ * @property {(folder: string, v8Flags: string[]) => Promise<Started>} run
  */
 
 /** @typedef {{ child: import('node:child_process').ChildProcess, port: number, since: number }} Started */
@@ -38,10 +38,10 @@ const SCRATCH = join(root, 'target', 'bench');
 
 /** All of them, in the order of the table. @type {Record<string, Kind>} */
 export const KINDS = {
-  ours: { label: 'partyline', speech: 'native', workerd: true, run: (folder) => workerd(folder, 'ROOM', ours) },
-  floor: { label: 'floor object', speech: 'floor', workerd: true, run: (folder) => workerd(folder, 'ROOM', bundled('floor')) },
-  object: { label: 'JavaScript object', speech: 'native', workerd: true, run: (folder) => workerd(folder, 'ROOM', bundled('object')) },
-  party: { label: 'partyserver', speech: 'native', workerd: true, run: (folder) => workerd(folder, 'Main', bundled('party')) },
+  ours: { label: 'partyline', speech: 'native', workerd: true, run: (folder, flags) => workerd(folder, flags, 'ROOM', ours) },
+  floor: { label: 'floor object', speech: 'floor', workerd: true, run: (folder, flags) => workerd(folder, flags, 'ROOM', bundled('floor')) },
+  object: { label: 'JavaScript object', speech: 'native', workerd: true, run: (folder, flags) => workerd(folder, flags, 'ROOM', bundled('object')) },
+  party: { label: 'partyserver', speech: 'native', workerd: true, run: (folder, flags) => workerd(folder, flags, 'Main', bundled('party')) },
   peer: { label: 'PeerServer', speech: 'peer', workerd: false, run: () => node('peer/dist/bin/peerjs.js', (port) => ['--port', `${port}`, '--host', '127.0.0.1', '--alive_timeout', '600000']) },
   topic: { label: 'y-webrtc', speech: 'topic', workerd: false, run: () => node('y-webrtc/bin/server.js', () => []) },
 };
@@ -50,15 +50,20 @@ export const KINDS = {
 const HASTY = { PING_INTERVAL: '1', RECONNECT_GRACE: '1' };
 
 /** Ours with a count of what is billed; not one of those that are measured. */
-const COUNTED = { ...KINDS.ours, run: (/** @type {string} */ folder) => workerd(folder, 'ROOM', counted, HASTY) };
+const COUNTED = { ...KINDS.ours, run: (/** @type {string} */ folder) => workerd(folder, [], 'ROOM', counted, HASTY) };
 
-/** Starts a server, in a process and on a disk of its own. @param {string} name @returns {Promise<Server>} */
-export async function start(name) {
+/**
+ * Starts a server, in a process and on a disk of its own.
+ * @param {string} name
+ * @param {string[]} [v8Flags]
+ * @returns {Promise<Server>}
+ */
+export async function start(name, v8Flags = []) {
   const folder = join(SCRATCH, name);
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(join(folder, 'disk'), { recursive: true });
   const { speech, workerd, run } = KINDS[name] ?? COUNTED;
-  const { child, port, since } = await run(folder);
+  const { child, port, since } = await run(folder, v8Flags);
   running.add(child);
   // In workerd the room answers, so that all that a join takes is there.
   await answers(port, workerd ? '/parties/main/cold' : '/');
@@ -121,11 +126,12 @@ function bundled(name) {
 
 /**
  * @param {string} folder
+ * @param {string[]} v8Flags
  * @param {string} binding the name under which the Worker finds its rooms
  * @param {() => Modules} modules
  * @param {Record<string, string>} [vars]
  */
-async function workerd(folder, binding, modules, vars = {}) {
+async function workerd(folder, v8Flags, binding, modules, vars = {}) {
   const listed = Object.entries(modules()).map(([name, file]) => {
     copyFileSync(file, join(folder, name));
     return `(name = "${name}", ${name.endsWith('.wasm') ? 'wasm' : 'esModule'} = embed "${name}")`;
@@ -135,6 +141,7 @@ async function workerd(folder, binding, modules, vars = {}) {
     join(folder, 'config.capnp'),
     `using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
+  v8Flags = [${v8Flags.map((flag) => `"${flag}"`).join(', ')}],
   services = [
     (name = "worker", worker = .worker),
     (name = "disk", disk = (path = "disk", writable = true)),
