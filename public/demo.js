@@ -3,23 +3,34 @@
  * The page: `/` starts a room, `/?room=demo` is in one, `/?lobby=demo` in one where nobody is
  * connected unasked. It shows what `Room` tells it; each feature has a file in `page/`.
  *
- * Whatever comes from others, names, chat and descriptions alike, becomes text, never markup. Query
- * parameters: `room` or `lobby`, and optionally `steps` (begin step by step), `name` (to be known
- * by), `id`, and `token` (of a server that asks for one).
+ * Optional in the query: `steps` (begin step by step), `name` (to be known by), `id`, and `token`
+ * (of a server that asks for one).
  */
 
 import { startCall } from './page/call.js';
 import { startChat } from './page/chat.js';
-import { startConnection } from './page/connection.js';
-import { element, html, on, setText } from './page/dom.js';
+import { clearProblem, element, html, on, remedy, setText, showProblem } from './page/dom.js';
 import { pace, setUpSteps, startHandshake } from './page/handshake.js';
-import { startViews } from './page/inside.js';
-import { startInvite } from './page/invite.js';
+import { startInside } from './page/inside.js';
 import { showCount, startPeople } from './page/people.js';
-import { clearProblem, closeWords, remedy, showProblem } from './page/problems.js';
+import { startInvite } from './page/stage.js';
 import { startTasks } from './page/tasks.js';
 import { forgetWho, readable, whoWeAre } from './page/who.js';
 import { Room } from './room.js';
+
+/** @import { RoomEvents } from "./room.js" */
+
+/** By close code. @type {Record<number, (again: string, message: string) => string>} */
+const CLOSED = {
+  1000: () => 'You have left the room.',
+  1009: () => 'What this page sent was too large for the server.',
+  4001: () => 'Another tab or window has taken your place. Reload to take it back.',
+  4003: (again) => `The room is full. Wait until somebody leaves, or open another one. ${again}`,
+  4008: (again) => `This page sent too much at once. ${again}`,
+  4009: () => 'This name is taken: somebody else in the room has it. Join with another.',
+  4010: (_, message) =>
+    `You may not enter this room${message && `: ${message}`}. Ask whoever invited you for a new link.`,
+};
 
 const query = new URLSearchParams(location.search);
 const lobby = query.get('lobby');
@@ -31,19 +42,15 @@ function start() {
   const field = element('room-name', HTMLInputElement);
   const suggest = () => (field.value = readable(3, 3));
   suggest();
-  element('suggest', HTMLButtonElement).onclick = suggest;
+  html('suggest').onclick = suggest;
   const form = element('join', HTMLFormElement);
-  form.onsubmit = () => {
-    field.name = new FormData(form).get('how') === 'lobby' ? 'lobby' : 'room';
-    // What is empty or said by the name of the field would only make the address long.
-    for (const input of form.elements) {
-      const { name, value } = /** @type {HTMLInputElement} */ (input);
-      if (value === '' || name === 'how') input.toggleAttribute('disabled', true);
-    }
+  form.onsubmit = (event) => {
+    event.preventDefault();
+    const given = new FormData(form);
+    const asked = new URLSearchParams({ [String(given.get('how'))]: field.value });
+    for (const key of ['name', 'steps']) if (given.get(key)) asked.set(key, String(given.get(key)));
+    location.assign(`/?${asked}`);
   };
-  addEventListener('pageshow', () => {
-    for (const input of form.elements) input.removeAttribute('disabled');
-  });
   html('start').hidden = false;
 }
 
@@ -56,9 +63,8 @@ async function enter(name) {
   /** @type {Room} */
   let room;
   try {
-    const connect = lobby ? 'on-request' : 'always';
     const { id, key, token } = who;
-    room = new Room(name, { id, key, token, connect, pace });
+    room = new Room(name, { id, key, token, connect: lobby ? 'on-request' : 'always', pace });
   } catch (error) {
     forgetWho(slot);
     showProblem('address', `You cannot join with this address: ${/** @type {Error} */ (error).message}.`);
@@ -72,12 +78,11 @@ async function enter(name) {
 
   startChat(room, name);
   startPeople(room, who, Boolean(lobby));
-  startViews(room);
+  startInside(room);
   startInvite(room, url);
   startCall(room);
   startHandshake(room);
   startTasks(room);
-  startConnection(room);
 
   on(room, 'state', (state) => {
     showState(state);
@@ -111,7 +116,7 @@ function setUpLeaving(room) {
   });
 }
 
-/** @param {import("./room.js").RoomEvents["state"]} state */
+/** @param {RoomEvents["state"]} state */
 function showState({ state, code = 0, message = '', retryIn }) {
   if (state === 'joined') {
     showStatus(state, 'In the room');
@@ -129,3 +134,11 @@ function showStatus(state, words) {
   setText(html('state'), words);
   html('status').dataset.state = state;
 }
+
+/** @param {number} code @param {string} message @param {number | null} [retryIn] */
+function closeWords(code, message, retryIn = null) {
+  const again =
+    retryIn === null ? '' : `Trying again in ${Math.max(1, Math.round(retryIn / 1000))} s.`;
+  return CLOSED[code]?.(again, message) ?? `The server does not answer. ${again}`;
+}
+

@@ -1,8 +1,7 @@
 // @ts-check
 /**
- * The ICE servers that the server names, asked for again before their credentials expire.
- *
- * It never fails: while there is no answer, there is a public STUN server.
+ * The ICE servers that the server names, asked for again before their credentials expire. While
+ * there is no answer, a public STUN server.
  */
 
 /** @type {RTCIceServer[]} */
@@ -16,17 +15,12 @@ export class IceServers {
   #url;
   #headers;
   #use;
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #timer;
   #ending = new AbortController();
-  /**
-   * Settles once `use` has been called for the first time.
-   * @readonly @type {Promise<void>}
-   */
+  /** Settles after the first `use`. */
   ready;
 
   /**
-   * @param {URL} url where to ask
+   * @param {URL} url
    * @param {string | undefined} token
    * @param {(servers: RTCIceServer[]) => void} use gets the servers, at first and when they change
    */
@@ -39,39 +33,30 @@ export class IceServers {
 
   /** Asks no more. */
   close() {
-    clearTimeout(this.#timer);
     this.#ending.abort();
   }
 
-  /** @param {RTCIceServer[]} [otherwise] what to use if there is no answer */
+  /** @param {RTCIceServer[]} [otherwise] if there is no answer */
   async #ask(otherwise) {
-    let { servers, ttl } = await this.#answer();
-    servers ??= otherwise;
+    const { servers = otherwise, ttl } = await this.#answer();
     if (this.#ending.signal.aborted) return;
     if (servers) this.#use(servers);
     if (ttl === undefined) return; // they do not expire
-    this.#timer = setTimeout(() => this.#ask(), Math.min(MOST, ttl * 1000 * RENEW_AT));
+    const timer = setTimeout(() => this.#ask(), Math.min(MOST, ttl * 1000 * RENEW_AT));
+    this.#ending.signal.onabort = () => clearTimeout(timer);
   }
 
   /** @returns {Promise<{ servers?: RTCIceServer[], ttl?: number }>} */
   async #answer() {
-    const patience = new AbortController();
-    const timer = setTimeout(() => patience.abort(), PATIENCE);
-    const end = () => patience.abort();
-    this.#ending.signal.addEventListener('abort', end);
     try {
-      const { signal } = patience;
+      const signal = AbortSignal.any([this.#ending.signal, AbortSignal.timeout(PATIENCE)]);
       const response = await fetch(this.#url, { headers: this.#headers, signal });
       if (response.status >= 500) return { ttl: AGAIN };
-      // Refused, or it knows no ICE servers: asking again changes nothing.
-      if (!response.ok) return {};
+      if (!response.ok) return {}; // refused, or there are none: asking again changes nothing
       const { iceServers, ttl } = await response.json();
       return { servers: iceServers, ttl };
     } catch {
       return { ttl: AGAIN };
-    } finally {
-      clearTimeout(timer);
-      this.#ending.signal.removeEventListener('abort', end);
     }
   }
 }

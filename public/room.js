@@ -1,20 +1,11 @@
 // @ts-check
 /**
- * A room: who is in it, and a connection with each of them. The one import an application needs.
+ * A room: who is in it, and a connection with each of them. The one import an application needs;
+ * `room.d.ts` describes all that is public, README shows it in use.
  *
- * ```js
- * import { Room } from "https://your-worker.example/room.js";
- *
- * const room = new Room("demo");
- * room.addEventListener("peer", ({ detail: { peer } }) => peer.send("hello"));
- * room.addEventListener("message", ({ detail: { peer, data } }) => console.log(peer.id, data));
- * ```
- *
- * All events are `CustomEvent`; they and the options are described in `room.d.ts`, where the types
- * below come from. What ties the two halves together is here: which peer gets which frame, who
- * makes the first offer, and who is still there after the signaling line was lost. A peer
- * connection that works outlives that line: `leave` means that the peer is gone, not that the
- * server is.
+ * Here is what ties the line and the connections together: which peer gets which frame, who makes
+ * the first offer, and who is still there after the line was lost. A connection that works outlives
+ * the line: `leave` means that the peer is gone, not that the server is.
  */
 
 import { IceServers } from './ice.js';
@@ -22,19 +13,12 @@ import { Peer } from './peer.js';
 import { Signaling } from './signaling.js';
 
 /**
- * @typedef {import("./room.js").RoomOptions} RoomOptions
- * @typedef {import("./room.js").RoomState} RoomState
- * @typedef {import("./room.js").RoomEvents} RoomEvents
- * @typedef {import("./room.js").Step} Step
- * @typedef {import("./signaling.js").Frame} Frame
- * @typedef {import("./signaling.js").Closed} Closed
- * @typedef {import("./signaling.js").Down} Down
+ * @import { RoomEvents, RoomOptions, RoomState, Step } from "./room.js"
+ * @import { Closed, Down, Frame } from "./parts.d.ts"
  */
 
-const NEGOTIATION = ['offer', 'answer', 'candidate'];
-const RELATION = ['request', 'accept', 'decline', 'cancel'];
-const LEAVING = 'leaving'; // the one who says it leaves the server, but not us
-const OURS = [...NEGOTIATION, ...RELATION, LEAVING];
+const LEAVING = 'leaving'; // the server, but not us
+const OURS = ['offer', 'answer', 'candidate', 'request', 'accept', 'decline', 'cancel', LEAVING];
 const NOTICES = ['welcome', 'peer-joined', 'peer-left', 'error'];
 const REPLACED = 4001;
 
@@ -45,28 +29,22 @@ export class Room extends EventTarget {
   /** @type {Map<string, Peer>} */
   #peers = new Map();
   /**
-   * Not with the server any more, but their connection works, so they stay while it does; or, of
-   * those who are known to have left the server, while it lasts.
+   * Who is not with the server any more stays while their connection works; of those who said that
+   * they leave it, while it lasts.
    * @type {Map<Peer, "working" | "lasting">}
    */
   #unlisted = new Map();
-  /**
-   * Whether this page has been welcomed before. Those in its first welcome know nothing of it.
-   */
-  #known = false;
+  #known = false; // to those in the room: not before our first welcome
   /** @type {RTCConfiguration} */
   #configuration;
-  /** Where ours come from; null if they were given. @type {IceServers | null} */
+  /** @type {IceServers | null} */
   #servers = null;
-  /**
-   * While it is not known which ICE servers there are, what the line brings waits, in order.
-   * @type {Promise<void> | null}
-   */
+  /** Until it is known which ICE servers there are. @type {Promise<void> | null} */
   #waiting = null;
   #signaling;
   #always;
   #pace;
-  #talksOn = false; // when the line is closed
+  #talksOn = false; // without the server
 
   /**
    * @param {string} name
@@ -118,14 +96,12 @@ export class Room extends EventTarget {
     return this.#send({ type: kind, to, payload });
   }
 
-  /** Leaves the room and closes all its connections. */
   close() {
     this.#servers?.close();
     this.#signaling.close();
     for (const peer of [...this.#peers.values()]) this.#remove(peer);
   }
 
-  /** Leaves the server, but not those whom we reach. */
   leaveServer() {
     if (this.#peers.size > 0 && !this.#send({ type: LEAVING })) return false;
     this.#talksOn = true;
@@ -133,25 +109,17 @@ export class Room extends EventTarget {
     return true;
   }
 
-  /**
-   * Asks for ICE servers while the line is being opened.
-   * @param {URL} room
-   * @param {string | undefined} id
-   * @param {string | undefined} token
-   */
+  /** @param {URL} room @param {string} [id] @param {string} [token] */
   #findServers(room, id, token) {
     const url = new URL('/ice-servers', room);
     url.protocol = url.protocol.replace('ws', 'http');
     if (id !== undefined) url.searchParams.set('_pk', id);
-    this.#servers = new IceServers(url, token, (iceServers) => this.#useServers(iceServers));
+    this.#servers = new IceServers(url, token, (iceServers) => {
+      this.#configuration = { iceServers };
+      for (const peer of this.#peers.values()) peer.useServers(iceServers);
+    });
     this.#waiting = this.#servers.ready;
     this.#waiting.then(() => (this.#waiting = null));
-  }
-
-  /** @param {RTCIceServer[]} iceServers */
-  #useServers(iceServers) {
-    this.#configuration = { iceServers };
-    for (const peer of this.#peers.values()) peer.useServers(iceServers);
   }
 
   /** @param {string} type @param {(detail: any) => void} handle */
@@ -183,22 +151,19 @@ export class Room extends EventTarget {
 
   /** @param {{ id: string, polite: boolean }[]} peers */
   #handleWelcome(peers) {
-    // Who takes over an id that somebody waits for, or is connected with, knows nothing of that, and
-    // the others are not told. With "always" its offers do that.
+    // Whoever takes over an id knows nothing of what the others agreed with the one before, and they
+    // are not told. With "always" our offers do that.
     if (!this.#known && !this.#always && peers.length > 0) this.#send({ type: 'cancel' });
     const present = new Set(peers.map(({ id }) => id));
     this.#forget([...this.#peers.values()].filter(({ id }) => !present.has(id)));
     for (const { id, polite } of peers) {
       const known = this.#list(id, polite);
-      if (known) {
-        known.resync();
-        continue;
-      }
-      const peer = this.#add(id, polite);
-      // The newcomer makes the first offer. On our first welcome that is us, even with an older
-      // seat: who takes over an id keeps its seat, and the others are told nothing. Later it is the
-      // one with the younger seat.
-      if (this.#always && (!this.#known || !polite)) peer.open();
+      // The newcomer makes the first offer. On our first welcome that is us, even with the older
+      // seat, which we may have taken over; later it is whoever has the younger one.
+      const first = this.#always && (!this.#known || !polite);
+      if (known) known.resync();
+      else if (first) this.#add(id, polite).open();
+      else this.#add(id, polite);
     }
     this.#known = true;
     this.#become('joined', {});
@@ -207,8 +172,8 @@ export class Room extends EventTarget {
   /** @param {string} id @param {boolean} polite */
   #handleJoined(id, polite) {
     const known = this.#list(id, polite);
-    // One whom we reach has only come back to a server that had forgotten it. If it is a new page
-    // after all, its offer will tell, and what we said to the old one would mislead it.
+    // One whom we reach has only come back to a server that had forgotten it. If it is a new page,
+    // its offer will tell.
     if (!known) this.#add(id, polite);
     else if (!known.working) known.resync();
   }
@@ -218,15 +183,10 @@ export class Room extends EventTarget {
     if (peer && !this.#unlisted.has(peer)) this.#remove(peer);
   }
 
-  /**
-   * Notes what the server says of a peer.
-   * @param {string} id
-   * @param {boolean} polite
-   * @returns {Peer | undefined} it, if we know it already
-   */
+  /** The peer, if we know it already. @param {string} id @param {boolean} polite */
   #list(id, polite) {
     const peer = this.#peers.get(id);
-    if (!peer) return undefined;
+    if (!peer) return;
     this.#unlisted.delete(peer);
     peer.polite = polite;
     this.#emit('change', { peer });
@@ -244,7 +204,7 @@ export class Room extends EventTarget {
       trace: (kind, payload) => this.#trace({ peer: id, way: 'here', kind, payload }),
       pace: (kind, payload, way) => {
         const wait = this.#pace?.({ peer: id, way: way ?? 'here', kind, payload });
-        return wait ? wait.then(undefined, reportError) : undefined; // it is no reason to stop
+        return wait?.then(undefined, reportError); // no reason to stop
       },
     });
     listen(peer, 'request', () => {
@@ -279,10 +239,8 @@ export class Room extends EventTarget {
   }
 
   /**
-   * Lets go of peers that the server no longer vouches for. A connection that works is better
-   * evidence than an empty list: when a server restarts, all come back within a moment, and nobody
-   * has left.
-   *
+   * The server no longer vouches for them. A connection that works is better evidence than an empty
+   * list: when a server restarts, all come back within a moment.
    * @param {Peer[]} peers
    * @param {"working" | "lasting"} [measure]
    */
@@ -306,7 +264,7 @@ export class Room extends EventTarget {
     this.#remove(old);
     const peer = this.#add(old.id, old.polite);
     if (description.type === 'offer') peer.handleSignal('offer', description);
-    // Its answer was to the old connection: the new one needs an offer of its own.
+    // Its answer was to the old connection.
     else if (this.#always) peer.open();
   }
 
@@ -322,8 +280,7 @@ export class Room extends EventTarget {
   /** @param {Closed} closed */
   #handleClose(closed) {
     const peers = [...this.#peers.values()];
-    // Refused (a token has expired, say) we may still talk to those whom we reach. Left or
-    // replaced, we are gone.
+    // Refused (a token has expired, say), we still talk to those whom we reach.
     if ((closed.code === 1000 && !this.#talksOn) || closed.code === REPLACED)
       peers.forEach((peer) => this.#remove(peer));
     else this.#forget(peers, this.#talksOn ? 'lasting' : 'working');
@@ -372,8 +329,7 @@ function listen(target, type, handle) {
 /** @param {string} name @param {string | undefined} host */
 function address(name, host = new URL(import.meta.url).origin) {
   const bytes = new TextEncoder().encode(name).length;
-  // A URL loses "." and ".." as segments, whatever their encoding
-  // (https://url.spec.whatwg.org/#double-dot-path-segment).
+  // "." and ".." as segments get lost (https://url.spec.whatwg.org/#double-dot-path-segment).
   if (bytes < 1 || bytes > 128 || /\p{Cc}/u.test(name) || name === '.' || name === '..') {
     throw new RangeError(
       'a room name has 1 to 128 bytes, no control characters, and is not . or ..',
@@ -386,7 +342,5 @@ function address(name, host = new URL(import.meta.url).origin) {
 }
 
 function randomKey() {
-  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) =>
-    byte.toString(16).padStart(2, '0'),
-  ).join('');
+  return crypto.getRandomValues(new Uint32Array(4)).join('-'); // randomUUID is for https only
 }

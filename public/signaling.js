@@ -2,72 +2,58 @@
 /**
  * The line to the signaling server: one WebSocket that comes back by itself.
  *
- * It knows the native frames and what each close code asks for, not what an offer is. It keeps
- * nothing for later: what a signal says is soon out of date, so after a loss the peers start from
- * what is true then (`Peer.resync`) instead of from what was waiting.
+ * It keeps nothing for later: what a signal says is soon out of date, so after a loss the peers
+ * start from what is true then (`Peer.resync`).
  *
- * Events, all `CustomEvent`: `frame` (detail: the parsed frame, `welcome` first after every
- * return), `down` (`Down`: lost or refused, but it comes back), `close` (`Closed`: it does not).
+ * Events: `frame` (`Frame`; first after every return a `welcome`), `down` (`Down`: lost or refused,
+ * but it comes back), `close` (`Closed`: it does not).
  */
 
-/**
- * @typedef {{ type: string, [key: string]: any }} Frame
- * @typedef {{ code: number, reason: string, message: string }} Closed
- *   `message` is what the server's last `error` frame said, or "".
- * @typedef {Closed & { retryIn: number | null, left: boolean }} Down `retryIn`: milliseconds until
- *   the next try, `null` while the page is hidden for good or in the back/forward cache. `left`: we
- *   said goodbye ourselves, so the others have been told that we left.
- */
+/** @import { Closed, Frame } from "./parts.d.ts" */
 
 /**
- * Whether to come back after each close code of the server; after any other, soon.
+ * Whether to come back after a close code of the server; after any other, soon.
  * @type {Readonly<Record<number, "never" | "later">>}
  */
 export const RETRY = Object.freeze({
-  1009: 'never', // too-large: the same frame would be too large again
-  4001: 'never', // replaced: the one who replaced us would be thrown out in turn, for ever
+  1009: 'never', // too-large: and would be again
+  4001: 'never', // replaced: we would throw each other out for ever
   4003: 'later', // room-full
   4008: 'later', // too-fast
   4009: 'never', // id-taken
   4010: 'never', // unauthorized
 });
 
-const PING_EVERY = 25_000; // under the 30 s after which some proxies and phones let an idle line go
+const PING_EVERY = 25_000; // some proxies and phones let a line go that is idle for 30 s
 const PONG_WITHIN = 10_000;
 const WELCOME_WITHIN = 15_000;
-const SOON_FIRST = 500; // far less than the server's grace of 15 s: a short loss goes unnoticed
+const SOON_FIRST = 500; // far less than the server's grace of 15 s
 const SOON_MOST = 30_000;
 const LATER = 30_000;
-const STEADY_AFTER = 5_000; // what lived so long was a good line: its loss is not one in a row
+const STEADY_AFTER = 5_000; // a line that lived so long was a good one
 
 export class Signaling extends EventTarget {
   /** @type {"connecting" | "open" | "waiting" | "closed"} */
   state = 'connecting';
-  /** Ours; the server's choice once it has welcomed us. @type {string | null} */
+  /** Until the welcome, what we asked for. @type {string | null} */
   id;
 
   #url;
   /** The only socket whose events count. @type {WebSocket | null} */
   #socket = null;
-  /** One that fell silent; see `#abandon`. @type {WebSocket | null} */
+  /** See `#abandon`. @type {WebSocket | null} */
   #silent = null;
   /** @type {string[]} */
   #protocols = [];
-  /**
-   * The one timer: welcome or pong overdue, next ping, or next try.
-   * @type {ReturnType<typeof setTimeout> | undefined}
-   */
+  /** Welcome or pong overdue, next ping, or next try. @type {ReturnType<typeof setTimeout>=} */
   #timer;
   #awaitingPong = false;
   #failures = 0; // in a row
   #openedAt = 0;
-  #refusal = ''; // what the last `error` frame said: after a refused join the close follows it
+  #refusal = ''; // of the last `error` frame: after a refused join the close follows it
   #listening = new AbortController();
 
-  /**
-   * @param {URL} url the room's address
-   * @param {{ id?: string, key: string, token?: string }} who
-   */
+  /** @param {URL} url @param {{ id?: string, key: string, token?: string }} who */
   constructor(url, { id, key, token }) {
     super();
     this.id = id ?? null;
@@ -83,7 +69,7 @@ export class Signaling extends EventTarget {
     this.#connect();
   }
 
-  /** @param {Frame} frame @returns {boolean} false if there is no line right now; it is not kept */
+  /** @param {Frame} frame @returns {boolean} false if there is no line right now */
   send(frame) {
     if (this.state !== 'open' || this.#socket?.readyState !== WebSocket.OPEN) return false;
     this.#socket.send(JSON.stringify(frame));
@@ -142,9 +128,8 @@ export class Signaling extends EventTarget {
   }
 
   /**
-   * Gives up on a socket that no longer answers. It is not closed yet: a Close frame that got
-   * through after all would make us leave the room, while the same id on a new socket merely takes
-   * over.
+   * It no longer answers. If we closed it now, and the Close frame got through after all, we would
+   * have left the room; the same id on a new socket merely takes over.
    */
   #abandon() {
     this.#silent = this.#socket;
@@ -159,7 +144,7 @@ export class Signaling extends EventTarget {
       this.#failures = 0;
     const most =
       RETRY[code] === 'later' ? LATER : Math.min(SOON_MOST, SOON_FIRST * 2 ** this.#failures);
-    // Half of it is chance, so that a room whose server restarts does not come back all at once.
+    // Half of it is chance, lest a whole room comes back all at once.
     this.#rest(closed, most * (0.5 + Math.random() / 2), false);
     this.#failures += 1;
   }
@@ -185,10 +170,10 @@ export class Signaling extends EventTarget {
 
   #handleOnline() {
     if (this.state === 'waiting') this.#connect();
-    else if (this.state === 'open') this.#ping(); // the network changed: is this line still one?
+    else if (this.state === 'open') this.#ping(); // is this line still one?
   }
 
-  /** A page that is left says so, or the others would see it there until the grace is over. */
+  /** Or the others would see us there until the grace is over. */
   #handlePageHide() {
     if (this.state === 'closed') return;
     this.#hangUp('page left');

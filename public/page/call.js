@@ -2,48 +2,54 @@
 /**
  * Sound and pictures: our tracks to all who are there, theirs to the stage.
  *
- * A track is added to a connection that is up, or taken off it: the library negotiates anew, nobody
- * reconnects. Everyone has one stream of their own, camera and microphone, whose id the `hello`
- * names (`people.js`); whatever comes in another stream is a screen.
+ * The library negotiates anew for each track; nobody reconnects. Everyone has one stream of their
+ * own, camera and microphone, whose id the `hello` names (`people.js`); any other is a screen.
  */
 
-import { button, element, on } from './dom.js';
+import { button, clearProblem, element, html, on, setText, showProblem } from './dom.js';
 import { nameOf, own, ownStreamOf } from './people.js';
-import { clearProblem, deviceWords, showProblem } from './problems.js';
 import { remove, showName, showStream, tile } from './stage.js';
 
-/**
- * @typedef {import("../room.js").Room} Room
- * @typedef {import("./people.js").Peer} Peer
- */
+/** @import { Peer, Room } from "../room.js" */
 
-/** Their screens, each with whose it is. @type {Map<MediaStream, Peer>} */
+/** By the name of the error. @type {Record<string, (what: string) => string>} */
+const DEVICE = {
+  NotAllowedError: (what) =>
+    `The browser was not allowed to use the ${what}. Allow it with the sign beside the address, then try again.`,
+  NotFoundError: (what) => `No ${what} was found. Plug one in, then try again.`,
+  NotReadableError: (what) => `The ${what} is in use by another program. Close it there, then try again.`,
+};
+
+/** Theirs, each with whose it is. @type {Map<MediaStream, Peer>} */
 const screens = new Map();
 /** Ours, while it is shared. @type {MediaStream | null} */
 let screen = null;
+/** @type {Room} */
+let room;
 
-/** @param {Room} room */
-export function startCall(room) {
-  for (const kind of /** @type {const} */ (['video', 'audio'])) {
-    const what = kind === 'video' ? 'camera' : 'microphone';
-    onToggle(room, what, async (control) => {
-      const [track] = own.getTracks().filter((track) => track.kind === kind);
-      if (track) return stop(room, control, track, own);
+/** @param {Room} entered */
+export function startCall(entered) {
+  room = entered;
+  for (const [what, kind] of [['camera', 'video'], ['microphone', 'audio']]) {
+    onToggle(what, async (control) => {
+      const track = own.getTracks().find((track) => track.kind === kind);
+      if (track) return stop(control, track, own);
       const got = await navigator.mediaDevices.getUserMedia({ [kind]: true });
-      start(room, control, got.getTracks()[0], own);
+      start(control, got.getTracks()[0], own);
     });
   }
-  onToggle(room, 'screen', async (control) => {
-    if (screen) return screen.getTracks().forEach((track) => stop(room, control, track, screen));
+  onToggle('screen', async (control) => {
+    const shared = screen;
+    if (shared) return shared.getTracks().forEach((track) => stop(control, track, shared));
     screen = await navigator.mediaDevices.getDisplayMedia({ video: true, audio: true });
-    for (const track of screen.getTracks()) start(room, control, track, screen);
+    for (const track of screen.getTracks()) start(control, track, screen);
     showName(screen, '', 'Your screen');
     showScreen(screen).muted = true;
   });
   tile('self').classList.add('mirrored');
   on(room, 'peer', ({ peer }) => {
-    for (const track of own.getTracks()) send(peer, track, own);
-    for (const track of screen?.getTracks() ?? []) send(peer, track, screen);
+    for (const stream of screen ? [own, screen] : [own])
+      for (const track of stream.getTracks()) send(peer, track, stream);
   });
   on(room, 'track', ({ peer, streams }) => streams.forEach((stream) => receive(peer, stream)));
   on(room, 'leave', ({ peer }) => {
@@ -51,76 +57,67 @@ export function startCall(room) {
   });
 }
 
-/**
- * @param {Room} room
- * @param {string} what
- * @param {(control: HTMLButtonElement) => Promise<unknown>} press
- */
-function onToggle(room, what, press) {
+/** @param {string} what @param {(control: HTMLButtonElement) => Promise<unknown>} press */
+function onToggle(what, press) {
   const control = element(what, HTMLButtonElement);
-  // Nothing new can be negotiated without the server; what is on can still be turned off.
-  const allow = () => {
-    const over = room.state === 'closed';
-    control.disabled = over && control.getAttribute('aria-pressed') !== 'true';
-    if (over) control.title = 'Without the server nothing new can be shared.';
-  };
-  on(room, 'close', allow);
+  on(room, 'close', () => allow(control));
   control.onclick = async () => {
-    control.disabled = true; // one at a time: the browser may be asking its user
+    if (control.ariaDisabled === 'true') return;
+    control.ariaDisabled = 'true'; // one at a time: the browser may be asking its user
     try {
       await press(control);
       clearProblem(what);
     } catch (error) {
       showProblem(what, deviceWords(what, error));
     }
-    allow();
-    control.focus();
+    allow(control);
   };
 }
 
 /**
- * @param {Room} room
- * @param {Element} control
- * @param {MediaStreamTrack} track
- * @param {MediaStream} stream
+ * Nothing new can be agreed on without the server; what is on can still be turned off. It stays in
+ * the reach of the keyboard, which so gets to hear why.
+ * @param {HTMLButtonElement} control
  */
-function start(room, control, track, stream) {
+function allow(control) {
+  const over = room.state === 'closed';
+  control.ariaDisabled = String(over && control.ariaPressed === 'false');
+  if (over) setText(html('can-share'), 'Without the server nothing new can be shared.');
+}
+
+/** @param {HTMLButtonElement} control @param {MediaStreamTrack} track @param {MediaStream} stream */
+function start(control, track, stream) {
   stream.addTrack(track);
-  track.onended = () => stop(room, control, track, stream); // unplugged, or the browser's own button
+  track.onended = () => stop(control, track, stream); // unplugged, or the browser's own button
   for (const peer of room.peers.values()) send(peer, track, stream);
-  control.setAttribute('aria-pressed', 'true');
+  control.ariaPressed = 'true';
   if (stream === own) showStream('self', own).muted = true;
 }
 
-/**
- * @param {Room} room
- * @param {Element} control
- * @param {MediaStreamTrack} track
- * @param {MediaStream | null} stream
- */
-function stop(room, control, track, stream) {
+/** @param {HTMLButtonElement} control @param {MediaStreamTrack} track @param {MediaStream} stream */
+function stop(control, track, stream) {
   track.stop();
-  stream?.removeTrack(track);
+  stream.removeTrack(track);
   for (const { connection } of room.peers.values()) {
     const sender = connection.getSenders().find((sender) => sender.track === track);
     if (sender && connection.signalingState !== 'closed') connection.removeTrack(sender);
   }
-  control.setAttribute('aria-pressed', 'false');
+  control.ariaPressed = 'false';
+  allow(control);
   if (stream === own) return showStream('self', own);
   remove(stream);
   screen = null;
 }
 
 /**
- * Takes a place in the session that is free, ours from before or the other half of theirs: with
- * `addTrack` each press of a button would make the session longer.
+ * Takes a free place in the session, ours from before or the other half of theirs: `addTrack` would
+ * make the session longer with each press.
  *
  * @param {Peer} peer
  * @param {MediaStreamTrack} track
- * @param {MediaStream | null} stream
+ * @param {MediaStream} stream
  */
 function send({ connection }, track, stream) {
-  if (!stream) return;
   const free = connection
     .getTransceivers()
     .find(
@@ -135,8 +132,7 @@ function send({ connection }, track, stream) {
 
 /** @param {Peer} peer @param {MediaStream} stream */
 function receive(peer, stream) {
-  const first = ownStreamOf(peer.id) ?? stream.id;
-  const isScreen = stream.id !== first;
+  const isScreen = stream.id !== (ownStreamOf(peer.id) ?? stream.id);
   const show = () => {
     if (!isScreen) return play(showStream(peer, stream));
     if (!stream.getVideoTracks().length) return drop(stream);
@@ -173,4 +169,13 @@ async function play(video) {
     });
     showProblem('play', 'The browser keeps the sound off until you ask for it.', again);
   }
+}
+
+/** @param {string} what @param {unknown} error */
+function deviceWords(what, error) {
+  if (!navigator.mediaDevices) {
+    return `The ${what} can be used over https and on localhost only. Open this page there.`;
+  }
+  const { name, message } = /** @type {Error} */ (error);
+  return DEVICE[name]?.(what) ?? `The ${what} cannot be used: ${message}`;
 }

@@ -4,10 +4,7 @@
 import { element, fromTemplate, html, make, on, part, setText } from './dom.js';
 import { nameOf } from './people.js';
 
-/**
- * @typedef {import("../room.js").Room} Room
- * @typedef {import("./people.js").Peer} Peer
- */
+/** @import { Peer, Room } from "../room.js" */
 
 const LINES_MOST = 500;
 
@@ -28,23 +25,24 @@ export function startChat(room, place) {
     field.value = '';
     write(room, text);
   };
+  const update = () => showWhetherItCanGo(room);
   on(room, 'message', ({ peer, data }) => {
     say('theirs', nameOf(peer.id), String(data));
     noteUnread();
   });
   on(room, 'change', ({ peer }) => {
     if (peer.ready) settle(peer);
-    showWhetherItCanGo(room);
+    update();
   });
-  on(room, 'peer', () => showWhetherItCanGo(room));
+  on(room, 'peer', update);
   on(room, 'leave', ({ peer }) => {
     settle(peer, `${nameOf(peer.id)} left before it could go`);
-    showWhetherItCanGo(room);
+    update();
   });
-  on(room, 'state', () => showWhetherItCanGo(room));
+  on(room, 'state', update);
   log.onscroll = document.onvisibilitychange = window.onfocus = read;
   new ResizeObserver(read).observe(log); // the view is shown
-  showWhetherItCanGo(room);
+  update();
 }
 
 /** @param {string} text that somebody came, or went */
@@ -69,11 +67,7 @@ function write(room, text) {
   showLate(row);
 }
 
-/**
- * Its channel is open, so that what waited has gone; or it left, and it never will.
- * @param {Peer} peer
- * @param {string} [lost]
- */
+/** What waited for it has gone, or is lost. @param {Peer} peer @param {string} [lost] */
 function settle(peer, lost) {
   for (const [row, late] of waiting) {
     if (!late.delete(peer)) continue;
@@ -90,8 +84,8 @@ function showLate(row) {
 }
 
 /** Whom we are connected with, or soon will be. @param {Room} room */
-function readers(room) {
-  return [...room.peers.values()].filter(({ relation }) => relation === 'accepted');
+function readers({ peers }) {
+  return [...peers.values()].filter(({ relation }) => relation === 'accepted');
 }
 
 /** @param {Room} room */
@@ -99,18 +93,13 @@ function showWhetherItCanGo(room) {
   const peers = readers(room);
   const some = peers.some(({ ready }) => ready);
   const over = room.state === 'closed' && !some;
-  const words = over
-    ? 'The room is closed.'
-    : peers.length === 0
-      ? room.peers.size
-        ? 'You are connected with nobody yet.'
-        : 'Nobody is here to read it yet.'
-      : some
-        ? ''
-        : 'What you send waits for a connection.';
+  let words = some ? '' : 'What you send waits for a connection.';
+  if (!peers.length) words = 'You are connected with nobody yet.';
+  if (!room.peers.size) words = 'Nobody is here to read it yet.';
+  if (over) words = 'The room is closed.';
   setText(html('can-go'), words);
   element('text', HTMLInputElement).disabled = over;
-  element('send', HTMLButtonElement).disabled = over || peers.length === 0;
+  element('send', HTMLButtonElement).disabled = over || !peers.length;
 }
 
 /** @param {"mine" | "theirs" | "nobody"} whose @param {string} name @param {string} text */
@@ -121,12 +110,12 @@ function say(whose, name, text) {
   row.dataset.whose = whose;
   part(row, '.name').textContent = name;
   part(row, '.text').textContent = text;
-  const time = /** @type {HTMLTimeElement} */ (part(row, 'time'));
-  time.dateTime = now.toISOString();
+  const time = part(row, 'time');
+  time.setAttribute('datetime', now.toISOString());
   time.textContent = now.toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' });
   log.append(row);
   if (log.childElementCount > LINES_MOST) log.firstElementChild?.remove();
-  if (atEnd || whose === 'mine') log.scrollTop = log.scrollHeight; // else somebody is reading
+  if (atEnd || whose === 'mine') log.scrollTop = log.scrollHeight; // or somebody is reading
   return row;
 }
 
@@ -140,18 +129,17 @@ function isRead() {
 
 function noteUnread() {
   if (isRead()) return newLine.remove();
-  if (unread === 0) log.lastElementChild?.before(newLine);
-  unread += 1;
-  showUnread();
+  if (!unread) log.lastElementChild?.before(newLine);
+  showUnread(unread + 1);
 }
 
 function read() {
-  if (unread === 0 || !isRead()) return;
-  unread = 0; // the mark stays where it is, until the next message is read at once
-  showUnread();
+  if (unread && isRead()) showUnread(0); // the mark stays until the next message is read at once
 }
 
-function showUnread() {
-  setText(html('unread'), unread ? String(unread) : '');
+/** @param {number} count */
+function showUnread(count) {
+  unread = count;
+  setText(html('unread'), unread ? `${unread}` : '');
   document.title = unread ? `(${unread}) ${title}` : title;
 }

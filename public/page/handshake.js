@@ -1,16 +1,11 @@
 // @ts-check
 /** What goes on between us, the server and one peer: drawn as it happens, or step by step. */
 
-import { button, element, fromTemplate, html, make, on, part, setText } from './dom.js';
-import { explainCandidate, explainDescription, nameCandidate } from './explain.js';
+import { element, fromTemplate, html, make, on, part, setText } from './dom.js';
 import { onChosen } from './inside.js';
 import { nameOf } from './people.js';
 
-/**
- * @typedef {import("../room.js").Room} Room
- * @typedef {import("../room.js").Trace} Trace
- * @typedef {import("../room.js").Step} Step
- */
+/** @import { Room, Step, Trace } from "../room.js" */
 
 const EVENTS_MOST = 400;
 
@@ -22,7 +17,7 @@ const DOINGS = {
   'create-answer': ['make an answer', 'What we take of what was offered.'],
   'set-local-description': ['set our description', 'Our browser commits itself to it.'],
   'set-remote-description': ['set their description', 'Our browser knows what they propose.'],
-  'ignore-offer': ['ignore their offer', 'Both have offered at once. We are impolite: ours stands, and they give way.'],
+  'ignore-offer': ['ignore their offer', 'Both have offered. We are impolite: they give way.'],
   gather: ['find a candidate', 'An address at which we might be reached.'],
   'add-candidate': ['try their candidate', 'Our browser tries it with each of our own.'],
   'keep-candidate': ['keep their candidate', 'It has come before its description.'],
@@ -36,18 +31,57 @@ const DOINGS = {
   line: ['line to the server', 'The WebSocket for introductions.'],
 };
 
-/** What is sent by the server. @type {Record<string, string>} */
+/** What goes through the server. @type {Record<string, string>} */
 const FRAMES = {
   offer: 'What one would like to exchange, forwarded unread.',
   answer: 'What the other takes of it, forwarded unread.',
   welcome: 'The server says who is here, and who is polite.',
-  'peer-joined': 'The server says that somebody came.',
-  'peer-left': 'The server says that somebody left.',
+  'peer-joined': 'Somebody came.',
+  'peer-left': 'Somebody left.',
   hello: 'This page’s own: a name, to be shown.',
   request: 'Would you like to connect?',
   accept: 'Yes. The offer follows.',
   decline: 'No.',
   cancel: 'Not any more.',
+};
+
+/** The lines of a description, by how they begin. @type {[RegExp, string][]} */
+const LINES = [
+  [/^v=/, 'The version of SDP; there is only this one.'],
+  [/^o=\S+ (\S+) (\d+)/, 'Session $1, version $2 of its description.'],
+  [/^s=/, 'The name of the session; it has none.'],
+  [/^a=group:BUNDLE (.*)/, 'The sections $1 share one path.'],
+  [/^m=application/, 'A section for data channels, over SCTP and DTLS.'],
+  [/^m=(audio|video) 0/, 'A section for $1, given up.'],
+  [/^m=(audio|video)/, 'A section for $1.'],
+  [/^a=ice-ufrag/, 'The user name with which its checks are recognized.'],
+  [/^a=ice-pwd/, 'The password that proves that a check is its own.'],
+  [/^a=ice-options:trickle/, 'More candidates may follow one by one.'],
+  [/^a=fingerprint:(\S+)/, 'The $1 hash of its certificate, by which it is recognized.'],
+  [/^a=setup:actpass/, 'Either side may begin the encryption.'],
+  [/^a=setup:active/, 'It begins the encryption.'],
+  [/^a=setup:passive/, 'It waits for the other side to begin the encryption.'],
+  [/^a=mid:(.*)/, 'This section is called $1.'],
+  [/^a=sctp-port:(\d+)/, 'SCTP port $1, inside the encryption.'],
+  [/^a=max-message-size:(\d+)/, 'A message may have $1 bytes.'],
+  [/^a=sendrecv/, 'It wants to send and to receive.'],
+  [/^a=sendonly/, 'It wants to send only.'],
+  [/^a=recvonly/, 'It wants to receive only.'],
+  [/^a=inactive/, 'For now, neither.'],
+  [/^a=rtcp-mux/, 'Reports travel on the same path.'],
+  [/^a=rtpmap:(\d+) ([^/]*)/, 'Type $1 is $2.'],
+  [/^a=fmtp:(\d+)/, 'How type $1 is set up.'],
+  [/^a=msid:- /, 'A track in no stream.'],
+  [/^a=msid:(\S+)/, 'A track of stream $1.'],
+  [/^a=ssrc/, 'The number on its packets.'],
+];
+
+/** What kind of address a candidate is. @type {Record<string, string>} */
+const TYPES = {
+  host: 'an address of the device itself',
+  srflx: 'its address from outside, as a STUN server saw it: that of its router',
+  prflx: 'an address that showed only when the other side was reached from it',
+  relay: 'an address on a TURN server, which passes everything on',
 };
 
 /** @type {Trace[]} */
@@ -58,15 +92,13 @@ const steps = [];
 let chosen = null;
 let stepping = false;
 
-/** The library asks before each step. @param {Step} step */
+/** The library asks before each step. @param {Step} step @returns {Promise<void> | void} */
 export function pace(step) {
   if (!stepping) return;
-  return /** @type {Promise<void>} */ (
-    new Promise((go) => {
-      steps.push({ step, go });
-      showSteps();
-    })
-  );
+  return new Promise((go) => {
+    steps.push({ step, go });
+    showSteps();
+  });
 }
 
 /** @param {boolean} on whether to begin step by step */
@@ -78,7 +110,7 @@ export function setUpSteps(on) {
     if (!stepping) for (const { go } of steps.splice(0)) go();
     showSteps();
   };
-  element('next', HTMLButtonElement).onclick = () => {
+  html('next').onclick = () => {
     const index = Math.max(0, steps.findIndex(({ step }) => step.peer === chosen));
     steps.splice(index, 1)[0]?.go();
     showSteps();
@@ -132,14 +164,12 @@ function show(trace) {
   row.dataset.way = trace.kind === 'channel' ? 'both' : trace.way;
   row.dataset.kind = trace.kind;
   row.classList.toggle('server-only', trace.peer === null || trace.kind.startsWith('peer-'));
-  const time = /** @type {HTMLTimeElement} */ (part(row, 'time'));
-  const date = new Date(trace.time);
-  time.dateTime = date.toISOString();
-  time.textContent = date.toISOString().slice(17, 23);
+  const time = new Date(trace.time).toISOString();
+  part(row, 'time').setAttribute('datetime', time);
+  setText(part(row, 'time'), time.slice(17, 23));
   setText(part(row, '.what'), title(trace));
   // Explained when it is opened: most never are.
-  const details = /** @type {HTMLDetailsElement} */ (part(row, 'details'));
-  details.ontoggle = () => part(row, '.reading').replaceChildren(...reading(trace));
+  part(row, 'details').ontoggle = () => part(row, '.reading').replaceChildren(...reading(trace));
   list.append(row);
   if (list.childElementCount > EVENTS_MOST) list.firstElementChild?.remove();
   if (atEnd) list.scrollTop = list.scrollHeight;
@@ -147,28 +177,63 @@ function show(trace) {
 
 /** @param {Step} step */
 function title({ way, kind, payload }) {
-  const candidate = typeof payload?.candidate === 'string' ? ` (${nameCandidate(payload.candidate)})` : '';
-  if (way === 'out') return `send ${kind}${candidate}`;
-  if (way === 'in') return `${kind}${candidate}`;
+  const candidate = candidateOf(payload);
+  const words = candidate === null ? '' : ` (${nameCandidate(candidate)})`;
+  if (way !== 'here') return `${way === 'out' ? 'send ' : ''}${kind}${words}`;
   const [does] = DOINGS[kind] ?? [kind];
   if (/description/.test(kind)) return `${does}: the ${payload?.type ?? 'next'}`;
-  return `${does}${candidate}${typeof payload === 'string' && kind !== 'create-channel' ? `: ${payload}` : ''}`;
+  if (typeof payload === 'string' && kind !== 'create-channel') return `${does}: ${payload}`;
+  return does + words;
 }
 
 /** @param {Trace} trace */
 function reading({ way, kind, payload }) {
   const why = way === 'here' ? DOINGS[kind]?.[1] : FRAMES[kind];
+  const candidate = candidateOf(payload);
+  /** @type {HTMLElement[]} */
   const parts = [];
-  if (typeof payload?.candidate === 'string') {
-    parts.push(make('p', '', explainCandidate(payload.candidate)), make('pre', '', payload.candidate));
+  if (why) parts.push(make('p', '', why));
+  if (candidate !== null) {
+    parts.push(make('p', '', explainCandidate(candidate)), make('pre', '', candidate));
   } else if (typeof payload?.sdp === 'string') {
-    const lines = explainDescription(payload.sdp).flatMap(([line, words]) => [
-      make('dt', '', line),
-      make('dd', '', words),
-    ]);
-    parts.push(make('dl', 'sdp', ...lines));
-  } else if (payload !== undefined && typeof payload !== 'string' && payload !== true) {
+    const lines = payload.sdp.split(/\r?\n/).filter(Boolean);
+    parts.push(make('dl', 'sdp', ...lines.flatMap(explainLine)));
+  } else if (payload instanceof Object) {
     parts.push(make('pre', '', JSON.stringify(payload, null, 1)));
   }
-  return why ? [make('p', '', why), ...parts] : parts;
+  return parts;
+}
+
+/** @param {string} line */
+function explainLine(line) {
+  const candidate = /^a=(candidate:.*)/.exec(line)?.[1];
+  let words = candidate ? explainCandidate(candidate) : '';
+  const [start, meaning] = LINES.find(([start]) => start.test(line)) ?? [];
+  if (start && meaning) words = (start.exec(line)?.[0] ?? '').replace(start, meaning);
+  return [make('dt', '', line), make('dd', '', words)];
+}
+
+/** @param {any} payload @returns {string | null} */
+function candidateOf(payload) {
+  return typeof payload?.candidate === 'string' ? payload.candidate : null;
+}
+
+/**
+ * RFC 8839 §5.1: foundation, component, transport, priority, address, port, "typ", type.
+ * @param {string} candidate
+ */
+function explainCandidate(candidate) {
+  const [, , transport, , address, port, , type] = candidate.split(' ');
+  if (!type) return 'That was the last candidate.';
+  const hidden = address.endsWith('.local')
+    ? ' The name hides the address from the page; the local network resolves it.'
+    : '';
+  const where = `${address}, port ${port}, over ${transport.toUpperCase()}`;
+  return `A possible route: ${where}. It is ${TYPES[type] ?? type}.${hidden}`;
+}
+
+/** In two words. @param {string} candidate */
+function nameCandidate(candidate) {
+  const [, , transport, , , , , type] = candidate.split(' ');
+  return type ? `${type}, ${transport.toLowerCase()}` : 'the last';
 }

@@ -2,40 +2,40 @@
 /**
  * Who is here, by which name, how each is connected; and in a lobby, who asks whom.
  *
- * Names and the id of everyone's own stream go round as a signal of this page's own, `hello`. An id
- * that comes without one is shown itself.
+ * Names and the id of everyone's own stream go round as a signal of this page's own, `hello`.
  */
 
 import { tell } from './chat.js';
-import { button, html, on, part, setText } from './dom.js';
+import { button, clearProblem, html, on, part, remedy, setText, showProblem } from './dom.js';
 import { look } from './inside.js';
-import { clearProblem, remedy, showProblem } from './problems.js';
 import { remove, showName, showState, tile } from './stage.js';
 import { tidy } from './who.js';
 
 /**
- * @typedef {import("../room.js").Room} Room
- * @typedef {import("../room.js").RoomEvents["leave"]["peer"]} Peer
+ * @import { Peer, Room } from "../room.js"
+ * @import { Who } from "./who.js"
  */
 
 /** Our camera and microphone. */
 export const own = new MediaStream();
 
-const PATH_WITHIN = 15_000; // the library tries anew before the browser gives up
+const PATH_WITHIN = 15_000; // the library tries anew, so the browser may never give up
 
 /** What their `hello` said. @type {Map<string, { name: string, stream: unknown }>} */
 const hellos = new Map();
-/** Those that have a connection: to ask a peer for its connection would make one. */
+/** Who has a connection: to ask a peer for it would make one. */
 const begun = new Set();
-/** Those whose connection was lost, or never came about. */
+/** Whose connection was lost, or never came about. */
 const lost = new Set();
+/** Whose coming was told, by the name that their `hello` says. */
+const arrived = new WeakSet();
 
 /** @param {string} id */
 export function nameOf(id) {
   return hellos.get(id)?.name || short(id);
 }
 
-/** @param {string} id of a peer @returns {unknown} the id of its own stream, as it says */
+/** The id of its own stream, as it says. @param {string} id */
 export function ownStreamOf(id) {
   return hellos.get(id)?.stream;
 }
@@ -45,7 +45,7 @@ export function connectionOf(peer) {
   return peer.relation === 'accepted' && begun.has(peer.id) ? peer.connection : null;
 }
 
-/** @param {Room} room @param {import("./who.js").Who} who @param {boolean} lobby */
+/** @param {Room} room @param {Who} who @param {boolean} lobby */
 export function startPeople(room, { id, name }, lobby) {
   showName('self', id, `${name || id} (you)`);
   on(room, 'trace', ({ peer: id, kind }) => {
@@ -54,8 +54,8 @@ export function startPeople(room, { id, name }, lobby) {
     setTimeout(() => {
       const peer = room.peers.get(id ?? '');
       const connection = peer && connectionOf(peer);
-      // Whoever goes step by step takes longer.
-      if (connection && connection.connectionState !== 'connected' && html('steps').hidden)
+      const byStep = !html('steps').hidden; // takes longer
+      if (connection && connection.connectionState !== 'connected' && !byStep)
         showNoPath(peer, nameOf(peer.id), connection);
     }, PATH_WITHIN);
   });
@@ -92,9 +92,6 @@ export function startPeople(room, { id, name }, lobby) {
     showCount(room);
   });
 }
-
-/** Whose coming was told: not before its `hello` says its name, which is at once. */
-const arrived = new WeakSet();
 
 /** @param {Peer} peer */
 function arrive(peer) {
@@ -163,10 +160,8 @@ function showTrouble(peer, name, connection) {
   }
   if (connectionState === 'disconnected') {
     lost.add(peer);
-    showProblem(
-      `peer ${peer.id}`,
-      `The connection with ${name} is lost. It is mended by itself as soon as both networks let it.`,
-    );
+    const words = 'It is mended by itself as soon as both networks let it.';
+    showProblem(`peer ${peer.id}`, `The connection with ${name} is lost. ${words}`);
   }
   if (connectionState === 'failed') showNoPath(peer, name, connection);
 }
@@ -196,10 +191,7 @@ export function showCount({ peers, state }) {
   setText(html('count'), state === 'joined' && peers.size ? `, with ${others}` : '');
 }
 
-/**
- * @param {string} id
- * @returns {string} an id that the server made has 128 random bits: its start will do
- */
+/** An id that the server made has 128 random bits: its start will do. @param {string} id */
 function short(id) {
   return id.length > 20 ? `${id.slice(0, 12)}…` : id;
 }

@@ -2,8 +2,8 @@
 /**
  * Who we are: an id with its key, kept for the tab, so that a reload comes back as the same person.
  *
- * A duplicated tab has a copy of what is kept. The lock that the first tab holds shows it, and the
- * copy becomes a person of its own instead of throwing the first one out.
+ * A duplicated tab has a copy. The lock that the first tab holds shows it, and the copy becomes a
+ * person of its own instead of throwing the first one out.
  */
 
 /** @typedef {{ id: string, key: string, name: string, token?: string }} Who */
@@ -11,11 +11,7 @@
 const CONSONANTS = 'bdfghjklmnprstvz';
 const LOCK_WITHIN = 1_000; // a page that is reloaded lets go of its lock a moment late
 
-/**
- * Random, and can be read out on the telephone. A syllable has 6 bits.
- * @param {number} words
- * @param {number} syllables in each
- */
+/** Random, and can be read out. A syllable has 6 bits. @param {number} words @param {number} syllables */
 export function readable(words, syllables) {
   const word = () =>
     Array.from(
@@ -33,8 +29,7 @@ export function readable(words, syllables) {
  */
 export async function whoWeAre(place, query) {
   const slot = `partyline ${place}`;
-  /** @type {Who | null} */
-  const kept = JSON.parse(read(sessionStorageOf(), slot) ?? 'null');
+  const kept = read(slot);
   const given = Object.fromEntries(['id', 'name', 'token'].map((key) => [key, query.get(key)]));
   const known = kept !== null && (!given.id || given.id === kept.id);
   const same = known && (await claim(`${slot} ${kept.id}`));
@@ -45,7 +40,7 @@ export async function whoWeAre(place, query) {
     token: given.token ?? kept?.token,
   };
   if (!same) claim(`${slot} ${who.id}`);
-  write(sessionStorageOf(), slot, JSON.stringify(who));
+  write(slot, who);
   for (const key of Object.keys(given)) query.delete(key);
   history.replaceState(null, '', `?${query}${location.hash}`);
   return who;
@@ -53,7 +48,7 @@ export async function whoWeAre(place, query) {
 
 /** Lets go of an id that somebody else has. @param {string} place */
 export function forgetWho(place) {
-  write(sessionStorageOf(), `partyline ${place}`, 'null');
+  write(`partyline ${place}`, null);
 }
 
 /** A name as it can be shown. @param {unknown} name */
@@ -67,7 +62,7 @@ export function tidy(name) {
 /** Whether no other tab is this one. @param {string} lock */
 function claim(lock) {
   return new Promise((resolve) => {
-    // Locks are for secure contexts only. Elsewhere the newest tab takes over, and the other says so.
+    // They are for secure contexts only. Elsewhere the newest tab takes over, and the other says so.
     if (!navigator.locks) return resolve(true);
     const hold = () => {
       resolve(true);
@@ -78,24 +73,20 @@ function claim(lock) {
   });
 }
 
-function sessionStorageOf() {
+/** @param {string} slot @returns {Who | null} */
+function read(slot) {
   try {
-    return sessionStorage;
+    return JSON.parse(sessionStorage.getItem(slot) ?? 'null');
   } catch {
-    return null; // storage is blocked: a reload is somebody new
+    return null;
   }
 }
 
-/** @param {Storage | null} storage @param {string} slot */
-function read(storage, slot) {
-  return storage?.getItem(slot) ?? null;
-}
-
-/** @param {Storage | null} storage @param {string} slot @param {string} text */
-function write(storage, slot, text) {
+/** @param {string} slot @param {Who | null} who */
+function write(slot, who) {
   try {
-    storage?.setItem(slot, text);
+    sessionStorage.setItem(slot, JSON.stringify(who));
   } catch {
-    // It is full: a reload is somebody new.
+    // Storage is blocked, or full: a reload is somebody new.
   }
 }
