@@ -12,24 +12,27 @@ import { startChat } from './page/chat.js';
 import { clearProblem, element, html, on, remedy, setText, showProblem } from './page/dom.js';
 import { pace, setUpSteps, startHandshake } from './page/handshake.js';
 import { startInside } from './page/inside.js';
-import { showCount, startPeople } from './page/people.js';
+import { showCount, startPeople, tidy } from './page/people.js';
 import { startInvite } from './page/stage.js';
-import { startTasks } from './page/tasks.js';
-import { forgetWho, readable, whoWeAre } from './page/who.js';
 import { Room } from './room.js';
 
-/** @import { RoomEvents } from "./room.js" */
+/**
+ * @import { RoomEvents } from "./room.js"
+ * @typedef {{ id: string, key: string, name: string, token?: string }} Who
+ */
 
-/** By close code. @type {Record<number, (again: string, message: string) => string>} */
+const CONSONANTS = 'bdfghjklmnprstvz';
+const LOCK_WITHIN = 1_000; // a page that is reloaded lets go of its lock a moment late
+
+/** What close codes mean for the one who reads it. @type {Record<number, string>} */
 const CLOSED = {
-  1000: () => 'You have left the room.',
-  1009: () => 'What this page sent was too large for the server.',
-  4001: () => 'Another tab or window has taken your place. Reload to take it back.',
-  4003: (again) => `The room is full. Wait until somebody leaves, or open another one. ${again}`,
-  4008: (again) => `This page sent too much at once. ${again}`,
-  4009: () => 'This name is taken: somebody else in the room has it. Join with another.',
-  4010: (_, message) =>
-    `You may not enter this room${message && `: ${message}`}. Ask whoever invited you for a new link.`,
+  1000: 'You have left the room.',
+  1009: 'What this page sent was too large for the server.',
+  4001: 'Another tab or window has taken your place. Reload to take it back.',
+  4003: 'The room is full. Wait until somebody leaves, or open another one.',
+  4008: 'This page sent too much at once.',
+  4009: 'This name is taken: somebody else in the room has it. Join with another.',
+  4010: 'You may not enter this room. Ask whoever invited you for a new link.',
 };
 
 const query = new URLSearchParams(location.search);
@@ -57,8 +60,8 @@ function start() {
 /** @param {string} name */
 async function enter(name) {
   const kind = lobby ? 'lobby' : 'room';
-  const slot = `${kind} ${name}`;
-  const who = await whoWeAre(slot, query);
+  const slot = `partyline ${kind} ${name}`;
+  const who = await whoWeAre(slot);
   setUpSteps(query.has('steps'));
   /** @type {Room} */
   let room;
@@ -66,7 +69,7 @@ async function enter(name) {
     const { id, key, token } = who;
     room = new Room(name, { id, key, token, connect: lobby ? 'on-request' : 'always', pace });
   } catch (error) {
-    forgetWho(slot);
+    write(slot, null);
     showProblem('address', `You cannot join with this address: ${/** @type {Error} */ (error).message}.`);
     return start();
   }
@@ -82,7 +85,6 @@ async function enter(name) {
   startInvite(room, url);
   startCall(room);
   startHandshake(room);
-  startTasks(room);
 
   on(room, 'state', (state) => {
     showState(state);
@@ -90,7 +92,7 @@ async function enter(name) {
   });
   on(room, 'close', ({ code, message }) => {
     const again = code === 4009 ? [remedy('Join with another', url.href)] : [];
-    if (code === 4009) forgetWho(slot);
+    if (code === 4009) write(slot, null);
     showProblem('line', closeWords(code, message), ...again);
   });
   on(room, 'error', ({ code, message, to }) =>
@@ -137,8 +139,73 @@ function showStatus(state, words) {
 
 /** @param {number} code @param {string} message @param {number | null} [retryIn] */
 function closeWords(code, message, retryIn = null) {
-  const again =
-    retryIn === null ? '' : `Trying again in ${Math.max(1, Math.round(retryIn / 1000))} s.`;
-  return CLOSED[code]?.(again, message) ?? `The server does not answer. ${again}`;
+  const words = CLOSED[code] ?? 'The server does not answer.';
+  const why = code === 4010 && message ? words.replace('.', `: ${message}.`) : words;
+  const seconds = Math.max(1, Math.round((retryIn ?? 0) / 1000));
+  return retryIn === null ? why : `${why} Trying again in ${seconds} s.`;
 }
 
+/** Random, and can be read out. A syllable has 6 bits. @param {number} words @param {number} syllables */
+function readable(words, syllables) {
+  const syllable = (/** @type {number} */ byte) => CONSONANTS[byte & 15] + 'aiou'[(byte >> 4) & 3];
+  const word = () => [...crypto.getRandomValues(new Uint8Array(syllables))].map(syllable).join('');
+  return Array.from({ length: words }, word).join('-');
+}
+
+/**
+ * An id with its key, kept for the tab, so that a reload comes back as the same person. A duplicated
+ * tab has a copy: the lock that the first tab holds shows it, and the copy becomes somebody new.
+ *
+ * Takes `id`, `name` and `token` out of the address, which people copy and send to others.
+ * @param {string} slot
+ * @returns {Promise<Who>}
+ */
+async function whoWeAre(slot) {
+  const kept = read(slot);
+  const given = Object.fromEntries(['id', 'name', 'token'].map((key) => [key, query.get(key)]));
+  const known = kept !== null && (!given.id || given.id === kept.id);
+  const same = known && (await claim(`${slot} ${kept.id}`));
+  const who = {
+    id: given.id || (same ? kept.id : readable(2, 2)),
+    key: same ? kept.key : readable(1, 22),
+    name: tidy(given.name ?? kept?.name ?? ''),
+    token: given.token ?? kept?.token,
+  };
+  if (!same) claim(`${slot} ${who.id}`);
+  write(slot, who);
+  for (const key of Object.keys(given)) query.delete(key);
+  history.replaceState(null, '', `?${query}${location.hash}`);
+  return who;
+}
+
+/** Whether no other tab is this one. @param {string} lock */
+function claim(lock) {
+  return new Promise((resolve) => {
+    // They are for secure contexts only. Elsewhere the newest tab takes over, and the other says so.
+    if (!navigator.locks) return resolve(true);
+    const hold = () => {
+      resolve(true);
+      return new Promise(() => {}); // for as long as this page lives
+    };
+    const signal = AbortSignal.timeout(LOCK_WITHIN);
+    navigator.locks.request(lock, { signal }, hold).catch(() => resolve(false));
+  });
+}
+
+/** @param {string} slot @returns {Who | null} */
+function read(slot) {
+  try {
+    return JSON.parse(sessionStorage.getItem(slot) ?? 'null');
+  } catch {
+    return null;
+  }
+}
+
+/** @param {string} slot @param {Who | null} who */
+function write(slot, who) {
+  try {
+    sessionStorage.setItem(slot, JSON.stringify(who));
+  } catch {
+    // Storage is blocked, or full: a reload is somebody new.
+  }
+}

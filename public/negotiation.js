@@ -1,17 +1,15 @@
 // @ts-check
 /**
- * One `RTCPeerConnection`: perfect negotiation, candidates, repair, the `chat` channel.
+ * One `RTCPeerConnection`: the W3C's perfect negotiation with its three flags
+ * (https://www.w3.org/TR/webrtc/#perfect-negotiation-example), and what a line that can be lost
+ * needs around it:
  *
- * The negotiation is the W3C's (https://www.w3.org/TR/webrtc/#perfect-negotiation-example) with its
- * three flags. Around it stands what a line that can be lost needs:
- *
- * 1. *A description may be said twice.* Its origin (the `o=` line, RFC 9429 §5.2.2) shows the
- *    repeat: an offer gets its answer again, an answer is dropped. So whoever is in doubt says it
- *    once more.
- * 2. *A description may come from a stranger*, a new page or connection under the same id. Its
- *    certificate shows it, and a connection cannot change its partner: a new `Peer` has to.
+ * 1. *A description may be said twice.* Its origin (the `o=` line, RFC 9429 §5.2.2) shows it: an
+ *    offer gets its answer again, an answer is dropped. So who is in doubt says it once more.
+ * 2. *A description may come from a stranger*, a new page or connection of the same id, as its
+ *    certificate shows. A connection cannot change its partner: that takes a new `Peer`.
  * 3. *What does not get connected is tried again*, ever more slowly.
- * 4. *It may be walked through step by step*: what comes in and goes out waits in order, and is
+ * 4. *It may be walked through step by step*: what comes in and goes out waits in a lane, and is
  *    looked at anew when its turn comes.
  */
 
@@ -20,7 +18,7 @@
 const CHANNEL = 'chat';
 const QUEUE_MOST = 64; // messages waiting for the channel to open
 const EARLY_MOST = 64; // candidates waiting for their description
-const REPAIR_FIRST = 8_000; // longer than a sound negotiation takes, shorter than patience
+const REPAIR_FIRST = 8_000; // longer than a sound negotiation takes
 const REPAIR_MOST = 60_000;
 
 export class Negotiation {
@@ -35,20 +33,17 @@ export class Negotiation {
   #makingOffer = false;
   #ignoreOffer = false;
   #isSettingRemoteAnswerPending = false;
-  /**
-   * The last description that we took, from when its setting begins.
-   * @type {{ type: string, origin: string, certificate?: string } | null}
-   */
-  #heard = null;
-  #coming = ''; // the last that came in, and may still wait
+  /** The last one that we set. @type {{ type: string, origin: string, certificate?: string }=} */
+  #heard;
+  #coming = ''; // the last description, which may still wait
   /** @type {RTCIceCandidateInit[]} */
   #early = [];
-  /** The one to send on: glare may make two. @type {RTCDataChannel | null} */
-  #channel = null;
+  /** The one to send on: glare may make two. @type {RTCDataChannel=} */
+  #channel;
   /** @type {string[]} */
   #queue = [];
   #repairs = 0; // in a row, without success
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  /** @type {ReturnType<typeof setTimeout>=} */
   #repairTimer;
 
   /** @param {Surroundings} around */
@@ -102,7 +97,7 @@ export class Negotiation {
     );
   }
 
-  /** It works, or may yet come back without anybody's help. */
+  /** It may yet come back without anybody's help. */
   get lasting() {
     return this.working || (this.ready && this.connection.connectionState === 'disconnected');
   }
@@ -144,19 +139,13 @@ export class Negotiation {
     try {
       if (kind === 'candidate') await this.#handleCandidate(payload);
       else
-        await this.#handleDescription({
-          type: kind === 'offer' ? kind : 'answer',
-          sdp: String(payload?.sdp ?? ''),
-        });
+        await this.#handleDescription(kind === 'offer' ? kind : 'answer', String(payload?.sdp));
     } catch (error) {
       this.#fail('negotiation', error);
     }
   }
 
-  /**
-   * Says again what may not have arrived and starts over what is not connected: for when the line
-   * is back, and harmless at any other time.
-   */
+  /** Says again what may not have arrived, starts over what is not connected; always harmless. */
   resync() {
     const { signalingState, connectionState, localDescription } = this.connection;
     if (this.#answered || signalingState === 'have-local-offer') this.#describe();
@@ -167,7 +156,7 @@ export class Negotiation {
     }
   }
 
-  /** Whether the last offer was theirs, and has our answer. */
+  /** The last offer was theirs, and has our answer. */
   get #answered() {
     const { signalingState, localDescription } = this.connection;
     return signalingState === 'stable' && localDescription?.type === 'answer';
@@ -176,7 +165,7 @@ export class Negotiation {
   close() {
     clearTimeout(this.#repairTimer);
     if (this.connection.signalingState !== 'closed') this.#around.trace('connection', 'closed');
-    this.connection.close(); // which is no event to the one who calls it
+    this.connection.close(); // which is no event here
     this.#queue = [];
   }
 
@@ -187,7 +176,7 @@ export class Negotiation {
       if (pause) {
         this.#planned = true;
         const made = await this.#make(pause, 'offer').finally(() => (this.#planned = false));
-        if (!made) return; // the other was quicker; the browser asks again if it is still needed
+        if (!made) return; // the browser asks again if it is still needed
       }
       this.#wanted = false;
       this.#makingOffer = true;
@@ -200,12 +189,11 @@ export class Negotiation {
   }
 
   /**
-   * Step by step, a description is made first. What the browser sets later is the very same, unless
-   * that is out of date (https://www.w3.org/TR/webrtc/#dom-peerconnection-setlocaldescription).
-   *
+   * Step by step, a description is made first. What the browser sets later is the same, unless that
+   * is out of date (https://www.w3.org/TR/webrtc/#dom-peerconnection-setlocaldescription). Gives
+   * false if it has become pointless.
    * @param {Promise<void>} pause
    * @param {Description} type
-   * @returns {Promise<boolean>} false if it has become pointless
    */
   async #make(pause, type) {
     const { connection } = this;
@@ -228,9 +216,9 @@ export class Negotiation {
     this.#describe();
   }
 
-  /** @param {{ type: Description, sdp: string }} description */
-  async #handleDescription(description) {
-    const { type, sdp } = description;
+  /** @param {Description} type @param {string} sdp */
+  async #handleDescription(type, sdp) {
+    const description = { type, sdp };
     const { connection } = this;
     const before = this.#heard;
     const origin = line(sdp, 'o=') ?? sdp;
@@ -286,8 +274,8 @@ export class Negotiation {
       await this.connection.addIceCandidate(candidate);
       this.#around.trace('add-candidate', candidate);
     } catch (error) {
-      if (error instanceof TypeError) throw error; // it is no candidate at all
-      // Of an offer that we ignore it is of no use; else it may be ahead of its description.
+      if (error instanceof TypeError) throw error; // no candidate at all
+      // Else it may be ahead of its description.
       if (this.#ignoreOffer || this.#early.length >= EARLY_MOST) return;
       this.#early.push(candidate);
       this.#around.trace('keep-candidate', candidate);

@@ -2,12 +2,9 @@
 /**
  * One other peer: whether we and it want a connection, and the connection while both do.
  *
- * Each side says whether it wants one whenever that changes, and says it again when the line is
- * back, so that both end up with the same answer whatever got lost or crossed. README ("Asking
- * first") has the signals. With `connect: "always"` we want everybody from the start.
- *
- * Events: `message`, `track`, `state`, `stranger` and `error` of the negotiation, `relation`
- * (detail: the one before), `request` (it asks us).
+ * Each side says whether it wants one whenever that changes, and again when the line is back, so
+ * that both end up with the same answer whatever got lost or crossed (README, "Asking first"). With
+ * `connect: "always"` we want everybody from the start.
  */
 
 import { Negotiation } from './negotiation.js';
@@ -28,7 +25,7 @@ export class Peer extends EventTarget {
   #init;
   /** @type {Negotiation | null} */
   #negotiation = null;
-  /** Until the pace lets it begin; then whether it did. @type {Promise<boolean> | null} */
+  /** Until the pace lets it; then whether it did. @type {Promise<boolean> | null} */
   #beginning = null;
   /** @type {[kind: string, payload: unknown][]} */
   #kept = [];
@@ -109,7 +106,7 @@ export class Peer extends EventTarget {
     if (this.relation === 'accepted') this.#do((it) => it.resync());
     else if (this.relation === 'requested') this.#say('request');
     else if (this.#kept.length === 0) {
-      // What it asked may be over, or have got lost. If it still asks, it says so to this.
+      // What it asked may be over, or have got lost: if it still asks, it says so to this.
       if (this.relation === 'asked') this.#become('none', 'cancel');
       else this.#say('cancel');
     }

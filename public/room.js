@@ -1,11 +1,10 @@
 // @ts-check
 /**
  * A room: who is in it, and a connection with each of them. The one import an application needs;
- * `room.d.ts` describes all that is public, README shows it in use.
+ * `room.d.ts` describes it, README shows it in use.
  *
- * Here is what ties the line and the connections together: which peer gets which frame, who makes
- * the first offer, and who is still there after the line was lost. A connection that works outlives
- * the line: `leave` means that the peer is gone, not that the server is.
+ * Here is which peer gets which frame, who makes the first offer, and who is still there after the
+ * line was lost: a connection that works outlives it.
  */
 
 import { IceServers } from './ice.js';
@@ -28,18 +27,14 @@ export class Room extends EventTarget {
 
   /** @type {Map<string, Peer>} */
   #peers = new Map();
-  /**
-   * Who is not with the server any more stays while their connection works; of those who said that
-   * they leave it, while it lasts.
-   * @type {Map<Peer, "working" | "lasting">}
-   */
+  /** Not with the server: they stay while this holds. @type {Map<Peer, "working" | "lasting">} */
   #unlisted = new Map();
   #known = false; // to those in the room: not before our first welcome
   /** @type {RTCConfiguration} */
   #configuration;
   /** @type {IceServers | null} */
   #servers = null;
-  /** Until it is known which ICE servers there are. @type {Promise<void> | null} */
+  /** For the ICE servers. @type {Promise<void> | null} */
   #waiting = null;
   #signaling;
   #always;
@@ -99,7 +94,7 @@ export class Room extends EventTarget {
   close() {
     this.#servers?.close();
     this.#signaling.close();
-    for (const peer of [...this.#peers.values()]) this.#remove(peer);
+    this.#peers.forEach((peer) => this.#remove(peer));
   }
 
   leaveServer() {
@@ -132,13 +127,13 @@ export class Room extends EventTarget {
 
   /** @param {Frame} frame */
   #handleFrame(frame) {
-    if (typeof frame.from === 'string') return this.#handleSignal(frame);
-    if (frame.type === 'welcome') this.#handleWelcome(frame.peers);
-    else if (frame.type === 'peer-joined') this.#handleJoined(frame.id, frame.polite);
-    else if (frame.type === 'peer-left') this.#handleLeft(this.#peers.get(frame.id));
-    else if (frame.type === 'error') {
-      this.#emit('error', { code: frame.code, message: frame.message, to: frame.to });
-    }
+    const { type, from, id, polite, code, message, to } = frame;
+    const peer = this.#peers.get(id);
+    if (typeof from === 'string') this.#handleSignal(frame);
+    else if (type === 'welcome') this.#handleWelcome(frame.peers);
+    else if (type === 'peer-joined') this.#handleJoined(id, polite);
+    else if (type === 'peer-left' && peer && !this.#unlisted.has(peer)) this.#remove(peer);
+    else if (type === 'error') this.#emit('error', { code, message, to });
   }
 
   /** @param {Frame} frame */
@@ -151,15 +146,14 @@ export class Room extends EventTarget {
 
   /** @param {{ id: string, polite: boolean }[]} peers */
   #handleWelcome(peers) {
-    // Whoever takes over an id knows nothing of what the others agreed with the one before, and they
-    // are not told. With "always" our offers do that.
+    // We may have taken over an id, of which the others are not told: what they agreed with the one
+    // before is over. With "always" our offers tell.
     if (!this.#known && !this.#always && peers.length > 0) this.#send({ type: 'cancel' });
     const present = new Set(peers.map(({ id }) => id));
     this.#forget([...this.#peers.values()].filter(({ id }) => !present.has(id)));
     for (const { id, polite } of peers) {
       const known = this.#list(id, polite);
-      // The newcomer makes the first offer. On our first welcome that is us, even with the older
-      // seat, which we may have taken over; later it is whoever has the younger one.
+      // The newcomer makes the first offer: at first we, even if we took over an older seat.
       const first = this.#always && (!this.#known || !polite);
       if (known) known.resync();
       else if (first) this.#add(id, polite).open();
@@ -172,15 +166,9 @@ export class Room extends EventTarget {
   /** @param {string} id @param {boolean} polite */
   #handleJoined(id, polite) {
     const known = this.#list(id, polite);
-    // One whom we reach has only come back to a server that had forgotten it. If it is a new page,
-    // its offer will tell.
+    // One whom we reach has come back to a server that had forgotten it; a new page would offer.
     if (!known) this.#add(id, polite);
     else if (!known.working) known.resync();
-  }
-
-  /** @param {Peer | undefined} peer */
-  #handleLeft(peer) {
-    if (peer && !this.#unlisted.has(peer)) this.#remove(peer);
   }
 
   /** The peer, if we know it already. @param {string} id @param {boolean} polite */
@@ -229,9 +217,9 @@ export class Room extends EventTarget {
     return peer;
   }
 
-  /** @param {Peer | undefined} peer */
+  /** @param {Peer} peer */
   #remove(peer) {
-    if (!peer || this.#peers.get(peer.id) !== peer) return;
+    if (this.#peers.get(peer.id) !== peer) return;
     this.#peers.delete(peer.id);
     this.#unlisted.delete(peer);
     peer.close();
@@ -239,8 +227,7 @@ export class Room extends EventTarget {
   }
 
   /**
-   * The server no longer vouches for them. A connection that works is better evidence than an empty
-   * list: when a server restarts, all come back within a moment.
+   * The server no longer vouches for them, but when it restarts all come back within a moment.
    * @param {Peer[]} peers
    * @param {"working" | "lasting"} [measure]
    */
@@ -272,18 +259,17 @@ export class Room extends EventTarget {
   #handleDown(down) {
     if (down.left) {
       this.#known = false;
-      for (const peer of [...this.#peers.values()]) this.#remove(peer);
+      this.#peers.forEach((peer) => this.#remove(peer));
     }
     this.#become(this.state === 'connecting' ? 'connecting' : 'reconnecting', down);
   }
 
   /** @param {Closed} closed */
   #handleClose(closed) {
-    const peers = [...this.#peers.values()];
     // Refused (a token has expired, say), we still talk to those whom we reach.
     if ((closed.code === 1000 && !this.#talksOn) || closed.code === REPLACED)
-      peers.forEach((peer) => this.#remove(peer));
-    else this.#forget(peers, this.#talksOn ? 'lasting' : 'working');
+      this.#peers.forEach((peer) => this.#remove(peer));
+    else this.#forget([...this.#peers.values()], this.#talksOn ? 'lasting' : 'working');
     this.#servers?.close();
     this.#become('closed', {});
     this.#emit('close', closed);

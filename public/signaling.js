@@ -1,28 +1,23 @@
 // @ts-check
 /**
- * The line to the signaling server: one WebSocket that comes back by itself.
+ * The line to the signaling server: one WebSocket that comes back by itself. It keeps nothing for
+ * later: what a signal says is soon out of date, so after a loss the peers `resync`.
  *
- * It keeps nothing for later: what a signal says is soon out of date, so after a loss the peers
- * start from what is true then (`Peer.resync`).
- *
- * Events: `frame` (`Frame`; first after every return a `welcome`), `down` (`Down`: lost or refused,
- * but it comes back), `close` (`Closed`: it does not).
+ * Events: `frame` (first after every return a `welcome`), `down` (lost or refused, but it comes
+ * back), `close` (it does not).
  */
 
 /** @import { Closed, Frame } from "./parts.d.ts" */
 
-/**
- * Whether to come back after a close code of the server; after any other, soon.
- * @type {Readonly<Record<number, "never" | "later">>}
- */
-export const RETRY = Object.freeze({
+/** When to come back after a close code: if not here, soon. @type {Record<number, string>} */
+const RETRY = {
   1009: 'never', // too-large: and would be again
   4001: 'never', // replaced: we would throw each other out for ever
   4003: 'later', // room-full
   4008: 'later', // too-fast
   4009: 'never', // id-taken
   4010: 'never', // unauthorized
-});
+};
 
 const PING_EVERY = 25_000; // some proxies and phones let a line go that is idle for 30 s
 const PONG_WITHIN = 10_000;
@@ -35,11 +30,11 @@ const STEADY_AFTER = 5_000; // a line that lived so long was a good one
 export class Signaling extends EventTarget {
   /** @type {"connecting" | "open" | "waiting" | "closed"} */
   state = 'connecting';
-  /** Until the welcome, what we asked for. @type {string | null} */
+  /** At first, what we ask for. @type {string | null} */
   id;
 
   #url;
-  /** The only socket whose events count. @type {WebSocket | null} */
+  /** Whose events count. @type {WebSocket | null} */
   #socket = null;
   /** See `#abandon`. @type {WebSocket | null} */
   #silent = null;
@@ -127,10 +122,7 @@ export class Signaling extends EventTarget {
     this.#after(PONG_WITHIN, () => this.#abandon());
   }
 
-  /**
-   * It no longer answers. If we closed it now, and the Close frame got through after all, we would
-   * have left the room; the same id on a new socket merely takes over.
-   */
+  /** Without closing it: if the Close frame got through after all, we would have left the room. */
   #abandon() {
     this.#silent = this.#socket;
     this.#handleClose(1006, 'no answer');

@@ -1,11 +1,14 @@
 // @ts-check
-/** What goes on between us, the server and one peer: drawn as it happens, or step by step. */
+/**
+ * What goes on between us, the server and one peer: drawn as it happens, or step by step. Beside it
+ * the 26 tasks of a connection, ticked off as they happen, or, on the other side, by what comes of it.
+ */
 
 import { element, fromTemplate, html, make, on, part, setText } from './dom.js';
 import { onChosen } from './inside.js';
 import { nameOf } from './people.js';
 
-/** @import { Room, Step, Trace } from "../room.js" */
+/** @import { Peer, Room, Step, Trace } from "../room.js" */
 
 const EVENTS_MOST = 400;
 
@@ -84,11 +87,51 @@ const TYPES = {
   relay: 'an address on a TURN server, which passes everything on',
 };
 
+/**
+ * Each with what shows that it is done, if we are the caller and if we are the callee.
+ * @type {([string] | [string, string, string])[]}
+ */
+const TASKS = [
+  ['The caller makes an offer'],
+  ['The caller notes which STUN and TURN servers may help it.', 'here create-connection', 'in offer'],
+  ['It makes an RTCPeerConnection.', 'here create-connection', 'in offer'],
+  ['It decides what to exchange: a data channel for text.', 'here create-channel', 'in offer'],
+  ['It adds that to its connection.', 'here create-channel', 'in offer'],
+  ['It makes an offer: a description in SDP of all that it proposes.', 'made offer', 'in offer'],
+  ['It sets the offer as its local description.', 'set offer', 'in offer'],
+  ['Now its browser gathers candidates: addresses at which it might be reached.', 'here gather', 'in candidate'],
+  ['It hands the offer to the server, addressed to the callee.', 'out offer', 'in offer'],
+  ['It hands over each candidate as soon as it is found.', 'out candidate', 'in candidate'],
+  ['The server introduces them'],
+  ['The server forwards the offer to the callee, unread.', 'in answer', 'in offer'],
+  ['The callee answers'],
+  ['The callee has a line to the server as well.', 'there', 'there'],
+  ['It gets the offer, and learns whom it is from.', 'in answer', 'in offer'],
+  ['It notes which STUN and TURN servers may help it.', 'in answer', 'here create-connection'],
+  ['It makes an RTCPeerConnection of its own.', 'in answer', 'here create-connection'],
+  ['It decides what it wants to exchange.', 'in answer', 'set offer'],
+  ['It adds that to its connection, or listens for the data channel.', 'in answer', 'set offer'],
+  ['It sets the offer as its remote description.', 'in answer', 'set offer'],
+  ['It makes an answer: what of all that it agrees to.', 'in answer', 'made answer'],
+  ['It sets the answer as its local description.', 'in answer', 'set answer'],
+  ['Now its browser gathers candidates in turn.', 'in candidate', 'here gather'],
+  ['It hands the answer to the server, addressed to the caller.', 'in answer', 'out answer'],
+  ['It hands over each candidate as soon as it is found.', 'in candidate', 'out candidate'],
+  ['The server introduces them the other way'],
+  ['The server forwards the answer and the candidates to the caller.', 'in answer', 'connected'],
+  ['The caller completes it'],
+  ['The caller gets the answer and the candidates.', 'in answer', 'connected'],
+  ['Its own candidates have gone to the callee.', 'out candidate', 'in candidate'],
+  ['It sets the answer as its remote description, and both try all routes until one works.', 'set answer', 'connected'],
+];
+
 /** @type {Trace[]} */
 const traces = [];
 /** What waits for its step, and how to let it go on. @type {{ step: Step, go: () => void }[]} */
 const steps = [];
-/** @type {string | null} */
+/** What has happened with each peer. @type {Map<string, { caller: boolean | null, proofs: Set<string> }>} */
+const seen = new Map();
+/** @type {Peer | null} */
 let chosen = null;
 let stepping = false;
 
@@ -111,7 +154,7 @@ export function setUpSteps(on) {
     showSteps();
   };
   html('next').onclick = () => {
-    const index = Math.max(0, steps.findIndex(({ step }) => step.peer === chosen));
+    const index = Math.max(0, steps.findIndex(({ step }) => step.peer === chosen?.id));
     steps.splice(index, 1)[0]?.go();
     showSteps();
   };
@@ -119,32 +162,41 @@ export function setUpSteps(on) {
 }
 
 function showSteps() {
-  const { step } = steps.find(({ step }) => step.peer === chosen) ?? steps[0] ?? {};
+  const { step } = steps.find(({ step }) => step.peer === chosen?.id) ?? steps[0] ?? {};
   element('next', HTMLButtonElement).disabled = !step;
   html('steps').hidden = !stepping;
-  const whose = step?.peer && step.peer !== chosen ? ` (${nameOf(step.peer)})` : '';
+  const whose = step?.peer && step.peer !== chosen?.id ? ` (${nameOf(step.peer)})` : '';
   setText(html('next-step'), step ? `Next: ${title(step)}${whose}` : 'Nothing waits for you.');
 }
 
 /** @param {Room} room */
 export function startHandshake(room) {
+  for (const [sentence, ...proof] of TASKS) {
+    html('tasks').append(make('li', proof.length ? 'task' : 'stage', make('span', '', sentence)));
+  }
   on(room, 'trace', (trace) => {
     traces.push(trace);
     if (traces.length > EVENTS_MOST * 4) traces.shift();
-    if (concerns(trace)) show(trace);
+    if (trace.peer !== null) note(trace.peer, trace);
+    if (concerns(trace)) {
+      show(trace);
+      showTasks();
+    }
   });
   on(room, 'leave', ({ peer }) => {
+    seen.delete(peer.id);
     const left = steps.filter(({ step }) => step.peer === peer.id);
     for (const each of left) steps.splice(steps.indexOf(each), 1);
     showSteps();
   });
   const showNames = () => {
-    setText(html('their-lane'), chosen === null ? 'They' : nameOf(chosen));
+    setText(html('their-lane'), chosen ? nameOf(chosen.id) : 'They');
     showSteps();
+    showTasks();
   };
   on(room, 'signal', showNames);
   onChosen((peer) => {
-    chosen = peer?.id ?? null;
+    chosen = peer;
     html('sequence').replaceChildren();
     traces.filter(concerns).forEach(show);
     showNames();
@@ -153,7 +205,7 @@ export function startHandshake(room) {
 
 /** @param {Trace} trace */
 function concerns({ peer }) {
-  return peer === null || peer === chosen;
+  return peer === null || peer === chosen?.id;
 }
 
 /** @param {Trace} trace */
@@ -236,4 +288,47 @@ function explainCandidate(candidate) {
 function nameCandidate(candidate) {
   const [, , transport, , , , , type] = candidate.split(' ');
   return type ? `${type}, ${transport.toLowerCase()}` : 'the last';
+}
+
+/** @param {string} id @param {Trace} trace */
+function note(id, { way, kind, payload }) {
+  const known = seen.get(id) ?? { caller: null, proofs: new Set() };
+  const { proofs } = known;
+  seen.set(id, known);
+  if (kind === 'create-connection') proofs.clear();
+  proofs.add('there');
+  if (kind.startsWith('set-')) proofs.add(`set ${payload?.type}`).add(`made ${payload?.type}`);
+  else if (/^create-(offer|answer)/.test(kind)) proofs.add(kind.replace('create-', 'made '));
+  else proofs.add(kind === 'connection' ? payload : `${way} ${kind}`);
+
+  if (proofs.has('connected')) return; // who called whom is settled
+  if (kind === 'create-channel' || (way === 'out' && kind === 'request')) known.caller = true;
+  if (way === 'in' && (kind === 'request' || kind === 'offer')) known.caller ??= false;
+  // Also after glare, when ours was taken back for it.
+  if (kind === 'set-remote-description' && payload?.type === 'offer') known.caller = false;
+}
+
+function showTasks() {
+  const known = chosen && seen.get(chosen.id);
+  const caller = known?.caller ?? !chosen?.polite;
+  const name = chosen ? nameOf(chosen.id) : '';
+  const who = caller ? `You call, and ${name} is called.` : `${name} calls, and you are called.`;
+  const how = `What ${name} does is ticked off by what comes of it.`;
+  setText(html('tasks-hint'), chosen ? `${who} ${how}` : 'They are ticked off as they happen.');
+  let number = 0;
+  let done = 0;
+  TASKS.forEach(([, ifCaller = '', ifCallee = ''], index) => {
+    const row = html('tasks').children[index];
+    if (!ifCaller) return;
+    number += 1;
+    const isDone = known?.proofs.has(caller ? ifCaller : ifCallee) ?? false;
+    done += Number(isDone);
+    row.classList.toggle('ours', caller ? number < 10 || number > 23 : number > 10 && number < 23);
+    row.classList.toggle('done', isDone);
+    if (isDone !== (row.childElementCount > 1)) {
+      if (isDone) row.append(make('span', 'unseen', ' Done.'));
+      else row.lastElementChild?.remove();
+    }
+  });
+  setText(html('tasks-done'), `${done} of ${number}`);
 }

@@ -9,12 +9,8 @@ import { tell } from './chat.js';
 import { button, clearProblem, html, on, part, remedy, setText, showProblem } from './dom.js';
 import { look } from './inside.js';
 import { remove, showName, showState, tile } from './stage.js';
-import { tidy } from './who.js';
 
-/**
- * @import { Peer, Room } from "../room.js"
- * @import { Who } from "./who.js"
- */
+/** @import { Peer, Room } from "../room.js" */
 
 /** Our camera and microphone. */
 export const own = new MediaStream();
@@ -45,7 +41,7 @@ export function connectionOf(peer) {
   return peer.relation === 'accepted' && begun.has(peer.id) ? peer.connection : null;
 }
 
-/** @param {Room} room @param {Who} who @param {boolean} lobby */
+/** @param {Room} room @param {{ id: string, name: string }} who @param {boolean} lobby */
 export function startPeople(room, { id, name }, lobby) {
   showName('self', id, `${name || id} (you)`);
   on(room, 'trace', ({ peer: id, kind }) => {
@@ -194,4 +190,12 @@ export function showCount({ peers, state }) {
 /** An id that the server made has 128 random bits: its start will do. @param {string} id */
 function short(id) {
   return id.length > 20 ? `${id.slice(0, 12)}…` : id;
+}
+
+/** A name as it can be shown. @param {unknown} name */
+export function tidy(name) {
+  return (typeof name === 'string' ? name : '')
+    .replace(/[\p{C}\p{Z}]+/gu, ' ')
+    .trim()
+    .slice(0, 40);
 }
