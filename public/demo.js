@@ -1,19 +1,16 @@
 // @ts-check
 /**
  * The page: `/` starts a room, `/?room=demo` is in one, `/?lobby=demo` in one where nobody is
- * connected unasked. It shows what `Room` tells it; each feature has a file in `page/`.
- *
- * Optional in the query: `steps` (begin step by step), `name` (to be known by), `id`, and `token`
- * (of a server that asks for one).
+ * connected unasked. It may also ask for `steps` (step by step), `name`, `id` and `token`.
  */
 
 import { startCall } from './page/call.js';
 import { startChat } from './page/chat.js';
-import { clearProblem, element, html, on, remedy, setText, showProblem } from './page/dom.js';
+import { clearProblem, element, fromTemplate, html, on } from './page/dom.js';
+import { remedy, setText, showProblem } from './page/dom.js';
 import { pace, setUpSteps, startHandshake } from './page/handshake.js';
 import { startInside } from './page/inside.js';
-import { showCount, startPeople, tidy } from './page/people.js';
-import { startInvite } from './page/stage.js';
+import { add, remove, showCount, startPeople, tidy } from './page/people.js';
 import { Room } from './room.js';
 
 /**
@@ -82,7 +79,7 @@ async function enter(name) {
   startChat(room, name);
   startPeople(room, who, Boolean(lobby));
   startInside(room);
-  startInvite(room, url);
+  setUpInvite(room, url);
   startCall(room);
   startHandshake(room);
 
@@ -99,6 +96,39 @@ async function enter(name) {
     console.warn(`partyline: ${code}: ${message}`, to ?? ''),
   );
   if (lobby) setUpLeaving(room);
+}
+
+/** @param {Room} room @param {URL} url */
+function setUpInvite(room, url) {
+  const toggle = element('invite', HTMLButtonElement);
+  const invitation = fromTemplate('invitation');
+  const show = (shown = true) => {
+    toggle.ariaExpanded = String(shown);
+    if (shown) add('invitation', invitation);
+    else remove('invitation');
+  };
+  toggle.onclick = () => show(toggle.ariaExpanded === 'false');
+  on(room, 'peer', () => show(false));
+  show();
+
+  const link = element('link', HTMLInputElement);
+  const copy = element('copy', HTMLButtonElement);
+  const share = element('share', HTMLButtonElement);
+  const label = copy.textContent;
+  link.value = url.href;
+  link.onfocus = () => link.select();
+  copy.onclick = async () => {
+    try {
+      await navigator.clipboard.writeText(link.value);
+      copy.textContent = 'Copied';
+    } catch {
+      link.focus(); // no clipboard over plain http; this selects it
+      copy.textContent = 'Now copy it';
+    }
+    setTimeout(() => (copy.textContent = label), 2000);
+  };
+  share.hidden = !navigator.share;
+  share.onclick = () => navigator.share({ title: document.title, url: link.value }).catch(() => {}); // put away
 }
 
 /** @param {Room} room */
@@ -153,10 +183,8 @@ function readable(words, syllables) {
 }
 
 /**
- * An id with its key, kept for the tab, so that a reload comes back as the same person. A duplicated
- * tab has a copy: the lock that the first tab holds shows it, and the copy becomes somebody new.
- *
- * Takes `id`, `name` and `token` out of the address, which people copy and send to others.
+ * The same after a reload. A duplicated tab has a copy of what is kept, but not the lock, and is
+ * somebody new. The address, which people copy, keeps only the room.
  * @param {string} slot
  * @returns {Promise<Who>}
  */
@@ -181,7 +209,7 @@ async function whoWeAre(slot) {
 /** Whether no other tab is this one. @param {string} lock */
 function claim(lock) {
   return new Promise((resolve) => {
-    // They are for secure contexts only. Elsewhere the newest tab takes over, and the other says so.
+    // Over plain http there are none: the newest tab takes over, and the other says so.
     if (!navigator.locks) return resolve(true);
     const hold = () => {
       resolve(true);

@@ -1,16 +1,14 @@
 // @ts-check
 /**
  * One `RTCPeerConnection`: the W3C's perfect negotiation with its three flags
- * (https://www.w3.org/TR/webrtc/#perfect-negotiation-example), and what a line that can be lost
- * needs around it:
+ * (https://www.w3.org/TR/webrtc/#perfect-negotiation-example), on a line that can be lost:
  *
- * 1. *A description may be said twice.* Its origin (the `o=` line, RFC 9429 §5.2.2) shows it: an
- *    offer gets its answer again, an answer is dropped. So who is in doubt says it once more.
- * 2. *A description may come from a stranger*, a new page or connection of the same id, as its
- *    certificate shows. A connection cannot change its partner: that takes a new `Peer`.
+ * 1. *A description may be said twice*, as its origin (`o=`, RFC 9429 §5.2.2) shows. So whoever is in
+ *    doubt says it again: an offer gets its answer again, an answer is dropped.
+ * 2. *It may come from a stranger*, a new page or connection of the same id, as its certificate
+ *    shows. That takes a new `Peer`.
  * 3. *What does not get connected is tried again*, ever more slowly.
- * 4. *It may be walked through step by step*: what comes in and goes out waits in a lane, and is
- *    looked at anew when its turn comes.
+ * 4. *Step by step*, what comes in and goes out waits in a lane, and is looked at anew in its turn.
  */
 
 /** @import { Description, Surroundings } from "./parts.d.ts" */
@@ -18,7 +16,7 @@
 const CHANNEL = 'chat';
 const QUEUE_MOST = 64; // messages waiting for the channel to open
 const EARLY_MOST = 64; // candidates waiting for their description
-const REPAIR_FIRST = 8_000; // longer than a sound negotiation takes
+const REPAIR_FIRST = 8_000; // a sound negotiation takes less
 const REPAIR_MOST = 60_000;
 
 export class Negotiation {
@@ -81,7 +79,6 @@ export class Negotiation {
     };
   }
 
-  /** From now on it negotiates. */
   begin() {
     this.#begun = true;
     this.#watch();
@@ -112,7 +109,7 @@ export class Negotiation {
     else throw new DOMException(`${QUEUE_MOST} messages wait already`, 'OperationError');
   }
 
-  /** Opens the channel, and so offers. */
+  /** Offers. */
   open() {
     const act = () => {
       if (this.connection.signalingState === 'closed') return;
@@ -145,12 +142,12 @@ export class Negotiation {
     }
   }
 
-  /** Says again what may not have arrived, starts over what is not connected; always harmless. */
+  /** Says again what may not have arrived, starts over what is not connected. */
   resync() {
     const { signalingState, connectionState, localDescription } = this.connection;
     if (this.#answered || signalingState === 'have-local-offer') this.#describe();
     if (signalingState === 'stable' && connectionState !== 'connected') {
-      // After the answer: an impolite peer that still waits for it would ignore a new offer.
+      // After the answer: an impolite peer that waits for it would ignore an offer.
       if (localDescription) this.connection.restartIce();
       else this.open();
     }
@@ -165,7 +162,7 @@ export class Negotiation {
   close() {
     clearTimeout(this.#repairTimer);
     if (this.connection.signalingState !== 'closed') this.#around.trace('connection', 'closed');
-    this.connection.close(); // which is no event here
+    this.connection.close();
     this.#queue = [];
   }
 
@@ -176,7 +173,7 @@ export class Negotiation {
       if (pause) {
         this.#planned = true;
         const made = await this.#make(pause, 'offer').finally(() => (this.#planned = false));
-        if (!made) return; // the browser asks again if it is still needed
+        if (!made) return;
       }
       this.#wanted = false;
       this.#makingOffer = true;
@@ -189,9 +186,9 @@ export class Negotiation {
   }
 
   /**
-   * Step by step, a description is made first. What the browser sets later is the same, unless that
-   * is out of date (https://www.w3.org/TR/webrtc/#dom-peerconnection-setlocaldescription). Gives
-   * false if it has become pointless.
+   * Step by step, a description is made first, and then it is the same that the browser sets
+   * (https://www.w3.org/TR/webrtc/#dom-peerconnection-setlocaldescription). Gives false if it is
+   * not needed any more.
    * @param {Promise<void>} pause
    * @param {Description} type
    */
@@ -238,11 +235,11 @@ export class Negotiation {
     this.#ignoreOffer = !this.#around.isPolite() && offerCollision;
     if (this.#ignoreOffer) {
       this.#around.trace('ignore-offer', description);
-      // The polite one gives way, if it has our offer: it may have lost its line just then.
+      // The polite one gives way if it has our offer, which may have got lost.
       if (connection.signalingState === 'have-local-offer') this.#describe();
       return;
     }
-    // To an offer that was withdrawn or has its answer: too late, and no harm.
+    // Too late, and no harm.
     if (type === 'answer' && connection.signalingState !== 'have-local-offer') return;
 
     this.#heard = { type, origin, certificate };
@@ -252,7 +249,7 @@ export class Negotiation {
       this.#around.trace('set-remote-description', description);
     } catch (error) {
       this.#heard = before;
-      // It does not fit what was agreed, so it is not from whom that was agreed with.
+      // What does not fit what was agreed is not from whom that was agreed with.
       const misfit = type === 'offer' && before && connection.signalingState !== 'closed';
       if (misfit) return this.#around.tell('stranger', description);
       throw error;
@@ -274,8 +271,7 @@ export class Negotiation {
       await this.connection.addIceCandidate(candidate);
       this.#around.trace('add-candidate', candidate);
     } catch (error) {
-      if (error instanceof TypeError) throw error; // no candidate at all
-      // Else it may be ahead of its description.
+      if (error instanceof TypeError) throw error; // no candidate at all; else it may be early
       if (this.#ignoreOffer || this.#early.length >= EARLY_MOST) return;
       this.#early.push(candidate);
       this.#around.trace('keep-candidate', candidate);
@@ -326,18 +322,16 @@ export class Negotiation {
       this.#repairTimer = undefined;
     } else {
       this.#watch();
-      // At once, but what fails again and again waits for its turn.
       if (connectionState === 'failed' && this.#repairs === 0) this.#repair();
     }
     this.#around.tell('state');
   }
 
-  /** What is under way must come to an end. */
   #watch() {
     if (!this.#begun || this.#repairTimer !== undefined) return;
     if (this.connection.signalingState === 'closed') return;
     const most = Math.min(REPAIR_MOST, REPAIR_FIRST * 2 ** this.#repairs);
-    // A little chance, lest two meet in glare at every try.
+    // By chance, lest two meet in glare at every try.
     this.#repairTimer = setTimeout(() => this.#repair(), most * (0.75 + Math.random() / 2));
   }
 
@@ -364,7 +358,7 @@ function line(sdp, start) {
   return sdp.split(/\r?\n/).find((text) => text.startsWith(start));
 }
 
-/** Does one thing after another, each when the pace lets it; at once, while nothing waits. */
+/** One thing after another, each when the pace lets it. */
 class Lane {
   #pace;
   /** @type {Promise<void> | null} */

@@ -1,10 +1,8 @@
 // @ts-check
 /**
- * One other peer: whether we and it want a connection, and the connection while both do.
- *
- * Each side says whether it wants one whenever that changes, and again when the line is back, so
- * that both end up with the same answer whatever got lost or crossed (README, "Asking first"). With
- * `connect: "always"` we want everybody from the start.
+ * One other peer: whether we and it want a connection (README, "Asking first"), and the connection
+ * while both do. Each side says what it wants whenever that changes, and again when the line is
+ * back, so that both end up with the same answer whatever got lost or crossed.
  */
 
 import { Negotiation } from './negotiation.js';
@@ -14,7 +12,7 @@ import { Negotiation } from './negotiation.js';
  * @import { PeerInit } from "./parts.d.ts"
  */
 
-const KEPT_MOST = 64; // signals of one who is not accepted yet: its offer, and its candidates
+const KEPT_MOST = 64; // signals of one who is not accepted yet
 
 export class Peer extends EventTarget {
   /** @readonly */ id;
@@ -101,12 +99,12 @@ export class Peer extends EventTarget {
     }
   }
 
-  /** For when the line is back; harmless at any other time. */
+  /** The line is back. */
   resync() {
     if (this.relation === 'accepted') this.#do((it) => it.resync());
     else if (this.relation === 'requested') this.#say('request');
     else if (this.#kept.length === 0) {
-      // What it asked may be over, or have got lost: if it still asks, it says so to this.
+      // If it still asks, or does by now, it says so to this.
       if (this.relation === 'asked') this.#become('none', 'cancel');
       else this.#say('cancel');
     }

@@ -1,15 +1,12 @@
 // @ts-check
 /**
- * A room: who is in it, and a connection with each of them. The one import an application needs;
- * `room.d.ts` describes it, README shows it in use.
- *
- * Here is which peer gets which frame, who makes the first offer, and who is still there after the
- * line was lost: a connection that works outlives it.
+ * A room: who is in it, and a connection with each of them. `room.d.ts` describes it, README shows
+ * it in use. Here is which peer gets which frame, who makes the first offer, and who is still there
+ * after the line was lost: a connection that works outlives it.
  */
 
-import { IceServers } from './ice.js';
 import { Peer } from './peer.js';
-import { Signaling } from './signaling.js';
+import { IceServers, Signaling } from './signaling.js';
 
 /**
  * @import { RoomEvents, RoomOptions, RoomState, Step } from "./room.js"
@@ -29,7 +26,7 @@ export class Room extends EventTarget {
   #peers = new Map();
   /** Not with the server: they stay while this holds. @type {Map<Peer, "working" | "lasting">} */
   #unlisted = new Map();
-  #known = false; // to those in the room: not before our first welcome
+  #known = false; // to those in the room
   /** @type {RTCConfiguration} */
   #configuration;
   /** @type {IceServers | null} */
@@ -146,14 +143,13 @@ export class Room extends EventTarget {
 
   /** @param {{ id: string, polite: boolean }[]} peers */
   #handleWelcome(peers) {
-    // We may have taken over an id, of which the others are not told: what they agreed with the one
-    // before is over. With "always" our offers tell.
+    // If we took over an id, the others are not told. With "always" our offers do that.
     if (!this.#known && !this.#always && peers.length > 0) this.#send({ type: 'cancel' });
     const present = new Set(peers.map(({ id }) => id));
     this.#forget([...this.#peers.values()].filter(({ id }) => !present.has(id)));
     for (const { id, polite } of peers) {
       const known = this.#list(id, polite);
-      // The newcomer makes the first offer: at first we, even if we took over an older seat.
+      // The newcomer makes the first offer, even if it took over an older seat.
       const first = this.#always && (!this.#known || !polite);
       if (known) known.resync();
       else if (first) this.#add(id, polite).open();
@@ -226,11 +222,7 @@ export class Room extends EventTarget {
     this.#emit('leave', { peer });
   }
 
-  /**
-   * The server no longer vouches for them, but when it restarts all come back within a moment.
-   * @param {Peer[]} peers
-   * @param {"working" | "lasting"} [measure]
-   */
+  /** Unless we reach them: the server may have restarted. @param {Peer[]} peers @param {"working" | "lasting"} [measure] */
   #forget(peers, measure = 'working') {
     for (const peer of peers) {
       this.#unlisted.set(peer, measure);
@@ -251,7 +243,6 @@ export class Room extends EventTarget {
     this.#remove(old);
     const peer = this.#add(old.id, old.polite);
     if (description.type === 'offer') peer.handleSignal('offer', description);
-    // Its answer was to the old connection.
     else if (this.#always) peer.open();
   }
 

@@ -1,10 +1,9 @@
 // @ts-check
 /**
- * The line to the signaling server: one WebSocket that comes back by itself. It keeps nothing for
- * later: what a signal says is soon out of date, so after a loss the peers `resync`.
+ * The line to the signaling server: one WebSocket that comes back by itself. What a signal says is
+ * soon out of date, so nothing is kept for later. And the ICE servers that it names.
  *
- * Events: `frame` (first after every return a `welcome`), `down` (lost or refused, but it comes
- * back), `close` (it does not).
+ * Events: `frame`, `down` (lost or refused, but it comes back), `close` (it does not).
  */
 
 /** @import { Closed, Frame } from "./parts.d.ts" */
@@ -25,7 +24,14 @@ const WELCOME_WITHIN = 15_000;
 const SOON_FIRST = 500; // far less than the server's grace of 15 s
 const SOON_MOST = 30_000;
 const LATER = 30_000;
-const STEADY_AFTER = 5_000; // a line that lived so long was a good one
+const STEADY_AFTER = 5_000; // then it was a good line
+
+/** @type {RTCIceServer[]} */
+const FALLBACK = [{ urls: 'stun:stun.cloudflare.com:3478' }];
+const ICE_WITHIN = 5_000; // more than the server has with its own
+const RENEW_AT = 0.8; // of the time for which they are good
+const AGAIN = 300; // seconds, after a failure
+const MOST = 2 ** 31 - 1; // milliseconds that a timer takes
 
 export class Signaling extends EventTarget {
   /** @type {"connecting" | "open" | "waiting" | "closed"} */
@@ -45,7 +51,7 @@ export class Signaling extends EventTarget {
   #awaitingPong = false;
   #failures = 0; // in a row
   #openedAt = 0;
-  #refusal = ''; // of the last `error` frame: after a refused join the close follows it
+  #refusal = ''; // of the last `error` frame
   #listening = new AbortController();
 
   /** @param {URL} url @param {{ id?: string, key: string, token?: string }} who */
@@ -64,14 +70,13 @@ export class Signaling extends EventTarget {
     this.#connect();
   }
 
-  /** @param {Frame} frame @returns {boolean} false if there is no line right now */
+  /** @param {Frame} frame */
   send(frame) {
     if (this.state !== 'open' || this.#socket?.readyState !== WebSocket.OPEN) return false;
     this.#socket.send(JSON.stringify(frame));
     return true;
   }
 
-  /** Leaves. The others are told at once. */
   close() {
     if (this.state === 'closed') return;
     this.#hangUp('left');
@@ -92,7 +97,7 @@ export class Signaling extends EventTarget {
 
   /** @param {unknown} text */
   #handleText(text) {
-    if (this.#awaitingPong) this.#schedulePing(); // whatever it is, the line is alive
+    if (this.#awaitingPong) this.#schedulePing();
     if (typeof text !== 'string' || text === 'pong') return;
     const frame = parse(text);
     if (!frame) return;
@@ -122,7 +127,7 @@ export class Signaling extends EventTarget {
     this.#after(PONG_WITHIN, () => this.#abandon());
   }
 
-  /** Without closing it: if the Close frame got through after all, we would have left the room. */
+  /** Not closed: a Close frame that got through after all would leave the room. */
   #abandon() {
     this.#silent = this.#socket;
     this.#handleClose(1006, 'no answer');
@@ -136,7 +141,7 @@ export class Signaling extends EventTarget {
       this.#failures = 0;
     const most =
       RETRY[code] === 'later' ? LATER : Math.min(SOON_MOST, SOON_FIRST * 2 ** this.#failures);
-    // Half of it is chance, lest a whole room comes back all at once.
+    // By chance, lest a whole room comes back at once.
     this.#rest(closed, most * (0.5 + Math.random() / 2), false);
     this.#failures += 1;
   }
@@ -162,10 +167,9 @@ export class Signaling extends EventTarget {
 
   #handleOnline() {
     if (this.state === 'waiting') this.#connect();
-    else if (this.state === 'open') this.#ping(); // is this line still one?
+    else if (this.state === 'open') this.#ping();
   }
 
-  /** Or the others would see us there until the grace is over. */
   #handlePageHide() {
     if (this.state === 'closed') return;
     this.#hangUp('page left');
@@ -175,7 +179,7 @@ export class Signaling extends EventTarget {
   /** @param {string} reason */
   #hangUp(reason) {
     const socket = this.#socket;
-    this.#socket = null; // first: its close is our doing and no news
+    this.#socket = null; // first: its close is no news
     socket?.close(1000, reason);
     this.#silent?.close();
     this.#silent = null;
@@ -188,12 +192,58 @@ export class Signaling extends EventTarget {
   }
 }
 
-/** @param {string} text @returns {Frame | null} null if it is no frame */
+/** @param {string} text @returns {Frame | null} */
 function parse(text) {
   try {
     const frame = JSON.parse(text);
     return typeof frame?.type === 'string' ? frame : null;
   } catch {
     return null;
+  }
+}
+
+/** Asked for again before their credentials expire. */
+export class IceServers {
+  #url;
+  #headers;
+  #use;
+  #ending = new AbortController();
+  /** Settles after the first `use`. */
+  ready;
+
+  /** @param {URL} url @param {string | undefined} token @param {(servers: RTCIceServer[]) => void} use */
+  constructor(url, token, use) {
+    this.#url = url;
+    this.#headers = new Headers(token === undefined ? {} : { Authorization: `Bearer ${token}` });
+    this.#use = use;
+    this.ready = this.#ask(FALLBACK);
+  }
+
+  close() {
+    this.#ending.abort();
+  }
+
+  /** @param {RTCIceServer[]} [otherwise] if there is no answer */
+  async #ask(otherwise) {
+    const { servers = otherwise, ttl } = await this.#answer();
+    if (this.#ending.signal.aborted) return;
+    if (servers) this.#use(servers);
+    if (ttl === undefined) return; // they do not expire
+    const timer = setTimeout(() => this.#ask(), Math.min(MOST, ttl * 1000 * RENEW_AT));
+    this.#ending.signal.onabort = () => clearTimeout(timer);
+  }
+
+  /** @returns {Promise<{ servers?: RTCIceServer[], ttl?: number }>} */
+  async #answer() {
+    try {
+      const signal = AbortSignal.any([this.#ending.signal, AbortSignal.timeout(ICE_WITHIN)]);
+      const response = await fetch(this.#url, { headers: this.#headers, signal });
+      if (response.status >= 500) return { ttl: AGAIN };
+      if (!response.ok) return {}; // refused, or there are none: asking again changes nothing
+      const { iceServers, ttl } = await response.json();
+      return { servers: iceServers, ttl };
+    } catch {
+      return { ttl: AGAIN };
+    }
   }
 }

@@ -1,14 +1,11 @@
 // @ts-check
 /**
- * Sound and pictures: our tracks to all who are there, theirs to the stage.
- *
- * The library negotiates anew for each track; nobody reconnects. Everyone has one stream of their
- * own, camera and microphone, whose id the `hello` names (`people.js`); any other is a screen.
+ * Sound and pictures: our tracks to all who are there, theirs to the stage. Everyone has one stream
+ * of their own, whose id the `hello` names (`people.js`); any other is a screen.
  */
 
 import { button, clearProblem, element, html, on, setText, showProblem } from './dom.js';
-import { nameOf, own, ownStreamOf } from './people.js';
-import { remove, showName, showStream, tile } from './stage.js';
+import { nameOf, own, ownStreamOf, remove, showName, showStream, tile } from './people.js';
 
 /** @import { Peer, Room } from "../room.js" */
 
@@ -75,14 +72,14 @@ function onToggle(what, press) {
 }
 
 /**
- * Nothing new can be agreed on without the server; what is on can still be turned off. It stays in
- * the reach of the keyboard, which so gets to hear why.
+ * Nothing new can be agreed on without the server; what is on can still be turned off. Not
+ * `disabled`, which would keep the keyboard from learning why.
  * @param {HTMLButtonElement} control
  */
 function allow(control) {
   const over = room.state === 'closed';
   control.ariaDisabled = String(over && control.ariaPressed === 'false');
-  if (over) setText(html('can-share'), 'Without the server nothing new can be shared.');
+  if (over) setText(html('can-share'), 'Nothing new can be shared: that would take the server.');
 }
 
 /** @param {HTMLButtonElement} control @param {MediaStreamTrack} track @param {MediaStream} stream */
@@ -110,9 +107,7 @@ function stop(control, track, stream) {
 }
 
 /**
- * Takes a free place in the session, ours from before or the other half of theirs: `addTrack` would
- * make the session longer with each press.
- *
+ * In a place of the session that is free: with `addTrack` it would grow with each press.
  * @param {Peer} peer
  * @param {MediaStreamTrack} track
  * @param {MediaStream} stream

@@ -1,7 +1,8 @@
 // @ts-check
 /** The text chat: who and when, what is not read yet, and what cannot go yet. */
 
-import { element, fromTemplate, html, make, on, part, setText } from './dom.js';
+import { append, element, fromTemplate, html, isAtEnd, make } from './dom.js';
+import { on, part, setText, setTime } from './dom.js';
 import { nameOf } from './people.js';
 
 /** @import { Peer, Room } from "../room.js" */
@@ -104,27 +105,19 @@ function showWhetherItCanGo(room) {
 
 /** @param {"mine" | "theirs" | "nobody"} whose @param {string} name @param {string} text */
 function say(whose, name, text) {
-  const atEnd = isAtEnd();
   const row = fromTemplate('line');
   const now = new Date();
   row.dataset.whose = whose;
   part(row, '.name').textContent = name;
   part(row, '.text').textContent = text;
-  const time = part(row, 'time');
-  time.setAttribute('datetime', now.toISOString());
-  time.textContent = now.toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' });
-  log.append(row);
-  if (log.childElementCount > LINES_MOST) log.firstElementChild?.remove();
-  if (atEnd || whose === 'mine') log.scrollTop = log.scrollHeight; // or somebody is reading
+  setTime(row, now, now.toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' }));
+  if (whose === 'mine') log.scrollTop = log.scrollHeight;
+  append(log, row, LINES_MOST);
   return row;
 }
 
-function isAtEnd() {
-  return log.scrollHeight - log.scrollTop - log.clientHeight < 40;
-}
-
 function isRead() {
-  return document.visibilityState === 'visible' && document.hasFocus() && log.clientHeight && isAtEnd();
+  return document.visibilityState === 'visible' && document.hasFocus() && log.clientHeight && isAtEnd(log);
 }
 
 function noteUnread() {

@@ -55,6 +55,31 @@ export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
+/** @param {Element} row @param {Date} when @param {string} words */
+export function setTime(row, when, words) {
+  const time = part(row, 'time');
+  time.setAttribute('datetime', when.toISOString());
+  setText(time, words);
+}
+
+/** @param {Element} list */
+export function isAtEnd({ scrollHeight, scrollTop, clientHeight }) {
+  return scrollHeight - scrollTop - clientHeight < 40;
+}
+
+/**
+ * The list scrolls along, unless somebody is reading further up.
+ * @param {Element} list
+ * @param {Element} row
+ * @param {number} most rows, of which the oldest go
+ */
+export function append(list, row, most) {
+  const follow = isAtEnd(list);
+  list.append(row);
+  if (list.childElementCount > most) list.firstElementChild?.remove();
+  if (follow) list.scrollTop = list.scrollHeight;
+}
+
 /**
  * @template {keyof RoomEvents} T
  * @param {Room} room

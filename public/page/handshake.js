@@ -1,10 +1,10 @@
 // @ts-check
 /**
- * What goes on between us, the server and one peer: drawn as it happens, or step by step. Beside it
- * the 26 tasks of a connection, ticked off as they happen, or, on the other side, by what comes of it.
+ * What goes on between us, the server and one peer: drawn as it happens, or step by step; and the 26
+ * tasks of a connection, ticked off, or, on the other side, by what comes of them.
  */
 
-import { element, fromTemplate, html, make, on, part, setText } from './dom.js';
+import { append, element, fromTemplate, html, make, on, part, setText, setTime } from './dom.js';
 import { onChosen } from './inside.js';
 import { nameOf } from './people.js';
 
@@ -61,16 +61,11 @@ const LINES = [
   [/^a=ice-pwd/, 'The password that proves that a check is its own.'],
   [/^a=ice-options:trickle/, 'More candidates may follow one by one.'],
   [/^a=fingerprint:(\S+)/, 'The $1 hash of its certificate, by which it is recognized.'],
-  [/^a=setup:actpass/, 'Either side may begin the encryption.'],
-  [/^a=setup:active/, 'It begins the encryption.'],
-  [/^a=setup:passive/, 'It waits for the other side to begin the encryption.'],
+  [/^a=setup/, 'Who begins the encryption: active itself, passive the other, actpass either.'],
   [/^a=mid:(.*)/, 'This section is called $1.'],
   [/^a=sctp-port:(\d+)/, 'SCTP port $1, inside the encryption.'],
   [/^a=max-message-size:(\d+)/, 'A message may have $1 bytes.'],
-  [/^a=sendrecv/, 'It wants to send and to receive.'],
-  [/^a=sendonly/, 'It wants to send only.'],
-  [/^a=recvonly/, 'It wants to receive only.'],
-  [/^a=inactive/, 'For now, neither.'],
+  [/^a=(sendrecv|sendonly|recvonly|inactive)/, 'Which way it wants to use it.'],
   [/^a=rtcp-mux/, 'Reports travel on the same path.'],
   [/^a=rtpmap:(\d+) ([^/]*)/, 'Type $1 is $2.'],
   [/^a=fmtp:(\d+)/, 'How type $1 is set up.'],
@@ -82,7 +77,7 @@ const LINES = [
 /** What kind of address a candidate is. @type {Record<string, string>} */
 const TYPES = {
   host: 'an address of the device itself',
-  srflx: 'its address from outside, as a STUN server saw it: that of its router',
+  srflx: 'its address from outside, as a STUN server saw it',
   prflx: 'an address that showed only when the other side was reached from it',
   relay: 'an address on a TURN server, which passes everything on',
 };
@@ -210,21 +205,16 @@ function concerns({ peer }) {
 
 /** @param {Trace} trace */
 function show(trace) {
-  const list = html('sequence');
-  const atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 40;
   const row = fromTemplate('event');
   row.dataset.way = trace.kind === 'channel' ? 'both' : trace.way;
   row.dataset.kind = trace.kind;
   row.classList.toggle('server-only', trace.peer === null || trace.kind.startsWith('peer-'));
-  const time = new Date(trace.time).toISOString();
-  part(row, 'time').setAttribute('datetime', time);
-  setText(part(row, 'time'), time.slice(17, 23));
+  const time = new Date(trace.time);
+  setTime(row, time, time.toISOString().slice(17, 23));
   setText(part(row, '.what'), title(trace));
   // Explained when it is opened: most never are.
   part(row, 'details').ontoggle = () => part(row, '.reading').replaceChildren(...reading(trace));
-  list.append(row);
-  if (list.childElementCount > EVENTS_MOST) list.firstElementChild?.remove();
-  if (atEnd) list.scrollTop = list.scrollHeight;
+  append(html('sequence'), row, EVENTS_MOST);
 }
 
 /** @param {Step} step */
@@ -277,9 +267,7 @@ function candidateOf(payload) {
 function explainCandidate(candidate) {
   const [, , transport, , address, port, , type] = candidate.split(' ');
   if (!type) return 'That was the last candidate.';
-  const hidden = address.endsWith('.local')
-    ? ' The name hides the address from the page; the local network resolves it.'
-    : '';
+  const hidden = address.endsWith('.local') ? ' The name hides it from the page.' : '';
   const where = `${address}, port ${port}, over ${transport.toUpperCase()}`;
   return `A possible route: ${where}. It is ${TYPES[type] ?? type}.${hidden}`;
 }

@@ -1,21 +1,29 @@
 // @ts-check
 /**
- * Who is here, by which name, how each is connected; and in a lobby, who asks whom.
+ * Who is here, by which name, how each is connected, and in a lobby, who asks whom; each in a tile.
+ * Names and stream ids go round as a signal of this page's own, `hello`.
  *
- * Names and the id of everyone's own stream go round as a signal of this page's own, `hello`.
+ * Tiles and what is in them are placed by `transform` alone: they glide, and no layout shifts.
  */
 
 import { tell } from './chat.js';
-import { button, clearProblem, html, on, part, remedy, setText, showProblem } from './dom.js';
+import { button, clearProblem, fromTemplate, html, on } from './dom.js';
+import { part, remedy, setText, showProblem } from './dom.js';
 import { look } from './inside.js';
-import { remove, showName, showState, tile } from './stage.js';
 
 /** @import { Peer, Room } from "../room.js" */
 
 /** Our camera and microphone. */
 export const own = new MediaStream();
 
+const GAP = 12;
+const LOWEST = 128; // with more people than fit, the stage scrolls
 const PATH_WITHIN = 15_000; // the library tries anew, so the browser may never give up
+
+/** Of peers, screens, ourselves, the invitation. @type {Map<unknown, HTMLElement>} */
+const tiles = new Map();
+const stage = html('stage');
+new ResizeObserver(place).observe(stage);
 
 /** What their `hello` said. @type {Map<string, { name: string, stream: unknown }>} */
 const hellos = new Map();
@@ -51,8 +59,7 @@ export function startPeople(room, { id, name }, lobby) {
       const peer = room.peers.get(id ?? '');
       const connection = peer && connectionOf(peer);
       const byStep = !html('steps').hidden; // takes longer
-      if (connection && connection.connectionState !== 'connected' && !byStep)
-        showNoPath(peer, nameOf(peer.id), connection);
+      if (connection && connection.connectionState !== 'connected' && !byStep) showNoPath(peer);
     }, PATH_WITHIN);
   });
   on(room, 'signal', ({ from, kind, payload }) => {
@@ -116,8 +123,13 @@ function showPeer(peer, lobby) {
   }[state];
   showState(peer, state, words);
   showChoices(peer, name, lobby);
-  if (connection) showTrouble(peer, name, connection);
-  else calm(peer);
+  if (state === 'connected' && lost.has(peer)) tell(`${name} is back`);
+  if (state === 'connected' || !connection) calm(peer);
+  if (state === 'failed') showNoPath(peer);
+  if (state !== 'disconnected') return;
+  lost.add(peer);
+  const soon = 'It is mended by itself as soon as both networks let it.';
+  showProblem(`peer ${peer.id}`, `The connection with ${name} is lost. ${soon}`);
 }
 
 /** @param {Peer} peer @param {string} name @param {boolean} lobby */
@@ -147,30 +159,16 @@ function wordsFor(name, relation, before) {
   return '';
 }
 
-/** @param {Peer} peer @param {string} name @param {RTCPeerConnection} connection */
-function showTrouble(peer, name, connection) {
-  const { connectionState } = connection;
-  if (connectionState === 'connected') {
-    if (lost.has(peer)) tell(`${name} is back`);
-    return calm(peer);
-  }
-  if (connectionState === 'disconnected') {
-    lost.add(peer);
-    const words = 'It is mended by itself as soon as both networks let it.';
-    showProblem(`peer ${peer.id}`, `The connection with ${name} is lost. ${words}`);
-  }
-  if (connectionState === 'failed') showNoPath(peer, name, connection);
-}
-
-/** @param {Peer} peer @param {string} name @param {RTCPeerConnection} connection */
-function showNoPath(peer, name, connection) {
+/** @param {Peer} peer */
+function showNoPath(peer) {
   lost.add(peer);
-  const relays = JSON.stringify(connection.getConfiguration().iceServers).includes('turn');
+  const { iceServers } = peer.connection.getConfiguration();
+  const hasRelay = JSON.stringify(iceServers).includes('turn');
+  const words = hasRelay ? 'Not even the TURN server reaches both.' : 'A TURN server is needed.';
   clearProblem(`peer ${peer.id}`);
   showProblem(
     `peer ${peer.id}`,
-    `There is no path between you and ${name}. ` +
-      (relays ? 'Not even the TURN server reaches both.' : 'A TURN server is needed.'),
+    `There is no path between you and ${nameOf(peer.id)}. ${words}`,
     remedy('What that means', '/help.html#turn'),
   );
 }
@@ -187,7 +185,7 @@ export function showCount({ peers, state }) {
   setText(html('count'), state === 'joined' && peers.size ? `, with ${others}` : '');
 }
 
-/** An id that the server made has 128 random bits: its start will do. @param {string} id */
+/** @param {string} id */
 function short(id) {
   return id.length > 20 ? `${id.slice(0, 12)}…` : id;
 }
@@ -198,4 +196,112 @@ export function tidy(name) {
     .replace(/[\p{C}\p{Z}]+/gu, ' ')
     .trim()
     .slice(0, 40);
+}
+
+/** Made if there is none. @param {unknown} key */
+export function tile(key) {
+  const known = tiles.get(key);
+  if (known) return known;
+  const made = fromTemplate('tile');
+  add(key, made);
+  // A picture that has stopped must not stay as if it were live.
+  for (const type of ['resize', 'emptied', 'loadeddata'])
+    videoIn(made).addEventListener(type, () => showPicture(made));
+  return made;
+}
+
+/** @param {HTMLElement} tile */
+function videoIn(tile) {
+  return /** @type {HTMLVideoElement} */ (part(tile, 'video'));
+}
+
+/** @param {unknown} key @param {HTMLElement} made */
+export function add(key, made) {
+  tiles.set(key, made);
+  stage.append(made);
+  place();
+}
+
+/** @param {unknown} key */
+export function remove(key) {
+  tiles.get(key)?.remove();
+  if (tiles.delete(key)) place();
+}
+
+/** @param {unknown} key @param {string} id @param {string} name @param {string} [title] */
+export function showName(key, id, name, title = id) {
+  const made = tile(key);
+  const face = part(made, '.face');
+  setText(face, [...name][0] ?? '');
+  face.style.setProperty('--hue', `${hue(id)}`);
+  setText(part(made, '.name'), name);
+  part(made, '.name').title = title;
+}
+
+/** @param {unknown} key @param {string} state @param {string} words */
+export function showState(key, state, words) {
+  const line = part(tile(key), '.connection');
+  setText(line, words);
+  line.dataset.state = state;
+}
+
+/** @param {unknown} key @param {MediaStream | null} stream */
+export function showStream(key, stream) {
+  const made = tile(key);
+  const video = videoIn(made);
+  if (video.srcObject !== stream) video.srcObject = stream;
+  showPicture(made);
+  return video;
+}
+
+/** Shows the face unless there is a picture. @param {HTMLElement} tile */
+function showPicture(tile) {
+  const stream = /** @type {MediaStream | null} */ (videoIn(tile).srcObject);
+  const live = (/** @type {MediaStreamTrack} */ track) => track.readyState === 'live' && !track.muted;
+  tile.classList.toggle('pictured', stream?.getVideoTracks().some(live) ?? false);
+  tile.classList.toggle('heard', stream?.getAudioTracks().some(live) ?? false);
+}
+
+function place() {
+  const { clientWidth: width, clientHeight: height } = stage;
+  const count = tiles.size;
+  if (!width || !count) return;
+  let [columns, w, h] = [1, 0, 0];
+  for (let tried = 1; tried <= count; tried += 1) {
+    // The largest that a tile can be, between 4:3 and 16:9.
+    const roomW = each(width, tried);
+    const roomH = Math.max(1, each(height, Math.ceil(count / tried)));
+    const [itsW, itsH] = [Math.min(roomW, (roomH * 16) / 9), Math.min(roomH, (roomW * 3) / 4)];
+    if (itsW * itsH > w * h) [columns, w, h] = [tried, itsW, itsH];
+  }
+  if (h < LOWEST) {
+    [w, h] = [Math.min(width, (LOWEST * 4) / 3), LOWEST];
+    columns = Math.floor((width + GAP) / (w + GAP));
+  }
+  const rows = Math.ceil(count / columns);
+  [...tiles.values()].forEach(({ style }, index) => {
+    const row = Math.floor(index / columns);
+    const inRow = Math.min(columns, count - row * columns);
+    const x = start(width, w, inRow) + (index % columns) * (w + GAP);
+    const y = start(height, h, rows) + row * (h + GAP);
+    style.width = `${w}px`;
+    style.height = `${h}px`;
+    style.setProperty('--scale', `${Math.min(1, h / 320)}`);
+    style.transform = `translate(${x}px, ${y}px)`;
+  });
+}
+
+/** How long each of so many is, with gaps between them. @param {number} all @param {number} many */
+function each(all, many) {
+  return (all - GAP * (many - 1)) / many;
+}
+
+/** Where they begin. @param {number} all @param {number} each @param {number} many */
+function start(all, each, many) {
+  return Math.max(0, (all - many * (each + GAP) + GAP) / 2);
+}
+
+/** @param {string} id */
+function hue(id) {
+  return [...id].reduce((sum, char) => (sum * 31 + char.charCodeAt(0)) % 360, 0);
 }
