@@ -44,7 +44,7 @@ export function make(tag, className = '', ...content) {
 
 /** @param {string} words @param {() => void} press */
 export function button(words, press) {
-  const made = make('button', 'quiet', words);
+  const made = make('button', '', words);
   made.type = 'button';
   made.onclick = press;
   return made;
@@ -110,7 +110,7 @@ export function clearProblem(key) {
 
 /** @param {string} words @param {string} href */
 export function remedy(words, href) {
-  const link = make('a', 'button quiet', words);
+  const link = make('a', 'button', words);
   link.href = href;
   return link;
 }

@@ -48,31 +48,33 @@ const FRAMES = {
   cancel: 'Not any more.',
 };
 
-/** The lines of a description, by how they begin. @type {[RegExp, string][]} */
-const LINES = [
-  [/^v=/, 'The version of SDP; there is only this one.'],
-  [/^o=\S+ (\S+) (\d+)/, 'Session $1, version $2 of its description.'],
-  [/^s=/, 'The name of the session; it has none.'],
-  [/^a=group:BUNDLE (.*)/, 'The sections $1 share one path.'],
-  [/^m=application/, 'A section for data channels, over SCTP and DTLS.'],
-  [/^m=(audio|video) 0/, 'A section for $1, given up.'],
-  [/^m=(audio|video)/, 'A section for $1.'],
-  [/^a=ice-ufrag/, 'The user name with which its checks are recognized.'],
-  [/^a=ice-pwd/, 'The password that proves that a check is its own.'],
-  [/^a=ice-options:trickle/, 'More candidates may follow one by one.'],
-  [/^a=fingerprint:(\S+)/, 'The $1 hash of its certificate, by which it is recognized.'],
-  [/^a=setup/, 'Who begins the encryption: active itself, passive the other, actpass either.'],
-  [/^a=mid:(.*)/, 'This section is called $1.'],
-  [/^a=sctp-port:(\d+)/, 'SCTP port $1, inside the encryption.'],
-  [/^a=max-message-size:(\d+)/, 'A message may have $1 bytes.'],
-  [/^a=(sendrecv|sendonly|recvonly|inactive)/, 'Which way it wants to use it.'],
-  [/^a=rtcp-mux/, 'Reports travel on the same path.'],
-  [/^a=rtpmap:(\d+) ([^/]*)/, 'Type $1 is $2.'],
-  [/^a=fmtp:(\d+)/, 'How type $1 is set up.'],
-  [/^a=msid:- /, 'A track in no stream.'],
-  [/^a=msid:(\S+)/, 'A track of stream $1.'],
-  [/^a=ssrc/, 'The number on its packets.'],
-];
+/** What a line of a description says. @type {Record<string, string>} */
+const LINES = {
+  v: 'The version of SDP; there is only this one.',
+  o: 'The session, and the version of its description.',
+  s: 'The name of the session; it has none.',
+  'm=application': 'A section for data channels, over SCTP and DTLS.',
+  'm=audio': 'A section for sound; with port 0, given up.',
+  'm=video': 'A section for pictures; with port 0, given up.',
+  'a=group': 'The sections that share one path.',
+  'a=ice-ufrag': 'The user name with which its checks are recognized.',
+  'a=ice-pwd': 'The password that proves that a check is its own.',
+  'a=ice-options': 'More candidates may follow one by one.',
+  'a=fingerprint': 'The hash of its certificate, by which it is recognized.',
+  'a=setup': 'Who begins the encryption: active itself, passive the other, actpass either.',
+  'a=mid': 'The name of the section.',
+  'a=sctp-port': 'The SCTP port, inside the encryption.',
+  'a=max-message-size': 'The most bytes that a message may have.',
+  'a=sendrecv': 'It wants to send and to receive.',
+  'a=sendonly': 'It wants to send only.',
+  'a=recvonly': 'It wants to receive only.',
+  'a=inactive': 'For now, neither.',
+  'a=rtcp-mux': 'Reports travel on the same path.',
+  'a=rtpmap': 'The codec that a number stands for.',
+  'a=fmtp': 'How that codec is set up.',
+  'a=msid': 'The stream of a track, and its own name.',
+  'a=ssrc': 'The number on its packets.',
+};
 
 /** What kind of address a candidate is. @type {Record<string, string>} */
 const TYPES = {
@@ -82,10 +84,7 @@ const TYPES = {
   relay: 'an address on a TURN server, which passes everything on',
 };
 
-/**
- * Each with what shows that it is done, if we are the caller and if we are the callee.
- * @type {([string] | [string, string, string])[]}
- */
+/** Each with what shows that it is done, to the caller and to the callee. @type {string[][]} */
 const TASKS = [
   ['The caller makes an offer'],
   ['The caller notes which STUN and TURN servers may help it.', 'here create-connection', 'in offer'],
@@ -249,9 +248,8 @@ function reading({ way, kind, payload }) {
 /** @param {string} line */
 function explainLine(line) {
   const candidate = /^a=(candidate:.*)/.exec(line)?.[1];
-  let words = candidate ? explainCandidate(candidate) : '';
-  const [start, meaning] = LINES.find(([start]) => start.test(line)) ?? [];
-  if (start && meaning) words = (start.exec(line)?.[0] ?? '').replace(start, meaning);
+  const [name] = /^[am]=[\w-]+|^\w/.exec(line) ?? [''];
+  const words = candidate ? explainCandidate(candidate) : (LINES[name] ?? '');
   return [make('dt', '', line), make('dd', '', words)];
 }
 
@@ -305,7 +303,7 @@ function showTasks() {
   setText(html('tasks-hint'), chosen ? `${who} ${how}` : 'They are ticked off as they happen.');
   let number = 0;
   let done = 0;
-  TASKS.forEach(([, ifCaller = '', ifCallee = ''], index) => {
+  TASKS.forEach(([, ifCaller, ifCallee], index) => {
     const row = html('tasks').children[index];
     if (!ifCaller) return;
     number += 1;
