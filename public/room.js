@@ -6,7 +6,7 @@
  */
 
 import { Peer } from './peer.js';
-import { IceServers, Signaling } from './signaling.js';
+import { findServers, Signaling } from './signaling.js';
 
 /**
  * @import { RoomEvents, RoomOptions, RoomState, Step } from "./room.js"
@@ -29,8 +29,7 @@ export class Room extends EventTarget {
   #known = false; // to those in the room
   /** @type {RTCConfiguration} */
   #configuration;
-  /** @type {IceServers | null} */
-  #servers = null;
+  #ending = new AbortController();
   /** For the ICE servers. @type {Promise<void> | null} */
   #waiting = null;
   #signaling;
@@ -44,7 +43,8 @@ export class Room extends EventTarget {
    */
   constructor(name, options = {}) {
     super();
-    const { host, id, key = randomKey(), token, iceServers, connect = 'always', pace } = options;
+    const random = crypto.getRandomValues(new Uint32Array(4)).join('-');
+    const { host, id, key = random, token, iceServers, connect = 'always', pace } = options;
     this.name = name;
     this.#always = connect === 'always';
     this.#pace = pace;
@@ -89,7 +89,7 @@ export class Room extends EventTarget {
   }
 
   close() {
-    this.#servers?.close();
+    this.#ending.abort();
     this.#signaling.close();
     this.#peers.forEach((peer) => this.#remove(peer));
   }
@@ -106,11 +106,10 @@ export class Room extends EventTarget {
     const url = new URL('/ice-servers', room);
     url.protocol = url.protocol.replace('ws', 'http');
     if (id !== undefined) url.searchParams.set('_pk', id);
-    this.#servers = new IceServers(url, token, (iceServers) => {
+    this.#waiting = findServers(url, token, this.#ending.signal, (iceServers) => {
       this.#configuration = { iceServers };
       for (const peer of this.#peers.values()) peer.useServers(iceServers);
     });
-    this.#waiting = this.#servers.ready;
     this.#waiting.then(() => (this.#waiting = null));
   }
 
@@ -136,7 +135,7 @@ export class Room extends EventTarget {
   /** @param {Frame} frame */
   #handleSignal({ from, type: kind, payload }) {
     const peer = this.#peers.get(from);
-    if (kind === LEAVING) this.#forget(peer ? [peer] : [], 'lasting');
+    if (kind === LEAVING && peer) this.#forget([peer], 'lasting');
     else if (OURS.includes(kind)) peer?.handleSignal(kind, payload);
     else this.#emit('signal', { from, kind, payload });
   }
@@ -145,8 +144,9 @@ export class Room extends EventTarget {
   #handleWelcome(peers) {
     // If we took over an id, the others are not told. With "always" our offers do that.
     if (!this.#known && !this.#always && peers.length > 0) this.#send({ type: 'cancel' });
-    const present = new Set(peers.map(({ id }) => id));
-    this.#forget([...this.#peers.values()].filter(({ id }) => !present.has(id)));
+    const gone = new Map(this.#peers);
+    for (const { id } of peers) gone.delete(id);
+    this.#forget([...gone.values()]);
     for (const { id, polite } of peers) {
       const known = this.#list(id, polite);
       // The newcomer makes the first offer, even if it took over an older seat.
@@ -191,10 +191,9 @@ export class Room extends EventTarget {
         return wait?.then(undefined, reportError); // no reason to stop
       },
     });
-    listen(peer, 'request', () => {
-      const [accept, decline] = [() => peer.accept(), () => peer.decline()];
-      this.#emit('request', { peer, accept, decline });
-    });
+    listen(peer, 'request', () =>
+      this.#emit('request', { peer, accept: () => peer.accept(), decline: () => peer.decline() }),
+    );
     listen(peer, 'relation', (before) => {
       const { relation } = peer;
       this.#trace({ peer: id, way: 'here', kind: 'relation', payload: relation });
@@ -261,7 +260,7 @@ export class Room extends EventTarget {
     if ((closed.code === 1000 && !this.#talksOn) || closed.code === REPLACED)
       this.#peers.forEach((peer) => this.#remove(peer));
     else this.#forget([...this.#peers.values()], this.#talksOn ? 'lasting' : 'working');
-    this.#servers?.close();
+    this.#ending.abort();
     this.#become('closed', {});
     this.#emit('close', closed);
   }
@@ -307,17 +306,11 @@ function listen(target, type, handle) {
 function address(name, host = new URL(import.meta.url).origin) {
   const bytes = new TextEncoder().encode(name).length;
   // "." and ".." as segments get lost (https://url.spec.whatwg.org/#double-dot-path-segment).
-  if (bytes < 1 || bytes > 128 || /\p{Cc}/u.test(name) || name === '.' || name === '..') {
-    throw new RangeError(
-      'a room name has 1 to 128 bytes, no control characters, and is not . or ..',
-    );
+  if (bytes < 1 || bytes > 128 || /\p{Cc}|^\.\.?$/u.test(name)) {
+    throw new RangeError('a room name has 1 to 128 bytes, no control characters, and is not . or ..');
   }
   const local = /^(localhost|127\.[\d.]+|\[::1\])(:\d+)?$/.test(host);
   const base = new URL(host.includes('://') ? host : `${local ? 'ws' : 'wss'}://${host}`);
   base.protocol = base.protocol.replace('http', 'ws');
   return new URL(`/parties/main/${encodeURIComponent(name)}`, base);
-}
-
-function randomKey() {
-  return crypto.getRandomValues(new Uint32Array(4)).join('-'); // randomUUID is for https only
 }

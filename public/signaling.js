@@ -26,12 +26,10 @@ const SOON_MOST = 30_000;
 const LATER = 30_000;
 const STEADY_AFTER = 5_000; // then it was a good line
 
-/** @type {RTCIceServer[]} */
-const FALLBACK = [{ urls: 'stun:stun.cloudflare.com:3478' }];
-const ICE_WITHIN = 5_000; // more than the server has with its own
-const RENEW_AT = 0.8; // of the time for which they are good
-const AGAIN = 300; // seconds, after a failure
-const MOST = 2 ** 31 - 1; // milliseconds that a timer takes
+const ANSWER_WITHIN = 5_000; // more than the server has with the service that it may ask
+const ASK_AGAIN = 300; // seconds
+const RENEW_AT = 0.8;
+const TIMER_MOST = 2 ** 31 - 1;
 
 export class Signaling extends EventTarget {
   /** @type {"connecting" | "open" | "waiting" | "closed"} */
@@ -202,48 +200,32 @@ function parse(text) {
   }
 }
 
-/** Asked for again before their credentials expire. */
-export class IceServers {
-  #url;
-  #headers;
-  #use;
-  #ending = new AbortController();
-  /** Settles after the first `use`. */
-  ready;
-
-  /** @param {URL} url @param {string | undefined} token @param {(servers: RTCIceServer[]) => void} use */
-  constructor(url, token, use) {
-    this.#url = url;
-    this.#headers = new Headers(token === undefined ? {} : { Authorization: `Bearer ${token}` });
-    this.#use = use;
-    this.ready = this.#ask(FALLBACK);
-  }
-
-  close() {
-    this.#ending.abort();
-  }
-
-  /** @param {RTCIceServer[]} [otherwise] if there is no answer */
-  async #ask(otherwise) {
-    const { servers = otherwise, ttl } = await this.#answer();
-    if (this.#ending.signal.aborted) return;
-    if (servers) this.#use(servers);
-    if (ttl === undefined) return; // they do not expire
-    const timer = setTimeout(() => this.#ask(), Math.min(MOST, ttl * 1000 * RENEW_AT));
-    this.#ending.signal.onabort = () => clearTimeout(timer);
-  }
-
-  /** @returns {Promise<{ servers?: RTCIceServer[], ttl?: number }>} */
-  async #answer() {
+/**
+ * Finds the ICE servers, and again before they expire. Settles after the first `use`.
+ * @param {URL} url
+ * @param {string | undefined} token
+ * @param {AbortSignal} ending
+ * @param {(servers: RTCIceServer[]) => void} use
+ */
+export function findServers(url, token, ending, use) {
+  const headers = new Headers(token === undefined ? {} : { Authorization: `Bearer ${token}` });
+  /** @type {RTCIceServer[]} */
+  let servers = [{ urls: 'stun:stun.cloudflare.com:3478' }]; // while there is no answer
+  const ask = async () => {
+    let seconds = ASK_AGAIN;
     try {
-      const signal = AbortSignal.any([this.#ending.signal, AbortSignal.timeout(ICE_WITHIN)]);
-      const response = await fetch(this.#url, { headers: this.#headers, signal });
-      if (response.status >= 500) return { ttl: AGAIN };
-      if (!response.ok) return {}; // refused, or there are none: asking again changes nothing
-      const { iceServers, ttl } = await response.json();
-      return { servers: iceServers, ttl };
+      const signal = AbortSignal.any([ending, AbortSignal.timeout(ANSWER_WITHIN)]);
+      const response = await fetch(url, { headers, signal });
+      const answer = response.ok ? await response.json() : {};
+      servers = answer.iceServers ?? servers;
+      // Without a `ttl` they do not expire; and asking again for what was refused changes nothing.
+      if (response.status < 500) seconds = answer.ttl && answer.ttl * RENEW_AT;
     } catch {
-      return { ttl: AGAIN };
+      // No answer: later.
     }
-  }
+    if (ending.aborted) return;
+    use(servers);
+    if (seconds) setTimeout(ask, Math.min(TIMER_MOST, seconds * 1000));
+  };
+  return ask();
 }

@@ -166,7 +166,7 @@ function showSteps() {
 /** @param {Room} room */
 export function startHandshake(room) {
   for (const [sentence, ...proof] of TASKS) {
-    html('tasks').append(make('li', proof.length ? 'task' : 'stage', make('span', '', sentence)));
+    html('tasks').append(make('li', proof.length ? 'task' : 'task-group', make('span', '', sentence)));
   }
   on(room, 'trace', (trace) => {
     traces.push(trace);
