@@ -106,13 +106,9 @@ function stop(control, track, stream) {
   screen = null;
 }
 
-/**
- * In a place of the session that is free: with `addTrack` it would grow with each press.
- * @param {Peer} peer
- * @param {MediaStreamTrack} track
- * @param {MediaStream} stream
- */
+/** @param {Peer} peer @param {MediaStreamTrack} track @param {MediaStream} stream */
 function send({ connection }, track, stream) {
+  // A place that is free: with `addTrack` the session would grow with each press.
   const free = connection
     .getTransceivers()
     .find(

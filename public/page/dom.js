@@ -32,7 +32,6 @@ export function part(parent, selector) {
 /**
  * @template {keyof HTMLElementTagNameMap} T
  * @param {T} tag
- * @param {string} [className]
  * @param {...(string | Node)} content
  */
 export function make(tag, className = '', ...content) {
@@ -67,12 +66,7 @@ export function isAtEnd({ scrollHeight, scrollTop, clientHeight }) {
   return scrollHeight - scrollTop - clientHeight < 40;
 }
 
-/**
- * The list scrolls along, unless somebody is reading further up.
- * @param {Element} list
- * @param {Element} row
- * @param {number} most rows, of which the oldest go
- */
+/** Unless somebody reads further up, it scrolls. @param {Element} list @param {Element} row @param {number} most */
 export function append(list, row, most) {
   const follow = isAtEnd(list);
   list.append(row);

@@ -14,22 +14,22 @@ const EVENTS_MOST = 400;
 
 /** What is done in this browser, and why. @type {Record<string, [does: string, why: string]>} */
 const DOINGS = {
-  'create-connection': ['make the connection', 'With the ICE servers that may help it find a way.'],
+  'create-connection': ['make the connection', 'With the ICE servers that may help it.'],
   'create-channel': ['add a data channel', 'For the chat. Now an offer is due.'],
   'create-offer': ['make an offer', 'What we would like to exchange.'],
   'create-answer': ['make an answer', 'What we take of what was offered.'],
   'set-local-description': ['set our description', 'Our browser commits itself to it.'],
   'set-remote-description': ['set their description', 'Our browser knows what they propose.'],
-  'ignore-offer': ['ignore their offer', 'Both have offered. We are impolite: they give way.'],
+  'ignore-offer': ['ignore their offer', 'Both have offered, and they are polite.'],
   gather: ['find a candidate', 'An address at which we might be reached.'],
   'add-candidate': ['try their candidate', 'Our browser tries it with each of our own.'],
   'keep-candidate': ['keep their candidate', 'It has come before its description.'],
   track: ['get a track', 'The other side sends sound or pictures.'],
-  connection: ['connection', 'The state of it all: ICE, and the encryption on top.'],
-  ice: ['ICE', 'The search for a way between the two.'],
+  connection: ['connection', 'ICE, and the encryption on top.'],
+  ice: ['ICE', 'The search for a way between us.'],
   gathering: ['gathering', 'The search for addresses of our own.'],
-  signaling: ['signaling', 'Where the exchange of descriptions stands.'],
-  channel: ['data channel', 'From here on, text goes straight to the other side.'],
+  signaling: ['signaling', 'The exchange of descriptions.'],
+  channel: ['data channel', 'Text goes straight to the other side.'],
   relation: ['relation', 'Who has asked whom for a connection.'],
   line: ['line to the server', 'The WebSocket for introductions.'],
 };
@@ -38,7 +38,7 @@ const DOINGS = {
 const FRAMES = {
   offer: 'What one would like to exchange, forwarded unread.',
   answer: 'What the other takes of it, forwarded unread.',
-  welcome: 'The server says who is here, and who is polite.',
+  welcome: 'Who is here, and who is polite.',
   'peer-joined': 'Somebody came.',
   'peer-left': 'Somebody left.',
   hello: 'This page’s own: a name, to be shown.',
@@ -50,21 +50,21 @@ const FRAMES = {
 
 /** What a line of a description says. @type {Record<string, string>} */
 const LINES = {
-  v: 'The version of SDP; there is only this one.',
+  v: 'The version of SDP.',
   o: 'The session, and the version of its description.',
-  s: 'The name of the session; it has none.',
+  s: 'The name of the session.',
   'm=application': 'A section for data channels, over SCTP and DTLS.',
-  'm=audio': 'A section for sound; with port 0, given up.',
-  'm=video': 'A section for pictures; with port 0, given up.',
+  'm=audio': 'A section for sound; port 0: given up.',
+  'm=video': 'A section for pictures; port 0: given up.',
   'a=group': 'The sections that share one path.',
-  'a=ice-ufrag': 'The user name with which its checks are recognized.',
-  'a=ice-pwd': 'The password that proves that a check is its own.',
+  'a=ice-ufrag': 'The name by which its checks are recognized.',
+  'a=ice-pwd': 'The password that proves it.',
   'a=ice-options': 'More candidates may follow one by one.',
   'a=fingerprint': 'The hash of its certificate, by which it is recognized.',
   'a=setup': 'Who begins the encryption: active itself, passive the other, actpass either.',
   'a=mid': 'The name of the section.',
   'a=sctp-port': 'The SCTP port, inside the encryption.',
-  'a=max-message-size': 'The most bytes that a message may have.',
+  'a=max-message-size': 'The most bytes in a message.',
   'a=sendrecv': 'It wants to send and to receive.',
   'a=sendonly': 'It wants to send only.',
   'a=recvonly': 'It wants to receive only.',
@@ -80,8 +80,8 @@ const LINES = {
 const TYPES = {
   host: 'an address of the device itself',
   srflx: 'its address from outside, as a STUN server saw it',
-  prflx: 'an address that showed only when the other side was reached from it',
-  relay: 'an address on a TURN server, which passes everything on',
+  prflx: 'an address that showed when it reached the other side',
+  relay: 'an address on a TURN server, which passes all on',
 };
 
 /** Each with what shows that it is done, to the caller and to the callee. @type {string[][]} */
@@ -91,7 +91,7 @@ const TASKS = [
   ['It makes an RTCPeerConnection.', 'here create-connection', 'in offer'],
   ['It decides what to exchange: a data channel for text.', 'here create-channel', 'in offer'],
   ['It adds that to its connection.', 'here create-channel', 'in offer'],
-  ['It makes an offer: a description in SDP of all that it proposes.', 'made offer', 'in offer'],
+  ['It makes an offer: all that it proposes, in SDP.', 'made offer', 'in offer'],
   ['It sets the offer as its local description.', 'set offer', 'in offer'],
   ['Now its browser gathers candidates: addresses at which it might be reached.', 'here gather', 'in candidate'],
   ['It hands the offer to the server, addressed to the callee.', 'out offer', 'in offer'],
@@ -106,7 +106,7 @@ const TASKS = [
   ['It decides what it wants to exchange.', 'in answer', 'set offer'],
   ['It adds that to its connection, or listens for the data channel.', 'in answer', 'set offer'],
   ['It sets the offer as its remote description.', 'in answer', 'set offer'],
-  ['It makes an answer: what of all that it agrees to.', 'in answer', 'made answer'],
+  ['It makes an answer: what it agrees to.', 'in answer', 'made answer'],
   ['It sets the answer as its local description.', 'in answer', 'set answer'],
   ['Now its browser gathers candidates in turn.', 'in candidate', 'here gather'],
   ['It hands the answer to the server, addressed to the caller.', 'in answer', 'out answer'],
@@ -116,7 +116,7 @@ const TASKS = [
   ['The caller completes it'],
   ['The caller gets the answer and the candidates.', 'in answer', 'connected'],
   ['Its own candidates have gone to the callee.', 'out candidate', 'in candidate'],
-  ['It sets the answer as its remote description, and both try all routes until one works.', 'set answer', 'connected'],
+  ['It sets the answer as its remote description; both try all routes until one works.', 'set answer', 'connected'],
 ];
 
 /** @type {Trace[]} */

@@ -1,7 +1,7 @@
 // @ts-check
 /**
  * The two views, talk and inside; which peer the second one is about, and how the connection with it
- * is: its states, its way, and how fast it is, from `getStats`.
+ * is, from `getStats`.
  */
 
 import { element, html, on, setText } from './dom.js';
@@ -152,7 +152,7 @@ function show() {
 /**
  * @param {string} id
  * @param {(value: number) => string} unit
- * @param {number} least that the height stands for, so that next to nothing looks like it
+ * @param {number} least that the height stands for
  * @param {...number[]} rows
  */
 function plot(id, unit, least, ...rows) {

@@ -18,9 +18,9 @@ export const own = new MediaStream();
 
 const GAP = 12;
 const LOWEST = 128; // with more people than fit, the stage scrolls
-const PATH_WITHIN = 15_000; // the library tries anew, so the browser may never give up
+const PATH_WITHIN = 15_000; // the browser may never give up
 
-/** Of peers, screens, ourselves, the invitation. @type {Map<unknown, HTMLElement>} */
+/** By peer, or what else has one. @type {Map<unknown, HTMLElement>} */
 const tiles = new Map();
 const stage = html('stage');
 new ResizeObserver(place).observe(stage);
@@ -228,7 +228,7 @@ export function remove(key) {
   if (tiles.delete(key)) place();
 }
 
-/** @param {unknown} key @param {string} id @param {string} name @param {string} [title] */
+/** @param {unknown} key @param {string} id @param {string} name */
 export function showName(key, id, name, title = id) {
   const made = tile(key);
   const face = part(made, '.face');
@@ -291,7 +291,7 @@ function place() {
   });
 }
 
-/** How long each of so many is, with gaps between them. @param {number} all @param {number} many */
+/** How long each of them is. @param {number} all @param {number} many */
 function each(all, many) {
   return (all - GAP * (many - 1)) / many;
 }
