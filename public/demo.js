@@ -4,13 +4,12 @@
  * connected unasked. It may also ask for `steps` (step by step), `name`, `id` and `token`.
  */
 
-import { startCall } from './page/call.js';
-import { startChat } from './page/chat.js';
 import { clearProblem, element, fromTemplate, html, on } from './page/dom.js';
 import { remedy, setText, showProblem } from './page/dom.js';
 import { pace, setUpSteps, startHandshake } from './page/handshake.js';
 import { startInside } from './page/inside.js';
 import { add, remove, showCount, startPeople, tidy } from './page/people.js';
+import { startTalk } from './page/talk.js';
 import { Room } from './room.js';
 
 /**
@@ -67,7 +66,10 @@ async function enter(name) {
     room = new Room(name, { id, key, token, connect: lobby ? 'on-request' : 'always', pace });
   } catch (error) {
     write(slot, null);
-    showProblem('address', `You cannot join with this address: ${/** @type {Error} */ (error).message}.`);
+    showProblem(
+      'address',
+      `You cannot join with this address: ${/** @type {Error} */ (error).message}.`,
+    );
     return start();
   }
   setText(html('room-title'), name);
@@ -76,11 +78,10 @@ async function enter(name) {
   showStatus('connecting', 'Joining');
   const url = new URL(`/?${new URLSearchParams({ [kind]: name })}`, location.href);
 
-  startChat(room, name);
+  startTalk(room);
   startPeople(room, who, Boolean(lobby));
   startInside(room);
   setUpInvite(room, url);
-  startCall(room);
   startHandshake(room);
 
   on(room, 'state', (state) => {
@@ -128,7 +129,8 @@ function setUpInvite(room, url) {
     setTimeout(() => (copy.textContent = label), 2000);
   };
   share.hidden = !navigator.share;
-  share.onclick = () => navigator.share({ title: document.title, url: link.value }).catch(() => {}); // put away
+  const what = { title: document.title, url: link.value };
+  share.onclick = () => navigator.share(what).catch(() => {}); // put away
 }
 
 /** @param {Room} room */
@@ -175,7 +177,7 @@ function closeWords(code, message, retryIn = null) {
   return retryIn === null ? why : `${why} Trying again in ${seconds} s.`;
 }
 
-/** Random, and can be read out. A syllable has 6 bits. @param {number} words @param {number} syllables */
+/** A syllable has 6 random bits. @param {number} words @param {number} syllables */
 function readable(words, syllables) {
   const syllable = (/** @type {number} */ byte) => CONSONANTS[byte & 15] + 'aiou'[(byte >> 4) & 3];
   const word = () => [...crypto.getRandomValues(new Uint8Array(syllables))].map(syllable).join('');

@@ -3,8 +3,8 @@
  * One `RTCPeerConnection`: the W3C's perfect negotiation with its three flags
  * (https://www.w3.org/TR/webrtc/#perfect-negotiation-example), on a line that can be lost:
  *
- * 1. *A description may be said twice*, as its origin (`o=`, RFC 9429 §5.2.2) shows. So whoever is in
- *    doubt says it again: an offer gets its answer again, an answer is dropped.
+ * 1. *A description may be said twice*, as its origin (`o=`, RFC 9429 §5.2.2) shows: an offer gets
+ *    its answer again, an answer is dropped. So whoever is in doubt says it again.
  * 2. *It may come from a stranger*, a new page or connection of the same id, as its certificate
  *    shows. That takes a new `Peer`.
  * 3. *What does not get connected is tried again*, ever more slowly.
@@ -145,8 +145,7 @@ export class Negotiation {
   async #handle(kind, payload) {
     try {
       if (kind === 'candidate') await this.#handleCandidate(payload);
-      else
-        await this.#handleDescription(kind === 'offer' ? kind : 'answer', String(payload?.sdp));
+      else await this.#handleDescription(kind === 'offer' ? kind : 'answer', String(payload?.sdp));
     } catch (error) {
       this.#fail('negotiation', error);
     }
@@ -358,7 +357,10 @@ export class Negotiation {
   /** @param {string} code @param {unknown} error */
   #fail(code, error) {
     if (this.connection.signalingState === 'closed') return; // closing fails what is under way
-    this.#around.tell('error', { code, message: error instanceof Error ? error.message : String(error) });
+    this.#around.tell('error', {
+      code,
+      message: error instanceof Error ? error.message : String(error),
+    });
   }
 }
 

@@ -20,7 +20,7 @@ export interface Surroundings {
   configuration: RTCConfiguration;
   isPolite(): boolean;
   signal(kind: string, payload: unknown): void;
-  /** `message`, `track`, `state`, `stranger`, `end` (the other side closed the channel), `error`. */
+  /** `message`, `track`, `state`, `stranger`, `end` (the other closed the channel), `error`. */
   tell(type: string, detail?: any): void;
   trace<K extends keyof Doings>(kind: K, payload: Doings[K]): void;
   /** Called before each step, which is done when the promise settles, or at once without one. */

@@ -124,7 +124,8 @@ export class Peer extends EventTarget {
   }
 
   #handleRequest() {
-    if (this.relation === 'accepted') this.#say('accept'); // which has got lost; its offer follows
+    if (this.relation === 'accepted')
+      this.#say('accept'); // which has got lost; its offer follows
     else this.#handleWish();
   }
 

@@ -54,7 +54,9 @@ export class Room extends EventTarget {
       throw new RangeError('a peer id has 1 to 64 characters out of A-Z a-z 0-9 . _ ~ : -');
     }
     if (token !== undefined && !/^[\w.-]+$/.test(token)) {
-      throw new RangeError('a token is a JWT: letters, digits, - and _, with dots between its parts');
+      throw new RangeError(
+        'a token is a JWT: letters, digits, - and _, with dots between its parts',
+      );
     }
     if (!this.#always && connect !== 'on-request') {
       throw new RangeError('connect is "always" or "on-request"');
@@ -221,7 +223,11 @@ export class Room extends EventTarget {
     this.#emit('leave', { peer });
   }
 
-  /** Unless we reach them: the server may have restarted. @param {Peer[]} peers @param {"working" | "lasting"} [measure] */
+  /**
+   * Unless we reach them: the server may have restarted.
+   * @param {Peer[]} peers
+   * @param {"working" | "lasting"} [measure]
+   */
   #forget(peers, measure = 'working') {
     for (const peer of peers) {
       this.#unlisted.set(peer, measure);
@@ -307,9 +313,11 @@ function address(name, host = new URL(import.meta.url).origin) {
   const bytes = new TextEncoder().encode(name).length;
   // "." and ".." as segments get lost (https://url.spec.whatwg.org/#double-dot-path-segment).
   if (bytes < 1 || bytes > 128 || /\p{Cc}|^\.\.?$/u.test(name)) {
-    throw new RangeError('a room name has 1 to 128 bytes, no control characters, and is not . or ..');
+    throw new RangeError(
+      'a room name has 1 to 128 bytes, no control characters, and is not . or ..',
+    );
   }
-  const local = /^(localhost|127\.[\d.]+|\[::1\])(:\d+)?$/.test(host);
+  const local = /^(localhost|127\.[\d.]+|\[::1])(:|$)/.test(host);
   const base = new URL(host.includes('://') ? host : `${local ? 'ws' : 'wss'}://${host}`);
   base.protocol = base.protocol.replace('http', 'ws');
   return new URL(`/parties/main/${encodeURIComponent(name)}`, base);

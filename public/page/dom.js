@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * What the page's modules need of the document; and what went wrong, which stays until it is over or
- * put away. What others send is only ever set as text.
+ * What the page's modules need of the document, where all that others send is text, never markup;
+ * and what went wrong, which stays until it is over or put away.
  */
 
 /** @import { Room, RoomEvents } from "../room.js" */
@@ -66,7 +66,12 @@ export function isAtEnd({ scrollHeight, scrollTop, clientHeight }) {
   return scrollHeight - scrollTop - clientHeight < 40;
 }
 
-/** Unless somebody reads further up, it scrolls. @param {Element} list @param {Element} row @param {number} most */
+/**
+ * Scrolls, unless somebody reads further up.
+ * @param {Element} list
+ * @param {Element} row
+ * @param {number} most
+ */
 export function append(list, row, most) {
   const follow = isAtEnd(list);
   list.append(row);
@@ -84,7 +89,7 @@ export function on(room, type, handle) {
   room.addEventListener(type, (event) => handle(/** @type {CustomEvent} */ (event).detail));
 }
 
-/** One at a time for each key. @param {string} key @param {string} words @param {...Node} remedies */
+/** One for each key. @param {string} key @param {string} words @param {...Node} remedies */
 export function showProblem(key, words, ...remedies) {
   let row = problems.get(key);
   if (!row) {

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * What goes on between us, the server and one peer: drawn as it happens, or step by step; and the 26
- * tasks of a connection, ticked off, or, on the other side, by what comes of them.
+ * What goes on between us, the server and one peer: drawn as it happens, or step by step; and the
+ * 26 tasks of a connection, ticked off, those of the other side by what comes of them.
  */
 
 import { append, element, fromTemplate, html, make, on, part, setText, setTime } from './dom.js';
@@ -87,13 +87,21 @@ const TYPES = {
 /** Each with what shows that it is done, to the caller and to the callee. @type {string[][]} */
 const TASKS = [
   ['The caller makes an offer'],
-  ['The caller notes which STUN and TURN servers may help it.', 'here create-connection', 'in offer'],
+  [
+    'The caller notes which STUN and TURN servers may help it.',
+    'here create-connection',
+    'in offer',
+  ],
   ['It makes an RTCPeerConnection.', 'here create-connection', 'in offer'],
   ['It decides what to exchange: a data channel for text.', 'here create-channel', 'in offer'],
   ['It adds that to its connection.', 'here create-channel', 'in offer'],
   ['It makes an offer: all that it proposes, in SDP.', 'made offer', 'in offer'],
   ['It sets the offer as its local description.', 'set offer', 'in offer'],
-  ['Now its browser gathers candidates: addresses at which it might be reached.', 'here gather', 'in candidate'],
+  [
+    'Now its browser gathers candidates: addresses at which it might be reached.',
+    'here gather',
+    'in candidate',
+  ],
   ['It hands the offer to the server, addressed to the callee.', 'out offer', 'in offer'],
   ['It hands over each candidate as soon as it is found.', 'out candidate', 'in candidate'],
   ['The server introduces them'],
@@ -116,14 +124,18 @@ const TASKS = [
   ['The caller completes it'],
   ['The caller gets the answer and the candidates.', 'in answer', 'connected'],
   ['Its own candidates have gone to the callee.', 'out candidate', 'in candidate'],
-  ['It sets the answer as its remote description; both try all routes until one works.', 'set answer', 'connected'],
+  [
+    'It sets the answer as its remote description; both try all routes until one works.',
+    'set answer',
+    'connected',
+  ],
 ];
 
 /** @type {Trace[]} */
 const traces = [];
 /** What waits for its step, and how to let it go on. @type {{ step: Step, go: () => void }[]} */
 const steps = [];
-/** What has happened with each peer. @type {Map<string, { caller: boolean | null, proofs: Set<string> }>} */
+/** By peer. @type {Map<string, { caller: boolean | null, proofs: Set<string> }>} */
 const seen = new Map();
 /** @type {Peer | null} */
 let chosen = null;
@@ -148,7 +160,10 @@ export function setUpSteps(on) {
     showSteps();
   };
   html('next').onclick = () => {
-    const index = Math.max(0, steps.findIndex(({ step }) => step.peer === chosen?.id));
+    const index = Math.max(
+      0,
+      steps.findIndex(({ step }) => step.peer === chosen?.id),
+    );
     steps.splice(index, 1)[0]?.go();
     showSteps();
   };
@@ -166,7 +181,7 @@ function showSteps() {
 /** @param {Room} room */
 export function startHandshake(room) {
   for (const [sentence, ...proof] of TASKS) {
-    html('tasks').append(make('li', proof.length ? 'task' : 'task-group', make('span', '', sentence)));
+    html('tasks').append(make('li', proof.length ? 'task' : 'task-group', sentence));
   }
   on(room, 'trace', (trace) => {
     traces.push(trace);
@@ -311,10 +326,6 @@ function showTasks() {
     done += Number(isDone);
     row.classList.toggle('ours', caller ? number < 10 || number > 23 : number > 10 && number < 23);
     row.classList.toggle('done', isDone);
-    if (isDone !== (row.childElementCount > 1)) {
-      if (isDone) row.append(make('span', 'unseen', ' Done.'));
-      else row.lastElementChild?.remove();
-    }
   });
   setText(html('tasks-done'), `${done} of ${number}`);
 }

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * The two views, talk and inside; which peer the second one is about, and how the connection with it
- * is, from `getStats`.
+ * The two views, talk and inside; which peer the second one is about, and how the connection with
+ * it is, from `getStats`.
  */
 
 import { element, html, on, setText } from './dom.js';
@@ -96,7 +96,8 @@ async function sample(peer) {
   const all = /** @type {any[]} */ ([...stats.values()]);
   const transport = all.find(({ type }) => type === 'transport');
   // Firefox marks the pair instead.
-  const pair = stats.get(transport?.selectedCandidatePairId) ?? all.find(({ selected }) => selected);
+  const pair =
+    stats.get(transport?.selectedCandidatePairId) ?? all.find(({ selected }) => selected);
   if (!pair) return;
   history.local = words(stats.get(pair.localCandidateId));
   history.remote = words(stats.get(pair.remoteCandidateId));
@@ -145,8 +146,19 @@ function show() {
       ? 'You were here first. When both offer at once, you take your offer back.'
       : 'Who comes later is impolite: when both offer at once, that offer stands.',
   );
-  plot('rtt-plot', inMilliseconds, 0.005, samples.map(({ rtt }) => rtt));
-  plot('flow-plot', perSecond, 8_000, samples.map((s) => s.sending), samples.map((s) => s.receiving));
+  plot(
+    'rtt-plot',
+    inMilliseconds,
+    0.005,
+    samples.map(({ rtt }) => rtt),
+  );
+  plot(
+    'flow-plot',
+    perSecond,
+    8_000,
+    samples.map((s) => s.sending),
+    samples.map((s) => s.receiving),
+  );
 }
 
 /**

@@ -6,10 +6,10 @@
  * Tiles and what is in them are placed by `transform` alone: they glide, and no layout shifts.
  */
 
-import { tell } from './chat.js';
 import { button, clearProblem, fromTemplate, html, on } from './dom.js';
 import { part, remedy, setText, showProblem } from './dom.js';
 import { look } from './inside.js';
+import { tell } from './talk.js';
 
 /** @import { Peer, Room } from "../room.js" */
 
@@ -256,10 +256,13 @@ export function showStream(key, stream) {
 
 /** Shows the face unless there is a picture. @param {HTMLElement} tile */
 function showPicture(tile) {
-  const stream = /** @type {MediaStream | null} */ (videoIn(tile).srcObject);
-  const live = (/** @type {MediaStreamTrack} */ track) => track.readyState === 'live' && !track.muted;
-  tile.classList.toggle('pictured', stream?.getVideoTracks().some(live) ?? false);
-  tile.classList.toggle('heard', stream?.getAudioTracks().some(live) ?? false);
+  const { srcObject, readyState } = videoIn(tile);
+  const stream = /** @type {MediaStream | null} */ (srcObject);
+  const live = (/** @type {MediaStreamTrack} */ track) => track.readyState === 'live';
+  // Not by `muted`: when offers have crossed, Chromium leaves that on a track whose pictures come.
+  const comes = readyState >= HTMLMediaElement.HAVE_CURRENT_DATA;
+  tile.classList.toggle('pictured', Boolean(comes && stream?.getVideoTracks().some(live)));
+  tile.classList.toggle('heard', Boolean(stream?.getAudioTracks().some(live)));
 }
 
 function place() {

@@ -1,20 +1,48 @@
 // @ts-check
 /**
- * Sound and pictures: our tracks to all who are there, theirs to the stage. Everyone has one stream
- * of their own, whose id the `hello` names (`people.js`); any other is a screen.
+ * What people say to each other: text, with what is not read yet and what cannot go yet; sound and
+ * pictures. Everyone has one stream of their own, whose id the `hello` names (`people.js`); any
+ * other is a screen.
  */
 
-import { button, clearProblem, element, html, on, setText, showProblem } from './dom.js';
+import {
+  append,
+  button,
+  clearProblem,
+  element,
+  fromTemplate,
+  html,
+  isAtEnd,
+  make,
+  on,
+  part,
+  setText,
+  setTime,
+  showProblem,
+} from './dom.js';
 import { nameOf, own, ownStreamOf, remove, showName, showStream, tile } from './people.js';
 
-/** @import { Peer, Room } from "../room.js" */
+/**
+ * @import { Peer, Room } from "../room.js"
+ * @typedef {HTMLButtonElement} Control
+ */
+
+const LINES_MOST = 500;
+
+const log = html('log');
+/** Lines of ours, and those whose channel they wait for. @type {Map<Element, Set<Peer>>} */
+const waiting = new Map();
+const newLine = make('p', 'new', 'New');
+let unread = 0;
+let title = document.title;
 
 /** By the name of the error. @type {Record<string, (what: string) => string>} */
 const DEVICE = {
   NotAllowedError: (what) =>
-    `The browser was not allowed to use the ${what}. Allow it with the sign beside the address, then try again.`,
+    `The browser was not allowed to use the ${what}. Allow it beside the address, then try again.`,
   NotFoundError: (what) => `No ${what} was found. Plug one in, then try again.`,
-  NotReadableError: (what) => `The ${what} is in use by another program. Close it there, then try again.`,
+  NotReadableError: (what) =>
+    `The ${what} is in use by another program. Close it there, then try again.`,
 };
 
 /** Theirs, each with whose it is. @type {Map<MediaStream, Peer>} */
@@ -25,9 +53,140 @@ let screen = null;
 let room;
 
 /** @param {Room} entered */
-export function startCall(entered) {
+export function startTalk(entered) {
   room = entered;
-  for (const [what, kind] of [['camera', 'video'], ['microphone', 'audio']]) {
+  startChat();
+  startCall();
+}
+
+function startChat() {
+  title = document.title = `${room.name} · partyline`;
+  const field = element('text', HTMLInputElement);
+  element('say', HTMLFormElement).onsubmit = (event) => {
+    event.preventDefault();
+    const text = field.value;
+    field.value = '';
+    write(text);
+  };
+  on(room, 'message', ({ peer, data }) => {
+    say('theirs', nameOf(peer.id), String(data));
+    noteUnread();
+  });
+  on(room, 'change', ({ peer }) => {
+    if (peer.ready) settle(peer);
+    showWhetherItCanGo();
+  });
+  on(room, 'peer', showWhetherItCanGo);
+  on(room, 'leave', ({ peer }) => {
+    settle(peer, `${nameOf(peer.id)} left before it could go`);
+    showWhetherItCanGo();
+  });
+  on(room, 'state', showWhetherItCanGo);
+  log.onscroll = document.onvisibilitychange = window.onfocus = read;
+  new ResizeObserver(read).observe(log); // the view is shown
+  showWhetherItCanGo();
+}
+
+/** @param {string} text that somebody came, or went */
+export function tell(text) {
+  say('nobody', '', text);
+  if (!log.clientHeight) setText(html('news'), text); // the other view is shown
+}
+
+/** @param {string} text */
+function write(text) {
+  const row = say('mine', 'You', text);
+  const late = new Set();
+  for (const peer of readers()) {
+    try {
+      peer.send(text);
+      if (!peer.ready) late.add(peer);
+    } catch {
+      tell(`${nameOf(peer.id)} does not get it: too much waits already`);
+    }
+  }
+  if (late.size) waiting.set(row, late);
+  showLate(row);
+}
+
+/** What waited for it has gone, or is lost. @param {Peer} peer @param {string} [lost] */
+function settle(peer, lost) {
+  for (const [row, late] of waiting) {
+    if (!late.delete(peer)) continue;
+    if (lost) row.append(make('span', 'late', lost));
+    showLate(row);
+    if (!late.size) waiting.delete(row);
+  }
+}
+
+/** @param {Element} row */
+function showLate(row) {
+  const names = [...(waiting.get(row) ?? [])].map(({ id }) => nameOf(id));
+  part(row, '.late').textContent = names.length ? `Waits for ${names.join(', ')}` : '';
+}
+
+/** Whom we are connected with, or soon will be. */
+function readers() {
+  return [...room.peers.values()].filter(({ relation }) => relation === 'accepted');
+}
+
+function showWhetherItCanGo() {
+  const peers = readers();
+  const some = peers.some(({ ready }) => ready);
+  const over = room.state === 'closed' && !some;
+  let words = some ? '' : 'What you send waits for a connection.';
+  if (!peers.length) words = 'You are connected with nobody yet.';
+  if (!room.peers.size) words = 'Nobody is here to read it yet.';
+  if (over) words = 'The room is closed.';
+  setText(html('can-go'), words);
+  element('text', HTMLInputElement).disabled = over;
+  element('send', HTMLButtonElement).disabled = over || !peers.length;
+}
+
+/** @param {"mine" | "theirs" | "nobody"} whose @param {string} name @param {string} text */
+function say(whose, name, text) {
+  const row = fromTemplate('line');
+  const now = new Date();
+  row.dataset.whose = whose;
+  part(row, '.name').textContent = name;
+  part(row, '.text').textContent = text;
+  setTime(row, now, now.toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' }));
+  if (whose === 'mine') log.scrollTop = log.scrollHeight;
+  append(log, row, LINES_MOST);
+  return row;
+}
+
+function isRead() {
+  return (
+    document.visibilityState === 'visible' &&
+    document.hasFocus() &&
+    log.clientHeight &&
+    isAtEnd(log)
+  );
+}
+
+function noteUnread() {
+  if (isRead()) return newLine.remove();
+  if (!unread) log.lastElementChild?.before(newLine);
+  showUnread(unread + 1);
+}
+
+function read() {
+  if (unread && isRead()) showUnread(0); // the mark stays until the next message is read at once
+}
+
+/** @param {number} count */
+function showUnread(count) {
+  unread = count;
+  setText(html('unread'), unread ? `${unread}` : '');
+  document.title = unread ? `(${unread}) ${title}` : title;
+}
+
+function startCall() {
+  for (const [what, kind] of [
+    ['camera', 'video'],
+    ['microphone', 'audio'],
+  ]) {
     onToggle(what, async (control) => {
       const track = own.getTracks().find((track) => track.kind === kind);
       if (track) return stop(control, track, own);
@@ -54,7 +213,7 @@ export function startCall(entered) {
   });
 }
 
-/** @param {string} what @param {(control: HTMLButtonElement) => Promise<unknown>} press */
+/** @param {string} what @param {(control: Control) => Promise<unknown>} press */
 function onToggle(what, press) {
   const control = element(what, HTMLButtonElement);
   on(room, 'close', () => allow(control));
@@ -74,7 +233,7 @@ function onToggle(what, press) {
 /**
  * Nothing new can be agreed on without the server; what is on can still be turned off. Not
  * `disabled`, which would keep the keyboard from learning why.
- * @param {HTMLButtonElement} control
+ * @param {Control} control
  */
 function allow(control) {
   const over = room.state === 'closed';
@@ -82,7 +241,7 @@ function allow(control) {
   if (over) setText(html('can-share'), 'Nothing new can be shared: that would take the server.');
 }
 
-/** @param {HTMLButtonElement} control @param {MediaStreamTrack} track @param {MediaStream} stream */
+/** @param {Control} control @param {MediaStreamTrack} track @param {MediaStream} stream */
 function start(control, track, stream) {
   stream.addTrack(track);
   track.onended = () => stop(control, track, stream); // unplugged, or the browser's own button
@@ -91,7 +250,7 @@ function start(control, track, stream) {
   if (stream === own) showStream('self', own).muted = true;
 }
 
-/** @param {HTMLButtonElement} control @param {MediaStreamTrack} track @param {MediaStream} stream */
+/** @param {Control} control @param {MediaStreamTrack} track @param {MediaStream} stream */
 function stop(control, track, stream) {
   track.stop();
   stream.removeTrack(track);
@@ -153,7 +312,8 @@ async function play(video) {
   try {
     await video.play();
   } catch (error) {
-    if (/** @type {Error} */ (error).name !== 'NotAllowedError') return; // a newer picture came first
+    // Otherwise a newer picture came first.
+    if (/** @type {Error} */ (error).name !== 'NotAllowedError') return;
     const again = button('Play', () => {
       clearProblem('play');
       for (const each of document.querySelectorAll('video')) each.play();
