@@ -36,7 +36,7 @@ const arrived = new WeakSet();
 
 /** @param {string} id */
 export function nameOf(id) {
-  return hellos.get(id)?.name || short(id);
+  return hellos.get(id)?.name || (id.length > 20 ? `${id.slice(0, 12)}…` : id);
 }
 
 /** The id of its own stream, as it says. @param {string} id */
@@ -82,8 +82,11 @@ export function startPeople(room, { id, name }, lobby) {
   on(room, 'request', ({ peer }) => tell(`${nameOf(peer.id)} asks to connect with you`));
   on(room, 'relation', ({ peer, relation, before }) => {
     if (relation === 'none' || relation === 'declined') begun.delete(peer.id);
-    const said = wordsFor(nameOf(peer.id), relation, before);
-    if (said) tell(said);
+    const name = nameOf(peer.id);
+    const over = relation === 'none' && before;
+    if (relation === 'declined') tell(`${name} has declined`);
+    if (over === 'asked') tell(`The request of ${name} is over`);
+    if (over === 'accepted') tell(`The connection with ${name} is over`);
     showPeer(peer, lobby);
   });
   on(room, 'leave', ({ peer }) => {
@@ -121,7 +124,9 @@ function showPeer(peer, lobby) {
     failed: 'no connection, trying again',
     closed: 'closed',
   }[state];
-  showState(peer, state, words);
+  const line = part(tile(peer), '.connection');
+  line.dataset.state = state;
+  setText(line, words);
   showChoices(peer, name, lobby);
   if (state === 'connected' && lost.has(peer)) tell(`${name} is back`);
   if (state === 'connected' || !connection) calm(peer);
@@ -151,14 +156,6 @@ function showChoices(peer, name, lobby) {
   if (hadFocus) offers[0].focus();
 }
 
-/** @param {string} name @param {string} relation @param {string} before */
-function wordsFor(name, relation, before) {
-  if (relation === 'declined') return `${name} has declined`;
-  if (relation === 'none' && before === 'asked') return `The request of ${name} is over`;
-  if (relation === 'none' && before === 'accepted') return `The connection with ${name} is over`;
-  return '';
-}
-
 /** @param {Peer} peer */
 function showNoPath(peer) {
   lost.add(peer);
@@ -183,11 +180,6 @@ function calm(peer) {
 export function showCount({ peers, state }) {
   const others = peers.size === 1 ? '1 other' : `${peers.size} others`;
   setText(html('count'), state === 'joined' && peers.size ? `, with ${others}` : '');
-}
-
-/** @param {string} id */
-function short(id) {
-  return id.length > 20 ? `${id.slice(0, 12)}…` : id;
 }
 
 /** A name as it can be shown. @param {unknown} name */
@@ -236,13 +228,6 @@ export function showName(key, id, name, title = id) {
   face.style.setProperty('--hue', `${hue(id)}`);
   setText(part(made, '.name'), name);
   part(made, '.name').title = title;
-}
-
-/** @param {unknown} key @param {string} state @param {string} words */
-export function showState(key, state, words) {
-  const line = part(tile(key), '.connection');
-  setText(line, words);
-  line.dataset.state = state;
 }
 
 /** @param {unknown} key @param {MediaStream | null} stream */
