@@ -16,7 +16,6 @@
 const CHANNEL = 'chat';
 const QUEUE_MOST = 64; // messages waiting for the channel to open
 const EARLY_MOST = 64; // candidates waiting for their description
-const OFFER_AFTER = 3_000; // if the other does not, which may be a device that waits for it
 const REPAIR_FIRST = 8_000; // a sound negotiation takes less
 const REPAIR_MOST = 60_000;
 
@@ -83,15 +82,6 @@ export class Negotiation {
   begin() {
     this.#begun = true;
     this.#watch();
-    setTimeout(() => {
-      const offered = this.#heard || this.connection.signalingState !== 'stable';
-      if (!offered && !this.#waiting) this.resync();
-    }, OFFER_AFTER);
-  }
-
-  /** For somebody's click. */
-  get #waiting() {
-    return this.#planned || this.#inbox.busy || this.#outbox.busy;
   }
 
   get ready() {
@@ -347,7 +337,8 @@ export class Negotiation {
   #repair() {
     clearTimeout(this.#repairTimer);
     this.#repairTimer = undefined;
-    if (!this.#waiting) {
+    const waiting = this.#planned || this.#inbox.busy || this.#outbox.busy; // for somebody's click
+    if (!waiting) {
       this.#repairs += 1;
       this.resync();
     }

@@ -66,15 +66,6 @@ const lost = (page, frame) =>
 const comings = async (page) =>
   (await log(page)).filter((entry) => /^(peer|leave|error|close)/.test(entry));
 
-/** @param {Page} page */
-const channelsMade = (page) =>
-  page.evaluate(
-    () =>
-      /** @type {any} */ (globalThis).trace.filter(
-        (/** @type {any} */ { kind }) => kind === 'create-channel',
-      ).length,
-  );
-
 // Ann loses her line together with what was on it just then. Whichever of the two she is, and
 // whatever it was, the connection comes about as soon as she is back, without the repair that would
 // only begin after 6 s.
@@ -104,8 +95,6 @@ for (const { role, frame } of [
     await talk(bob, 'bob', ann, 'ann', 'hello');
     assert.deepEqual(await comings(ann), ['peer bob']);
     assert.deepEqual(await comings(bob), ['peer ann']);
-    // Nor had bob to offer because nothing came, which would have been after 3 s.
-    assert.equal(await channelsMade(bob), second === bob ? 1 : 0);
   });
 }
 
@@ -257,7 +246,6 @@ test('an offer that got lost on a line that stayed up is said again', async () =
   await bob.clock.fastForward(10_000);
   await connected(ann, 'bob');
   await talk(bob, 'bob', ann, 'ann', 'hello');
-  assert.equal(await channelsMade(ann), 0); // she did not have to offer
 });
 
 test('a server that starts again ends no connection, and who is gone is dropped', async () => {

@@ -63,9 +63,10 @@ async function startBob(bob, kind, name) {
  * They are connected, and each hears the other.
  * @param {Page} ann
  * @param {Page} bob
+ * @param {number} [patience]
  */
-async function talk(ann, bob) {
-  await logged(bob, 'open ann');
+async function talk(ann, bob, patience) {
+  await logged(bob, 'open ann', 1, patience);
   await connected(ann, 'bob');
   await ann.evaluate(() => room.peers.get('bob').send('hello bob'));
   await logged(bob, 'message ann hello bob');
@@ -116,9 +117,12 @@ test('the library comes to a device, and both may offer', async () => {
   await talk(ann, bob);
 });
 
+/** The library lets a newcomer offer, and offers itself when nothing has come for a while. */
+const REPAIRED = 12_000;
+
 test('a device comes to the library and waits for an offer, as its document says', async () => {
   const [ann, bob, name] = await pair();
   await joinAnn(ann, name);
   await startBob(bob, 'Http', name);
-  await talk(ann, bob);
+  await talk(ann, bob, REPAIRED);
 });
