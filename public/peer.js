@@ -1,49 +1,21 @@
 // @ts-check
 /**
- * One other peer: whether we and it want a connection, and the connection while both do.
- *
- * What happens within the connection is in `negotiation.js`. Here is who asked whom. It takes two
- * who want: each side says so, or no longer, whenever that changes, and says it again when the
- * line is back, so that both end up with the same answer whatever got lost or crossed.
- *
- * | signal | says | who gets it |
- * |---|---|---|
- * | `request` | I want a connection | is `asked`; has asked as well: that is an agreement |
- * | `accept` | so do I | is `accepted`, and makes the first offer |
- * | `decline` | I do not | is `declined` |
- * | `cancel` | not any more: no request, no connection | is back at `none` |
- *
- * Their payload means nothing. An `offer` without a `request` is one, so whoever knows nothing of
- * all this can ask, and be answered. With `connect: "always"` we have wanted everybody from the
- * start, and accept whatever is asked.
- *
- * Events, all `CustomEvent`: those of the negotiation (`message`, `track`, `state`, `stranger`,
- * `error`), `relation` (detail: the one before), `request` (it asks us).
+ * One other peer: whether we and it want a connection (README, "Asking first"), and the connection
+ * while both do. Each side says what it wants whenever that changes, and again when the line is
+ * back, so that both end up with the same answer whatever got lost or crossed.
  */
 
 import { Negotiation } from './negotiation.js';
 
 /**
- * @typedef {import("./room.js").Relation} Relation
- *
- * @typedef {object} PeerInit
- * @property {string} id
- * @property {boolean} polite
- * @property {boolean} always
- * @property {() => RTCConfiguration} configuration
- * @property {(kind: string, payload: unknown) => void} signal
- * @property {import("./negotiation.js").TraceDoing} trace
- * @property {import("./pace.js").Pace} pace
+ * @import { Relation } from "./room.js"
+ * @import { PeerInit } from "./parts.d.ts"
  */
 
-const KEPT_MOST = 64; // signals of one who is not accepted yet: its offer, and its candidates
+const KEPT_MOST = 64; // signals of one who is not accepted yet
 
 export class Peer extends EventTarget {
   /** @readonly */ id;
-  /**
-   * Whether *we* are, and give way when both offer at once.
-   * @type {boolean}
-   */
   polite;
   /** @type {Relation} */
   relation;
@@ -51,10 +23,7 @@ export class Peer extends EventTarget {
   #init;
   /** @type {Negotiation | null} */
   #negotiation = null;
-  /**
-   * Until the pace lets the connection be made; then whether that is still wanted.
-   * @type {Promise<boolean> | null}
-   */
+  /** Until the pace lets it; then whether it did. @type {Promise<boolean> | null} */
   #beginning = null;
   /** @type {[kind: string, payload: unknown][]} */
   #kept = [];
@@ -70,7 +39,6 @@ export class Peer extends EventTarget {
     if (init.always) this.#begin();
   }
 
-  /** Made when it is first needed, and a new one after `cancel`. */
   get connection() {
     return this.#current().connection;
   }
@@ -99,10 +67,7 @@ export class Peer extends EventTarget {
   }
 
   accept() {
-    if (this.relation !== 'asked') return;
-    const kept = this.#kept.splice(0);
-    this.#agree('accept');
-    for (const [kind, payload] of kept) this.#do((it) => it.handleSignal(kind, payload));
+    if (this.relation === 'asked') this.#agree('accept');
   }
 
   decline() {
@@ -134,46 +99,41 @@ export class Peer extends EventTarget {
     }
   }
 
-  /** For the moment when the signaling line is back; harmless at any other. */
+  /** The line is back. */
   resync() {
     if (this.relation === 'accepted') this.#do((it) => it.resync());
     else if (this.relation === 'requested') this.#say('request');
     else if (this.#kept.length === 0) {
-      // It may have taken back what it asked, or asked what we have not heard. If it still asks, it
-      // says so to this.
+      // If it still asks, or does by now, it says so to this.
       if (this.relation === 'asked') this.#become('none', 'cancel');
       else this.#say('cancel');
     }
   }
 
-  /** @param {RTCIceServer[]} iceServers taken up when ICE starts anew: then they are needed */
+  /** @param {RTCIceServer[]} iceServers for when ICE starts anew */
   useServers(iceServers) {
     const connection = this.#negotiation?.connection;
     if (!connection || connection.signalingState === 'closed') return;
     connection.setConfiguration({ ...connection.getConfiguration(), iceServers });
   }
 
-  /** It is gone, or we are. */
   close() {
     this.#gone = true;
     this.#beginning = null;
-    this.#kept = [];
     this.#negotiation?.close();
   }
 
   #handleRequest() {
-    if (this.relation !== 'accepted') return this.#handleWish();
-    this.#say('accept'); // we want everybody, or it has got lost; what comes next is its offer
+    if (this.relation === 'accepted')
+      this.#say('accept'); // which has got lost; its offer follows
+    else this.#handleWish();
   }
 
-  /** It wants a connection. */
   #handleWish() {
     if (this.relation === 'requested') {
-      const offered = this.#kept.splice(0);
+      const offered = this.#kept.length > 0;
       this.#agree();
-      for (const [kind, payload] of offered) this.#do((it) => it.handleSignal(kind, payload));
-      // Both have asked: somebody has to begin, and with us that is who came last.
-      if (offered.length === 0 && !this.polite) this.open();
+      if (!offered && !this.polite) this.open(); // both have asked: one has to begin
     } else if (this.relation !== 'asked') {
       this.#become('asked');
       if (this.#init.always) this.accept();
@@ -182,7 +142,7 @@ export class Peer extends EventTarget {
   }
 
   #handleAccept() {
-    // `declined` was then the answer to a request before this one.
+    // Then `declined` was the answer to an earlier request.
     if (this.relation === 'requested' || this.relation === 'declined') {
       this.#agree();
       this.open();
@@ -194,8 +154,7 @@ export class Peer extends EventTarget {
   #handleRefusal(relation) {
     if (this.relation === 'asked') this.#become('none');
     else if (this.relation === 'accepted') {
-      // The answer ends whatever of ours was on its way.
-      this.#become(relation, relation === 'none' ? 'cancel' : undefined);
+      this.#become(relation, relation === 'none' ? 'cancel' : ''); // it ends what was on its way
     } else if (this.relation === 'requested') {
       if (relation === 'declined') this.#become('declined');
       else this.#say('request'); // it has not heard of it
@@ -204,8 +163,10 @@ export class Peer extends EventTarget {
 
   /** @param {string} [kind] to be said first */
   #agree(kind) {
+    const kept = this.#kept.splice(0);
     this.#become('accepted', kind);
     if (this.relation === 'accepted') this.#begin();
+    for (const [kind, payload] of kept) this.#do((it) => it.handleSignal(kind, payload));
   }
 
   /** @param {Relation} relation @param {string} [kind] to be said first */
@@ -232,12 +193,9 @@ export class Peer extends EventTarget {
     this.#beginning = beginning;
   }
 
-  /**
-   * Does something with the connection as soon as there is one.
-   * @param {(it: Negotiation) => void} act
-   */
+  /** As soon as it has begun. @param {(it: Negotiation) => void} act */
   #do(act) {
-    if (this.relation !== 'accepted') return; // whoever listened to that has taken it back
+    if (this.relation !== 'accepted') return; // a listener has taken it back
     if (this.#beginning) this.#beginning.then((begun) => begun && act(this.#current()));
     else act(this.#current());
   }
@@ -271,7 +229,7 @@ export class Peer extends EventTarget {
   /** @param {string} type @param {unknown} detail */
   #handleNews(type, detail) {
     if (type !== 'end') this.#emit(type, detail);
-    // It has hung up, and we may hear it here first, or, with the line lost, only here.
+    // It has hung up: with the line lost we hear it only here.
     else if (!this.#init.always) this.#become('none');
   }
 

@@ -1,40 +1,20 @@
 // @ts-check
 /**
- * A room: who is in it, and a connection with each of them. The one import an application needs.
- *
- * ```js
- * import { Room } from "https://your-worker.example/room.js";
- *
- * const room = new Room("demo");
- * room.addEventListener("peer", ({ detail: { peer } }) => peer.send("hello"));
- * room.addEventListener("message", ({ detail: { peer, data } }) => console.log(peer.id, data));
- * ```
- *
- * All events are `CustomEvent`; they and the options are described in `room.d.ts`, where the types
- * below come from. What ties the two halves together is here: which peer gets which frame, who
- * makes the first offer, and who is still there after the signaling line was lost. A peer
- * connection that works outlives that line: `leave` means that the peer is gone, not that the
- * server is.
+ * A room: who is in it, and a connection with each of them. `room.d.ts` describes it, README shows
+ * it in use. Here is which peer gets which frame, who makes the first offer, and who is still there
+ * after the line was lost: a connection that works outlives it.
  */
 
-import { IceServers } from './ice.js';
 import { Peer } from './peer.js';
-import { Signaling } from './signaling.js';
+import { findServers, Signaling } from './signaling.js';
 
 /**
- * @typedef {import("./room.js").RoomOptions} RoomOptions
- * @typedef {import("./room.js").RoomState} RoomState
- * @typedef {import("./room.js").RoomEvents} RoomEvents
- * @typedef {import("./room.js").Step} Step
- * @typedef {import("./signaling.js").Frame} Frame
- * @typedef {import("./signaling.js").Closed} Closed
- * @typedef {import("./signaling.js").Down} Down
+ * @import { RoomEvents, RoomOptions, RoomState, Step } from "./room.js"
+ * @import { Closed, Down, Frame } from "./parts.d.ts"
  */
 
-const NEGOTIATION = ['offer', 'answer', 'candidate'];
-const RELATION = ['request', 'accept', 'decline', 'cancel'];
-const LEAVING = 'leaving'; // the one who says it leaves the server, but not us
-const OURS = [...NEGOTIATION, ...RELATION, LEAVING];
+const LEAVING = 'leaving'; // the server, but not us
+const OURS = ['offer', 'answer', 'candidate', 'request', 'accept', 'decline', 'cancel', LEAVING];
 const NOTICES = ['welcome', 'peer-joined', 'peer-left', 'error'];
 const REPLACED = 4001;
 
@@ -44,29 +24,18 @@ export class Room extends EventTarget {
 
   /** @type {Map<string, Peer>} */
   #peers = new Map();
-  /**
-   * Not with the server any more, but their connection works, so they stay while it does; or, of
-   * those who are known to have left the server, while it lasts.
-   * @type {Map<Peer, "working" | "lasting">}
-   */
+  /** Not with the server: they stay while this holds. @type {Map<Peer, "working" | "lasting">} */
   #unlisted = new Map();
-  /**
-   * Whether this page has been welcomed before. Those in its first welcome know nothing of it.
-   */
-  #known = false;
+  #known = false; // to those in the room
   /** @type {RTCConfiguration} */
   #configuration;
-  /** Where ours come from; null if they were given. @type {IceServers | null} */
-  #servers = null;
-  /**
-   * While it is not known which ICE servers there are, what the line brings waits, in order.
-   * @type {Promise<void> | null}
-   */
+  #ending = new AbortController();
+  /** For the ICE servers. @type {Promise<void> | null} */
   #waiting = null;
   #signaling;
   #always;
   #pace;
-  #talksOn = false; // when the line is closed
+  #talksOn = false; // without the server
 
   /**
    * @param {string} name
@@ -74,7 +43,8 @@ export class Room extends EventTarget {
    */
   constructor(name, options = {}) {
     super();
-    const { host, id, key = randomKey(), token, iceServers, connect = 'always', pace } = options;
+    const random = crypto.getRandomValues(new Uint32Array(4)).join('-');
+    const { host, id, key = random, token, iceServers, connect = 'always', pace } = options;
     this.name = name;
     this.#always = connect === 'always';
     this.#pace = pace;
@@ -84,7 +54,9 @@ export class Room extends EventTarget {
       throw new RangeError('a peer id has 1 to 64 characters out of A-Z a-z 0-9 . _ ~ : -');
     }
     if (token !== undefined && !/^[\w.-]+$/.test(token)) {
-      throw new RangeError('a token is a JWT: letters, digits, - and _, with dots between its parts');
+      throw new RangeError(
+        'a token is a JWT: letters, digits, - and _, with dots between its parts',
+      );
     }
     if (!this.#always && connect !== 'on-request') {
       throw new RangeError('connect is "always" or "on-request"');
@@ -118,14 +90,12 @@ export class Room extends EventTarget {
     return this.#send({ type: kind, to, payload });
   }
 
-  /** Leaves the room and closes all its connections. */
   close() {
-    this.#servers?.close();
+    this.#ending.abort();
     this.#signaling.close();
-    for (const peer of [...this.#peers.values()]) this.#remove(peer);
+    this.#peers.forEach((peer) => this.#remove(peer));
   }
 
-  /** Leaves the server, but not those whom we reach. */
   leaveServer() {
     if (this.#peers.size > 0 && !this.#send({ type: LEAVING })) return false;
     this.#talksOn = true;
@@ -133,25 +103,16 @@ export class Room extends EventTarget {
     return true;
   }
 
-  /**
-   * Asks for ICE servers while the line is being opened.
-   * @param {URL} room
-   * @param {string | undefined} id
-   * @param {string | undefined} token
-   */
+  /** @param {URL} room @param {string} [id] @param {string} [token] */
   #findServers(room, id, token) {
     const url = new URL('/ice-servers', room);
     url.protocol = url.protocol.replace('ws', 'http');
     if (id !== undefined) url.searchParams.set('_pk', id);
-    this.#servers = new IceServers(url, token, (iceServers) => this.#useServers(iceServers));
-    this.#waiting = this.#servers.ready;
+    this.#waiting = findServers(url, token, this.#ending.signal, (iceServers) => {
+      this.#configuration = { iceServers };
+      for (const peer of this.#peers.values()) peer.useServers(iceServers);
+    });
     this.#waiting.then(() => (this.#waiting = null));
-  }
-
-  /** @param {RTCIceServer[]} iceServers */
-  #useServers(iceServers) {
-    this.#configuration = { iceServers };
-    for (const peer of this.#peers.values()) peer.useServers(iceServers);
   }
 
   /** @param {string} type @param {(detail: any) => void} handle */
@@ -164,41 +125,37 @@ export class Room extends EventTarget {
 
   /** @param {Frame} frame */
   #handleFrame(frame) {
-    if (typeof frame.from === 'string') return this.#handleSignal(frame);
-    if (frame.type === 'welcome') this.#handleWelcome(frame.peers);
-    else if (frame.type === 'peer-joined') this.#handleJoined(frame.id, frame.polite);
-    else if (frame.type === 'peer-left') this.#handleLeft(this.#peers.get(frame.id));
-    else if (frame.type === 'error') {
-      this.#emit('error', { code: frame.code, message: frame.message, to: frame.to });
-    }
+    const { type, from, id, polite, code, message, to } = frame;
+    const peer = this.#peers.get(id);
+    if (typeof from === 'string') this.#handleSignal(frame);
+    else if (type === 'welcome') this.#handleWelcome(frame.peers);
+    else if (type === 'peer-joined') this.#handleJoined(id, polite);
+    else if (type === 'peer-left' && peer && !this.#unlisted.has(peer)) this.#remove(peer);
+    else if (type === 'error') this.#emit('error', { code, message, to });
   }
 
   /** @param {Frame} frame */
   #handleSignal({ from, type: kind, payload }) {
     const peer = this.#peers.get(from);
-    if (kind === LEAVING) this.#forget(peer ? [peer] : [], 'lasting');
+    if (kind === LEAVING && peer) this.#forget([peer], 'lasting');
     else if (OURS.includes(kind)) peer?.handleSignal(kind, payload);
     else this.#emit('signal', { from, kind, payload });
   }
 
   /** @param {{ id: string, polite: boolean }[]} peers */
   #handleWelcome(peers) {
-    // Who takes over an id that somebody waits for, or is connected with, knows nothing of that, and
-    // the others are not told. With "always" its offers do that.
+    // If we took over an id, the others are not told. With "always" our offers do that.
     if (!this.#known && !this.#always && peers.length > 0) this.#send({ type: 'cancel' });
-    const present = new Set(peers.map(({ id }) => id));
-    this.#forget([...this.#peers.values()].filter(({ id }) => !present.has(id)));
+    const gone = new Map(this.#peers);
+    for (const { id } of peers) gone.delete(id);
+    this.#forget([...gone.values()]);
     for (const { id, polite } of peers) {
       const known = this.#list(id, polite);
-      if (known) {
-        known.resync();
-        continue;
-      }
-      const peer = this.#add(id, polite);
-      // The newcomer makes the first offer. On our first welcome that is us, even with an older
-      // seat: who takes over an id keeps its seat, and the others are told nothing. Later it is the
-      // one with the younger seat.
-      if (this.#always && (!this.#known || !polite)) peer.open();
+      // The newcomer makes the first offer, even if it took over an older seat.
+      const first = this.#always && (!this.#known || !polite);
+      if (known) known.resync();
+      else if (first) this.#add(id, polite).open();
+      else this.#add(id, polite);
     }
     this.#known = true;
     this.#become('joined', {});
@@ -207,26 +164,15 @@ export class Room extends EventTarget {
   /** @param {string} id @param {boolean} polite */
   #handleJoined(id, polite) {
     const known = this.#list(id, polite);
-    // One whom we reach has only come back to a server that had forgotten it. If it is a new page
-    // after all, its offer will tell, and what we said to the old one would mislead it.
+    // One whom we reach has come back to a server that had forgotten it; a new page would offer.
     if (!known) this.#add(id, polite);
     else if (!known.working) known.resync();
   }
 
-  /** @param {Peer | undefined} peer */
-  #handleLeft(peer) {
-    if (peer && !this.#unlisted.has(peer)) this.#remove(peer);
-  }
-
-  /**
-   * Notes what the server says of a peer.
-   * @param {string} id
-   * @param {boolean} polite
-   * @returns {Peer | undefined} it, if we know it already
-   */
+  /** The peer, if we know it already. @param {string} id @param {boolean} polite */
   #list(id, polite) {
     const peer = this.#peers.get(id);
-    if (!peer) return undefined;
+    if (!peer) return;
     this.#unlisted.delete(peer);
     peer.polite = polite;
     this.#emit('change', { peer });
@@ -244,13 +190,12 @@ export class Room extends EventTarget {
       trace: (kind, payload) => this.#trace({ peer: id, way: 'here', kind, payload }),
       pace: (kind, payload, way) => {
         const wait = this.#pace?.({ peer: id, way: way ?? 'here', kind, payload });
-        return wait ? wait.then(undefined, reportError) : undefined; // it is no reason to stop
+        return wait?.then(undefined, reportError); // no reason to stop
       },
     });
-    listen(peer, 'request', () => {
-      const [accept, decline] = [() => peer.accept(), () => peer.decline()];
-      this.#emit('request', { peer, accept, decline });
-    });
+    listen(peer, 'request', () =>
+      this.#emit('request', { peer, accept: () => peer.accept(), decline: () => peer.decline() }),
+    );
     listen(peer, 'relation', (before) => {
       const { relation } = peer;
       this.#trace({ peer: id, way: 'here', kind: 'relation', payload: relation });
@@ -269,9 +214,9 @@ export class Room extends EventTarget {
     return peer;
   }
 
-  /** @param {Peer | undefined} peer */
+  /** @param {Peer} peer */
   #remove(peer) {
-    if (!peer || this.#peers.get(peer.id) !== peer) return;
+    if (this.#peers.get(peer.id) !== peer) return;
     this.#peers.delete(peer.id);
     this.#unlisted.delete(peer);
     peer.close();
@@ -279,10 +224,7 @@ export class Room extends EventTarget {
   }
 
   /**
-   * Lets go of peers that the server no longer vouches for. A connection that works is better
-   * evidence than an empty list: when a server restarts, all come back within a moment, and nobody
-   * has left.
-   *
+   * Unless we reach them: the server may have restarted.
    * @param {Peer[]} peers
    * @param {"working" | "lasting"} [measure]
    */
@@ -306,7 +248,6 @@ export class Room extends EventTarget {
     this.#remove(old);
     const peer = this.#add(old.id, old.polite);
     if (description.type === 'offer') peer.handleSignal('offer', description);
-    // Its answer was to the old connection: the new one needs an offer of its own.
     else if (this.#always) peer.open();
   }
 
@@ -314,20 +255,18 @@ export class Room extends EventTarget {
   #handleDown(down) {
     if (down.left) {
       this.#known = false;
-      for (const peer of [...this.#peers.values()]) this.#remove(peer);
+      this.#peers.forEach((peer) => this.#remove(peer));
     }
     this.#become(this.state === 'connecting' ? 'connecting' : 'reconnecting', down);
   }
 
   /** @param {Closed} closed */
   #handleClose(closed) {
-    const peers = [...this.#peers.values()];
-    // Refused (a token has expired, say) we may still talk to those whom we reach. Left or
-    // replaced, we are gone.
+    // Refused (a token has expired, say), we still talk to those whom we reach.
     if ((closed.code === 1000 && !this.#talksOn) || closed.code === REPLACED)
-      peers.forEach((peer) => this.#remove(peer));
-    else this.#forget(peers, this.#talksOn ? 'lasting' : 'working');
-    this.#servers?.close();
+      this.#peers.forEach((peer) => this.#remove(peer));
+    else this.#forget([...this.#peers.values()], this.#talksOn ? 'lasting' : 'working');
+    this.#ending.abort();
     this.#become('closed', {});
     this.#emit('close', closed);
   }
@@ -372,21 +311,14 @@ function listen(target, type, handle) {
 /** @param {string} name @param {string | undefined} host */
 function address(name, host = new URL(import.meta.url).origin) {
   const bytes = new TextEncoder().encode(name).length;
-  // A URL loses "." and ".." as segments, whatever their encoding
-  // (https://url.spec.whatwg.org/#double-dot-path-segment).
-  if (bytes < 1 || bytes > 128 || /\p{Cc}/u.test(name) || name === '.' || name === '..') {
+  // "." and ".." as segments get lost (https://url.spec.whatwg.org/#double-dot-path-segment).
+  if (bytes < 1 || bytes > 128 || /\p{Cc}|^\.\.?$/u.test(name)) {
     throw new RangeError(
       'a room name has 1 to 128 bytes, no control characters, and is not . or ..',
     );
   }
-  const local = /^(localhost|127\.[\d.]+|\[::1\])(:\d+)?$/.test(host);
+  const local = /^(localhost|127\.[\d.]+|\[::1])(:|$)/.test(host);
   const base = new URL(host.includes('://') ? host : `${local ? 'ws' : 'wss'}://${host}`);
   base.protocol = base.protocol.replace('http', 'ws');
   return new URL(`/parties/main/${encodeURIComponent(name)}`, base);
-}
-
-function randomKey() {
-  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) =>
-    byte.toString(16).padStart(2, '0'),
-  ).join('');
 }

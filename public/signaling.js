@@ -1,73 +1,58 @@
 // @ts-check
 /**
- * The line to the signaling server: one WebSocket that comes back by itself.
+ * The line to the signaling server: one WebSocket that comes back by itself. What a signal says is
+ * soon out of date, so nothing is kept for later. And the ICE servers that it names.
  *
- * It knows the native frames and what each close code asks for, not what an offer is. It keeps
- * nothing for later: what a signal says is soon out of date, so after a loss the peers start from
- * what is true then (`Peer.resync`) instead of from what was waiting.
- *
- * Events, all `CustomEvent`: `frame` (detail: the parsed frame, `welcome` first after every
- * return), `down` (`Down`: lost or refused, but it comes back), `close` (`Closed`: it does not).
+ * Events: `frame`, `down` (lost or refused, but it comes back), `close` (it does not).
  */
 
-/**
- * @typedef {{ type: string, [key: string]: any }} Frame
- * @typedef {{ code: number, reason: string, message: string }} Closed
- *   `message` is what the server's last `error` frame said, or "".
- * @typedef {Closed & { retryIn: number | null, left: boolean }} Down `retryIn`: milliseconds until
- *   the next try, `null` while the page is hidden for good or in the back/forward cache. `left`: we
- *   said goodbye ourselves, so the others have been told that we left.
- */
+/** @import { Closed, Frame } from "./parts.d.ts" */
 
-/**
- * Whether to come back after each close code of the server; after any other, soon.
- * @type {Readonly<Record<number, "never" | "later">>}
- */
-export const RETRY = Object.freeze({
-  1009: 'never', // too-large: the same frame would be too large again
-  4001: 'never', // replaced: the one who replaced us would be thrown out in turn, for ever
+/** When to come back after a close code: if not here, soon. @type {Record<number, string>} */
+const RETRY = {
+  1009: 'never', // too-large: and would be again
+  4001: 'never', // replaced: we would throw each other out for ever
   4003: 'later', // room-full
   4008: 'later', // too-fast
   4009: 'never', // id-taken
   4010: 'never', // unauthorized
-});
+};
 
-const PING_EVERY = 25_000; // under the 30 s after which some proxies and phones let an idle line go
+const PING_EVERY = 25_000; // some proxies and phones let a line go that is idle for 30 s
 const PONG_WITHIN = 10_000;
 const WELCOME_WITHIN = 15_000;
-const SOON_FIRST = 500; // far less than the server's grace of 15 s: a short loss goes unnoticed
+const SOON_FIRST = 500; // far less than the server's grace of 15 s
 const SOON_MOST = 30_000;
 const LATER = 30_000;
-const STEADY_AFTER = 5_000; // what lived so long was a good line: its loss is not one in a row
+const STEADY_AFTER = 5_000; // then it was a good line
+
+const ANSWER_WITHIN = 5_000; // more than the server has with the service that it may ask
+const ASK_AGAIN = 300; // seconds
+const RENEW_AT = 0.8;
+const TIMER_MOST = 2 ** 31 - 1;
 
 export class Signaling extends EventTarget {
   /** @type {"connecting" | "open" | "waiting" | "closed"} */
   state = 'connecting';
-  /** Ours; the server's choice once it has welcomed us. @type {string | null} */
+  /** At first, what we ask for. @type {string | null} */
   id;
 
   #url;
-  /** The only socket whose events count. @type {WebSocket | null} */
+  /** Whose events count. @type {WebSocket | null} */
   #socket = null;
-  /** One that fell silent; see `#abandon`. @type {WebSocket | null} */
+  /** See `#abandon`. @type {WebSocket | null} */
   #silent = null;
   /** @type {string[]} */
   #protocols = [];
-  /**
-   * The one timer: welcome or pong overdue, next ping, or next try.
-   * @type {ReturnType<typeof setTimeout> | undefined}
-   */
+  /** Welcome or pong overdue, next ping, or next try. @type {ReturnType<typeof setTimeout>=} */
   #timer;
   #awaitingPong = false;
   #failures = 0; // in a row
   #openedAt = 0;
-  #refusal = ''; // what the last `error` frame said: after a refused join the close follows it
+  #refusal = ''; // of the last `error` frame
   #listening = new AbortController();
 
-  /**
-   * @param {URL} url the room's address
-   * @param {{ id?: string, key: string, token?: string }} who
-   */
+  /** @param {URL} url @param {{ id?: string, key: string, token?: string }} who */
   constructor(url, { id, key, token }) {
     super();
     this.id = id ?? null;
@@ -83,14 +68,13 @@ export class Signaling extends EventTarget {
     this.#connect();
   }
 
-  /** @param {Frame} frame @returns {boolean} false if there is no line right now; it is not kept */
+  /** @param {Frame} frame */
   send(frame) {
     if (this.state !== 'open' || this.#socket?.readyState !== WebSocket.OPEN) return false;
     this.#socket.send(JSON.stringify(frame));
     return true;
   }
 
-  /** Leaves. The others are told at once. */
   close() {
     if (this.state === 'closed') return;
     this.#hangUp('left');
@@ -111,7 +95,7 @@ export class Signaling extends EventTarget {
 
   /** @param {unknown} text */
   #handleText(text) {
-    if (this.#awaitingPong) this.#schedulePing(); // whatever it is, the line is alive
+    if (this.#awaitingPong) this.#schedulePing();
     if (typeof text !== 'string' || text === 'pong') return;
     const frame = parse(text);
     if (!frame) return;
@@ -141,11 +125,7 @@ export class Signaling extends EventTarget {
     this.#after(PONG_WITHIN, () => this.#abandon());
   }
 
-  /**
-   * Gives up on a socket that no longer answers. It is not closed yet: a Close frame that got
-   * through after all would make us leave the room, while the same id on a new socket merely takes
-   * over.
-   */
+  /** Not closed: a Close frame that got through after all would leave the room. */
   #abandon() {
     this.#silent = this.#socket;
     this.#handleClose(1006, 'no answer');
@@ -159,7 +139,7 @@ export class Signaling extends EventTarget {
       this.#failures = 0;
     const most =
       RETRY[code] === 'later' ? LATER : Math.min(SOON_MOST, SOON_FIRST * 2 ** this.#failures);
-    // Half of it is chance, so that a room whose server restarts does not come back all at once.
+    // By chance, lest a whole room comes back at once.
     this.#rest(closed, most * (0.5 + Math.random() / 2), false);
     this.#failures += 1;
   }
@@ -185,10 +165,9 @@ export class Signaling extends EventTarget {
 
   #handleOnline() {
     if (this.state === 'waiting') this.#connect();
-    else if (this.state === 'open') this.#ping(); // the network changed: is this line still one?
+    else if (this.state === 'open') this.#ping();
   }
 
-  /** A page that is left says so, or the others would see it there until the grace is over. */
   #handlePageHide() {
     if (this.state === 'closed') return;
     this.#hangUp('page left');
@@ -198,7 +177,7 @@ export class Signaling extends EventTarget {
   /** @param {string} reason */
   #hangUp(reason) {
     const socket = this.#socket;
-    this.#socket = null; // first: its close is our doing and no news
+    this.#socket = null; // first: its close is no news
     socket?.close(1000, reason);
     this.#silent?.close();
     this.#silent = null;
@@ -211,7 +190,7 @@ export class Signaling extends EventTarget {
   }
 }
 
-/** @param {string} text @returns {Frame | null} null if it is no frame */
+/** @param {string} text @returns {Frame | null} */
 function parse(text) {
   try {
     const frame = JSON.parse(text);
@@ -219,4 +198,34 @@ function parse(text) {
   } catch {
     return null;
   }
+}
+
+/**
+ * Finds the ICE servers, and again before they expire. Settles after the first `use`.
+ * @param {URL} url
+ * @param {string | undefined} token
+ * @param {AbortSignal} ending
+ * @param {(servers: RTCIceServer[]) => void} use
+ */
+export function findServers(url, token, ending, use) {
+  const headers = new Headers(token === undefined ? {} : { Authorization: `Bearer ${token}` });
+  /** @type {RTCIceServer[]} */
+  let servers = [{ urls: 'stun:stun.cloudflare.com:3478' }]; // while there is no answer
+  const ask = async () => {
+    let seconds = ASK_AGAIN;
+    try {
+      const signal = AbortSignal.any([ending, AbortSignal.timeout(ANSWER_WITHIN)]);
+      const response = await fetch(url, { headers, signal });
+      const answer = response.ok ? await response.json() : {};
+      servers = answer.iceServers ?? servers;
+      // Without a `ttl` they do not expire; and asking again for what was refused changes nothing.
+      if (response.status < 500) seconds = answer.ttl && answer.ttl * RENEW_AT;
+    } catch {
+      // No answer: later.
+    }
+    if (ending.aborted) return;
+    use(servers);
+    if (seconds) setTimeout(ask, Math.min(TIMER_MOST, seconds * 1000));
+  };
+  return ask();
 }

@@ -1,7 +1,7 @@
 // @ts-check
 /** The call, the chat's fine points, what goes wrong, and what the page weighs. */
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -270,16 +270,29 @@ test('the start offers a room with a readable name, and its link can be shared',
   assert.match(url, /\/\?lobby=([b-z][aiou]){3}-([b-z][aiou]){3}-([b-z][aiou]){3}$/);
 });
 
-test('all that a room loads, in one archive, is small, and the policy lets nothing inline through', () => {
-  // Not loaded: types, examples, help, and the health page's looks.
-  const files = readdirSync(PUBLIC, { recursive: true, encoding: 'utf8' })
-    .filter((file) => !/^examples|\.d\.ts$|^help|^status|^_headers/.test(file))
-    .map((file) => path.join(PUBLIC, file))
-    .filter((file) => statSync(file).isFile())
-    .sort((a, b) => path.extname(a).localeCompare(path.extname(b)));
-  const all = Buffer.concat(files.map((file) => readFileSync(file)));
-  const size = gzipSync(all, { level: 9 }).length;
-  assert(size < 40 * 1024, `${size} bytes gzipped`);
+test('what the page loads is small, and its policy lets nothing inline through', async () => {
+  const page = await pages.open('ann', 'about:blank', DESKTOP);
+  /** @type {Set<string>} */
+  const loaded = new Set();
+  page.on('response', (response) => loaded.add(new URL(response.url()).pathname));
+  await page.goto(origin);
+  await page.getByRole('button', { name: 'Open the room' }).waitFor();
+  for (const kind of ['room', 'lobby']) {
+    await page.goto(`${origin}/?${new URLSearchParams({ [kind]: newRoom(), id: 'ann' })}`);
+    await page.getByText('In the room').waitFor();
+    await page.getByRole('link', { name: 'Look inside' }).click();
+    await page.getByRole('heading', { name: 'Handshake' }).waitFor();
+  }
+  const sizes = await Promise.all(
+    [...loaded].map(async (path) => {
+      const body = await (await fetch(new URL(path, page.url()))).arrayBuffer();
+      return { path, size: gzipSync(body, { level: 9 }).length };
+    }),
+  );
+  for (const path of ['/', '/style.css', '/room.js', '/page/dom.js', '/icon.svg'])
+    assert(loaded.has(path), `${path} was not seen: ${[...loaded]}`);
+  const size = sizes.reduce((sum, { size }) => sum + size, 0);
+  assert(size < 40_000, `${size} bytes gzipped: ${JSON.stringify(sizes)}`);
   const policy = readFileSync(path.join(PUBLIC, '_headers'), 'utf8');
   assert.match(policy, /default-src 'none'/);
   assert.doesNotMatch(policy, /unsafe/);

@@ -153,12 +153,36 @@ test('a lobby: asked, taken back, declined, accepted, and on without the server'
   await bob.getByRole('button', { name: 'Accept: ann' }).click();
   await isShown(ann, 'bob', 'connected');
   await isShown(bob, 'ann', 'connected');
+  const screen = ann.getByRole('button', { name: 'Screen', exact: true });
+  await screen.click();
+  await bob.getByText('ann’s screen').waitFor();
   for (const page of [ann, bob]) {
     await page.getByRole('button', { name: 'Leave the server' }).click();
     await page.getByText('Without the server').waitFor();
-    // A camera could not be agreed on any more.
-    assert(await page.getByRole('button', { name: 'Camera' }).isDisabled());
+    // A camera could not be agreed on any more. Who comes by with the keyboard is told why.
+    const camera = page.getByRole('button', { name: 'Camera' });
+    assert(await camera.isDisabled());
+    await camera.focus();
+    await page.keyboard.press('Enter');
+    const why = await page.evaluate(() => {
+      const ids = document.activeElement?.getAttribute('aria-describedby');
+      return document.getElementById(ids ?? '')?.innerText;
+    });
+    assert.match(String(why), /Nothing new can be shared/);
+    assert.equal(await camera.getAttribute('aria-pressed'), 'false');
   }
+  await inspect(ann, 'without-server');
+  await fits(bob, 'without the server');
+  // What is on can be turned off, here by the browser's own button, but not on again.
+  assert(await screen.isEnabled());
+  await ann.evaluate(() => {
+    const tiles = [...document.querySelectorAll('#stage > li')];
+    const tile = tiles.find((tile) => tile.querySelector('.name')?.textContent === 'Your screen');
+    const stream = /** @type {MediaStream} */ (tile?.querySelector('video')?.srcObject);
+    stream.getTracks()[0].dispatchEvent(new Event('ended'));
+  });
+  await until(ann, 'the screen is off', () => document.querySelector('#screen')?.ariaPressed === 'false');
+  assert(await screen.isDisabled());
   await ann.getByRole('textbox', { name: 'Message to all' }).fill('just us');
   await ann.keyboard.press('Enter');
   await bob.locator('#log').getByText('just us').waitFor();

@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 const ROOT = fileURLToPath(new URL('../', import.meta.url));
 const PUBLIC = path.join(ROOT, 'public');
 /** What `room.js` stands on. */
-const PARTS = ['peer.js', 'negotiation.js', 'pace.js', 'signaling.js', 'ice.js'];
+const PARTS = ['peer.js', 'negotiation.js', 'signaling.js', 'parts.d.ts'];
 const OPTIONS = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2023'];
 const LIB = ['--lib', 'es2023,dom,dom.iterable', '--types', ''];
 

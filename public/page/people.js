@@ -1,41 +1,45 @@
 // @ts-check
 /**
- * Who is here, by which name, how each is connected; and in a lobby, who asks whom.
+ * Who is here, by which name, how each is connected, and in a lobby, who asks whom; each in a tile.
+ * Names and stream ids go round as a signal of this page's own, `hello`.
  *
- * Names and the id of everyone's own stream go round as a signal of this page's own, `hello`. An id
- * that comes without one is shown itself.
+ * Tiles and what is in them are placed by `transform` alone: they glide, and no layout shifts.
  */
 
-import { tell } from './chat.js';
-import { button, html, on, part, setText } from './dom.js';
+import { button, clearProblem, fromTemplate, html, on } from './dom.js';
+import { part, remedy, setText, showProblem } from './dom.js';
 import { look } from './inside.js';
-import { clearProblem, remedy, showProblem } from './problems.js';
-import { remove, showName, showState, tile } from './stage.js';
-import { tidy } from './who.js';
+import { tell } from './talk.js';
 
-/**
- * @typedef {import("../room.js").Room} Room
- * @typedef {import("../room.js").RoomEvents["leave"]["peer"]} Peer
- */
+/** @import { Peer, Room } from "../room.js" */
 
 /** Our camera and microphone. */
 export const own = new MediaStream();
 
-const PATH_WITHIN = 15_000; // the library tries anew before the browser gives up
+const GAP = 12;
+const LOWEST = 128; // with more people than fit, the stage scrolls
+const PATH_WITHIN = 15_000; // the browser may never give up
+
+/** By peer, or what else has one. @type {Map<unknown, HTMLElement>} */
+const tiles = new Map();
+const stage = html('stage');
+new ResizeObserver(place).observe(stage);
 
 /** What their `hello` said. @type {Map<string, { name: string, stream: unknown }>} */
 const hellos = new Map();
-/** Those that have a connection: to ask a peer for its connection would make one. */
+/** Who has a connection: to ask a peer for it would make one. */
 const begun = new Set();
-/** Those whose connection was lost, or never came about. */
+/** Whose connection was lost, or never came about. */
 const lost = new Set();
+/** Whose coming was told, by the name that their `hello` says. */
+const arrived = new WeakSet();
 
 /** @param {string} id */
 export function nameOf(id) {
-  return hellos.get(id)?.name || short(id);
+  return hellos.get(id)?.name || (id.length > 20 ? `${id.slice(0, 12)}…` : id);
 }
 
-/** @param {string} id of a peer @returns {unknown} the id of its own stream, as it says */
+/** The id of its own stream, as it says. @param {string} id */
 export function ownStreamOf(id) {
   return hellos.get(id)?.stream;
 }
@@ -45,7 +49,7 @@ export function connectionOf(peer) {
   return peer.relation === 'accepted' && begun.has(peer.id) ? peer.connection : null;
 }
 
-/** @param {Room} room @param {import("./who.js").Who} who @param {boolean} lobby */
+/** @param {Room} room @param {{ id: string, name: string }} who @param {boolean} lobby */
 export function startPeople(room, { id, name }, lobby) {
   showName('self', id, `${name || id} (you)`);
   on(room, 'trace', ({ peer: id, kind }) => {
@@ -54,9 +58,8 @@ export function startPeople(room, { id, name }, lobby) {
     setTimeout(() => {
       const peer = room.peers.get(id ?? '');
       const connection = peer && connectionOf(peer);
-      // Whoever goes step by step takes longer.
-      if (connection && connection.connectionState !== 'connected' && html('steps').hidden)
-        showNoPath(peer, nameOf(peer.id), connection);
+      const byStep = !html('steps').hidden; // takes longer
+      if (connection && connection.connectionState !== 'connected' && !byStep) showNoPath(peer);
     }, PATH_WITHIN);
   });
   on(room, 'signal', ({ from, kind, payload }) => {
@@ -79,8 +82,11 @@ export function startPeople(room, { id, name }, lobby) {
   on(room, 'request', ({ peer }) => tell(`${nameOf(peer.id)} asks to connect with you`));
   on(room, 'relation', ({ peer, relation, before }) => {
     if (relation === 'none' || relation === 'declined') begun.delete(peer.id);
-    const said = wordsFor(nameOf(peer.id), relation, before);
-    if (said) tell(said);
+    const name = nameOf(peer.id);
+    const over = relation === 'none' && before;
+    if (relation === 'declined') tell(`${name} has declined`);
+    if (over === 'asked') tell(`The request of ${name} is over`);
+    if (over === 'accepted') tell(`The connection with ${name} is over`);
     showPeer(peer, lobby);
   });
   on(room, 'leave', ({ peer }) => {
@@ -92,9 +98,6 @@ export function startPeople(room, { id, name }, lobby) {
     showCount(room);
   });
 }
-
-/** Whose coming was told: not before its `hello` says its name, which is at once. */
-const arrived = new WeakSet();
 
 /** @param {Peer} peer */
 function arrive(peer) {
@@ -121,10 +124,17 @@ function showPeer(peer, lobby) {
     failed: 'no connection, trying again',
     closed: 'closed',
   }[state];
-  showState(peer, state, words);
+  const line = part(tile(peer), '.connection');
+  line.dataset.state = state;
+  setText(line, words);
   showChoices(peer, name, lobby);
-  if (connection) showTrouble(peer, name, connection);
-  else calm(peer);
+  if (state === 'connected' && lost.has(peer)) tell(`${name} is back`);
+  if (state === 'connected' || !connection) calm(peer);
+  if (state === 'failed') showNoPath(peer);
+  if (state !== 'disconnected') return;
+  lost.add(peer);
+  const soon = 'It is mended by itself as soon as both networks let it.';
+  showProblem(`peer ${peer.id}`, `The connection with ${name} is lost. ${soon}`);
 }
 
 /** @param {Peer} peer @param {string} name @param {boolean} lobby */
@@ -146,40 +156,16 @@ function showChoices(peer, name, lobby) {
   if (hadFocus) offers[0].focus();
 }
 
-/** @param {string} name @param {string} relation @param {string} before */
-function wordsFor(name, relation, before) {
-  if (relation === 'declined') return `${name} has declined`;
-  if (relation === 'none' && before === 'asked') return `The request of ${name} is over`;
-  if (relation === 'none' && before === 'accepted') return `The connection with ${name} is over`;
-  return '';
-}
-
-/** @param {Peer} peer @param {string} name @param {RTCPeerConnection} connection */
-function showTrouble(peer, name, connection) {
-  const { connectionState } = connection;
-  if (connectionState === 'connected') {
-    if (lost.has(peer)) tell(`${name} is back`);
-    return calm(peer);
-  }
-  if (connectionState === 'disconnected') {
-    lost.add(peer);
-    showProblem(
-      `peer ${peer.id}`,
-      `The connection with ${name} is lost. It is mended by itself as soon as both networks let it.`,
-    );
-  }
-  if (connectionState === 'failed') showNoPath(peer, name, connection);
-}
-
-/** @param {Peer} peer @param {string} name @param {RTCPeerConnection} connection */
-function showNoPath(peer, name, connection) {
+/** @param {Peer} peer */
+function showNoPath(peer) {
   lost.add(peer);
-  const relays = JSON.stringify(connection.getConfiguration().iceServers).includes('turn');
+  const { iceServers } = peer.connection.getConfiguration();
+  const hasRelay = JSON.stringify(iceServers).includes('turn');
+  const words = hasRelay ? 'Not even the TURN server reaches both.' : 'A TURN server is needed.';
   clearProblem(`peer ${peer.id}`);
   showProblem(
     `peer ${peer.id}`,
-    `There is no path between you and ${name}. ` +
-      (relays ? 'Not even the TURN server reaches both.' : 'A TURN server is needed.'),
+    `There is no path between you and ${nameOf(peer.id)}. ${words}`,
     remedy('What that means', '/help.html#turn'),
   );
 }
@@ -196,10 +182,114 @@ export function showCount({ peers, state }) {
   setText(html('count'), state === 'joined' && peers.size ? `, with ${others}` : '');
 }
 
-/**
- * @param {string} id
- * @returns {string} an id that the server made has 128 random bits: its start will do
- */
-function short(id) {
-  return id.length > 20 ? `${id.slice(0, 12)}…` : id;
+/** A name as it can be shown. @param {unknown} name */
+export function tidy(name) {
+  return (typeof name === 'string' ? name : '')
+    .replace(/[\p{C}\p{Z}]+/gu, ' ')
+    .trim()
+    .slice(0, 40);
+}
+
+/** Made if there is none. @param {unknown} key */
+export function tile(key) {
+  const known = tiles.get(key);
+  if (known) return known;
+  const made = fromTemplate('tile');
+  add(key, made);
+  // A picture that has stopped must not stay as if it were live.
+  for (const type of ['resize', 'emptied', 'loadeddata'])
+    videoIn(made).addEventListener(type, () => showPicture(made));
+  return made;
+}
+
+/** @param {HTMLElement} tile */
+function videoIn(tile) {
+  return /** @type {HTMLVideoElement} */ (part(tile, 'video'));
+}
+
+/** @param {unknown} key @param {HTMLElement} made */
+export function add(key, made) {
+  tiles.set(key, made);
+  stage.append(made);
+  place();
+}
+
+/** @param {unknown} key */
+export function remove(key) {
+  tiles.get(key)?.remove();
+  if (tiles.delete(key)) place();
+}
+
+/** @param {unknown} key @param {string} id @param {string} name */
+export function showName(key, id, name, title = id) {
+  const made = tile(key);
+  const face = part(made, '.face');
+  setText(face, [...name][0] ?? '');
+  face.style.setProperty('--hue', `${hue(id)}`);
+  setText(part(made, '.name'), name);
+  part(made, '.name').title = title;
+}
+
+/** @param {unknown} key @param {MediaStream | null} stream */
+export function showStream(key, stream) {
+  const made = tile(key);
+  const video = videoIn(made);
+  if (video.srcObject !== stream) video.srcObject = stream;
+  showPicture(made);
+  return video;
+}
+
+/** Shows the face unless there is a picture. @param {HTMLElement} tile */
+function showPicture(tile) {
+  const { srcObject, readyState } = videoIn(tile);
+  const stream = /** @type {MediaStream | null} */ (srcObject);
+  const live = (/** @type {MediaStreamTrack} */ track) => track.readyState === 'live';
+  // Not by `muted`: when offers have crossed, Chromium leaves that on a track whose pictures come.
+  const comes = readyState >= HTMLMediaElement.HAVE_CURRENT_DATA;
+  tile.classList.toggle('pictured', Boolean(comes && stream?.getVideoTracks().some(live)));
+  tile.classList.toggle('heard', Boolean(stream?.getAudioTracks().some(live)));
+}
+
+function place() {
+  const { clientWidth: width, clientHeight: height } = stage;
+  const count = tiles.size;
+  if (!width || !count) return;
+  let [columns, w, h] = [1, 0, 0];
+  for (let tried = 1; tried <= count; tried += 1) {
+    // The largest that a tile can be, between 4:3 and 16:9.
+    const roomW = each(width, tried);
+    const roomH = Math.max(1, each(height, Math.ceil(count / tried)));
+    const [itsW, itsH] = [Math.min(roomW, (roomH * 16) / 9), Math.min(roomH, (roomW * 3) / 4)];
+    if (itsW * itsH > w * h) [columns, w, h] = [tried, itsW, itsH];
+  }
+  if (h < LOWEST) {
+    [w, h] = [Math.min(width, (LOWEST * 4) / 3), LOWEST];
+    columns = Math.floor((width + GAP) / (w + GAP));
+  }
+  const rows = Math.ceil(count / columns);
+  [...tiles.values()].forEach(({ style }, index) => {
+    const row = Math.floor(index / columns);
+    const inRow = Math.min(columns, count - row * columns);
+    const x = start(width, w, inRow) + (index % columns) * (w + GAP);
+    const y = start(height, h, rows) + row * (h + GAP);
+    style.width = `${w}px`;
+    style.height = `${h}px`;
+    style.setProperty('--scale', `${Math.min(1, h / 320)}`);
+    style.transform = `translate(${x}px, ${y}px)`;
+  });
+}
+
+/** How long each of them is. @param {number} all @param {number} many */
+function each(all, many) {
+  return (all - GAP * (many - 1)) / many;
+}
+
+/** Where they begin. @param {number} all @param {number} each @param {number} many */
+function start(all, each, many) {
+  return Math.max(0, (all - many * (each + GAP) + GAP) / 2);
+}
+
+/** @param {string} id */
+function hue(id) {
+  return [...id].reduce((sum, char) => (sum * 31 + char.charCodeAt(0)) % 360, 0);
 }
