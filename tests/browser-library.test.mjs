@@ -103,7 +103,7 @@ test('what waited and is too large for the channel is reported, and holds nothin
   assert.deepEqual(heard, ['message bob small', 'message bob after']);
 });
 
-test('signals of an application go to one or to all, and what cannot be delivered is told', async () => {
+test('signals of an application go to one or to all, and what cannot arrive is told', async () => {
   const [ann, bob] = await pair();
   await meet(ann, bob);
   const sent = await ann.evaluate(() => {
@@ -128,7 +128,7 @@ test('signals of an application go to one or to all, and what cannot be delivere
   assert.equal(refused, 'TypeError');
 });
 
-test('signals that are nonsense are reported and disturb nothing, not even their sender', async () => {
+test('signals that are nonsense are reported and disturb nobody, not even the sender', async () => {
   const [ann, bob] = await pair();
   await meet(ann, bob);
   const eve = await pages.open('eve', dev.origin);
@@ -181,7 +181,7 @@ test('the library works imported from another origin, with nothing but its addre
   }
 });
 
-test('nine people: tracks come to who is late, go, and come again, and nobody reconnects', async () => {
+test('nine people: tracks come to who is late, go, come again, and nobody reconnects', async () => {
   // All in one page: what is asked is whether the negotiations come out right.
   const page = await pages.open('all', dev.origin);
   await page.evaluate(async (name) => {
@@ -217,11 +217,16 @@ test('nine people: tracks come to who is late, go, and come again, and nobody re
           peer.connection === connections.get(peer.id) &&
           peer.connection.signalingState === 'stable',
       ).length ===
-        count - 1 &&
-      tracks.size === (silent >= 0 && silent !== i ? count - 2 : count - 1);
+        count - 1 && tracks.size === (silent >= 0 && silent !== i ? count - 2 : count - 1);
     return people.length === count && people.every(settled);
   };
-  await until(page, 'eight hear each other', all, /** @type {[number, number]} */ ([8, -1]), 60_000);
+  await until(
+    page,
+    'eight hear each other',
+    all,
+    /** @type {[number, number]} */ ([8, -1]),
+    60_000,
+  );
   await page.evaluate(() => /** @type {any} */ (globalThis).enter());
   await until(page, 'nine hear each other', all, /** @type {[number, number]} */ ([9, -1]), 60_000);
   await page.evaluate(() => {

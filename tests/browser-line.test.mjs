@@ -174,7 +174,7 @@ test('an id that the server made is kept when the line comes back', async () => 
   assert.equal(await id(), before);
 });
 
-test('a line that has fallen silent is noticed by the missing pong, and is not closed', async () => {
+test('a line that has fallen silent is noticed by the missing pong, and not closed', async () => {
   const [ann, bob] = await pair();
   await ann.clock.install({ time: 0 });
   await ann.clock.pauseAt(1_000); // from here on time passes for ann only when we say so

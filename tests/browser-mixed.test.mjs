@@ -11,8 +11,8 @@ import { startWorkerd } from './support/workerd.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
 
-// What pages have, the client and the library's room. Here they only have a type: the functions that
-// name them run in pages.
+// What pages have, the client and the library's room. Here they only have a type: the functions
+// that name them run in pages.
 /** @type {any} */
 let device;
 /** @type {any} */

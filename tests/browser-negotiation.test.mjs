@@ -276,7 +276,7 @@ test('a page that takes over an id gets new connections, whoever is polite', asy
   }
 });
 
-test('a page that takes over an id is answered even if the impolite other offers just then', async () => {
+test('a page that takes over an id is answered though the impolite one offers just then', async () => {
   const [ann, bob] = await pair();
   const again = await pages.open('ann again', dev.origin);
   const room = await meet(ann, bob);

@@ -19,7 +19,10 @@ let origin = '';
 let stop;
 
 before(async () => {
-  const [workerd] = await Promise.all([startWorkerd({ page: {} }, { assets: true }), pages.launch()]);
+  const [workerd] = await Promise.all([
+    startWorkerd({ page: {} }, { assets: true }),
+    pages.launch(),
+  ]);
   origin = workerd.at.page.origin;
   stop = workerd.stop;
 });
@@ -63,18 +66,28 @@ function pictured(page, name, plays = true) {
       );
       if (!plays) return !tile?.classList.contains('pictured');
       const video = tile?.querySelector('video');
-      return tile?.classList.contains('pictured') && video && video.videoWidth > 0 && video.currentTime > 0;
+      return (
+        tile?.classList.contains('pictured') &&
+        video &&
+        video.videoWidth > 0 &&
+        video.currentTime > 0
+      );
     },
     /** @type {[string, boolean]} */ ([name, plays]),
     3 * PATIENCE, // glare, and pictures to be decoded on a machine that has much to do
   );
 }
 
-/** How many connections this page has made, and how many sections their session has. @param {Page} page */
+/**
+ * How many connections this page has made, and how many sections their session has.
+ * @param {Page} page
+ */
 function made(page) {
   return page.evaluate(() => {
     const events = [...document.querySelectorAll('.event')];
-    return events.filter((event) => /** @type {HTMLElement} */ (event).dataset.kind === 'create-connection').length;
+    return events.filter(
+      (event) => /** @type {HTMLElement} */ (event).dataset.kind === 'create-connection',
+    ).length;
   });
 }
 
@@ -87,7 +100,11 @@ test('camera, microphone and screen go on and off without anyone reconnecting', 
   await press(bob, 'Camera');
   await pictured(ann, 'bob');
   await press(ann, 'Microphone');
-  await until(bob, 'ann is heard', () => document.querySelector('.tile.heard .name')?.textContent === 'ann');
+  await until(
+    bob,
+    'ann is heard',
+    () => document.querySelector('.tile.heard .name')?.textContent === 'ann',
+  );
   await press(ann, 'Screen');
   await pictured(bob, 'ann’s screen');
   await pictured(bob, 'ann');
@@ -110,7 +127,7 @@ test('who comes late sees those whose cameras are on', async () => {
   await pictured(eve, 'ann');
 });
 
-test('from 1 to 9 people all fit, side by side, and nothing jumps as they come and go', async () => {
+test('from 1 to 9 people all fit, side by side, and nothing jumps as they come or go', async () => {
   const page = await pages.open('ann', 'about:blank', DESKTOP);
   await page.addInitScript(() => {
     const shifts = Object.assign(globalThis, { shifts: /** @type {string[]} */ ([]) }).shifts;
@@ -130,15 +147,25 @@ test('from 1 to 9 people all fit, side by side, and nothing jumps as they come a
   await page.getByText('In the room').waitFor();
   /** @param {number} count */
   const placed = async (count) => {
-    await until(page, `${count} tiles`, (count) => document.querySelectorAll('#stage > li').length === count, count);
+    await until(
+      page,
+      `${count} tiles`,
+      (count) => document.querySelectorAll('#stage > li').length === count,
+      count,
+    );
     const problems = await page.evaluate(() => {
-      const stage = /** @type {Element} */ (document.querySelector('#stage')).getBoundingClientRect();
+      const stage = /** @type {Element} */ (
+        document.querySelector('#stage')
+      ).getBoundingClientRect();
       const boxes = [...document.querySelectorAll('#stage > li')].map((tile) => {
         for (const animation of tile.getAnimations()) animation.finish();
         return tile.getBoundingClientRect();
       });
       const inside = (/** @type {DOMRect} */ box) =>
-        box.left >= stage.left - 1 && box.right <= stage.right + 1 && box.top >= stage.top - 1 && box.bottom <= stage.bottom + 1;
+        box.left >= stage.left - 1 &&
+        box.right <= stage.right + 1 &&
+        box.top >= stage.top - 1 &&
+        box.bottom <= stage.bottom + 1;
       const apart = (/** @type {DOMRect} */ a, /** @type {DOMRect} */ b) =>
         a.right <= b.left || b.right <= a.left || a.bottom <= b.top || b.bottom <= a.top;
       return [
@@ -149,7 +176,10 @@ test('from 1 to 9 people all fit, side by side, and nothing jumps as they come a
     assert.deepEqual(problems, [], `${count} tiles`);
   };
   await placed(2); // ourselves and the invitation
-  await page.evaluate(() => (/** @type {any} */ (globalThis).shifts.length = 0)); // what loading did is another matter
+  // What loading did is another matter.
+  await page.evaluate(() => {
+    /** @type {any} */ (globalThis).shifts.length = 0;
+  });
   for (let others = 1; others <= 8; others += 1) {
     send({ type: 'peer-joined', id: `guest-${others}`, polite: true });
     send({ type: 'hello', from: `guest-${others}`, payload: { name: `Guest ${others}` } });
@@ -182,7 +212,10 @@ test('what cannot go yet says so, and what is not read yet is counted', async ()
   await bob.getByRole('link', { name: /Talk/ }).click();
   await bob.locator('#log .new + .line', { hasText: 'too early' }).waitFor();
   await until(bob, 'read', () => !document.title.startsWith('('));
-  assert.match(String(await bob.locator('#log .line time').last().getAttribute('datetime')), /^20\d\d-/);
+  assert.match(
+    String(await bob.locator('#log .line time').last().getAttribute('datetime')),
+    /^20\d\d-/,
+  );
   await inspect(bob, 'talk-phone');
   await fits(bob, 'talk');
 });
@@ -211,7 +244,7 @@ for (const { error, words } of [
   });
 }
 
-test('where there is no path the page says that a TURN server is needed, and links to the help', async () => {
+test('where there is no path the page says that TURN is needed, and links to help', async () => {
   const room = newRoom();
   const blind = async (/** @type {string} */ id) => {
     const page = await pages.open(id, 'about:blank', DESKTOP);

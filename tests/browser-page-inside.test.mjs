@@ -14,7 +14,10 @@ let origin = '';
 let stop;
 
 before(async () => {
-  const [workerd] = await Promise.all([startWorkerd({ page: {} }, { assets: true }), pages.launch()]);
+  const [workerd] = await Promise.all([
+    startWorkerd({ page: {} }, { assets: true }),
+    pages.launch(),
+  ]);
   origin = workerd.at.page.origin;
   stop = workerd.stop;
 });
@@ -41,14 +44,18 @@ async function meet(options) {
   return { ann, bob, room };
 }
 
-/** Waits until the sequence has these, among others, in this order. @param {Page} page @param {...string} kinds */
+/**
+ * Waits until the sequence has these, among others, in this order.
+ * @param {Page} page
+ * @param {...string} kinds
+ */
 function happened(page, ...kinds) {
   return until(
     page,
     `${kinds} in order`,
     (kinds) => {
       const seen = [...document.querySelectorAll('.event')].map(
-        (row) => `${/** @type {HTMLElement} */ (row).dataset.way} ${/** @type {HTMLElement} */ (row).dataset.kind}`,
+        (row) => `${row.getAttribute('data-way')} ${row.getAttribute('data-kind')}`,
       );
       let at = -1;
       return kinds.every((kind) => (at = seen.indexOf(kind, at + 1)) >= 0);
@@ -59,15 +66,36 @@ function happened(page, ...kinds) {
 
 /** @param {Page} page @param {number} count */
 function ticked(page, count) {
-  return until(page, `${count} ticked`, (count) => document.querySelectorAll('.task.done').length === count, count);
+  return until(
+    page,
+    `${count} ticked`,
+    (count) => document.querySelectorAll('.task.done').length === count,
+    count,
+  );
 }
 
 test('both sides see the handshake in its order, and all 26 tasks ticked', async () => {
   const { ann, bob } = await meet();
   await ann.getByRole('button', { name: 'Look inside: bob' }).click();
   await bob.getByRole('button', { name: 'Look inside: ann' }).click();
-  await happened(bob, 'in welcome', 'here create-connection', 'here create-channel', 'out offer', 'in answer', 'here set-remote-description', 'both channel');
-  await happened(ann, 'in peer-joined', 'in offer', 'here set-remote-description', 'out answer', 'both channel');
+  await happened(
+    bob,
+    'in welcome',
+    'here create-connection',
+    'here create-channel',
+    'out offer',
+    'in answer',
+    'here set-remote-description',
+    'both channel',
+  );
+  await happened(
+    ann,
+    'in peer-joined',
+    'in offer',
+    'here set-remote-description',
+    'out answer',
+    'both channel',
+  );
   await ticked(ann, 26);
   await ticked(bob, 26);
   await bob.getByText('You call, and ann is called').waitFor();
@@ -84,7 +112,7 @@ test('a description and a candidate are read in words', async () => {
   await inspect(bob, 'inside');
 });
 
-test('the connection view tells role, states, route and speed, and draws the last minute', async () => {
+test('the connection view tells role, states, route, speed, and draws a minute', async () => {
   const { ann } = await meet();
   await ann.getByRole('button', { name: 'Look inside: bob' }).click();
   await ann.locator('#local-candidate', { hasText: /^host, .*, udp$/ }).waitFor();
@@ -93,7 +121,13 @@ test('the connection view tells role, states, route and speed, and draws the las
   assert.equal(await ann.locator('#connection-state').textContent(), 'connected');
   assert.equal(await ann.locator('#signaling-state').textContent(), 'stable');
   assert.match(String(await ann.locator('#ice-state').textContent()), /connected|completed/);
-  await until(ann, 'two points', () => (document.querySelector('#rtt-plot polyline')?.getAttribute('points') ?? '').split(' ').length > 1);
+  await until(
+    ann,
+    'two points',
+    () =>
+      (document.querySelector('#rtt-plot polyline')?.getAttribute('points') ?? '').split(' ')
+        .length > 1,
+  );
   const tip = ann.getByRole('tooltip', { includeHidden: true });
   assert(!(await tip.isVisible()));
   await ann.getByText('polite', { exact: true }).focus();
@@ -163,7 +197,11 @@ test('a lobby: asked, taken back, declined, accepted, and on without the server'
   await ann.keyboard.press('Enter');
   await bob.locator('#log').getByText('just us').waitFor();
   await bob.getByRole('button', { name: 'Hang up: ann' }).click();
-  await ann.locator('#log').getByText(/is over|is gone/).first().waitFor();
+  await ann
+    .locator('#log')
+    .getByText(/is over|is gone/)
+    .first()
+    .waitFor();
 });
 
 test('hostile names, descriptions and candidates are text', async () => {
@@ -174,16 +212,28 @@ test('hostile names, descriptions and candidates are text', async () => {
     send({ type: 'welcome', id: 'ann', room: 'r', peers: [{ id: 'eve', polite: true }] });
     send({ type: 'hello', from: 'eve', payload: { name: hostile, stream: { toString: 1 } } });
     send({ type: 'hello', from: 'eve', payload: { name: hostile, stream: hostile } });
-    send({ type: 'offer', from: 'eve', payload: { type: hostile, sdp: `v=0\r\n${hostile}\r\na=${hostile}` } });
+    send({
+      type: 'offer',
+      from: 'eve',
+      payload: { type: hostile, sdp: `v=0\r\n${hostile}\r\na=${hostile}` },
+    });
     send({ type: 'candidate', from: 'eve', payload: { candidate: hostile, sdpMid: '0' } });
-    send({ type: 'candidate', from: 'eve', payload: { candidate: 'candidate:1 1 udp 1 ' + hostile } });
+    send({
+      type: 'candidate',
+      from: 'eve',
+      payload: { candidate: 'candidate:1 1 udp 1 ' + hostile },
+    });
     send({ type: hostile, from: 'eve', payload: hostile });
   });
   await page.goto(`${origin}/?room=r#inside`);
   await happened(page, 'in offer', 'in candidate', `in ${hostile}`);
-  for (const summary of await page.locator('.event[data-way=in] summary').all()) await summary.click();
+  for (const summary of await page.locator('.event[data-way=in] summary').all())
+    await summary.click();
   await page.getByText('a=<img').first().waitFor();
-  assert.equal(await page.locator('main img, main b:not([class], [id]) > *, .reading b').count(), 0);
+  assert.equal(
+    await page.locator('main img, main b:not([class], [id]) > *, .reading b').count(),
+    0,
+  );
   assert.equal(await page.locator('body[data-broken]').count(), 0);
   assert(!(await page.locator('#chosen').textContent())?.includes('\u202e'));
 });

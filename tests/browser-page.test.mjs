@@ -80,7 +80,7 @@ test('two peers who open the same link meet and talk', async () => {
   await reads(ann, 'You', 'hello bob');
 });
 
-test('three peers are connected each with each, and a fourth hears nothing said before it came', async () => {
+test('three peers are connected each with each, and a fourth hears nothing older', async () => {
   const room = newRoom();
   const ann = await enter(room, 'ann');
   await ann.getByText('In the room').waitFor();
@@ -163,7 +163,10 @@ test('a server that is gone is told, talk goes on, and its return ends the alarm
     await write(bob, 'still here');
     await reads(ann, 'bob', 'still here');
     line.mend();
-    await bob.getByRole('alert').getByText('The server').waitFor({ state: 'detached', timeout: 20_000 });
+    await bob
+      .getByRole('alert')
+      .getByText('The server')
+      .waitFor({ state: 'detached', timeout: 20_000 });
     await bob.getByText('In the room').waitFor();
     await shows(ann, 'bob');
   } finally {
@@ -300,7 +303,10 @@ test('a reload is the same person, and a duplicated tab is another', async () =>
   const room = newRoom();
   const bob = await enter(room, 'bob');
   await bob.getByText('In the room').waitFor();
-  const ann = await pages.open('ann', `${dev.origin}/?${new URLSearchParams({ room, name: 'Ann' })}`);
+  const ann = await pages.open(
+    'ann',
+    `${dev.origin}/?${new URLSearchParams({ room, name: 'Ann' })}`,
+  );
   await shows(bob, 'Ann');
   const id = () => bob.locator('#stage .name', { hasText: 'Ann' }).first().getAttribute('title');
   const before = await id();

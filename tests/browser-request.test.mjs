@@ -78,7 +78,10 @@ async function caughtUp(ann, bob) {
 }
 
 /** Keeps back what the page sends. @param {Page} page */
-const hold = (page) => page.evaluate(() => (/** @type {any} */ (globalThis).wire.holding.out = true));
+const hold = (page) =>
+  page.evaluate(() => {
+    /** @type {any} */ (globalThis).wire.holding.out = true;
+  });
 
 /** @param {Page} page */
 const release = (page) => page.evaluate(() => /** @type {any} */ (globalThis).wire.release('out'));
@@ -131,10 +134,7 @@ test('one asks, the other accepts, and the one who asked makes the first offer',
   await connected(bob, 'ann');
   await talk(ann, 'ann', bob, 'bob', 'hello');
   await talk(bob, 'bob', ann, 'ann', 'hello');
-  assert.deepEqual(await entries(ann, /^re/), [
-    'relation bob requested',
-    'relation bob accepted',
-  ]);
+  assert.deepEqual(await entries(ann, /^re/), ['relation bob requested', 'relation bob accepted']);
   assert.deepEqual(await entries(bob, /^re/), [
     'relation ann asked',
     'request ann',
@@ -142,9 +142,8 @@ test('one asks, the other accepts, and the one who asked makes the first offer',
   ]);
   const first = await bob.evaluate(
     () =>
-      /** @type {any} */ (globalThis).trace.find(
-        (/** @type {any} */ { kind }) => kind === 'offer',
-      ).way,
+      /** @type {any} */ (globalThis).trace.find((/** @type {any} */ { kind }) => kind === 'offer')
+        .way,
   );
   assert.equal(first, 'in');
 });
@@ -280,7 +279,7 @@ test('a page that is reloaded while it is asked, or asks, leaves no request behi
   await agree(ann, bob);
 });
 
-test('a page that takes over an id hears of the request to it, or hangs up for the old one', async () => {
+test('a page that takes over an id hears of a request, or hangs up for the old one', async () => {
   const { ann, bob, room } = await lobby();
   await call(ann, 'bob', 'request');
   await stands(bob, 'ann', 'asked');
@@ -347,7 +346,7 @@ for (const [way, kind] of /** @type {const} */ ([
   });
 }
 
-test('two who are connected talk on when both have left the server, until one hangs up', async () => {
+test('two who are connected talk on without the server, until one hangs up', async () => {
   const { ann, bob } = await lobby();
   await agree(ann, bob);
   const leaveServer = (/** @type {Page} */ page) =>
@@ -456,32 +455,29 @@ test('a page that wants everybody and was there first leaves the asking to the o
  * @param {boolean} asks whether it sends a request, or at once its offer
  */
 const speakLobby = (page, room, asks) =>
-  page.evaluate(
-    async ([room, asks]) => {
-      const url = `${location.origin.replace('http', 'ws')}/parties/main/${room}`;
-      const socket = new WebSocket(`${url}?dialect=lobby&_pk=eve`);
-      const send = (/** @type {object} */ signal) =>
-        socket.send(JSON.stringify({ toId: 'ann', fromId: 'eve', ...signal }));
-      const connection = new RTCPeerConnection();
-      const channel = connection.createDataChannel('chat');
-      connection.onicecandidate = ({ candidate }) => candidate && send({ candidate });
-      const offer = async () => {
-        await connection.setLocalDescription();
-        send({ offer: connection.localDescription });
-      };
-      await new Promise((resolve) => (socket.onopen = resolve));
-      socket.onmessage = async ({ data }) => {
-        const frame = JSON.parse(data);
-        if (frame.accept && asks) await offer();
-        if (frame.answer) await connection.setRemoteDescription(frame.answer);
-        if (frame.candidate) await connection.addIceCandidate(frame.candidate);
-      };
-      if (asks) send({ request: true });
-      else await offer();
-      channel.onmessage = ({ data }) => Object.assign(globalThis, { heard: data });
-    },
-    /** @type {[string, boolean]} */ ([room, asks]),
-  );
+  page.evaluate(async ([room, asks]) => {
+    const url = `${location.origin.replace('http', 'ws')}/parties/main/${room}`;
+    const socket = new WebSocket(`${url}?dialect=lobby&_pk=eve`);
+    const send = (/** @type {object} */ signal) =>
+      socket.send(JSON.stringify({ toId: 'ann', fromId: 'eve', ...signal }));
+    const connection = new RTCPeerConnection();
+    const channel = connection.createDataChannel('chat');
+    connection.onicecandidate = ({ candidate }) => candidate && send({ candidate });
+    const offer = async () => {
+      await connection.setLocalDescription();
+      send({ offer: connection.localDescription });
+    };
+    await new Promise((resolve) => (socket.onopen = resolve));
+    socket.onmessage = async ({ data }) => {
+      const frame = JSON.parse(data);
+      if (frame.accept && asks) await offer();
+      if (frame.answer) await connection.setRemoteDescription(frame.answer);
+      if (frame.candidate) await connection.addIceCandidate(frame.candidate);
+    };
+    if (asks) send({ request: true });
+    else await offer();
+    channel.onmessage = ({ data }) => Object.assign(globalThis, { heard: data });
+  }, /** @type {[string, boolean]} */ ([room, asks]));
 
 for (const asks of [true, false]) {
   test(`a client of another dialect asks ${asks ? 'by a request' : 'by its offer'}`, async () => {

@@ -2,7 +2,17 @@
 /** The handshake told step by step, and walked through step by step. */
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
-import { connected, join, log, logged, meet, newRoom, Pages, talk, until } from './support/browser.mjs';
+import {
+  connected,
+  join,
+  log,
+  logged,
+  meet,
+  newRoom,
+  Pages,
+  talk,
+  until,
+} from './support/browser.mjs';
 import { Dev } from './support/dev.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
@@ -101,7 +111,10 @@ test('the trace tells of every step of a handshake, on both sides, in order', as
   }
 
   const times = offerer.map(({ time }) => time);
-  assert.deepEqual(times, times.toSorted((a, b) => a - b));
+  assert.deepEqual(
+    times,
+    times.toSorted((a, b) => a - b),
+  );
   assert(before - 5 < times[0] && times[0] < after + 5, `${before} ${times[0]} ${after}`);
   const welcome = offerer.find(({ kind }) => kind === 'welcome');
   assert.deepEqual(welcome?.payload.peers, [{ id: 'ann', polite: false }]);
@@ -382,7 +395,7 @@ test('what is taken back before its step is not done', async () => {
   assert(!story(await traced(bob)).includes('here create-connection'));
 });
 
-test('who waits for a step begins nothing new, and what is said again makes no more steps', async () => {
+test('who waits for a step begins nothing new, and what is said again adds no steps', async () => {
   const [ann, bob] = await pair();
   const room = newRoom();
   await ann.clock.install();

@@ -163,7 +163,7 @@ test('001: users A and B, who at last both disconnect from the server and still 
   await talk(b, B, a, A);
 });
 
-test('003: the first is polite, the second offers, and they change roles when offers cross', async () => {
+test('003: the first is polite, the second offers, and they change when offers cross', async () => {
   const [ann, bob] = await Promise.all(['ann', 'bob'].map(open));
   const room = newRoom();
   await start(ann, 'Perfect', room, 'ann');

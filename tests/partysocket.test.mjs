@@ -69,7 +69,10 @@ class Party {
     assert.deepEqual(JSON.parse(/** @type {string} */ (this.#unread.shift())), expected);
   }
 
-  /** The connection opens, closes, or could not be opened. @param {'open' | 'close' | 'error'} type */
+  /**
+   * The connection opens, closes, or could not be opened.
+   * @param {'open' | 'close' | 'error'} type
+   */
   becomes(type) {
     const happened = new Promise((/** @type {(value?: unknown) => void} */ resolve) => {
       this.socket.addEventListener(type, () => resolve(), { once: true });

@@ -1,10 +1,11 @@
 // @ts-check
 /**
- * An ordinary session costs no storage write and no alarm: seen from outside, in the files that workerd
- * keeps.
+ * An ordinary session costs no storage write and no alarm: seen from outside, in the files that
+ * workerd keeps.
  *
- * Each instance has a folder of its own: a database for each room, and one, `metadata`, for the alarms
- * of all of them. SQLite is in WAL mode, so what is written is added to a `-wal` file as it is.
+ * Each instance has a folder of its own: a database for each room, and one, `metadata`, for the
+ * alarms of all of them. SQLite is in WAL mode, so what is written is added to a `-wal` file as it
+ * is.
  */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
@@ -113,8 +114,8 @@ async function awaken(name) {
 }
 
 /**
- * What was written before an answer of the room came is in it, since the platform lets nothing out before
- * a write is safe.
+ * What was written before an answer of the room came is in it, since the platform lets nothing out
+ * before a write is safe.
  *
  * @param {Name} name
  * @returns {Promise<Stored>}
@@ -142,7 +143,11 @@ function digest(bytes) {
   return `${bytes.length} bytes, ${createHash('sha256').update(bytes).digest('hex')}`;
 }
 
-/** The same look that finds nothing after an ordinary session. @param {Name} name @param {Stored} before */
+/**
+ * The same look that finds nothing after an ordinary session.
+ * @param {Name} name
+ * @param {Stored} before
+ */
 async function assertWritten(name, before) {
   const { room, alarms, tables } = await read(name);
   assert.deepEqual(tables, ['_cf_KV', '_cf_METADATA'], 'the alarm of the room, and its rows');

@@ -226,7 +226,8 @@ export async function join(page, name, options = {}, from = '/room.js') {
 }
 
 /**
- * Starts one of the clients in `devices.mjs`. The page then has it as `device`, and `log` is its log.
+ * Starts one of the clients in `devices.mjs`. The page then has it as `device`, and `log` is its
+ * log.
  *
  * @param {Page} page
  * @param {'Plain' | 'Forum' | 'Lobby' | 'Http' | 'Perfect'} kind

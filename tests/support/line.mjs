@@ -77,8 +77,8 @@ export class Line {
 }
 
 /**
- * Ends a connection without a word. One that is already ending cannot be reset: Node believes that it
- * was, and then waits for it for ever when the process exits.
+ * Ends a connection without a word. One that is already ending cannot be reset: Node believes that
+ * it was, and then waits for it for ever when the process exits.
  *
  * @param {net.Socket} socket
  */

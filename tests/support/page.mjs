@@ -26,7 +26,9 @@ export async function inspect(page, state) {
     await page.screenshot({ path: `${FOLDER}${state}-${colorScheme}.png` });
     await page.evaluate(AXE); // by the debugger, past the policy
     const violations = await page.evaluate(async () => {
-      const found = await /** @type {any} */ (globalThis).axe.run(document, { resultTypes: ['violations'] });
+      const found = await /** @type {any} */ (globalThis).axe.run(document, {
+        resultTypes: ['violations'],
+      });
       return found.violations.map((/** @type {any} */ { id, nodes }) => [
         id,
         ...nodes.map((/** @type {any} */ { html, failureSummary }) => `${html}: ${failureSummary}`),
