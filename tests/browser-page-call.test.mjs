@@ -3,52 +3,21 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
-import { after, afterEach, before, test } from 'node:test';
+import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
-import { newRoom, Pages, PATIENCE, until } from './support/browser.mjs';
-import { DESKTOP, fits, inspect, isShown, PHONE } from './support/page.mjs';
-import { startWorkerd } from './support/workerd.mjs';
+import { newRoom, PATIENCE, until } from './support/browser.mjs';
+import { Pages } from './support/chromium.mjs';
+import { at, DESKTOP, enter, fits, inspect, meet, PHONE } from './support/page.mjs';
+import { throughout } from './support/throughout.mjs';
+import { Deployed } from './support/workerd.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
 
 const PUBLIC = fileURLToPath(new URL('../public/', import.meta.url));
-const pages = new Pages();
-let origin = '';
-/** @type {() => Promise<void>} */
-let stop;
-
-before(async () => {
-  const [workerd] = await Promise.all([
-    startWorkerd({ page: {} }, { assets: true }),
-    pages.launch(),
-  ]);
-  origin = workerd.at.page.origin;
-  stop = workerd.stop;
-});
-afterEach(() => pages.closeAll());
-after(() => Promise.all([stop(), pages.quit()]));
-
-/**
- * @param {string} room
- * @param {string} id
- * @param {import('playwright-core').BrowserContextOptions} [options]
- */
-async function enter(room, id, options = DESKTOP) {
-  const page = await pages.open(id, `${origin}/?${new URLSearchParams({ room, id })}`, options);
-  await page.getByText('In the room').waitFor();
-  return page;
-}
-
-/** Ann, then bob, connected. */
-async function meet() {
-  const room = newRoom();
-  const ann = await enter(room, 'ann');
-  const bob = await enter(room, 'bob');
-  await isShown(ann, 'bob', 'connected');
-  await isShown(bob, 'ann', 'connected');
-  return { ann, bob, room };
-}
+const server = new Deployed();
+const pages = new Pages(server);
+throughout(server, pages);
 
 /**
  * Waits until the tile of that name plays pictures, or does not.
@@ -92,7 +61,7 @@ function made(page) {
 }
 
 test('camera, microphone and screen go on and off without anyone reconnecting', async () => {
-  const { ann, bob } = await meet();
+  const { ann, bob } = await meet(pages);
   const press = (/** @type {Page} */ page, /** @type {string} */ name) =>
     page.getByRole('button', { name, exact: true }).click();
   await press(ann, 'Camera');
@@ -121,9 +90,9 @@ test('camera, microphone and screen go on and off without anyone reconnecting', 
 });
 
 test('who comes late sees those whose cameras are on', async () => {
-  const { ann, room } = await meet();
+  const { ann, room } = await meet(pages);
   await ann.getByRole('button', { name: 'Camera' }).click();
-  const eve = await enter(room, 'eve');
+  const eve = await enter(pages, { room, id: 'eve' });
   await pictured(eve, 'ann');
 });
 
@@ -143,7 +112,7 @@ test('from 1 to 9 people all fit, side by side, and nothing jumps as they come o
     send = (frame) => socket.send(JSON.stringify(frame));
     send({ type: 'welcome', id: 'ann', room: 'r', peers: [] });
   });
-  await page.goto(`${origin}/?room=r&id=ann`);
+  await page.goto(at({ room: 'r', id: 'ann' }));
   await page.getByText('In the room').waitFor();
   /** @param {number} count */
   const placed = async (count) => {
@@ -193,12 +162,11 @@ test('from 1 to 9 people all fit, side by side, and nothing jumps as they come o
 
 test('what cannot go yet says so, and what is not read yet is counted', async () => {
   const room = newRoom();
-  const ann = await enter(room, 'ann');
+  const ann = await enter(pages, { room, id: 'ann' });
   assert(await ann.getByRole('button', { name: 'Send' }).isDisabled());
   await ann.getByText('Nobody is here to read it yet.').waitFor();
   await inspect(ann, 'alone');
-  const bob = await pages.open('bob', 'about:blank', PHONE);
-  await bob.goto(`${origin}/?${new URLSearchParams({ room, id: 'bob', steps: '1' })}`);
+  const bob = await pages.open('bob', at({ room, id: 'bob', steps: '1' }), PHONE);
   const field = ann.getByRole('textbox', { name: 'Message to all' });
   await ann.getByText('What you send waits').waitFor();
   await field.fill('too early');
@@ -226,7 +194,7 @@ for (const { error, words } of [
   { error: 'NotReadableError', words: 'in use by another program' },
 ]) {
   test(`${error} is explained, with what to do, and is over once it works`, async () => {
-    const ann = await enter(newRoom(), 'ann');
+    const ann = await enter(pages, { room: newRoom(), id: 'ann' });
     await ann.evaluate((error) => {
       const { mediaDevices } = navigator;
       const ask = mediaDevices.getUserMedia.bind(mediaDevices);
@@ -264,7 +232,7 @@ test('where there is no path the page says that TURN is needed, and links to hel
         },
       });
     });
-    await page.goto(`${origin}/?${new URLSearchParams({ room, id })}`);
+    await page.goto(at({ room, id }));
     await page.getByText('In the room').waitFor();
     return page;
   };
@@ -291,7 +259,7 @@ test('the start offers a room with a readable name, and its link can be shared',
       share: async (/** @type {unknown} */ what) => Object.assign(globalThis, { shared: what }),
     });
   });
-  await page.goto(origin);
+  await page.goto('/');
   await page.getByRole('button', { name: 'Open the room' }).waitFor();
   await inspect(page, 'start-phone');
   await fits(page, 'start');

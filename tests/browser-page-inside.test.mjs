@@ -1,48 +1,19 @@
 // @ts-check
 /** The inside of a connection: what was said, in which order, step by step, and how it is now. */
 import assert from 'node:assert/strict';
-import { after, afterEach, before, test } from 'node:test';
-import { newRoom, Pages, until } from './support/browser.mjs';
-import { DESKTOP, fits, inspect, isShown, PHONE } from './support/page.mjs';
-import { startWorkerd } from './support/workerd.mjs';
+import { test } from 'node:test';
+import { newRoom, until } from './support/browser.mjs';
+import { Pages } from './support/chromium.mjs';
+import { at, DESKTOP, enter, fits, inspect, isShown, meet, PHONE } from './support/page.mjs';
+import { throughout } from './support/throughout.mjs';
+import { passed } from './support/wire.mjs';
+import { Deployed } from './support/workerd.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
 
-const pages = new Pages();
-let origin = '';
-/** @type {() => Promise<void>} */
-let stop;
-
-before(async () => {
-  const [workerd] = await Promise.all([
-    startWorkerd({ page: {} }, { assets: true }),
-    pages.launch(),
-  ]);
-  origin = workerd.at.page.origin;
-  stop = workerd.stop;
-});
-afterEach(() => pages.closeAll());
-after(() => Promise.all([stop(), pages.quit()]));
-
-/**
- * @param {Record<string, string>} query
- * @param {string} [hash]
- * @param {import('playwright-core').BrowserContextOptions} [options]
- */
-function enter(query, hash = '', options = DESKTOP) {
-  return pages.open(query.id, `${origin}/?${new URLSearchParams(query)}${hash}`, options);
-}
-
-/** Ann, then bob, connected. @param {import('playwright-core').BrowserContextOptions} [options] */
-async function meet(options) {
-  const room = newRoom();
-  const ann = await enter({ room, id: 'ann' }, '', options);
-  await ann.getByText('In the room').waitFor();
-  const bob = await enter({ room, id: 'bob' });
-  await isShown(ann, 'bob', 'connected');
-  await isShown(bob, 'ann', 'connected');
-  return { ann, bob, room };
-}
+const server = new Deployed();
+const pages = new Pages(server);
+throughout(server, pages);
 
 /**
  * Waits until the sequence has these, among others, in this order.
@@ -75,7 +46,7 @@ function ticked(page, count) {
 }
 
 test('both sides see the handshake in its order, and all 26 tasks ticked', async () => {
-  const { ann, bob } = await meet();
+  const { ann, bob } = await meet(pages);
   await ann.getByRole('button', { name: 'Look inside: bob' }).click();
   await bob.getByRole('button', { name: 'Look inside: ann' }).click();
   await happened(
@@ -103,7 +74,7 @@ test('both sides see the handshake in its order, and all 26 tasks ticked', async
 });
 
 test('a description and a candidate are read in words', async () => {
-  const { bob } = await meet();
+  const { bob } = await meet(pages);
   await bob.getByRole('button', { name: 'Look inside: ann' }).click();
   await bob.locator('.event[data-kind=offer] summary').click();
   await bob.getByText('A section for data channels').first().waitFor();
@@ -113,7 +84,7 @@ test('a description and a candidate are read in words', async () => {
 });
 
 test('the connection view tells role, states, route, speed, and draws a minute', async () => {
-  const { ann } = await meet();
+  const { ann } = await meet(pages);
   await ann.getByRole('button', { name: 'Look inside: bob' }).click();
   await ann.locator('#local-candidate', { hasText: /^host, .*, udp$/ }).waitFor();
   await ann.locator('#rtt', { hasText: 'ms' }).waitFor();
@@ -139,9 +110,8 @@ test('the connection view tells role, states, route, speed, and draws a minute',
 
 test('step by step nothing is sent until the next step is pressed', async () => {
   const room = newRoom();
-  const ann = await enter({ room, id: 'ann' });
-  await ann.getByText('In the room').waitFor();
-  const bob = await enter({ room, id: 'bob', steps: '1' }, '#inside');
+  const ann = await enter(pages, { room, id: 'ann' });
+  const bob = await pages.open('bob', at({ room, id: 'bob', steps: '1' }, '#inside'), DESKTOP);
   const next = bob.getByRole('button', { name: 'Next step' });
   /** @param {string} words */
   const step = async (words) => {
@@ -155,8 +125,7 @@ test('step by step nothing is sent until the next step is pressed', async () => 
   await step('set our description: the offer');
   await bob.getByText('Next: send offer', { exact: true }).waitFor();
   // A signal of the page has gone there and back, and no offer before it.
-  const passed = () => bob.evaluate(() => /** @type {any} */ (globalThis).wire.passed);
-  assert(!(await passed()).includes('out offer'));
+  assert(!(await passed(bob)).includes('out offer'));
   await next.click();
   await until(bob, 'sent', () => /** @type {any} */ (globalThis).wire.passed.includes('out offer'));
   await inspect(bob, 'steps');
@@ -167,9 +136,8 @@ test('step by step nothing is sent until the next step is pressed', async () => 
 
 test('a lobby: asked, taken back, declined, accepted, and on without the server', async () => {
   const lobby = newRoom();
-  const ann = await enter({ lobby, id: 'ann' });
-  await ann.getByText('In the room').waitFor();
-  const bob = await enter({ lobby, id: 'bob' }, '', PHONE);
+  const ann = await enter(pages, { lobby, id: 'ann' });
+  const bob = await enter(pages, { lobby, id: 'bob' }, PHONE);
   await isShown(ann, 'bob', 'not connected');
   assert(await ann.getByRole('button', { name: 'Send', exact: true }).isDisabled());
   await ann.getByRole('button', { name: 'Ask to connect: bob' }).click();
@@ -225,7 +193,7 @@ test('hostile names, descriptions and candidates are text', async () => {
     });
     send({ type: hostile, from: 'eve', payload: hostile });
   });
-  await page.goto(`${origin}/?room=r#inside`);
+  await page.goto(at({ room: 'r' }, '#inside'));
   await happened(page, 'in offer', 'in candidate', `in ${hostile}`);
   for (const summary of await page.locator('.event[data-way=in] summary').all())
     await summary.click();

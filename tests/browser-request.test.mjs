@@ -1,40 +1,28 @@
 // @ts-check
 /** Rooms in which nobody is connected without having been asked. */
 import assert from 'node:assert/strict';
-import { after, afterEach, before, test } from 'node:test';
-import { connected, join, log, logged, newRoom, Pages, talk, until } from './support/browser.mjs';
+import { test } from 'node:test';
+import { connected, join, log, logged, newRoom, talk, until } from './support/browser.mjs';
+import { Pages } from './support/chromium.mjs';
 import { Dev } from './support/dev.mjs';
 import { Line } from './support/line.mjs';
+import { throughout } from './support/throughout.mjs';
+import { hold, lose, lost, release } from './support/wire.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
 
 const dev = new Dev();
-const pages = new Pages();
-/** @type {Line} ann's way to the server */
-let line;
-
-before(async () => {
-  await Promise.all([dev.start(), pages.launch()]);
-  line = await Line.to(dev.port);
-});
-afterEach(() => {
-  line.mend();
-  return pages.closeAll();
-});
-after(async () => {
-  line.stop();
-  await Promise.all([dev.stop(), pages.quit()]);
-});
+const pages = new Pages(dev);
+/** Ann's way to the server. */
+const line = new Line(dev);
+throughout(dev, pages, line);
 
 /**
  * Ann and bob in a room, ann first and behind the line. Nobody is connected.
  * @param {{ ann?: string, bob?: string }} [connect]
  */
 async function lobby(connect = {}) {
-  const [ann, bob] = await Promise.all([
-    pages.open('ann', line.origin),
-    pages.open('bob', dev.origin),
-  ]);
+  const [ann, bob] = await Promise.all([pages.open('ann', line.origin), pages.open('bob')]);
   const room = newRoom();
   await join(ann, room, who('ann', connect.ann));
   await logged(ann, 'state joined');
@@ -76,15 +64,6 @@ async function caughtUp(ann, bob) {
   await logged(ann, `signal bob ${bell}`);
   await logged(bob, `signal ann ${bell}`);
 }
-
-/** Keeps back what the page sends. @param {Page} page */
-const hold = (page) =>
-  page.evaluate(() => {
-    /** @type {any} */ (globalThis).wire.holding.out = true;
-  });
-
-/** @param {Page} page */
-const release = (page) => page.evaluate(() => /** @type {any} */ (globalThis).wire.release('out'));
 
 /** @param {Page} page @param {RegExp} which */
 const entries = async (page, which) => (await log(page)).filter((entry) => which.test(entry));
@@ -283,14 +262,14 @@ test('a page that takes over an id hears of a request, or hangs up for the old o
   const { ann, bob, room } = await lobby();
   await call(ann, 'bob', 'request');
   await stands(bob, 'ann', 'asked');
-  const again = await pages.open('bob again', dev.origin);
+  const again = await pages.open('bob again');
   await join(again, room, who('bob'));
   await logged(bob, 'close 4001');
   await logged(again, 'request ann');
   await call(again, 'ann', 'accept');
   await connected(ann, 'bob');
   await talk(ann, 'ann', again, 'bob', 'hello');
-  const third = await pages.open('bob once more', dev.origin);
+  const third = await pages.open('bob once more');
   await join(third, room, who('bob'));
   await stands(ann, 'bob', 'none');
   assert.deepEqual(await entries(ann, /^(peer|leave|error)/), ['peer bob']);
@@ -321,21 +300,13 @@ for (const [way, kind] of /** @type {const} */ ([
       await call(asks, idOfAsked, 'request');
       await stands(asked, idOfAsker, 'asked');
     }
-    await ann.evaluate(
-      ([way, kind]) => /** @type {any} */ (globalThis).wire.lose[way].push(kind),
-      [way, kind],
-    );
+    await lose(ann, way, kind);
     await call(asks, idOfAsked, kind === 'cancel' ? 'cancel' : 'request');
     if (kind === 'accept') {
       await stands(bob, 'ann', 'asked');
       await call(bob, 'ann', 'accept');
     }
-    await until(
-      ann,
-      `${way} ${kind} is lost`,
-      (frame) => /** @type {any} */ (globalThis).wire.lost.includes(frame),
-      `${way} ${kind}`,
-    );
+    await lost(ann, way, kind);
     line.cut();
     await logged(ann, 'state joined', 2);
     if (kind === 'accept') await connected(ann, 'bob');
@@ -373,6 +344,11 @@ test('one who has left the server may stumble, but not fall', async () => {
   const { ann, bob } = await lobby();
   await agree(ann, bob);
   await bob.evaluate(() => /** @type {any} */ (globalThis).room.leaveServer());
+  await until(ann, 'she knows', () =>
+    /** @type {any} */ (globalThis).trace.some(
+      (/** @type {any} */ { kind }) => kind === 'peer-left',
+    ),
+  );
   // Chromium takes half a minute to get there; the state is all that the library goes by.
   for (const [page, id] of /** @type {[Page, string][]} */ ([
     [ann, 'bob'],
@@ -482,7 +458,7 @@ const speakLobby = (page, room, asks) =>
 for (const asks of [true, false]) {
   test(`a client of another dialect asks ${asks ? 'by a request' : 'by its offer'}`, async () => {
     const { ann, room } = await lobby();
-    const eve = await pages.open('eve', dev.origin);
+    const eve = await pages.open('eve');
     await speakLobby(eve, room, asks);
     await logged(ann, 'request eve');
     await call(ann, 'eve', 'accept');

@@ -48,7 +48,7 @@ class Stream {
  */
 async function meet(t, room) {
   const server = workerd.at.main;
-  const line = await Line.to(server.port);
+  const line = await Line.to(server);
   const ann = await Peer.meet(server, room, 'ann');
   const device = new HttpPeer(server, room, 'device');
   await device.register();

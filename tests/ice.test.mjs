@@ -9,8 +9,10 @@
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
 import { EventEmitter, once } from 'node:events';
-import { after, afterEach, before, describe, test } from 'node:test';
-import { connected, join, logged, newRoom, Pages, talk, until } from './support/browser.mjs';
+import { after, before, describe, test } from 'node:test';
+import { connected, join, logged, newRoom, talk, until } from './support/browser.mjs';
+import { Pages } from './support/chromium.mjs';
+import { throughout } from './support/throughout.mjs';
 import { Coturn, StandIn } from './support/turn.mjs';
 import { startWorkerd } from './support/workerd.mjs';
 
@@ -254,9 +256,7 @@ describe('over HTTP', () => {
 
 describe('in a browser, by coturn alone', () => {
   const pages = new Pages();
-  before(() => pages.launch());
-  afterEach(() => pages.closeAll());
-  after(() => pages.quit());
+  throughout(pages);
 
   /**
    * Gathers relay candidates.

@@ -21,7 +21,7 @@ before(async () => {
   const workerd = await startWorkerd({ open: {} });
   server = workerd.at.open;
   stop = workerd.stop;
-  line = await Line.to(server.port);
+  line = await Line.to(server);
 });
 afterEach(() => parties.splice(0).forEach((party) => party.socket.close()));
 after(async () => {

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
-import { until } from './browser.mjs';
+import { newRoom, until } from './browser.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
 
@@ -14,6 +14,35 @@ mkdirSync(FOLDER, { recursive: true });
 
 export const DESKTOP = { viewport: { width: 1280, height: 800 } };
 export const PHONE = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true };
+
+/** Its address, as a link has it. @param {Record<string, string>} query @param {string} [hash] */
+export const at = (query, hash = '') => `/?${new URLSearchParams(query)}${hash}`;
+
+/**
+ * Somebody comes by a link, and is in the room.
+ * @param {import('./chromium.mjs').Pages} pages
+ * @param {Record<string, string>} query
+ * @param {import('playwright-core').BrowserContextOptions} [options]
+ */
+export async function enter(pages, query, options = DESKTOP) {
+  const page = await pages.open(query.id, at(query), options);
+  await page.getByText('In the room').waitFor();
+  return page;
+}
+
+/**
+ * Ann, then bob, connected.
+ * @param {import('./chromium.mjs').Pages} pages
+ * @param {import('playwright-core').BrowserContextOptions} [options] of ann
+ */
+export async function meet(pages, options) {
+  const room = newRoom();
+  const ann = await enter(pages, { room, id: 'ann' }, options);
+  const bob = await enter(pages, { room, id: 'bob' });
+  await isShown(ann, 'bob', 'connected');
+  await isShown(bob, 'ann', 'connected');
+  return { ann, bob, room };
+}
 
 /**
  * Takes a picture of a state, and has axe look for what would shut somebody out of it.

@@ -51,6 +51,11 @@ function shipped() {
   };
 }
 
+/** @param {string} path */
+function esModule(path) {
+  return { type: /** @type {const} */ ('ESModule'), path: fileURLToPath(new URL(path, ROOT)) };
+}
+
 /** One worker with settings of its own. */
 export class Server {
   /** @param {number} port */
@@ -133,12 +138,13 @@ export class Server {
  * @template {string} Name
  * @param {Record<Name, Settings>} instances the settings of each instance, over those that ship
  * @param {{ preventEviction?: boolean, persist?: string, assets?: boolean, verbose?: boolean,
- *   log?: (text: string) => void }} [options] `log` gets what the Workers write to their logs
+ *   around?: string, log?: (text: string) => void }} [options] `around` is a module that stands
+ *   around ours, which it imports from `./index.js`; `log` gets what the Workers write to their logs
  * @returns {Promise<Workerd<Name>>}
  */
 export async function startWorkerd(
   instances,
-  { preventEviction, persist, assets, verbose, log } = {},
+  { preventEviction, persist, assets, verbose, around, log } = {},
 ) {
   const { date, flags, vars, ratelimits } = shipped();
   const names = /** @type {Name[]} */ (Object.keys(instances));
@@ -161,7 +167,8 @@ export async function startWorkerd(
       name,
       modulesRoot: fileURLToPath(new URL('build/', ROOT)),
       modules: [
-        { type: 'ESModule', path: fileURLToPath(new URL('build/index.js', ROOT)) },
+        ...(around ? [{ ...esModule('build/around.js'), contents: around }] : []),
+        esModule('build/index.js'),
         { type: 'CompiledWasm', path: fileURLToPath(new URL('build/index_bg.wasm', ROOT)) },
       ],
       compatibilityDate: date,
@@ -199,6 +206,28 @@ export async function startWorkerd(
       mine.forEach((child) => child.kill('SIGKILL'));
     },
   };
+}
+
+/** All that is deployed, the page with it, with the settings that ship. */
+export class Deployed {
+  /** @type {Workerd<'main'> | undefined} */
+  #workerd;
+
+  async start() {
+    this.#workerd = await startWorkerd({ main: {} }, { assets: true });
+  }
+
+  get origin() {
+    return this.#workerd?.at.main.origin ?? '';
+  }
+
+  get port() {
+    return this.#workerd?.at.main.port ?? 0;
+  }
+
+  async stop() {
+    await this.#workerd?.stop();
+  }
 }
 
 /**
