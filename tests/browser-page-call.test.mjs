@@ -8,8 +8,19 @@ import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { newRoom, PATIENCE, until } from './support/browser.mjs';
 import { Pages } from './support/chromium.mjs';
-import { at, DESKTOP, enter, fits, inspect, meet, PHONE } from './support/page.mjs';
+import {
+  at,
+  DESKTOP,
+  enter,
+  fits,
+  inspect,
+  isShown,
+  meet,
+  PHONE,
+  pictured,
+} from './support/page.mjs';
 import { throughout } from './support/throughout.mjs';
+import { held, hold, release } from './support/wire.mjs';
 import { Deployed } from './support/workerd.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
@@ -18,34 +29,6 @@ const PUBLIC = fileURLToPath(new URL('../public/', import.meta.url));
 const server = new Deployed();
 const pages = new Pages(server);
 throughout(server, pages);
-
-/**
- * Waits until the tile of that name plays pictures, or does not.
- * @param {Page} page
- * @param {string} name
- * @param {boolean} plays
- */
-function pictured(page, name, plays = true) {
-  return until(
-    page,
-    `${name} ${plays ? 'plays' : 'is still'}`,
-    ([name, plays]) => {
-      const tile = [...document.querySelectorAll('#stage > li')].find(
-        (tile) => tile.querySelector('.name')?.textContent === name,
-      );
-      if (!plays) return !tile?.classList.contains('pictured');
-      const video = tile?.querySelector('video');
-      return (
-        tile?.classList.contains('pictured') &&
-        video &&
-        video.videoWidth > 0 &&
-        video.currentTime > 0
-      );
-    },
-    /** @type {[string, boolean]} */ ([name, plays]),
-    3 * PATIENCE, // glare, and pictures to be decoded on a machine that has much to do
-  );
-}
 
 /**
  * How many connections this page has made, and how many sections their session has.
@@ -87,6 +70,18 @@ test('camera, microphone and screen go on and off without anyone reconnecting', 
   await pictured(bob, 'ann');
   assert.equal(await made(ann), 1);
   assert.equal(await made(bob), 1);
+});
+
+test('cameras that come on at the same moment are seen by both', async () => {
+  const { ann, bob } = await meet(pages);
+  for (const page of [ann, bob]) {
+    await hold(page);
+    await page.getByRole('button', { name: 'Camera' }).click();
+    await held(page, 'out', 1);
+  }
+  for (const page of [ann, bob]) await release(page); // offers that cross
+  await pictured(ann, 'bob');
+  await pictured(bob, 'ann');
 });
 
 test('who comes late sees those whose cameras are on', async () => {
@@ -158,6 +153,41 @@ test('from 1 to 9 people all fit, side by side, and nothing jumps as they come o
   for (const id of ['guest-2', 'guest-8', 'guest-5']) send({ type: 'peer-left', id });
   await placed(6);
   assert.deepEqual(await page.evaluate(() => /** @type {any} */ (globalThis).shifts), []);
+});
+
+test('where the browser keeps the sound off, a button says so and puts it on', async () => {
+  const room = newRoom();
+  const ann = await pages.open('ann', 'about:blank', DESKTOP);
+  await ann.addInitScript(() => {
+    const { play } = HTMLMediaElement.prototype;
+    HTMLMediaElement.prototype.play = async function () {
+      await play.call(this).catch((error) => {
+        const tracks = /** @type {MediaStream} */ (this.srcObject).getTracks();
+        console.log(error.name, tracks.filter(({ muted }) => !muted).length);
+        throw error;
+      });
+    };
+  });
+  const refused = ann.waitForEvent('console', (message) => message.text() === 'NotAllowedError 2');
+  // Ann does not touch her page. To ask it anything would count as a touch.
+  await ann.goto(at({ room, id: 'ann' }));
+  const bob = await enter(pages, { room, id: 'bob' });
+  await isShown(bob, 'ann', 'connected');
+  for (const name of ['Camera', 'Microphone'])
+    await bob.getByRole('button', { name, exact: true }).click();
+  await refused;
+  const play = ann.getByRole('alert').getByRole('button', { name: 'Play' });
+  await play.waitFor();
+  await inspect(ann, 'sound-off');
+  await play.click();
+  await until(ann, 'bob is heard', () =>
+    [...document.querySelectorAll('video')].some(({ paused, muted, srcObject }) => {
+      const tracks = /** @type {MediaStream | null} */ (srcObject)?.getTracks();
+      return tracks?.length === 2 && !muted && !paused;
+    }),
+  );
+  await pictured(ann, 'bob');
+  await play.waitFor({ state: 'detached' });
 });
 
 test('what cannot go yet says so, and what is not read yet is counted', async () => {

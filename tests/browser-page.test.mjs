@@ -260,6 +260,29 @@ test('a room that is full says so, and lets the next one in when a place is free
   }
 });
 
+test('over https it is the same, and all of it is encrypted', async () => {
+  const secure = new Dev({}, 'https');
+  await secure.start();
+  try {
+    const options = { ignoreHTTPSErrors: true }; // nobody has signed its certificate
+    const ann = await pages.open('ann', 'about:blank', options);
+    const opened = ann.waitForEvent('websocket');
+    await ann.goto(`${secure.origin}${at({ room: 'secure', id: 'ann' })}`);
+    assert.match((await opened).url(), /^wss:/);
+    const link = await ann.getByLabel('Send this link').inputValue();
+    assert.equal(link, `${secure.origin}/?room=secure`);
+    const bob = await pages.open('bob', `${link}&id=bob`, options);
+    await shows(ann, 'bob');
+    await shows(bob, 'ann');
+    await write(ann, 'hello bob');
+    await reads(bob, 'ann', 'hello bob');
+    await write(bob, 'hello ann');
+    await reads(ann, 'bob', 'hello ann');
+  } finally {
+    await secure.stop();
+  }
+});
+
 test('a name that somebody else has is refused, and not tried again', async () => {
   const room = newRoom();
   const ann = await enter(pages, { room, id: 'ann' });

@@ -72,11 +72,12 @@ export function showStream(key, stream) {
 function showPicture(key) {
   const made = tiles.get(key);
   if (!made) return;
-  const stream = /** @type {MediaStream | null} */ (
-    /** @type {HTMLVideoElement} */ (part(made, 'video')).srcObject
-  );
-  const live = (/** @type {MediaStreamTrack} */ track) => track.readyState === 'live' && !track.muted;
-  made.classList.toggle('pictured', Boolean(stream?.getVideoTracks().some(live)));
+  const video = /** @type {HTMLVideoElement} */ (part(made, 'video'));
+  const stream = /** @type {MediaStream | null} */ (video.srcObject);
+  const live = (/** @type {MediaStreamTrack} */ track) => track.readyState === 'live';
+  // Not by `muted`: when offers have crossed, Chromium leaves that on a track whose pictures come.
+  const comes = video.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA;
+  made.classList.toggle('pictured', Boolean(comes && stream?.getVideoTracks().some(live)));
   made.classList.toggle('heard', Boolean(stream?.getAudioTracks().some(live)));
 }
 

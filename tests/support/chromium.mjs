@@ -28,23 +28,18 @@ export class Pages {
   /** @type {Browser | undefined} */
   #browser;
   #home;
-  #args;
   /** @type {{ page: Page, name: string }[]} */
   #open = [];
   /** @type {string[]} */
   #complaints = [];
 
-  /**
-   * @param {{ origin: string }} [home] the server whose addresses may be short
-   * @param {string[]} [args] of Chromium, over those that all tests have
-   */
-  constructor(home, args = []) {
+  /** @param {{ origin: string }} [home] the server whose addresses may be short */
+  constructor(home) {
     this.#home = home;
-    this.#args = [...CHROMIUM_ARGS, ...args];
   }
 
   async start() {
-    const args = this.#args;
+    const args = CHROMIUM_ARGS;
     this.#browser = await chromium.launch({ executablePath: chromiumPath(), args });
   }
 

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
-import { newRoom, until } from './browser.mjs';
+import { newRoom, PATIENCE, until } from './browser.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
 
@@ -13,6 +13,11 @@ const FOLDER = fileURLToPath(new URL('../../target/screenshots/', import.meta.ur
 mkdirSync(FOLDER, { recursive: true });
 
 export const DESKTOP = { viewport: { width: 1280, height: 800 } };
+/** Held upright, and across. */
+export const TABLETS = {
+  upright: { viewport: { width: 820, height: 1180 }, isMobile: true, hasTouch: true },
+  across: { viewport: { width: 1024, height: 768 }, isMobile: true, hasTouch: true },
+};
 export const PHONE = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true };
 
 /** Its address, as a link has it. @param {Record<string, string>} query @param {string} [hash] */
@@ -67,10 +72,21 @@ export async function inspect(page, state) {
   }
 }
 
-/** Nothing is wider than the screen. @param {Page} page @param {string} state */
+/**
+ * Nothing is wider than the screen, nor sticks out of what it is in.
+ * @param {Page} page
+ * @param {string} state
+ */
 export async function fits(page, state) {
-  const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-  assert(over <= 0, `${state} is ${over} px too wide`);
+  const over = await page.evaluate(() => {
+    const wide = [...document.querySelectorAll('body, body *')].filter((node) => {
+      const { overflowX, display } = getComputedStyle(node);
+      return overflowX === 'visible' && display !== 'inline' && node.scrollWidth > node.clientWidth;
+    });
+    const beyond = document.documentElement.scrollWidth - innerWidth;
+    return [...(beyond > 0 ? [`${beyond} px`] : []), ...wide.map((node) => node.outerHTML)];
+  });
+  assert.deepEqual(over, [], `${state} is too wide`);
 }
 
 /** @param {Page} page @param {string} name @param {string} state of its connection */
@@ -85,5 +101,33 @@ export function isShown(page, name, state) {
           tile.querySelector('.connection')?.textContent === state,
       ),
     [name, state],
+  );
+}
+
+/**
+ * Waits until the tile of that name plays pictures, or does not.
+ * @param {Page} page
+ * @param {string} name
+ * @param {boolean} plays
+ */
+export function pictured(page, name, plays = true) {
+  return until(
+    page,
+    `${name} ${plays ? 'plays' : 'is still'}`,
+    ([name, plays]) => {
+      const tile = [...document.querySelectorAll('#stage > li')].find(
+        (tile) => tile.querySelector('.name')?.textContent === name,
+      );
+      if (!plays) return !tile?.classList.contains('pictured');
+      const video = tile?.querySelector('video');
+      return (
+        tile?.classList.contains('pictured') &&
+        video &&
+        video.videoWidth > 0 &&
+        video.currentTime > 0
+      );
+    },
+    /** @type {[string, boolean]} */ ([name, plays]),
+    3 * PATIENCE, // glare, and pictures to be decoded on a machine that has much to do
   );
 }
