@@ -65,12 +65,12 @@ function watchMotion() {
   for (const type of ['transitionrun', 'animationstart'])
     addEventListener(
       type,
-      ({ target }) => moved.push(/** @type {Element} */ (target).outerHTML),
+      ({ target }) => moved.push(/** @type {Element} */ (target).outerHTML.slice(0, 80)),
       true,
     );
   const { animate } = Element.prototype;
   Element.prototype.animate = function (...how) {
-    moved.push(this.outerHTML);
+    moved.push(this.outerHTML.slice(0, 80));
     return animate.apply(this, how);
   };
 }
@@ -118,14 +118,16 @@ for (const reducedMotion of /** @type {const} */ (['reduce', 'no-preference'])) 
 function watchShifts() {
   /** @type {string[]} */
   const shifts = [];
+  const box = (/** @type {DOMRect} */ { x, y, width, height }) => [x, y, width, height].join(' ');
   const note = (/** @type {any[]} */ entries) => {
-    for (const { value, hadRecentInput, sources } of entries)
-      if (!hadRecentInput)
-        for (const { node, previousRect, currentRect } of sources)
-          shifts.push(
-            `${value}: ${node?.outerHTML ?? node?.textContent} from ` +
-              `${JSON.stringify(previousRect)} to ${JSON.stringify(currentRect)}`,
-          );
+    for (const { value, hadRecentInput, sources } of entries) {
+      if (hadRecentInput) continue;
+      const moved = sources.map(
+        (/** @type {any} */ { node, previousRect, currentRect }) =>
+          `${box(previousRect)} to ${box(currentRect)}: ${(node?.outerHTML ?? '').slice(0, 80)}`,
+      );
+      shifts.push(`${value}: ${moved.join(', ')}`);
+    }
   };
   const observer = new PerformanceObserver((list) => note(list.getEntries()));
   observer.observe({ type: 'layout-shift' });
@@ -140,7 +142,9 @@ function watchShifts() {
 /** @param {Page} page @returns {Promise<string[]>} */
 const shifts = (page) => page.evaluate(() => /** @type {any} */ (globalThis).shifts());
 
-for (const [where, options] of Object.entries({ desktop: DESKTOP, ...TABLETS, phone: PHONE })) {
+const SCREENS = { desktop: DESKTOP, tablet: TABLETS.upright, phone: PHONE };
+
+for (const [where, options] of Object.entries(SCREENS)) {
   for (const hash of ['#talk', '#inside']) {
     test(`nothing jumps as people come and go: ${where}, ${hash}`, async () => {
       const room = newRoom();
