@@ -233,7 +233,7 @@ test('a page that takes over an id gets new connections, whoever is polite', asy
   }
 });
 
-test('a page that takes over an id is answered though the impolite one offers just then', async () => {
+test('a page that takes over an id is answered, though the impolite one offers then', async () => {
   const [ann, bob] = await pages.pair();
   const again = await pages.open('ann again');
   const room = await meet(ann, bob);

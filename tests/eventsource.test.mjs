@@ -126,7 +126,7 @@ for (const client of /** @type {(keyof typeof CLIENTS)[]} */ (Object.keys(CLIENT
       await quiet(ann);
     });
 
-    test('what was under way when a stream broke comes again, and nothing comes twice', async (t) => {
+    test('what was under way when a stream broke comes again, nothing comes twice', async (t) => {
       const { ann, line, stream, say, hear } = await meet(t, `under way ${client}`, client);
       for (const round of [1, 2, 3]) {
         await say(10);

@@ -127,7 +127,7 @@ describe('pace', () => {
     assert.deepEqual(ticks, [...Array(BURST).keys()]);
   });
 
-  test('past the burst a frame is refused to its sender alone; who slows down goes on', async () => {
+  test('past the burst a frame is refused to its sender; who slows down goes on', async () => {
     const { ann, bob } = await pair('too-fast');
     const sent = BURST + 150;
     const { refused, ticks } = await flood(bob, ann, sent);

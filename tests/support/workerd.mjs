@@ -139,7 +139,7 @@ export class Server {
  * @param {Record<Name, Settings>} instances the settings of each instance, over those that ship
  * @param {{ preventEviction?: boolean, persist?: string, assets?: boolean, verbose?: boolean,
  *   around?: string, log?: (text: string) => void }} [options] `around` is a module that stands
- *   around ours, which it imports from `./index.js`; `log` gets what the Workers write to their logs
+ *   around ours, which it imports from `./index.js`; `log` gets what the Workers log
  * @returns {Promise<Workerd<Name>>}
  */
 export async function startWorkerd(
