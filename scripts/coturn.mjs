@@ -21,6 +21,9 @@ export function installCoturn() {
   // Where systemd runs, the package starts a server for all the world. The tests start their own.
   if (existsSync('/run/systemd/system'))
     asRoot('switching off the TURN server that came with coturn', [
-      'systemctl', 'disable', '--now', 'coturn',
+      'systemctl',
+      'disable',
+      '--now',
+      'coturn',
     ]);
 }

@@ -1,5 +1,8 @@
 // @ts-check
-/** What Debian's packages can give, where we may install them. On any other machine all answers are no. */
+/**
+ * What Debian's packages can give, where we may install them. On any other machine all answers are
+ * no.
+ */
 
 import { existsSync } from 'node:fs';
 import { ask, run, tell } from './run.mjs';

@@ -1,5 +1,7 @@
 // @ts-check
-/** How the scripts run a command, and speak to whoever waits for it. Nothing here knows what is run. */
+/**
+ * How the scripts run a command, and speak to whoever waits for it. Nothing here knows what is run.
+ */
 
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';

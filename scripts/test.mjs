@@ -25,7 +25,11 @@ const deny = ['--', '-D', 'warnings'];
 
 /** @type {[name: string, command: string[], env?: NodeJS.ProcessEnv][]} */
 const steps = [
-  ['formatting', ['cargo', 'fmt', '--check']],
+  ['formatting of the Rust', ['cargo', 'fmt', '--check']],
+  [
+    'formatting of the JavaScript',
+    node('prettier/bin/prettier.cjs', '--check', '{public,scripts,tests}/**/*.{js,mjs,ts}'),
+  ],
   ['clippy for the host', ['cargo', 'clippy', '--all-targets', ...deny]],
   ['clippy for wasm32', ['cargo', 'clippy', '--target', 'wasm32-unknown-unknown', ...deny], wasm],
   [
@@ -35,7 +39,10 @@ const steps = [
   ],
   ['tests of the core', ['cargo', 'test']],
   ['instructions of the core', [process.execPath, 'tests/bench/core.mjs']],
-  ['types of the JavaScript', types(['dom', 'dom.iterable'], 'node', (file) => !file.startsWith(beside))],
+  [
+    'types of the JavaScript',
+    types(['dom', 'dom.iterable'], 'node', (file) => !file.startsWith(beside)),
+  ],
   [
     'types of the JavaScript that runs in workerd',
     types([], '@cloudflare/workers-types', (file) => file.startsWith(beside)),
@@ -71,7 +78,9 @@ tell(`all is well, after ${Math.round((Date.now() - start) / 1000)} seconds`);
 function types(lib, known, chosen) {
   const how = '--noEmit --allowJs --checkJs --strict --skipLibCheck --module nodenext';
   const what = ['--target', 'es2023', '--lib', ['es2023', ...lib].join(), '--types', known];
-  const files = ['public', 'scripts', 'tests'].flatMap((folder) => scriptsIn(folder)).filter(chosen);
+  const files = ['public', 'scripts', 'tests']
+    .flatMap((folder) => scriptsIn(folder))
+    .filter(chosen);
   return node('typescript/bin/tsc', ...how.split(' '), ...what, ...files);
 }
 

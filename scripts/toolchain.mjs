@@ -151,7 +151,9 @@ function buildStd(lld) {
   );
 }
 
-/** worker-build goes with the crate `worker`, the wasm-bindgen command with the crate of its name. */
+/**
+ * worker-build goes with the crate `worker`, the wasm-bindgen command with the crate of its name.
+ */
 function installTools() {
   const wanted = [`worker-build@${locked('worker')}`, `wasm-bindgen-cli@${locked('wasm-bindgen')}`];
   const list = join(tools, '.crates.toml');
@@ -183,7 +185,8 @@ function checkLinker() {
     !install('pkg-config', 'libssl-dev')
   )
     stop(
-      "OpenSSL's headers are missing. Run: sudo apt-get install pkg-config libssl-dev (or your system's like)",
+      "OpenSSL's headers are missing. " +
+        "Run: sudo apt-get install pkg-config libssl-dev (or your system's like)",
     );
 }
 

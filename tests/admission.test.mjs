@@ -10,7 +10,8 @@ import { startWorkerd } from './support/workerd.mjs';
 const SECRET = 'a secret of more than thirty-two bytes, for the tests';
 const LISTED = ['https://game.example', 'http://localhost:8080'];
 
-/** @type {import('./support/workerd.mjs').Workerd<'open' | 'origins' | 'tokens' | 'both' | 'limited'>} */
+/** @typedef {'open' | 'origins' | 'tokens' | 'both' | 'limited'} Name */
+/** @type {import('./support/workerd.mjs').Workerd<Name>} */
 let workerd;
 before(async () => {
   workerd = await startWorkerd({
@@ -54,7 +55,11 @@ describe('origins', () => {
         await server.request('/parties/main/guarded', { headers: { Origin }, method: 'OPTIONS' }),
         await server.request('/health', { headers: { Origin } }),
         await server.request('/register/guarded/eve', { headers: { Origin }, method: 'POST' }),
-        await server.request('/message/guarded/eve', { headers: { Origin }, method: 'POST', body: '{"type":"x"}' }),
+        await server.request('/message/guarded/eve', {
+          headers: { Origin },
+          method: 'POST',
+          body: '{"type":"x"}',
+        }),
         await server.request('/events/guarded/eve', { headers: { Origin } }),
         await server.request('/nothing', { headers: { Origin } }),
       ];
@@ -73,13 +78,24 @@ describe('origins', () => {
     test(`a page of ${Origin} joins and asks`, async () => {
       const server = workerd.at.origins;
       const ann = await Peer.meet(server, `listed ${Origin}`, 'ann', { headers: { Origin } });
-      const { status, headers } = await server.request('/parties/main/listed', { headers: { Origin } });
+      const { status, headers } = await server.request('/parties/main/listed', {
+        headers: { Origin },
+      });
       assert.equal(status, 200);
       assert.equal(headers['access-control-allow-origin'], Origin);
       assert.match(headers.vary ?? '', /\bOrigin\b/i);
-      const refused = await server.request('/parties/main/listed?_pk=ann', { headers: { Origin, Upgrade: 'h2c' } });
-      assert.equal(refused.headers['access-control-allow-origin'], Origin, 'it may read why it was refused, too');
-      const asked = await server.request('/parties/main/listed', { headers: { Origin }, method: 'OPTIONS' });
+      const refused = await server.request('/parties/main/listed?_pk=ann', {
+        headers: { Origin, Upgrade: 'h2c' },
+      });
+      assert.equal(
+        refused.headers['access-control-allow-origin'],
+        Origin,
+        'it may read why it was refused, too',
+      );
+      const asked = await server.request('/parties/main/listed', {
+        headers: { Origin },
+        method: 'OPTIONS',
+      });
       assert.equal(asked.status, 204);
       assert.equal(asked.headers['access-control-allow-origin'], Origin);
       await ann.close(1000);
@@ -110,19 +126,29 @@ describe('tokens', () => {
    * @param {{ secret?: string, alg?: string, hash?: string }} [how]
    */
   function mint(claims, { secret = SECRET, alg = 'HS256', hash = 'sha256' } = {}) {
-    const encode = (/** @type {object} */ part) => Buffer.from(JSON.stringify(part)).toString('base64url');
+    const encode = (/** @type {object} */ part) =>
+      Buffer.from(JSON.stringify(part)).toString('base64url');
     const signed = `${encode({ alg, typ: 'JWT' })}.${encode(claims)}`;
-    return `${signed}.${alg === 'none' ? '' : createHmac(hash, secret).update(signed).digest('base64url')}`;
+    const signature = createHmac(hash, secret).update(signed).digest('base64url');
+    return `${signed}.${alg === 'none' ? '' : signature}`;
   }
 
-  /** Joins as ann, and is told why not. @param {string} room @param {import('./support/peer.mjs').Join} join */
+  /**
+   * Joins as ann, and is told why not.
+   * @param {string} room
+   * @param {import('./support/peer.mjs').Join} join
+   */
   async function turnedAway(room, join) {
     const ann = await Peer.join(workerd.at.tokens, room, { id: 'ann', ...join });
     await ann.refused('unauthorized');
     await ann.ends(4010, 'unauthorized');
   }
 
-  /** Every place that a client can put its token. @param {string} token @returns {import('./support/peer.mjs').Join[]} */
+  /**
+   * Every place that a client can put its token.
+   * @param {string} token
+   * @returns {import('./support/peer.mjs').Join[]}
+   */
   const places = (token) => [
     { token },
     { headers: { Authorization: `Bearer ${token}` } },
@@ -137,7 +163,14 @@ describe('tokens', () => {
     'for any room': () => ({ exp: soon(), room: '*' }),
     'for this room and peer': (room) => ({ exp: soon(), room, sub: 'ann' }),
     'that has begun': (room) => ({ exp: soon() + 0.5, nbf: soon() - 601.5, room }),
-    'with claims of no meaning here': (room) => ({ exp: soon(), room, iss: 'shop', aud: 'call', iat: 1, role: { host: true } }),
+    'with claims of no meaning here': (room) => ({
+      exp: soon(),
+      room,
+      iss: 'shop',
+      aud: 'call',
+      iat: 1,
+      role: { host: true },
+    }),
   };
   for (const [what, claims] of Object.entries(right)) {
     test(`a token ${what} lets in, wherever a client can put it`, async () => {
@@ -145,7 +178,11 @@ describe('tokens', () => {
       const token = mint(claims(room));
       for (const place of places(token)) {
         const ann = await Peer.meet(workerd.at.tokens, room, 'ann', place);
-        assert.equal(ann.socket.protocol, place.protocols ? 'partyline' : '', 'the token is not said back');
+        assert.equal(
+          ann.socket.protocol,
+          place.protocols ? 'partyline' : '',
+          'the token is not said back',
+        );
         await ann.close(1000);
       }
     });
@@ -199,7 +236,8 @@ describe('tokens', () => {
     });
   }
 
-  test('a token of 100 KB is not even looked at', () => turnedAway('long', { token: 'x'.repeat(100_000) }));
+  test('a token of 100 KB is not even looked at', () =>
+    turnedAway('long', { token: 'x'.repeat(100_000) }));
 
   test('two tokens at once do not let in, even if both are right', async () => {
     const token = mint({ exp: soon(), room: 'two' });
@@ -210,14 +248,14 @@ describe('tokens', () => {
     await turnedAway('two', { token: 'a wrong one', ...header });
   });
 
-  test('a token for one peer is for nobody else, nor for one that leaves its id to the server', async () => {
+  test('a token for one peer is for nobody else, nor for one that names no id', async () => {
     const token = mint({ exp: soon(), room: 'sub', sub: 'ann' });
     await turnedAway('sub', { token, id: 'bob' });
     await turnedAway('sub', { token, id: 'Ann' });
     await turnedAway('sub', { token, id: undefined });
   });
 
-  test('a subprotocol is chosen on a refusal, too: without one a browser shows no frame', async () => {
+  test('a subprotocol is chosen on a refusal, too, or a browser shows no frame', async () => {
     const protocols = ['partyline', 'token.a.b.c'];
     const ann = await Peer.join(workerd.at.tokens, 'chosen', { id: 'ann', protocols });
     assert.equal(ann.socket.protocol, 'partyline');
@@ -227,14 +265,18 @@ describe('tokens', () => {
 
   test('a token can be for a room of any name', async () => {
     for (const room of ['a b', 'ä/€', '🎉', '*']) {
-      const ann = await Peer.meet(workerd.at.tokens, room, 'ann', { token: mint({ exp: soon(), room }) });
+      const ann = await Peer.meet(workerd.at.tokens, room, 'ann', {
+        token: mint({ exp: soon(), room }),
+      });
       await ann.close(1000);
     }
   });
 
   test('those who are in hear nothing of those who are turned away', async () => {
     const room = 'undisturbed';
-    const bob = await Peer.meet(workerd.at.tokens, room, 'bob', { token: mint({ exp: soon(), room }) });
+    const bob = await Peer.meet(workerd.at.tokens, room, 'bob', {
+      token: mint({ exp: soon(), room }),
+    });
     await turnedAway(room, {});
     await turnedAway(room, { id: 'bob' });
     assert.ok(bob.open);
@@ -253,13 +295,19 @@ describe('tokens', () => {
   test('how a room and the worker are may be asked without a token', async () => {
     for (const path of ['/health', '/parties/main/asked'])
       for (const Accept of ['*/*', 'text/html'])
-        assert.equal((await workerd.at.tokens.request(path, { headers: { Accept } })).status, 200, path);
+        assert.equal(
+          (await workerd.at.tokens.request(path, { headers: { Accept } })).status,
+          200,
+          path,
+        );
   });
 
   test('neither a token nor a listed page makes up for the other', async () => {
     const { both } = workerd.at;
     const token = mint({ exp: soon(), room: 'both' });
-    const elsewhere = await both.upgrade(joinPath('both', { token }), { Origin: 'https://evil.example' });
+    const elsewhere = await both.upgrade(joinPath('both', { token }), {
+      Origin: 'https://evil.example',
+    });
     assert.equal(elsewhere.status, 403);
     const headers = { Origin: LISTED[0] };
     const eve = await Peer.join(both, 'both', { id: 'eve', headers });
@@ -271,7 +319,9 @@ describe('tokens', () => {
 
   test('without a secret a token means nothing', async () => {
     const ann = await Peer.meet(workerd.at.open, 'no-secret', 'ann', { token: 'open sesame' });
-    const bob = await Peer.meet(workerd.at.open, 'no-secret', 'bob', { protocols: ['partyline', 'token.x'] });
+    const bob = await Peer.meet(workerd.at.open, 'no-secret', 'bob', {
+      protocols: ['partyline', 'token.x'],
+    });
     assert.equal(bob.socket.protocol, 'partyline');
     await ann.hears({ type: 'peer-joined', id: 'bob', polite: true });
     await quiet(ann, bob);
@@ -281,13 +331,19 @@ describe('tokens', () => {
     /** A room, and bob, who was let in with a token and got a key for it. @param {string} room */
     async function registered(room) {
       const token = mint({ exp: soon(), room, sub: 'bob' });
-      const bob = new HttpPeer(workerd.at.tokens, room, 'bob', { headers: { Authorization: `Bearer ${token}` } });
+      const bob = new HttpPeer(workerd.at.tokens, room, 'bob', {
+        headers: { Authorization: `Bearer ${token}` },
+      });
       const { status, text } = await bob.register();
       assert.equal(status, 200, text);
       return { token, key: JSON.parse(text).key };
     }
 
-    /** @param {import('./support/http-peer.mjs').Who} who @param {string} room @param {string} [id] */
+    /**
+     * @param {import('./support/http-peer.mjs').Who} who
+     * @param {string} room
+     * @param {string} [id]
+     */
     async function refusals(who, room, id = 'bob') {
       const peer = new HttpPeer(workerd.at.tokens, room, id, who);
       const response = await peer.request();
@@ -296,10 +352,14 @@ describe('tokens', () => {
       return [await peer.post({ type: 'x', target: 'bob' }), opened];
     }
 
-    test('a token lets register, and is then worth as much as the key that comes with it', async () => {
+    test('a token lets register, and is then worth as much as the key it comes with', async () => {
       const room = 'http tokens';
       const { token, key } = await registered(room);
-      for (const who of [{ token }, { key }, { headers: { Authorization: `Bearer ${token}` }, key }]) {
+      for (const who of [
+        { token },
+        { key },
+        { headers: { Authorization: `Bearer ${token}` }, key },
+      ]) {
         const bob = new HttpPeer(workerd.at.tokens, room, 'bob', who);
         await bob.open();
         await bob.says({ type: 'x', target: 'bob' });
@@ -314,7 +374,10 @@ describe('tokens', () => {
         const made = token(room);
         if (!made) return;
         const eve = new HttpPeer(workerd.at.tokens, room, 'ann', { token: made });
-        for (const { status, headers, text } of [await eve.register(), ...(await refusals({ token: made }, room, 'ann'))]) {
+        for (const { status, headers, text } of [
+          await eve.register(),
+          ...(await refusals({ token: made }, room, 'ann')),
+        ]) {
           assert.equal(status, 401, text);
           assert.equal(JSON.parse(text).error.code, 'unauthorized');
           assert.equal(headers['www-authenticate'], 'Bearer');
@@ -334,7 +397,13 @@ describe('tokens', () => {
       const bob = new HttpPeer(workerd.at.tokens, room, 'bob', { key });
       await bob.open();
       const near = `${key.slice(0, -1)}${key.endsWith('0') ? '1' : '0'}`;
-      for (const guess of ['x', near, key.toUpperCase() === key ? `${key}0` : key.toUpperCase(), ` ${key}`, key.slice(0, -1)])
+      for (const guess of [
+        'x',
+        near,
+        key.toUpperCase() === key ? `${key}0` : key.toUpperCase(),
+        ` ${key}`,
+        key.slice(0, -1),
+      ])
         for (const { status, text } of await refusals({ key: guess }, room)) {
           assert.equal(status, 409, guess);
           assert.equal(JSON.parse(text).error.code, 'id-taken');
@@ -374,7 +443,8 @@ describe('imitations', () => {
 
     const lobby = await Peer.join(open, room, { id: 'lob', dialect: 'lobby' });
     for (let n = 0; n < 3; n += 1) await lobby.next();
-    for (const peer of [ann, eve]) await peer.hears({ type: 'peer-joined', id: 'lob', polite: true });
+    for (const peer of [ann, eve])
+      await peer.hears({ type: 'peer-joined', id: 'lob', polite: true });
     lobby.say({ toId: 'ann', fromId: 'eve', offer: 1 });
     assert.equal(JSON.parse(await lobby.next()).code, 'malformed');
     lobby.say({ toId: 'lob', fromId: 'lob', kind: 'disconnected' });
@@ -382,7 +452,8 @@ describe('imitations', () => {
 
     const forum = await Peer.join(open, room, { id: 'foz', dialect: 'forum' });
     await forum.next();
-    for (const peer of [ann, eve]) await peer.hears({ type: 'peer-joined', id: 'foz', polite: true });
+    for (const peer of [ann, eve])
+      await peer.hears({ type: 'peer-joined', id: 'foz', polite: true });
     await lobby.next();
     forum.say({ action: 'forward-offer', offer: 1, toPeerId: 'ann', fromPeerId: 'eve' });
     assert.equal(JSON.parse(await forum.next()).code, 'malformed');
@@ -390,7 +461,8 @@ describe('imitations', () => {
     assert.equal(JSON.parse(await forum.next()).code, 'reserved-type');
 
     const device = await HttpPeer.meet(open, room, 'dev');
-    for (const peer of [ann, eve]) await peer.hears({ type: 'peer-joined', id: 'dev', polite: true });
+    for (const peer of [ann, eve])
+      await peer.hears({ type: 'peer-joined', id: 'dev', polite: true });
     await lobby.next();
     for (const [body, code] of /** @type {const} */ ([
       [{ type: 'offer', target: 'ann', senderId: 'eve' }, 'malformed'],
@@ -409,11 +481,13 @@ describe('joins of one address', () => {
   /** @param {string} address @returns {Record<string, string>} */
   const from = (address) => ({ 'CF-Connecting-IP': address });
 
-  test('are refused from the six hundred and first in a minute on, in every form; others are not', async () => {
+  test('are refused from the 601st in a minute on, in every form; others are not', async () => {
     const server = workerd.at.limited;
     const { upgrade } = server;
-    // All in one room under one id, which costs the least; a minute of the limit may end on the way.
-    const join = () => upgrade.call(server, joinPath('limited', { id: 'ann' }), from('203.0.113.7'));
+    // All in one room under one id, which costs the least; a minute of the limit may end on the
+    // way.
+    const join = () =>
+      upgrade.call(server, joinPath('limited', { id: 'ann' }), from('203.0.113.7'));
     let joins = 0;
     for (let refused = false; !refused && joins < 1_800; joins += 20) {
       await Promise.all(Array.from({ length: 20 }, join));

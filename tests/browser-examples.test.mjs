@@ -2,19 +2,18 @@
 /** The examples, opened as they are served, do what they are there to show. */
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
-import { after, afterEach, before, test } from 'node:test';
-import { newRoom, Pages, until } from './support/browser.mjs';
+import { test } from 'node:test';
+import { newRoom, until } from './support/browser.mjs';
+import { Pages } from './support/chromium.mjs';
 import { Dev } from './support/dev.mjs';
+import { throughout } from './support/throughout.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
 
 const LINES_MOST = 30;
 const dev = new Dev();
-const pages = new Pages();
-
-before(() => Promise.all([dev.start(), pages.launch()]));
-afterEach(() => pages.closeAll());
-after(() => Promise.all([dev.stop(), pages.quit()]));
+const pages = new Pages(dev);
+throughout(dev, pages);
 
 /**
  * Ann opens the example, and bob the link that her page then has.

@@ -2,36 +2,21 @@
 /** What `Room` promises an application, with real connections. */
 import assert from 'node:assert/strict';
 import http from 'node:http';
-import { after, afterEach, before, test } from 'node:test';
-import {
-  connected,
-  join,
-  log,
-  logged,
-  meet,
-  newRoom,
-  Pages,
-  talk,
-  until,
-} from './support/browser.mjs';
+import { test } from 'node:test';
+import { connected, join, log, logged, meet, newRoom, talk, until } from './support/browser.mjs';
+import { Pages } from './support/chromium.mjs';
 import { Dev } from './support/dev.mjs';
+import { throughout } from './support/throughout.mjs';
+import { hold } from './support/wire.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
 
 const dev = new Dev();
-const pages = new Pages();
-
-before(() => Promise.all([dev.start(), pages.launch()]));
-afterEach(() => pages.closeAll());
-after(() => Promise.all([dev.stop(), pages.quit()]));
-
-/** Two pages without a room yet. @returns {Promise<[Page, Page]>} */
-function pair() {
-  return Promise.all([pages.open('ann', dev.origin), pages.open('bob', dev.origin)]);
-}
+const pages = new Pages(dev);
+throughout(dev, pages);
 
 test('a track comes with the peer who sends it', async () => {
-  const [ann, bob] = await pair();
+  const [ann, bob] = await pages.pair();
   await meet(ann, bob);
   await ann.evaluate(() => {
     const { stream } = new AudioContext().createMediaStreamDestination();
@@ -52,9 +37,7 @@ test('a track comes with the peer who sends it', async () => {
  */
 async function joinAndSend(bob, room, texts) {
   // The welcome is kept back until the listener is there.
-  await bob.evaluate(() => {
-    /** @type {any} */ (globalThis).wire.holding.in = true;
-  });
+  await hold(bob, 'in');
   await join(bob, room, { id: 'bob' });
   return bob.evaluate(
     (texts) =>
@@ -75,7 +58,7 @@ async function joinAndSend(bob, room, texts) {
 }
 
 test('what is sent before the channel is open waits for it, in order, up to a limit', async () => {
-  const [ann, bob] = await pair();
+  const [ann, bob] = await pages.pair();
   const room = newRoom();
   await join(ann, room, { id: 'ann' });
   await logged(ann, 'state joined');
@@ -92,7 +75,7 @@ test('what is sent before the channel is open waits for it, in order, up to a li
 });
 
 test('what waited and is too large for the channel is reported, and holds nothing up', async () => {
-  const [ann, bob] = await pair();
+  const [ann, bob] = await pages.pair();
   const room = newRoom();
   await join(ann, room, { id: 'ann' });
   await logged(ann, 'state joined');
@@ -103,8 +86,8 @@ test('what waited and is too large for the channel is reported, and holds nothin
   assert.deepEqual(heard, ['message bob small', 'message bob after']);
 });
 
-test('signals of an application go to one or to all, and what cannot be delivered is told', async () => {
-  const [ann, bob] = await pair();
+test('signals of an application go to one or to all, and what cannot arrive is told', async () => {
+  const [ann, bob] = await pages.pair();
   await meet(ann, bob);
   const sent = await ann.evaluate(() => {
     const { room } = /** @type {any} */ (globalThis);
@@ -128,10 +111,10 @@ test('signals of an application go to one or to all, and what cannot be delivere
   assert.equal(refused, 'TypeError');
 });
 
-test('signals that are nonsense are reported and disturb nothing, not even their sender', async () => {
-  const [ann, bob] = await pair();
+test('signals that are nonsense are reported and disturb nobody, not even the sender', async () => {
+  const [ann, bob] = await pages.pair();
   await meet(ann, bob);
-  const eve = await pages.open('eve', dev.origin);
+  const eve = await pages.open('eve');
   const room = await ann.evaluate(() => /** @type {any} */ (globalThis).room.name);
   await eve.evaluate(async (room) => {
     const connection = new RTCPeerConnection();
@@ -165,7 +148,7 @@ test('the library works imported from another origin, with nothing but its addre
   const { port } = /** @type {import('node:net').AddressInfo} */ (elsewhere.address());
   try {
     const room = newRoom();
-    const ann = await pages.open('ann', dev.origin);
+    const ann = await pages.open('ann');
     const bob = await pages.open('bob', `http://127.0.0.1:${port}`);
     await join(ann, room, { id: 'ann' });
     await logged(ann, 'state joined');
@@ -181,9 +164,9 @@ test('the library works imported from another origin, with nothing but its addre
   }
 });
 
-test('nine people: tracks come to who is late, go, and come again, and nobody reconnects', async () => {
+test('nine people: tracks come to who is late, go, come again, and nobody reconnects', async () => {
   // All in one page: what is asked is whether the negotiations come out right.
-  const page = await pages.open('all', dev.origin);
+  const page = await pages.open('all');
   await page.evaluate(async (name) => {
     const { Room } = await import(/** @type {string} */ ('/room.js'));
     const context = new AudioContext();
@@ -217,11 +200,16 @@ test('nine people: tracks come to who is late, go, and come again, and nobody re
           peer.connection === connections.get(peer.id) &&
           peer.connection.signalingState === 'stable',
       ).length ===
-        count - 1 &&
-      tracks.size === (silent >= 0 && silent !== i ? count - 2 : count - 1);
+        count - 1 && tracks.size === (silent >= 0 && silent !== i ? count - 2 : count - 1);
     return people.length === count && people.every(settled);
   };
-  await until(page, 'eight hear each other', all, /** @type {[number, number]} */ ([8, -1]), 60_000);
+  await until(
+    page,
+    'eight hear each other',
+    all,
+    /** @type {[number, number]} */ ([8, -1]),
+    60_000,
+  );
   await page.evaluate(() => /** @type {any} */ (globalThis).enter());
   await until(page, 'nine hear each other', all, /** @type {[number, number]} */ ([9, -1]), 60_000);
   await page.evaluate(() => {
@@ -244,7 +232,7 @@ test('nine people: tracks come to who is late, go, and come again, and nobody re
 });
 
 test('who keeps id and key is the same person after a reload, and nobody else can be', async () => {
-  const [ann, bob] = await pair();
+  const [ann, bob] = await pages.pair();
   // As README has it.
   const whoami = () =>
     ann.evaluate(() => {
@@ -271,7 +259,7 @@ test('who keeps id and key is the same person after a reload, and nobody else ca
   await talk(bob, 'bob', ann, me.id, 'the same');
   const comings = (await log(bob)).filter((line) => /^(peer|leave) /.test(line));
   assert.deepEqual(comings, [`peer ${me.id}`, `leave ${me.id}`, `peer ${me.id}`]);
-  const eve = await pages.open('eve', dev.origin);
+  const eve = await pages.open('eve');
   await join(eve, room, { id: me.id });
   await logged(eve, 'close 4009');
 });

@@ -1,66 +1,26 @@
 // @ts-check
 /** The signaling line goes away, in the middle of a negotiation and after it, and comes back. */
 import assert from 'node:assert/strict';
-import { after, afterEach, before, test } from 'node:test';
-import {
-  connected,
-  join,
-  log,
-  logged,
-  meet,
-  newRoom,
-  Pages,
-  talk,
-  until,
-} from './support/browser.mjs';
+import { test } from 'node:test';
+import { connected, join, log, logged, meet, newRoom, talk, until } from './support/browser.mjs';
+import { Pages } from './support/chromium.mjs';
 import { Dev } from './support/dev.mjs';
 import { Line } from './support/line.mjs';
+import { throughout } from './support/throughout.mjs';
+import { held, lose, lost, release } from './support/wire.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
 
 const dev = new Dev();
-const pages = new Pages();
-/** @type {Line} ann's way to the server */
-let line;
-
-before(async () => {
-  await Promise.all([dev.start(), pages.launch()]);
-  line = await Line.to(dev.port);
-});
-afterEach(() => {
-  line.mend();
-  return pages.closeAll();
-});
-after(async () => {
-  line.stop();
-  await Promise.all([dev.stop(), pages.quit()]);
-});
+const pages = new Pages(dev);
+/** Ann's way to the server. */
+const line = new Line(dev);
+throughout(dev, pages, line);
 
 /** Ann's page is behind the line, bob's is not. @returns {Promise<[Page, Page]>} */
 function pair() {
-  return Promise.all([pages.open('ann', line.origin), pages.open('bob', dev.origin)]);
+  return Promise.all([pages.open('ann', line.origin), pages.open('bob')]);
 }
-
-/**
- * The next frame of this kind gets lost on its way.
- * @param {Page} page
- * @param {'in' | 'out'} way
- * @param {string} kind
- */
-const lose = (page, way, kind) =>
-  page.evaluate(
-    ([way, kind]) => /** @type {any} */ (globalThis).wire.lose[way].push(kind),
-    [way, kind],
-  );
-
-/** @param {Page} page @param {string} frame */
-const lost = (page, frame) =>
-  until(
-    page,
-    `${frame} is lost`,
-    (frame) => /** @type {any} */ (globalThis).wire.lost.includes(frame),
-    frame,
-  );
 
 /** @param {Page} page @returns {Promise<string[]>} */
 const comings = async (page) =>
@@ -86,7 +46,7 @@ for (const { role, frame } of [
     await join(first, room, { id: first === ann ? 'ann' : 'bob' });
     await logged(first, 'state joined');
     await join(second, room, { id: second === ann ? 'ann' : 'bob' });
-    await lost(ann, frame);
+    await lost(ann, way, kind);
     line.cut();
     await logged(ann, 'state joined', 2);
     await connected(ann, 'bob');
@@ -142,17 +102,13 @@ test('an answer said again after a cut is not taken for the answer to a new offe
     wire.holding.out = true;
     room.peers.get('ann').connection.addTransceiver('audio');
   });
-  await until(
-    bob,
-    'an offer is held',
-    () => /** @type {any} */ (globalThis).wire.held.out.length === 1,
-  );
+  await held(bob, 'out', 1);
   line.cut();
   await logged(ann, 'state joined', 2);
   // What ann sends now comes after what she said on her return.
   await ann.evaluate(() => /** @type {any} */ (globalThis).room.signal('mark', null, 'bob'));
   await logged(bob, 'signal ann mark');
-  await bob.evaluate(() => /** @type {any} */ (globalThis).wire.release('out'));
+  await release(bob);
   await until(ann, 'the new offer is taken', () => {
     const { connection } = /** @type {any} */ (globalThis).room.peers.get('bob');
     return connection.getTransceivers().length === 1 && connection.signalingState === 'stable';
@@ -174,7 +130,7 @@ test('an id that the server made is kept when the line comes back', async () => 
   assert.equal(await id(), before);
 });
 
-test('a line that has fallen silent is noticed by the missing pong, and is not closed', async () => {
+test('a line that has fallen silent is noticed by the missing pong, and not closed', async () => {
   const [ann, bob] = await pair();
   await ann.clock.install({ time: 0 });
   await ann.clock.pauseAt(1_000); // from here on time passes for ann only when we say so
@@ -242,7 +198,7 @@ test('an offer that got lost on a line that stayed up is said again', async () =
   await logged(ann, 'state joined');
   await lose(ann, 'in', 'offer');
   await join(bob, room, { id: 'bob' });
-  await lost(ann, 'in offer');
+  await lost(ann, 'in', 'offer');
   await bob.clock.fastForward(10_000);
   await connected(ann, 'bob');
   await talk(bob, 'bob', ann, 'ann', 'hello');
@@ -250,7 +206,7 @@ test('an offer that got lost on a line that stayed up is said again', async () =
 
 test('a server that starts again ends no connection, and who is gone is dropped', async () => {
   const [ann, bob] = await pair();
-  const eve = await pages.open('eve', dev.origin);
+  const eve = await pages.open('eve');
   const room = await meet(ann, bob);
   await join(eve, room, { id: 'eve' });
   await connected(ann, 'bob', 'eve');

@@ -5,35 +5,31 @@
  * connections.
  */
 import assert from 'node:assert/strict';
-import { after, afterEach, before, test } from 'node:test';
-import { connected, join, log, logged, newRoom, Pages, start, until } from './support/browser.mjs';
-import { startWorkerd } from './support/workerd.mjs';
+import { test } from 'node:test';
+import { connected, join, log, logged, newRoom, start, until } from './support/browser.mjs';
+import { Pages } from './support/chromium.mjs';
+import { throughout } from './support/throughout.mjs';
+import { Deployed } from './support/workerd.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
 
-// What pages have, the client and the library's room. Here they only have a type: the functions that
-// name them run in pages.
+// What pages have, the client and the library's room. Here they only have a type: the functions
+// that name them run in pages.
 /** @type {any} */
 let device;
 /** @type {any} */
 let room;
 
-const pages = new Pages();
-/** @type {import('./support/workerd.mjs').Workerd<'main'>} */
-let workerd;
-before(async () => {
-  [workerd] = await Promise.all([startWorkerd({ main: {} }, { assets: true }), pages.launch()]);
-});
-afterEach(() => pages.closeAll());
-after(() => Promise.all([workerd?.stop(), pages.quit()]));
+const server = new Deployed();
+const pages = new Pages(server);
+throughout(server, pages);
 
 /**
  * Two pages of the server's origin, and the name of a room.
  * @returns {Promise<[Page, Page, string]>}
  */
 async function pair() {
-  const open = (/** @type {string} */ name) => pages.open(name, `${workerd.at.main.origin}/health`);
-  const [ann, bob] = await Promise.all(['ann', 'bob'].map(open));
+  const [ann, bob] = await Promise.all(['ann', 'bob'].map((name) => pages.open(name, '/health')));
   return [ann, bob, newRoom()];
 }
 

@@ -4,61 +4,18 @@
  * connections.
  */
 import assert from 'node:assert/strict';
-import { after, afterEach, before, test } from 'node:test';
-import {
-  connected,
-  join,
-  log,
-  logged,
-  meet,
-  newRoom,
-  Pages,
-  talk,
-  until,
-} from './support/browser.mjs';
+import { test } from 'node:test';
+import { connected, join, log, logged, meet, newRoom, talk, until } from './support/browser.mjs';
+import { Pages } from './support/chromium.mjs';
 import { Dev } from './support/dev.mjs';
+import { throughout } from './support/throughout.mjs';
+import { held, hold, release } from './support/wire.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
 
 const dev = new Dev();
-const pages = new Pages();
-
-before(() => Promise.all([dev.start(), pages.launch()]));
-afterEach(() => pages.closeAll());
-after(() => Promise.all([dev.stop(), pages.quit()]));
-
-/** Two pages without a room yet. @returns {Promise<[Page, Page]>} */
-function pair() {
-  return Promise.all([pages.open('ann', dev.origin), pages.open('bob', dev.origin)]);
-}
-
-/**
- * Keeps back all that the page sends, or is sent, until `release`.
- * @param {Page} page
- * @param {'in' | 'out'} [way]
- */
-const hold = (page, way = 'out') =>
-  page.evaluate((way) => {
-    /** @type {any} */ (globalThis).wire.holding[way] = true;
-  }, way);
-
-/** @param {Page} page @param {'in' | 'out'} [way] */
-const release = (page, way = 'out') =>
-  page.evaluate((way) => /** @type {any} */ (globalThis).wire.release(way), way);
-
-/**
- * Waits until so many frames are kept back.
- * @param {Page} page
- * @param {'in' | 'out'} way
- * @param {number} count
- */
-const held = (page, way, count) =>
-  until(
-    page,
-    `${count} frames ${way} are held`,
-    ([way, count]) => /** @type {any} */ (globalThis).wire.held[way].length >= count,
-    /** @type {['in' | 'out', number]} */ ([way, count]),
-  );
+const pages = new Pages(dev);
+throughout(dev, pages);
 
 /**
  * Notes every signaling state of the connection with a peer in `states`.
@@ -112,7 +69,7 @@ const settled = (page, id, count) =>
   );
 
 test('offers that cross are settled by the roles, again and again', async () => {
-  const [ann, bob] = await pair();
+  const [ann, bob] = await pages.pair();
   await meet(ann, bob);
   await watchStates(ann, 'bob');
   await watchStates(bob, 'ann');
@@ -146,7 +103,7 @@ test('offers that cross are settled by the roles, again and again', async () => 
 });
 
 test('first offers that cross make one connection', async () => {
-  const [ann, bob] = await pair();
+  const [ann, bob] = await pages.pair();
   const room = newRoom();
   await join(ann, room, { id: 'ann' });
   await logged(ann, 'state joined');
@@ -173,7 +130,7 @@ test('first offers that cross make one connection', async () => {
 });
 
 test('an offer that comes while our own is being made collides with it', async () => {
-  const [ann, bob] = await pair();
+  const [ann, bob] = await pages.pair();
   await meet(ann, bob);
   await hold(bob, 'in');
   await ann.evaluate(
@@ -212,7 +169,7 @@ test('an offer that comes while our own is being made collides with it', async (
 });
 
 test('an offer right behind an answer is taken, though the answer is still being set', async () => {
-  const [ann, bob] = await pair();
+  const [ann, bob] = await pages.pair();
   await meet(ann, bob);
   await hold(bob, 'in');
   await offer(bob, 'ann');
@@ -230,7 +187,7 @@ test('an offer right behind an answer is taken, though the answer is still being
 });
 
 test('candidates that come before their description are kept', async () => {
-  const [ann, bob] = await pair();
+  const [ann, bob] = await pages.pair();
   const room = newRoom();
   await join(ann, room, { id: 'ann' });
   await logged(ann, 'state joined');
@@ -260,8 +217,8 @@ test('candidates that come before their description are kept', async () => {
 
 test('a page that takes over an id gets new connections, whoever is polite', async () => {
   for (const newcomer of ['ann', 'bob']) {
-    const [ann, bob] = await pair();
-    const again = await pages.open(`${newcomer} again`, dev.origin);
+    const [ann, bob] = await pages.pair();
+    const again = await pages.open(`${newcomer} again`);
     const room = await meet(ann, bob);
     const [first, other, otherId] = newcomer === 'ann' ? [ann, bob, 'bob'] : [bob, ann, 'ann'];
     await join(again, room, { id: newcomer, key: `secret of ${newcomer}` });
@@ -276,9 +233,9 @@ test('a page that takes over an id gets new connections, whoever is polite', asy
   }
 });
 
-test('a page that takes over an id is answered even if the impolite other offers just then', async () => {
-  const [ann, bob] = await pair();
-  const again = await pages.open('ann again', dev.origin);
+test('a page that takes over an id is answered, though the impolite one offers then', async () => {
+  const [ann, bob] = await pages.pair();
+  const again = await pages.open('ann again');
   const room = await meet(ann, bob);
   await hold(bob);
   await offer(bob, 'ann'); // to the old page; in glare with the first offer of the new one

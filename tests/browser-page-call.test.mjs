@@ -3,83 +3,48 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { after, afterEach, before, test } from 'node:test';
+import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
-import { newRoom, Pages, PATIENCE, until } from './support/browser.mjs';
-import { DESKTOP, fits, inspect, isShown, PHONE } from './support/page.mjs';
-import { startWorkerd } from './support/workerd.mjs';
+import { newRoom, PATIENCE, until } from './support/browser.mjs';
+import { Pages } from './support/chromium.mjs';
+import {
+  at,
+  DESKTOP,
+  enter,
+  fits,
+  inspect,
+  isShown,
+  meet,
+  PHONE,
+  pictured,
+} from './support/page.mjs';
+import { throughout } from './support/throughout.mjs';
+import { held, hold, release } from './support/wire.mjs';
+import { Deployed } from './support/workerd.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
 
 const PUBLIC = fileURLToPath(new URL('../public/', import.meta.url));
-const pages = new Pages();
-let origin = '';
-/** @type {() => Promise<void>} */
-let stop;
-
-before(async () => {
-  const [workerd] = await Promise.all([startWorkerd({ page: {} }, { assets: true }), pages.launch()]);
-  origin = workerd.at.page.origin;
-  stop = workerd.stop;
-});
-afterEach(() => pages.closeAll());
-after(() => Promise.all([stop(), pages.quit()]));
+const server = new Deployed();
+const pages = new Pages(server);
+throughout(server, pages);
 
 /**
- * @param {string} room
- * @param {string} id
- * @param {import('playwright-core').BrowserContextOptions} [options]
- */
-async function enter(room, id, options = DESKTOP) {
-  const page = await pages.open(id, `${origin}/?${new URLSearchParams({ room, id })}`, options);
-  await page.getByText('In the room').waitFor();
-  return page;
-}
-
-/** Ann, then bob, connected. */
-async function meet() {
-  const room = newRoom();
-  const ann = await enter(room, 'ann');
-  const bob = await enter(room, 'bob');
-  await isShown(ann, 'bob', 'connected');
-  await isShown(bob, 'ann', 'connected');
-  return { ann, bob, room };
-}
-
-/**
- * Waits until the tile of that name plays pictures, or does not.
+ * How many connections this page has made, and how many sections their session has.
  * @param {Page} page
- * @param {string} name
- * @param {boolean} plays
  */
-function pictured(page, name, plays = true) {
-  return until(
-    page,
-    `${name} ${plays ? 'plays' : 'is still'}`,
-    ([name, plays]) => {
-      const tile = [...document.querySelectorAll('#stage > li')].find(
-        (tile) => tile.querySelector('.name')?.textContent === name,
-      );
-      if (!plays) return !tile?.classList.contains('pictured');
-      const video = tile?.querySelector('video');
-      return tile?.classList.contains('pictured') && video && video.videoWidth > 0 && video.currentTime > 0;
-    },
-    /** @type {[string, boolean]} */ ([name, plays]),
-    3 * PATIENCE, // glare, and pictures to be decoded on a machine that has much to do
-  );
-}
-
-/** How many connections this page has made, and how many sections their session has. @param {Page} page */
 function made(page) {
   return page.evaluate(() => {
     const events = [...document.querySelectorAll('.event')];
-    return events.filter((event) => /** @type {HTMLElement} */ (event).dataset.kind === 'create-connection').length;
+    return events.filter(
+      (event) => /** @type {HTMLElement} */ (event).dataset.kind === 'create-connection',
+    ).length;
   });
 }
 
 test('camera, microphone and screen go on and off without anyone reconnecting', async () => {
-  const { ann, bob } = await meet();
+  const { ann, bob } = await meet(pages);
   const press = (/** @type {Page} */ page, /** @type {string} */ name) =>
     page.getByRole('button', { name, exact: true }).click();
   await press(ann, 'Camera');
@@ -87,7 +52,11 @@ test('camera, microphone and screen go on and off without anyone reconnecting', 
   await press(bob, 'Camera');
   await pictured(ann, 'bob');
   await press(ann, 'Microphone');
-  await until(bob, 'ann is heard', () => document.querySelector('.tile.heard .name')?.textContent === 'ann');
+  await until(
+    bob,
+    'ann is heard',
+    () => document.querySelector('.tile.heard .name')?.textContent === 'ann',
+  );
   await press(ann, 'Screen');
   await pictured(bob, 'ann’s screen');
   await pictured(bob, 'ann');
@@ -103,14 +72,26 @@ test('camera, microphone and screen go on and off without anyone reconnecting', 
   assert.equal(await made(bob), 1);
 });
 
+test('cameras that come on at the same moment are seen by both', async () => {
+  const { ann, bob } = await meet(pages);
+  for (const page of [ann, bob]) {
+    await hold(page);
+    await page.getByRole('button', { name: 'Camera' }).click();
+    await held(page, 'out', 1);
+  }
+  for (const page of [ann, bob]) await release(page); // offers that cross
+  await pictured(ann, 'bob');
+  await pictured(bob, 'ann');
+});
+
 test('who comes late sees those whose cameras are on', async () => {
-  const { ann, room } = await meet();
+  const { ann, room } = await meet(pages);
   await ann.getByRole('button', { name: 'Camera' }).click();
-  const eve = await enter(room, 'eve');
+  const eve = await enter(pages, { room, id: 'eve' });
   await pictured(eve, 'ann');
 });
 
-test('from 1 to 9 people all fit, side by side, and nothing jumps as they come and go', async () => {
+test('from 1 to 9 people all fit, side by side, and nothing jumps as they come or go', async () => {
   const page = await pages.open('ann', 'about:blank', DESKTOP);
   await page.addInitScript(() => {
     const shifts = Object.assign(globalThis, { shifts: /** @type {string[]} */ ([]) }).shifts;
@@ -126,19 +107,29 @@ test('from 1 to 9 people all fit, side by side, and nothing jumps as they come a
     send = (frame) => socket.send(JSON.stringify(frame));
     send({ type: 'welcome', id: 'ann', room: 'r', peers: [] });
   });
-  await page.goto(`${origin}/?room=r&id=ann`);
+  await page.goto(at({ room: 'r', id: 'ann' }));
   await page.getByText('In the room').waitFor();
   /** @param {number} count */
   const placed = async (count) => {
-    await until(page, `${count} tiles`, (count) => document.querySelectorAll('#stage > li').length === count, count);
+    await until(
+      page,
+      `${count} tiles`,
+      (count) => document.querySelectorAll('#stage > li').length === count,
+      count,
+    );
     const problems = await page.evaluate(() => {
-      const stage = /** @type {Element} */ (document.querySelector('#stage')).getBoundingClientRect();
+      const stage = /** @type {Element} */ (
+        document.querySelector('#stage')
+      ).getBoundingClientRect();
       const boxes = [...document.querySelectorAll('#stage > li')].map((tile) => {
         for (const animation of tile.getAnimations()) animation.finish();
         return tile.getBoundingClientRect();
       });
       const inside = (/** @type {DOMRect} */ box) =>
-        box.left >= stage.left - 1 && box.right <= stage.right + 1 && box.top >= stage.top - 1 && box.bottom <= stage.bottom + 1;
+        box.left >= stage.left - 1 &&
+        box.right <= stage.right + 1 &&
+        box.top >= stage.top - 1 &&
+        box.bottom <= stage.bottom + 1;
       const apart = (/** @type {DOMRect} */ a, /** @type {DOMRect} */ b) =>
         a.right <= b.left || b.right <= a.left || a.bottom <= b.top || b.bottom <= a.top;
       return [
@@ -149,7 +140,10 @@ test('from 1 to 9 people all fit, side by side, and nothing jumps as they come a
     assert.deepEqual(problems, [], `${count} tiles`);
   };
   await placed(2); // ourselves and the invitation
-  await page.evaluate(() => (/** @type {any} */ (globalThis).shifts.length = 0)); // what loading did is another matter
+  // What loading did is another matter.
+  await page.evaluate(() => {
+    /** @type {any} */ (globalThis).shifts.length = 0;
+  });
   for (let others = 1; others <= 8; others += 1) {
     send({ type: 'peer-joined', id: `guest-${others}`, polite: true });
     send({ type: 'hello', from: `guest-${others}`, payload: { name: `Guest ${others}` } });
@@ -161,14 +155,48 @@ test('from 1 to 9 people all fit, side by side, and nothing jumps as they come a
   assert.deepEqual(await page.evaluate(() => /** @type {any} */ (globalThis).shifts), []);
 });
 
+test('where the browser keeps the sound off, a button says so and puts it on', async () => {
+  const room = newRoom();
+  const ann = await pages.open('ann', 'about:blank', DESKTOP);
+  await ann.addInitScript(() => {
+    const { play } = HTMLMediaElement.prototype;
+    HTMLMediaElement.prototype.play = async function () {
+      await play.call(this).catch((error) => {
+        const tracks = /** @type {MediaStream} */ (this.srcObject).getTracks();
+        console.log(error.name, tracks.filter(({ muted }) => !muted).length);
+        throw error;
+      });
+    };
+  });
+  const refused = ann.waitForEvent('console', (message) => message.text() === 'NotAllowedError 2');
+  // Ann does not touch her page. To ask it anything would count as a touch.
+  await ann.goto(at({ room, id: 'ann' }));
+  const bob = await enter(pages, { room, id: 'bob' });
+  await isShown(bob, 'ann', 'connected');
+  for (const name of ['Camera', 'Microphone'])
+    await bob.getByRole('button', { name, exact: true }).click();
+  await refused;
+  const play = ann.getByRole('alert').getByRole('button', { name: 'Play' });
+  await play.waitFor();
+  await inspect(ann, 'sound-off');
+  await play.click();
+  await until(ann, 'bob is heard', () =>
+    [...document.querySelectorAll('video')].some(({ paused, muted, srcObject }) => {
+      const tracks = /** @type {MediaStream | null} */ (srcObject)?.getTracks();
+      return tracks?.length === 2 && !muted && !paused;
+    }),
+  );
+  await pictured(ann, 'bob');
+  await play.waitFor({ state: 'detached' });
+});
+
 test('what cannot go yet says so, and what is not read yet is counted', async () => {
   const room = newRoom();
-  const ann = await enter(room, 'ann');
+  const ann = await enter(pages, { room, id: 'ann' });
   assert(await ann.getByRole('button', { name: 'Send' }).isDisabled());
   await ann.getByText('Nobody is here to read it yet.').waitFor();
   await inspect(ann, 'alone');
-  const bob = await pages.open('bob', 'about:blank', PHONE);
-  await bob.goto(`${origin}/?${new URLSearchParams({ room, id: 'bob', steps: '1' })}`);
+  const bob = await pages.open('bob', at({ room, id: 'bob', steps: '1' }), PHONE);
   const field = ann.getByRole('textbox', { name: 'Message to all' });
   await ann.getByText('What you send waits').waitFor();
   await field.fill('too early');
@@ -182,7 +210,10 @@ test('what cannot go yet says so, and what is not read yet is counted', async ()
   await bob.getByRole('link', { name: /Talk/ }).click();
   await bob.locator('#log .new + .line', { hasText: 'too early' }).waitFor();
   await until(bob, 'read', () => !document.title.startsWith('('));
-  assert.match(String(await bob.locator('#log .line time').last().getAttribute('datetime')), /^20\d\d-/);
+  assert.match(
+    String(await bob.locator('#log .line time').last().getAttribute('datetime')),
+    /^20\d\d-/,
+  );
   await inspect(bob, 'talk-phone');
   await fits(bob, 'talk');
 });
@@ -193,7 +224,7 @@ for (const { error, words } of [
   { error: 'NotReadableError', words: 'in use by another program' },
 ]) {
   test(`${error} is explained, with what to do, and is over once it works`, async () => {
-    const ann = await enter(newRoom(), 'ann');
+    const ann = await enter(pages, { room: newRoom(), id: 'ann' });
     await ann.evaluate((error) => {
       const { mediaDevices } = navigator;
       const ask = mediaDevices.getUserMedia.bind(mediaDevices);
@@ -211,7 +242,7 @@ for (const { error, words } of [
   });
 }
 
-test('where there is no path the page says that a TURN server is needed, and links to the help', async () => {
+test('where there is no path the page says that TURN is needed, and links to help', async () => {
   const room = newRoom();
   const blind = async (/** @type {string} */ id) => {
     const page = await pages.open(id, 'about:blank', DESKTOP);
@@ -231,7 +262,7 @@ test('where there is no path the page says that a TURN server is needed, and lin
         },
       });
     });
-    await page.goto(`${origin}/?${new URLSearchParams({ room, id })}`);
+    await page.goto(at({ room, id }));
     await page.getByText('In the room').waitFor();
     return page;
   };
@@ -258,7 +289,7 @@ test('the start offers a room with a readable name, and its link can be shared',
       share: async (/** @type {unknown} */ what) => Object.assign(globalThis, { shared: what }),
     });
   });
-  await page.goto(origin);
+  await page.goto('/');
   await page.getByRole('button', { name: 'Open the room' }).waitFor();
   await inspect(page, 'start-phone');
   await fits(page, 'start');
@@ -275,10 +306,10 @@ test('what the page loads is small, and its policy lets nothing inline through',
   /** @type {Set<string>} */
   const loaded = new Set();
   page.on('response', (response) => loaded.add(new URL(response.url()).pathname));
-  await page.goto(origin);
+  await page.goto('/');
   await page.getByRole('button', { name: 'Open the room' }).waitFor();
   for (const kind of ['room', 'lobby']) {
-    await page.goto(`${origin}/?${new URLSearchParams({ [kind]: newRoom(), id: 'ann' })}`);
+    await page.goto(at({ [kind]: newRoom(), id: 'ann' }));
     await page.getByText('In the room').waitFor();
     await page.getByRole('link', { name: 'Look inside' }).click();
     await page.getByRole('heading', { name: 'Handshake' }).waitFor();

@@ -1,54 +1,32 @@
 // @ts-check
 /** The inside of a connection: what was said, in which order, step by step, and how it is now. */
 import assert from 'node:assert/strict';
-import { after, afterEach, before, test } from 'node:test';
-import { newRoom, Pages, until } from './support/browser.mjs';
-import { DESKTOP, fits, inspect, isShown, PHONE } from './support/page.mjs';
-import { startWorkerd } from './support/workerd.mjs';
+import { test } from 'node:test';
+import { newRoom, until } from './support/browser.mjs';
+import { Pages } from './support/chromium.mjs';
+import { at, DESKTOP, enter, fits, inspect, isShown, meet, PHONE } from './support/page.mjs';
+import { throughout } from './support/throughout.mjs';
+import { passed } from './support/wire.mjs';
+import { Deployed } from './support/workerd.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
 
-const pages = new Pages();
-let origin = '';
-/** @type {() => Promise<void>} */
-let stop;
-
-before(async () => {
-  const [workerd] = await Promise.all([startWorkerd({ page: {} }, { assets: true }), pages.launch()]);
-  origin = workerd.at.page.origin;
-  stop = workerd.stop;
-});
-afterEach(() => pages.closeAll());
-after(() => Promise.all([stop(), pages.quit()]));
+const server = new Deployed();
+const pages = new Pages(server);
+throughout(server, pages);
 
 /**
- * @param {Record<string, string>} query
- * @param {string} [hash]
- * @param {import('playwright-core').BrowserContextOptions} [options]
+ * Waits until the sequence has these, among others, in this order.
+ * @param {Page} page
+ * @param {...string} kinds
  */
-function enter(query, hash = '', options = DESKTOP) {
-  return pages.open(query.id, `${origin}/?${new URLSearchParams(query)}${hash}`, options);
-}
-
-/** Ann, then bob, connected. @param {import('playwright-core').BrowserContextOptions} [options] */
-async function meet(options) {
-  const room = newRoom();
-  const ann = await enter({ room, id: 'ann' }, '', options);
-  await ann.getByText('In the room').waitFor();
-  const bob = await enter({ room, id: 'bob' });
-  await isShown(ann, 'bob', 'connected');
-  await isShown(bob, 'ann', 'connected');
-  return { ann, bob, room };
-}
-
-/** Waits until the sequence has these, among others, in this order. @param {Page} page @param {...string} kinds */
 function happened(page, ...kinds) {
   return until(
     page,
     `${kinds} in order`,
     (kinds) => {
       const seen = [...document.querySelectorAll('.event')].map(
-        (row) => `${/** @type {HTMLElement} */ (row).dataset.way} ${/** @type {HTMLElement} */ (row).dataset.kind}`,
+        (row) => `${row.getAttribute('data-way')} ${row.getAttribute('data-kind')}`,
       );
       let at = -1;
       return kinds.every((kind) => (at = seen.indexOf(kind, at + 1)) >= 0);
@@ -59,15 +37,36 @@ function happened(page, ...kinds) {
 
 /** @param {Page} page @param {number} count */
 function ticked(page, count) {
-  return until(page, `${count} ticked`, (count) => document.querySelectorAll('.task.done').length === count, count);
+  return until(
+    page,
+    `${count} ticked`,
+    (count) => document.querySelectorAll('.task.done').length === count,
+    count,
+  );
 }
 
 test('both sides see the handshake in its order, and all 26 tasks ticked', async () => {
-  const { ann, bob } = await meet();
+  const { ann, bob } = await meet(pages);
   await ann.getByRole('button', { name: 'Look inside: bob' }).click();
   await bob.getByRole('button', { name: 'Look inside: ann' }).click();
-  await happened(bob, 'in welcome', 'here create-connection', 'here create-channel', 'out offer', 'in answer', 'here set-remote-description', 'both channel');
-  await happened(ann, 'in peer-joined', 'in offer', 'here set-remote-description', 'out answer', 'both channel');
+  await happened(
+    bob,
+    'in welcome',
+    'here create-connection',
+    'here create-channel',
+    'out offer',
+    'in answer',
+    'here set-remote-description',
+    'both channel',
+  );
+  await happened(
+    ann,
+    'in peer-joined',
+    'in offer',
+    'here set-remote-description',
+    'out answer',
+    'both channel',
+  );
   await ticked(ann, 26);
   await ticked(bob, 26);
   await bob.getByText('You call, and ann is called').waitFor();
@@ -75,7 +74,7 @@ test('both sides see the handshake in its order, and all 26 tasks ticked', async
 });
 
 test('a description and a candidate are read in words', async () => {
-  const { bob } = await meet();
+  const { bob } = await meet(pages);
   await bob.getByRole('button', { name: 'Look inside: ann' }).click();
   await bob.locator('.event[data-kind=offer] summary').click();
   await bob.getByText('A section for data channels').first().waitFor();
@@ -84,8 +83,8 @@ test('a description and a candidate are read in words', async () => {
   await inspect(bob, 'inside');
 });
 
-test('the connection view tells role, states, route and speed, and draws the last minute', async () => {
-  const { ann } = await meet();
+test('the connection view tells role, states, route, speed, and draws a minute', async () => {
+  const { ann } = await meet(pages);
   await ann.getByRole('button', { name: 'Look inside: bob' }).click();
   await ann.locator('#local-candidate', { hasText: /^host, .*, udp$/ }).waitFor();
   await ann.locator('#rtt', { hasText: 'ms' }).waitFor();
@@ -93,7 +92,13 @@ test('the connection view tells role, states, route and speed, and draws the las
   assert.equal(await ann.locator('#connection-state').textContent(), 'connected');
   assert.equal(await ann.locator('#signaling-state').textContent(), 'stable');
   assert.match(String(await ann.locator('#ice-state').textContent()), /connected|completed/);
-  await until(ann, 'two points', () => (document.querySelector('#rtt-plot polyline')?.getAttribute('points') ?? '').split(' ').length > 1);
+  await until(
+    ann,
+    'two points',
+    () =>
+      (document.querySelector('#rtt-plot polyline')?.getAttribute('points') ?? '').split(' ')
+        .length > 1,
+  );
   const tip = ann.getByRole('tooltip', { includeHidden: true });
   assert(!(await tip.isVisible()));
   await ann.getByText('polite', { exact: true }).focus();
@@ -105,9 +110,8 @@ test('the connection view tells role, states, route and speed, and draws the las
 
 test('step by step nothing is sent until the next step is pressed', async () => {
   const room = newRoom();
-  const ann = await enter({ room, id: 'ann' });
-  await ann.getByText('In the room').waitFor();
-  const bob = await enter({ room, id: 'bob', steps: '1' }, '#inside');
+  const ann = await enter(pages, { room, id: 'ann' });
+  const bob = await pages.open('bob', at({ room, id: 'bob', steps: '1' }, '#inside'), DESKTOP);
   const next = bob.getByRole('button', { name: 'Next step' });
   /** @param {string} words */
   const step = async (words) => {
@@ -121,8 +125,7 @@ test('step by step nothing is sent until the next step is pressed', async () => 
   await step('set our description: the offer');
   await bob.getByText('Next: send offer', { exact: true }).waitFor();
   // A signal of the page has gone there and back, and no offer before it.
-  const passed = () => bob.evaluate(() => /** @type {any} */ (globalThis).wire.passed);
-  assert(!(await passed()).includes('out offer'));
+  assert(!(await passed(bob)).includes('out offer'));
   await next.click();
   await until(bob, 'sent', () => /** @type {any} */ (globalThis).wire.passed.includes('out offer'));
   await inspect(bob, 'steps');
@@ -133,9 +136,8 @@ test('step by step nothing is sent until the next step is pressed', async () => 
 
 test('a lobby: asked, taken back, declined, accepted, and on without the server', async () => {
   const lobby = newRoom();
-  const ann = await enter({ lobby, id: 'ann' });
-  await ann.getByText('In the room').waitFor();
-  const bob = await enter({ lobby, id: 'bob' }, '', PHONE);
+  const ann = await enter(pages, { lobby, id: 'ann' });
+  const bob = await enter(pages, { lobby, id: 'bob' }, PHONE);
   await isShown(ann, 'bob', 'not connected');
   assert(await ann.getByRole('button', { name: 'Send', exact: true }).isDisabled());
   await ann.getByRole('button', { name: 'Ask to connect: bob' }).click();
@@ -181,13 +183,21 @@ test('a lobby: asked, taken back, declined, accepted, and on without the server'
     const stream = /** @type {MediaStream} */ (tile?.querySelector('video')?.srcObject);
     stream.getTracks()[0].dispatchEvent(new Event('ended'));
   });
-  await until(ann, 'the screen is off', () => document.querySelector('#screen')?.ariaPressed === 'false');
+  await until(
+    ann,
+    'the screen is off',
+    () => document.querySelector('#screen')?.ariaPressed === 'false',
+  );
   assert(await screen.isDisabled());
   await ann.getByRole('textbox', { name: 'Message to all' }).fill('just us');
   await ann.keyboard.press('Enter');
   await bob.locator('#log').getByText('just us').waitFor();
   await bob.getByRole('button', { name: 'Hang up: ann' }).click();
-  await ann.locator('#log').getByText(/is over|is gone/).first().waitFor();
+  await ann
+    .locator('#log')
+    .getByText(/is over|is gone/)
+    .first()
+    .waitFor();
 });
 
 test('hostile names, descriptions and candidates are text', async () => {
@@ -198,16 +208,28 @@ test('hostile names, descriptions and candidates are text', async () => {
     send({ type: 'welcome', id: 'ann', room: 'r', peers: [{ id: 'eve', polite: true }] });
     send({ type: 'hello', from: 'eve', payload: { name: hostile, stream: { toString: 1 } } });
     send({ type: 'hello', from: 'eve', payload: { name: hostile, stream: hostile } });
-    send({ type: 'offer', from: 'eve', payload: { type: hostile, sdp: `v=0\r\n${hostile}\r\na=${hostile}` } });
+    send({
+      type: 'offer',
+      from: 'eve',
+      payload: { type: hostile, sdp: `v=0\r\n${hostile}\r\na=${hostile}` },
+    });
     send({ type: 'candidate', from: 'eve', payload: { candidate: hostile, sdpMid: '0' } });
-    send({ type: 'candidate', from: 'eve', payload: { candidate: 'candidate:1 1 udp 1 ' + hostile } });
+    send({
+      type: 'candidate',
+      from: 'eve',
+      payload: { candidate: 'candidate:1 1 udp 1 ' + hostile },
+    });
     send({ type: hostile, from: 'eve', payload: hostile });
   });
-  await page.goto(`${origin}/?room=r#inside`);
+  await page.goto(at({ room: 'r' }, '#inside'));
   await happened(page, 'in offer', 'in candidate', `in ${hostile}`);
-  for (const summary of await page.locator('.event[data-way=in] summary').all()) await summary.click();
+  for (const summary of await page.locator('.event[data-way=in] summary').all())
+    await summary.click();
   await page.getByText('a=<img').first().waitFor();
-  assert.equal(await page.locator('main img, main b:not([class], [id]) > *, .reading b').count(), 0);
+  assert.equal(
+    await page.locator('main img, main b:not([class], [id]) > *, .reading b').count(),
+    0,
+  );
   assert.equal(await page.locator('body[data-broken]').count(), 0);
   assert(!(await page.locator('#chosen').textContent())?.includes('\u202e'));
 });

@@ -1,29 +1,20 @@
 // @ts-check
 /** The page at `/?room=…`, as somebody uses it who knows nothing of its insides. */
 import assert from 'node:assert/strict';
-import { after, afterEach, before, test } from 'node:test';
+import { test } from 'node:test';
 import { WebSocket } from 'ws';
-import { newRoom, PATIENCE, Pages, until } from './support/browser.mjs';
+import { newRoom, PATIENCE, until } from './support/browser.mjs';
+import { Pages } from './support/chromium.mjs';
 import { Dev } from './support/dev.mjs';
 import { Line } from './support/line.mjs';
+import { at, enter } from './support/page.mjs';
+import { throughout } from './support/throughout.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
 
 const dev = new Dev();
-const pages = new Pages();
-
-before(() => Promise.all([dev.start(), pages.launch()]));
-afterEach(() => pages.closeAll());
-after(() => Promise.all([dev.stop(), pages.quit()]));
-
-/**
- * @param {string} room
- * @param {string} id
- * @param {import('playwright-core').BrowserContextOptions} [options]
- */
-function enter(room, id, options) {
-  return pages.open(id, `${dev.origin}/?${new URLSearchParams({ room, id })}`, options);
-}
+const pages = new Pages(dev);
+throughout(dev, pages);
 
 /**
  * Waits until the stage shows each of these as connected, and nobody else but ourselves.
@@ -68,9 +59,8 @@ function reads(page, who, text) {
 
 test('two peers who open the same link meet and talk', async () => {
   const room = newRoom();
-  const ann = await enter(room, 'ann');
-  await ann.getByText('In the room').waitFor();
-  const bob = await enter(room, 'bob');
+  const ann = await enter(pages, { room, id: 'ann' });
+  const bob = await enter(pages, { room, id: 'bob' });
   await shows(ann, 'bob');
   await shows(bob, 'ann');
   await write(ann, 'hello bob');
@@ -80,20 +70,19 @@ test('two peers who open the same link meet and talk', async () => {
   await reads(ann, 'You', 'hello bob');
 });
 
-test('three peers are connected each with each, and a fourth hears nothing said before it came', async () => {
+test('three peers are connected each with each, and a fourth hears nothing older', async () => {
   const room = newRoom();
-  const ann = await enter(room, 'ann');
-  await ann.getByText('In the room').waitFor();
-  const bob = await enter(room, 'bob');
+  const ann = await enter(pages, { room, id: 'ann' });
+  const bob = await enter(pages, { room, id: 'bob' });
   await shows(bob, 'ann');
-  const eve = await enter(room, 'eve');
+  const eve = await enter(pages, { room, id: 'eve' });
   await shows(ann, 'bob', 'eve');
   await shows(bob, 'ann', 'eve');
   await shows(eve, 'ann', 'bob');
   await write(eve, 'to both');
   await reads(ann, 'eve', 'to both');
   await reads(bob, 'eve', 'to both');
-  const dan = await enter(room, 'dan');
+  const dan = await enter(pages, { room, id: 'dan' });
   await shows(dan, 'ann', 'bob', 'eve');
   await write(ann, 'hello dan');
   await reads(dan, 'ann', 'hello dan');
@@ -102,9 +91,8 @@ test('three peers are connected each with each, and a fourth hears nothing said 
 
 test('a page that is reloaded leaves and comes back', async () => {
   const room = newRoom();
-  const ann = await enter(room, 'ann');
-  await ann.getByText('In the room').waitFor();
-  const bob = await enter(room, 'bob');
+  const ann = await enter(pages, { room, id: 'ann' });
+  const bob = await enter(pages, { room, id: 'bob' });
   await shows(bob, 'ann');
   await ann.reload();
   await shows(ann, 'bob');
@@ -116,24 +104,19 @@ test('a page that is reloaded leaves and comes back', async () => {
 
 test('a page that is left is gone for the others at once', async () => {
   const room = newRoom();
-  const ann = await enter(room, 'ann');
-  await ann.getByText('In the room').waitFor();
-  const bob = await enter(room, 'bob');
+  const ann = await enter(pages, { room, id: 'ann' });
+  const bob = await enter(pages, { room, id: 'bob' });
   await shows(ann, 'bob');
   await bob.getByRole('link', { name: 'Leave' }).click();
   await shows(ann);
 });
 
 test('a peer who is lost is shown so, until word comes that it has left', async () => {
-  const line = await Line.to(dev.port);
+  const line = await Line.to(dev);
   try {
     const room = newRoom();
-    const ann = await enter(room, 'ann');
-    await ann.getByText('In the room').waitFor();
-    const bob = await pages.open(
-      'bob',
-      `${line.origin}/?${new URLSearchParams({ room, id: 'bob' })}`,
-    );
+    const ann = await enter(pages, { room, id: 'ann' });
+    const bob = await pages.open('bob', line.origin + at({ room, id: 'bob' }));
     await shows(ann, 'bob');
     line.freeze(); // nothing that bob's browser may say on its way out comes through
     await bob.close();
@@ -149,13 +132,11 @@ test('a peer who is lost is shown so, until word comes that it has left', async 
 });
 
 test('a server that is gone is told, talk goes on, and its return ends the alarm', async () => {
-  const line = await Line.to(dev.port);
+  const line = await Line.to(dev);
   try {
     const room = newRoom();
-    const ann = await enter(room, 'ann');
-    await ann.getByText('In the room').waitFor();
-    const query = new URLSearchParams({ room, id: 'bob' });
-    const bob = await pages.open('bob', `${line.origin}/?${query}`);
+    const ann = await enter(pages, { room, id: 'ann' });
+    const bob = await pages.open('bob', line.origin + at({ room, id: 'bob' }));
     await shows(bob, 'ann');
     line.down();
     await bob.getByRole('alert').getByText('The server does not answer').waitFor();
@@ -163,7 +144,10 @@ test('a server that is gone is told, talk goes on, and its return ends the alarm
     await write(bob, 'still here');
     await reads(ann, 'bob', 'still here');
     line.mend();
-    await bob.getByRole('alert').getByText('The server').waitFor({ state: 'detached', timeout: 20_000 });
+    await bob
+      .getByRole('alert')
+      .getByText('The server')
+      .waitFor({ state: 'detached', timeout: 20_000 });
     await bob.getByText('In the room').waitFor();
     await shows(ann, 'bob');
   } finally {
@@ -173,9 +157,8 @@ test('a server that is gone is told, talk goes on, and its return ends the alarm
 
 test('what a peer sends is shown as text', async () => {
   const room = newRoom();
-  const ann = await enter(room, 'ann');
-  await ann.getByText('In the room').waitFor();
-  const bob = await enter(room, 'bob');
+  const ann = await enter(pages, { room, id: 'ann' });
+  const bob = await enter(pages, { room, id: 'bob' });
   await shows(ann, 'bob');
   const hostile = '<img src=x onerror="document.body.dataset.broken=1"><b>bold</b>';
   await write(bob, hostile);
@@ -198,7 +181,7 @@ test('room names and ids are shown as text, even from a server that lets any id 
     );
     socket.send(JSON.stringify({ type: 'peer-joined', id: hostile, polite: true }));
   });
-  await page.goto(`${dev.origin}/?${new URLSearchParams({ room: hostile, name: hostile })}`);
+  await page.goto(at({ room: hostile, name: hostile }));
   await page.locator('#stage > li').nth(2).waitFor();
   assert.equal(await page.locator('h1:visible').textContent(), hostile);
   assert.equal(await page.locator('#stage > li .name').nth(1).textContent(), hostile.slice(0, 18));
@@ -209,7 +192,11 @@ test('room names and ids are shown as text, even from a server that lets any id 
 
 test('the link that is copied leads to the room, without our own name', async () => {
   const room = newRoom();
-  const ann = await enter(room, 'ann', { permissions: ['clipboard-read', 'clipboard-write'] });
+  const ann = await enter(
+    pages,
+    { room, id: 'ann' },
+    { permissions: ['clipboard-read', 'clipboard-write'] },
+  );
   await ann.getByRole('button', { name: 'Copy link' }).click();
   await ann.getByRole('button', { name: 'Copied' }).waitFor();
   const link = await ann.evaluate(() => navigator.clipboard.readText());
@@ -219,7 +206,7 @@ test('the link that is copied leads to the room, without our own name', async ()
 });
 
 test('the keyboard alone makes a room and talks in it', async () => {
-  const ann = await pages.open('ann', dev.origin);
+  const ann = await pages.open('ann');
   /** @param {string} label */
   const tabTo = async (label) => {
     const there = () =>
@@ -247,10 +234,7 @@ test('the keyboard alone makes a room and talks in it', async () => {
 });
 
 test('a name that makes no room is explained and the form is there to try again', async () => {
-  const page = await pages.open(
-    'ann',
-    `${dev.origin}/?${new URLSearchParams({ room: 'r'.repeat(129) })}`,
-  );
+  const page = await pages.open('ann', at({ room: 'r'.repeat(129) }));
   await page.getByRole('alert').getByText('1 to 128 bytes').waitFor();
   await page.getByLabel('Room', { exact: true }).waitFor();
 });
@@ -276,11 +260,33 @@ test('a room that is full says so, and lets the next one in when a place is free
   }
 });
 
+test('over https it is the same, and all of it is encrypted', async () => {
+  const secure = new Dev({}, 'https');
+  await secure.start();
+  try {
+    const options = { ignoreHTTPSErrors: true }; // nobody has signed its certificate
+    const ann = await pages.open('ann', 'about:blank', options);
+    const opened = ann.waitForEvent('websocket');
+    await ann.goto(`${secure.origin}${at({ room: 'secure', id: 'ann' })}`);
+    assert.match((await opened).url(), /^wss:/);
+    const link = await ann.getByLabel('Send this link').inputValue();
+    assert.equal(link, `${secure.origin}/?room=secure`);
+    const bob = await pages.open('bob', `${link}&id=bob`, options);
+    await shows(ann, 'bob');
+    await shows(bob, 'ann');
+    await write(ann, 'hello bob');
+    await reads(bob, 'ann', 'hello bob');
+    await write(bob, 'hello ann');
+    await reads(ann, 'bob', 'hello ann');
+  } finally {
+    await secure.stop();
+  }
+});
+
 test('a name that somebody else has is refused, and not tried again', async () => {
   const room = newRoom();
-  const ann = await enter(room, 'ann');
-  await ann.getByText('In the room').waitFor();
-  const eve = await enter(room, 'ann');
+  const ann = await enter(pages, { room, id: 'ann' });
+  const eve = await pages.open('eve', at({ room, id: 'ann' }));
   await eve.getByRole('alert').getByText('This name is taken').waitFor();
   await eve.getByText('Not in the room').waitFor();
   assert(await eve.getByRole('textbox', { name: 'Message to all' }).isDisabled());
@@ -298,9 +304,8 @@ async function duplicate(page) {
 
 test('a reload is the same person, and a duplicated tab is another', async () => {
   const room = newRoom();
-  const bob = await enter(room, 'bob');
-  await bob.getByText('In the room').waitFor();
-  const ann = await pages.open('ann', `${dev.origin}/?${new URLSearchParams({ room, name: 'Ann' })}`);
+  const bob = await enter(pages, { room, id: 'bob' });
+  const ann = await pages.open('ann', at({ room, name: 'Ann' }));
   await shows(bob, 'Ann');
   const id = () => bob.locator('#stage .name', { hasText: 'Ann' }).first().getAttribute('title');
   const before = await id();
@@ -316,14 +321,13 @@ test('a reload is the same person, and a duplicated tab is another', async () =>
 
 test('where a duplicated tab cannot be told, it takes over, and the first says so', async () => {
   const room = newRoom();
-  const bob = await enter(room, 'bob');
-  await bob.getByText('In the room').waitFor();
+  const bob = await enter(pages, { room, id: 'bob' });
   const first = await pages.open('ann', 'about:blank');
   await first.context().addInitScript(() => {
     // As on a page over plain http.
     Object.defineProperty(Navigator.prototype, 'locks', { get: () => undefined });
   });
-  await first.goto(`${dev.origin}/?${new URLSearchParams({ room, id: 'ann' })}`);
+  await first.goto(at({ room, id: 'ann' }));
   await shows(bob, 'ann');
   const second = await duplicate(first);
   await first.getByRole('alert').getByText('has taken your place').waitFor();
@@ -351,7 +355,7 @@ for (const { code, reason, words } of [
       );
       socket.close({ code, reason });
     });
-    await page.goto(`${dev.origin}/?room=demo`);
+    await page.goto(at({ room: 'demo' }));
     await page.getByRole('alert').getByText(words).waitFor({ timeout: PATIENCE });
   });
 }

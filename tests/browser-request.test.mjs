@@ -1,40 +1,28 @@
 // @ts-check
 /** Rooms in which nobody is connected without having been asked. */
 import assert from 'node:assert/strict';
-import { after, afterEach, before, test } from 'node:test';
-import { connected, join, log, logged, newRoom, Pages, talk, until } from './support/browser.mjs';
+import { test } from 'node:test';
+import { connected, join, log, logged, newRoom, talk, until } from './support/browser.mjs';
+import { Pages } from './support/chromium.mjs';
 import { Dev } from './support/dev.mjs';
 import { Line } from './support/line.mjs';
+import { throughout } from './support/throughout.mjs';
+import { hold, lose, lost, release } from './support/wire.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
 
 const dev = new Dev();
-const pages = new Pages();
-/** @type {Line} ann's way to the server */
-let line;
-
-before(async () => {
-  await Promise.all([dev.start(), pages.launch()]);
-  line = await Line.to(dev.port);
-});
-afterEach(() => {
-  line.mend();
-  return pages.closeAll();
-});
-after(async () => {
-  line.stop();
-  await Promise.all([dev.stop(), pages.quit()]);
-});
+const pages = new Pages(dev);
+/** Ann's way to the server. */
+const line = new Line(dev);
+throughout(dev, pages, line);
 
 /**
  * Ann and bob in a room, ann first and behind the line. Nobody is connected.
  * @param {{ ann?: string, bob?: string }} [connect]
  */
 async function lobby(connect = {}) {
-  const [ann, bob] = await Promise.all([
-    pages.open('ann', line.origin),
-    pages.open('bob', dev.origin),
-  ]);
+  const [ann, bob] = await Promise.all([pages.open('ann', line.origin), pages.open('bob')]);
   const room = newRoom();
   await join(ann, room, who('ann', connect.ann));
   await logged(ann, 'state joined');
@@ -76,12 +64,6 @@ async function caughtUp(ann, bob) {
   await logged(ann, `signal bob ${bell}`);
   await logged(bob, `signal ann ${bell}`);
 }
-
-/** Keeps back what the page sends. @param {Page} page */
-const hold = (page) => page.evaluate(() => (/** @type {any} */ (globalThis).wire.holding.out = true));
-
-/** @param {Page} page */
-const release = (page) => page.evaluate(() => /** @type {any} */ (globalThis).wire.release('out'));
 
 /** @param {Page} page @param {RegExp} which */
 const entries = async (page, which) => (await log(page)).filter((entry) => which.test(entry));
@@ -131,10 +113,7 @@ test('one asks, the other accepts, and the one who asked makes the first offer',
   await connected(bob, 'ann');
   await talk(ann, 'ann', bob, 'bob', 'hello');
   await talk(bob, 'bob', ann, 'ann', 'hello');
-  assert.deepEqual(await entries(ann, /^re/), [
-    'relation bob requested',
-    'relation bob accepted',
-  ]);
+  assert.deepEqual(await entries(ann, /^re/), ['relation bob requested', 'relation bob accepted']);
   assert.deepEqual(await entries(bob, /^re/), [
     'relation ann asked',
     'request ann',
@@ -142,9 +121,8 @@ test('one asks, the other accepts, and the one who asked makes the first offer',
   ]);
   const first = await bob.evaluate(
     () =>
-      /** @type {any} */ (globalThis).trace.find(
-        (/** @type {any} */ { kind }) => kind === 'offer',
-      ).way,
+      /** @type {any} */ (globalThis).trace.find((/** @type {any} */ { kind }) => kind === 'offer')
+        .way,
   );
   assert.equal(first, 'in');
 });
@@ -280,18 +258,18 @@ test('a page that is reloaded while it is asked, or asks, leaves no request behi
   await agree(ann, bob);
 });
 
-test('a page that takes over an id hears of the request to it, or hangs up for the old one', async () => {
+test('a page that takes over an id hears of a request, or hangs up for the old one', async () => {
   const { ann, bob, room } = await lobby();
   await call(ann, 'bob', 'request');
   await stands(bob, 'ann', 'asked');
-  const again = await pages.open('bob again', dev.origin);
+  const again = await pages.open('bob again');
   await join(again, room, who('bob'));
   await logged(bob, 'close 4001');
   await logged(again, 'request ann');
   await call(again, 'ann', 'accept');
   await connected(ann, 'bob');
   await talk(ann, 'ann', again, 'bob', 'hello');
-  const third = await pages.open('bob once more', dev.origin);
+  const third = await pages.open('bob once more');
   await join(third, room, who('bob'));
   await stands(ann, 'bob', 'none');
   assert.deepEqual(await entries(ann, /^(peer|leave|error)/), ['peer bob']);
@@ -322,21 +300,13 @@ for (const [way, kind] of /** @type {const} */ ([
       await call(asks, idOfAsked, 'request');
       await stands(asked, idOfAsker, 'asked');
     }
-    await ann.evaluate(
-      ([way, kind]) => /** @type {any} */ (globalThis).wire.lose[way].push(kind),
-      [way, kind],
-    );
+    await lose(ann, way, kind);
     await call(asks, idOfAsked, kind === 'cancel' ? 'cancel' : 'request');
     if (kind === 'accept') {
       await stands(bob, 'ann', 'asked');
       await call(bob, 'ann', 'accept');
     }
-    await until(
-      ann,
-      `${way} ${kind} is lost`,
-      (frame) => /** @type {any} */ (globalThis).wire.lost.includes(frame),
-      `${way} ${kind}`,
-    );
+    await lost(ann, way, kind);
     line.cut();
     await logged(ann, 'state joined', 2);
     if (kind === 'accept') await connected(ann, 'bob');
@@ -347,7 +317,7 @@ for (const [way, kind] of /** @type {const} */ ([
   });
 }
 
-test('two who are connected talk on when both have left the server, until one hangs up', async () => {
+test('two who are connected talk on without the server, until one hangs up', async () => {
   const { ann, bob } = await lobby();
   await agree(ann, bob);
   const leaveServer = (/** @type {Page} */ page) =>
@@ -374,6 +344,11 @@ test('one who has left the server may stumble, but not fall', async () => {
   const { ann, bob } = await lobby();
   await agree(ann, bob);
   await bob.evaluate(() => /** @type {any} */ (globalThis).room.leaveServer());
+  await until(ann, 'she knows', () =>
+    /** @type {any} */ (globalThis).trace.some(
+      (/** @type {any} */ { kind }) => kind === 'peer-left',
+    ),
+  );
   // Chromium takes half a minute to get there; the state is all that the library goes by.
   for (const [page, id] of /** @type {[Page, string][]} */ ([
     [ann, 'bob'],
@@ -456,37 +431,34 @@ test('a page that wants everybody and was there first leaves the asking to the o
  * @param {boolean} asks whether it sends a request, or at once its offer
  */
 const speakLobby = (page, room, asks) =>
-  page.evaluate(
-    async ([room, asks]) => {
-      const url = `${location.origin.replace('http', 'ws')}/parties/main/${room}`;
-      const socket = new WebSocket(`${url}?dialect=lobby&_pk=eve`);
-      const send = (/** @type {object} */ signal) =>
-        socket.send(JSON.stringify({ toId: 'ann', fromId: 'eve', ...signal }));
-      const connection = new RTCPeerConnection();
-      const channel = connection.createDataChannel('chat');
-      connection.onicecandidate = ({ candidate }) => candidate && send({ candidate });
-      const offer = async () => {
-        await connection.setLocalDescription();
-        send({ offer: connection.localDescription });
-      };
-      await new Promise((resolve) => (socket.onopen = resolve));
-      socket.onmessage = async ({ data }) => {
-        const frame = JSON.parse(data);
-        if (frame.accept && asks) await offer();
-        if (frame.answer) await connection.setRemoteDescription(frame.answer);
-        if (frame.candidate) await connection.addIceCandidate(frame.candidate);
-      };
-      if (asks) send({ request: true });
-      else await offer();
-      channel.onmessage = ({ data }) => Object.assign(globalThis, { heard: data });
-    },
-    /** @type {[string, boolean]} */ ([room, asks]),
-  );
+  page.evaluate(async ([room, asks]) => {
+    const url = `${location.origin.replace('http', 'ws')}/parties/main/${room}`;
+    const socket = new WebSocket(`${url}?dialect=lobby&_pk=eve`);
+    const send = (/** @type {object} */ signal) =>
+      socket.send(JSON.stringify({ toId: 'ann', fromId: 'eve', ...signal }));
+    const connection = new RTCPeerConnection();
+    const channel = connection.createDataChannel('chat');
+    connection.onicecandidate = ({ candidate }) => candidate && send({ candidate });
+    const offer = async () => {
+      await connection.setLocalDescription();
+      send({ offer: connection.localDescription });
+    };
+    await new Promise((resolve) => (socket.onopen = resolve));
+    socket.onmessage = async ({ data }) => {
+      const frame = JSON.parse(data);
+      if (frame.accept && asks) await offer();
+      if (frame.answer) await connection.setRemoteDescription(frame.answer);
+      if (frame.candidate) await connection.addIceCandidate(frame.candidate);
+    };
+    if (asks) send({ request: true });
+    else await offer();
+    channel.onmessage = ({ data }) => Object.assign(globalThis, { heard: data });
+  }, /** @type {[string, boolean]} */ ([room, asks]));
 
 for (const asks of [true, false]) {
   test(`a client of another dialect asks ${asks ? 'by a request' : 'by its offer'}`, async () => {
     const { ann, room } = await lobby();
-    const eve = await pages.open('eve', dev.origin);
+    const eve = await pages.open('eve');
     await speakLobby(eve, room, asks);
     await logged(ann, 'request eve');
     await call(ann, 'eve', 'accept');

@@ -1,24 +1,18 @@
 // @ts-check
 /** The handshake told step by step, and walked through step by step. */
 import assert from 'node:assert/strict';
-import { after, afterEach, before, test } from 'node:test';
-import { connected, join, log, logged, meet, newRoom, Pages, talk, until } from './support/browser.mjs';
+import { test } from 'node:test';
+import { connected, join, log, logged, meet, newRoom, talk, until } from './support/browser.mjs';
+import { Pages } from './support/chromium.mjs';
 import { Dev } from './support/dev.mjs';
+import { throughout } from './support/throughout.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
 /** @typedef {import('../public/room.js').Trace} Trace */
 
 const dev = new Dev();
-const pages = new Pages();
-
-before(() => Promise.all([dev.start(), pages.launch()]));
-afterEach(() => pages.closeAll());
-after(() => Promise.all([dev.stop(), pages.quit()]));
-
-/** Two pages without a room yet. @returns {Promise<[Page, Page]>} */
-function pair() {
-  return Promise.all([pages.open('ann', dev.origin), pages.open('bob', dev.origin)]);
-}
+const pages = new Pages(dev);
+throughout(dev, pages);
 
 /** What the page was told of, as it can be sent. @param {Page} page @returns {Promise<Trace[]>} */
 const traced = (page) =>
@@ -51,7 +45,7 @@ function happened(told, expected) {
 }
 
 test('the trace tells of every step of a handshake, on both sides, in order', async () => {
-  const [ann, bob] = await pair();
+  const [ann, bob] = await pages.pair();
   const before = Date.now();
   await meet(ann, bob);
   for (const page of [ann, bob]) {
@@ -101,7 +95,10 @@ test('the trace tells of every step of a handshake, on both sides, in order', as
   }
 
   const times = offerer.map(({ time }) => time);
-  assert.deepEqual(times, times.toSorted((a, b) => a - b));
+  assert.deepEqual(
+    times,
+    times.toSorted((a, b) => a - b),
+  );
   assert(before - 5 < times[0] && times[0] < after + 5, `${before} ${times[0]} ${after}`);
   const welcome = offerer.find(({ kind }) => kind === 'welcome');
   assert.deepEqual(welcome?.payload.peers, [{ id: 'ann', polite: false }]);
@@ -185,7 +182,7 @@ async function bell(from, to) {
 }
 
 test('nothing is done and nothing is sent before its step is', async () => {
-  const [ann, bob] = await pair();
+  const [ann, bob] = await pages.pair();
   const room = newRoom();
   await joinStepping(ann, room, { id: 'ann' });
   await logged(ann, 'state joined');
@@ -253,7 +250,7 @@ test('nothing is done and nothing is sent before its step is', async () => {
 
 test('offers that cross step by step are settled by the roles', async () => {
   for (const first of ['ann', 'bob']) {
-    const [ann, bob] = await pair();
+    const [ann, bob] = await pages.pair();
     const room = newRoom();
     await joinStepping(ann, room, { id: 'ann' });
     await logged(ann, 'state joined');
@@ -291,7 +288,7 @@ test('offers that cross step by step are settled by the roles', async () => {
  * @returns {Promise<[Page, Page]>}
  */
 async function meetPlanned() {
-  const [ann, bob] = await pair();
+  const [ann, bob] = await pages.pair();
   const room = newRoom();
   await join(ann, room, { id: 'ann' });
   await logged(ann, 'state joined');
@@ -365,7 +362,7 @@ test('an offer planned step by step is planned once, whatever comes in between',
 });
 
 test('what is taken back before its step is not done', async () => {
-  const [ann, bob] = await pair();
+  const [ann, bob] = await pages.pair();
   const room = newRoom();
   await join(ann, room, { id: 'ann', connect: 'on-request' });
   await logged(ann, 'state joined');
@@ -382,8 +379,8 @@ test('what is taken back before its step is not done', async () => {
   assert(!story(await traced(bob)).includes('here create-connection'));
 });
 
-test('who waits for a step begins nothing new, and what is said again makes no more steps', async () => {
-  const [ann, bob] = await pair();
+test('who waits for a step begins nothing new, and what is said again adds no steps', async () => {
+  const [ann, bob] = await pages.pair();
   const room = newRoom();
   await ann.clock.install();
   await bob.clock.install();
@@ -419,7 +416,7 @@ test('who waits for a step begins nothing new, and what is said again makes no m
 });
 
 test('who goes while a step waits holds nothing up', async () => {
-  const [ann, bob] = await pair();
+  const [ann, bob] = await pages.pair();
   const room = newRoom();
   await joinStepping(ann, room, { id: 'ann' });
   await logged(ann, 'state joined');

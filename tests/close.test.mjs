@@ -4,8 +4,8 @@
  * goes on.
  *
  * The peers whose frames matter here are sockets by hand: a WebSocket library sends no wrong codes,
- * and always answers a Close frame. No peer is ever given up in these rooms (`RECONNECT_GRACE`), so a
- * `peer-left` can only come of a Close frame.
+ * and always answers a Close frame. No peer is ever given up in these rooms (`RECONNECT_GRACE`), so
+ * a `peer-left` can only come of a Close frame.
  */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
@@ -51,7 +51,11 @@ async function joinRaw(room, id, ...others) {
 /** The server ends the connection. @param {RawSocket} raw @param {string} claim */
 const isGone = (raw, claim) => within(raw.gone, claim, PROMPTLY);
 
-/** The next frame is a Close frame, and comes promptly. @param {RawSocket} raw @param {string} claim */
+/**
+ * The next frame is a Close frame, and comes promptly.
+ * @param {RawSocket} raw
+ * @param {string} claim
+ */
 const closing = (raw, claim) => within(raw.closing(), claim, PROMPTLY);
 
 for (const [code, name] of /** @type {[number | undefined, string][]} */ ([
@@ -80,7 +84,11 @@ for (const [code, name] of /** @type {[number | undefined, string][]} */ ([
     const bob = await Peer.meet(server, room, 'bob');
     const ann = await Peer.meet(server, room, 'ann');
     await bob.hears({ type: 'peer-joined', id: 'ann', polite: true });
-    const closed = await within(ann.close(code, code ? 'bye' : undefined), 'ann is closed', PROMPTLY);
+    const closed = await within(
+      ann.close(code, code ? 'bye' : undefined),
+      'ann is closed',
+      PROMPTLY,
+    );
     assert.deepEqual(closed, code ? { code, reason: 'bye' } : { code: 1005, reason: '' });
     await bob.hears({ type: 'peer-left', id: 'ann' }, PROMPTLY);
     await quiet(bob);
@@ -88,8 +96,8 @@ for (const [code, name] of /** @type {[number | undefined, string][]} */ ([
 }
 
 /**
- * What holds for every Close frame, whatever is in it: it is answered with one that may be sent, the
- * connection ends, the peer leaves at once and the room goes on.
+ * What holds for every Close frame, whatever is in it: it is answered with one that may be sent,
+ * the connection ends, the peer leaves at once and the room goes on.
  * @param {Buffer} payload
  * @param {string} room
  */
@@ -145,7 +153,9 @@ for (const code of [1006, 1015]) {
     await quiet(bob, eve);
 
     const again = await Peer.meet(server, room, 'ann');
-    if (left) for (const one of [bob, eve]) await one.hears({ type: 'peer-joined', id: 'ann', polite: true });
+    if (left)
+      for (const one of [bob, eve])
+        await one.hears({ type: 'peer-joined', id: 'ann', polite: true });
     else await again.hears({ type: 'chat', from: 'bob', payload: 'still here' }); // held meanwhile
     assert.equal((await server.status(room)).peers, 3);
     await quiet(again, bob, eve);
@@ -223,7 +233,8 @@ async function flood(raw) {
 /**
  * How a peer gets kicked; resolves when it has been sent its Close frame, and to the one who is bob
  * from now on, if there is one.
- * @type {Record<string, (room: string, old: RawSocket, others: Peer[]) => Promise<Peer | undefined>>}
+ * @typedef {(room: string, old: RawSocket, others: Peer[]) => Promise<Peer | undefined>} Kick
+ * @type {Record<string, Kick>}
  */
 const KICKS = {
   'taken over': async (room, old) => {
@@ -239,7 +250,7 @@ const KICKS = {
 };
 
 for (const [how, kick] of Object.entries(KICKS)) {
-  test(`a peer kicked for being ${how} that never answers and goes on sending is ignored`, async () => {
+  test(`a peer kicked for being ${how}, that never answers but goes on, is ignored`, async () => {
     const room = `kicked: ${how}`;
     const ann = await Peer.meet(server, room, 'ann');
     const eve = await Peer.meet(server, room, 'eve');
@@ -262,7 +273,8 @@ for (const [how, kick] of Object.entries(KICKS)) {
 
     // One socket that can be sent nothing does not stop the others.
     ann.say({ type: 'chat', payload: 'to all' });
-    for (const other of all.slice(1)) await other.hears({ type: 'chat', from: 'ann', payload: 'to all' });
+    for (const other of all.slice(1))
+      await other.hears({ type: 'chat', from: 'ann', payload: 'to all' });
     ann.say({ type: 'chat', to: 'bob', payload: 'to bob' });
     if (bob) await bob.hears({ type: 'chat', from: 'ann', payload: 'to bob' });
     else await ann.refused('no-such-peer', { to: 'bob' });
@@ -339,7 +351,7 @@ for (const { name, code, reason, turnedAway } of [
   { name: 'a taken id', code: 4009, reason: 'id-taken', turnedAway: () => fromTakenId() },
   { name: 'no token', code: 4010, reason: 'unauthorized', turnedAway: () => withoutToken() },
 ]) {
-  test(`who is turned away for ${name} gets the upgrade, the error and the close code, promptly`, async () => {
+  test(`who is turned away for ${name} gets upgrade, error and close code, promptly`, async () => {
     const raw = await turnedAway();
     const { message, ...rest } = await within(raw.hear(), 'the error comes', PROMPTLY);
     assert.deepEqual(rest, { type: 'error', code: reason });

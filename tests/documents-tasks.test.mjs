@@ -6,7 +6,8 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { frames, logged, newRoom, Pages, start, until } from './support/browser.mjs';
+import { frames, logged, newRoom, start, until } from './support/browser.mjs';
+import { Pages } from './support/chromium.mjs';
 import { Coturn } from './support/turn.mjs';
 import { startWorkerd } from './support/workerd.mjs';
 
@@ -41,14 +42,14 @@ before(async () => {
   coturn = await Coturn.start(TURN_SECRET);
   const turn = { TURN_URLS: coturn.url, TURN_SECRET, TURN_OPEN: 'true' };
   const main = { STUN_URLS: coturn.stun, ...turn };
-  const [workerd] = await Promise.all([startWorkerd({ main }, { assets: true }), pages.launch()]);
+  const [workerd] = await Promise.all([startWorkerd({ main }, { assets: true }), pages.start()]);
   server = workerd.at.main;
   stop = workerd.stop;
   peer1 = await open('PEER1');
   await start(peer1, 'Plain', room, 'PEER1');
   await logged(peer1, '< {"type":"welcome"');
 });
-after(() => pages.closeAll().finally(() => Promise.all([stop?.(), coturn?.stop(), pages.quit()])));
+after(() => pages.tidy().finally(() => Promise.all([stop?.(), coturn?.stop(), pages.stop()])));
 
 /** A page of the server's origin. @param {string} name */
 const open = (name) => pages.open(name, `${server.origin}/health`);

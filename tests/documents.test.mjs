@@ -6,8 +6,10 @@
  */
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
-import { frames, log, logged, newRoom, Pages, start, until } from './support/browser.mjs';
+import { frames, log, logged, newRoom, start, until } from './support/browser.mjs';
+import { Pages } from './support/chromium.mjs';
 import { Coturn } from './support/turn.mjs';
+import { hold, release } from './support/wire.mjs';
 import { startWorkerd } from './support/workerd.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
@@ -31,10 +33,10 @@ before(async () => {
   coturn = await Coturn.start(TURN_SECRET);
   const turn = { TURN_URLS: coturn.url, TURN_SECRET, TURN_OPEN: 'true' };
   const main = { STUN_URLS: coturn.stun, ...turn, RECONNECT_GRACE: '1', PING_INTERVAL: '1' };
-  [workerd] = await Promise.all([startWorkerd({ main }, { assets: true }), pages.launch()]);
+  [workerd] = await Promise.all([startWorkerd({ main }, { assets: true }), pages.start()]);
 });
-afterEach(() => pages.closeAll());
-after(() => Promise.all([workerd?.stop(), coturn?.stop(), pages.quit()]));
+afterEach(() => pages.tidy());
+after(() => Promise.all([workerd?.stop(), coturn?.stop(), pages.stop()]));
 
 /** A page of the server's origin. @param {string} name */
 const open = (name) => pages.open(name, `${workerd.at.main.origin}/health`);
@@ -163,7 +165,7 @@ test('001: users A and B, who at last both disconnect from the server and still 
   await talk(b, B, a, A);
 });
 
-test('003: the first is polite, the second offers, and they change roles when offers cross', async () => {
+test('003: the first is polite, the second offers, and they change when offers cross', async () => {
   const [ann, bob] = await Promise.all(['ann', 'bob'].map(open));
   const room = newRoom();
   await start(ann, 'Perfect', room, 'ann');
@@ -184,20 +186,20 @@ test('003: the first is polite, the second offers, and they change roles when of
   );
 
   // Offers cross: neither leaves before both are made. The polite caller becomes the callee.
-  for (const page of [ann, bob])
+  for (const page of [ann, bob]) {
+    await hold(page);
     await page.evaluate(() => {
       device.from = device.log.length;
-      /** @type {any} */ (globalThis).wire.holding.out = true;
       device.peer.addTransceiver('audio');
     });
+  }
   for (const page of [ann, bob])
     await until(page, 'an offer waits to leave', () =>
       device.log
         .slice(device.from)
         .some((/** @type {string} */ line) => line.startsWith('> {"type":"offer"')),
     );
-  for (const page of [ann, bob])
-    await page.evaluate(() => /** @type {any} */ (globalThis).wire.release('out'));
+  for (const page of [ann, bob]) await release(page);
   for (const page of [ann, bob])
     await until(page, 'both transceivers are agreed', () => {
       const agreed = (/** @type {any} */ { currentDirection }) => currentDirection !== null;

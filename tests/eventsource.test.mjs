@@ -1,12 +1,14 @@
 // @ts-check
-/** A real client of event streams, the npm package `eventsource`, on a line that breaks. */
+/** Real clients of event streams, Chromium and the package `eventsource`, on a line that breaks. */
 import assert from 'node:assert/strict';
 import { EventEmitter, once } from 'node:events';
-import { after, before, test } from 'node:test';
+import { after, before, describe, test } from 'node:test';
 import { EventSource } from 'eventsource';
+import { Pages } from './support/chromium.mjs';
 import { HttpPeer } from './support/http-peer.mjs';
 import { Line } from './support/line.mjs';
 import { Peer, quiet, within } from './support/peer.mjs';
+import { throughout } from './support/throughout.mjs';
 import { startWorkerd } from './support/workerd.mjs';
 
 /** @type {import('./support/workerd.mjs').Workerd<'main'>} */
@@ -16,6 +18,9 @@ before(async () => {
 });
 after(() => workerd?.stop());
 
+const pages = new Pages();
+throughout(pages);
+
 /** The stream of a peer, whose events are read one by one. */
 class Stream {
   /** How often it was opened. */
@@ -24,15 +29,11 @@ class Stream {
   unread = [];
   #arrivals = new EventEmitter();
 
-  /** @param {string} url */
-  constructor(url) {
-    this.source = new EventSource(url);
-    this.source.onopen = () => (this.opened += 1);
-    this.source.onmessage = ({ data }) => {
-      if (data.startsWith('{"type":"ping"')) return;
-      this.unread.push(data);
-      this.#arrivals.emit('event');
-    };
+  /** @param {string} data */
+  hear(data) {
+    if (data.startsWith('{"type":"ping"')) return;
+    this.unread.push(data);
+    this.#arrivals.emit('event');
   }
 
   async next() {
@@ -41,21 +42,45 @@ class Stream {
   }
 }
 
+/** How each client opens a stream, and how it ends it. */
+const CLIENTS = {
+  'the npm package': async (/** @type {string} */ url, /** @type {Stream} */ stream) => {
+    const source = new EventSource(url);
+    source.onopen = () => (stream.opened += 1);
+    source.onmessage = ({ data }) => stream.hear(data);
+    return () => source.close();
+  },
+  Chromium: async (/** @type {string} */ url, /** @type {Stream} */ stream) => {
+    const page = await pages.open('device', new URL('/health', url).href);
+    await page.exposeFunction('opened', () => (stream.opened += 1));
+    await page.exposeFunction('hear', (/** @type {string} */ data) => stream.hear(data));
+    await page.evaluate((url) => {
+      const { opened, hear } = /** @type {any} */ (globalThis);
+      const source = new globalThis.EventSource(url);
+      source.onopen = () => opened();
+      source.onmessage = ({ data }) => hear(data);
+    }, url);
+    return () => page.close();
+  },
+};
+
 /**
  * Ann, who signals, and a device behind a line that can break.
  * @param {import('node:test').TestContext} t
  * @param {string} room
+ * @param {keyof typeof CLIENTS} client of the device
  */
-async function meet(t, room) {
+async function meet(t, room, client) {
   const server = workerd.at.main;
-  const line = await Line.to(server.port);
+  const line = await Line.to(server);
   const ann = await Peer.meet(server, room, 'ann');
   const device = new HttpPeer(server, room, 'device');
   await device.register();
-  const stream = new Stream(`${line.origin}${device.path('events')}`);
+  const stream = new Stream();
+  const close = await CLIENTS[client](line.origin + device.path('events'), stream);
   await ann.hears({ type: 'peer-joined', id: 'device', polite: true });
   t.after(async () => {
-    stream.source.close();
+    await close();
     line.stop();
     await ann.close();
   });
@@ -84,50 +109,54 @@ async function meet(t, room) {
   };
 }
 
-test('what is sent while a stream is broken comes when it is back', async (t) => {
-  const { ann, line, stream, say, hear } = await meet(t, 'broken');
-  await say(5);
-  await hear(5);
-  line.down();
-  await say(20);
-  line.mend();
-  await hear(20);
-  await say(5);
-  await hear(5);
-  assert.equal(stream.opened, 2);
-  // The break was shorter than the grace: nobody was told of it.
-  await quiet(ann);
-});
+for (const client of /** @type {(keyof typeof CLIENTS)[]} */ (Object.keys(CLIENTS))) {
+  describe(client, () => {
+    test('what is sent while a stream is broken comes when it is back', async (t) => {
+      const { ann, line, stream, say, hear } = await meet(t, `broken ${client}`, client);
+      await say(5);
+      await hear(5);
+      line.down();
+      await say(20);
+      line.mend();
+      await hear(20);
+      await say(5);
+      await hear(5);
+      assert.equal(stream.opened, 2);
+      // The break was shorter than the grace: nobody was told of it.
+      await quiet(ann);
+    });
 
-test('what was under way when a stream broke comes again, and nothing comes twice', async (t) => {
-  const { ann, line, stream, say, hear } = await meet(t, 'under-way');
-  for (const round of [1, 2, 3]) {
-    await say(10);
-    await hear(10);
-    // The server believes that it has sent these: to its end the connection looks well.
-    line.freeze();
-    await say(20);
-    line.cut();
-    await say(10);
-    await hear(30);
-    assert.equal(stream.opened, 1 + round);
-  }
-  // The last word is the last: nothing follows it.
-  await say(1);
-  await hear(1);
-  assert.deepEqual(stream.unread, []);
-  await quiet(ann);
-});
+    test('what was under way when a stream broke comes again, nothing comes twice', async (t) => {
+      const { ann, line, stream, say, hear } = await meet(t, `under way ${client}`, client);
+      for (const round of [1, 2, 3]) {
+        await say(10);
+        await hear(10);
+        // The server believes that it has sent these: to its end the connection looks well.
+        line.freeze();
+        await say(20);
+        line.cut();
+        await say(10);
+        await hear(30);
+        assert.equal(stream.opened, 1 + round);
+      }
+      // The last word is the last: nothing follows it.
+      await say(1);
+      await hear(1);
+      assert.deepEqual(stream.unread, []);
+      await quiet(ann);
+    });
 
-test('a stream that breaks while it brings something loses nothing', async (t) => {
-  const { ann, line, stream, say, hear } = await meet(t, 'busy');
-  for (const round of [1, 2, 3]) {
-    await say(25);
-    await hear(10 + round);
-    line.cut();
-    await say(5);
-    await hear(20 - round);
-  }
-  assert.ok(stream.opened > 1);
-  await quiet(ann);
-});
+    test('a stream that breaks while it brings something loses nothing', async (t) => {
+      const { ann, line, stream, say, hear } = await meet(t, `busy ${client}`, client);
+      for (const round of [1, 2, 3]) {
+        await say(25);
+        await hear(10 + round);
+        line.cut();
+        await say(5);
+        await hear(20 - round);
+      }
+      assert.ok(stream.opened > 1);
+      await quiet(ann);
+    });
+  });
+}

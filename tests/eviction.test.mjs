@@ -1,12 +1,12 @@
 // @ts-check
 /**
- * Hibernation changes nothing: rooms are evicted from memory and built again, and everything that was
- * promised in them still holds.
+ * Hibernation changes nothing: rooms are evicted from memory and built again, and everything that
+ * was promised in them still holds.
  *
- * workerd evicts an object that has been idle for ten seconds, and nothing makes it hurry. So all the
- * rooms of this file are prepared first, lie idle through one wait together, and then each test goes on
- * in its own. That its room was evicted it sees by `awakeSince`, which it asks for only after it has
- * woken the room by what it is about.
+ * workerd evicts an object that has been idle for ten seconds, and nothing makes it hurry. So all
+ * the rooms of this file are prepared first, lie idle through one wait together, and then each test
+ * goes on in its own. That its room was evicted it sees by `awakeSince`, which it asks for only
+ * after it has woken the room by what it is about.
  */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
@@ -19,7 +19,9 @@ import { startWorkerd } from './support/workerd.mjs';
 const IDLE = 12_500;
 /** The short grace: it ends when the room has been evicted, and the wait is over. */
 const GRACE = 13_000;
-/** How late a peer whose grace has ended may leave: far later than it does, far sooner than never. */
+/**
+ * How late a peer whose grace has ended may leave: far later than it does, far sooner than never.
+ */
 const LATE = 4_000;
 
 /** @type {import('./support/workerd.mjs').Workerd<'patient' | 'strict'>} */
@@ -73,7 +75,10 @@ class Arm {
     this.awakeSince = (await this.status()).awakeSince;
   }
 
-  /** The room was evicted, and what was done after this moment is what woke it. @param {number} moment */
+  /**
+   * The room was evicted, and what was done after this moment is what woke it.
+   * @param {number} moment
+   */
   async wokenAfter(moment) {
     const { awakeSince } = await this.status();
     assert.notEqual(awakeSince, this.awakeSince, `${this.room} was built again`);
@@ -106,7 +111,10 @@ const listening = {
 /** Together more than fits into the attachment of a socket. */
 const LARGE = 'ä'.repeat(5_000);
 
-/** When bob was last there, and when ann heard that he had left. @type {Map<Arm, [number, number?]>} */
+/**
+ * When bob was last there, and when ann heard that he had left.
+ * @type {Map<Arm, [number, number?]>}
+ */
 const left = new Map();
 let pings = 0;
 
@@ -124,9 +132,15 @@ before(async () => {
 
   for (const arm of [stream, broken, registered]) await arm.meet('ann');
   const { patient: server } = workerd.at;
-  const [bob, cutOff, silent] = [stream, broken, registered].map(({ room }) => new HttpPeer(server, room, 'bob'));
+  const [bob, cutOff, silent] = [stream, broken, registered].map(
+    ({ room }) => new HttpPeer(server, room, 'bob'),
+  );
   Object.assign(listening, { stream: bob, broken: cutOff, registered: silent });
-  for (const [peer, arm] of /** @type {const} */ ([[bob, stream], [cutOff, broken], [silent, registered]])) {
+  for (const [peer, arm] of /** @type {const} */ ([
+    [bob, stream],
+    [cutOff, broken],
+    [silent, registered],
+  ])) {
     assert.equal((await peer.register()).status, 200);
     await arm.peers.ann.hears({ type: 'peer-joined', id: 'bob', polite: true });
     if (peer !== silent) await peer.open();
@@ -138,7 +152,8 @@ before(async () => {
   // From now on nothing arrives any more, though the connection stays, so nobody can notice.
   cutOff.lastId = cutOff.stream?.lastId;
   cutOff.stream?.response.pause();
-  for (const payload of [2, LARGE, LARGE, 3]) broken.peers.ann.say({ type: 'n', to: 'bob', payload });
+  for (const payload of [2, LARGE, LARGE, 3])
+    broken.peers.ann.say({ type: 'n', to: 'bob', payload });
   registered.peers.ann.say({ type: 'n', to: 'bob', payload: 1 });
 
   lone.peers.ann.say({ type: 'offer', payload: 1 });
@@ -301,7 +316,7 @@ test('a loss that wakes its room is told to nobody, and the peer may come back',
   await lost.quiet(back);
 });
 
-test('an absent peer leaves when its grace ends, though its room has to be built for that', async () => {
+test('an absent peer leaves when its grace ends, though its room is built for that', async () => {
   const { ann } = gone.peers;
   await ann.hears({ type: 'peer-left', id: 'bob' });
   await isOnTime(gone);
@@ -309,7 +324,7 @@ test('an absent peer leaves when its grace ends, though its room has to be built
   assert.equal((await gone.status()).peers, 1);
 });
 
-test('what was held for a peer that never came back is refused, though its room was evicted', async () => {
+test('what was held for a peer that never came back is refused, despite an eviction', async () => {
   const { ann } = unheard.peers;
   await ann.refused('no-such-peer', { to: 'bob' });
   await ann.hears({ type: 'peer-left', id: 'bob' });
@@ -332,7 +347,7 @@ test('an open stream, which is pinged all the time, does not keep its room in me
   assert.deepEqual(bob.stream.unread, []);
 });
 
-test('a stream that broke goes on where it was, though its room was evicted meanwhile', async () => {
+test('a stream that broke goes on where it was, though its room was evicted', async () => {
   const now = Date.now();
   const { broken: bob } = listening;
   assert.ok(bob);
@@ -344,7 +359,7 @@ test('a stream that broke goes on where it was, though its room was evicted mean
   await bob.hears('{"type":"n","payload":4,"senderId":"ann"}');
 });
 
-test('what was sent to a peer that has registered waits for its stream, though its room was evicted', async () => {
+test('what was sent to who has registered waits for its stream, despite an eviction', async () => {
   const now = Date.now();
   const { registered: bob } = listening;
   assert.ok(bob);

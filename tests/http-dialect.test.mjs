@@ -74,14 +74,16 @@ describe('registering', () => {
     await ann.says({ type: 'x', target: 'a~b:c.d_e-' });
     await ann.hears('{"type":"x","payload":null,"senderId":"a~b:c.d_e-"}');
     for (const call of ['register', 'message']) {
-      const post = (/** @type {string} */ path) => shipped.request(`/${call}${path}`, { method: 'POST' });
+      const post = (/** @type {string} */ path) =>
+        shipped.request(`/${call}${path}`, { method: 'POST' });
       isError(await post('/a/b%20c'), 400, 'bad-id');
       isError(await post(`/a/${'x'.repeat(65)}`), 400, 'bad-id');
       isError(await post('/a/'), 400, 'bad-id');
       isError(await post('//ann'), 400, 'bad-room');
       isError(await post('/%zz/ann'), 400, 'bad-room');
       isError(await post('/a/ann?key='), 400, 'bad-key');
-      for (const path of ['', '/', '/a', '/a/b/c', '/a/b/']) isError(await post(path), 404, 'not-found');
+      for (const path of ['', '/', '/a', '/a/b/c', '/a/b/'])
+        isError(await post(path), 404, 'not-found');
     }
   });
 });
@@ -119,14 +121,21 @@ describe('methods', () => {
       assert.equal(answer.headers['access-control-allow-origin'], '*');
       assert.ok(`${answer.headers['access-control-allow-methods']}`.split(', ').includes(method));
       const allowed = `${answer.headers['access-control-allow-headers']}`.toLowerCase().split(', ');
-      for (const name of ['content-type', 'authorization', 'last-event-id']) assert.ok(allowed.includes(name));
+      for (const name of ['content-type', 'authorization', 'last-event-id'])
+        assert.ok(allowed.includes(name));
     }
     assert.equal((await workerd.at.shipped.status('preflight')).peers, 0);
   });
 
   test('a page of any origin may read what is answered, refusals too', async () => {
-    const ann = new HttpPeer(workerd.at.shipped, 'cors', 'ann', { headers: { Origin: 'https://a.example' } });
-    for (const { headers } of [await ann.post({ type: 'x' }), await ann.register(), await ann.post({ type: 'x' })])
+    const ann = new HttpPeer(workerd.at.shipped, 'cors', 'ann', {
+      headers: { Origin: 'https://a.example' },
+    });
+    for (const { headers } of [
+      await ann.post({ type: 'x' }),
+      await ann.register(),
+      await ann.post({ type: 'x' }),
+    ])
       assert.equal(headers['access-control-allow-origin'], '*');
     const response = await ann.request();
     assert.equal(response.headers['access-control-allow-origin'], '*');
@@ -147,7 +156,8 @@ describe('methods', () => {
 describe('bodies', () => {
   /** A body of just so many bytes. @param {number} length */
   const body = (length) => {
-    const frame = (/** @type {string} */ payload) => `{"type":"big","target":"ann","payload":"${payload}"}`;
+    const frame = (/** @type {string} */ payload) =>
+      `{"type":"big","target":"ann","payload":"${payload}"}`;
     return frame('x'.repeat(length - frame('').length));
   };
 
@@ -160,7 +170,11 @@ describe('bodies', () => {
     await ann.hears('{"type":"still","payload":null,"senderId":"ann"}');
   });
 
-  /** Sends this much of a request, whose body is not at its end, and waits for an answer. @param {string} head @param {string} part */
+  /**
+   * Sends this much of a request, whose body is not at its end, and waits for an answer.
+   * @param {string} head
+   * @param {string} part
+   */
   async function answerTo(head, part) {
     const socket = net.connect({ host: '127.0.0.1', port: workerd.at.shipped.port });
     await once(socket, 'connect');
@@ -170,7 +184,7 @@ describe('bodies', () => {
     return `${said}`;
   }
 
-  test('that say how long they are, and are too long, are refused before they are read', async () => {
+  test('that say how long they are, and are too long, are refused unread', async () => {
     assert.match(await answerTo('Content-Length: 1000000000', ''), /^HTTP\/1.1 413 /);
   });
 
@@ -182,14 +196,27 @@ describe('bodies', () => {
 
   test('that are no signal are refused, and say why', async () => {
     const ann = await HttpPeer.meet(workerd.at.shipped, 'no-signal', 'ann');
-    for (const text of ['', 'hello', '[]', '{}', '{"type":7}', '{"type":""}', `{"type":"${'x'.repeat(65)}"}`])
+    for (const text of [
+      '',
+      'hello',
+      '[]',
+      '{}',
+      '{"type":7}',
+      '{"type":""}',
+      `{"type":"${'x'.repeat(65)}"}`,
+    ])
       isError(await ann.post(text), 400, 'malformed');
     isError(await ann.post('{"type":"x","to":"ann"}'), 400, 'malformed');
     isError(await ann.post('{"type":"error","target":"ann"}'), 400, 'reserved-type');
     isError(await ann.post('{"type":"ping","target":"ann"}'), 400, 'reserved-type');
     isError(await ann.post('{"type":"x","target":"zed"}'), 404, 'no-such-peer');
     const { port } = workerd.at.shipped;
-    const request = http.request({ port, host: '127.0.0.1', path: ann.path('message'), method: 'POST' });
+    const request = http.request({
+      port,
+      host: '127.0.0.1',
+      path: ann.path('message'),
+      method: 'POST',
+    });
     request.end(Buffer.from([0x7b, 0xff, 0x7d]));
     const [response] = await once(request, 'response');
     assert.equal(response.statusCode, 400);
@@ -198,7 +225,10 @@ describe('bodies', () => {
 
   test('that come too fast are refused, and those of others are not', async () => {
     const { shipped } = workerd.at;
-    const [ann, bob] = [await HttpPeer.meet(shipped, 'fast', 'ann'), await HttpPeer.meet(shipped, 'fast', 'bob')];
+    const [ann, bob] = [
+      await HttpPeer.meet(shipped, 'fast', 'ann'),
+      await HttpPeer.meet(shipped, 'fast', 'bob'),
+    ];
     await ann.hears('{"type":"new-peer","senderId":"bob"}');
     /** @type {import('./support/workerd.mjs').Answer[]} */
     let refused = [];
@@ -218,7 +248,10 @@ describe('bodies', () => {
 
   test('of many lines arrive as the same JSON', async () => {
     const ann = await HttpPeer.meet(workerd.at.shipped, 'lines', 'ann');
-    await ann.says('{\n  "type": "x",\r\n  "payload": {\r\n    "a": [1,\n2],\r"b": "\\n\\u2028 "\n  },\n "target": "ann"\n}');
+    await ann.says(
+      '{\n  "type": "x",\r\n  "payload": {\r\n    "a": [1,\n2],\r"b": "\\n\\u2028 "\n  },\n' +
+        ' "target": "ann"\n}',
+    );
     const { payload } = JSON.parse((await ann.next()).data);
     assert.deepEqual(payload, { a: [1, 2], b: '\n\u2028 ' });
   });
@@ -244,7 +277,8 @@ describe('streams', () => {
     const bob = await HttpPeer.meet(strict, 'away', 'bob');
     await ann.hears('{"type":"new-peer","senderId":"bob"}');
     assert.ok(ann.stream && bob.stream);
-    await bob.stream.pinged(); // so that the next one, which does not arrive, is a whole interval away
+    // So that the next one, which does not arrive, is a whole interval away.
+    await bob.stream.pinged();
     const pings = () => ann.stream?.raw.split('"ping"').length ?? 0;
     const before = pings();
     bob.stream.cut();
@@ -277,7 +311,8 @@ describe('streams', () => {
     const bob = await HttpPeer.meet(shipped, 'breaks', 'bob');
     await ann.hears({ type: 'peer-joined', id: 'bob', polite: true });
     const say = (/** @type {number} */ n) => ann.say({ type: 'n', to: 'bob', payload: n });
-    const heard = (/** @type {number} */ n) => bob.hears(`{"type":"n","payload":${n},"senderId":"ann"}`);
+    const heard = (/** @type {number} */ n) =>
+      bob.hears(`{"type":"n","payload":${n},"senderId":"ann"}`);
     say(0);
     await heard(0);
     for (let round = 0; round < 3; round += 1) {
@@ -294,7 +329,7 @@ describe('streams', () => {
     assert.equal((await shipped.status('breaks')).peers, 2, 'it never left');
   });
 
-  test('a stream that was replaced is told to stay away, and not to come back by itself', async () => {
+  test('a stream that was replaced is told to stay away', async () => {
     const { shipped } = workerd.at;
     const tab = await HttpPeer.meet(shipped, 'replaced', 'ann');
     await tab.says({ type: 'x', target: 'ann' });
@@ -334,7 +369,8 @@ describe('streams', () => {
     await within(/** @type {Promise<void>} */ (bob.stream?.gone), "bob's stream ends", 20_000);
     await bob.resume();
     ann.say({ type: 'hello', to: 'bob' });
-    for (;;) if ((await bob.next()).data === '{"type":"hello","payload":null,"senderId":"ann"}') break;
+    for (;;)
+      if ((await bob.next()).data === '{"type":"hello","payload":null,"senderId":"ann"}') break;
     await quiet(ann);
   });
 });

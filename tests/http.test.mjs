@@ -50,7 +50,10 @@ function isError(answer, status, code, about) {
   const body = JSON.parse(answer.text);
   const message = body.error?.message;
   assert.deepEqual(body, { error: { code, message } }, about);
-  assert.ok(typeof message === 'string' && message.length > 0, `${about}: an error says what is wrong`);
+  assert.ok(
+    typeof message === 'string' && message.length > 0,
+    `${about}: an error says what is wrong`,
+  );
   return message;
 }
 

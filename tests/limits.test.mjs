@@ -26,9 +26,15 @@ async function pair(room) {
   return { ann, bob };
 }
 
-/** A signal to this peer whose frame is of just this many bytes. @param {string} to @param {number} bytes @param {string} [letter] */
+/**
+ * A signal to this peer whose frame is of just this many bytes.
+ * @param {string} to
+ * @param {number} bytes
+ * @param {string} [letter]
+ */
 function frameOf(to, bytes, letter = 'x') {
-  const frame = (/** @type {string} */ payload) => `{"type":"blob","to":"${to}","payload":"${payload}"}`;
+  const frame = (/** @type {string} */ payload) =>
+    `{"type":"blob","to":"${to}","payload":"${payload}"}`;
   const [room, each] = [bytes - frame('').length, Buffer.byteLength(letter)];
   return frame(letter.repeat(Math.floor(room / each)) + '.'.repeat(room % each));
 }
@@ -108,7 +114,9 @@ describe('pace', () => {
     await from.settle();
     if (from.open) await to.settle();
     const refused = from.unread.splice(0).map((frame) => JSON.parse(frame));
-    const ticks = to.unread.filter((frame) => frame.startsWith('{"type":"tick"')).map((frame) => JSON.parse(frame).payload);
+    const ticks = to.unread
+      .filter((frame) => frame.startsWith('{"type":"tick"'))
+      .map((frame) => JSON.parse(frame).payload);
     return { refused, ticks };
   }
 
@@ -119,15 +127,20 @@ describe('pace', () => {
     assert.deepEqual(ticks, [...Array(BURST).keys()]);
   });
 
-  test('past the burst a frame is refused, each to its sender alone, and who slows down goes on', async () => {
+  test('past the burst a frame is refused to its sender; who slows down goes on', async () => {
     const { ann, bob } = await pair('too-fast');
     const sent = BURST + 150;
     const { refused, ticks } = await flood(bob, ann, sent);
     assert.ok(refused.length > 0, `all ${sent} passed`);
-    for (const { type, code } of refused) assert.deepEqual({ type, code }, { type: 'error', code: 'too-fast' });
+    for (const { type, code } of refused)
+      assert.deepEqual({ type, code }, { type: 'error', code: 'too-fast' });
     assert.ok(ticks.length >= BURST, `only ${ticks.length} passed`);
     assert.equal(ticks.length + refused.length, sent, 'each was forwarded or refused');
-    assert.deepEqual(ticks, [...ticks].sort((a, b) => a - b), 'in the order sent');
+    assert.deepEqual(
+      ticks,
+      [...ticks].sort((a, b) => a - b),
+      'in the order sent',
+    );
     assert.ok(bob.open, 'the socket stays open');
     ann.unread.splice(0);
     // One ask is enough once a token has come back; a hundred come back in a second.
@@ -144,7 +157,8 @@ describe('pace', () => {
   test('after 200 refusals in a row the socket is closed, and the others go on', async () => {
     const { ann, bob } = await pair('far-too-fast');
     const eve = await Peer.meet(server, 'far-too-fast', 'eve');
-    for (const each of [ann, bob]) await each.hears({ type: 'peer-joined', id: 'eve', polite: true });
+    for (const each of [ann, bob])
+      await each.hears({ type: 'peer-joined', id: 'eve', polite: true });
     for (let i = 0; i < FLOOD; i++) bob.say('{"type":"tick","to":"ann"}');
     await bob.ends(4008, 'too-fast');
     const codes = bob.unread.splice(0).map((frame) => JSON.parse(frame).code);
@@ -155,7 +169,10 @@ describe('pace', () => {
     for (;;) {
       const frame = await ann.next();
       if (frame === '{"type":"still here","from":"eve"}') break;
-      assert.ok(['{"type":"tick","from":"bob"}', '{"type":"peer-left","id":"bob"}'].includes(frame), frame);
+      assert.ok(
+        ['{"type":"tick","from":"bob"}', '{"type":"peer-left","id":"bob"}'].includes(frame),
+        frame,
+      );
     }
     await quiet(ann, eve);
     // It may come back later, and has a pace of its own again.
@@ -209,7 +226,8 @@ describe('mailbox', () => {
     ann.say({ type: 'offer', to: 'bob', payload: 'a small one' });
     await quiet(ann);
     const back = await Peer.meet(server, 'much', 'bob');
-    for (let i = 0; i < 4; i++) assert.equal(await back.next(), frame.replace('"to":"bob"', '"from":"ann"'));
+    for (let i = 0; i < 4; i++)
+      assert.equal(await back.next(), frame.replace('"to":"bob"', '"from":"ann"'));
     await back.hears({ type: 'offer', from: 'ann', payload: 'a small one' });
     await quiet(ann, back);
   });
@@ -217,7 +235,8 @@ describe('mailbox', () => {
   test('the bound is the absent peer’s, whoever the senders are', async () => {
     const { ann, bob } = await pair('two-senders');
     const eve = await Peer.meet(server, 'two-senders', 'eve');
-    for (const each of [ann, bob]) await each.hears({ type: 'peer-joined', id: 'eve', polite: true });
+    for (const each of [ann, bob])
+      await each.hears({ type: 'peer-joined', id: 'eve', polite: true });
     await bob.cut();
     for (let i = 0; i < 64; i++) {
       ann.say({ type: 'candidate', to: 'bob', payload: i });
@@ -229,10 +248,11 @@ describe('mailbox', () => {
     await quiet(ann, eve);
   });
 
-  test('a signal to all reaches those who are there, though one is away and its mailbox full', async () => {
+  test('a signal to all reaches those who are there, though one is away and full', async () => {
     const { ann, bob } = await pair('all-but-one');
     const eve = await Peer.meet(server, 'all-but-one', 'eve');
-    for (const each of [ann, bob]) await each.hears({ type: 'peer-joined', id: 'eve', polite: true });
+    for (const each of [ann, bob])
+      await each.hears({ type: 'peer-joined', id: 'eve', polite: true });
     await bob.cut();
     for (let i = 0; i < 64; i++) ann.say({ type: 'candidate', to: 'bob', payload: i });
     ann.say({ type: 'to all', payload: 1 });

@@ -1,5 +1,7 @@
 // @ts-check
-/** Peers of all dialects in one room: each is told everything in its own tongue, and nothing else. */
+/**
+ * Peers of all dialects in one room: each is told everything in its own tongue, and nothing else.
+ */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { HttpPeer } from './support/http-peer.mjs';
@@ -36,7 +38,8 @@ const tongues = {
   },
   forum: {
     says: (kind, _, to, payload) =>
-      `{"action":"forward-${spell(kind, 'icecandidate')}",${maybe('toPeerId', to)}"${kind}":${payload}}`,
+      `{"action":"forward-${spell(kind, 'icecandidate')}",` +
+      `${maybe('toPeerId', to)}"${kind}":${payload}}`,
     hears: (kind, from, _, payload) =>
       `{"type":"${spell(kind, 'icecandidate')}","${kind}":${payload},"fromPeerId":"${from}"}`,
     welcome: (_, _id, peerIds) => [JSON.stringify({ type: 'connected-peers', peerIds })],

@@ -21,7 +21,7 @@ before(async () => {
   const workerd = await startWorkerd({ open: {} });
   server = workerd.at.open;
   stop = workerd.stop;
-  line = await Line.to(server.port);
+  line = await Line.to(server);
 });
 afterEach(() => parties.splice(0).forEach((party) => party.socket.close()));
 after(async () => {
@@ -69,7 +69,10 @@ class Party {
     assert.deepEqual(JSON.parse(/** @type {string} */ (this.#unread.shift())), expected);
   }
 
-  /** The connection opens, closes, or could not be opened. @param {'open' | 'close' | 'error'} type */
+  /**
+   * The connection opens, closes, or could not be opened.
+   * @param {'open' | 'close' | 'error'} type
+   */
   becomes(type) {
     const happened = new Promise((/** @type {(value?: unknown) => void} */ resolve) => {
       this.socket.addEventListener(type, () => resolve(), { once: true });

@@ -23,15 +23,27 @@ before(async () => {
 });
 after(() => workerd?.stop());
 
-/** The first block of code in this language that has this in it. @param {string} language @param {string} part */
+/**
+ * The first block of code in this language that has this in it.
+ * @param {string} language
+ * @param {string} part
+ */
 function block(language, part) {
-  const blocks = readme.split(`\n\`\`\`${language}\n`).slice(1).map((text) => text.split('\n```')[0]);
+  const blocks = readme
+    .split(`\n\`\`\`${language}\n`)
+    .slice(1)
+    .map((text) => text.split('\n```')[0]);
   const found = blocks.find((text) => text.includes(part));
   assert.ok(found, `README has no ${language} with ${part}`);
   return found;
 }
 
-/** @param {string} command @param {string[]} args @param {NodeJS.ProcessEnv} [env] @param {string} [cwd] */
+/**
+ * @param {string} command
+ * @param {string[]} args
+ * @param {NodeJS.ProcessEnv} [env]
+ * @param {string} [cwd]
+ */
 async function run(command, args, env = process.env, cwd = ROOT) {
   const child = spawn(command, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
   let said = '';
@@ -57,13 +69,29 @@ test('a token made in three lines of Node lets in, and only whom it is for', asy
   const folder = await mkdtemp(join(ROOT, 'target', 'readme-'));
   try {
     await writeFile(join(folder, 'mint.mjs'), `${lines}\nconsole.log(token);\n`);
-    const { code, said } = await run(process.execPath, ['mint.mjs'], { ...process.env, ROOM_SECRET }, folder);
+    const { code, said } = await run(
+      process.execPath,
+      ['mint.mjs'],
+      { ...process.env, ROOM_SECRET },
+      folder,
+    );
     assert.equal(code, 0, said);
     const token = said.trim();
-    await Peer.meet(workerd.at.tokens, 'demo', 'ann', { protocols: ['partyline', `token.${token}`] });
-    assert.equal((await new HttpPeer(workerd.at.tokens, 'demo', 'ann', { token }).register()).status, 200);
-    assert.equal((await new HttpPeer(workerd.at.tokens, 'demo', 'bob', { token }).register()).status, 401);
-    assert.equal((await new HttpPeer(workerd.at.tokens, 'other', 'ann', { token }).register()).status, 401);
+    await Peer.meet(workerd.at.tokens, 'demo', 'ann', {
+      protocols: ['partyline', `token.${token}`],
+    });
+    assert.equal(
+      (await new HttpPeer(workerd.at.tokens, 'demo', 'ann', { token }).register()).status,
+      200,
+    );
+    assert.equal(
+      (await new HttpPeer(workerd.at.tokens, 'demo', 'bob', { token }).register()).status,
+      401,
+    );
+    assert.equal(
+      (await new HttpPeer(workerd.at.tokens, 'other', 'ann', { token }).register()).status,
+      401,
+    );
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

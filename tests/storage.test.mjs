@@ -1,20 +1,24 @@
 // @ts-check
 /**
- * An ordinary session costs no storage write and no alarm: seen from outside, in the files that workerd
- * keeps.
+ * An ordinary session costs no storage write and no alarm: seen from outside, in the files that
+ * workerd keeps. What is too long to be kept with a socket is written down, and is gone in the end:
+ * seen through the object's own eyes.
  *
- * Each instance has a folder of its own: a database for each room, and one, `metadata`, for the alarms
- * of all of them. SQLite is in WAL mode, so what is written is added to a `-wal` file as it is.
+ * Each instance has a folder of its own: a database for each room, and one, `metadata`, for the
+ * alarms of all of them. SQLite is in WAL mode, so what is written is added to a `-wal` file as it
+ * is.
  */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { after, before, test } from 'node:test';
+import { after, before, describe, test } from 'node:test';
+import { HttpPeer } from './support/http-peer.mjs';
 import { Peer, quiet } from './support/peer.mjs';
 import { startWorkerd } from './support/workerd.mjs';
 
+/** @typedef {import('./support/workerd.mjs').Server} Server */
 /** @typedef {'ordinary' | 'lossy' | 'lonely'} Name */
 
 /** @type {string} */
@@ -113,8 +117,8 @@ async function awaken(name) {
 }
 
 /**
- * What was written before an answer of the room came is in it, since the platform lets nothing out before
- * a write is safe.
+ * What was written before an answer of the room came is in it, since the platform lets nothing out
+ * before a write is safe.
  *
  * @param {Name} name
  * @returns {Promise<Stored>}
@@ -142,10 +146,115 @@ function digest(bytes) {
   return `${bytes.length} bytes, ${createHash('sha256').update(bytes).digest('hex')}`;
 }
 
-/** The same look that finds nothing after an ordinary session. @param {Name} name @param {Stored} before */
+/**
+ * The same look that finds nothing after an ordinary session.
+ * @param {Name} name
+ * @param {Stored} before
+ */
 async function assertWritten(name, before) {
   const { room, alarms, tables } = await read(name);
   assert.deepEqual(tables, ['_cf_KV', '_cf_METADATA'], 'the alarm of the room, and its rows');
   assert.notEqual(room, before.room);
   assert.notEqual(alarms, before.alarms, 'the platform knows of the alarm, too');
 }
+
+/** Ours, and beside it what a room has written down: the keys of its rows. */
+const WITNESSED = `
+  import Ours, { Room as OurRoom } from './index.js';
+  export class Room extends OurRoom {
+    constructor(ctx, env) {
+      super(ctx, env);
+      this.storage = ctx.storage;
+    }
+    async fetch(request) {
+      if (!request.url.endsWith('/written')) return super.fetch(request);
+      return Response.json([...(await this.storage.list()).keys()]);
+    }
+  }
+  export default {
+    fetch(request, env, ctx) {
+      const [, room] = /([^/]+)\\/written$/.exec(request.url) ?? [];
+      return room ? env.ROOM.getByName(room).fetch(request) : new Ours(ctx, env).fetch(request);
+    },
+  };
+`;
+
+describe('what is too long to be kept with a socket', { concurrency: true }, () => {
+  /** @type {Server} */
+  let server;
+  /** @type {() => Promise<void>} */
+  let stop;
+
+  /** @param {string} persist */
+  async function start(persist) {
+    const settings = { RECONNECT_GRACE: '1', PING_INTERVAL: '1' };
+    const { at, stop } = await startWorkerd({ ours: settings }, { around: WITNESSED, persist });
+    return { server: at.ours, stop };
+  }
+
+  before(async () => ({ server, stop } = await start(path.join(folder, 'witnessed'))));
+  after(() => stop?.());
+
+  /** @param {Server} server @param {string} room @returns {Promise<string[]>} */
+  const written = async (server, room) =>
+    JSON.parse((await server.request(`/${room}/written`)).text);
+
+  /**
+   * Ann says 20 KB to a device, and they are kept so that it may hear them again.
+   * @param {Server} server
+   * @param {string} room
+   */
+  async function meet(server, room) {
+    const ann = await Peer.meet(server, room, 'ann');
+    const device = await HttpPeer.meet(server, room, 'device');
+    await ann.hears({ type: 'peer-joined', id: 'device', polite: true });
+    assert.deepEqual(await written(server, room), [], 'there is nothing to be kept yet');
+    const say = async () => {
+      ann.say({ type: 'long', to: 'device', payload: 'x'.repeat(20_000) });
+      await device.next();
+      const rows = await written(server, room);
+      assert.match(rows.join(), /^outside \d+$/, 'one row, beside the socket');
+      return rows;
+    };
+    return { ann, device, say, rows: await say() };
+  }
+
+  test('goes with the socket', async () => {
+    const { ann, device, say, rows } = await meet(server, 'gone');
+    await device.resume(); // it has got everything
+    assert.deepEqual(await written(server, 'gone'), [], 'another stream has taken over');
+    assert.notDeepEqual(await say(), rows, 'which has a socket of its own');
+    device.stream?.cut();
+    await ann.hears({ type: 'peer-left', id: 'device' });
+    await quiet(ann);
+    assert.deepEqual(await written(server, 'gone'), [], 'it has left');
+    await ann.close();
+  });
+
+  test('goes when it is old', async () => {
+    const { ann, device } = await meet(server, 'old');
+    // As often as the stream is pinged something is said, and what is too old is dropped then.
+    let pings = 0;
+    do {
+      assert((pings += 1) < 30, 'it is kept for the grace and ten seconds');
+      await device.stream?.pinged();
+      ann.say({ type: 'short', to: 'device' });
+      await device.hears('{"type":"short","payload":null,"senderId":"ann"}');
+    } while ((await written(server, 'old')).length);
+    await quiet(ann);
+    await ann.close();
+  });
+
+  test('goes though the server has ended without a word', async () => {
+    const persist = path.join(folder, 'ended');
+    const first = await start(persist);
+    const { rows } = await meet(first.server, 'ended').finally(first.stop);
+    const files = await readdir(path.join(persist, 'ours-Room'));
+    const database = files.filter((file) => /^[0-9a-f]{64}/.test(file));
+    const bytes = database.map((file) => readFile(path.join(persist, 'ours-Room', file), 'latin1'));
+    assert.ok((await Promise.all(bytes)).join().includes(rows[0]), 'the row is there');
+    const second = await start(persist);
+    const left = await written(second.server, 'ended').finally(second.stop);
+    assert.deepEqual(left, []);
+  });
+});

@@ -74,7 +74,11 @@ for (const [what, from, to] of [
   ['a property of another type', 'readonly id: string | null;', 'readonly id: string;'],
   ['an event left out', 'change: { peer: Peer };', ''],
   ['an event of another detail', 'retryIn?: number | null;', 'retryIn?: number;'],
-  ['a detail that is missing', 'code: string; message: string; to', 'code: string; why: string; to'],
+  [
+    'a detail that is missing',
+    'code: string; message: string; to',
+    'code: string; why: string; to',
+  ],
   ['a state left out', "| 'reconnecting'", ''],
   ['a relation left out', "| 'declined';", ';'],
   ['a step left out', "| 'create-answer'", ''],

@@ -1,11 +1,11 @@
 // @ts-check
 /**
- * `npm run bench`: what partyline costs, beside what others would pick, on this machine, in under ten minutes.
- * `npm run bench -- --quick` takes under two, and is for looking, not for quoting; `-- --profile` shows in three what
- * a signal and a join are made of.
+ * `npm run bench`: what partyline costs, beside what others would pick, on this machine, in under
+ * ten minutes. `npm run bench -- --quick` takes under two, and is for looking, not for quoting;
+ * `npm run bench -- --profile` shows in three what a signal and a join are made of.
  *
- * Every server is one process. They take turns within each round, and nothing is said of a single round. Figures
- * differ from machine to machine; ratios hardly do.
+ * Every server is one process. They take turns within each round, and nothing is said of a single
+ * round. Figures differ from machine to machine; ratios hardly do.
  */
 
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -50,26 +50,35 @@ const figures = new Figures();
 /** @param {Server} server */
 const address = ({ pid, port, speech }) => ({ pid, port, speech });
 
-/** The servers in another order each round, so that none is always the one that comes after another. @param {number} round */
+/**
+ * The servers in another order each round, so that none is always the one that comes after another.
+ * @param {number} round
+ */
 const turns = (round) => names.map((_, place) => names[(place + round) % names.length]);
 
 await measureWork();
 await measureSleep();
 const grown = await growth(load, inWorkerd, quick);
 load.stop();
-const costs = await cost(figures.median('introduction', 'ours') ?? 0, figures.median('connectionKib', 'peer') ?? 0);
+const costs = await cost(
+  figures.median('introduction', 'ours') ?? 0,
+  figures.median('connectionKib', 'peer') ?? 0,
+);
 report();
 
 /** Signals, connections, introductions. */
 async function measureWork() {
-  const servers = Object.fromEntries(await Promise.all(names.map(async (name) => [name, await startServer(name)])));
+  const servers = Object.fromEntries(
+    await Promise.all(names.map(async (name) => [name, await startServer(name)])),
+  );
   for (let round = -1; round < rounds; round++) {
     tell(round < 0 ? 'warming up' : `round ${round + 1} of ${rounds}`);
     const order = turns(round + 1);
     const all = order.map((name) => address(servers[name]));
     /** @param {string} row @param {any[]} results @param {string} [figure] */
     const keep = (row, results, figure = 'cpu') => {
-      if (round >= 0) order.forEach((name, place) => figures.add(row, name, results[place][figure]));
+      if (round >= 0)
+        order.forEach((name, place) => figures.add(row, name, results[place][figure]));
     };
     const [offer, candidate] = [
       await load.ask('signals', { servers: all, kind: 'offer', rooms: 50, each: 80 * size }),
@@ -86,7 +95,8 @@ async function measureWork() {
     const perSecond = Math.min(...rates) / 2;
     /** @type {any[]} */
     const times = [];
-    for (const server of all) times.push(await load.ask('latency', { server, perSecond, trips: 30 * size }));
+    for (const server of all)
+      times.push(await load.ask('latency', { server, perSecond, trips: 30 * size }));
     keep('p50', times, 'p50');
     keep('p99', times, 'p99');
   }
@@ -105,7 +115,11 @@ async function measureSleep() {
       servers.push(server);
     }
     // workerd evicts what has been idle for ten seconds.
-    const results = await load.ask('idle', { servers: servers.map(address), rooms: 100, seconds: 12 });
+    const results = await load.ask('idle', {
+      servers: servers.map(address),
+      rooms: 100,
+      seconds: 12,
+    });
     servers.forEach(({ name }, place) => {
       const { awakeKib, asleepKib, wake, wakeCpu } = results[place];
       figures.add('connectionKib', name, awakeKib / 2);
@@ -130,9 +144,13 @@ function targets(gzip) {
   ];
   const lines = aims.map(([row, server, most]) => {
     const ratio = figures.ratio(row, 'ours', server) ?? Infinity;
-    return `${ratio <= most ? '✓' : '✗'} ${row} to ${KINDS[server].label}: ${short(ratio)}, aimed at ${most}`;
+    const what = `${row} to ${KINDS[server].label}`;
+    return `${ratio <= most ? '✓' : '✗'} ${what}: ${short(ratio)}, aimed at ${most}`;
   });
-  return [...lines, `${gzip <= 150_000 ? '✓' : '✗'} wasm with gzip: ${short(gzip / 1000)} KB, aimed at 150`];
+  return [
+    ...lines,
+    `${gzip <= 150_000 ? '✓' : '✗'} wasm with gzip: ${short(gzip / 1000)} KB, aimed at 150`,
+  ];
 }
 
 function report() {
@@ -151,7 +169,11 @@ function report() {
     coldStart: 'cold start, ms',
   };
   const others = inWorkerd.slice(1);
-  const head = ['', ...names.map((name) => KINDS[name].label), ...others.map((name) => `to ${KINDS[name].label}`)];
+  const head = [
+    '',
+    ...names.map((name) => KINDS[name].label),
+    ...others.map((name) => `to ${KINDS[name].label}`),
+  ];
   const lines = Object.entries(rows).map(([row, label]) => [
     label,
     ...names.map((name) => short(figures.median(row, name))),
@@ -161,12 +183,23 @@ function report() {
   const bytes = { raw: wasm.length, gzip: gzipSync(wasm, { level: 9 }).length };
   console.log(`\n${table(head, lines)}\n`);
   for (const line of targets(bytes.gzip)) console.log(line);
-  console.log(`\nThe wasm has ${short(bytes.raw / 1000)} KB, ${short(bytes.gzip / 1000)} KB with gzip.\n`);
+  console.log(
+    `\nThe wasm has ${short(bytes.raw / 1000)} KB, ${short(bytes.gzip / 1000)} KB with gzip.\n`,
+  );
   console.log(`${grown.table}\n\n${costs.text}\n`);
   const folder = join(root, 'target', 'bench');
   mkdirSync(folder, { recursive: true });
-  const all = { date: new Date().toISOString(), quick, rounds, figures, growth: grown.figures, wasm: bytes, costs };
+  const all = {
+    date: new Date().toISOString(),
+    quick,
+    rounds,
+    figures,
+    growth: grown.figures,
+    wasm: bytes,
+    costs,
+  };
   writeFileSync(join(folder, 'report.json'), `${JSON.stringify(all, null, 1)}\n`);
   writeFileSync(join(folder, 'growth.svg'), grown.picture);
-  tell(`target/bench has report.json and growth.svg; it took ${Math.round((Date.now() - start) / 1000)} seconds`);
+  const seconds = Math.round((Date.now() - start) / 1000);
+  tell(`target/bench has report.json and growth.svg; it took ${seconds} seconds`);
 }

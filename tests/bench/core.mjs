@@ -1,8 +1,9 @@
 // @ts-check
 /**
- * Counts the instructions of the core, and fails where one thing takes a tenth more than the figures in core.json.
- * Counts repeat exactly, whatever else the machine does. `node tests/bench/core.mjs --accept` writes them anew: do
- * that with a change that is worth its instructions, or with a new compiler.
+ * Counts the instructions of the core, and fails where one thing takes a tenth more than the
+ * figures in core.json. Counts repeat exactly, whatever else the machine does. `node
+ * tests/bench/core.mjs --accept` writes them anew: do that with a change that is worth its
+ * instructions, or with a new compiler.
  *
  * Without valgrind there is nothing to count with, and nothing to fail.
  */
@@ -16,19 +17,25 @@ const FILE = join(root, 'tests', 'bench', 'core.json');
 const SCRATCH = join(root, 'target', 'bench', 'core');
 const MOST = 1.1;
 
-if (ask(['valgrind', '--version']) === undefined) tell('no valgrind, so no instructions are counted');
+if (ask(['valgrind', '--version']) === undefined)
+  tell('no valgrind, so no instructions are counted');
 else check(count());
 
 /** @returns {Record<string, number>} */
 function count() {
   // Its symbols are how callgrind finds what to count.
   const env = { ...process.env, CARGO_PROFILE_RELEASE_STRIP: 'none' };
-  if (!run(['cargo', 'build', '--release', '--example', 'core'], { env })) stop('the core did not build');
+  if (!run(['cargo', 'build', '--release', '--example', 'core'], { env }))
+    stop('the core did not build');
   rmSync(SCRATCH, { recursive: true, force: true });
   mkdirSync(SCRATCH, { recursive: true });
   const names = ask([
-    'valgrind', '--quiet', '--tool=callgrind', `--callgrind-out-file=${join(SCRATCH, 'out')}`,
-    '--toggle-collect=core::measured', '--dump-after=core::measured',
+    'valgrind',
+    '--quiet',
+    '--tool=callgrind',
+    `--callgrind-out-file=${join(SCRATCH, 'out')}`,
+    '--toggle-collect=core::measured',
+    '--dump-after=core::measured',
     join(root, 'target', 'release', 'examples', 'core'),
   ])?.split('\n');
   if (!names) stop('callgrind failed; run it by hand to see why.');
@@ -54,12 +61,21 @@ function check(counts) {
     const before = known.instructions[name];
     return { name, now, before, change: before ? now / before - 1 : Infinity };
   });
-  const percent = (/** @type {number} */ change) => (change === Infinity ? 'new' : `${(change * 100).toFixed(1)} %`);
-  const lines = rows.map(({ name, now, before, change }) => [name, `${now}`, `${before ?? ''}`, percent(change)]);
+  const percent = (/** @type {number} */ change) =>
+    change === Infinity ? 'new' : `${(change * 100).toFixed(1)} %`;
+  const lines = rows.map(({ name, now, before, change }) => [
+    name,
+    `${now}`,
+    `${before ?? ''}`,
+    percent(change),
+  ]);
   console.log(table(['instructions', 'now', 'before', 'change'], lines));
   const risen = rows.filter(({ change }) => change > MOST - 1).map(({ name }) => name);
   const gone = Object.keys(known.instructions).filter((name) => !(name in counts));
-  const with_ = known.rustc === rustc ? '' : ` The figures were counted with ${known.rustc}, these with ${rustc}.`;
+  const with_ =
+    known.rustc === rustc
+      ? ''
+      : ` The figures were counted with ${known.rustc}, these with ${rustc}.`;
   const accept = 'If that is meant: node tests/bench/core.mjs --accept';
   if (gone.length) stop(`no longer counted: ${gone.join(', ')}. ${accept}`);
   if (risen.length) stop(`more than a tenth slower: ${risen.join(', ')}.${with_} ${accept}`);

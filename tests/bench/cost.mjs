@@ -1,7 +1,8 @@
 // @ts-check
 /**
- * What it costs to run: requests, frames and writes are counted in an introduction of each dialect, and multiplied by
- * what Cloudflare asks for them. What is included in a plan is left out: it is the price of one more.
+ * What it costs to run: requests, frames and writes are counted in an introduction of each dialect,
+ * and multiplied by what Cloudflare asks for them. What is included in a plan is left out: it is
+ * the price of one more.
  */
 
 import { HttpPeer } from '../support/http-peer.mjs';
@@ -11,9 +12,9 @@ import { short, table } from './figures.mjs';
 import { start } from './servers.mjs';
 
 /**
- * Dollars, from developers.cloudflare.com/workers/platform/pricing and /durable-objects/platform/pricing. Twenty
- * frames that come in are billed as one request, frames that go out not at all; an object that can hibernate is billed
- * while it runs.
+ * Dollars, from developers.cloudflare.com/workers/platform/pricing and
+ * /durable-objects/platform/pricing. Twenty frames that come in are billed as one request, frames
+ * that go out not at all; an object that can hibernate is billed while it runs.
  */
 const PRICES = {
   asOf: 'November 2026',
@@ -31,13 +32,23 @@ const PRICES = {
 const CALL = 600;
 const MILLION = 1e6;
 
-/** @typedef {{ workerRequests: number, objectRequests: number, frames: number, writes: number }} Counted */
+/**
+ * @typedef {object} Counted
+ * @property {number} workerRequests
+ * @property {number} objectRequests
+ * @property {number} frames
+ * @property {number} writes
+ */
 
-/** @param {number} cpu how many microseconds an introduction takes, in all @param {number} kib of memory a connection of PeerServer takes */
+/**
+ * @param {number} cpu how many microseconds an introduction takes, in all
+ * @param {number} kib of memory a connection of PeerServer takes
+ */
 export async function cost(cpu, kib) {
   const process = await start('counted');
   const server = new Server(process.port);
-  const counted = async () => /** @type {Counted} */ (JSON.parse((await server.request('/counted')).text));
+  const counted = async () =>
+    /** @type {Counted} */ (JSON.parse((await server.request('/counted')).text));
   /** @type {Record<string, Counted>} */
   const counts = {};
   for (const [dialect, introduce] of Object.entries(INTRODUCTIONS)) {
@@ -55,11 +66,18 @@ export async function cost(cpu, kib) {
   const seconds = cpu / 1e6;
   const dollars = Object.fromEntries(
     Object.entries(counts).map(([dialect, { workerRequests, objectRequests, frames, writes }]) => {
-      const { workerRequest, workerMillisecond, objectRequest, objectSecond, frame, write } = PRICES;
-      const requests = workerRequests * workerRequest + objectRequests * objectRequest + frames * frame;
-      // Who speaks HTTP takes as much again for each request. All of it is billed twice, to be on the safe side.
-      const busy = (seconds * Math.max(1, workerRequests / 2)) * (workerMillisecond * 1000 + objectSecond);
-      return [dialect, { requests: requests * MILLION, running: busy * MILLION, writes: writes * write * MILLION }];
+      const { workerRequest, workerMillisecond, objectRequest, objectSecond, frame, write } =
+        PRICES;
+      const requests =
+        workerRequests * workerRequest + objectRequests * objectRequest + frames * frame;
+      // Who speaks HTTP takes as much again for each request. All of it is billed twice, to be on
+      // the safe side.
+      const busy =
+        seconds * Math.max(1, workerRequests / 2) * (workerMillisecond * 1000 + objectSecond);
+      return [
+        dialect,
+        { requests: requests * MILLION, running: busy * MILLION, writes: writes * write * MILLION },
+      ];
     }),
   );
   const open = (dollars.native.requests ?? 0) + CALL * PRICES.objectSecond * MILLION;
@@ -74,17 +92,34 @@ export async function cost(cpu, kib) {
   const hours = 730;
   const connections = MILLION / hours;
   const lines = [
-    table(['an introduction', 'Worker requests', 'object requests', 'frames in', 'writes', 'a million of them'], rows),
+    table(
+      [
+        'an introduction',
+        'Worker requests',
+        'object requests',
+        'frames in',
+        'writes',
+        'a million of them',
+      ],
+      rows,
+    ),
     '',
-    `A million introductions in a room that cannot hibernate and is open for ten minutes: ${money(open)}.`,
-    `A million hours of an idle connection: nothing where rooms hibernate; ${money((MILLION / 2) * 3600 * PRICES.objectSecond)} where rooms of two cannot.`,
-    `A server with PeerServer: ${money(PRICES.server)} a month, whatever it does. A million hours in a month are ${short(connections)} connections at a time, ${short((connections * kib) / 1024)} MiB.`,
+    'A million introductions in a room that cannot hibernate and is open for ten minutes: ' +
+      `${money(open)}.`,
+    'A million hours of an idle connection: nothing where rooms hibernate; ' +
+      `${money((MILLION / 2) * 3600 * PRICES.objectSecond)} where rooms of two cannot.`,
+    `A server with PeerServer: ${money(PRICES.server)} a month, whatever it does. ` +
+      `A million hours in a month are ${short(connections)} connections at a time, ` +
+      `${short((connections * kib) / 1024)} MiB.`,
     `Prices of ${PRICES.asOf}, in dollars, without what a plan includes.`,
   ];
   return { counts, dollars, prices: PRICES, text: lines.join('\n') };
 }
 
-/** Two joins, offer, answer, 16 candidates, two leaves. @type {Record<string, (server: Server, dialect: string) => Promise<void>>} */
+/**
+ * Two joins, offer, answer, 16 candidates, two leaves.
+ * @type {Record<string, (server: Server, dialect: string) => Promise<void>>}
+ */
 const INTRODUCTIONS = {
   native: overSockets((kind, to) => ({ type: kind, to, payload: {} })),
   forum: overSockets((kind, toPeerId) => ({
@@ -97,11 +132,19 @@ const INTRODUCTIONS = {
     const ann = await HttpPeer.meet(server, 'cost-http', 'ann');
     const bob = await HttpPeer.meet(server, 'cost-http', 'bob');
     await ann.next();
-    const say = async (/** @type {HttpPeer} */ from, /** @type {HttpPeer} */ to, /** @type {string} */ type, /** @type {string} */ target) => {
+    const say = async (
+      /** @type {HttpPeer} */ from,
+      /** @type {HttpPeer} */ to,
+      /** @type {string} */ type,
+      /** @type {string} */ target,
+    ) => {
       await from.says({ type, payload: {}, target });
       await to.next();
     };
-    await exchange((kind) => say(bob, ann, kind, 'ann'), (kind) => say(ann, bob, kind, 'bob'));
+    await exchange(
+      (kind) => say(bob, ann, kind, 'ann'),
+      (kind) => say(ann, bob, kind, 'bob'),
+    );
     bob.stream?.cut();
     ann.stream?.cut();
   },
@@ -114,11 +157,19 @@ function overSockets(frame) {
     const ann = await Peer.join(server, room, { id: 'ann', dialect });
     await ann.next();
     const bob = await Peer.join(server, room, { id: 'bob', dialect });
-    const say = async (/** @type {Peer} */ from, /** @type {Peer} */ to, /** @type {string} */ kind, /** @type {string} */ id) => {
+    const say = async (
+      /** @type {Peer} */ from,
+      /** @type {Peer} */ to,
+      /** @type {string} */ kind,
+      /** @type {string} */ id,
+    ) => {
       from.say(frame(kind, id));
       while (!(await to.next()).includes(`"${kind}"`));
     };
-    await exchange((kind) => say(bob, ann, kind, 'ann'), (kind) => say(ann, bob, kind, 'bob'));
+    await exchange(
+      (kind) => say(bob, ann, kind, 'ann'),
+      (kind) => say(ann, bob, kind, 'bob'),
+    );
     await bob.close(1000);
     await ann.close(1000);
   };

@@ -27,8 +27,8 @@ export class Figures {
   }
 
   /**
-   * How many times the other's figure ours is: the median of the ratios of each round, since what else the
-   * machine does changes between rounds more than within one.
+   * How many times the other's figure ours is: the median of the ratios of each round, since what
+   * else the machine does changes between rounds more than within one.
    * @param {string} row
    * @param {string} server
    * @param {string} other
@@ -44,7 +44,9 @@ export class Figures {
     return Object.fromEntries(
       [...this.#rows].map(([row, servers]) => [
         row,
-        Object.fromEntries([...servers].map(([name, values]) => [name, { median: median(values), rounds: values }])),
+        Object.fromEntries(
+          [...servers].map(([name, values]) => [name, { median: median(values), rounds: values }]),
+        ),
       ]),
     );
   }
@@ -57,10 +59,20 @@ export function short(value) {
   return value.toFixed(Math.abs(value) >= 10 ? 1 : 2);
 }
 
-/** Prints a table: the first column to the left, all others to the right. @param {string[]} head @param {string[][]} rows */
+/**
+ * Prints a table: the first column to the left, all others to the right.
+ * @param {string[]} head
+ * @param {string[][]} rows
+ */
 export function table(head, rows) {
-  const widths = head.map((_, column) => Math.max(...[head, ...rows].map((row) => row[column].length)));
+  const widths = head.map((_, column) =>
+    Math.max(...[head, ...rows].map((row) => row[column].length)),
+  );
   const line = (/** @type {string[]} */ row) =>
-    row.map((cell, column) => (column ? cell.padStart(widths[column]) : cell.padEnd(widths[column]))).join('  ');
-  return [line(head), widths.map((width) => '─'.repeat(width)).join('  '), ...rows.map(line)].join('\n');
+    row
+      .map((cell, column) => (column ? cell.padStart(widths[column]) : cell.padEnd(widths[column])))
+      .join('  ');
+  return [line(head), widths.map((width) => '─'.repeat(width)).join('  '), ...rows.map(line)].join(
+    '\n',
+  );
 }

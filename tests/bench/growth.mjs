@@ -29,10 +29,13 @@ export async function growth(load, names, quick) {
     };
     const grown = await load.ask('growth', { servers, sizes });
     names.forEach((name, place) => keep(name, grown[place]));
-    // With notices of who joins, it would take two million of them to fill the largest room: it is one of peers that
-    // speak forum, which has none.
+    // With notices of who joins, it would take two million of them to fill the largest room: it is
+    // one of peers that speak forum, which has none.
     if (!quick) {
-      const [ours] = await load.ask('growth', { servers: [{ ...servers[0], speech: 'forum' }], sizes: [most] });
+      const [ours] = await load.ask('growth', {
+        servers: [{ ...servers[0], speech: 'forum' }],
+        sizes: [most],
+      });
       keep(names[0], ours);
     }
     for (const rooms of counts) {
@@ -42,7 +45,10 @@ export async function growth(load, names, quick) {
     }
     for (const [place, name] of names.entries()) {
       const peers = quick ? 128 : 512;
-      const { cpu, millis, frames, bystander } = await load.ask('storm', { server: servers[place], peers });
+      const { cpu, millis, frames, bystander } = await load.ask('storm', {
+        server: servers[place],
+        peers,
+      });
       figures.add('storm, CPU µs', name, cpu);
       figures.add('storm, ms', name, millis);
       figures.add('storm, frames', name, frames);

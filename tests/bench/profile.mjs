@@ -1,10 +1,10 @@
 // @ts-check
 /**
- * `npm run bench -- --profile`: what a signal and a join are made of, layer by layer, for ours beside the others in
- * workerd. It is what tells a cost of ours from one of the platform's.
+ * `npm run bench -- --profile`: what a signal and a join are made of, layer by layer, for ours
+ * beside the others in workerd. It is what tells a cost of ours from one of the platform's.
  *
- * The samples are those of Linux's `perf`; without it there is no profile. Shares of a layer are of all that was
- * sampled, and the CPU time they are shares of was measured in the same run.
+ * The samples are those of Linux's `perf`; without it there is no profile. Shares of a layer are of
+ * all that was sampled, and the CPU time they are shares of was measured in the same run.
  */
 
 import { spawn, spawnSync } from 'node:child_process';
@@ -19,15 +19,28 @@ import { KINDS, start } from './servers.mjs';
 const DATA = join(root, 'target', 'bench', 'perf.data');
 
 /**
- * The layers, each with what tells it in a stack, which has the innermost function in its first line: the first layer
- * that a stack shows is the one that it counts for.
+ * The layers, each with what tells it in a stack, which has the innermost function in its first
+ * line: the first layer that a stack shows is the one that it counts for.
  * @type {[name: string, tell: (stack: string) => boolean][]}
  */
 const LAYERS = [
-  ['compiling what is called often', (stack) => /wasm::\S*Compil|OptimizingCompile|Pipeline::|CompileLazy|Compiler::/.test(stack)],
-  ['collecting garbage', (stack) => /CollectGarbage|MinorGC|ConcurrentMarking|Scaveng|Sweep|FinalizationRegistry/.test(stack)],
-  ['the network, in the kernel', (stack) => /\b(tcp|inet|sock|epoll|ep)_|__napi|sys_accept/.test(stack)],
-  ['starting the object of a room', (stack) => /Actor::Actor|ActorContainer|Sqlite|sqlite3/.test(stack)],
+  [
+    'compiling what is called often',
+    (stack) => /wasm::\S*Compil|OptimizingCompile|Pipeline::|CompileLazy|Compiler::/.test(stack),
+  ],
+  [
+    'collecting garbage',
+    (stack) =>
+      /CollectGarbage|MinorGC|ConcurrentMarking|Scaveng|Sweep|FinalizationRegistry/.test(stack),
+  ],
+  [
+    'the network, in the kernel',
+    (stack) => /\b(tcp|inet|sock|epoll|ep)_|__napi|sys_accept/.test(stack),
+  ],
+  [
+    'starting the object of a room',
+    (stack) => /Actor::Actor|ActorContainer|Sqlite|sqlite3/.test(stack),
+  ],
   ['sending, in workerd', (stack) => /api::WebSocket::send/.test(stack)],
   ['our Rust', (stack) => innermost(stack).includes('wasm-function')],
   ['calls out of Rust, texts carried over', (stack) => stack.includes('wasm-function')],
@@ -35,10 +48,14 @@ const LAYERS = [
   ['workerd around all of this', () => true],
 ];
 
-/** The innermost of our own functions in a stack: what V8 and workerd do is theirs who called it. @param {string} stack */
+/**
+ * The innermost function in a stack that V8 has compiled: what workerd does is theirs who called it.
+ * @param {string} stack
+ */
 const innermost = (stack) => /^JS:.*/m.exec(stack)?.[0] ?? '';
 
-/** @typedef {ReturnType<typeof import('./load.mjs').startLoad>} Load @typedef {import('./servers.mjs').Server} Server */
+/** @typedef {ReturnType<typeof import('./load.mjs').startLoad>} Load */
+/** @typedef {import('./servers.mjs').Server} Server */
 
 /** What is profiled, and which samples are of something else. */
 const WORK = [
@@ -46,7 +63,8 @@ const WORK = [
     title: 'a signal of 1.5 KB, µs',
     ask: { measure: 'signals', kind: 'offer', rooms: 50, each: 80 },
     figure: 'cpu',
-    other: /ServiceWorkerGlobalScope::request|Worker::Actor::Actor|WorkerEntrypoint|HttpServer::Connection::loop|sendHibernatableWebSocketClose/,
+    other:
+      /GlobalScope::request|Actor::Actor|WorkerEntrypoint|Connection::loop|HibernatableWebSocketClose/,
   },
   {
     title: 'a join, µs',
@@ -58,17 +76,22 @@ const WORK = [
 
 /** @param {Load} load */
 export async function profile(load) {
-  if (spawnSync('perf', ['--version']).status !== 0) return 'No profile: Linux has `perf` for that, which is not here.';
+  if (spawnSync('perf', ['--version']).status !== 0)
+    return 'No profile: Linux has `perf` for that, which is not here.';
   /** @type {Server[]} */
   const servers = [];
   // The flag has V8 write the names of functions that it compiles, to /tmp.
-  for (const name of Object.keys(KINDS)) if (KINDS[name].workerd) servers.push(await start(name, ['--perf-basic-prof']));
+  for (const name of Object.keys(KINDS))
+    if (KINDS[name].workerd) servers.push(await start(name, ['--perf-basic-prof']));
   const tables = [];
   for (const work of WORK) {
     tell(`a profile of ${work.title}`);
     const columns = await layers(load, servers, work);
     const rows = [...LAYERS.map(([layer]) => layer), 'in all'];
-    const lines = rows.map((layer) => [layer, ...columns.map((column) => short(column[layer] ?? 0))]);
+    const lines = rows.map((layer) => [
+      layer,
+      ...columns.map((column) => short(column[layer] ?? 0)),
+    ]);
     tables.push(table([work.title, ...servers.map(({ name }) => KINDS[name].label)], lines));
   }
   for (const { pid, stop } of servers) {
@@ -80,7 +103,8 @@ export async function profile(load) {
 }
 
 /**
- * How much of each server's time goes where, in microseconds. They take turns every few milliseconds.
+ * How much of each server's time goes where, in microseconds. They take turns every few
+ * milliseconds.
  * @param {Load} load
  * @param {Server[]} servers
  * @param {typeof WORK[0]} work
@@ -91,7 +115,10 @@ async function layers(load, servers, work) {
   // What is called often is compiled by then.
   for (let round = 0; round < 10; round++) await ask();
   const pids = servers.map(({ pid }) => pid).join(',');
-  const perf = spawn('perf', ['record', '-F', '2000', '-g', '-p', pids, '-o', DATA], { stdio: 'ignore' });
+  const perf = spawn('perf', ['record', '-F', '2000', '-g', '-p', pids, '-o', DATA], {
+    stdio: 'ignore',
+  });
+  /** @type {any[][]} */
   const results = [];
   for (let round = 0; round < 15; round++) results.push(await ask());
   perf.kill('SIGINT');
@@ -113,7 +140,9 @@ async function layers(load, servers, work) {
 
 /** What was sampled: a process, and its stack with a function in each line. */
 async function* samples() {
-  const script = spawn('perf', ['script', '-i', DATA, '-F', 'pid,ip,sym'], { stdio: ['ignore', 'pipe', 'ignore'] });
+  const script = spawn('perf', ['script', '-i', DATA, '-F', 'pid,ip,sym'], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
   let pid = 0;
   /** @type {string[]} */
   let stack = [];

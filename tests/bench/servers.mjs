@@ -1,5 +1,8 @@
 // @ts-check
-/** The servers that are measured, each a process of its own on loopback, started without anything in between. */
+/**
+ * The servers that are measured, each a process of its own on loopback, started without anything in
+ * between.
+ */
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -24,7 +27,8 @@ const SCRATCH = join(root, 'target', 'bench');
  * @property {(folder: string, v8Flags: string[]) => Promise<Started>} run
  */
 
-/** @typedef {{ child: import('node:child_process').ChildProcess, port: number, since: number }} Started */
+/** @typedef {import('node:child_process').ChildProcess} ChildProcess */
+/** @typedef {{ child: ChildProcess, port: number, since: number }} Started */
 
 /**
  * @typedef {object} Server
@@ -38,19 +42,60 @@ const SCRATCH = join(root, 'target', 'bench');
 
 /** All of them, in the order of the table. @type {Record<string, Kind>} */
 export const KINDS = {
-  ours: { label: 'partyline', speech: 'native', workerd: true, run: (folder, flags) => workerd(folder, flags, 'ROOM', ours) },
-  floor: { label: 'floor object', speech: 'floor', workerd: true, run: (folder, flags) => workerd(folder, flags, 'ROOM', bundled('floor')) },
-  object: { label: 'JavaScript object', speech: 'native', workerd: true, run: (folder, flags) => workerd(folder, flags, 'ROOM', bundled('object')) },
-  party: { label: 'partyserver', speech: 'native', workerd: true, run: (folder, flags) => workerd(folder, flags, 'Main', bundled('party')) },
-  peer: { label: 'PeerServer', speech: 'peer', workerd: false, run: () => node('peer/dist/bin/peerjs.js', (port) => ['--port', `${port}`, '--host', '127.0.0.1', '--alive_timeout', '600000']) },
-  topic: { label: 'y-webrtc', speech: 'topic', workerd: false, run: () => node('y-webrtc/bin/server.js', () => []) },
+  ours: {
+    label: 'partyline',
+    speech: 'native',
+    workerd: true,
+    run: (folder, flags) => workerd(folder, flags, 'ROOM', ours),
+  },
+  floor: {
+    label: 'floor object',
+    speech: 'floor',
+    workerd: true,
+    run: (folder, flags) => workerd(folder, flags, 'ROOM', bundled('floor')),
+  },
+  object: {
+    label: 'JavaScript object',
+    speech: 'native',
+    workerd: true,
+    run: (folder, flags) => workerd(folder, flags, 'ROOM', bundled('object')),
+  },
+  party: {
+    label: 'partyserver',
+    speech: 'native',
+    workerd: true,
+    run: (folder, flags) => workerd(folder, flags, 'Main', bundled('party')),
+  },
+  peer: {
+    label: 'PeerServer',
+    speech: 'peer',
+    workerd: false,
+    run: () =>
+      node('peer/dist/bin/peerjs.js', (port) => [
+        '--port',
+        `${port}`,
+        '--host',
+        '127.0.0.1',
+        '--alive_timeout',
+        '600000',
+      ]),
+  },
+  topic: {
+    label: 'y-webrtc',
+    speech: 'topic',
+    workerd: false,
+    run: () => node('y-webrtc/bin/server.js', () => []),
+  },
 };
 
 /** What is waited for otherwise takes half a minute. */
 const HASTY = { PING_INTERVAL: '1', RECONNECT_GRACE: '1' };
 
 /** Ours with a count of what is billed; not one of those that are measured. */
-const COUNTED = { ...KINDS.ours, run: (/** @type {string} */ folder) => workerd(folder, [], 'ROOM', counted, HASTY) };
+const COUNTED = {
+  ...KINDS.ours,
+  run: (/** @type {string} */ folder) => workerd(folder, [], 'ROOM', counted, HASTY),
+};
 
 /**
  * Starts a server, in a process and on a disk of its own.
@@ -74,7 +119,8 @@ export async function start(name, v8Flags = []) {
     pid: child.pid ?? 0,
     coldStart: performance.now() - since,
     stop: async () => {
-      const gone = child.exitCode === null && child.signalCode === null ? once(child, 'exit') : undefined;
+      const gone =
+        child.exitCode === null && child.signalCode === null ? once(child, 'exit') : undefined;
       child.kill('SIGKILL');
       await gone;
       running.delete(child);
@@ -82,9 +128,14 @@ export async function start(name, v8Flags = []) {
   };
 }
 
-/** Waits until there is an answer. @param {number} port @param {string} path @returns {Promise<void>} */
+/**
+ * Waits until there is an answer.
+ * @param {number} port
+ * @param {string} path
+ * @returns {Promise<void>}
+ */
 async function answers(port, path) {
-  for (const late = performance.now() + 20_000; performance.now() < late; ) {
+  for (const late = performance.now() + 20_000; performance.now() < late;) {
     const answered = await new Promise((resolve) => {
       const request = get({ host: '127.0.0.1', port, path, agent: false }, (response) => {
         response.resume().on('end', () => resolve(true));
@@ -102,7 +153,10 @@ const running = new Set();
 process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')));
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
 
-/** The files of a Worker, by the names of their modules; the first is the entry. @typedef {Record<string, string>} Modules */
+/**
+ * The files of a Worker, by the names of their modules; the first is the entry.
+ * @typedef {Record<string, string>} Modules
+ */
 
 /** @returns {Modules} */
 function ours() {
@@ -119,7 +173,15 @@ function bundled(name) {
   return () => {
     const outfile = join(SCRATCH, `${name}.js`);
     const entryPoints = [join(HERE, `${name}.js`)];
-    buildSync({ entryPoints, outfile, bundle: true, format: 'esm', minify: true, external: ['cloudflare:workers'], logLevel: 'error' });
+    buildSync({
+      entryPoints,
+      outfile,
+      bundle: true,
+      format: 'esm',
+      minify: true,
+      external: ['cloudflare:workers'],
+      logLevel: 'error',
+    });
     return { 'index.js': outfile };
   };
 }
@@ -136,7 +198,9 @@ async function workerd(folder, v8Flags, binding, modules, vars = {}) {
     copyFileSync(file, join(folder, name));
     return `(name = "${name}", ${name.endsWith('.wasm') ? 'wasm' : 'esModule'} = embed "${name}")`;
   });
-  const date = /^compatibility_date = "(.+)"/m.exec(readFileSync(join(root, 'wrangler.toml'), 'utf8'))?.[1];
+  const date = /^compatibility_date = "(.+)"/m.exec(
+    readFileSync(join(root, 'wrangler.toml'), 'utf8'),
+  )?.[1];
   writeFileSync(
     join(folder, 'config.capnp'),
     `using Workerd = import "/workerd/workerd.capnp";
@@ -153,7 +217,9 @@ const worker :Workerd.Worker = (
   compatibilityDate = "${date}",
   bindings = [
     (name = "${binding}", durableObjectNamespace = "Room"),
-${Object.entries({ MAX_PEERS: '16384', ...vars }).map(([name, text]) => `    (name = "${name}", text = "${text}"),`).join('\n')}
+${Object.entries({ MAX_PEERS: '16384', ...vars })
+  .map(([name, text]) => `    (name = "${name}", text = "${text}"),`)
+  .join('\n')}
   ],
   durableObjectNamespaces = [(className = "Room", uniqueKey = "room", enableSql = true)],
   durableObjectStorage = (localDisk = "disk"),
@@ -162,7 +228,14 @@ ${Object.entries({ MAX_PEERS: '16384', ...vars }).map(([name, text]) => `    (na
   );
   const since = performance.now();
   const child = spawn(
-    join(root, 'node_modules', '@cloudflare', `workerd-${process.platform}-${process.arch === 'x64' ? '64' : process.arch}`, 'bin', 'workerd'),
+    join(
+      root,
+      'node_modules',
+      '@cloudflare',
+      `workerd-${process.platform}-${process.arch === 'x64' ? '64' : process.arch}`,
+      'bin',
+      'workerd',
+    ),
     ['serve', 'config.capnp', '--control-fd=3'],
     { cwd: folder, stdio: ['ignore', 'inherit', 'inherit', 'pipe'] },
   );

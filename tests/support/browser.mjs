@@ -1,152 +1,17 @@
 // @ts-check
 /**
- * Chromium pages, what they can be asked, and the frames that get lost on their way.
+ * What pages can be told and asked.
  *
  * Nothing here waits by the clock: a page is asked until something holds, and a test that waits in
  * vain says what the page showed instead.
  */
 import assert from 'node:assert/strict';
 import { fileURLToPath } from 'node:url';
-import { chromium } from 'playwright-core';
-import { chromiumPath } from '../../scripts/chromium.mjs';
 
-/** @typedef {import('playwright-core').Browser} Browser */
 /** @typedef {import('playwright-core').Page} Page */
 
-/**
- * Longer than anything takes here, shorter than the library waits before it repairs by itself (6
- * s).
- */
+/** Longer than anything takes here, shorter than the 6 s before the library repairs by itself. */
 export const PATIENCE = 5_500;
-
-const CHROMIUM_ARGS = [
-  '--no-sandbox', // root, in containers
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-  '--disable-features=WebRtcHideLocalIpsWithMdns', // containers have no multicast
-  '--use-fake-ui-for-media-stream', // nobody is there to allow it
-  '--use-fake-device-for-media-stream',
-  '--auto-select-desktop-capture-source=Entire screen',
-];
-
-/**
- * Put under a page's WebSockets before anything runs: `wire` can lose the next frame of a kind, and
- * keep frames of either way back until they are released.
- */
-function installWire() {
-  /** @typedef {'in' | 'out'} Way */
-  const wire = {
-    /** @type {Record<Way, string[]>} kinds of which the next frame gets lost */
-    lose: { in: [], out: [] },
-    /** @type {string[]} what got lost */
-    lost: [],
-    /** @type {string[]} what did not */
-    passed: [],
-    /** @type {Record<Way, boolean>} */
-    holding: { in: false, out: false },
-    /** @type {Record<Way, (() => void)[]>} */
-    held: { in: [], out: [] },
-    /** @param {Way} way */
-    release(way) {
-      wire.holding[way] = false;
-      for (const pass of wire.held[way].splice(0)) pass();
-    },
-    /** @param {Way} way @param {unknown} text @param {() => void} pass */
-    handle(way, text, pass) {
-      const kind = typeof text === 'string' && text.startsWith('{') ? JSON.parse(text).type : text;
-      const at = wire.lose[way].indexOf(kind);
-      if (at >= 0) {
-        wire.lose[way].splice(at, 1);
-        wire.lost.push(`${way} ${kind}`);
-        return;
-      }
-      const note = () => {
-        wire.passed.push(`${way} ${kind}`);
-        pass();
-      };
-      if (wire.holding[way]) wire.held[way].push(note);
-      else note();
-    },
-  };
-  Object.assign(globalThis, { wire });
-  globalThis.WebSocket = class extends WebSocket {
-    /** @param {string | URL} url @param {string | string[]} [protocols] */
-    constructor(url, protocols = []) {
-      super(url, protocols);
-      /** @type {Set<Event>} */
-      const passed = new Set();
-      // First of all listeners, so that it can keep a frame from the others.
-      this.addEventListener('message', (event) => {
-        if (passed.delete(event)) return;
-        event.stopImmediatePropagation();
-        wire.handle('in', event.data, () => {
-          const again = new MessageEvent('message', { data: event.data });
-          passed.add(again);
-          this.dispatchEvent(again);
-        });
-      });
-    }
-
-    /** @param {any} text */
-    send(text) {
-      wire.handle('out', text, () => super.send(text));
-    }
-  };
-}
-
-/** Chromium, and the pages of one test. */
-export class Pages {
-  /** @type {Browser | undefined} */
-  #browser;
-  /** @type {{ page: Page, name: string }[]} */
-  #open = [];
-  /** @type {string[]} */
-  #complaints = [];
-
-  async launch() {
-    this.#browser = await chromium.launch({
-      executablePath: chromiumPath(),
-      args: CHROMIUM_ARGS,
-    });
-  }
-
-  /**
-   * A page in a context of its own, as another person's would be.
-   * @param {string} name
-   * @param {string} url
-   * @param {import('playwright-core').BrowserContextOptions} [options]
-   */
-  async open(name, url, options) {
-    assert(this.#browser);
-    const context = await this.#browser.newContext(options);
-    context.setDefaultTimeout(PATIENCE);
-    const page = await context.newPage();
-    this.#open.push({ page, name });
-    page.on('pageerror', (error) => this.#complaints.push(`${name}: ${error.stack}`));
-    page.on('console', (message) => {
-      if (/Content Security Policy/.test(message.text()))
-        this.#complaints.push(`${name}: ${message.text()}`);
-    });
-    await page.addInitScript(installWire);
-    await page.goto(url);
-    return page;
-  }
-
-  /** Ends a test: its pages go, and none of them may have thrown or broken the policy. */
-  async closeAll() {
-    const complaints = this.#complaints.splice(0);
-    await Promise.all(this.#open.splice(0).map(({ page }) => page.context().close()));
-    assert.deepEqual(complaints, []);
-  }
-
-  async quit() {
-    await this.#browser?.close();
-  }
-}
 
 /**
  * Waits until something holds in the page.
@@ -226,7 +91,8 @@ export async function join(page, name, options = {}, from = '/room.js') {
 }
 
 /**
- * Starts one of the clients in `devices.mjs`. The page then has it as `device`, and `log` is its log.
+ * Starts one of the clients in `devices.mjs`. The page then has it as `device`, and `log` is its
+ * log.
  *
  * @param {Page} page
  * @param {'Plain' | 'Forum' | 'Lobby' | 'Http' | 'Perfect'} kind

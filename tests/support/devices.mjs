@@ -1,8 +1,9 @@
 // @ts-check
 /**
  * Clients that run in a page, as the documents describe them: a line to the server, connections,
- * and nothing of ours. Each keeps a log for the test: `> ` and what it said, `< ` and what it heard,
- * both as they were, `= ` and what a request was answered, and what became of its connections.
+ * and nothing of ours. Each keeps a log for the test: `> ` and what it said, `< ` and what it
+ * heard, both as they were, `= ` and what a request was answered, and what became of its
+ * connections.
  *
  * The page itself imports this file, which therefore imports nothing.
  */

@@ -1,5 +1,7 @@
 // @ts-check
-/** A peer that speaks the HTTP dialect: requests, and an event stream that is read event by event. */
+/**
+ * A peer that speaks the HTTP dialect: requests, and an event stream that is read event by event.
+ */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import http from 'node:http';
@@ -44,7 +46,9 @@ export class EventStream {
     for (const block of blocks) {
       const lines = block.split('\n');
       const field = (/** @type {string} */ name) =>
-        lines.filter((line) => line.startsWith(`${name}: `)).map((line) => line.slice(name.length + 2));
+        lines
+          .filter((line) => line.startsWith(`${name}: `))
+          .map((line) => line.slice(name.length + 2));
       const [id] = field('id');
       const data = field('data').join('\n');
       if (id) this.lastId = id;
@@ -75,7 +79,11 @@ export class EventStream {
 
   /** @param {string} claim @param {number} [patience] */
   #change(claim, patience) {
-    return within(new Promise((resolve) => (this.#changed = () => resolve(undefined))), claim, patience);
+    return within(
+      new Promise((resolve) => (this.#changed = () => resolve(undefined))),
+      claim,
+      patience,
+    );
   }
 
   /** What has come and was not read, pings left out. */
@@ -95,7 +103,10 @@ const isPing = ({ data }) => data.startsWith('{"type":"ping"');
 export class HttpPeer {
   /** @type {EventStream | undefined} */
   stream;
-  /** The id of the last event that was read, not only received, if somebody keeps it. @type {string | undefined} */
+  /**
+   * The id of the last event that was read, not only received, if somebody keeps it.
+   * @type {string | undefined}
+   */
   lastId;
 
   /** @param {Server} server @param {string} room @param {string} id @param {Who} [who] */
@@ -119,10 +130,19 @@ export class HttpPeer {
   }
 
   register() {
-    return this.server.request(this.path('register'), { method: 'POST', headers: this.who.headers });
+    return this.server.request(this.path('register'), {
+      method: 'POST',
+      headers: this.who.headers,
+    });
   }
 
-  /** Registers, is let in, and opens its stream. @param {Server} server @param {string} room @param {string} id @param {Who} [who] */
+  /**
+   * Registers, is let in, and opens its stream.
+   * @param {Server} server
+   * @param {string} room
+   * @param {string} id
+   * @param {Who} [who]
+   */
   static async meet(server, room, id, who) {
     const peer = new HttpPeer(server, room, id, who);
     const { status, text } = await peer.register();
@@ -144,11 +164,26 @@ export class HttpPeer {
     assert.deepEqual([status, text], [200, '{"message":"Message sent"}']);
   }
 
-  /** Asks for its stream. @param {string} [last] the id of the last event that it got @param {string} [method] @returns {Promise<http.IncomingMessage>} */
+  /**
+   * Asks for its stream.
+   * @param {string} [last] the id of the last event that it got
+   * @param {string} [method]
+   * @returns {Promise<http.IncomingMessage>}
+   */
   async request(last, method = 'GET') {
-    const headers = { ...this.who.headers, ...(last === undefined ? {} : { 'Last-Event-ID': last }) };
+    const headers = {
+      ...this.who.headers,
+      ...(last === undefined ? {} : { 'Last-Event-ID': last }),
+    };
     const { port } = this.server;
-    const options = { host: '127.0.0.1', port, path: this.path('events'), method, headers, agent: false };
+    const options = {
+      host: '127.0.0.1',
+      port,
+      path: this.path('events'),
+      method,
+      headers,
+      agent: false,
+    };
     const request = http.request(options);
     const answered = once(request, 'response');
     request.end();

@@ -7,17 +7,22 @@ export class Line {
   /** Each with the one on the other side. @type {Map<net.Socket, net.Socket>} */
   #sockets = new Map();
   #dead = false;
+  #end;
 
-  /** @param {number} port of the server behind it */
-  static async to(port) {
-    const line = new Line(port);
-    await new Promise((resolve) => line.#server.listen(0, '127.0.0.1', () => resolve(undefined)));
+  /** @param {{ port: number }} end the server behind it, whose port may come later */
+  constructor(end) {
+    this.#end = end;
+  }
+
+  /** One that is there. @param {{ port: number }} end */
+  static async to(end) {
+    const line = new Line(end);
+    await line.start();
     return line;
   }
 
-  /** @param {number} port */
-  constructor(port) {
-    this.port = port;
+  start() {
+    return new Promise((resolve) => this.#server.listen(0, '127.0.0.1', () => resolve(undefined)));
   }
 
   get origin() {
@@ -42,6 +47,10 @@ export class Line {
     this.#dead = false;
   }
 
+  tidy() {
+    this.mend();
+  }
+
   /** Nothing goes through any more, but the connections look open to both ends. */
   freeze() {
     for (const socket of this.#sockets.keys()) socket.unpipe().pause();
@@ -60,7 +69,7 @@ export class Line {
   /** @param {net.Socket} near */
   #handleConnection(near) {
     if (this.#dead) return reset(near);
-    const far = net.connect(this.port, '127.0.0.1');
+    const far = net.connect(this.#end.port, '127.0.0.1');
     for (const [socket, other] of [
       [near, far],
       [far, near],
@@ -77,8 +86,8 @@ export class Line {
 }
 
 /**
- * Ends a connection without a word. One that is already ending cannot be reset: Node believes that it
- * was, and then waits for it for ever when the process exits.
+ * Ends a connection without a word. One that is already ending cannot be reset: Node believes that
+ * it was, and then waits for it for ever when the process exits.
  *
  * @param {net.Socket} socket
  */

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
-import { until } from './browser.mjs';
+import { newRoom, PATIENCE, until } from './browser.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
 
@@ -13,7 +13,41 @@ const FOLDER = fileURLToPath(new URL('../../target/screenshots/', import.meta.ur
 mkdirSync(FOLDER, { recursive: true });
 
 export const DESKTOP = { viewport: { width: 1280, height: 800 } };
+/** Held upright, and across. */
+export const TABLETS = {
+  upright: { viewport: { width: 820, height: 1180 }, isMobile: true, hasTouch: true },
+  across: { viewport: { width: 1024, height: 768 }, isMobile: true, hasTouch: true },
+};
 export const PHONE = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true };
+
+/** Its address, as a link has it. @param {Record<string, string>} query @param {string} [hash] */
+export const at = (query, hash = '') => `/?${new URLSearchParams(query)}${hash}`;
+
+/**
+ * Somebody comes by a link, and is in the room.
+ * @param {import('./chromium.mjs').Pages} pages
+ * @param {Record<string, string>} query
+ * @param {import('playwright-core').BrowserContextOptions} [options]
+ */
+export async function enter(pages, query, options = DESKTOP) {
+  const page = await pages.open(query.id, at(query), options);
+  await page.getByText('In the room').waitFor();
+  return page;
+}
+
+/**
+ * Ann, then bob, connected.
+ * @param {import('./chromium.mjs').Pages} pages
+ * @param {import('playwright-core').BrowserContextOptions} [options] of ann
+ */
+export async function meet(pages, options) {
+  const room = newRoom();
+  const ann = await enter(pages, { room, id: 'ann' }, options);
+  const bob = await enter(pages, { room, id: 'bob' });
+  await isShown(ann, 'bob', 'connected');
+  await isShown(bob, 'ann', 'connected');
+  return { ann, bob, room };
+}
 
 /**
  * Takes a picture of a state, and has axe look for what would shut somebody out of it.
@@ -26,7 +60,9 @@ export async function inspect(page, state) {
     await page.screenshot({ path: `${FOLDER}${state}-${colorScheme}.png` });
     await page.evaluate(AXE); // by the debugger, past the policy
     const violations = await page.evaluate(async () => {
-      const found = await /** @type {any} */ (globalThis).axe.run(document, { resultTypes: ['violations'] });
+      const found = await /** @type {any} */ (globalThis).axe.run(document, {
+        resultTypes: ['violations'],
+      });
       return found.violations.map((/** @type {any} */ { id, nodes }) => [
         id,
         ...nodes.map((/** @type {any} */ { html, failureSummary }) => `${html}: ${failureSummary}`),
@@ -36,10 +72,24 @@ export async function inspect(page, state) {
   }
 }
 
-/** Nothing is wider than the screen. @param {Page} page @param {string} state */
+/**
+ * Nothing is wider than the screen, nor sticks out of what it is in.
+ * @param {Page} page
+ * @param {string} state
+ */
 export async function fits(page, state) {
-  const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-  assert(over <= 0, `${state} is ${over} px too wide`);
+  const over = await page.evaluate(() => {
+    const wide = [...document.querySelectorAll('body, body *')].filter((node) => {
+      const { overflowX, display } = getComputedStyle(node);
+      return overflowX === 'visible' && display !== 'inline' && node.scrollWidth > node.clientWidth;
+    });
+    const beyond = document.documentElement.scrollWidth - innerWidth;
+    return [
+      ...(beyond > 0 ? [`${beyond} px`] : []),
+      ...wide.map((node) => node.outerHTML.slice(0, 80)),
+    ];
+  });
+  assert.deepEqual(over, [], `${state} is too wide`);
 }
 
 /** @param {Page} page @param {string} name @param {string} state of its connection */
@@ -54,5 +104,33 @@ export function isShown(page, name, state) {
           tile.querySelector('.connection')?.textContent === state,
       ),
     [name, state],
+  );
+}
+
+/**
+ * Waits until the tile of that name plays pictures, or does not.
+ * @param {Page} page
+ * @param {string} name
+ * @param {boolean} plays
+ */
+export function pictured(page, name, plays = true) {
+  return until(
+    page,
+    `${name} ${plays ? 'plays' : 'is still'}`,
+    ([name, plays]) => {
+      const tile = [...document.querySelectorAll('#stage > li')].find(
+        (tile) => tile.querySelector('.name')?.textContent === name,
+      );
+      if (!plays) return !tile?.classList.contains('pictured');
+      const video = tile?.querySelector('video');
+      return (
+        tile?.classList.contains('pictured') &&
+        video &&
+        video.videoWidth > 0 &&
+        video.currentTime > 0
+      );
+    },
+    /** @type {[string, boolean]} */ ([name, plays]),
+    3 * PATIENCE, // glare, and pictures to be decoded on a machine that has much to do
   );
 }

@@ -16,7 +16,10 @@ import { WebSocket } from 'ws';
  */
 /** @typedef {{ code: number, reason: string }} Closed */
 
-/** How long a frame is waited for: far more than any takes, since only a failing test ever waits so long. */
+/**
+ * How long a frame is waited for: far more than any takes, since only a failing test ever waits so
+ * long.
+ */
 const PATIENCE = 10_000;
 
 /** The path of a WebSocket join. @param {string} room @param {Join} [join] */
@@ -36,7 +39,10 @@ export class Peer {
   #unread = [];
   /** @type {(() => void)[]} */
   #wakers = [];
-  /** Who asked for the pongs still under way: a `settle`, or the test itself. @type {((() => void) | undefined)[]} */
+  /**
+   * Who asked for the pongs still under way: a `settle`, or the test itself.
+   * @type {((() => void) | undefined)[]}
+   */
   #pings = [];
   /** @type {Closed | undefined} */
   #ended;
@@ -57,7 +63,9 @@ export class Peer {
     });
     socket.on('error', () => {}); // a close always follows and says more
     socket.on('message', (data, binary) => {
-      const text = binary ? `(binary frame of ${/** @type {Buffer} */ (data).length} bytes)` : data.toString();
+      const text = binary
+        ? `(binary frame of ${/** @type {Buffer} */ (data).length} bytes)`
+        : data.toString();
       const settle = text === 'pong' ? this.#pings.shift() : undefined;
       if (settle) return settle();
       this.#unread.push(text);
@@ -65,19 +73,34 @@ export class Peer {
     });
   }
 
-  /** Opens a socket into a room; any frame is still to be read. @param {Server} server @param {string} room @param {Join} [join] */
+  /**
+   * Opens a socket into a room; any frame is still to be read.
+   * @param {Server} server
+   * @param {string} room
+   * @param {Join} [join]
+   */
   static async join(server, room, join = {}) {
-    // Both Close frames have passed by then: workerd keeps the connection of a socket that it has closed, and
-    // that never said anything. The types do not know the option yet.
+    // Both Close frames have passed by then: workerd keeps the connection of a socket that it has
+    // closed, and that never said anything. The types do not know the option yet.
     const patience = { closeTimeout: 2000 };
     const options = { headers: join.headers, perMessageDeflate: false, ...patience };
-    const socket = new WebSocket(`ws://${server.host}${joinPath(room, join)}`, join.protocols ?? [], options);
+    const socket = new WebSocket(
+      `ws://${server.host}${joinPath(room, join)}`,
+      join.protocols ?? [],
+      options,
+    );
     const peer = new Peer(server, room, join.id ?? 'nameless', socket);
     await once(socket, 'open', { signal: AbortSignal.timeout(PATIENCE) });
     return peer;
   }
 
-  /** Joins and reads the welcome. @param {Server} server @param {string} room @param {string} id @param {Join} [join] */
+  /**
+   * Joins and reads the welcome.
+   * @param {Server} server
+   * @param {string} room
+   * @param {string} id
+   * @param {Join} [join]
+   */
   static async meet(server, room, id, join = {}) {
     const peer = await Peer.join(server, room, { ...join, id });
     peer.welcome = JSON.parse(await peer.next());
@@ -97,7 +120,9 @@ export class Peer {
   /** Sends a frame: text as it is, anything else as JSON. @param {unknown} frame */
   say(frame) {
     if (frame === 'ping') this.#pings.push(undefined);
-    this.socket.send(typeof frame === 'string' || frame instanceof Buffer ? frame : JSON.stringify(frame));
+    this.socket.send(
+      typeof frame === 'string' || frame instanceof Buffer ? frame : JSON.stringify(frame),
+    );
   }
 
   /** The next frame, as text. @param {number} [patience] @returns {Promise<string>} */
@@ -106,7 +131,10 @@ export class Peer {
     for (;;) {
       const frame = this.#unread.shift();
       if (frame !== undefined) return frame;
-      if (this.#ended) throw new Error(`${this.name} waits for a frame, but was closed: ${JSON.stringify(this.#ended)}`);
+      if (this.#ended)
+        throw new Error(
+          `${this.name} waits for a frame, but was closed: ${JSON.stringify(this.#ended)}`,
+        );
       const left = late - Date.now();
       if (left <= 0) throw new Error(`${this.name} got no frame in ${patience} ms`);
       await new Promise((/** @type {(value?: unknown) => void} */ resolve) => {
@@ -116,7 +144,11 @@ export class Peer {
     }
   }
 
-  /** The next frame is this object, key for key. @param {any} expected @param {number} [patience] */
+  /**
+   * The next frame is this object, key for key.
+   * @param {any} expected
+   * @param {number} [patience]
+   */
   async hears(expected, patience) {
     assert.deepEqual(JSON.parse(await this.next(patience)), expected);
   }
@@ -140,14 +172,23 @@ export class Peer {
     assert.deepEqual(closed, { code, reason: reason ?? closed.reason });
   }
 
-  /** Resolves when the server has handled all that this peer has sent: a socket's frames are handled one by one. */
+  /**
+   * Resolves when the server has handled all that this peer has sent: a socket's frames are handled
+   * one by one.
+   */
   async settle() {
-    const answered = new Promise((/** @type {(value?: unknown) => void} */ resolve) => this.#pings.push(resolve));
+    const answered = new Promise((/** @type {(value?: unknown) => void} */ resolve) =>
+      this.#pings.push(resolve),
+    );
     this.socket.send('ping');
     await within(Promise.race([answered, this.closed]), `${this.name} gets its pong`);
   }
 
-  /** Sends a Close frame and waits for the server's. @param {number} [code] @param {string} [reason] */
+  /**
+   * Sends a Close frame and waits for the server's.
+   * @param {number} [code]
+   * @param {string} [reason]
+   */
   async close(code, reason) {
     this.socket.close(code, reason);
     return within(this.closed, `${this.name} gets the server's Close frame`);
@@ -166,8 +207,8 @@ export class Peer {
 }
 
 /**
- * By now the server has noticed that a connection of this room has ended: the operating system told it of
- * that before it told it of these requests.
+ * By now the server has noticed that a connection of this room has ended: the operating system told
+ * it of that before it told it of these requests.
  * @param {Server} server
  * @param {string} room
  */
@@ -177,14 +218,16 @@ export async function noticed(server, room) {
 }
 
 /**
- * Nobody in the room has a frame unread, nor is one under way: all that these peers have sent has been
- * handled, and all that the room has sent has come.
+ * Nobody in the room has a frame unread, nor is one under way: all that these peers have sent has
+ * been handled, and all that the room has sent has come.
  * @param {Peer[]} peers all of one room
  */
 export async function quiet(...peers) {
-  const settleAll = () => Promise.all(peers.filter((peer) => peer.open).map((peer) => peer.settle()));
+  const settleAll = () =>
+    Promise.all(peers.filter((peer) => peer.open).map((peer) => peer.settle()));
   await settleAll();
-  // A room's frames wait until what it has stored is safe, and pongs do not wait: the room's own answer does.
+  // A room's frames wait until what it has stored is safe, and pongs do not wait: the room's own
+  // answer does.
   await peers[0].server.status(peers[0].room);
   await settleAll();
   assert.deepEqual(

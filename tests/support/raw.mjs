@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * A WebSocket by hand over TCP, for what no WebSocket library will send: Close frames that are malformed, never
- * answered or missing. It answers nothing by itself.
+ * A WebSocket by hand over TCP, for what no WebSocket library will send: Close frames that are
+ * malformed, never answered or missing. It answers nothing by itself.
  */
 import { once } from 'node:events';
 import { randomBytes } from 'node:crypto';
@@ -49,7 +49,8 @@ export class RawSocket {
     await once(tcp, 'connect');
     const raw = new RawSocket(tcp);
     tcp.write(
-      `GET ${joinPath(room, join)} HTTP/1.1\r\nHost: ${server.host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
+      `GET ${joinPath(room, join)} HTTP/1.1\r\nHost: ${server.host}\r\n` +
+        'Connection: Upgrade\r\nUpgrade: websocket\r\n' +
         'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
     );
     const head = await within(raw.#take(endOfHead), 'the upgrade is answered');
@@ -57,7 +58,11 @@ export class RawSocket {
     return raw;
   }
 
-  /** Sends one frame, masked as a client must. @param {number} opcode @param {string | Buffer} [payload] */
+  /**
+   * Sends one frame, masked as a client must.
+   * @param {number} opcode
+   * @param {string | Buffer} [payload]
+   */
   send(opcode, payload = '') {
     const data = Buffer.from(payload);
     const head =
@@ -73,7 +78,11 @@ export class RawSocket {
     this.send(TEXT, typeof frame === 'string' ? frame : JSON.stringify(frame));
   }
 
-  /** Sends a Close frame with this code, whatever it is; without one, an empty Close frame. @param {number} [code] @param {string} [reason] */
+  /**
+   * Sends a Close frame with this code, whatever it is; without one, an empty Close frame.
+   * @param {number} [code]
+   * @param {string} [reason]
+   */
   close(code, reason = '') {
     if (code === undefined) return this.send(CLOSE);
     this.send(CLOSE, Buffer.concat([Buffer.from([code >> 8, code & 0xff]), Buffer.from(reason)]));
@@ -89,7 +98,8 @@ export class RawSocket {
   /** The next frame is a text frame with JSON in it. @returns {Promise<any>} */
   async hear() {
     const { opcode, payload } = await this.next();
-    if (opcode !== TEXT) throw new Error(`not a text frame: opcode ${opcode}, ${payload.toString('hex')}`);
+    if (opcode !== TEXT)
+      throw new Error(`not a text frame: opcode ${opcode}, ${payload.toString('hex')}`);
     return JSON.parse(payload.toString());
   }
 
@@ -97,7 +107,10 @@ export class RawSocket {
   async closing() {
     const { opcode, payload } = await this.next();
     if (opcode !== CLOSE) throw new Error(`not a Close frame: opcode ${opcode}, ${payload}`);
-    return { code: payload.length < 2 ? 1005 : payload.readUInt16BE(0), reason: payload.subarray(2).toString() };
+    return {
+      code: payload.length < 2 ? 1005 : payload.readUInt16BE(0),
+      reason: payload.subarray(2).toString(),
+    };
   }
 
   /** Ends the connection at once and without a Close frame. */
@@ -105,7 +118,9 @@ export class RawSocket {
     reset(this.tcp);
   }
 
-  /** @param {(buffer: Buffer) => number} end where the first whole thing in the buffer ends, or -1 */
+  /**
+   * @param {(buffer: Buffer) => number} end where the first whole thing in the buffer ends, or -1
+   */
   async #take(end) {
     for (;;) {
       const length = end(this.#buffer);
@@ -115,7 +130,9 @@ export class RawSocket {
         return taken;
       }
       if (this.ended) throw new Error('the connection ended');
-      await new Promise((/** @type {(value?: unknown) => void} */ resolve) => (this.#changed = resolve));
+      await new Promise(
+        (/** @type {(value?: unknown) => void} */ resolve) => (this.#changed = resolve),
+      );
     }
   }
 }
@@ -132,6 +149,11 @@ function endOfFrame(buffer) {
   const short = buffer[1] & 0x7f;
   const start = short < 126 ? 2 : short === 126 ? 4 : 10;
   if (buffer.length < start) return -1;
-  const length = short < 126 ? short : short === 126 ? buffer.readUInt16BE(2) : Number(buffer.readBigUInt64BE(2));
+  const length =
+    short < 126
+      ? short
+      : short === 126
+        ? buffer.readUInt16BE(2)
+        : Number(buffer.readBigUInt64BE(2));
   return buffer.length < start + length ? -1 : start + length;
 }

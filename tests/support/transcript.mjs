@@ -1,5 +1,7 @@
 // @ts-check
-/** Reads a transcript and plays it over real sockets. The format is in tests/transcripts/README.md. */
+/**
+ * Reads a transcript and plays it over real sockets. The format is in tests/transcripts/README.md.
+ */
 import assert from 'node:assert/strict';
 import { HttpPeer } from './http-peer.mjs';
 import { Peer, noticed, quiet, within } from './peer.mjs';
@@ -19,10 +21,18 @@ const PATIENCE = 30_000;
 
 /** @param {string} dialect @param {string} room @param {string} source @returns {Transcript} */
 export function parse(dialect, room, source) {
-  const all = source.split('\n').map((text, i) => ({ number: i + 1, words: text.trim().split(/\s+/), text: text.trim() }));
+  const all = source
+    .split('\n')
+    .map((text, i) => ({ number: i + 1, words: text.trim().split(/\s+/), text: text.trim() }));
   const lines = all.filter(({ text }) => text && !text.startsWith('#'));
-  const claim = all.filter(({ text }) => text.startsWith('#'))[0]?.text.slice(1).trim() ?? '';
-  const settings = Object.fromEntries(lines.filter(({ words }) => words[0] === 'set').map(({ words }) => pair(words[1])));
+  const claim =
+    all
+      .filter(({ text }) => text.startsWith('#'))[0]
+      ?.text.slice(1)
+      .trim() ?? '';
+  const settings = Object.fromEntries(
+    lines.filter(({ words }) => words[0] === 'set').map(({ words }) => pair(words[1])),
+  );
   return { dialect, room, claim, settings, lines: lines.filter(({ words }) => words[0] !== 'set') };
 }
 
@@ -32,7 +42,10 @@ export async function play(server, { dialect, room, lines }) {
   const now = new Map();
   /** @type {Peer[]} */
   const all = [];
-  /** Those who speak HTTP, and what each was answered last. @type {Map<string, { peer: HttpPeer, answer?: string }>} */
+  /**
+   * Those who speak HTTP, and what each was answered last.
+   * @type {Map<string, { peer: HttpPeer, answer?: string }>}
+   */
   const overHttp = new Map();
   for (const { number, words, text } of lines) {
     const [name, verb, ...rest] = words;
@@ -57,7 +70,8 @@ export async function play(server, { dialect, room, lines }) {
       if (verb === '<') assert.match(await peer.next(PATIENCE), pattern(frame));
       else if (verb === '>') {
         peer.say(frame);
-        // The next line may be another peer's: what the file says first has to reach the room first.
+        // The next line may be another peer's: what the file says first has to reach the room
+        // first.
         await peer.settle();
       } else if (verb === 'drops') await peer.cut();
       else if (verb === 'closes') {
@@ -66,7 +80,10 @@ export async function play(server, { dialect, room, lines }) {
       } else if (verb === 'closed') await peer.ends(Number(rest[0]), rest.slice(1).join(' '));
       else assert.fail('not a line of a transcript');
     } catch (error) {
-      throw new Error(`line ${number}: ${text}\n${error instanceof Error ? error.message : error}`, { cause: error });
+      throw new Error(
+        `line ${number}: ${text}\n${error instanceof Error ? error.message : error}`,
+        { cause: error },
+      );
     }
   }
   if (all.length) await quiet(...all);
@@ -79,8 +96,13 @@ export async function play(server, { dialect, room, lines }) {
     peer.stream.cut();
   }
   // A socket whose end is not written has not ended.
-  const ended = new Set(lines.filter(({ words }) => /^(drops|closes|closed)$/.test(words[1])).map(({ words }) => words[0]));
-  for (const [name, peer] of now) assert.ok(peer.open || ended.has(name), `${name} was closed, which is not written`);
+  const ended = new Set(
+    lines
+      .filter(({ words }) => /^(drops|closes|closed)$/.test(words[1]))
+      .map(({ words }) => words[0]),
+  );
+  for (const [name, peer] of now)
+    assert.ok(peer.open || ended.has(name), `${name} was closed, which is not written`);
   await Promise.all(all.filter((peer) => peer.open).map((peer) => peer.close(1000)));
 }
 
@@ -98,7 +120,8 @@ async function playHttp(one, verb, rest, frame) {
     if (rest.length) peer.who = who;
     const { status, text } = await peer.register();
     const body = JSON.parse(text);
-    one.answer = status === 200 ? `200 ${JSON.stringify(body.peers)}` : `${status} ${body.error.code}`;
+    one.answer =
+      status === 200 ? `200 ${JSON.stringify(body.peers)}` : `${status} ${body.error.code}`;
   } else if (verb === 'posts') {
     const { status, text } = await peer.post(frame);
     one.answer = `${status} ${status === 200 ? text : JSON.parse(text).error.code}`;
@@ -110,7 +133,8 @@ async function playHttp(one, verb, rest, frame) {
       return;
     }
     const text = (await response.toArray()).join('');
-    one.answer = `${response.statusCode} ${response.statusCode === 204 ? 'replaced' : JSON.parse(text).error.code}`;
+    const code = response.statusCode === 204 ? 'replaced' : JSON.parse(text).error.code;
+    one.answer = `${response.statusCode} ${code}`;
   } else if (verb === 'answered') {
     const { answer } = one;
     delete one.answer;
@@ -140,14 +164,20 @@ function join(server, room, dialect, name, rest) {
     if (rest[i] === 'as') wanted.id = rest[++i];
     else {
       const [field, value] = pair(rest[i]);
-      assert.ok(field === 'key' || field === 'token' || field === 'dialect', `joins takes no ${field}`);
+      assert.ok(
+        field === 'key' || field === 'token' || field === 'dialect',
+        `joins takes no ${field}`,
+      );
       wanted[field] = value;
     }
   }
   return Peer.join(server, room, wanted);
 }
 
-/** The frame as written, byte for byte, but `…` is any run of characters without a quotation mark. @param {string} frame */
+/**
+ * The frame as written, byte for byte, but `…` is any run of characters without a quotation mark.
+ * @param {string} frame
+ */
 function pattern(frame) {
   const literal = frame.split('…').map((part) => part.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&'));
   return new RegExp(`^${literal.join('[^"]*')}$`, 's');

@@ -78,11 +78,13 @@ async function freePort() {
 }
 
 /**
- * Stands in for Cloudflare's TURN service: it writes down what it is asked, and answers as the key's
- * id in the path says.
+ * Stands in for Cloudflare's TURN service: it writes down what it is asked, and answers as the
+ * key's id in the path says.
  */
 export class StandIn {
-  /** @type {{ method?: string, url?: string, headers: http.IncomingHttpHeaders, body: string }[]} */
+  /**
+   * @type {{ method?: string, url?: string, headers: http.IncomingHttpHeaders, body: string }[]}
+   */
   asked = [];
 
   /** @param {Record<string, (response: http.ServerResponse) => void>} answers */

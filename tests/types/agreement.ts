@@ -21,7 +21,19 @@ export const peer: types.Peer = {} as TruePeer;
 
 /** What the code shows of a room, the types have; of a peer, all but what only the room may use. */
 type Inner = 'open' | 'handleSignal' | 'resync' | 'lasting' | 'useServers' | 'close';
-same<keyof types.Room, keyof code.Room>((a) => a, (b) => b);
-same<keyof types.Peer, Exclude<keyof TruePeer, Inner>>((a) => a, (b) => b);
-same<types.Room['signal'], code.Room['signal']>((a) => a, (b) => b);
-same<types.Room['leaveServer'], code.Room['leaveServer']>((a) => a, (b) => b);
+same<keyof types.Room, keyof code.Room>(
+  (a) => a,
+  (b) => b,
+);
+same<keyof types.Peer, Exclude<keyof TruePeer, Inner>>(
+  (a) => a,
+  (b) => b,
+);
+same<types.Room['signal'], code.Room['signal']>(
+  (a) => a,
+  (b) => b,
+);
+same<types.Room['leaveServer'], code.Room['leaveServer']>(
+  (a) => a,
+  (b) => b,
+);

@@ -1,5 +1,8 @@
 // @ts-check
-/** Ours, with every request, frame and write counted on its way in and out. `GET /counted` tells, and starts anew. */
+/**
+ * Ours, with every request, frame and write counted on its way in and out. `GET /counted` tells,
+ * and starts anew.
+ */
 
 // @ts-expect-error It lies beside this when it runs.
 import Ours, { Room as OurRoom } from './index.js';

@@ -1,5 +1,8 @@
 // @ts-check
-/** The floor: an object that finds a tag and sends, and does nothing else that a signaling server must. */
+/**
+ * The floor: an object that finds a tag and sends, and does nothing else that a signaling server
+ * must.
+ */
 
 import { DurableObject } from 'cloudflare:workers';
 
@@ -16,7 +19,8 @@ export class Room extends DurableObject {
   webSocketMessage(ws, message) {
     const at = message.indexOf('"to":"') + 6;
     if (at > 5) {
-      for (const to of this.ctx.getWebSockets(message.slice(at, message.indexOf('"', at)))) to.send(message);
+      for (const to of this.ctx.getWebSockets(message.slice(at, message.indexOf('"', at))))
+        to.send(message);
     } else {
       for (const to of this.ctx.getWebSockets()) if (to !== ws) to.send(message);
     }

@@ -1,5 +1,8 @@
 // @ts-check
-/** The frames that the two JavaScript servers read and write: the native ones, with the checks that ours makes. */
+/**
+ * The frames that the two JavaScript servers read and write: the native ones, with the checks that
+ * ours makes.
+ */
 
 const RESERVED = ['welcome', 'peer-joined', 'peer-left', 'error'];
 
@@ -16,7 +19,8 @@ export function check(message) {
   } catch {
     return { error: 'not JSON' };
   }
-  if (typeof signal !== 'object' || signal === null || Array.isArray(signal)) return { error: 'not an object' };
+  if (typeof signal !== 'object' || signal === null || Array.isArray(signal))
+    return { error: 'not an object' };
   for (const key in signal) {
     if (key !== 'type' && key !== 'to' && key !== 'payload') return { error: `unknown key ${key}` };
   }

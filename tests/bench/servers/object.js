@@ -1,7 +1,8 @@
 // @ts-check
 /**
- * The same work as ours in JavaScript, written by hand on the platform's own API: the frames are parsed and
- * checked, the sender is put in, seats decide who is polite, and all that must survive is in attachments.
+ * The same work as ours in JavaScript, written by hand on the platform's own API: the frames are
+ * parsed and checked, the sender is put in, seats decide who is polite, and all that must survive
+ * is in attachments.
  */
 
 import { DurableObject } from 'cloudflare:workers';
@@ -28,7 +29,9 @@ export class Room extends DurableObject {
     const { 0: client, 1: server } = new WebSocketPair();
     this.ctx.acceptWebSocket(server, [id]);
     server.serializeAttachment({ id, seat });
-    const peers = others.sort((a, b) => a.seat - b.seat).map((other) => ({ id: other.id, polite: seat < other.seat }));
+    const peers = others
+      .sort((a, b) => a.seat - b.seat)
+      .map((other) => ({ id: other.id, polite: seat < other.seat }));
     server.send(JSON.stringify({ type: 'welcome', id, room: this.ctx.id.name, peers }));
     const joined = JSON.stringify({ type: 'peer-joined', id, polite: true });
     for (const { ws } of others) ws.send(joined);
@@ -61,7 +64,11 @@ export class Room extends DurableObject {
 
   /** @param {WebSocket} [ws] */
   others(ws) {
-    return this.ctx.getWebSockets().filter((/** @type {WebSocket} */ other) => other !== ws && other.readyState === WebSocket.OPEN);
+    return this.ctx
+      .getWebSockets()
+      .filter(
+        (/** @type {WebSocket} */ other) => other !== ws && other.readyState === WebSocket.OPEN,
+      );
   }
 }
 
@@ -69,7 +76,8 @@ export default {
   /** @param {Request} request @param {any} env */
   fetch(request, env) {
     const [, parties, main, room] = new URL(request.url).pathname.split('/');
-    if (parties !== 'parties' || main !== 'main' || !room) return new Response('not found', { status: 404 });
+    if (parties !== 'parties' || main !== 'main' || !room)
+      return new Response('not found', { status: 404 });
     return env.ROOM.getByName(decodeURIComponent(room)).fetch(request);
   },
 };

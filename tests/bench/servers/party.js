@@ -14,7 +14,8 @@ export class Room extends Server {
   /** @param {import('partyserver').Connection} connection */
   onConnect(connection) {
     const others = [...this.getConnections()].filter((other) => other.id !== connection.id);
-    if (others.length >= Number(/** @type {any} */ (this.env).MAX_PEERS)) return connection.close(4003, 'room-full');
+    if (others.length >= Number(/** @type {any} */ (this.env).MAX_PEERS))
+      return connection.close(4003, 'room-full');
     const seats = others.map((other) => /** @type {any} */ (other.state).seat);
     const seat = seats.reduce((most, other) => Math.max(most, other + 1), 0);
     connection.setState({ seat });
@@ -23,14 +24,20 @@ export class Room extends Server {
       .sort((a, b) => a.seat - b.seat)
       .map((other) => ({ id: other.id, polite: seat < other.seat }));
     connection.send(JSON.stringify({ type: 'welcome', id: connection.id, room: this.name, peers }));
-    this.broadcast(JSON.stringify({ type: 'peer-joined', id: connection.id, polite: true }), [connection.id]);
+    this.broadcast(JSON.stringify({ type: 'peer-joined', id: connection.id, polite: true }), [
+      connection.id,
+    ]);
   }
 
   /** @param {import('partyserver').Connection} connection @param {unknown} message */
   onMessage(connection, message) {
     const { signal, error } = check(message);
     if (!signal) return connection.send(refusal('malformed', error));
-    const frame = JSON.stringify({ type: signal.type, from: connection.id, payload: signal.payload });
+    const frame = JSON.stringify({
+      type: signal.type,
+      from: connection.id,
+      payload: signal.payload,
+    });
     if (signal.to === undefined) return this.broadcast(frame, [connection.id]);
     const to = this.getConnection(signal.to);
     if (to) to.send(frame);
