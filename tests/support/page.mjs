@@ -57,6 +57,9 @@ export async function meet(pages, options) {
 export async function inspect(page, state) {
   for (const colorScheme of /** @type {const} */ (['light', 'dark'])) {
     await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+    await page.evaluate(() =>
+      Promise.allSettled(document.getAnimations().map((one) => one.finished)),
+    );
     await page.screenshot({ path: `${FOLDER}${state}-${colorScheme}.png` });
     await page.evaluate(AXE); // by the debugger, past the policy
     const violations = await page.evaluate(async () => {
