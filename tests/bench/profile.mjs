@@ -38,7 +38,7 @@ const LAYERS = [
     (stack) => /\b(tcp|inet|sock|epoll|ep)_|__napi|sys_accept/.test(stack),
   ],
   [
-    'starting the object of a room',
+    'the object of a room, started and kept',
     (stack) => /Actor::Actor|ActorContainer|Sqlite|sqlite3/.test(stack),
   ],
   ['sending, in workerd', (stack) => /api::WebSocket::send/.test(stack)],
