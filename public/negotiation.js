@@ -26,6 +26,7 @@ export class Negotiation {
   #inbox;
   #outbox;
   #begun = false; // until it is, nothing is offered: tracks wait
+  #opened = false; // ours is the first offer
   #wanted = false; // the browser has asked for an offer
   #planned = false; // one is being made, step by step
   #makingOffer = false;
@@ -55,7 +56,9 @@ export class Negotiation {
     trace('create-connection', configuration);
     connection.onnegotiationneeded = () => {
       this.#wanted = true;
-      if (this.#begun) this.#makeOffer();
+      // The first offer is for one side to make: in glare, Chromium 156 rolls back its search for
+      // candidates as well, and never takes it up again.
+      if (this.#begun && (this.#opened || this.#heard)) this.#makeOffer();
     };
     connection.onicecandidate = ({ candidate }) => {
       if (!candidate) return;
@@ -113,9 +116,10 @@ export class Negotiation {
   open() {
     const act = () => {
       if (this.connection.signalingState === 'closed') return;
+      this.#opened = true;
       this.#around.trace('create-channel', CHANNEL);
       this.#adopt(this.connection.createDataChannel(CHANNEL));
-      // Before `begin` the browser has asked already, and does not do so twice.
+      // For a track the browser has asked already, and does not do so twice.
       if (this.#wanted) this.#makeOffer();
     };
     return this.#inbox.run(act, 'create-channel', CHANNEL);

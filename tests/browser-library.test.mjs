@@ -7,7 +7,7 @@ import { connected, join, log, logged, meet, newRoom, talk, until } from './supp
 import { Pages } from './support/chromium.mjs';
 import { Dev } from './support/dev.mjs';
 import { throughout } from './support/throughout.mjs';
-import { hold } from './support/wire.mjs';
+import { hold, release } from './support/wire.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
 
@@ -26,6 +26,39 @@ test('a track comes with the peer who sends it', async () => {
   });
   await logged(bob, 'track ann');
   await connected(bob, 'ann');
+});
+
+test('who was there first has a track at once, and leaves the first offer to the newcomer', async () => {
+  const [ann, bob] = await pages.pair();
+  const room = newRoom();
+  await join(ann, room, { id: 'ann' });
+  await ann.evaluate(() => {
+    const { stream } = new AudioContext().createMediaStreamDestination();
+    const { room, log } = /** @type {any} */ (globalThis);
+    room.addEventListener('peer', (/** @type {any} */ { detail: { peer } }) => {
+      peer.connection.addEventListener('negotiationneeded', () => log.push('asked to offer'));
+      peer.connection.addTrack(stream.getTracks()[0], stream);
+    });
+  });
+  // The newcomer's offer is late.
+  await hold(bob);
+  await join(bob, room, { id: 'bob' });
+  await logged(ann, 'asked to offer');
+  // As long as an offer of ann's would take.
+  await ann.evaluate(() => {
+    const connection = new RTCPeerConnection();
+    connection.addTransceiver('audio');
+    return connection.setLocalDescription();
+  });
+  await release(bob);
+  await logged(bob, 'track ann');
+  await connected(ann, 'bob');
+  const offers = await ann.evaluate(() =>
+    /** @type {any} */ (globalThis).trace.flatMap((/** @type {any} */ { kind, way }) =>
+      kind === 'offer' ? [way] : [],
+    ),
+  );
+  assert.deepEqual(offers.slice(0, 2), ['in', 'out']);
 });
 
 /**

@@ -108,13 +108,10 @@ test('first offers that cross make one connection', async () => {
   await join(ann, room, { id: 'ann' });
   await logged(ann, 'state joined');
   await Promise.all([hold(ann), hold(bob)]);
-  // What an application does that wants to send at once: its tracks make the older peer offer as
-  // well.
+  // As who was there first does when it has waited too long.
   await ann.evaluate(() => {
     const { room } = /** @type {any} */ (globalThis);
-    room.addEventListener('peer', (/** @type {any} */ { detail }) =>
-      detail.peer.connection.addTransceiver('audio'),
-    );
+    room.addEventListener('peer', (/** @type {any} */ { detail }) => detail.peer.open());
   });
   await join(bob, room, { id: 'bob' });
   const pending = (/** @type {string} */ id) =>

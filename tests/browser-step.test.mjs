@@ -257,12 +257,7 @@ test('offers that cross step by step are settled by the roles', async () => {
     await joinStepping(bob, room, { id: 'bob' });
     await logged(bob, 'state joined');
     await walk(ann, 'here create-connection');
-    await ann.evaluate(
-      () =>
-        void (
-          /** @type {any} */ (globalThis).room.peers.get('bob').connection.addTransceiver('audio')
-        ),
-    );
+    await ann.evaluate(() => void (/** @type {any} */ (globalThis).room.peers.get('bob').open()));
     // Each has an offer of its own set, and none has gone out.
     await walk(bob, 'here set-local-description');
     await walk(ann, 'here set-local-description');
@@ -294,12 +289,7 @@ async function meetPlanned() {
   await logged(ann, 'state joined');
   await joinStepping(bob, room, { id: 'bob' });
   await walk(bob, 'here create-channel'); // and now its offer waits to be made
-  await ann.evaluate(
-    () =>
-      void (
-        /** @type {any} */ (globalThis).room.peers.get('bob').connection.addTransceiver('audio')
-      ),
-  );
+  await ann.evaluate(() => void (/** @type {any} */ (globalThis).room.peers.get('bob').open()));
   return [ann, bob];
 }
 
