@@ -247,6 +247,7 @@ test('a page that is reloaded while it is asked, or asks, leaves no request behi
   await join(bob, room, who('bob'));
   await logged(ann, 'peer bob', 2);
   await stands(ann, 'bob', 'none');
+  await logged(bob, 'peer ann');
   await call(bob, 'ann', 'request');
   await stands(ann, 'bob', 'asked');
   await bob.reload();
