@@ -34,6 +34,7 @@ impl Answer {
     pub(super) fn failed(error: Error) -> Self {
         log("request", &error.to_string());
         let error = HttpError::new(500, "internal", "the platform failed: try again");
+        // Everybody may read that: it says nothing of anybody.
         match refuse(&error, &Cors(Some("*".to_owned()))) {
             Ok(response) => Self::Now(response),
             Err(error) => Self::Later(Promise::reject(&error.into())),

@@ -35,9 +35,7 @@ pub(super) fn join(
     let Join {
         room, id, token, ..
     } = join;
-    if let Some(secret) = &settings.secret
-        && let Err(refusal) = check_token(secret, &headers, token.as_deref(), room, id.as_ref())
-    {
+    if let Err(refusal) = check_token(settings, &headers, token.as_deref(), room, id.as_ref()) {
         return Ok(Answer::Now(turn_away(join, &headers, refusal)?));
     }
     match rate::count(env, &headers) {

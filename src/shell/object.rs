@@ -8,11 +8,11 @@
 //! copies each frame into our memory before anybody can ask how long it is.
 
 mod http;
+mod live;
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use litemap::LiteMap;
 use worker::js_sys::Date;
 use worker::wasm_bindgen::prelude::*;
 use worker::web_sys::{Headers, Request, Response, WebSocket};
@@ -21,16 +21,15 @@ use worker::{
     Env, Error, Result, State, WebSocketPair, WebSocketRequestResponsePair, wasm_bindgen,
 };
 
+use self::live::Live;
 use super::answer::{Answer, Cors, HTML, JSON, refuse, respond};
-use super::sockets::{CLOSED, Connection, end_socket, forget, keep, restore, send};
-use super::storage::Written;
+use super::sockets::{CLOSED, Connection, end_socket, forget, keep, send};
 use super::{find_route, log, now, platform, refuse_setting, settings, storage, text, upgrade};
 use crate::close;
 use crate::dialect::Dialect;
-use crate::event::{Effect, Event, Notice, Row};
+use crate::event::{Effect, Event, Notice};
 use crate::peer::{PeerId, Socket};
 use crate::refusal::Refusal;
-use crate::room;
 use crate::route::{HttpError, HttpPeer, Join, Route};
 use crate::settings::{BadSetting, Settings};
 use crate::status::Status;
@@ -85,22 +84,6 @@ struct Object {
     awake_since: Date,
     /// Borrowed only within one handler, and handlers do not overlap.
     live: RefCell<Live>,
-}
-
-/// What is in memory while the object is awake.
-struct Live {
-    room: room::Room,
-    sockets: LiteMap<Socket, Connection>,
-    /// Higher than the number of any socket that the platform still lists.
-    next_socket: u64,
-    /// Whoever waits for an answer right now.
-    asker: Option<Asker>,
-}
-
-/// A request that is answered by what the room tells it, as if it were a socket.
-struct Asker {
-    socket: Socket,
-    answer: Option<Notice<'static>>,
 }
 
 impl Object {
@@ -318,54 +301,6 @@ impl Object {
         };
         if let Err(error) = done {
             log("effect", &error.to_string());
-        }
-    }
-}
-
-impl Live {
-    /// Builds the room again out of what the platform kept: a new one if that is nothing.
-    fn restore(state: &State, settings: Option<&Settings>) -> Self {
-        let listed = state.as_raw().get_websockets().unwrap_or_default();
-        let Written { rows, outside } = storage::read(state).unwrap_or_else(|error| {
-            log("restore", &error.to_string());
-            Written::default()
-        });
-        let mut next_socket = 0;
-        let mut used = |Socket(number)| next_socket = number.saturating_add(1).max(next_socket);
-        let mut sockets = LiteMap::default();
-        let mut members = Vec::new();
-        // One that is closing counts, too: that may be just what the object was woken for.
-        for ws in listed {
-            let Some((member, connection)) = restore(ws, &outside) else {
-                continue;
-            };
-            used(member.socket);
-            sockets.insert(member.socket, connection);
-            members.push(member);
-        }
-        // A deployment ends all sockets without a word; what was kept beside theirs goes now.
-        for orphan in outside
-            .keys()
-            .filter(|socket| !sockets.contains_key(socket))
-        {
-            if let Err(error) = storage::erase_outside(state, *orphan) {
-                log("restore", &error.to_string());
-            }
-        }
-        for row in &rows {
-            if let Row::Absent(absent) = row {
-                used(absent.member.socket);
-            }
-        }
-        let name = state.id().name().unwrap_or_default();
-        // Without settings nothing is let in, so these limits are never used.
-        let limits = settings.map(|settings| settings.limits).unwrap_or_default();
-        let room = room::Room::restore(&name, limits, now(), members, rows);
-        Self {
-            room,
-            sockets,
-            next_socket,
-            asker: None,
         }
     }
 }

@@ -12,7 +12,7 @@ import { once } from 'node:events';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { root, tell } from '../../scripts/run.mjs';
+import { root, stop, tell } from '../../scripts/run.mjs';
 import { median, short, table } from './figures.mjs';
 import { KINDS, start } from './servers.mjs';
 
@@ -94,9 +94,9 @@ export async function profile(load) {
     ]);
     tables.push(table([work.title, ...servers.map(({ name }) => KINDS[name].label)], lines));
   }
-  for (const { pid, stop } of servers) {
-    await stop();
-    rmSync(`/tmp/perf-${pid}.map`, { force: true });
+  for (const server of servers) {
+    await server.stop();
+    rmSync(`/tmp/perf-${server.pid}.map`, { force: true });
   }
   rmSync(DATA, { force: true });
   return tables.join('\n\n');
@@ -118,11 +118,14 @@ async function layers(load, servers, work) {
   const perf = spawn('perf', ['record', '-F', '2000', '-g', '-p', pids, '-o', DATA], {
     stdio: 'ignore',
   });
+  const gone = once(perf, 'exit');
   /** @type {any[][]} */
   const results = [];
   for (let round = 0; round < 15; round++) results.push(await ask());
+  if (perf.exitCode !== null)
+    stop('`perf` may not look at processes here: see /proc/sys/kernel/perf_event_paranoid.');
   perf.kill('SIGINT');
-  await once(perf, 'exit');
+  await gone;
   /** @type {Record<string, number>[]} */
   const counts = servers.map(() => ({}));
   for await (const { pid, stack } of samples()) {

@@ -5,7 +5,8 @@ use worker::web_sys::{Headers, Response};
 
 use super::super::answer::{Cors, JSON, refuse, respond};
 use super::super::now;
-use super::{Asker, Object, random};
+use super::live::Asker;
+use super::{Object, random};
 use crate::dialect::Dialect;
 use crate::dialect::http::registered;
 use crate::event::{Event, Notice};
