@@ -10,7 +10,7 @@ import { pathToFileURL } from 'node:url';
 import { root, run, stop, tell } from './run.mjs';
 import { toolchain } from './toolchain.mjs';
 
-/** Sees to it that all is there, and answers the environment that builds the Worker. */
+/** Sees to it that all is there, and answers what builds the Worker. */
 export function setup() {
   checkNode();
   installPackages();

@@ -13,14 +13,14 @@ import { root, show, stop, tell } from './run.mjs';
 import { setup } from './setup.mjs';
 
 const words = process.argv.slice(2);
-const wasm = setup();
+const { env: wasm } = setup();
 installChromium();
 installCoturn();
 installCurl();
 
 const ours = { ...process.env, WRANGLER_SEND_METRICS: 'false', CI: '1' };
-/** The servers that ours is measured beside. */
-const beside = join('tests', 'bench', 'servers', '/');
+/** What runs in workerd: of ours what loads the Rust, and the servers that ours is measured beside. */
+const inWorkerd = /^(src|tests.bench.servers)[\\/]/;
 const deny = ['--', '-D', 'warnings'];
 
 /** @type {[name: string, command: string[], env?: NodeJS.ProcessEnv][]} */
@@ -28,7 +28,7 @@ const steps = [
   ['formatting of the Rust', ['cargo', 'fmt', '--check']],
   [
     'formatting of the JavaScript',
-    node('prettier/bin/prettier.cjs', '--check', '{public,scripts,tests}/**/*.{js,mjs,ts}'),
+    node('prettier/bin/prettier.cjs', '--check', '{public,scripts,src,tests}/**/*.{js,mjs,ts}'),
   ],
   ['clippy for the host', ['cargo', 'clippy', '--all-targets', ...deny]],
   ['clippy for wasm32', ['cargo', 'clippy', '--target', 'wasm32-unknown-unknown', ...deny], wasm],
@@ -41,11 +41,11 @@ const steps = [
   ['instructions of the core', [process.execPath, 'tests/bench/core.mjs']],
   [
     'types of the JavaScript',
-    types(['dom', 'dom.iterable'], 'node', (file) => !file.startsWith(beside)),
+    types(['dom', 'dom.iterable'], 'node', (file) => !inWorkerd.test(file)),
   ],
   [
     'types of the JavaScript that runs in workerd',
-    types([], '@cloudflare/workers-types', (file) => file.startsWith(beside)),
+    types([], '@cloudflare/workers-types', (file) => inWorkerd.test(file)),
   ],
   // Wrangler builds first, as it will when it deploys for real.
   [
@@ -78,7 +78,7 @@ tell(`all is well, after ${Math.round((Date.now() - start) / 1000)} seconds`);
 function types(lib, known, chosen) {
   const how = '--noEmit --allowJs --checkJs --strict --skipLibCheck --module nodenext';
   const what = ['--target', 'es2023', '--lib', ['es2023', ...lib].join(), '--types', known];
-  const files = ['public', 'scripts', 'tests']
+  const files = ['public', 'scripts', 'src', 'tests']
     .flatMap((folder) => scriptsIn(folder))
     .filter(chosen);
   return node('typescript/bin/tsc', ...how.split(' '), ...what, ...files);

@@ -1,8 +1,8 @@
 // @ts-check
 /**
- * What turns the crate into a Worker, and how to get what is missing of it: std for wasm32,
- * worker-build, wasm-bindgen. Works where rustup answers, and where only the registries of
- * crates.io, npm and Debian do. What is there already is found in a fraction of a second.
+ * What turns the crate into WebAssembly, and how to get what is missing of it: std for wasm32 and
+ * wasm-bindgen. Works where rustup answers, and where only the registries of crates.io, npm and
+ * Debian do. What is there already is found in a fraction of a second.
  */
 
 import {
@@ -24,27 +24,18 @@ const WASM = 'wasm32-unknown-unknown';
 /** Our own copies of what crates.io gives; `cargo clean` takes them with it. */
 const tools = join(root, 'target', 'tools');
 
-/** Debian's Rust alone, under the names by which cargo and worker-build look for it. */
+/** Debian's Rust alone, under the names by which cargo looks for it. */
 const debian = join(tools, 'debian');
 
-/** worker-build, to be run in the environment that `toolchain` answers. */
-export const workerBuild = join(tools, 'bin', 'worker-build');
-
 /**
- * Sees to it that all is there, and answers the environment in which it is found.
- * @returns {NodeJS.ProcessEnv}
+ * Sees to it that all is there, and answers the environment in which cargo builds for wasm32, and
+ * where wasm-bindgen's command is.
  */
 export function toolchain() {
   checkRust();
   const env = rustForWasm();
-  installTools();
-  const npm = join(root, 'node_modules', '.bin');
-  return {
-    ...env,
-    ESBUILD_BIN: join(npm, 'esbuild'),
-    WASM_BINDGEN_BIN: join(tools, 'bin', 'wasm-bindgen'),
-    WASM_OPT_BIN: join(npm, 'wasm-opt'),
-  };
+  installWasmBindgen();
+  return { env, wasmBindgen: join(tools, 'bin', 'wasm-bindgen') };
 }
 
 /** Rust itself is for its owner to install. */
@@ -151,26 +142,25 @@ function buildStd(lld) {
   );
 }
 
-/**
- * worker-build goes with the crate `worker`, the wasm-bindgen command with the crate of its name.
- */
-function installTools() {
-  const wanted = [`worker-build@${locked('worker')}`, `wasm-bindgen-cli@${locked('wasm-bindgen')}`];
+/** The command must be of the very version that the crate of its name has. */
+function installWasmBindgen() {
+  const crate = `wasm-bindgen-cli@${locked('wasm-bindgen')}`;
   const list = join(tools, '.crates.toml');
   const has = existsSync(list) ? readFileSync(list, 'utf8') : '';
-  const missing = wanted.filter((crate) => !has.includes(`"${crate.replace('@', ' ')} (`));
-  if (missing.length === 0) return;
+  if (has.includes(`"${crate.replace('@', ' ')} (`)) return;
   checkLinker();
-  tell(`installing ${missing.join(' and ')} from crates.io, once, up to five minutes`);
-  const command = ['cargo', 'install', '--root', tools, ...missing];
-  // They compile for minutes and run for a moment.
+  tell(`installing ${crate} from crates.io, once, some minutes`);
+  // Without the features by which it tests in browsers, nothing but a linker is needed of the system.
+  const what = ['--bin', 'wasm-bindgen', '--no-default-features'];
+  const command = ['cargo', 'install', '--root', tools, crate, ...what];
+  // It compiles for minutes and runs for a moment.
   const env = { ...plain(), CARGO_PROFILE_RELEASE_OPT_LEVEL: '1' };
-  // A registry's copy may lag behind what their authors locked them to.
+  // A registry's copy may lag behind what its authors locked it to.
   if (!run([...command, '--locked'], { env }) && !run(command, { env }))
-    stop(`${missing.join(' and ')} could not be installed; what cargo says stands above.`);
+    stop(`${crate} could not be installed; what cargo says stands above.`);
 }
 
-/** What cargo needs of the system to build those two. */
+/** What cargo needs of the system to build it. */
 function checkLinker() {
   const { platform } = process;
   if (platform !== 'win32' && ask(['cc', '--version']) === undefined)
@@ -178,15 +168,6 @@ function checkLinker() {
       platform === 'darwin'
         ? 'a C linker is missing. Run: xcode-select --install'
         : "a C linker is missing. Run: sudo apt-get install gcc libc6-dev (or your system's like)",
-    );
-  if (platform !== 'linux' || process.env.OPENSSL_DIR) return;
-  if (
-    ask(['pkg-config', '--exists', 'openssl']) === undefined &&
-    !install('pkg-config', 'libssl-dev')
-  )
-    stop(
-      "OpenSSL's headers are missing. " +
-        "Run: sudo apt-get install pkg-config libssl-dev (or your system's like)",
     );
 }
 

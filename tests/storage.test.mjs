@@ -160,7 +160,7 @@ async function assertWritten(name, before) {
 
 /** Ours, and beside it what a room has written down: the keys of its rows. */
 const WITNESSED = `
-  import Ours, { Room as OurRoom } from './index.js';
+  import ours, { Room as OurRoom } from './index.js';
   export class Room extends OurRoom {
     constructor(ctx, env) {
       super(ctx, env);
@@ -174,7 +174,7 @@ const WITNESSED = `
   export default {
     fetch(request, env, ctx) {
       const [, room] = /([^/]+)\\/written$/.exec(request.url) ?? [];
-      return room ? env.ROOM.getByName(room).fetch(request) : new Ours(ctx, env).fetch(request);
+      return room ? env.ROOM.getByName(room).fetch(request) : ours.fetch(request, env, ctx);
     },
   };
 `;

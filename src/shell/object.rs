@@ -24,7 +24,7 @@ use worker::{
 use self::live::Live;
 use super::answer::{Answer, Cors, HTML, JSON, refuse, respond};
 use super::sockets::{CLOSED, Connection, end_socket, forget, keep, send};
-use super::{find_route, log, now, platform, refuse_setting, settings, storage, text, upgrade};
+use super::{find_route, log, now, platform, refuse_setting, settings, storage, upgrade};
 use crate::close;
 use crate::dialect::Dialect;
 use crate::event::{Effect, Event, Notice};
@@ -47,8 +47,9 @@ impl Room {
     }
 
     /// A request, answered at once unless its body must be waited for.
-    pub fn fetch(&self, request: Request) -> std::result::Result<JsValue, JsValue> {
-        Ok(self.0.fetch(&request)?.into())
+    pub fn fetch(&self, request: Request) -> JsValue {
+        let answer = self.0.fetch(&request);
+        answer.unwrap_or_else(Answer::failed).into()
     }
 
     /// A frame of a socket.
@@ -126,9 +127,13 @@ impl Object {
 
     /// Waits for a body, and sends what it says.
     fn read(self: &Rc<Self>, peer: HttpPeer, request: &Request, cors: Cors) -> Result<Answer> {
-        let (this, body) = (Rc::clone(self), request.text()?);
-        Ok(Answer::later(async move {
-            this.post(peer, &text(body).await?, &cors)
+        let this = Rc::clone(self);
+        Ok(platform::then_once(&request.text()?, move |body| {
+            let answer = match body.as_string() {
+                Some(body) => this.post(peer, &body, &cors),
+                None => Err(body.into()),
+            };
+            answer.map_or_else(Answer::failed, Answer::Now)
         }))
     }
 

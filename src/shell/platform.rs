@@ -65,6 +65,18 @@ impl Step {
     }
 }
 
+/// Goes on behind a promise, once. What waits for a future would wait for ever, should the future trap;
+/// this fails.
+pub(super) fn then_once(
+    promise: &Promise,
+    step: impl FnOnce(JsValue) -> Answer + 'static,
+) -> Answer {
+    let step = Closure::once_into_js(move |outcome| JsValue::from(step(outcome)));
+    let promise: &Thenable = promise.unchecked_ref();
+    let step: &Function = step.unchecked_ref();
+    Answer::Later(promise.then(step, step))
+}
+
 /// Goes on behind a promise.
 pub(super) fn then(promise: &Promise, Step(step): &Step, request: &Request, env: &Env) -> Answer {
     let step: &Bindable = step.as_ref().unchecked_ref();

@@ -179,7 +179,7 @@ function report() {
     ...names.map((name) => short(figures.median(row, name))),
     ...others.map((name) => short(figures.ratio(row, 'ours', name))),
   ]);
-  const wasm = readFileSync(join(root, 'build', 'index_bg.wasm'));
+  const wasm = readFileSync(join(root, 'build', 'rust_bg.wasm'));
   const bytes = { raw: wasm.length, gzip: gzipSync(wasm, { level: 9 }).length };
   console.log(`\n${table(head, lines)}\n`);
   for (const line of targets(bytes.gzip)) console.log(line);

@@ -160,7 +160,7 @@ for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.e
 
 /** @returns {Modules} */
 function ours() {
-  return { 'index.js': join(BUILD, 'index.js'), 'index_bg.wasm': join(BUILD, 'index_bg.wasm') };
+  return { 'index.js': join(BUILD, 'index.js'), 'rust_bg.wasm': join(BUILD, 'rust_bg.wasm') };
 }
 
 /** @returns {Modules} */

@@ -169,7 +169,7 @@ export async function startWorkerd(
       modules: [
         ...(around ? [{ ...esModule('build/around.js'), contents: around }] : []),
         esModule('build/index.js'),
-        { type: 'CompiledWasm', path: fileURLToPath(new URL('build/index_bg.wasm', ROOT)) },
+        { type: 'CompiledWasm', path: fileURLToPath(new URL('build/rust_bg.wasm', ROOT)) },
       ],
       compatibilityDate: date,
       compatibilityFlags: flags,

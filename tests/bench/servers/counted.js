@@ -5,7 +5,7 @@
  */
 
 // @ts-expect-error It lies beside this when it runs.
-import Ours, { Room as OurRoom } from './index.js';
+import ours, { Room as OurRoom } from './index.js';
 
 /** What Cloudflare bills. */
 const none = () => ({ workerRequests: 0, objectRequests: 0, frames: 0, writes: 0 });
@@ -74,6 +74,6 @@ export default {
       return Response.json(told);
     }
     counted.workerRequests += 1;
-    return new Ours(ctx, env).fetch(request);
+    return ours.fetch(request, env, ctx);
   },
 };
