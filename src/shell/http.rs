@@ -7,6 +7,7 @@ use worker::worker_sys::ext::ResponseExt;
 use worker::{ByteStream, Env, ResponseBuilder, Result, WebSocket};
 
 use super::answer::{self, Cors, EVENTS, refuse, respond};
+use super::platform::{ORIGIN, header};
 use super::stream::Events;
 use super::{check_token, hand_on, rate};
 use crate::dialect::Dialect;
@@ -116,7 +117,7 @@ fn ask(
     extra: &[(&str, &str)],
 ) -> Result<Request> {
     let headers = Headers::new()?;
-    if let Some(origin) = request.headers().get("Origin")? {
+    if let Some(origin) = header(&request.headers(), &ORIGIN)? {
         headers.set("Origin", &origin)?;
     }
     for (name, value) in extra {

@@ -28,17 +28,17 @@ thread_local! {
 pub(super) fn join(
     join: &Join,
     request: &Request,
+    headers: &Headers,
     env: &Env,
     settings: &Settings,
 ) -> Result<Answer> {
-    let headers = request.headers();
     let Join {
         room, id, token, ..
     } = join;
-    if let Err(refusal) = check_token(settings, &headers, token.as_deref(), room, id.as_ref()) {
-        return Ok(Answer::Now(turn_away(join, &headers, refusal)?));
+    if let Err(refusal) = check_token(settings, headers, token.as_deref(), room, id.as_ref()) {
+        return Ok(Answer::Now(turn_away(join, headers, refusal)?));
     }
-    match rate::count(env, &headers) {
+    match rate::count(env, headers) {
         Some(outcome) => Ok(COUNTED.with(|step| then(&outcome, step, request, env))),
         None => hand_on(room, request, env),
     }
@@ -74,7 +74,7 @@ fn answered(request: Request, _: Env, answer: JsValue) -> Answer {
 
 /// What the join asked for; it was found before.
 fn again(request: &Request) -> Result<Join> {
-    match find_route(request) {
+    match find_route(request, &request.headers()) {
         Ok(Route::Join(join)) => Ok(join),
         _ => Err(Error::from("a join was none any more")),
     }

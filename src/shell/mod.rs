@@ -22,11 +22,12 @@ use worker::wasm_bindgen::JsCast;
 use worker::wasm_bindgen::prelude::*;
 use worker::wasm_bindgen_futures::JsFuture;
 use worker::web_sys::{Headers, Request, Response, ResponseInit};
+use worker::worker_sys::DurableObject;
 use worker::worker_sys::ext::ResponseInitExt;
-use worker::worker_sys::{DurableObject, DurableObjectNamespace};
 use worker::{Env, Result, WebSocketPair, console_error, event};
 
 use self::answer::{Answer, Cors, JSON, preflight, refuse, respond};
+use self::platform::{LAST_EVENT_ID, ORIGIN, PROTOCOLS, UPGRADE, header};
 
 use crate::admission;
 use crate::json::quote;
@@ -54,15 +55,16 @@ fn answer(request: Request, env: Env) -> Result<Answer> {
         Ok(settings) => settings,
         Err(bad) => return refuse_setting(&bad).map(Answer::Now),
     };
-    let origin = request.headers().get("Origin")?;
+    let headers = request.headers();
+    let origin = header(&headers, &ORIGIN)?;
     let cors = Cors::new(&settings, origin.as_deref());
     if !admission::allows_origin(&settings.origins, origin.as_deref()) {
         let message = "pages of this origin may not use this server: see ALLOWED_ORIGINS";
         let error = HttpError::new(403, "forbidden-origin", message);
         return refuse(&error, &cors).map(Answer::Now);
     }
-    match find_route(&request) {
-        Ok(Route::Join(wanted)) => join::join(&wanted, &request, &env, &settings),
+    match find_route(&request, &headers) {
+        Ok(Route::Join(wanted)) => join::join(&wanted, &request, &headers, &env, &settings),
         Ok(other) => Ok(Answer::later(async move {
             answer_http(other, &request, &env, &settings, &cors).await
         })),
@@ -109,9 +111,7 @@ async fn hand_on(env: &Env, room: &str, request: &Request) -> Result<Response> {
 }
 
 fn room_of(env: &Env, room: &str) -> Result<DurableObject> {
-    let rooms = Reflect::get(env, &"ROOM".into())?;
-    let rooms: &DurableObjectNamespace = rooms.unchecked_ref();
-    Ok(rooms.get_by_name(room)?)
+    Ok(platform::rooms(env).get_by_name(room)?)
 }
 
 /// Waits for text.
@@ -123,23 +123,23 @@ async fn text(promise: Promise) -> Result<String> {
 }
 
 /// What the request wants, as far as its own text tells.
-fn find_route(request: &Request) -> std::result::Result<Route, HttpError> {
-    let headers = request.headers();
-    let header = |name| {
-        let read = headers.get(name);
-        read.map_err(|_| HttpError::new(400, "bad-header", "a header cannot be read"))
-    };
+fn find_route(request: &Request, headers: &Headers) -> std::result::Result<Route, HttpError> {
+    let unreadable = |_| HttpError::new(400, "bad-header", "a header cannot be read");
     let (method, url) = (request.method(), request.url());
     let (path, query) = route::split(&url);
-    let upgrade = header("Upgrade")?;
+    let upgrade = header(headers, &UPGRADE).map_err(unreadable)?;
     // Each costs a little, and who wants a socket needs no more of them.
-    let other = |name| upgrade.is_none().then(|| header(name)).transpose();
+    let accept = match &upgrade {
+        None => headers.get("Accept").map_err(unreadable)?,
+        Some(_) => None,
+    };
+    let last_event_id = header(headers, &LAST_EVENT_ID).map_err(unreadable)?;
     route(&route::Request {
         method: &method,
         path,
         query,
-        accept: other("Accept")?.flatten().as_deref(),
-        last_event_id: header("Last-Event-ID")?.as_deref(),
+        accept: accept.as_deref(),
+        last_event_id: last_event_id.as_deref(),
         upgrade: upgrade.as_deref(),
     })
 }
@@ -203,8 +203,7 @@ fn token_in(
     in_url: Option<&str>,
 ) -> std::result::Result<Option<String>, Refusal<'static>> {
     let unreadable = |_| Refusal::new(Code::Unauthorized, "a header cannot be read");
-    let protocols = headers
-        .get(PROTOCOLS)
+    let protocols = header(headers, &PROTOCOLS)
         .map_err(unreadable)?
         .unwrap_or_default();
     let authorization = headers
@@ -225,13 +224,13 @@ fn token_in(
 
 /// Answers an upgrade with the client's end of a pair.
 fn upgrade(pair: &WebSocketPair, headers: &Headers) -> Result<Response> {
-    let offered = headers.get(PROTOCOLS)?.unwrap_or_default();
+    let offered = header(headers, &PROTOCOLS)?.unwrap_or_default();
     let mut protocols = offered.split(',').map(str::trim);
     let mut init = ResponseInit::new();
     init.set_status(101);
     if protocols.any(|protocol| protocol == PROTOCOL) {
         let answered = Headers::new()?;
-        answered.set(PROTOCOLS, PROTOCOL)?;
+        answered.set("Sec-WebSocket-Protocol", PROTOCOL)?;
         init.set_headers(&answered);
     }
     init.websocket(pair.client.as_ref())?;
@@ -241,7 +240,6 @@ fn upgrade(pair: &WebSocketPair, headers: &Headers) -> Result<Response> {
 /// The subprotocol that a client offers in order to bring its token (RFC 6455 §1.9): a browser ends
 /// a connection on which none of those it offered is chosen.
 const PROTOCOL: &str = "partyline";
-const PROTOCOLS: &str = "Sec-WebSocket-Protocol";
 
 fn now() -> Time {
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Whole, and after 1970.

@@ -23,6 +23,7 @@ use worker::{
 
 use self::live::Live;
 use super::answer::{Answer, Cors, HTML, JSON, refuse, respond};
+use super::platform::{ORIGIN, header};
 use super::sockets::{CLOSED, Connection, end_socket, forget, keep, send};
 use super::{find_route, log, now, platform, refuse_setting, settings, storage, upgrade};
 use crate::close;
@@ -108,9 +109,9 @@ impl Object {
             Err(bad) => return refuse_setting(bad).map(Answer::Now),
         };
         let headers = request.headers();
-        let origin = headers.get("Origin")?;
+        let origin = header(&headers, &ORIGIN)?;
         let cors = Cors::new(settings, origin.as_deref());
-        let answer = match find_route(request) {
+        let answer = match find_route(request, &headers) {
             Ok(Route::Join(join)) => self.join(join, &headers, &cors),
             Ok(Route::Register(peer)) => self.register(peer, &cors),
             Ok(Route::Events { peer, last, .. }) => self.open(peer, last, &headers, &cors),

@@ -1,11 +1,13 @@
 //! What the platform has and `worker` does not wrap, or wraps in more than is needed where it matters.
 
 use std::cell::OnceCell;
+use std::thread::LocalKey;
 
-use worker::js_sys::{Array, ArrayBuffer, Function, JsString, Object, Promise, try_iter};
+use worker::js_sys::{Array, ArrayBuffer, Function, JsString, Object, Promise};
 use worker::wasm_bindgen::JsCast;
 use worker::wasm_bindgen::prelude::*;
-use worker::web_sys::{Request, WebSocket};
+use worker::web_sys::{Headers, Request, WebSocket};
+use worker::worker_sys::DurableObjectNamespace;
 use worker::{Env, State};
 
 use super::answer::Answer;
@@ -22,6 +24,16 @@ extern "C" {
     fn number(this: &Numbered) -> f64;
     #[wasm_bindgen(method, structural, setter, js_name = partyline)]
     fn set_number(this: &Numbered, number: f64);
+
+    #[wasm_bindgen(method, catch, js_name = get)]
+    fn get_named(this: &HeadersOf, name: &JsString) -> Result<Option<String>, JsValue>;
+    #[wasm_bindgen(extends = Object)]
+    type HeadersOf;
+
+    #[wasm_bindgen(extends = Object)]
+    type Bindings;
+    #[wasm_bindgen(method, structural, getter, js_name = ROOM)]
+    fn room(this: &Bindings) -> DurableObjectNamespace;
 
     type TextEncoder;
     #[wasm_bindgen(constructor)]
@@ -93,14 +105,40 @@ impl Stored {
 
     /// All of them.
     pub(super) fn list(&self) -> Result<Vec<(String, String)>, JsValue> {
-        let mut all = Vec::new();
-        for entry in try_iter(&self.entries()?)?.into_iter().flatten() {
-            let entry = Array::from(&entry?);
-            let texts = (entry.get(0).as_string(), entry.get(1).as_string());
-            all.extend(texts.0.zip(texts.1));
-        }
-        Ok(all)
+        let texts = |entry: JsValue| {
+            let entry: &Array = entry.unchecked_ref();
+            entry.get(0).as_string().zip(entry.get(1).as_string())
+        };
+        // In one step: to ask an iterator from here takes seven for an empty list.
+        Ok(Array::from(&self.entries()?)
+            .iter()
+            .filter_map(texts)
+            .collect())
     }
+}
+
+thread_local! {
+    // Names of headers that every join is asked for. They are made once: a text of Rust's is carried
+    // over, and made one of JavaScript's, each time.
+    pub(super) static ADDRESS: JsString = "CF-Connecting-IP".into();
+    pub(super) static LAST_EVENT_ID: JsString = "Last-Event-ID".into();
+    pub(super) static ORIGIN: JsString = "Origin".into();
+    pub(super) static PROTOCOLS: JsString = "Sec-WebSocket-Protocol".into();
+    pub(super) static UPGRADE: JsString = "Upgrade".into();
+}
+
+/// What a request has for one of these.
+pub(super) fn header(
+    headers: &Headers,
+    name: &'static LocalKey<JsString>,
+) -> Result<Option<String>, JsValue> {
+    let headers: &HeadersOf = headers.unchecked_ref();
+    name.with(|name| headers.get_named(name))
+}
+
+/// The rooms, by their names.
+pub(super) fn rooms(env: &Env) -> DurableObjectNamespace {
+    env.unchecked_ref::<Bindings>().room()
 }
 
 /// The number that was written on a socket. It lasts as long as the object is in memory, and costs

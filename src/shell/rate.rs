@@ -10,13 +10,14 @@ use worker::wasm_bindgen_futures::JsFuture;
 use worker::web_sys::Headers;
 
 use super::log;
+use super::platform::{ADDRESS, header};
 use crate::admission::limited_as;
 use crate::refusal::{Code, Refusal};
 
 /// Counts a join, if it is one that is counted: what is promised is for [`judge`].
 pub(super) fn count(env: &Env, headers: &Headers) -> Option<Promise> {
     // What the platform puts there, over whatever a client has sent.
-    let address = headers.get("CF-Connecting-IP").ok().flatten()?;
+    let address = header(headers, &ADDRESS).ok().flatten()?;
     let key = limited_as(&address)?;
     ask(env, &key).unwrap_or_else(|error| {
         complain(&error);
