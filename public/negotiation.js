@@ -8,7 +8,6 @@
  * 2. *It may come from a stranger*, a new page or connection of the same id, as its certificate
  *    shows. That takes a new `Peer`.
  * 3. *What does not get connected is tried again*, ever more slowly.
- * 4. *Step by step*, what comes in and goes out waits in a lane, and is looked at anew in its turn.
  */
 
 /** @import { Description, Surroundings } from "./parts.d.ts" */
@@ -364,7 +363,7 @@ function line(sdp, start) {
   return sdp.split(/\r?\n/).find((text) => text.startsWith(start));
 }
 
-/** One thing after another, each when the pace lets it. */
+/** What comes in or goes out waits: one thing after another, each when the pace lets it. */
 class Lane {
   #pace;
   /** @type {Promise<void> | null} */

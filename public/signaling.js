@@ -25,6 +25,8 @@ const SOON_FIRST = 500; // far less than the server's grace of 15 s
 const SOON_MOST = 30_000;
 const LATER = 30_000;
 const STEADY_AFTER = 5_000; // then it was a good line
+const TOGETHER_WITHIN = 5; // a browser finds some candidates at once
+const TOGETHER_MOST = 32; // the server takes no more
 
 const ANSWER_WITHIN = 5_000; // more than the server has with the service that it may ask
 const ASK_AGAIN = 300; // seconds
@@ -44,6 +46,8 @@ export class Signaling extends EventTarget {
   #silent = null;
   /** @type {string[]} */
   #protocols = [];
+  /** Candidates, to go in one frame. @type {Frame[]} */
+  #together = [];
   /** Welcome or pong overdue, next ping, or next try. @type {ReturnType<typeof setTimeout>=} */
   #timer;
   #awaitingPong = false;
@@ -71,8 +75,18 @@ export class Signaling extends EventTarget {
   /** @param {Frame} frame */
   send(frame) {
     if (this.state !== 'open' || this.#socket?.readyState !== WebSocket.OPEN) return false;
-    this.#socket.send(JSON.stringify(frame));
+    const waits = frame.type === 'candidate' && !document.hidden; // where timers are late
+    if (!waits) this.#flush();
+    const count = this.#together.push(frame);
+    if (!waits || count === TOGETHER_MOST) this.#flush();
+    else if (count === 1) setTimeout(() => this.#flush(), TOGETHER_WITHIN);
     return true;
+  }
+
+  #flush() {
+    const frames = this.#together.splice(0);
+    if (frames.length && this.#socket?.readyState === WebSocket.OPEN)
+      this.#socket.send(JSON.stringify(frames.length > 1 ? frames : frames[0]));
   }
 
   close() {

@@ -143,7 +143,7 @@ pub fn quote(text: &str) -> String {
 }
 
 /// White space of JSON.
-const BLANK: [char; 4] = [' ', '\t', '\n', '\r'];
+pub const BLANK: [char; 4] = [' ', '\t', '\n', '\r'];
 
 /// Goes through what stands between two brackets, with commas between: `read` takes one off the start
 /// of what is left, and answers what is left then.

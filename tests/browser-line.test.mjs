@@ -276,3 +276,56 @@ test('a connection that fails is started again by itself', async () => {
   await connected(ann, 'bob');
   await talk(ann, 'ann', bob, 'bob', 'again');
 });
+
+test('candidates that come together go in one frame, and to the other one by one', async () => {
+  const page = await pages.open('ann');
+  const { sent, got } = await page.evaluate(async (room) => {
+    const path = '/signaling.js'; // none of this file's own
+    const { Signaling } = await import(path);
+    const join = async (/** @type {string} */ id) => {
+      const url = new URL(`/parties/main/${room}`, location.href);
+      const line = new Signaling(url, { id, key: id });
+      await new Promise((joined) => line.addEventListener('frame', joined, { once: true }));
+      return line;
+    };
+    const [ann, bob] = [await join('ann'), await join('bob')];
+    /** What bob gets. @type {unknown[]} */
+    const got = [];
+    const done = new Promise((resolve) =>
+      bob.addEventListener('frame', (/** @type {any} */ { detail: { type, payload } }) => {
+        got.push(payload ?? type);
+        if (type === 'done') resolve(undefined);
+      }),
+    );
+    /** How many there are in each frame that ann sends, or what else it is. @type {unknown[]} */
+    const sent = [];
+    WebSocket.prototype.send = new Proxy(WebSocket.prototype.send, {
+      apply(send, socket, [text]) {
+        const frame = JSON.parse(text);
+        sent.push(frame.length ?? frame.type);
+        Reflect.apply(send, socket, [text]);
+      },
+    });
+    let number = 0;
+    const find = (/** @type {number} */ count) => {
+      for (let found = 0; found < count; found += 1)
+        ann.send({ type: 'candidate', to: 'bob', payload: (number += 1) });
+    };
+    const rest = () => new Promise((resolve) => setTimeout(resolve, 50));
+    find(3);
+    ann.send({ type: 'answer', to: 'bob' }); // does not wait, and overtakes nothing
+    find(1);
+    await rest();
+    find(34);
+    await rest();
+    // Nobody sees the page: its timers are late.
+    Object.defineProperty(document, 'hidden', { value: true });
+    find(2);
+    ann.send({ type: 'done', to: 'bob' });
+    await done;
+    return { sent, got };
+  }, newRoom());
+  assert.deepEqual(sent, [3, 'answer', 'candidate', 32, 2, 'candidate', 'candidate', 'done']);
+  const numbers = Array.from({ length: 40 }, (_, index) => index + 1);
+  assert.deepEqual(got, [...numbers.slice(0, 3), 'answer', ...numbers.slice(3), 'done']);
+});

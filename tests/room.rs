@@ -190,6 +190,17 @@ fn who_sends_too_fast_is_refused_and_then_closed() {
 }
 
 #[test]
+fn each_signal_of_a_list_counts_as_a_frame() {
+    let (mut rig, ann, bob) = pair(LIMITS);
+    let list = format!("[{}]", [OFFER; 32].join(","));
+    for _ in 0..7 {
+        rig.send(ann, &list);
+    }
+    assert_eq!(rig.frames(bob).len(), 200);
+    assert_eq!(rig.frames(ann).len(), 24, "too fast");
+}
+
+#[test]
 fn a_frame_of_64_kib_passes_and_one_byte_more_ends_the_socket() {
     let (mut rig, ann, bob) = pair(LIMITS);
     let frame = |len: usize| {

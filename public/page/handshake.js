@@ -57,11 +57,11 @@ const LINES = {
   'm=audio': 'A section for sound; port 0: given up.',
   'm=video': 'A section for pictures; port 0: given up.',
   'a=group': 'The sections that share one path.',
-  'a=ice-ufrag': 'The name by which its checks are recognized.',
+  'a=ice-ufrag': 'The name on its checks.',
   'a=ice-pwd': 'The password that proves it.',
   'a=ice-options': 'More candidates may follow one by one.',
-  'a=fingerprint': 'The hash of its certificate, by which it is recognized.',
-  'a=setup': 'Who begins the encryption: active itself, passive the other, actpass either.',
+  'a=fingerprint': 'The hash of its certificate.',
+  'a=setup': 'Who begins the encryption; actpass: either.',
   'a=mid': 'The name of the section.',
   'a=sctp-port': 'The SCTP port, inside the encryption.',
   'a=max-message-size': 'The most bytes in a message.',
@@ -134,7 +134,7 @@ const TASKS = [
 /** @type {Trace[]} */
 const traces = [];
 /** What waits for its step, and how to let it go on. @type {{ step: Step, go: () => void }[]} */
-const steps = [];
+let steps = [];
 /** By peer. @type {Map<string, { caller: boolean | null, proofs: Set<string> }>} */
 const seen = new Map();
 /** @type {Peer | null} */
@@ -160,18 +160,18 @@ export function setUpSteps(on) {
     showSteps();
   };
   html('next').onclick = () => {
-    const index = Math.max(
-      0,
-      steps.findIndex(({ step }) => step.peer === chosen?.id),
-    );
-    steps.splice(index, 1)[0]?.go();
+    const next = nextStep();
+    steps = steps.filter((other) => other !== next);
+    next?.go();
     showSteps();
   };
   showSteps();
 }
 
+const nextStep = () => steps.find(({ step }) => step.peer === chosen?.id) ?? steps.at(0);
+
 function showSteps() {
-  const { step } = steps.find(({ step }) => step.peer === chosen?.id) ?? steps[0] ?? {};
+  const step = nextStep()?.step;
   element('next', HTMLButtonElement).disabled = !step;
   html('steps').hidden = !stepping;
   const whose = step?.peer && step.peer !== chosen?.id ? ` (${nameOf(step.peer)})` : '';
@@ -194,8 +194,7 @@ export function startHandshake(room) {
   });
   on(room, 'leave', ({ peer }) => {
     seen.delete(peer.id);
-    const left = steps.filter(({ step }) => step.peer === peer.id);
-    for (const each of left) steps.splice(steps.indexOf(each), 1);
+    steps = steps.filter(({ step }) => step.peer !== peer.id);
     showSteps();
   });
   const showNames = () => {

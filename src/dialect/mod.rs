@@ -57,7 +57,18 @@ impl Dialect {
         matches!(self, Self::Http)
     }
 
-    /// Reads a text frame.
+    /// The signals in a text frame, to be read one by one: mostly it is one itself, but in the native
+    /// dialect it can be a list of them.
+    #[must_use]
+    pub fn split(self, text: &str) -> Vec<&str> {
+        let signals = match self {
+            Self::Native if text.len() <= MAX_FRAME => native::signals(text),
+            _ => None,
+        };
+        signals.unwrap_or_else(|| vec![text])
+    }
+
+    /// Reads a signal.
     ///
     /// # Errors
     ///

@@ -9,15 +9,39 @@
 //! | server → | `{"type":"offer","from":"bob","payload":{…}}` |
 //! | server → | `{"type":"error","code":"no-such-peer","message":"…","to":"zed"}` |
 //!
+//! A frame may be a list of up to 32 signals: each is as good as a frame of its own, and is forwarded in
+//! one. Candidates come in bunches, and to take a frame in is most of what it costs.
+//!
 //! The bare texts `ping` and `pong` never get here: the platform answers them.
 
 use super::{nothing_else, payload};
 use crate::event::{Forwarded, Notice, Signal};
-use crate::json::{Object, quote};
+use crate::json::{BLANK, Object, list, quote};
 use crate::refusal::Refusal;
 
+/// The most signals in one frame.
+const MOST: usize = 32;
+
+/// The signals of a frame that is a list of them.
+pub(super) fn signals(text: &str) -> Option<Vec<&str>> {
+    let signals = is_list(text).then(|| list(text).ok())??;
+    let fine =
+        (1..=MOST).contains(&signals.len()) && signals.iter().all(|one| one.starts_with('{'));
+    fine.then_some(signals)
+}
+
+fn is_list(text: &str) -> bool {
+    text.trim_start_matches(BLANK).starts_with('[')
+}
+
 pub(super) fn decode(text: &str) -> Result<Signal<'_>, Refusal<'_>> {
-    let mut frame = Object::read(text)?;
+    let mut frame = match Object::read(text) {
+        Err(_) if is_list(text) => {
+            let message = format!("a list in one frame is one of 1 to {MOST} signals");
+            return Err(Refusal::malformed(message));
+        }
+        read => read?,
+    };
     let kind = frame.take_text("type")?;
     let to = frame.take_text("to")?;
     let payload = payload(frame.take("payload"));
@@ -127,8 +151,8 @@ mod tests {
         for (text, what) in [
             ("", "expected an object"),
             ("hello", "expected an object"),
-            (r#"["offer","ann",{}]"#, "expected an object"),
-            (" []", "expected an object"),
+            (r#"["offer","ann",{}]"#, "1 to 32 signals"),
+            (" []", "1 to 32 signals"),
             ("7", "expected an object"),
             ("{}", "missing field `type`"),
             (r#"{"type":1}"#, "`type` is not a string"),
@@ -144,6 +168,34 @@ mod tests {
             let why = why(text);
             assert!(why.contains(what), "{text}: {why}");
         }
+    }
+
+    #[test]
+    fn a_list_is_split_into_its_signals_as_they_were_written() {
+        let list = r#" [{"type":"x","payload":[1, 2]} ,
+            {"type":7},{}]"#;
+        let signals = [r#"{"type":"x","payload":[1, 2]}"#, r#"{"type":7}"#, "{}"];
+        assert_eq!(signals_of(list), Some(signals.map(str::to_owned).to_vec()));
+        let many = |count| format!("[{}]", vec!["{}"; count].join(","));
+        assert_eq!(signals_of(&many(32)).map(|signals| signals.len()), Some(32));
+        for text in [
+            &many(33),
+            "[]",
+            "{}",
+            "[[{}]]",
+            "[{},7]",
+            "[{}",
+            "[{}]]",
+            "[{},]",
+            r#"[{"a":}]"#,
+            "",
+        ] {
+            assert_eq!(signals_of(text), None, "{text}");
+        }
+    }
+
+    fn signals_of(text: &str) -> Option<Vec<String>> {
+        Some(signals(text)?.into_iter().map(str::to_owned).collect())
     }
 
     #[test]

@@ -157,12 +157,17 @@ impl Object {
         let Some((socket, dialect)) = self.find(ws) else {
             return;
         };
-        let text = platform::text(message);
-        let signal = match &text {
-            Ok(text) => dialect.decode(text),
-            Err(refusal) => Err(refusal.clone()),
+        let text = match platform::text(message) {
+            Ok(text) => text,
+            Err(refusal) => {
+                let signal = Err(refusal);
+                return self.handle(Event::Frame { socket, signal });
+            }
         };
-        self.handle(Event::Frame { socket, signal });
+        for signal in dialect.split(&text) {
+            let signal = dialect.decode(signal);
+            self.handle(Event::Frame { socket, signal });
+        }
     }
 
     fn close(&self, ws: &WebSocket, code: u16, reason: &str, was_clean: bool) {

@@ -201,11 +201,13 @@ impl Rig {
     /// A frame comes in.
     pub(crate) fn send(&mut self, socket: Socket, text: &str) {
         // What comes from a socket that is closing is not listened to.
-        let Some(dialect) = self.open.get(&socket) else {
+        let Some(dialect) = self.open.get(&socket).copied() else {
             return;
         };
-        let signal = dialect.decode(text);
-        self.handle(Event::Frame { socket, signal });
+        for signal in dialect.split(text) {
+            let signal = dialect.decode(signal);
+            self.handle(Event::Frame { socket, signal });
+        }
     }
 
     /// The peer sends a Close frame.

@@ -28,7 +28,9 @@ export function installWire() {
     },
     /** @param {Way} way @param {unknown} text @param {() => void} pass */
     handle(way, text, pass) {
-      const kind = typeof text === 'string' && text.startsWith('{') ? JSON.parse(text).type : text;
+      // Of a list, all are of one kind.
+      const frame = typeof text === 'string' && /^[{[]/.test(text) && [JSON.parse(text)].flat()[0];
+      const kind = frame ? frame.type : text;
       const at = wire.lose[way].indexOf(kind);
       if (at >= 0) {
         wire.lose[way].splice(at, 1);

@@ -21,6 +21,9 @@ pub(crate) struct Server {
     pub(crate) pid: u32,
     pub(crate) port: u16,
     pub(crate) speech: Speech,
+    /// Whether candidates that come together go in one frame, as a list.
+    #[serde(default)]
+    pub(crate) lists: bool,
 }
 
 /// What is asked for: one line of JSON.
@@ -143,10 +146,14 @@ fn signals(servers: &[Server], kind: Kind, rooms: usize, each: usize) -> Value {
 
 /// One peer of each room sends a signal to the other.
 fn exchange(rooms: &mut [Room], kind: Kind, from: usize) {
+    exchange_together(rooms, kind, from, 1);
+}
+
+fn exchange_together(rooms: &mut [Room], kind: Kind, from: usize, count: usize) {
     let to = 1 - from;
     let marks: Vec<_> = rooms
         .iter_mut()
-        .map(|room| room.send(kind, from, to))
+        .map(|room| room.send_together(kind, from, to, count))
         .collect();
     for (room, mark) in rooms.iter_mut().zip(marks) {
         room.lines[to].until(&mark);
@@ -227,8 +234,10 @@ fn introductions(servers: &[Server], count: usize) -> Value {
             // Who came second offers.
             exchange(&mut rooms, Kind::Offer, 1);
             exchange(&mut rooms, Kind::Answer, 0);
-            for turn in 0..16 {
-                exchange(&mut rooms, Kind::Candidate, turn % 2);
+            // A browser finds some of its candidates at once, and has to ask for others.
+            let together: &[usize] = if server.lists { &[3, 3, 2] } else { &[1; 8] };
+            for (count, from) in together.iter().flat_map(|count| [(*count, 0), (*count, 1)]) {
+                exchange_together(&mut rooms, Kind::Candidate, from, count);
             }
             empty(&mut rooms);
         }

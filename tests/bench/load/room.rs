@@ -103,14 +103,26 @@ impl Room {
 
     /// A peer, by its place, sends a signal to another; answers the mark to wait for.
     pub(crate) fn send(&mut self, kind: Kind, from: usize, to: usize) -> String {
-        let mark = mark();
-        let to = Self::id(to);
-        let frame = self
-            .server
-            .speech
-            .signal(kind, &self.name, Some(&to), &mark);
+        self.send_together(kind, from, to, 1)
+    }
+
+    /// A peer sends some signals in one frame; answers the mark of the last.
+    pub(crate) fn send_together(
+        &mut self,
+        kind: Kind,
+        from: usize,
+        to: usize,
+        count: usize,
+    ) -> String {
+        let (speech, to, last) = (self.server.speech, Self::id(to), mark());
+        let signal = |mark: &str| speech.signal(kind, &self.name, Some(&to), mark);
+        let mut frame = signal(&last);
+        if count > 1 {
+            let others: String = (1..count).map(|_| signal(&mark()) + ",").collect();
+            frame = format!("[{others}{frame}]");
+        }
         self.lines[from].send(&frame);
-        mark
+        last
     }
 
     /// The first peer sends a signal to all others, and they have it.
