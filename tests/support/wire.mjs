@@ -19,7 +19,7 @@ export function installWire() {
     passed: [],
     /** @type {Record<Way, boolean>} */
     holding: { in: false, out: false },
-    /** @type {Record<Way, (() => void)[]>} */
+    /** @type {Record<Way, ((() => void) & { text: unknown })[]>} */
     held: { in: [], out: [] },
     /** @param {Way} way */
     release(way) {
@@ -37,10 +37,11 @@ export function installWire() {
         wire.lost.push(`${way} ${kind}`);
         return;
       }
-      const note = () => {
+      const go = () => {
         wire.passed.push(`${way} ${kind}`);
         pass();
       };
+      const note = Object.assign(go, { text });
       if (wire.holding[way]) wire.held[way].push(note);
       else note();
     },
