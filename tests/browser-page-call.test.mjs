@@ -168,7 +168,10 @@ test('where the browser keeps the sound off, a button says so and puts it on', a
       });
     };
   });
-  const refused = ann.waitForEvent('console', (message) => message.text() === 'NotAllowedError 2');
+  // All until the pictures come, each step of which has that patience.
+  const timeout = 5 * PATIENCE;
+  const predicate = (/** @type {any} */ message) => message.text() === 'NotAllowedError 2';
+  const refused = ann.waitForEvent('console', { predicate, timeout });
   // Ann does not touch her page. To ask it anything would count as a touch.
   await ann.goto(at({ room, id: 'ann' }));
   const bob = await enter(pages, { room, id: 'bob' });

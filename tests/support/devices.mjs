@@ -21,6 +21,7 @@ class Device {
   log = [];
   /** @type {Map<string, Link>} */
   links = new Map();
+  turn = Promise.resolve();
   /** @type {RTCConfiguration} */
   configuration = {};
   /** What it sends to everybody. @type {MediaStream | undefined} */
@@ -61,9 +62,15 @@ class Device {
     this.signal('offer', id, offer);
   }
 
+  /** One after the other. @param {string} kind @param {string} from @param {any} payload */
+  handle(kind, from, payload) {
+    this.turn = this.turn.then(() => this.take(kind, from, payload));
+    return this.turn;
+  }
+
   /** @param {string} kind @param {string} from @param {any} payload */
-  async handle(kind, from, payload) {
-    const { connection, early } = this.links.get(from) ?? this.link(from);
+  async take(kind, from, payload) {
+    const { connection, early } = this.takeBack(kind, from) ?? this.link(from);
     if (kind === 'candidate') {
       if (connection.remoteDescription) await connection.addIceCandidate(payload);
       else early.push(payload);
@@ -76,6 +83,20 @@ class Device {
       await connection.setLocalDescription(answer);
       this.signal('answer', from, answer);
     }
+  }
+
+  /**
+   * The link that there is. Where both have offered, another one takes its place: Chromium 156 would
+   * take back the search for candidates with its offer, and never take it up again. What the old one
+   * is in the midst of comes to nothing.
+   * @param {string} kind
+   * @param {string} from
+   */
+  takeBack(kind, from) {
+    const link = this.links.get(from);
+    if (kind !== 'offer' || link?.connection.signalingState !== 'have-local-offer') return link;
+    link.connection.onicecandidate = null;
+    return Object.assign(this.link(from), { early: link.early });
   }
 
   /** @param {string} id @param {string} text */
