@@ -291,12 +291,13 @@ test('candidates that come together go in one frame, and to the other one by one
     const [ann, bob] = [await join('ann'), await join('bob')];
     /** What bob gets. @type {unknown[]} */
     const got = [];
-    const done = new Promise((resolve) =>
-      bob.addEventListener('frame', (/** @type {any} */ { detail: { type, payload } }) => {
-        got.push(payload ?? type);
-        if (type === 'done') resolve(undefined);
-      }),
+    bob.addEventListener('frame', (/** @type {any} */ { detail: { type, payload } }) =>
+      got.push(payload ?? type),
     );
+    const arrives = (/** @type {unknown} */ what) =>
+      new Promise((resolve) =>
+        bob.addEventListener('frame', () => got.at(-1) === what && resolve(undefined)),
+      );
     /** How many there are in each frame that ann sends, or what else it is. @type {unknown[]} */
     const sent = [];
     WebSocket.prototype.send = new Proxy(WebSocket.prototype.send, {
@@ -311,18 +312,17 @@ test('candidates that come together go in one frame, and to the other one by one
       for (let found = 0; found < count; found += 1)
         ann.send({ type: 'candidate', to: 'bob', payload: (number += 1) });
     };
-    const rest = () => new Promise((resolve) => setTimeout(resolve, 50));
     find(3);
     ann.send({ type: 'answer', to: 'bob' }); // does not wait, and overtakes nothing
     find(1);
-    await rest();
+    await arrives(4);
     find(34);
-    await rest();
+    await arrives(38);
     // Nobody sees the page: its timers are late.
     Object.defineProperty(document, 'hidden', { value: true });
     find(2);
     ann.send({ type: 'done', to: 'bob' });
-    await done;
+    await arrives('done');
     return { sent, got };
   }, newRoom());
   assert.deepEqual(sent, [3, 'answer', 'candidate', 32, 2, 'candidate', 'candidate', 'done']);
