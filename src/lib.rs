@@ -14,18 +14,18 @@
 //!
 //! # The contract
 //!
-//! 1. The shell numbers each new [`Socket`](peer::Socket), and hands [`Event`](event::Event)s to
-//!    [`Room::handle`](room::Room::handle) one at a time, each with the time.
-//! 2. It performs the [`Effect`](event::Effect)s in their order, before the next event.
+//! 1. The shell numbers each new [`Socket`](core::peer::Socket), and hands [`Event`](core::event::Event)s to
+//!    [`Room::handle`](core::room::Room::handle) one at a time, each with the time.
+//! 2. It performs the [`Effect`](core::event::Effect)s in their order, before the next event.
 //! 3. What could not be delivered goes back in as
-//!    [`Event::Undelivered`](event::Event::Undelivered), what could not be said as
-//!    [`Event::Unspeakable`](event::Event::Unspeakable).
-//! 4. It keeps one [`Member`](peer::Member) with each socket, and the
-//!    [`Row`](event::Row)s it is told to store: nothing else.
+//!    [`Event::Undelivered`](core::event::Event::Undelivered), what could not be said as
+//!    [`Event::Unspeakable`](core::event::Event::Unspeakable).
+//! 4. It keeps one [`Member`](core::member::Member) with each socket, and the
+//!    [`Row`](core::event::Row)s it is told to store: nothing else.
 //! 5. It may drop the room after any event, and build it again from those with
-//!    [`Room::restore`](room::Room::restore): nobody can tell.
-//! 6. It rings once, with [`Event::Tick`](event::Event::Tick), at the time of the last
-//!    [`Effect::Alarm`](event::Effect::Alarm).
+//!    [`Room::restore`](core::room::Room::restore): nobody can tell.
+//! 6. It rings once, with [`Event::Tick`](core::event::Event::Tick), at the time of the last
+//!    [`Effect::Alarm`](core::event::Effect::Alarm).
 
 // A panic in one room resets every room of its isolate.
 #![cfg_attr(
@@ -39,22 +39,11 @@
     )
 )]
 
-// In reading order.
-pub mod admission;
-pub mod attachment;
-pub mod close;
+// From the outermost that the host can build to the innermost.
+pub mod core;
 pub mod dialect;
-pub mod event;
-pub mod ice;
-pub mod json;
-pub mod outbox;
-pub mod peer;
-pub mod refusal;
-pub mod room;
-pub mod route;
-pub mod row;
-pub mod settings;
-pub mod status;
+pub mod edge;
+pub mod record;
 
 #[cfg(target_arch = "wasm32")]
 mod shell;

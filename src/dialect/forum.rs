@@ -20,9 +20,10 @@
 //! | nothing | joined, left: its peers learn of a newcomer by the newcomer's offer |
 
 use super::{only, payload};
-use crate::event::{Forwarded, Notice, Signal};
-use crate::json::{Object, quote};
-use crate::refusal::Refusal;
+use crate::core::event::Signal;
+use crate::core::notice::{Forwarded, Notice};
+use crate::core::refusal::Refusal;
+use crate::dialect::json::{Object, quote};
 
 pub(super) fn decode(text: &str) -> Result<Signal<'_>, Refusal<'static>> {
     let mut object = Object::read(text)?;

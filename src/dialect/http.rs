@@ -26,10 +26,11 @@
 use std::borrow::Cow;
 
 use super::{nothing_else, payload};
-use crate::event::{Forwarded, Notice, Signal};
-use crate::json::{Object, quote};
-use crate::peer::PeerId;
-use crate::refusal::Refusal;
+use crate::core::event::Signal;
+use crate::core::notice::{Forwarded, Notice};
+use crate::core::peer::PeerId;
+use crate::core::refusal::Refusal;
+use crate::dialect::json::{Object, quote};
 
 pub(super) fn decode(text: &str) -> Result<Signal<'_>, Refusal<'_>> {
     let mut body = Object::read(text)?;
@@ -125,7 +126,7 @@ pub fn registered(id: &PeerId, peers: &[(PeerId, bool)], key: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::refusal::Code;
+    use crate::core::refusal::Code;
 
     #[test]
     fn a_body_is_a_signal() {

@@ -17,10 +17,11 @@
 //! | `fromId` of a peer's own frame | a claim, which the room holds it to |
 
 use super::{only, payload};
-use crate::event::{Forwarded, Notice, Signal};
-use crate::json::{Object, quote};
-use crate::peer::PeerId;
-use crate::refusal::Refusal;
+use crate::core::event::Signal;
+use crate::core::notice::{Forwarded, Notice};
+use crate::core::peer::PeerId;
+use crate::core::refusal::Refusal;
+use crate::dialect::json::{Object, quote};
 
 pub(super) fn decode(text: &str) -> Result<Signal<'_>, Refusal<'static>> {
     let mut object = Object::read(text)?;

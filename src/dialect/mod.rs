@@ -4,14 +4,16 @@
 
 mod forum;
 pub mod http;
+pub mod json;
 mod lobby;
 mod native;
 
 use std::borrow::Cow;
 
-use crate::event::{MAX_FRAME, Notice, Signal};
-use crate::json::Object;
-use crate::refusal::{Code, Refusal};
+use crate::core::event::{MAX_FRAME, Signal};
+use crate::core::notice::Notice;
+use crate::core::refusal::{Code, Refusal};
+use crate::dialect::json::Object;
 
 /// The longest kind of a signal, in bytes.
 const MAX_KIND: usize = 64;

@@ -15,9 +15,10 @@
 //! The bare texts `ping` and `pong` never get here: the platform answers them.
 
 use super::{nothing_else, payload};
-use crate::event::{Forwarded, Notice, Signal};
-use crate::json::{BLANK, Object, list, quote};
-use crate::refusal::Refusal;
+use crate::core::event::Signal;
+use crate::core::notice::{Forwarded, Notice};
+use crate::core::refusal::Refusal;
+use crate::dialect::json::{BLANK, Object, list, quote};
 
 /// The most signals in one frame.
 const MOST: usize = 32;
@@ -108,7 +109,7 @@ fn seen(id: &str, polite: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::refusal::Code;
+    use crate::core::refusal::Code;
 
     fn why(text: &str) -> String {
         let refusal = decode(text).unwrap_err();

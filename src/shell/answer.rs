@@ -7,9 +7,9 @@ use worker::web_sys::{Headers, Response, ResponseInit};
 use worker::{Error, Result};
 
 use super::log;
-use crate::admission;
-use crate::route::HttpError;
-use crate::settings::Settings;
+use crate::edge::admission;
+use crate::edge::route::HttpError;
+use crate::edge::settings::Settings;
 
 pub(super) const JSON: &str = "application/json";
 pub(super) const HTML: &str = "text/html; charset=utf-8";

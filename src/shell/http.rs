@@ -10,11 +10,11 @@ use super::answer::{self, Cors, EVENTS, refuse, respond};
 use super::platform::{ORIGIN, header};
 use super::stream::Events;
 use super::{check_token, hand_on, rate};
+use crate::core::event::MAX_FRAME;
+use crate::core::refusal::{Code, Refusal};
 use crate::dialect::Dialect;
-use crate::event::MAX_FRAME;
-use crate::refusal::{Code, Refusal};
-use crate::route::{HttpError, HttpPeer};
-use crate::settings::Settings;
+use crate::edge::route::{HttpError, HttpPeer};
+use crate::edge::settings::Settings;
 
 type Admission = std::result::Result<(), Refusal<'static>>;
 

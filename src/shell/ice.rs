@@ -12,11 +12,11 @@ use worker::web_sys::{AbortSignal, Headers, RequestInit, RequestRedirect, Respon
 use super::answer::{Cors, JSON, refuse, respond};
 use super::stream::global;
 use super::{log, now, text, token_in};
-use crate::admission;
-use crate::ice::{Ice, Relay, Relaying, Turn, cloudflare_request};
-use crate::refusal::Refusal;
-use crate::route::{HttpError, IceWanted};
-use crate::settings::Settings;
+use crate::core::refusal::Refusal;
+use crate::edge::admission;
+use crate::edge::ice::{Ice, Relay, Relaying, Turn, cloudflare_request};
+use crate::edge::route::{HttpError, IceWanted};
+use crate::edge::settings::Settings;
 
 /// How long a TURN service may take, in milliseconds. A page waits for the answer before it
 /// connects to anybody.

@@ -13,11 +13,11 @@ use worker::{Env, Error, Result, WebSocketPair};
 use super::answer::Answer;
 use super::platform::{Step, then};
 use super::{check_token, find_route, rate, room_of, text, upgrade};
-use crate::close::Close;
-use crate::event::Notice;
-use crate::refusal::{Code, Refusal};
-use crate::route::{HttpError, Join, Route};
-use crate::settings::Settings;
+use crate::core::close::Close;
+use crate::core::notice::Notice;
+use crate::core::refusal::{Code, Refusal};
+use crate::edge::route::{HttpError, Join, Route};
+use crate::edge::settings::Settings;
 
 thread_local! {
     static COUNTED: Step = Step::new(counted);
@@ -83,7 +83,7 @@ fn again(request: &Request) -> Result<Join> {
 /// Tells a peer that it may not come in, in its own words: a browser shows a page neither the status
 /// nor the body of a refused upgrade, but it does show a frame and a close code.
 fn turn_away(join: &Join, headers: &Headers, refusal: Refusal<'_>) -> Result<Response> {
-    let close = refusal.code.close().unwrap_or(Close::TooFast);
+    let close = Close::after(refusal.code).unwrap_or(Close::TooFast);
     let pair = WebSocketPair::new()?;
     pair.server.accept()?;
     let frames = join.dialect.encode(&Notice::Refused(refusal), None);

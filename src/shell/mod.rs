@@ -29,12 +29,13 @@ use worker::{Env, Result, WebSocketPair, console_error, event};
 use self::answer::{Answer, Cors, JSON, preflight, refuse, respond};
 use self::platform::{LAST_EVENT_ID, ORIGIN, PROTOCOLS, UPGRADE, header};
 
-use crate::admission;
-use crate::json::quote;
-use crate::peer::{PeerId, Time};
-use crate::refusal::{Code, Refusal};
-use crate::route::{self, HttpError, Join, Route, route};
-use crate::settings::{BadSetting, Settings};
+use crate::core::peer::{PeerId, Time};
+use crate::core::refusal::{Code, Refusal};
+use crate::dialect::json::quote;
+use crate::edge::BadSetting;
+use crate::edge::admission;
+use crate::edge::route::{self, HttpError, Join, Route, route};
+use crate::edge::settings::Settings;
 
 /// Once for each instance of the module, so that a panic, should there be one, is logged.
 #[event(start)]

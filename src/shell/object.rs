@@ -26,14 +26,16 @@ use super::answer::{Answer, Cors, HTML, JSON, refuse, respond};
 use super::platform::{ORIGIN, header};
 use super::sockets::{CLOSED, Connection, end_socket, forget, keep, send};
 use super::{find_route, log, now, platform, refuse_setting, settings, storage, upgrade};
-use crate::close;
+use crate::core::close;
+use crate::core::event::{Effect, Event};
+use crate::core::notice::Notice;
+use crate::core::peer::{PeerId, Socket};
+use crate::core::refusal::Refusal;
 use crate::dialect::Dialect;
-use crate::event::{Effect, Event, Notice};
-use crate::peer::{PeerId, Socket};
-use crate::refusal::Refusal;
-use crate::route::{HttpError, HttpPeer, Join, Route};
-use crate::settings::{BadSetting, Settings};
-use crate::status::Status;
+use crate::edge::BadSetting;
+use crate::edge::route::{HttpError, HttpPeer, Join, Route};
+use crate::edge::settings::Settings;
+use crate::edge::status::Status;
 
 /// The class that wrangler.toml names, as the platform calls it.
 #[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]

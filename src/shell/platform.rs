@@ -11,10 +11,10 @@ use worker::worker_sys::DurableObjectNamespace;
 use worker::{Env, State};
 
 use super::answer::Answer;
+use crate::core::event::MAX_FRAME;
+use crate::core::peer::Socket;
+use crate::core::refusal::Refusal;
 use crate::dialect::Dialect;
-use crate::event::MAX_FRAME;
-use crate::peer::Socket;
-use crate::refusal::Refusal;
 
 #[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen, js_sys = worker::js_sys)]
 extern "C" {

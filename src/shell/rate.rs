@@ -11,8 +11,8 @@ use worker::web_sys::Headers;
 
 use super::log;
 use super::platform::{ADDRESS, header};
-use crate::admission::limited_as;
-use crate::refusal::{Code, Refusal};
+use crate::core::refusal::{Code, Refusal};
+use crate::edge::admission::limited_as;
 
 /// Counts a join, if it is one that is counted: what is promised is for [`judge`].
 pub(super) fn count(env: &Env, headers: &Headers) -> Option<Promise> {

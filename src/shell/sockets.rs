@@ -8,11 +8,13 @@ use worker::{Result, State};
 
 use super::platform::set_number;
 use super::storage;
-use crate::attachment::Attachment;
-use crate::close::Close;
+use crate::core::close::Close;
+use crate::core::event::Event;
+use crate::core::member::Member;
+use crate::core::notice::Notice;
+use crate::core::peer::Socket;
 use crate::dialect::Dialect;
-use crate::event::{Event, Notice};
-use crate::peer::{Member, Socket};
+use crate::record::attachment::Attachment;
 
 /// `WebSocket.OPEN`. All other states mean that nothing can be sent any more.
 const OPEN: u16 = 1;

@@ -10,8 +10,8 @@ use worker::wasm_bindgen::JsValue;
 use worker::{Result, State};
 
 use super::platform::Stored;
-use crate::event::{Row, RowKey};
-use crate::peer::{Socket, Time};
+use crate::core::event::{Row, RowKey};
+use crate::core::peer::{Socket, Time};
 
 /// Writes a row, over the one with the same key if there is one.
 pub(super) fn store(state: &State, row: &Row) -> Result<()> {

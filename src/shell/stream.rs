@@ -19,8 +19,8 @@ use worker::wasm_bindgen::closure::Closure;
 use worker::web_sys::{MessageEvent, WorkerGlobalScope};
 use worker::{Result, WebSocket};
 
+use crate::core::outbox::MAX_HELD_BYTES;
 use crate::dialect::http::ping;
-use crate::outbox::MAX_HELD_BYTES;
 
 /// The most bytes that wait for a client which takes nothing: a few times what its room holds for
 /// it. After that it has to open its stream again, and go on where it was.

@@ -5,13 +5,15 @@
 
 use std::hint::black_box;
 
-use partyline::attachment::Attachment;
+use partyline::core::event::{Effect, Event, Limits};
+use partyline::core::member::Member;
+use partyline::core::notice::{Forwarded, Notice};
+use partyline::core::outbox::Outbox;
+use partyline::core::peer::{Key, Lock, PeerId, Seat, Socket, Time};
+use partyline::core::room::Room;
 use partyline::dialect::Dialect;
-use partyline::event::{Effect, Event, Forwarded, Limits, Notice};
-use partyline::outbox::Outbox;
-use partyline::peer::{Key, Lock, Member, PeerId, Seat, Socket, Time};
-use partyline::room::Room;
-use partyline::route::{Request, route};
+use partyline::edge::route::{Request, route};
+use partyline::record::attachment::Attachment;
 
 const LIMITS: Limits = Limits {
     peers: 4096,

@@ -7,11 +7,12 @@ use super::super::answer::{Cors, JSON, refuse, respond};
 use super::super::now;
 use super::live::Asker;
 use super::{Object, random};
+use crate::core::event::Event;
+use crate::core::notice::Notice;
+use crate::core::peer::{Key, Lock, PeerId, Socket};
 use crate::dialect::Dialect;
 use crate::dialect::http::registered;
-use crate::event::{Event, Notice};
-use crate::peer::{Key, Lock, PeerId, Socket};
-use crate::route::{HttpError, HttpPeer, ShownKey};
+use crate::edge::route::{HttpError, HttpPeer, ShownKey};
 
 impl Object {
     /// Lets a peer in that has no socket yet, and tells it who is there. Without a key of its own, it

@@ -6,10 +6,11 @@ use worker::State;
 use super::super::sockets::{Connection, restore};
 use super::super::storage::{self, Written};
 use super::super::{log, now};
-use crate::event::{Notice, Row};
-use crate::peer::Socket;
-use crate::room;
-use crate::settings::Settings;
+use crate::core::event::Row;
+use crate::core::notice::Notice;
+use crate::core::peer::Socket;
+use crate::core::room;
+use crate::edge::settings::Settings;
 
 /// What is in memory while the object is awake.
 pub(super) struct Live {

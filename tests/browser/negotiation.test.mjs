@@ -1,0 +1,252 @@
+// @ts-check
+/**
+ * Offers that meet, come early, come twice or come from somebody else: the library with real
+ * connections.
+ */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { connected, join, log, logged, meet, newRoom, talk, until } from '../support/browser.mjs';
+import { Pages } from '../support/chromium.mjs';
+import { Dev } from '../support/dev.mjs';
+import { throughout } from '../support/throughout.mjs';
+import { held, hold, release } from '../support/wire.mjs';
+
+/** @typedef {import('playwright-core').Page} Page */
+
+const dev = new Dev();
+const pages = new Pages(dev);
+throughout(dev, pages);
+
+/**
+ * Notes every signaling state of the connection with a peer in `states`.
+ * @param {Page} page
+ * @param {string} id
+ */
+const watchStates = (page, id) =>
+  page.evaluate((id) => {
+    const { connection } = /** @type {any} */ (globalThis).room.peers.get(id);
+    /** @type {string[]} */
+    const states = [];
+    Object.assign(globalThis, { states });
+    connection.addEventListener('signalingstatechange', () =>
+      states.push(connection.signalingState),
+    );
+  }, id);
+
+/** @param {Page} page @returns {Promise<string[]>} */
+const states = (page) => page.evaluate(() => /** @type {any} */ (globalThis).states.splice(0));
+
+/** Makes an offer under way, and waits until it is made. @param {Page} page @param {string} id */
+async function offer(page, id) {
+  await page.evaluate(
+    (id) => /** @type {any} */ (globalThis).room.peers.get(id).connection.addTransceiver('audio'),
+    id,
+  );
+  const pending = (/** @type {string} */ id) =>
+    /** @type {any} */ (globalThis).room.peers.get(id).connection.signalingState ===
+    'have-local-offer';
+  await until(page, 'an offer is pending', pending, id);
+}
+
+/**
+ * Waits until so many transceivers are agreed and nothing is under way.
+ * @param {Page} page
+ * @param {string} id
+ * @param {number} count
+ */
+const settled = (page, id, count) =>
+  until(
+    page,
+    `${count} transceivers with ${id} are agreed`,
+    ([id, count]) => {
+      const { connection } = /** @type {any} */ (globalThis).room.peers.get(id);
+      const agreed = connection
+        .getTransceivers()
+        .filter((/** @type {any} */ t) => t.currentDirection !== null);
+      return connection.signalingState === 'stable' && agreed.length === count;
+    },
+    /** @type {[string, number]} */ ([id, count]),
+  );
+
+test('offers that cross are settled by the roles, again and again', async () => {
+  const [ann, bob] = await pages.pair();
+  await meet(ann, bob);
+  await watchStates(ann, 'bob');
+  await watchStates(bob, 'ann');
+  for (let round = 1; round <= 8; round += 1) {
+    await Promise.all([hold(ann), hold(bob)]);
+    await Promise.all([offer(ann, 'bob'), offer(bob, 'ann')]);
+    // Both offers exist before either has left: whatever the timing, they cross.
+    await Promise.all([release(ann), release(bob)]);
+    await settled(ann, 'bob', 2 * round);
+    await settled(bob, 'ann', 2 * round);
+    // The polite one took the other's offer in place of its own, the impolite one had its own
+    // answered.
+    const polite = await states(ann);
+    assert.equal(
+      polite.find((state) => !['have-local-offer', 'stable'].includes(state)),
+      'have-remote-offer',
+      `${polite}`,
+    );
+    assert.deepEqual((await states(bob)).slice(0, 2), ['have-local-offer', 'stable']);
+  }
+  await talk(ann, 'ann', bob, 'bob', 'after all');
+  await talk(bob, 'bob', ann, 'ann', 'still here');
+  assert.deepEqual(
+    (await log(ann)).filter((line) => /^(leave|error)/.test(line)),
+    [],
+  );
+  assert.deepEqual(
+    (await log(bob)).filter((line) => /^(leave|error)/.test(line)),
+    [],
+  );
+});
+
+test('first offers that cross make one connection', async () => {
+  const [ann, bob] = await pages.pair();
+  const room = newRoom();
+  await join(ann, room, { id: 'ann' });
+  await logged(ann, 'state joined');
+  await Promise.all([hold(ann), hold(bob)]);
+  // As who was there first does when it has waited too long.
+  await ann.evaluate(() => {
+    const { room } = /** @type {any} */ (globalThis);
+    room.addEventListener('peer', (/** @type {any} */ { detail }) => detail.peer.open());
+  });
+  await join(bob, room, { id: 'bob' });
+  const pending = (/** @type {string} */ id) =>
+    /** @type {any} */ (globalThis).room.peers.get(id)?.connection.signalingState ===
+    'have-local-offer';
+  await until(ann, 'an offer is pending', pending, 'bob');
+  await until(bob, 'an offer is pending', pending, 'ann');
+  await Promise.all([release(ann), release(bob)]);
+  await connected(ann, 'bob');
+  await connected(bob, 'ann');
+  await talk(ann, 'ann', bob, 'bob', 'hello');
+  await talk(bob, 'bob', ann, 'ann', 'hello');
+});
+
+test('an offer that comes while our own is being made collides with it', async () => {
+  const [ann, bob] = await pages.pair();
+  await meet(ann, bob);
+  await hold(bob, 'in');
+  await ann.evaluate(
+    () =>
+      void (
+        /** @type {any} */ (globalThis).room.peers.get('bob').connection.addTransceiver('audio')
+      ),
+  );
+  await held(bob, 'in', 1);
+  // Between the call of setLocalDescription() and its end the connection still says "stable".
+  const state = await bob.evaluate(
+    () =>
+      new Promise((resolve) => {
+        const { room, wire } = /** @type {any} */ (globalThis);
+        const { connection } = room.peers.get('ann');
+        connection.addEventListener('negotiationneeded', () => {
+          resolve(connection.signalingState);
+          wire.release('in');
+        });
+        connection.addTransceiver('audio');
+      }),
+  );
+  assert.equal(state, 'stable');
+  await settled(ann, 'bob', 2);
+  await settled(bob, 'ann', 2);
+  const ignored = await bob.evaluate(() =>
+    /** @type {any} */ (globalThis).trace.some(
+      (/** @type {any} */ { kind }) => kind === 'ignore-offer',
+    ),
+  );
+  assert(ignored); // by the impolite one, who would otherwise have taken its own back
+  assert.deepEqual(
+    (await log(bob)).filter((line) => /^(leave|error)/.test(line)),
+    [],
+  );
+});
+
+test('an offer right behind an answer is taken, though the answer is still being set', async () => {
+  const [ann, bob] = await pages.pair();
+  await meet(ann, bob);
+  await hold(bob, 'in');
+  await offer(bob, 'ann');
+  await held(bob, 'in', 1); // ann's answer
+  await ann.evaluate(
+    () =>
+      void (
+        /** @type {any} */ (globalThis).room.peers.get('bob').connection.addTransceiver('audio')
+      ),
+  );
+  await held(bob, 'in', 2); // and her own offer
+  await release(bob, 'in');
+  await settled(ann, 'bob', 2);
+  await settled(bob, 'ann', 2);
+});
+
+test('candidates that come before their description are kept', async () => {
+  const [ann, bob] = await pages.pair();
+  const room = newRoom();
+  await join(ann, room, { id: 'ann' });
+  await logged(ann, 'state joined');
+  await hold(bob);
+  await join(bob, room, { id: 'bob' });
+  const gathered = () => {
+    const { room, wire } = /** @type {any} */ (globalThis);
+    const { connection } = room.peers.get('ann') ?? {};
+    if (connection?.iceGatheringState !== 'complete') return;
+    const found = connection.localDescription.sdp.match(/^a=candidate:/gm).length;
+    const frames = wire.held.out.flatMap((/** @type {any} */ { text }) => JSON.parse(text));
+    return frames.length === found + 1; // with the offer
+  };
+  await until(bob, 'all candidates are held', gathered);
+  const count = await bob.evaluate(() => {
+    const { room, wire } = /** @type {any} */ (globalThis);
+    wire.held.out.push(wire.held.out.shift()); // the offer
+    const { sdp } = room.peers.get('ann').connection.localDescription;
+    return sdp.match(/^a=candidate:/gm).length;
+  });
+  await release(bob);
+  await connected(ann, 'bob');
+  // A connection comes about without them, too, by what the checks of the other side reveal.
+  const known = (/** @type {number} */ count) => {
+    const { connection } = /** @type {any} */ (globalThis).room.peers.get('bob');
+    return connection.remoteDescription.sdp.match(/^a=candidate:/gm)?.length === count;
+  };
+  await until(ann, `${count} candidates are known`, known, count);
+  await talk(ann, 'ann', bob, 'bob', 'early enough');
+});
+
+test('a page that takes over an id gets new connections, whoever is polite', async () => {
+  for (const newcomer of ['ann', 'bob']) {
+    const [ann, bob] = await pages.pair();
+    const again = await pages.open(`${newcomer} again`);
+    const room = await meet(ann, bob);
+    const [first, other, otherId] = newcomer === 'ann' ? [ann, bob, 'bob'] : [bob, ann, 'ann'];
+    await join(again, room, { id: newcomer, key: `secret of ${newcomer}` });
+    await logged(first, 'close 4001');
+    await connected(again, otherId);
+    await connected(other, newcomer);
+    await talk(other, otherId, again, newcomer, 'which one');
+    await talk(again, newcomer, other, otherId, 'the new one');
+    const rejoins = (await log(other)).filter((line) => /^(peer|leave) /.test(line));
+    assert.deepEqual(rejoins, [`peer ${newcomer}`, `leave ${newcomer}`, `peer ${newcomer}`]);
+    await Promise.all([ann, bob, again].map((page) => page.close()));
+  }
+});
+
+test('a page that takes over an id is answered, though the impolite one offers then', async () => {
+  const [ann, bob] = await pages.pair();
+  const again = await pages.open('ann again');
+  const room = await meet(ann, bob);
+  await hold(bob);
+  await offer(bob, 'ann'); // to the old page; in glare with the first offer of the new one
+  await join(again, room, { id: 'ann', key: 'secret of ann' });
+  await until(again, 'its own offer is made', () => {
+    const peer = /** @type {any} */ (globalThis).room.peers.get('bob');
+    return peer?.connection.signalingState === 'have-local-offer';
+  });
+  await release(bob);
+  await connected(again, 'bob');
+  await connected(bob, 'ann');
+  await talk(bob, 'bob', again, 'ann', 'hello');
+});

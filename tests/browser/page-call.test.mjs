@@ -1,0 +1,333 @@
+// @ts-check
+/** The call, the chat's fine points, what goes wrong, and what the page weighs. */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
+import { newRoom, PATIENCE, until } from '../support/browser.mjs';
+import { Pages } from '../support/chromium.mjs';
+import {
+  at,
+  DESKTOP,
+  enter,
+  fits,
+  inspect,
+  isShown,
+  meet,
+  PHONE,
+  pictured,
+} from '../support/page.mjs';
+import { throughout } from '../support/throughout.mjs';
+import { held, hold, release } from '../support/wire.mjs';
+import { Deployed } from '../support/workerd.mjs';
+
+/** @typedef {import('playwright-core').Page} Page */
+
+const PUBLIC = fileURLToPath(new URL('../../public/', import.meta.url));
+const server = new Deployed();
+const pages = new Pages(server);
+throughout(server, pages);
+
+/**
+ * How many connections this page has made, and how many sections their session has.
+ * @param {Page} page
+ */
+function made(page) {
+  return page.evaluate(() => {
+    const events = [...document.querySelectorAll('.event')];
+    return events.filter(
+      (event) => /** @type {HTMLElement} */ (event).dataset.kind === 'create-connection',
+    ).length;
+  });
+}
+
+test('camera, microphone and screen go on and off without anyone reconnecting', async () => {
+  const { ann, bob } = await meet(pages);
+  const press = (/** @type {Page} */ page, /** @type {string} */ name) =>
+    page.getByRole('button', { name, exact: true }).click();
+  await press(ann, 'Camera');
+  await pictured(bob, 'ann');
+  await press(bob, 'Camera');
+  await pictured(ann, 'bob');
+  await press(ann, 'Microphone');
+  await until(
+    bob,
+    'ann is heard',
+    () => document.querySelector('.tile.heard .name')?.textContent === 'ann',
+  );
+  await press(ann, 'Screen');
+  await pictured(bob, 'ann’s screen');
+  await pictured(bob, 'ann');
+  await inspect(bob, 'call');
+  await press(ann, 'Screen');
+  await bob.getByText('ann’s screen').waitFor({ state: 'detached' });
+  await press(ann, 'Camera');
+  await pictured(bob, 'ann', false);
+  await pictured(ann, 'bob');
+  await press(ann, 'Camera');
+  await pictured(bob, 'ann');
+  assert.equal(await made(ann), 1);
+  assert.equal(await made(bob), 1);
+});
+
+test('cameras that come on at the same moment are seen by both', async () => {
+  const { ann, bob } = await meet(pages);
+  for (const page of [ann, bob]) {
+    await hold(page);
+    await page.getByRole('button', { name: 'Camera' }).click();
+    await held(page, 'out', 1);
+  }
+  for (const page of [ann, bob]) await release(page); // offers that cross
+  await pictured(ann, 'bob');
+  await pictured(bob, 'ann');
+});
+
+test('who comes late sees those whose cameras are on', async () => {
+  const { ann, room } = await meet(pages);
+  await ann.getByRole('button', { name: 'Camera' }).click();
+  const eve = await enter(pages, { room, id: 'eve' });
+  await pictured(eve, 'ann');
+});
+
+test('from 1 to 9 people all fit, side by side, and nothing jumps as they come or go', async () => {
+  const page = await pages.open('ann', 'about:blank', DESKTOP);
+  await page.addInitScript(() => {
+    const shifts = Object.assign(globalThis, { shifts: /** @type {string[]} */ ([]) }).shifts;
+    new PerformanceObserver((list) => {
+      for (const entry of /** @type {any[]} */ (list.getEntries()))
+        for (const { node } of entry.sources)
+          shifts.push(`${entry.value}: ${node?.outerHTML ?? node?.textContent}`);
+    }).observe({ type: 'layout-shift', buffered: true });
+  });
+  /** @type {(frame: unknown) => void} */
+  let send = () => {};
+  await page.routeWebSocket(/parties/, (socket) => {
+    send = (frame) => socket.send(JSON.stringify(frame));
+    send({ type: 'welcome', id: 'ann', room: 'r', peers: [] });
+  });
+  await page.goto(at({ room: 'r', id: 'ann' }));
+  await page.getByText('In the room').waitFor();
+  /** @param {number} count */
+  const placed = async (count) => {
+    await until(
+      page,
+      `${count} tiles`,
+      (count) => document.querySelectorAll('#stage > li').length === count,
+      count,
+    );
+    const problems = await page.evaluate(() => {
+      const stage = /** @type {Element} */ (
+        document.querySelector('#stage')
+      ).getBoundingClientRect();
+      const boxes = [...document.querySelectorAll('#stage > li')].map((tile) => {
+        for (const animation of tile.getAnimations()) animation.finish();
+        return tile.getBoundingClientRect();
+      });
+      const inside = (/** @type {DOMRect} */ box) =>
+        box.left >= stage.left - 1 &&
+        box.right <= stage.right + 1 &&
+        box.top >= stage.top - 1 &&
+        box.bottom <= stage.bottom + 1;
+      const apart = (/** @type {DOMRect} */ a, /** @type {DOMRect} */ b) =>
+        a.right <= b.left || b.right <= a.left || a.bottom <= b.top || b.bottom <= a.top;
+      return [
+        ...boxes.filter((box) => !inside(box) || box.width < 150),
+        ...boxes.filter((box, index) => boxes.slice(index + 1).some((other) => !apart(box, other))),
+      ];
+    });
+    assert.deepEqual(problems, [], `${count} tiles`);
+  };
+  await placed(2); // ourselves and the invitation
+  // What loading did is another matter.
+  await page.evaluate(() => {
+    /** @type {any} */ (globalThis).shifts.length = 0;
+  });
+  for (let others = 1; others <= 8; others += 1) {
+    send({ type: 'peer-joined', id: `guest-${others}`, polite: true });
+    send({ type: 'hello', from: `guest-${others}`, payload: { name: `Guest ${others}` } });
+    await placed(others + 1);
+  }
+  await inspect(page, 'nine');
+  for (const id of ['guest-2', 'guest-8', 'guest-5']) send({ type: 'peer-left', id });
+  await placed(6);
+  assert.deepEqual(await page.evaluate(() => /** @type {any} */ (globalThis).shifts), []);
+});
+
+test('where the browser keeps the sound off, a button says so and puts it on', async () => {
+  const room = newRoom();
+  const ann = await pages.open('ann', 'about:blank', DESKTOP);
+  await ann.addInitScript(() => {
+    const { play } = HTMLMediaElement.prototype;
+    HTMLMediaElement.prototype.play = async function () {
+      await play.call(this).catch((error) => {
+        const tracks = /** @type {MediaStream} */ (this.srcObject).getTracks();
+        console.log(error.name, tracks.filter(({ muted }) => !muted).length);
+        throw error;
+      });
+    };
+  });
+  // All until the pictures come, each step of which has that patience.
+  const timeout = 5 * PATIENCE;
+  const predicate = (/** @type {any} */ message) => message.text() === 'NotAllowedError 2';
+  const refused = ann.waitForEvent('console', { predicate, timeout });
+  // Ann does not touch her page. To ask it anything would count as a touch.
+  await ann.goto(at({ room, id: 'ann' }));
+  const bob = await enter(pages, { room, id: 'bob' });
+  await isShown(bob, 'ann', 'connected');
+  for (const name of ['Camera', 'Microphone'])
+    await bob.getByRole('button', { name, exact: true }).click();
+  await refused;
+  const play = ann.getByRole('alert').getByRole('button', { name: 'Play' });
+  await play.waitFor();
+  await inspect(ann, 'sound-off');
+  await play.click();
+  await until(ann, 'bob is heard', () =>
+    [...document.querySelectorAll('video')].some(({ paused, muted, srcObject }) => {
+      const tracks = /** @type {MediaStream | null} */ (srcObject)?.getTracks();
+      return tracks?.length === 2 && !muted && !paused;
+    }),
+  );
+  await pictured(ann, 'bob');
+  await play.waitFor({ state: 'detached' });
+});
+
+test('what cannot go yet says so, and what is not read yet is counted', async () => {
+  const room = newRoom();
+  const ann = await enter(pages, { room, id: 'ann' });
+  assert(await ann.getByRole('button', { name: 'Send' }).isDisabled());
+  await ann.getByText('Nobody is here to read it yet.').waitFor();
+  await inspect(ann, 'alone');
+  const bob = await pages.open('bob', at({ room, id: 'bob', steps: '1' }), PHONE);
+  const field = ann.getByRole('textbox', { name: 'Message to all' });
+  await ann.getByText('What you send waits').waitFor();
+  await field.fill('too early');
+  await ann.keyboard.press('Enter');
+  await ann.getByText('Waits for bob').waitFor();
+  await bob.getByRole('link', { name: 'Look inside' }).click();
+  await bob.getByRole('checkbox', { name: 'Step by step' }).uncheck();
+  await bob.getByRole('link', { name: /Talk.*1/ }).waitFor();
+  assert.match(await bob.title(), /^\(1\) /);
+  await ann.getByText('Waits for bob').waitFor({ state: 'detached' });
+  await bob.getByRole('link', { name: /Talk/ }).click();
+  await bob.locator('#log .new + .line', { hasText: 'too early' }).waitFor();
+  await until(bob, 'read', () => !document.title.startsWith('('));
+  assert.match(
+    String(await bob.locator('#log .line time').last().getAttribute('datetime')),
+    /^20\d\d-/,
+  );
+  await inspect(bob, 'talk-phone');
+  await fits(bob, 'talk');
+});
+
+for (const { error, words } of [
+  { error: 'NotAllowedError', words: 'was not allowed to use the camera' },
+  { error: 'NotFoundError', words: 'No camera was found' },
+  { error: 'NotReadableError', words: 'in use by another program' },
+]) {
+  test(`${error} is explained, with what to do, and is over once it works`, async () => {
+    const ann = await enter(pages, { room: newRoom(), id: 'ann' });
+    await ann.evaluate((error) => {
+      const { mediaDevices } = navigator;
+      const ask = mediaDevices.getUserMedia.bind(mediaDevices);
+      mediaDevices.getUserMedia = async (what) => {
+        mediaDevices.getUserMedia = ask;
+        throw new DOMException(`about ${JSON.stringify(what)}`, error);
+      };
+    }, error);
+    await ann.getByRole('button', { name: 'Camera' }).click();
+    await ann.getByRole('alert').getByText(words).waitFor();
+    await inspect(ann, 'problem');
+    await ann.getByRole('button', { name: 'Camera' }).click();
+    await ann.getByRole('alert').getByText(words).waitFor({ state: 'detached' });
+    await pictured(ann, 'ann (you)');
+  });
+}
+
+test('where there is no path the page says that TURN is needed, and links to help', async () => {
+  const room = newRoom();
+  const blind = async (/** @type {string} */ id) => {
+    const page = await pages.open(id, 'about:blank', DESKTOP);
+    await page.addInitScript(() => {
+      // What the other side says of where it is leads nowhere.
+      const { addIceCandidate, setRemoteDescription } = RTCPeerConnection.prototype;
+      Object.assign(RTCPeerConnection.prototype, {
+        /** @this {any} @param {any} init */
+        addIceCandidate(init) {
+          const candidate = init.candidate.replace(/ \S+ \d+ typ/, ' 203.0.113.1 9 typ');
+          return /** @type {any} */ (addIceCandidate).call(this, { ...init, candidate });
+        },
+        /** @this {any} @param {any} description */
+        setRemoteDescription(description) {
+          const sdp = description.sdp.replace(/a=candidate.*\r\n/g, '');
+          return /** @type {any} */ (setRemoteDescription).call(this, { ...description, sdp });
+        },
+      });
+    });
+    await page.goto(at({ room, id }));
+    await page.getByText('In the room').waitFor();
+    return page;
+  };
+  const ann = await blind('ann');
+  await blind('bob');
+  // It is looked for in vain for 15 seconds first.
+  await until(
+    ann,
+    'told',
+    () => document.querySelector('#problems')?.textContent?.includes('A TURN server is needed'),
+    undefined,
+    45_000,
+  );
+  await inspect(ann, 'no-path');
+  await ann.getByRole('link', { name: 'What that means' }).click();
+  await ann.getByRole('heading', { name: 'No path between you' }).waitFor();
+  await inspect(ann, 'help');
+});
+
+test('the start offers a room with a readable name, and its link can be shared', async () => {
+  const page = await pages.open('ann', 'about:blank', PHONE);
+  await page.addInitScript(() => {
+    Object.assign(navigator, {
+      share: async (/** @type {unknown} */ what) => Object.assign(globalThis, { shared: what }),
+    });
+  });
+  await page.goto('/');
+  await page.getByRole('button', { name: 'Open the room' }).waitFor();
+  await inspect(page, 'start-phone');
+  await fits(page, 'start');
+  await page.getByRole('radio', { name: 'on request' }).check();
+  await page.getByRole('button', { name: 'Open the room' }).click();
+  await page.getByText('In the room').waitFor();
+  await page.getByRole('button', { name: 'Share…' }).click();
+  const { url } = await page.evaluate(() => /** @type {any} */ (globalThis).shared);
+  assert.match(url, /\/\?lobby=([b-z][aiou]){3}-([b-z][aiou]){3}-([b-z][aiou]){3}$/);
+});
+
+test('what the page loads is small, and its policy lets nothing inline through', async () => {
+  const page = await pages.open('ann', 'about:blank', DESKTOP);
+  /** @type {Set<string>} */
+  const loaded = new Set();
+  page.on('response', (response) => loaded.add(new URL(response.url()).pathname));
+  await page.goto('/');
+  await page.getByRole('button', { name: 'Open the room' }).waitFor();
+  for (const kind of ['room', 'lobby']) {
+    await page.goto(at({ [kind]: newRoom(), id: 'ann' }));
+    await page.getByText('In the room').waitFor();
+    await page.getByRole('link', { name: 'Look inside' }).click();
+    await page.getByRole('heading', { name: 'Handshake' }).waitFor();
+  }
+  const sizes = await Promise.all(
+    [...loaded].map(async (path) => {
+      const body = await (await fetch(new URL(path, page.url()))).arrayBuffer();
+      return { path, size: gzipSync(body, { level: 9 }).length };
+    }),
+  );
+  for (const path of ['/', '/style.css', '/room.js', '/page/dom.js', '/icon.svg'])
+    assert(loaded.has(path), `${path} was not seen: ${[...loaded]}`);
+  const size = sizes.reduce((sum, { size }) => sum + size, 0);
+  assert(size < 40_000, `${size} bytes gzipped: ${JSON.stringify(sizes)}`);
+  const policy = readFileSync(path.join(PUBLIC, '_headers'), 'utf8');
+  assert.match(policy, /default-src 'none'/);
+  assert.doesNotMatch(policy, /unsafe/);
+});

@@ -1,0 +1,361 @@
+// @ts-check
+/** The page at `/?room=…`, as somebody uses it who knows nothing of its insides. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { WebSocket } from 'ws';
+import { newRoom, PATIENCE, until } from '../support/browser.mjs';
+import { Pages } from '../support/chromium.mjs';
+import { Dev } from '../support/dev.mjs';
+import { Line } from '../support/line.mjs';
+import { at, enter } from '../support/page.mjs';
+import { throughout } from '../support/throughout.mjs';
+
+/** @typedef {import('playwright-core').Page} Page */
+
+const dev = new Dev();
+const pages = new Pages(dev);
+throughout(dev, pages);
+
+/**
+ * Waits until the stage shows each of these as connected, and nobody else but ourselves.
+ * @param {Page} page
+ * @param {...string} names
+ */
+function shows(page, ...names) {
+  return until(
+    page,
+    `shows ${names}`,
+    (names) => {
+      const tiles = [...document.querySelectorAll('#stage > li:not(.invitation)')].slice(1);
+      const part = (/** @type {Element} */ tile, /** @type {string} */ name) =>
+        tile.querySelector(name)?.textContent;
+      const seen = tiles.map((tile) => [part(tile, '.name'), part(tile, '.connection')]);
+      return JSON.stringify(seen) === JSON.stringify(names.map((name) => [name, 'connected']));
+    },
+    names,
+  );
+}
+
+/** @param {Page} page @param {string} text */
+async function write(page, text) {
+  await page.getByRole('textbox', { name: 'Message to all' }).fill(text);
+  await page.keyboard.press('Enter');
+}
+
+/** Waits for a line in the chat. @param {Page} page @param {string} who @param {string} text */
+function reads(page, who, text) {
+  return until(
+    page,
+    `${who} says ${text}`,
+    ([who, text]) =>
+      [...document.querySelectorAll('#log > .line')].some(
+        (row) =>
+          row.querySelector('.name')?.textContent === who &&
+          row.querySelector('.text')?.textContent === text,
+      ),
+    [who, text],
+  );
+}
+
+test('two peers who open the same link meet and talk', async () => {
+  const room = newRoom();
+  const ann = await enter(pages, { room, id: 'ann' });
+  const bob = await enter(pages, { room, id: 'bob' });
+  await shows(ann, 'bob');
+  await shows(bob, 'ann');
+  await write(ann, 'hello bob');
+  await reads(bob, 'ann', 'hello bob');
+  await write(bob, 'hello ann');
+  await reads(ann, 'bob', 'hello ann');
+  await reads(ann, 'You', 'hello bob');
+});
+
+test('three peers are connected each with each, and a fourth hears nothing older', async () => {
+  const room = newRoom();
+  const ann = await enter(pages, { room, id: 'ann' });
+  const bob = await enter(pages, { room, id: 'bob' });
+  await shows(bob, 'ann');
+  const eve = await enter(pages, { room, id: 'eve' });
+  await shows(ann, 'bob', 'eve');
+  await shows(bob, 'ann', 'eve');
+  await shows(eve, 'ann', 'bob');
+  await write(eve, 'to both');
+  await reads(ann, 'eve', 'to both');
+  await reads(bob, 'eve', 'to both');
+  const dan = await enter(pages, { room, id: 'dan' });
+  await shows(dan, 'ann', 'bob', 'eve');
+  await write(ann, 'hello dan');
+  await reads(dan, 'ann', 'hello dan');
+  assert.equal(await dan.getByText('to both').count(), 0);
+});
+
+test('a page that is reloaded leaves and comes back', async () => {
+  const room = newRoom();
+  const ann = await enter(pages, { room, id: 'ann' });
+  const bob = await enter(pages, { room, id: 'bob' });
+  await shows(bob, 'ann');
+  await ann.reload();
+  await shows(ann, 'bob');
+  await shows(bob, 'ann');
+  await reads(bob, '', 'ann is gone');
+  await write(bob, 'there you are');
+  await reads(ann, 'bob', 'there you are');
+});
+
+test('a page that is left is gone for the others at once', async () => {
+  const room = newRoom();
+  const ann = await enter(pages, { room, id: 'ann' });
+  const bob = await enter(pages, { room, id: 'bob' });
+  await shows(ann, 'bob');
+  await bob.getByRole('link', { name: 'Leave' }).click();
+  await shows(ann);
+});
+
+test('a peer who is lost is shown so, until word comes that it has left', async () => {
+  const line = await Line.to(dev);
+  try {
+    const room = newRoom();
+    const ann = await enter(pages, { room, id: 'ann' });
+    const bob = await pages.open('bob', line.origin + at({ room, id: 'bob' }));
+    await shows(ann, 'bob');
+    line.freeze(); // nothing that bob's browser may say on its way out comes through
+    await bob.close();
+    // Chromium takes some seconds to notice that the other side no longer answers.
+    await ann.getByText('connection lost').waitFor({ timeout: 20_000 });
+    assert.equal(await ann.getByText('bob is gone').count(), 0);
+    line.thaw();
+    await reads(ann, '', 'bob is gone');
+    await shows(ann);
+  } finally {
+    line.stop();
+  }
+});
+
+test('a server that is gone is told, talk goes on, and its return ends the alarm', async () => {
+  const line = await Line.to(dev);
+  try {
+    const room = newRoom();
+    const ann = await enter(pages, { room, id: 'ann' });
+    const bob = await pages.open('bob', line.origin + at({ room, id: 'bob' }));
+    await shows(bob, 'ann');
+    line.down();
+    await bob.getByRole('alert').getByText('The server does not answer').waitFor();
+    await bob.getByText('Reconnecting', { exact: true }).waitFor();
+    await write(bob, 'still here');
+    await reads(ann, 'bob', 'still here');
+    line.mend();
+    await bob
+      .getByRole('alert')
+      .getByText('The server')
+      .waitFor({ state: 'detached', timeout: 20_000 });
+    await bob.getByText('In the room').waitFor();
+    await shows(ann, 'bob');
+  } finally {
+    line.stop();
+  }
+});
+
+test('what a peer sends is shown as text', async () => {
+  const room = newRoom();
+  const ann = await enter(pages, { room, id: 'ann' });
+  const bob = await enter(pages, { room, id: 'bob' });
+  await shows(ann, 'bob');
+  const hostile = '<img src=x onerror="document.body.dataset.broken=1"><b>bold</b>';
+  await write(bob, hostile);
+  await reads(ann, 'bob', hostile);
+  assert.equal(await ann.locator('#log img, #log b').count(), 0);
+  assert.equal(await ann.locator('body[data-broken]').count(), 0);
+});
+
+test('room names and ids are shown as text, even from a server that lets any id in', async () => {
+  const hostile = '<img src=x onerror="document.body.dataset.broken=1">';
+  const page = await pages.open('ann', 'about:blank');
+  await page.routeWebSocket(/parties/, (socket) => {
+    socket.send(
+      JSON.stringify({
+        type: 'welcome',
+        id: 'ann',
+        room: 'r',
+        peers: [{ id: hostile.slice(0, 18), polite: false }],
+      }),
+    );
+    socket.send(JSON.stringify({ type: 'peer-joined', id: hostile, polite: true }));
+  });
+  await page.goto(at({ room: hostile, name: hostile }));
+  await page.locator('#stage > li').nth(2).waitFor();
+  assert.equal(await page.locator('h1:visible').textContent(), hostile);
+  assert.equal(await page.locator('#stage > li .name').nth(1).textContent(), hostile.slice(0, 18));
+  assert.equal(await page.locator('#stage > li .name').nth(2).getAttribute('title'), hostile);
+  assert.equal(await page.locator('main img').count(), 0);
+  assert.equal(await page.locator('body[data-broken]').count(), 0);
+});
+
+test('the link that is copied leads to the room, without our own name', async () => {
+  const room = newRoom();
+  const ann = await enter(
+    pages,
+    { room, id: 'ann' },
+    { permissions: ['clipboard-read', 'clipboard-write'] },
+  );
+  await ann.getByRole('button', { name: 'Copy link' }).click();
+  await ann.getByRole('button', { name: 'Copied' }).waitFor();
+  const link = await ann.evaluate(() => navigator.clipboard.readText());
+  assert.equal(link, `${dev.origin}/?room=${room}`);
+  const guest = await pages.open('guest', link);
+  await shows(guest, 'ann');
+});
+
+test('the keyboard alone makes a room and talks in it', async () => {
+  const ann = await pages.open('ann');
+  /** @param {string} label */
+  const tabTo = async (label) => {
+    const there = () =>
+      ann.evaluate((label) => {
+        const at = /** @type {HTMLInputElement | null} */ (document.activeElement);
+        return (at?.labels?.[0] ?? at)?.textContent?.trim().startsWith(label);
+      }, label);
+    while (!(await there())) await ann.keyboard.press('Tab');
+  };
+  await tabTo('Your name');
+  await ann.keyboard.type('Ann');
+  await ann.keyboard.press('Enter');
+  await ann.getByText('In the room').waitFor();
+  const link = await ann.getByLabel('Send this link').inputValue();
+  assert.match(link, /\?room=\w+-\w+-\w+$/);
+  const bob = await pages.open('bob', link);
+  await shows(bob, 'Ann');
+  await tabTo('Message to all');
+  await ann.keyboard.type('typed');
+  await ann.keyboard.press('Enter');
+  await reads(bob, 'Ann', 'typed');
+  await tabTo('Look inside');
+  await ann.keyboard.press('Enter');
+  await ann.getByRole('heading', { name: 'Handshake' }).waitFor();
+});
+
+test('a name that makes no room is explained and the form is there to try again', async () => {
+  const page = await pages.open('ann', at({ room: 'r'.repeat(129) }));
+  await page.getByRole('alert').getByText('1 to 128 bytes').waitFor();
+  await page.getByLabel('Room', { exact: true }).waitFor();
+});
+
+test('a room that is full says so, and lets the next one in when a place is free', async () => {
+  const small = new Dev({ MAX_PEERS: '1' });
+  try {
+    await small.start();
+    const sitting = new WebSocket(`${small.origin.replace('http', 'ws')}/parties/main/small`);
+    await new Promise((resolve, reject) => sitting.once('message', resolve).once('error', reject));
+    const page = await pages.open('ann', 'about:blank');
+    await page.clock.install();
+    await page.goto(`${small.origin}/?room=small&id=ann`);
+    await page.getByRole('alert').getByText('The room is full').waitFor();
+    await new Promise((resolve) => {
+      sitting.once('close', resolve);
+      sitting.close(1000);
+    });
+    await page.clock.fastForward(31_000);
+    await page.getByText('In the room').waitFor();
+  } finally {
+    await small.stop();
+  }
+});
+
+test('over https it is the same, and all of it is encrypted', async () => {
+  const secure = new Dev({}, 'https');
+  await secure.start();
+  try {
+    const options = { ignoreHTTPSErrors: true }; // nobody has signed its certificate
+    const ann = await pages.open('ann', 'about:blank', options);
+    const opened = ann.waitForEvent('websocket');
+    await ann.goto(`${secure.origin}${at({ room: 'secure', id: 'ann' })}`);
+    assert.match((await opened).url(), /^wss:/);
+    const link = await ann.getByLabel('Send this link').inputValue();
+    assert.equal(link, `${secure.origin}/?room=secure`);
+    const bob = await pages.open('bob', `${link}&id=bob`, options);
+    await shows(ann, 'bob');
+    await shows(bob, 'ann');
+    await write(ann, 'hello bob');
+    await reads(bob, 'ann', 'hello bob');
+    await write(bob, 'hello ann');
+    await reads(ann, 'bob', 'hello ann');
+  } finally {
+    await secure.stop();
+  }
+});
+
+test('a name that somebody else has is refused, and not tried again', async () => {
+  const room = newRoom();
+  const ann = await enter(pages, { room, id: 'ann' });
+  const eve = await pages.open('eve', at({ room, id: 'ann' }));
+  await eve.getByRole('alert').getByText('This name is taken').waitFor();
+  await eve.getByText('Not in the room').waitFor();
+  assert(await eve.getByRole('textbox', { name: 'Message to all' }).isDisabled());
+  assert.equal(await ann.getByText('In the room').count(), 1);
+});
+
+/** What "duplicate tab" does: the copy has a copy of what is kept. @param {Page} page */
+async function duplicate(page) {
+  const [copy] = await Promise.all([
+    page.context().waitForEvent('page'),
+    page.evaluate(() => void window.open(location.href)),
+  ]);
+  return copy;
+}
+
+test('a reload is the same person, and a duplicated tab is another', async () => {
+  const room = newRoom();
+  const bob = await enter(pages, { room, id: 'bob' });
+  const ann = await pages.open('ann', at({ room, name: 'Ann' }));
+  await shows(bob, 'Ann');
+  const id = () => bob.locator('#stage .name', { hasText: 'Ann' }).first().getAttribute('title');
+  const before = await id();
+  assert.equal(new URL(ann.url()).search, `?room=${room}`); // the name is nobody else's
+  await ann.reload();
+  await reads(bob, '', 'Ann is gone');
+  await shows(bob, 'Ann');
+  assert.equal(await id(), before);
+  const copy = await duplicate(ann);
+  await shows(copy, 'bob', 'Ann');
+  await shows(bob, 'Ann', 'Ann');
+});
+
+test('where a duplicated tab cannot be told, it takes over, and the first says so', async () => {
+  const room = newRoom();
+  const bob = await enter(pages, { room, id: 'bob' });
+  const first = await pages.open('ann', 'about:blank');
+  await first.context().addInitScript(() => {
+    // As on a page over plain http.
+    Object.defineProperty(Navigator.prototype, 'locks', { get: () => undefined });
+  });
+  await first.goto(at({ room, id: 'ann' }));
+  await shows(bob, 'ann');
+  const second = await duplicate(first);
+  await first.getByRole('alert').getByText('has taken your place').waitFor();
+  await shows(second, 'bob');
+  await shows(bob, 'ann');
+  await write(bob, 'which ann');
+  await reads(second, 'bob', 'which ann');
+});
+
+for (const { code, reason, words } of [
+  {
+    code: 4010,
+    reason: 'unauthorized',
+    words: 'You may not enter this room: the token has expired',
+  },
+  { code: 1009, reason: 'too-large', words: 'too large for the server' },
+  { code: 4008, reason: 'too-fast', words: 'Trying again in' },
+  { code: 1011, reason: '', words: 'The server does not answer' },
+]) {
+  test(`close code ${code} is explained`, async () => {
+    const page = await pages.open('ann', 'about:blank');
+    await page.routeWebSocket(/parties/, (socket) => {
+      socket.send(
+        JSON.stringify({ type: 'error', code: reason, message: 'the token has expired' }),
+      );
+      socket.close({ code, reason });
+    });
+    await page.goto(at({ room: 'demo' }));
+    await page.getByRole('alert').getByText(words).waitFor({ timeout: PATIENCE });
+  });
+}

@@ -1,0 +1,32 @@
+//! One table, three places: `src/core/close.rs` is the source, README's copy and the browser client's rule
+//! for coming back are held to it.
+
+use partyline::core::close::{Close, Retry};
+
+#[test]
+fn readme_has_the_table_of_close_codes() {
+    let readme = include_str!("../../README.md");
+    for close in Close::ALL {
+        let back = match close.retry() {
+            Retry::No => "no",
+            Retry::Later => "later",
+        };
+        let row = format!("| {} | `{}` |", close.code(), close.reason());
+        let row = readme.lines().find(|line| line.starts_with(&row));
+        let row = row.unwrap_or_else(|| panic!("README has no row for {close:?}"));
+        assert!(row.ends_with(&format!("| {back} |")), "{row}");
+    }
+}
+
+#[test]
+fn the_browser_client_comes_back_when_it_may() {
+    let client = include_str!("../../public/signaling.js");
+    for close in Close::ALL {
+        let back = match close.retry() {
+            Retry::No => "never",
+            Retry::Later => "later",
+        };
+        let row = format!("{}: '{back}', // {}", close.code(), close.reason());
+        assert!(client.contains(&row), "signaling.js has no `{row}`");
+    }
+}

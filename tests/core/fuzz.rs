@@ -1,0 +1,162 @@
+//! Random and mutated bytes for whatever reads what strangers send. Nothing may panic, and what is
+//! refused is refused with a reason.
+
+use partyline::core::refusal::Code;
+use partyline::dialect::Dialect;
+use partyline::edge::route::{Request, route};
+use partyline::record::attachment::Attachment;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::test_runner::Config;
+
+/// Frames that are right, for mutations to begin with.
+const FRAMES: [&str; 11] = [
+    r#"{"type":"ice-candidate","payload":{"candidate":""},"target":"peer2"}"#,
+    r#"{"type":"offer","to":"ann","payload":{"type":"offer","sdp":"v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\n"}}"#,
+    r#"{"type":"candidate","to":"bob","payload":{"candidate":"candidate:1 1 udp 1 127.0.0.1 9 typ host"}}"#,
+    r#"{"type":"x"}"#,
+    r#"{"action":"forward-icecandidate","candidate":{"sdpMid":"0"},"toPeerId":"ann"}"#,
+    r#"{"toId":"ann","fromId":"bob","offer":{"type":"offer","sdp":"v=0
+"}}"#,
+    r#"{"a":1,"b":2,"c":3,"d":4,"e":5,"f":6,"g":7,"h":8,"i":9}"#,
+    r#" { "payload" : [ 1e400 , -0.0 , null , "\u00e9\ud83d\ude00" ] , "type" : "\u0061" } "#,
+    r#"{"type":"welcome","to":"ann"}"#,
+    r#"{"to":"ann","type":"x","payload":"}"}"#,
+    r#" [ {"type":"candidate","to":"bob"} , {"type":"x","payload":[{}]} ] "#,
+];
+
+const PATHS: [&str; 8] = [
+    "/register/demo/ann?key=secret",
+    "/message/%C3%A4/a%3Ab",
+    "/events/demo/ann?token=a.b.c",
+    "/parties/main/demo",
+    "/parties/main/%C3%A4%20%2F",
+    "/health",
+    "/parties/main/a?_pk=ann&key=secret&dialect=lobby&token=a.b.c",
+    "/parties/main/a?_pk=%41+&key=%ff&x=%",
+];
+
+const ATTACHMENTS: [&str; 3] = [
+    "7 3 native - bob",
+    "0 1 lobby ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad a",
+    "7 3 http - bob\n9 5 4 8\nj 5 ann 1\ns 9 ann * 5 7\noffer{\"a\":1}l 9 ann\nr 9 no-such-peer 2 -\nno",
+];
+
+/// Some of these texts, cut, doubled, and with bytes of all kinds put in.
+fn mutated(seeds: &'static [&'static str]) -> impl Strategy<Value = String> {
+    let bytes = prop_oneof![
+        3 => prop::sample::select(b"{}[]\",:\\ \n%/?&=+-.0123456789eEu".to_vec()),
+        1 => any::<u8>(),
+    ];
+    let edit = (any::<prop::sample::Index>(), 0..4_u8, vec(bytes, 0..4));
+    (prop::sample::select(seeds), vec(edit, 0..6)).prop_map(|(seed, edits)| {
+        let mut text = seed.as_bytes().to_vec();
+        for (place, what, put) in edits {
+            let place = place.index(text.len() + 1);
+            match what {
+                0 => text.truncate(place),
+                1 => drop(text.splice(place..place, put)),
+                2 => {
+                    text = text
+                        .iter()
+                        .skip(place)
+                        .chain(&put)
+                        .chain(&text)
+                        .copied()
+                        .collect()
+                }
+                _ => drop(text.splice(place..text.len().min(place + put.len()), put)),
+            }
+        }
+        String::from_utf8_lossy(&text).into_owned()
+    })
+}
+
+fn config(cases: u32) -> Config {
+    Config {
+        cases,
+        failure_persistence: None,
+        ..Config::default()
+    }
+}
+
+fn decodes_or_says_why(frame: &str) {
+    let all = Dialect::ALL.into_iter();
+    for (dialect, text) in all.flat_map(|dialect| {
+        let signals = dialect.split(frame).into_iter();
+        signals.map(move |signal| (dialect, signal))
+    }) {
+        match dialect.decode(text) {
+            Ok(signal) => {
+                assert!((1..=64).contains(&signal.kind.len()));
+                if let Some(payload) = signal.payload {
+                    assert!(
+                        text.contains(&*payload),
+                        "the payload stands in the frame as it is"
+                    );
+                    serde_json::from_str::<&serde_json::value::RawValue>(&payload).unwrap();
+                }
+            }
+            Err(refusal) => {
+                assert_eq!(refusal.code, Code::Malformed);
+                assert!(!refusal.message.is_empty());
+            }
+        }
+    }
+}
+
+fn routes_or_says_why(text: &str, method: &str, upgrade: Option<&str>) {
+    let (path, query) = text.split_once('?').unwrap_or((text, ""));
+    let accept = Some("text/html").filter(|_| text.len().is_multiple_of(2));
+    if let Err(error) = route(&Request {
+        method,
+        path,
+        query,
+        upgrade,
+        accept,
+        last_event_id: Some(query),
+    }) {
+        assert!([400, 404, 405, 426].contains(&error.status), "{error:?}");
+        assert!(serde_json::from_str::<serde_json::Value>(&error.body()).is_ok());
+    }
+}
+
+proptest! {
+    #![proptest_config(config(200_000))]
+
+    #[test]
+    fn mutated_frames_are_read_or_refused(text in mutated(&FRAMES)) {
+        decodes_or_says_why(&text);
+    }
+
+    #[test]
+    fn mutated_requests_are_routed_or_refused(
+        text in mutated(&PATHS),
+        method in prop::sample::select(vec!["GET", "HEAD", "OPTIONS", "POST"]),
+        upgrade in prop::sample::select(vec![None, Some("websocket"), Some("h2c")]),
+    ) {
+        routes_or_says_why(&text, method, upgrade);
+    }
+}
+
+proptest! {
+    #![proptest_config(config(100_000))]
+
+    #[test]
+    fn any_bytes_are_read_or_refused(bytes in vec(any::<u8>(), 0..200)) {
+        let text = String::from_utf8_lossy(&bytes);
+        decodes_or_says_why(&text);
+        routes_or_says_why(&text, "GET", Some("websocket"));
+        routes_or_says_why(&format!("/parties/main/{text}"), "GET", None);
+        let _ = Attachment::decode(&text);
+    }
+
+    #[test]
+    fn mutated_attachments_are_read_or_dropped(text in mutated(&ATTACHMENTS)) {
+        if let Some(attachment) = Attachment::decode(&text) {
+            // What was read is written as what is read again.
+            let again = Attachment::decode(&attachment.encode());
+            prop_assert_eq!(again, Some(attachment));
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! Tests of the core, the dialects and the records on the host, as one binary.
+
+mod close_table;
+mod fuzz;
+mod properties;
+mod readme;
+mod rig;
+mod room;
+mod streams;
+mod tokens;
+mod transcripts;

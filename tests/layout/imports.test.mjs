@@ -1,0 +1,186 @@
+// @ts-check
+/**
+ * Imports run downward only and form no cycle, in `src/` and in `public/`. The order of the layers is
+ * the one that `src/lib.rs` draws.
+ */
+
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, posix } from 'node:path';
+import { describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+
+/** Each layer of `src/`, and the layers that it may import beside itself. */
+const LAYERS = {
+  core: [],
+  dialect: ['core'],
+  record: ['core', 'dialect'],
+  edge: ['core', 'dialect'],
+  shell: ['core', 'dialect', 'record', 'edge'],
+};
+
+describe('imports in src/', () => {
+  const imports = rustImports();
+
+  it('reads the imports of every folder', () => {
+    for (const layer of Object.keys(LAYERS))
+      assert.ok(
+        [...imports.keys()].some((file) => file.startsWith(`${layer}/`)),
+        layer,
+      );
+    assert.ok(imports.get('edge/admission')?.has('dialect/json'), 'a known import is found');
+  });
+
+  for (const [layer, below] of Object.entries(LAYERS))
+    it(`lets ${layer}/ import only ${[layer, ...below].join(', ')}`, () => {
+      for (const [file, targets] of imports)
+        if (file.startsWith(`${layer}/`))
+          for (const target of targets)
+            assert.ok(
+              [layer, ...below].includes(target.split('/')[0]),
+              `src/${file} imports ${target}`,
+            );
+    });
+
+  it('has no cycle', () => assert.deepEqual(cycle(imports), []));
+});
+
+describe('imports in public/', () => {
+  const imports = scriptImports();
+
+  it('reads the imports of the page and of the library', () => {
+    assert.ok(imports.get('room.js')?.has('peer.js'), 'a known import is found');
+  });
+
+  it('has no cycle', () => assert.deepEqual(cycle(imports), []));
+
+  it('keeps the library independent of the page', () => {
+    for (const library of ['room.js', 'peer.js', 'negotiation.js', 'signaling.js'])
+      for (const target of imports.get(library) ?? [])
+        assert.ok(!target.includes('/') && target !== 'demo.js', `${library} imports ${target}`);
+  });
+});
+
+/**
+ * The modules of `src/`, without `.rs`, and what each of them imports. A module and the folder of its
+ * name are one, since a private part of a module may use the whole; a `mod.rs` stands for itself.
+ */
+function rustImports() {
+  const src = join(ROOT, 'src');
+  const files = readdirSync(src, { recursive: true, encoding: 'utf8' })
+    .map((file) => file.replaceAll('\\', '/'))
+    .filter((file) => file.endsWith('.rs') && file !== 'lib.rs');
+  const modules = new Set(files.map((file) => file.slice(0, -3)));
+  /** @type {(path: string) => string | undefined} */
+  const owner = (path) => {
+    if (modules.has(`${path}/mod`)) return `${path}/mod`;
+    const parent = posix.dirname(path);
+    if (modules.has(parent)) return owner(parent);
+    return modules.has(path) ? path : undefined;
+  };
+  /** @type {Map<string, Set<string>>} */
+  const imports = new Map();
+  for (const file of files) {
+    const module = file.slice(0, -3);
+    const from = owner(module) ?? module;
+    const targets = imports.get(from) ?? new Set();
+    imports.set(from, targets);
+    // A module's own tests may use more than the module does.
+    const [text] = readFileSync(join(src, file), 'utf8').split('#[cfg(test)]\nmod tests');
+    for (const path of usedPaths(text, module)) {
+      let target = path;
+      while (target !== '.' && !owner(target)) target = posix.dirname(target);
+      const found = owner(target);
+      if (found && found !== from) targets.add(found);
+    }
+  }
+  return imports;
+}
+
+/**
+ * The paths that `use` declarations name, as paths below `src/`.
+ * @param {string} text
+ * @param {string} module that it is the text of
+ */
+function* usedPaths(text, module) {
+  const here = module.replace(/\/mod$/, '');
+  for (const [, declared] of text.matchAll(/^\s*(?:pub(?:\([^)]*\))? )?use ([^;]+);/gm))
+    for (const path of expand(declared.replace(/\s+/g, ''))) {
+      const [first, ...rest] = path.split('::');
+      let base = { crate: '', self: here, super: posix.dirname(here) }[first];
+      if (base === undefined) continue;
+      while (rest[0] === 'super')
+        ((base = posix.dirname(/** @type {string} */ (base))), rest.shift());
+      yield posix.join(base, ...rest);
+    }
+}
+
+/**
+ * `a::{b, c::{d}}` as `a::b` and `a::c::d`.
+ * @param {string} tree
+ * @returns {string[]}
+ */
+function expand(tree) {
+  const open = tree.indexOf('{');
+  if (open < 0) return [tree];
+  const [start, inner] = [tree.slice(0, open), tree.slice(open + 1, tree.lastIndexOf('}'))];
+  const parts = [''];
+  let depth = 0;
+  for (const character of inner) {
+    if (character === '{') depth += 1;
+    if (character === '}') depth -= 1;
+    if (character === ',' && depth === 0) parts.push('');
+    else parts.push(parts.pop() + character);
+  }
+  return parts.filter(Boolean).flatMap((part) => expand(start + part));
+}
+
+/** The modules of `public/` and what each of them imports, types aside. */
+function scriptImports() {
+  const folder = join(ROOT, 'public');
+  /** @type {Map<string, Set<string>>} */
+  const imports = new Map();
+  for (const file of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
+    const module = file.replaceAll('\\', '/');
+    if (!module.endsWith('.js')) continue;
+    const text = readFileSync(join(folder, file), 'utf8').replace(/\/\*[\s\S]*?\*\//g, '');
+    const found = [...text.matchAll(/^(?:import|export)\b[^;]*?from ['"](.+?)['"]/gm)];
+    const targets = found.map(([, path]) =>
+      path.startsWith('/') ? path.slice(1) : posix.join(dirname(module), path),
+    );
+    for (const target of targets)
+      assert.ok(existsSync(join(folder, target)), `${module}: ${target}`);
+    imports.set(module, new Set(targets));
+  }
+  return imports;
+}
+
+/**
+ * The modules of one cycle, in order; empty if there is none.
+ * @param {Map<string, Set<string>>} imports
+ */
+function cycle(imports) {
+  const done = new Set();
+  /** @type {string[]} */
+  const path = [];
+  /** @type {(module: string) => string[] | undefined} */
+  const visit = (module) => {
+    if (path.includes(module)) return [...path.slice(path.indexOf(module)), module];
+    if (done.has(module)) return undefined;
+    path.push(module);
+    for (const target of imports.get(module) ?? []) {
+      const found = visit(target);
+      if (found) return found;
+    }
+    path.pop();
+    done.add(module);
+    return undefined;
+  };
+  for (const module of imports.keys()) {
+    const found = visit(module);
+    if (found) return found;
+  }
+  return [];
+}

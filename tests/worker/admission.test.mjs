@@ -1,0 +1,510 @@
+// @ts-check
+/** Who may join: pages of the listed origins, and, where there is a secret, bearers of a token. */
+import assert from 'node:assert/strict';
+import { createHmac } from 'node:crypto';
+import { after, before, describe, test } from 'node:test';
+import { HttpPeer } from '../support/http-peer.mjs';
+import { joinPath, Peer, quiet } from '../support/peer.mjs';
+import { startWorkerd } from '../support/workerd.mjs';
+
+const SECRET = 'a secret of more than thirty-two bytes, for the tests';
+const LISTED = ['https://game.example', 'http://localhost:8080'];
+
+/** @typedef {'open' | 'origins' | 'tokens' | 'both' | 'limited'} Name */
+/** @type {import('../support/workerd.mjs').Workerd<Name>} */
+let workerd;
+before(async () => {
+  workerd = await startWorkerd({
+    open: {},
+    origins: { ALLOWED_ORIGINS: LISTED.join(',') },
+    tokens: { ROOM_SECRET: SECRET },
+    both: { ALLOWED_ORIGINS: LISTED.join(','), ROOM_SECRET: SECRET },
+    limited: {},
+  });
+});
+after(() => workerd?.stop());
+
+describe('origins', () => {
+  const ELSEWHERE = [
+    'https://evil.example',
+    'https://game.example.evil.example',
+    'https://evilgame.example',
+    'https://sub.game.example',
+    'https://game.example:8443',
+    'http://game.example',
+    'http://localhost',
+    'http://localhost:80',
+    'http://localhost:80801',
+    'https://localhost:8080',
+    'https://game.example:443',
+    'https://game.example/',
+    'https://Game.example',
+    'HTTPS://GAME.EXAMPLE',
+    'null',
+    '*',
+    'https://game.example,http://localhost:8080',
+  ];
+
+  for (const Origin of ELSEWHERE) {
+    test(`a page of ${Origin} can neither join nor ask`, async () => {
+      const server = workerd.at.origins;
+      const answers = [
+        await server.upgrade(joinPath('guarded', { id: 'eve' }), { Origin }),
+        await server.request('/parties/main/guarded', { headers: { Origin } }),
+        await server.request('/parties/main/guarded', { headers: { Origin, Accept: 'text/html' } }),
+        await server.request('/parties/main/guarded', { headers: { Origin }, method: 'OPTIONS' }),
+        await server.request('/health', { headers: { Origin } }),
+        await server.request('/register/guarded/eve', { headers: { Origin }, method: 'POST' }),
+        await server.request('/message/guarded/eve', {
+          headers: { Origin },
+          method: 'POST',
+          body: '{"type":"x"}',
+        }),
+        await server.request('/events/guarded/eve', { headers: { Origin } }),
+        await server.request('/nothing', { headers: { Origin } }),
+      ];
+      for (const { status, headers, text } of answers) {
+        assert.equal(status, 403);
+        assert.equal(headers['content-type'], 'application/json');
+        const { code, message, ...rest } = JSON.parse(text).error;
+        assert.ok(code && message && Object.keys(rest).length === 0, text);
+        assert.equal(headers['access-control-allow-origin'], undefined, 'nor read why');
+      }
+      assert.equal((await server.status('guarded')).peers, 0);
+    });
+  }
+
+  for (const Origin of LISTED) {
+    test(`a page of ${Origin} joins and asks`, async () => {
+      const server = workerd.at.origins;
+      const ann = await Peer.meet(server, `listed ${Origin}`, 'ann', { headers: { Origin } });
+      const { status, headers } = await server.request('/parties/main/listed', {
+        headers: { Origin },
+      });
+      assert.equal(status, 200);
+      assert.equal(headers['access-control-allow-origin'], Origin);
+      assert.match(headers.vary ?? '', /\bOrigin\b/i);
+      const refused = await server.request('/parties/main/listed?_pk=ann', {
+        headers: { Origin, Upgrade: 'h2c' },
+      });
+      assert.equal(
+        refused.headers['access-control-allow-origin'],
+        Origin,
+        'it may read why it was refused, too',
+      );
+      const asked = await server.request('/parties/main/listed', {
+        headers: { Origin },
+        method: 'OPTIONS',
+      });
+      assert.equal(asked.status, 204);
+      assert.equal(asked.headers['access-control-allow-origin'], Origin);
+      await ann.close(1000);
+    });
+  }
+
+  test('what is not a browser has no origin, and joins', async () => {
+    const ann = await Peer.meet(workerd.at.origins, 'no-origin', 'ann');
+    await quiet(ann);
+  });
+
+  test('without a list every page joins and asks', async () => {
+    const headers = { Origin: 'https://anything.example' };
+    const ann = await Peer.meet(workerd.at.open, 'any-origin', 'ann', { headers });
+    const answer = await workerd.at.open.request('/parties/main/any-origin', { headers });
+    assert.equal(answer.status, 200);
+    assert.ok(['*', headers.Origin].includes(answer.headers['access-control-allow-origin'] ?? ''));
+    await quiet(ann);
+  });
+});
+
+describe('tokens', () => {
+  const soon = () => Math.floor(Date.now() / 1000) + 600;
+
+  /**
+   * What any JWT library would mint.
+   * @param {object} claims
+   * @param {{ secret?: string, alg?: string, hash?: string }} [how]
+   */
+  function mint(claims, { secret = SECRET, alg = 'HS256', hash = 'sha256' } = {}) {
+    const encode = (/** @type {object} */ part) =>
+      Buffer.from(JSON.stringify(part)).toString('base64url');
+    const signed = `${encode({ alg, typ: 'JWT' })}.${encode(claims)}`;
+    const signature = createHmac(hash, secret).update(signed).digest('base64url');
+    return `${signed}.${alg === 'none' ? '' : signature}`;
+  }
+
+  /**
+   * Joins as ann, and is told why not.
+   * @param {string} room
+   * @param {import('../support/peer.mjs').Join} join
+   */
+  async function turnedAway(room, join) {
+    const ann = await Peer.join(workerd.at.tokens, room, { id: 'ann', ...join });
+    await ann.refused('unauthorized');
+    await ann.ends(4010, 'unauthorized');
+  }
+
+  /**
+   * Every place that a client can put its token.
+   * @param {string} token
+   * @returns {import('../support/peer.mjs').Join[]}
+   */
+  const places = (token) => [
+    { token },
+    { headers: { Authorization: `Bearer ${token}` } },
+    { headers: { Authorization: `bearer ${token}` } },
+    { protocols: ['partyline', `token.${token}`] },
+    { protocols: [`token.${token}`, 'partyline'] },
+  ];
+
+  /** @type {Record<string, (room: string) => object>} */
+  const right = {
+    'for this room': (room) => ({ exp: soon(), room }),
+    'for any room': () => ({ exp: soon(), room: '*' }),
+    'for this room and peer': (room) => ({ exp: soon(), room, sub: 'ann' }),
+    'that has begun': (room) => ({ exp: soon() + 0.5, nbf: soon() - 601.5, room }),
+    'with claims of no meaning here': (room) => ({
+      exp: soon(),
+      room,
+      iss: 'shop',
+      aud: 'call',
+      iat: 1,
+      role: { host: true },
+    }),
+  };
+  for (const [what, claims] of Object.entries(right)) {
+    test(`a token ${what} lets in, wherever a client can put it`, async () => {
+      const room = `right ${what}`;
+      const token = mint(claims(room));
+      for (const place of places(token)) {
+        const ann = await Peer.meet(workerd.at.tokens, room, 'ann', place);
+        assert.equal(
+          ann.socket.protocol,
+          place.protocols ? 'partyline' : '',
+          'the token is not said back',
+        );
+        await ann.close(1000);
+      }
+    });
+  }
+
+  /** @type {Record<string, (room: string) => string>} */
+  const wrong = {
+    'that is empty': () => '',
+    'that is none': () => 'open-sesame',
+    'of dots': () => '..',
+    'that has expired': (room) => mint({ exp: soon() - 1200, room }),
+    'without an expiry': (room) => mint({ room }),
+    'whose expiry is text': (room) => mint({ exp: `${soon()}`, room }),
+    'for another room': () => mint({ exp: soon(), room: 'another' }),
+    'for a room of which this is a part': (room) => mint({ exp: soon(), room: `${room}s` }),
+    'for a part of this room': (room) => mint({ exp: soon(), room: room.slice(0, -1) }),
+    'for no room': () => mint({ exp: soon() }),
+    'for a list of rooms': (room) => mint({ exp: soon(), room: [room] }),
+    'for somebody else': (room) => mint({ exp: soon(), room, sub: 'bob' }),
+    'that is not valid yet': (room) => mint({ exp: soon(), nbf: soon() - 60, room }),
+    'signed with another secret': (room) => mint({ exp: soon(), room }, { secret: `${SECRET}.` }),
+    'that is not signed': (room) => mint({ exp: soon(), room }, { alg: 'none' }),
+    'signed another way': (room) => mint({ exp: soon(), room }, { alg: 'HS512', hash: 'sha512' }),
+    'that says it is signed another way': (room) => mint({ exp: soon(), room }, { alg: 'RS256' }),
+    'with one bit of its signature changed': (room) => {
+      const [head, claims, signature] = mint({ exp: soon(), room }).split('.');
+      const bytes = Buffer.from(signature, 'base64url');
+      bytes[0] ^= 1;
+      return [head, claims, bytes.toString('base64url')].join('.');
+    },
+    'with half of its signature': (room) => mint({ exp: soon(), room }).slice(0, -22),
+    'whose claims were changed': (room) => {
+      const [head, , signature] = mint({ exp: soon(), room: 'another' }).split('.');
+      return [head, mint({ exp: soon(), room }).split('.')[1], signature].join('.');
+    },
+  };
+  test('without a token nobody joins, and is told so in a frame', async () => {
+    await turnedAway('no token', {});
+    await turnedAway('no token', { protocols: ['partyline'] });
+    await turnedAway('no token', { headers: { Authorization: 'Basic YW5uOmJvYg==' } });
+  });
+
+  for (const [what, token] of Object.entries(wrong)) {
+    test(`a token ${what} does not let in, wherever it stands`, async () => {
+      const room = `wrong ${what}`;
+      const [inQuery, ...others] = places(token(room));
+      await turnedAway(room, inQuery);
+      // No header can end in nothing, and no library offers a subprotocol without a name.
+      if (token(room)) for (const place of others) await turnedAway(room, place);
+      assert.equal((await workerd.at.tokens.status(room)).peers, 0);
+    });
+  }
+
+  test('a token of 100 KB is not even looked at', () =>
+    turnedAway('long', { token: 'x'.repeat(100_000) }));
+
+  test('two tokens at once do not let in, even if both are right', async () => {
+    const token = mint({ exp: soon(), room: 'two' });
+    const [query, header, , protocol] = places(token);
+    await turnedAway('two', { ...query, ...header });
+    await turnedAway('two', { ...query, ...protocol });
+    await turnedAway('two', { ...header, ...protocol });
+    await turnedAway('two', { token: 'a wrong one', ...header });
+  });
+
+  test('a token for one peer is for nobody else, nor for one that names no id', async () => {
+    const token = mint({ exp: soon(), room: 'sub', sub: 'ann' });
+    await turnedAway('sub', { token, id: 'bob' });
+    await turnedAway('sub', { token, id: 'Ann' });
+    await turnedAway('sub', { token, id: undefined });
+  });
+
+  test('a subprotocol is chosen on a refusal, too, or a browser shows no frame', async () => {
+    const protocols = ['partyline', 'token.a.b.c'];
+    const ann = await Peer.join(workerd.at.tokens, 'chosen', { id: 'ann', protocols });
+    assert.equal(ann.socket.protocol, 'partyline');
+    await ann.refused('unauthorized');
+    await ann.ends(4010, 'unauthorized');
+  });
+
+  test('a token can be for a room of any name', async () => {
+    for (const room of ['a b', 'ä/€', '🎉', '*']) {
+      const ann = await Peer.meet(workerd.at.tokens, room, 'ann', {
+        token: mint({ exp: soon(), room }),
+      });
+      await ann.close(1000);
+    }
+  });
+
+  test('those who are in hear nothing of those who are turned away', async () => {
+    const room = 'undisturbed';
+    const bob = await Peer.meet(workerd.at.tokens, room, 'bob', {
+      token: mint({ exp: soon(), room }),
+    });
+    await turnedAway(room, {});
+    await turnedAway(room, { id: 'bob' });
+    assert.ok(bob.open);
+    await quiet(bob);
+  });
+
+  test('a token does not outweigh a key', async () => {
+    const room = 'token and key';
+    const token = mint({ exp: soon(), room });
+    await Peer.meet(workerd.at.tokens, room, 'ann', { token, key: 'secret of ann' });
+    const eve = await Peer.join(workerd.at.tokens, room, { id: 'ann', token, key: 'guess' });
+    await eve.refused('id-taken');
+    await eve.ends(4009, 'id-taken');
+  });
+
+  test('how a room and the worker are may be asked without a token', async () => {
+    for (const path of ['/health', '/parties/main/asked'])
+      for (const Accept of ['*/*', 'text/html'])
+        assert.equal(
+          (await workerd.at.tokens.request(path, { headers: { Accept } })).status,
+          200,
+          path,
+        );
+  });
+
+  test('neither a token nor a listed page makes up for the other', async () => {
+    const { both } = workerd.at;
+    const token = mint({ exp: soon(), room: 'both' });
+    const elsewhere = await both.upgrade(joinPath('both', { token }), {
+      Origin: 'https://evil.example',
+    });
+    assert.equal(elsewhere.status, 403);
+    const headers = { Origin: LISTED[0] };
+    const eve = await Peer.join(both, 'both', { id: 'eve', headers });
+    await eve.refused('unauthorized');
+    await eve.ends(4010, 'unauthorized');
+    const ann = await Peer.meet(both, 'both', 'ann', { token, headers });
+    await ann.close(1000);
+  });
+
+  test('without a secret a token means nothing', async () => {
+    const ann = await Peer.meet(workerd.at.open, 'no-secret', 'ann', { token: 'open sesame' });
+    const bob = await Peer.meet(workerd.at.open, 'no-secret', 'bob', {
+      protocols: ['partyline', 'token.x'],
+    });
+    assert.equal(bob.socket.protocol, 'partyline');
+    await ann.hears({ type: 'peer-joined', id: 'bob', polite: true });
+    await quiet(ann, bob);
+  });
+
+  describe('over HTTP', () => {
+    /** A room, and bob, who was let in with a token and got a key for it. @param {string} room */
+    async function registered(room) {
+      const token = mint({ exp: soon(), room, sub: 'bob' });
+      const bob = new HttpPeer(workerd.at.tokens, room, 'bob', {
+        headers: { Authorization: `Bearer ${token}` },
+      });
+      const { status, text } = await bob.register();
+      assert.equal(status, 200, text);
+      return { token, key: JSON.parse(text).key };
+    }
+
+    /**
+     * @param {import('../support/http-peer.mjs').Who} who
+     * @param {string} room
+     * @param {string} [id]
+     */
+    async function refusals(who, room, id = 'bob') {
+      const peer = new HttpPeer(workerd.at.tokens, room, id, who);
+      const response = await peer.request();
+      const body = (await response.toArray()).join('');
+      const opened = { status: response.statusCode, headers: response.headers, text: body };
+      return [await peer.post({ type: 'x', target: 'bob' }), opened];
+    }
+
+    test('a token lets register, and is then worth as much as the key it comes with', async () => {
+      const room = 'http tokens';
+      const { token, key } = await registered(room);
+      for (const who of [
+        { token },
+        { key },
+        { headers: { Authorization: `Bearer ${token}` }, key },
+      ]) {
+        const bob = new HttpPeer(workerd.at.tokens, room, 'bob', who);
+        await bob.open();
+        await bob.says({ type: 'x', target: 'bob' });
+        await bob.hears('{"type":"x","payload":null,"senderId":"bob"}');
+        bob.stream?.cut();
+      }
+    });
+
+    for (const [what, token] of Object.entries(wrong))
+      test(`a token ${what} lets nobody register, listen or post`, async () => {
+        const room = `http ${what}`;
+        const made = token(room);
+        if (!made) return;
+        const eve = new HttpPeer(workerd.at.tokens, room, 'ann', { token: made });
+        for (const { status, headers, text } of [
+          await eve.register(),
+          ...(await refusals({ token: made }, room, 'ann')),
+        ]) {
+          assert.equal(status, 401, text);
+          assert.equal(JSON.parse(text).error.code, 'unauthorized');
+          assert.equal(headers['www-authenticate'], 'Bearer');
+        }
+        assert.equal((await workerd.at.tokens.status(room)).peers, 0);
+      });
+
+    test('without token and key nobody speaks for a peer, nor hears what it is sent', async () => {
+      const room = 'http nothing';
+      await registered(room);
+      for (const { status } of await refusals({}, room)) assert.equal(status, 401);
+    });
+
+    test('a guessed key is refused, one by one, and does not disturb its owner', async () => {
+      const room = 'http guesses';
+      const { key } = await registered(room);
+      const bob = new HttpPeer(workerd.at.tokens, room, 'bob', { key });
+      await bob.open();
+      const near = `${key.slice(0, -1)}${key.endsWith('0') ? '1' : '0'}`;
+      for (const guess of [
+        'x',
+        near,
+        key.toUpperCase() === key ? `${key}0` : key.toUpperCase(),
+        ` ${key}`,
+        key.slice(0, -1),
+      ])
+        for (const { status, text } of await refusals({ key: guess }, room)) {
+          assert.equal(status, 409, guess);
+          assert.equal(JSON.parse(text).error.code, 'id-taken');
+        }
+      await bob.says({ type: 'still', target: 'bob' });
+      await bob.hears('{"type":"still","payload":null,"senderId":"bob"}');
+    });
+
+    test('a key opens nobody but its peer, nor one that has a WebSocket', async () => {
+      const room = 'http others';
+      const { key } = await registered(room);
+      await Peer.meet(workerd.at.tokens, room, 'ann', { token: mint({ exp: soon(), room }) });
+      for (const id of ['ann', 'zed'])
+        for (const { status, text } of await refusals({ key }, room, id)) {
+          assert.equal(status, 409, id);
+          assert.equal(JSON.parse(text).error.code, 'not-registered');
+        }
+    });
+  });
+});
+
+describe('imitations', () => {
+  test('nobody imitates a notice, or speaks for somebody else, in any dialect', async () => {
+    const { open } = workerd.at;
+    const room = 'imitations';
+    const ann = await Peer.meet(open, room, 'ann');
+    const eve = await Peer.meet(open, room, 'eve');
+    await ann.hears({ type: 'peer-joined', id: 'eve', polite: true });
+    for (const kind of ['welcome', 'peer-joined', 'peer-left', 'error']) {
+      eve.say({ type: kind, to: 'ann', payload: { id: 'bob' } });
+      await eve.refused('reserved-type');
+    }
+    eve.say({ type: 'offer', to: 'ann', from: 'bob', payload: 1 });
+    await eve.refused('malformed');
+    eve.say({ type: 'offer', to: 'ann', id: 'bob', payload: 1 });
+    await eve.refused('malformed');
+
+    const lobby = await Peer.join(open, room, { id: 'lob', dialect: 'lobby' });
+    for (let n = 0; n < 3; n += 1) await lobby.next();
+    for (const peer of [ann, eve])
+      await peer.hears({ type: 'peer-joined', id: 'lob', polite: true });
+    lobby.say({ toId: 'ann', fromId: 'eve', offer: 1 });
+    assert.equal(JSON.parse(await lobby.next()).code, 'malformed');
+    lobby.say({ toId: 'lob', fromId: 'lob', kind: 'disconnected' });
+    assert.equal(JSON.parse(await lobby.next()).code, 'reserved-type');
+
+    const forum = await Peer.join(open, room, { id: 'foz', dialect: 'forum' });
+    await forum.next();
+    for (const peer of [ann, eve])
+      await peer.hears({ type: 'peer-joined', id: 'foz', polite: true });
+    await lobby.next();
+    forum.say({ action: 'forward-offer', offer: 1, toPeerId: 'ann', fromPeerId: 'eve' });
+    assert.equal(JSON.parse(await forum.next()).code, 'malformed');
+    forum.say({ action: 'forward-error', error: 1, toPeerId: 'ann' });
+    assert.equal(JSON.parse(await forum.next()).code, 'reserved-type');
+
+    const device = await HttpPeer.meet(open, room, 'dev');
+    for (const peer of [ann, eve])
+      await peer.hears({ type: 'peer-joined', id: 'dev', polite: true });
+    await lobby.next();
+    for (const [body, code] of /** @type {const} */ ([
+      [{ type: 'offer', target: 'ann', senderId: 'eve' }, 'malformed'],
+      [{ type: 'peer-left', target: 'ann', payload: 1 }, 'reserved-type'],
+    ])) {
+      const { status, text } = await device.post(body);
+      assert.deepEqual([status, JSON.parse(text).error.code], [400, code]);
+    }
+    // Nobody has heard anything of all that.
+    await quiet(ann, eve, lobby, forum);
+    assert.deepEqual(device.stream?.unread, []);
+  });
+});
+
+describe('joins of one address', () => {
+  /** @param {string} address @returns {Record<string, string>} */
+  const from = (address) => ({ 'CF-Connecting-IP': address });
+
+  test('are refused from the 601st in a minute on, in every form; others are not', async () => {
+    const server = workerd.at.limited;
+    const { upgrade } = server;
+    // All in one room under one id, which costs the least; a minute of the limit may end on the
+    // way.
+    const join = () =>
+      upgrade.call(server, joinPath('limited', { id: 'ann' }), from('203.0.113.7'));
+    let joins = 0;
+    for (let refused = false; !refused && joins < 1_800; joins += 20) {
+      await Promise.all(Array.from({ length: 20 }, join));
+      const bob = new HttpPeer(server, 'limited too', 'bob', { headers: from('203.0.113.7') });
+      refused = (await bob.register()).status === 429;
+    }
+    assert.ok(joins >= 560, `${joins} were let in`);
+    const bob = new HttpPeer(server, 'limited too', 'bob', { headers: from('203.0.113.7') });
+    const answer = await bob.register();
+    assert.equal(answer.status, 429);
+    assert.equal(JSON.parse(answer.text).error.code, 'too-fast');
+    assert.ok(Number(answer.headers['retry-after']) > 0);
+    assert.equal((await bob.request()).statusCode, 429, 'a stream');
+    const ann = await Peer.join(server, 'limited', { id: 'ann', headers: from('203.0.113.7') });
+    await ann.refused('too-fast');
+    await ann.ends(4008, 'too-fast');
+    const eve = await Peer.meet(server, 'limited too', 'eve', { headers: from('203.0.113.8') });
+    await quiet(eve);
+  });
+});

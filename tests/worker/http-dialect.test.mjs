@@ -1,0 +1,376 @@
+// @ts-check
+/** The HTTP dialect on workerd: what each request is answered, and how long a stream lives. */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import http from 'node:http';
+import net from 'node:net';
+import { after, before, describe, test } from 'node:test';
+import { HttpPeer } from '../support/http-peer.mjs';
+import { Peer, quiet, within } from '../support/peer.mjs';
+import { startWorkerd } from '../support/workerd.mjs';
+
+const MAX = 64 * 1024;
+
+/** @type {import('../support/workerd.mjs').Workerd<'shipped' | 'pinging' | 'strict' | 'small'>} */
+let workerd;
+before(async () => {
+  workerd = await startWorkerd({
+    shipped: {},
+    pinging: { PING_INTERVAL: '1' },
+    strict: { PING_INTERVAL: '1', RECONNECT_GRACE: '0' },
+    small: { MAX_PEERS: '1' },
+  });
+});
+after(() => workerd?.stop());
+
+/**
+ * @param {import('../support/workerd.mjs').Answer} answer
+ * @param {number} expected
+ * @param {string} code
+ */
+function isError({ status, headers, text }, expected, code) {
+  assert.equal(status, expected, text);
+  assert.equal(headers['content-type'], 'application/json');
+  const { error, ...rest } = JSON.parse(text);
+  assert.deepEqual([error.code, Object.keys(error), rest], [code, ['code', 'message'], {}]);
+}
+
+describe('registering', () => {
+  test('is answered with a key, and with who is there', async () => {
+    const ann = await Peer.meet(workerd.at.shipped, 'register', 'ann');
+    const bob = new HttpPeer(workerd.at.shipped, 'register', 'bob');
+    const { status, headers, text } = await bob.register();
+    assert.equal(status, 200);
+    assert.equal(headers['content-type'], 'application/json');
+    const { key, ...rest } = JSON.parse(text);
+    assert.match(key, /^[0-9a-f]{32}$/, '128 random bits');
+    const peers = [{ id: 'ann', polite: false }];
+    assert.deepEqual(rest, { message: 'session registered successfully', id: 'bob', peers });
+    await ann.hears({ type: 'peer-joined', id: 'bob', polite: true });
+    const again = JSON.parse((await bob.register()).text);
+    assert.notEqual(again.key, key, 'each time another');
+    await quiet(ann);
+  });
+
+  test('with a key of its own is answered with that', async () => {
+    const bob = new HttpPeer(workerd.at.shipped, 'own-key', 'bob', { key: 'a b&ä' });
+    assert.equal(JSON.parse((await bob.register()).text).key, 'a b&ä');
+  });
+
+  test('is refused where there is no place, and where the id is taken', async () => {
+    assert.equal((await new HttpPeer(workerd.at.small, 'full', 'ann').register()).status, 200);
+    isError(await new HttpPeer(workerd.at.small, 'full', 'bob').register(), 409, 'room-full');
+    await Peer.meet(workerd.at.shipped, 'taken', 'ann', { key: 'secret of ann' });
+    for (const key of [undefined, 'guess']) {
+      const eve = new HttpPeer(workerd.at.shipped, 'taken', 'ann', { key });
+      isError(await eve.register(), 409, 'id-taken');
+    }
+  });
+
+  test('takes names of all kinds, and refuses those that cannot be', async () => {
+    const { shipped } = workerd.at;
+    const ann = await HttpPeer.meet(shipped, 'ä / b', 'a~b:c.d_e-');
+    assert.equal((await shipped.status('ä / b')).peers, 1);
+    await ann.says({ type: 'x', target: 'a~b:c.d_e-' });
+    await ann.hears('{"type":"x","payload":null,"senderId":"a~b:c.d_e-"}');
+    for (const call of ['register', 'message']) {
+      const post = (/** @type {string} */ path) =>
+        shipped.request(`/${call}${path}`, { method: 'POST' });
+      isError(await post('/a/b%20c'), 400, 'bad-id');
+      isError(await post(`/a/${'x'.repeat(65)}`), 400, 'bad-id');
+      isError(await post('/a/'), 400, 'bad-id');
+      isError(await post('//ann'), 400, 'bad-room');
+      isError(await post('/%zz/ann'), 400, 'bad-room');
+      isError(await post('/a/ann?key='), 400, 'bad-key');
+      for (const path of ['', '/', '/a', '/a/b/c', '/a/b/'])
+        isError(await post(path), 404, 'not-found');
+    }
+  });
+});
+
+describe('methods', () => {
+  test('each path has its own, and names them', async () => {
+    for (const [path, allowed] of /** @type {const} */ ([
+      ['/register/methods/ann', ['OPTIONS', 'POST']],
+      ['/message/methods/ann', ['OPTIONS', 'POST']],
+      ['/events/methods/ann', ['GET', 'HEAD', 'OPTIONS']],
+    ])) {
+      for (const method of ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'PATCH']) {
+        if (allowed.some((one) => one === method)) continue;
+        const { status, headers } = await workerd.at.shipped.request(path, { method });
+        assert.equal(status, 405, `${method} ${path}`);
+        assert.deepEqual((headers.allow ?? '').split(', ').sort(), allowed);
+      }
+    }
+    assert.equal((await workerd.at.shipped.status('methods')).peers, 0);
+  });
+
+  test('a browser that asks before it posts is told that it may', async () => {
+    for (const [path, method] of [
+      ['/register/preflight/ann', 'POST'],
+      ['/message/preflight/ann', 'POST'],
+      ['/events/preflight/ann', 'GET'],
+    ]) {
+      const headers = {
+        Origin: 'https://game.example',
+        'Access-Control-Request-Method': method,
+        'Access-Control-Request-Headers': 'content-type,authorization,last-event-id',
+      };
+      const answer = await workerd.at.shipped.request(path, { method: 'OPTIONS', headers });
+      assert.equal(answer.status, 204);
+      assert.equal(answer.headers['access-control-allow-origin'], '*');
+      assert.ok(`${answer.headers['access-control-allow-methods']}`.split(', ').includes(method));
+      const allowed = `${answer.headers['access-control-allow-headers']}`.toLowerCase().split(', ');
+      for (const name of ['content-type', 'authorization', 'last-event-id'])
+        assert.ok(allowed.includes(name));
+    }
+    assert.equal((await workerd.at.shipped.status('preflight')).peers, 0);
+  });
+
+  test('a page of any origin may read what is answered, refusals too', async () => {
+    const ann = new HttpPeer(workerd.at.shipped, 'cors', 'ann', {
+      headers: { Origin: 'https://a.example' },
+    });
+    for (const { headers } of [
+      await ann.post({ type: 'x' }),
+      await ann.register(),
+      await ann.post({ type: 'x' }),
+    ])
+      assert.equal(headers['access-control-allow-origin'], '*');
+    const response = await ann.request();
+    assert.equal(response.headers['access-control-allow-origin'], '*');
+    assert.equal(response.headers['cache-control'], 'no-store');
+    response.destroy();
+  });
+
+  test('to ask what a stream begins with opens none', async () => {
+    const ann = await HttpPeer.meet(workerd.at.shipped, 'head', 'ann');
+    const response = await ann.request(undefined, 'HEAD');
+    assert.equal(response.statusCode, 200);
+    assert.equal(response.headers['content-type'], 'text/event-stream');
+    await ann.says({ type: 'still', target: 'ann' });
+    await ann.hears('{"type":"still","payload":null,"senderId":"ann"}');
+  });
+});
+
+describe('bodies', () => {
+  /** A body of just so many bytes. @param {number} length */
+  const body = (length) => {
+    const frame = (/** @type {string} */ payload) =>
+      `{"type":"big","target":"ann","payload":"${payload}"}`;
+    return frame('x'.repeat(length - frame('').length));
+  };
+
+  test('of 64 KiB are sent on, and of one byte more are refused', async () => {
+    const ann = await HttpPeer.meet(workerd.at.shipped, 'bodies', 'ann');
+    await ann.says(body(MAX));
+    assert.ok((await ann.next()).data.length > MAX - 50);
+    isError(await ann.post(body(MAX + 1)), 413, 'too-large');
+    await ann.says({ type: 'still', target: 'ann' });
+    await ann.hears('{"type":"still","payload":null,"senderId":"ann"}');
+  });
+
+  /**
+   * Sends this much of a request, whose body is not at its end, and waits for an answer.
+   * @param {string} head
+   * @param {string} part
+   */
+  async function answerTo(head, part) {
+    const socket = net.connect({ host: '127.0.0.1', port: workerd.at.shipped.port });
+    await once(socket, 'connect');
+    socket.write(`POST /message/bodies/ann HTTP/1.1\r\nHost: a\r\n${head}\r\n\r\n${part}`);
+    const [said] = await within(once(socket, 'data'), 'the server answers');
+    socket.destroy();
+    return `${said}`;
+  }
+
+  test('that say how long they are, and are too long, are refused unread', async () => {
+    assert.match(await answerTo('Content-Length: 1000000000', ''), /^HTTP\/1.1 413 /);
+  });
+
+  test('that do not say how long they are are read no further than they may be long', async () => {
+    const chunk = `${(16_384).toString(16)}\r\n${'x'.repeat(16_384)}\r\n`;
+    const said = await answerTo('Transfer-Encoding: chunked', chunk.repeat(5));
+    assert.match(said, /^HTTP\/1.1 413 /);
+  });
+
+  test('that are no signal are refused, and say why', async () => {
+    const ann = await HttpPeer.meet(workerd.at.shipped, 'no-signal', 'ann');
+    for (const text of [
+      '',
+      'hello',
+      '[]',
+      '{}',
+      '{"type":7}',
+      '{"type":""}',
+      `{"type":"${'x'.repeat(65)}"}`,
+    ])
+      isError(await ann.post(text), 400, 'malformed');
+    isError(await ann.post('{"type":"x","to":"ann"}'), 400, 'malformed');
+    isError(await ann.post('{"type":"error","target":"ann"}'), 400, 'reserved-type');
+    isError(await ann.post('{"type":"ping","target":"ann"}'), 400, 'reserved-type');
+    isError(await ann.post('{"type":"x","target":"zed"}'), 404, 'no-such-peer');
+    const { port } = workerd.at.shipped;
+    const request = http.request({
+      port,
+      host: '127.0.0.1',
+      path: ann.path('message'),
+      method: 'POST',
+    });
+    request.end(Buffer.from([0x7b, 0xff, 0x7d]));
+    const [response] = await once(request, 'response');
+    assert.equal(response.statusCode, 400);
+    assert.match((await response.toArray()).join(''), /UTF-8/);
+  });
+
+  test('that come too fast are refused, and those of others are not', async () => {
+    const { shipped } = workerd.at;
+    const [ann, bob] = [
+      await HttpPeer.meet(shipped, 'fast', 'ann'),
+      await HttpPeer.meet(shipped, 'fast', 'bob'),
+    ];
+    await ann.hears('{"type":"new-peer","senderId":"bob"}');
+    /** @type {import('../support/workerd.mjs').Answer[]} */
+    let refused = [];
+    // A slow machine takes a while to be too fast.
+    for (let waves = 0; refused.length === 0 && waves < 25; waves += 1) {
+      const wave = Array.from({ length: 200 }, () => ann.post({ type: 'x', target: 'ann' }));
+      refused = (await Promise.all(wave)).filter(({ status }) => status !== 200);
+    }
+    assert.ok(refused.length > 0);
+    for (const answer of refused) {
+      isError(answer, 429, 'too-fast');
+      assert.match(`${answer.headers['retry-after']}`, /^\d+$/);
+    }
+    await bob.says({ type: 'hello', target: 'bob' });
+    await bob.hears('{"type":"hello","payload":null,"senderId":"bob"}');
+  });
+
+  test('of many lines arrive as the same JSON', async () => {
+    const ann = await HttpPeer.meet(workerd.at.shipped, 'lines', 'ann');
+    await ann.says(
+      '{\n  "type": "x",\r\n  "payload": {\r\n    "a": [1,\n2],\r"b": "\\n\\u2028 "\n  },\n' +
+        ' "target": "ann"\n}',
+    );
+    const { payload } = JSON.parse((await ann.next()).data);
+    assert.deepEqual(payload, { a: [1, 2], b: '\n\u2028 ' });
+  });
+});
+
+describe('streams', () => {
+  test('a stream is pinged, which is no event that is counted', async () => {
+    const ann = await HttpPeer.meet(workerd.at.pinging, 'pings', 'ann');
+    assert.ok(ann.stream);
+    const { type, time, ...rest } = await ann.stream.pinged();
+    assert.deepEqual([type, rest], ['ping', {}]);
+    assert.equal(new Date(time).toISOString(), time);
+    assert.ok(Math.abs(Date.parse(time) - Date.now()) < 60_000);
+    const { lastId } = ann.stream;
+    await ann.stream.pinged();
+    assert.equal(ann.stream.lastId, lastId);
+    assert.match(lastId, /^\d+$/);
+  });
+
+  test('a client that goes away is noticed within one ping', async () => {
+    const { strict } = workerd.at;
+    const ann = await HttpPeer.meet(strict, 'away', 'ann');
+    const bob = await HttpPeer.meet(strict, 'away', 'bob');
+    await ann.hears('{"type":"new-peer","senderId":"bob"}');
+    assert.ok(ann.stream && bob.stream);
+    // So that the next one, which does not arrive, is a whole interval away.
+    await bob.stream.pinged();
+    const pings = () => ann.stream?.raw.split('"ping"').length ?? 0;
+    const before = pings();
+    bob.stream.cut();
+    await ann.hears('{"type":"peer-left","senderId":"bob"}');
+    // Ann's own come as often as bob's would have: she gets one or two in an interval.
+    assert.ok(pings() - before <= 2, `${pings() - before} pings later`);
+  });
+
+  test('a client that is reset before anything has come is noticed, too', async () => {
+    const { strict } = workerd.at;
+    const ann = await Peer.meet(strict, 'reset', 'ann');
+    // Many at once: it matters what the server was just about to write.
+    const ids = new Set(Array.from({ length: 20 }, (_, n) => `bob-${n}`));
+    await Promise.all(
+      [...ids].map(async (id) => {
+        const bob = await HttpPeer.meet(strict, 'reset', id);
+        bob.stream?.response.socket.resetAndDestroy();
+      }),
+    );
+    while (ids.size) {
+      const { type, id } = JSON.parse(await ann.next());
+      if (type === 'peer-left') ids.delete(id);
+    }
+    await ann.close();
+  });
+
+  test('a stream that breaks goes on where it was, though nobody has noticed', async () => {
+    const { shipped } = workerd.at;
+    const ann = await Peer.meet(shipped, 'breaks', 'ann');
+    const bob = await HttpPeer.meet(shipped, 'breaks', 'bob');
+    await ann.hears({ type: 'peer-joined', id: 'bob', polite: true });
+    const say = (/** @type {number} */ n) => ann.say({ type: 'n', to: 'bob', payload: n });
+    const heard = (/** @type {number} */ n) =>
+      bob.hears(`{"type":"n","payload":${n},"senderId":"ann"}`);
+    say(0);
+    await heard(0);
+    for (let round = 0; round < 3; round += 1) {
+      bob.stream?.cut();
+      await bob.stream?.gone;
+      for (const n of [1, 2, 3]) say(n);
+      await quiet(ann);
+      await bob.resume();
+      for (const n of [1, 2, 3]) await heard(n);
+    }
+    say(4);
+    await heard(4);
+    assert.deepEqual(bob.stream?.unread, [], 'nothing came twice');
+    assert.equal((await shipped.status('breaks')).peers, 2, 'it never left');
+  });
+
+  test('a stream that was replaced is told to stay away', async () => {
+    const { shipped } = workerd.at;
+    const tab = await HttpPeer.meet(shipped, 'replaced', 'ann');
+    await tab.says({ type: 'x', target: 'ann' });
+    await tab.next();
+    const other = await HttpPeer.meet(shipped, 'replaced', 'ann');
+    await within(/** @type {Promise<void>} */ (tab.stream?.gone), 'the older stream is ended');
+    const response = await tab.request(tab.stream?.lastId);
+    assert.equal(response.statusCode, 204, 'EventSource does not try again after this');
+    await other.says({ type: 'y', target: 'ann' });
+    await other.hears('{"type":"y","payload":null,"senderId":"ann"}');
+  });
+
+  test('what cannot be opened is answered as an error, not as a stream', async () => {
+    const eve = new HttpPeer(workerd.at.shipped, 'not-open', 'eve');
+    const response = await eve.request();
+    assert.equal(response.statusCode, 409);
+    assert.equal(JSON.parse((await response.toArray()).join('')).error.code, 'not-registered');
+    assert.equal((await workerd.at.shipped.status('not-open')).peers, 0);
+    isError(await eve.post({ type: 'x' }), 409, 'not-registered');
+  });
+
+  test('a client that reads nothing loses its stream, and nobody else theirs', async () => {
+    const { shipped } = workerd.at;
+    const ann = await Peer.meet(shipped, 'slow', 'ann');
+    const bob = await HttpPeer.meet(shipped, 'slow', 'bob');
+    const eve = await HttpPeer.meet(shipped, 'slow', 'eve');
+    await ann.hears({ type: 'peer-joined', id: 'bob', polite: true });
+    await ann.hears({ type: 'peer-joined', id: 'eve', polite: true });
+    bob.stream?.response.pause();
+    // More than the operating system takes for him, and than is kept for him in the Worker.
+    const payload = 'x'.repeat(60_000);
+    for (let n = 0; n < 190; n += 1) ann.say({ type: 'big', to: 'bob', payload });
+    await ann.settle();
+    ann.say({ type: 'hello', to: 'eve' });
+    await eve.hears('{"type":"hello","payload":null,"senderId":"ann"}');
+    bob.stream?.response.resume();
+    await within(/** @type {Promise<void>} */ (bob.stream?.gone), "bob's stream ends", 20_000);
+    await bob.resume();
+    ann.say({ type: 'hello', to: 'bob' });
+    for (;;)
+      if ((await bob.next()).data === '{"type":"hello","payload":null,"senderId":"ann"}') break;
+    await quiet(ann);
+  });
+});

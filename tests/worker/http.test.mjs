@@ -1,0 +1,373 @@
+// @ts-check
+/** What is where over plain HTTP, and how what cannot be had is refused. */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { after, before, test } from 'node:test';
+import { joinPath, Peer, quiet } from '../support/peer.mjs';
+import { startWorkerd } from '../support/workerd.mjs';
+
+/** @typedef {import('../support/workerd.mjs').Server} Server */
+/** @typedef {import('../support/workerd.mjs').Answer} Answer */
+
+/** Settings that cannot be read, one for each instance. @type {Record<string, [string, string]>} */
+const UNREADABLE = {
+  'max-peers-word': ['MAX_PEERS', 'many'],
+  'max-peers-none': ['MAX_PEERS', '0'],
+  'max-peers-negative': ['MAX_PEERS', '-1'],
+  'grace-with-unit': ['RECONNECT_GRACE', '15s'],
+  'hold-with-exponent': ['HOLD_FOR_NEXT', '1e3'],
+  'origin-without-scheme': ['ALLOWED_ORIGINS', 'game.example'],
+  'secret-too-short': ['ROOM_SECRET', 'short'],
+};
+
+/** @type {Awaited<ReturnType<typeof startWorkerd>>} */
+let workerd;
+/** @type {Server} */
+let server;
+
+before(async () => {
+  const unreadable = Object.entries(UNREADABLE).map(([name, [key, value]]) => [
+    name,
+    { [key]: value },
+  ]);
+  const instances = { open: {}, ...Object.fromEntries(unreadable) };
+  workerd = await startWorkerd(instances);
+  server = workerd.at.open;
+});
+after(() => workerd.stop());
+
+/**
+ * The answer is an error: this status, and the one shape that all errors have.
+ * @param {Answer} answer
+ * @param {number} status
+ * @param {string} code
+ * @param {string} about
+ * @returns {string} the message
+ */
+function isError(answer, status, code, about) {
+  assert.equal(answer.status, status, `${about}: ${answer.text}`);
+  assert.equal(answer.headers['content-type'], 'application/json', about);
+  const body = JSON.parse(answer.text);
+  const message = body.error?.message;
+  assert.deepEqual(body, { error: { code, message } }, about);
+  assert.ok(
+    typeof message === 'string' && message.length > 0,
+    `${about}: an error says what is wrong`,
+  );
+  return message;
+}
+
+test('the health of the worker is told without a room', async () => {
+  const { status, headers, text } = await server.request('/health');
+  assert.equal(status, 200);
+  assert.equal(headers['content-type'], 'application/json');
+  const { version, ...rest } = JSON.parse(text);
+  assert.deepEqual(rest, { status: 'ok' });
+  assert.match(version, /^\d+\.\d+\.\d+/);
+});
+
+test('the page and the library are files, and what is none goes to the worker', async (t) => {
+  const deployed = await startWorkerd({ whole: {} }, { assets: true });
+  t.after(() => deployed.stop());
+  const { whole } = deployed.at;
+  for (const [path, file, type] of [
+    ['/', 'index.html', /^text\/html/],
+    ['/room.js', 'room.js', /javascript/],
+    ['/status.css', 'status.css', /^text\/css/],
+  ]) {
+    const { status, headers, text } = await whole.request(/** @type {string} */ (path));
+    assert.equal(status, 200, `${path}`);
+    assert.match(headers['content-type'] ?? '', /** @type {RegExp} */ (type));
+    assert.equal(text, readFileSync(new URL(`../../public/${file}`, import.meta.url), 'utf8'));
+  }
+  assert.equal(JSON.parse((await whole.request('/health')).text).status, 'ok');
+  isError(await whole.request('/nothing'), 404, 'not-found', '/nothing');
+  const ann = await Peer.meet(whole, 'demo', 'ann');
+  assert.equal((await whole.status('demo')).peers, 1);
+  await ann.close();
+});
+
+test('a room tells programs how it is: a count and no names', async () => {
+  const empty = await server.request('/parties/main/how-it-is');
+  assert.equal(empty.status, 200);
+  assert.equal(empty.headers['content-type'], 'application/json');
+  const { awakeSince, ...rest } = JSON.parse(empty.text);
+  assert.deepEqual(rest, { status: 'ok', room: 'how-it-is', peers: 0 });
+  assert.equal(new Date(awakeSince).toISOString(), awakeSince);
+
+  const ann = await Peer.meet(server, 'how-it-is', 'ann-with-a-long-name');
+  const bob = await Peer.meet(server, 'how-it-is', 'bob-with-a-long-name');
+  const { text } = await server.request('/parties/main/how-it-is');
+  assert.deepEqual(JSON.parse(text), { status: 'ok', room: 'how-it-is', peers: 2, awakeSince });
+  assert.doesNotMatch(text, /ann|bob/);
+
+  await bob.close();
+  assert.equal((await server.status('how-it-is')).peers, 1);
+  await ann.close();
+  assert.equal((await server.status('how-it-is')).peers, 0);
+});
+
+test('a room tells people how it is on a page: a count and no names', async () => {
+  await Peer.meet(server, 'a-page', 'ann-with-a-long-name');
+  await Peer.meet(server, 'a-page', 'bob-with-a-long-name');
+  const headers = { Accept: 'text/html,application/xhtml+xml,*/*;q=0.8' };
+  const page = await server.request('/parties/main/a-page', { headers });
+  assert.equal(page.status, 200);
+  assert.match(page.headers['content-type'] ?? '', /^text\/html/);
+  assert.match(page.text, /^<!doctype html>/i);
+  assert.match(page.text, /<h1>a-page<\/h1>/);
+  assert.match(page.text, /2 peers are here/);
+  assert.doesNotMatch(page.text, /ann|bob/);
+});
+
+test('who does not ask for a page gets json', async () => {
+  /** @type {Record<string, string>[]} */
+  const all = [{}, { Accept: '*/*' }, { Accept: 'application/json' }, { Accept: 'text/plain' }];
+  for (const headers of all) {
+    const answer = await server.request('/parties/main/who-asks', { headers });
+    assert.equal(answer.headers['content-type'], 'application/json', headers.Accept);
+    assert.equal(JSON.parse(answer.text).room, 'who-asks', headers.Accept);
+  }
+});
+
+test('the name of a room is never markup', async () => {
+  const name = `</h1><script>alert("1")</script>&'`;
+  const headers = { Accept: 'text/html' };
+  const path = `/parties/main/${encodeURIComponent(name)}`;
+  const { status, text, headers: sent } = await server.request(path, { headers });
+  assert.equal(status, 200);
+  assert.ok(text.includes('<h1>&lt;/h1&gt;&lt;script&gt;alert(&quot;1&quot;)&lt;/script&gt;&amp;'));
+  assert.doesNotMatch(text, /<script/i);
+  assert.equal(sent['x-content-type-options'], 'nosniff');
+  assert.match(`${sent['content-security-policy']}`, /default-src 'none'/);
+});
+
+test('a room has any name of 1 to 128 bytes', async () => {
+  for (const [written, name] of /** @type {[string, string][]} */ ([
+    ['demo', 'demo'],
+    ['x', 'x'],
+    ['a%20b', 'a b'],
+    ['a+b', 'a+b'],
+    ['a%2Fb', 'a/b'],
+    ['a%2fb%3Fc%23d%25', 'a/b?c#d%'],
+    ['%C3%A4%E2%82%AC', 'ä€'],
+    ['%F0%9F%8E%89', '🎉'],
+    ['..%2F..', '../..'],
+    ['a'.repeat(128), 'a'.repeat(128)],
+    ['%C3%A4'.repeat(64), 'ä'.repeat(64)],
+    ['%F0%9F%8E%89'.repeat(32), '🎉'.repeat(32)],
+  ])) {
+    const { status, text } = await server.request(`/parties/main/${written}`);
+    assert.equal(status, 200, `${written}: ${text}`);
+    assert.equal(JSON.parse(text).room, name);
+    const ann = await Peer.meet(server, name, 'ann');
+    assert.equal(ann.welcome.room, name);
+    assert.equal(JSON.parse((await server.request(`/parties/main/${written}`)).text).peers, 1);
+    await ann.close();
+  }
+});
+
+test('a name written in two ways is one room', async () => {
+  const ann = await Peer.meet(server, 'two ways~', 'ann');
+  for (const written of ['two%20ways~', '%74wo%20ways%7E', '%74wo%20ways%7e']) {
+    const { text } = await server.request(`/parties/main/${written}`);
+    assert.equal(JSON.parse(text).peers, 1, written);
+  }
+  assert.equal((await server.status('Two ways~')).peers, 0, 'upper and lower case are two rooms');
+  await ann.close();
+});
+
+test('a name that no room can have is refused', async () => {
+  for (const name of [
+    '',
+    'a'.repeat(129),
+    '%C3%A4'.repeat(64) + 'a',
+    '%',
+    'a%4',
+    '%zz',
+    '%+1',
+    '%ff',
+    '%C3',
+    '%ED%A0%80', // half of a pair of surrogates
+    '%C0%AF', // "/", longer than it must be
+    '%00',
+    'a%0Ab',
+    '%0D',
+    '%7F',
+    '%C2%85', // a control character of two bytes
+  ]) {
+    isError(await server.request(`/parties/main/${name}`), 400, 'bad-room', name);
+    isError(await server.upgrade(`/parties/main/${name}`), 400, 'bad-room', `${name}, joining`);
+  }
+});
+
+test('an id, a key or a dialect that cannot be is refused', async () => {
+  for (const [query, code] of [
+    ['_pk=', 'bad-id'],
+    ['_pk=a%20b', 'bad-id'],
+    ['_pk=a+b', 'bad-id'],
+    ['_pk=a/b', 'bad-id'],
+    ['_pk=%C3%A4', 'bad-id'],
+    ['_pk=%00', 'bad-id'],
+    ['_pk=%ff', 'bad-id'],
+    [`_pk=${'x'.repeat(65)}`, 'bad-id'],
+    ['_pk=ann&key=', 'bad-key'],
+    [`_pk=ann&key=${'k'.repeat(129)}`, 'bad-key'],
+    ['_pk=ann&dialect=', 'bad-dialect'],
+    ['_pk=ann&dialect=klingon', 'bad-dialect'],
+    ['_pk=ann&dialect=Native', 'bad-dialect'],
+  ]) {
+    const path = `/parties/main/what-cannot-be?${query}`;
+    isError(await server.upgrade(path), 400, code, query);
+    isError(await server.request(path), 400, code, `${query}, without a WebSocket`);
+  }
+  assert.equal((await server.status('what-cannot-be')).peers, 0);
+});
+
+test('the longest id and the longest key let in', async () => {
+  const id = 'AZaz09._~:-'.padEnd(64, 'x');
+  const bob = await Peer.meet(server, 'the-longest', id, { key: 'k'.repeat(128) });
+  assert.equal(bob.welcome.id, id);
+  const eve = await Peer.meet(server, 'the-longest', 'eve', { key: '🔑'.repeat(128) });
+  assert.deepEqual(eve.welcome.peers, [{ id, polite: false }]);
+  await Promise.all([bob.close(), eve.close()]);
+});
+
+test('who brings no id is given one, and everybody another', async () => {
+  const ids = new Set();
+  for (let n = 0; n < 3; n += 1) {
+    const peer = await Peer.join(server, 'given-an-id');
+    const { type, id } = JSON.parse(await peer.next());
+    assert.equal(type, 'welcome');
+    assert.match(id, /^[A-Za-z0-9._~:-]{22,64}$/, 'has 128 random bits');
+    ids.add(id);
+  }
+  assert.equal(ids.size, 3);
+});
+
+test('parameters that mean nothing here are left alone', async () => {
+  const { status } = await server.request('/parties/main/parameters?utm_source=x&_pks=%ff&');
+  assert.equal(status, 200);
+});
+
+test('paths that lead nowhere are not found', async () => {
+  for (const path of [
+    '/nothing',
+    '/parties',
+    '/parties/main',
+    '/parties/other/demo',
+    '/parties/main/a/b',
+    '/parties/main/demo/',
+    '/party/demo',
+    '/health/',
+    '/Health',
+  ]) {
+    isError(await server.request(path), 404, 'not-found', path);
+    isError(await server.upgrade(path), 404, 'not-found', `${path}, joining`);
+  }
+});
+
+test('other methods are refused, and the right ones named', async () => {
+  for (const method of ['POST', 'PUT', 'PATCH', 'DELETE']) {
+    for (const path of ['/health', '/parties/main/methods', '/parties/main/methods?_pk=ann']) {
+      const answer = await server.request(path, { method, body: '{}' });
+      isError(answer, 405, 'method-not-allowed', `${method} ${path}`);
+      const allow = (answer.headers.allow ?? '').split(',').map((one) => one.trim());
+      assert.deepEqual(allow.sort(), ['GET', 'HEAD', 'OPTIONS'], `${method} ${path}`);
+    }
+  }
+});
+
+test('a head request gets what a get would, without the body', async () => {
+  for (const [path, accept] of [
+    ['/health', '*/*'],
+    ['/parties/main/head', '*/*'],
+    ['/parties/main/head', 'text/html'],
+    ['/parties/main/%zz', '*/*'],
+    ['/nothing', '*/*'],
+  ]) {
+    const headers = { Accept: accept };
+    const got = await server.request(path, { headers });
+    const head = await server.request(path, { method: 'HEAD', headers });
+    assert.equal(head.text, '', path);
+    assert.notEqual(got.text, '', path);
+    assert.equal(head.status, got.status, path);
+    assert.equal(head.headers['content-type'], got.headers['content-type'], path);
+  }
+});
+
+test('a browser that asks before it asks is told what it may do', async () => {
+  for (const path of ['/health', '/parties/main/options']) {
+    const headers = { Origin: 'https://game.example', 'Access-Control-Request-Method': 'GET' };
+    const answer = await server.request(path, { method: 'OPTIONS', headers });
+    assert.equal(answer.status, 204, path);
+    assert.equal(answer.text, '');
+    assert.equal(answer.headers['access-control-allow-origin'], '*');
+    assert.match(answer.headers['access-control-allow-methods'] ?? '', /\bGET\b/);
+    assert.match(answer.headers['access-control-allow-headers'] ?? '', /\bAuthorization\b/);
+  }
+  isError(await server.request('/nothing', { method: 'OPTIONS' }), 404, 'not-found', 'OPTIONS');
+});
+
+test('everybody may read an answer, and no cache keeps it', async () => {
+  for (const path of ['/health', '/parties/main/everybody', '/parties/main/%zz', '/nothing']) {
+    const { headers } = await server.request(path, { headers: { Origin: 'https://a.example' } });
+    assert.equal(headers['access-control-allow-origin'], '*', path);
+    assert.equal(headers['cache-control'], 'no-store', path);
+    assert.equal(headers['x-content-type-options'], 'nosniff', path);
+  }
+});
+
+test('joining takes a websocket', async () => {
+  for (const query of ['_pk=ann', 'key=k', 'token=t', 'dialect=native', '_pk=ann&key=k']) {
+    const answer = await server.request(`/parties/main/a-websocket?${query}`);
+    isError(answer, 426, 'upgrade-required', query);
+  }
+  for (const protocol of ['h2c', 'websockets', 'TLS/1.0']) {
+    const headers = { Connection: 'Upgrade', Upgrade: protocol };
+    const answer = await server.request('/parties/main/a-websocket', { headers });
+    isError(answer, 426, 'upgrade-required', protocol);
+  }
+  assert.equal((await server.status('a-websocket')).peers, 0);
+});
+
+test('an upgrade is answered with a websocket', async () => {
+  const upgraded = await server.upgrade('/parties/main/an-upgrade?_pk=ann');
+  assert.equal(upgraded.status, 101);
+  assert.equal(upgraded.headers.upgrade?.toLowerCase(), 'websocket');
+  assert.equal(upgraded.headers['sec-websocket-accept'], 's3pPLMBiTxaQ9kYGzzhZRbK+xOo=');
+});
+
+test('an id of 300 characters is refused, and no other room feels it', async () => {
+  const ann = await Peer.meet(server, 'next-door', 'ann');
+  const bob = await Peer.meet(server, 'next-door', 'bob');
+  await ann.hears({ type: 'peer-joined', id: 'bob', polite: true });
+  const { awakeSince } = await server.status('next-door');
+
+  const path = joinPath('the-room-in-question', { id: 'x'.repeat(300) });
+  isError(await server.request(path), 400, 'bad-id', 'plain');
+  isError(await server.upgrade(path), 400, 'bad-id', 'joining');
+
+  assert.equal((await server.status('next-door')).awakeSince, awakeSince, 'it was not built again');
+  ann.say({ type: 'offer', to: 'bob', payload: { sdp: 'v=0' } });
+  await bob.hears({ type: 'offer', from: 'ann', payload: { sdp: 'v=0' } });
+  bob.say({ type: 'answer', to: 'ann', payload: { sdp: 'v=0' } });
+  await ann.hears({ type: 'answer', from: 'bob', payload: { sdp: 'v=0' } });
+  await quiet(ann, bob);
+});
+
+for (const [name, [setting, value]] of Object.entries(UNREADABLE)) {
+  test(`${setting}="${value}" cannot be read, and every answer says so`, async () => {
+    const broken = workerd.at[name];
+    for (const path of ['/health', '/parties/main/demo', '/parties/main/%zz', '/nothing']) {
+      const message = isError(await broken.request(path), 500, 'bad-setting', path);
+      assert.match(message, new RegExp(`\\b${setting}\\b`));
+      assert.ok(!message.includes(value) || setting !== 'ROOM_SECRET', 'a secret is never told');
+    }
+    for (const method of ['POST', 'OPTIONS']) {
+      isError(await broken.request('/parties/main/demo', { method }), 500, 'bad-setting', method);
+    }
+    const join = await broken.upgrade(joinPath('demo', { id: 'ann' }));
+    isError(join, 500, 'bad-setting', 'joining');
+  });
+}

@@ -1,0 +1,388 @@
+// @ts-check
+/**
+ * ICE servers: from every source, for whom, and what is left when a TURN service fails.
+ *
+ * Cloudflare's own TURN service cannot be had in a test, so a local server stands in for the one
+ * call to it. That is the only mock: the Worker runs in workerd, the TURN server is coturn, and
+ * the media paths are those of Chromium.
+ */
+import assert from 'node:assert/strict';
+import { createHmac } from 'node:crypto';
+import { EventEmitter, once } from 'node:events';
+import { after, before, describe, test } from 'node:test';
+import { connected, join, logged, newRoom, talk, until } from '../support/browser.mjs';
+import { Pages } from '../support/chromium.mjs';
+import { throughout } from '../support/throughout.mjs';
+import { Coturn, StandIn } from '../support/turn.mjs';
+import { startWorkerd } from '../support/workerd.mjs';
+
+const ROOM_SECRET = 'a secret of more than thirty-two bytes, for the tests';
+const TURN_SECRET = 'what-coturn-knows-too';
+const STUN = 'stun:stun.example:3478';
+const CLOUDFLARE_TURN_API_TOKEN = 'api-token';
+
+const relay = { urls: ['turn:t.example:3478?transport=udp'], username: 'u', credential: 'c' };
+const answered = { iceServers: [{ urls: ['stun:theirs.example'] }, relay] };
+/**
+ * @type {(status: number, body: string) => (response: import('node:http').ServerResponse) => void}
+ */
+const says = (status, body) => (response) => response.writeHead(status).end(body);
+
+/** What stands in for Cloudflare's service answers to each key. The key `silent` is not here. */
+const standIn = new StandIn({
+  good: says(201, JSON.stringify(answered)),
+  failing: says(500, JSON.stringify(answered)),
+  refusing: says(401, '{"error":"Unauthorized"}'),
+  elsewhere: (response) => response.writeHead(307, { Location: '/v1/turn/keys/good/x' }).end(),
+  nonsense: says(201, '<html>it works</html>'),
+  without: says(201, '{"iceServers":[{"urls":["stun:theirs.example"]}]}'),
+  endless: (response) => response.writeHead(201).write('{"iceServers":['),
+});
+const FAILING = ['failing', 'refusing', 'elsewhere', 'nonsense', 'without', 'endless', 'silent'];
+
+/** What the Workers log, so far. */
+let log = '';
+const logging = new EventEmitter();
+/** @param {string} text */
+const hear = (text) => {
+  log += text;
+  logging.emit('text');
+};
+/** @type {Coturn} */
+let coturn;
+/** @type {import('../support/workerd.mjs').Workerd<string>} */
+let workerd;
+
+before(async () => {
+  coturn = await Coturn.start(TURN_SECRET);
+  const shared = { STUN_URLS: STUN, TURN_URLS: coturn.url, TURN_SECRET };
+  const api = await standIn.start();
+  /** @param {string} key */
+  const cloudflare = (key) => ({
+    CLOUDFLARE_TURN_KEY_ID: key,
+    CLOUDFLARE_TURN_API_TOKEN,
+    CLOUDFLARE_TURN_API: api,
+    STUN_URLS: STUN,
+    TURN_OPEN: 'true',
+  });
+  const keys = ['good', ...FAILING].map((key) => [key, cloudflare(key)]);
+  workerd = await startWorkerd(
+    {
+      shipped: {},
+      closed: shared,
+      open: { ...shared, TURN_OPEN: 'true' },
+      guarded: { ...shared, ROOM_SECRET },
+      wrong: { ...shared, TURN_SECRET: 'not-what-coturn-knows', TURN_OPEN: 'true' },
+      listed: { ...shared, TURN_OPEN: 'true', ALLOWED_ORIGINS: 'https://game.example' },
+      page: { STUN_URLS: '', TURN_URLS: coturn.url, TURN_SECRET, TURN_OPEN: 'true' },
+      unreadable: { TURN_OPEN: 'yes' },
+      ...Object.fromEntries(keys),
+    },
+    { log: hear, assets: true },
+  );
+});
+after(() => Promise.all([workerd?.stop(), coturn?.stop(), standIn.stop()]));
+
+/**
+ * @param {string} instance
+ * @param {string} [query]
+ * @param {Record<string, string>} [headers]
+ */
+async function list(instance, query = '', headers = {}) {
+  const { status, text } = await workerd.at[instance].request(`/ice-servers${query}`, { headers });
+  assert.equal(status, 200, text);
+  return JSON.parse(text);
+}
+
+/**
+ * The lines of the log with this event, as soon as there are so many.
+ * @param {string} event
+ * @param {number} least
+ */
+async function lines(event, least) {
+  for (;;) {
+    const found = log
+      .split('\n')
+      .slice(0, -1)
+      .filter((line) => line.includes(`"${event}"`));
+    if (found.length >= least) return found.map((line) => JSON.parse(line));
+    await once(logging, 'text', { signal: AbortSignal.timeout(10_000) });
+  }
+}
+
+/** @param {string} username */
+function credential(username) {
+  return createHmac('sha1', TURN_SECRET).update(username).digest('base64');
+}
+
+/** @param {Record<string, unknown>} claims */
+function mint(claims) {
+  const parts = [{ alg: 'HS256', typ: 'JWT' }, claims];
+  const text = parts
+    .map((part) => Buffer.from(JSON.stringify(part)).toString('base64url'))
+    .join('.');
+  return `${text}.${createHmac('sha256', ROOM_SECRET).update(text).digest('base64url')}`;
+}
+
+describe('sources', () => {
+  test('as it ships there is a public STUN server, and nothing that expires', async () => {
+    const stun = 'stun:stun.cloudflare.com:3478';
+    assert.deepEqual(await list('shipped'), { iceServers: [{ urls: [stun] }] });
+    const { text } = await workerd.at.shipped.request('/iceServers');
+    assert.deepEqual(JSON.parse(text), { urls: [stun] });
+  });
+
+  test('a TURN server with a shared secret gets its own credentials for each peer', async () => {
+    const from = Math.floor(Date.now() / 1000);
+    const answer = await list('open', '?_pk=ann:1');
+    const to = Math.floor(Date.now() / 1000);
+    const { username } = answer.iceServers[1];
+    const expiry = Number(/^(\d+):ann:1$/.exec(username)?.[1]);
+    assert.ok(from + 3600 <= expiry && expiry <= to + 3600, username);
+    const turn = { urls: [coturn.url], username, credential: credential(username) };
+    assert.deepEqual(answer, { iceServers: [{ urls: [STUN] }, turn], ttl: 3600 });
+    assert.match((await list('open')).iceServers[1].username, /^\d+:anonymous$/);
+  });
+
+  test('/iceServers is one server with all URLs', async () => {
+    const { text } = await workerd.at.open.request('/iceServers?_pk=ann');
+    const { username, ...rest } = JSON.parse(text);
+    assert.match(username, /^\d+:ann$/);
+    assert.deepEqual(rest, { urls: [STUN, coturn.url], credential: credential(username) });
+  });
+
+  test("Cloudflare's service is asked as its documentation says", async () => {
+    const at = standIn.asked.length;
+    const expected = { iceServers: [{ urls: [STUN] }, relay], ttl: 3600 };
+    assert.deepEqual(await list('good'), expected);
+    assert.equal(standIn.asked.length, at + 1);
+    const { method, url, headers, body } = standIn.asked[at];
+    assert.equal(`${method} ${url}`, 'POST /v1/turn/keys/good/credentials/generate-ice-servers');
+    assert.equal(headers.authorization, `Bearer ${CLOUDFLARE_TURN_API_TOKEN}`);
+    assert.equal(headers['content-type'], 'application/json');
+    assert.deepEqual(JSON.parse(body), { ttl: 3600 });
+  });
+});
+
+describe('a TURN service that fails', { concurrency: true }, () => {
+  for (const key of FAILING)
+    test(`${key}: STUN is left, the answer says so, and the log why`, async () => {
+      const start = performance.now();
+      const answer = await list(key);
+      const took = performance.now() - start;
+      assert.deepEqual(answer, { iceServers: [{ urls: [STUN] }], ttl: 300, degraded: true });
+      assert.ok(took < 6_000, `it took ${took} ms`);
+    });
+
+  after(async () => {
+    const failed = await lines('turn-failed', FAILING.length);
+    assert.equal(failed.length, FAILING.length);
+    assert.ok(!log.includes(CLOUDFLARE_TURN_API_TOKEN), 'the log has the API token');
+    // The redirection was not followed: it would have taken the API token along.
+    assert.ok(!standIn.asked.some(({ url }) => url?.endsWith('/x')));
+  });
+});
+
+describe('who gets TURN', () => {
+  test('nobody, where no token is asked for and nothing is set; the log says why', async () => {
+    for (let i = 0; i < 3; i += 1)
+      assert.deepEqual(await list('closed'), { iceServers: [{ urls: [STUN] }] });
+    const before = (await lines('turn-failed', 0)).length;
+    await list('refusing');
+    await lines('turn-failed', before + 1); // the log has now got as far
+    const told = await lines('turn-closed', 1);
+    assert.equal(told.length, 1);
+    assert.match(told[0].message, /ROOM_SECRET.*TURN_OPEN/);
+  });
+
+  test('who has a token, wherever it stands', async () => {
+    const exp = Math.floor(Date.now() / 1000) + 60;
+    const token = mint({ exp, room: 'demo' });
+    for (const answer of [
+      await list('guarded', `?token=${token}`),
+      await list('guarded', '', { Authorization: `Bearer ${token}` }),
+      await list('guarded', `?token=${token}&room=demo`),
+      await list('guarded', `?token=${mint({ exp, room: '*', sub: 'ann' })}&room=other&_pk=ann`),
+    ])
+      assert.equal(answer.iceServers[1].urls[0], coturn.url);
+  });
+
+  test('nobody else, where a token is asked for', async () => {
+    const now = Math.floor(Date.now() / 1000);
+    const token = mint({ exp: now + 60, room: 'demo' });
+    for (const query of [
+      '',
+      '?token=nonsense',
+      `?token=${token.slice(0, -2)}`,
+      `?token=${mint({ exp: now - 1, room: 'demo' })}`,
+      `?token=${token}&room=other`,
+      `?token=${mint({ exp: now + 60, room: 'demo', sub: 'ann' })}`,
+      `?token=${mint({ exp: now + 60, room: 'demo', sub: 'ann' })}&_pk=bob`,
+    ])
+      for (const path of ['/ice-servers', '/iceServers']) {
+        const { status, headers, text } = await workerd.at.guarded.request(path + query);
+        assert.equal(status, 401, query);
+        assert.equal(headers['www-authenticate'], 'Bearer');
+        const { error, ...rest } = JSON.parse(text);
+        assert.deepEqual([error.code, rest], ['unauthorized', {}]);
+        assert.ok(!text.includes(coturn.url));
+      }
+  });
+});
+
+describe('over HTTP', () => {
+  for (const path of ['/ice-servers', '/iceServers'])
+    test(`${path} behaves as everything here does`, async () => {
+      const { open, listed, unreadable } = workerd.at;
+      const { headers } = await open.request(path, { headers: { Origin: 'https://a.example' } });
+      assert.equal(headers['access-control-allow-origin'], '*');
+      assert.equal(headers['cache-control'], 'no-store');
+      assert.equal(headers['content-type'], 'application/json');
+      const head = await open.request(path, { method: 'HEAD' });
+      assert.deepEqual([head.status, head.text], [200, '']);
+      const preflight = await open.request(path, { method: 'OPTIONS' });
+      assert.equal(preflight.status, 204);
+      assert.match(String(preflight.headers['access-control-allow-headers']), /Authorization/);
+      const post = await open.request(path, { method: 'POST' });
+      assert.deepEqual([post.status, post.headers.allow], [405, 'GET, HEAD, OPTIONS']);
+      assert.equal((await open.request(`${path}?_pk=a%20b`)).status, 400);
+      const evil = await listed.request(path, { headers: { Origin: 'https://evil.example' } });
+      assert.equal(evil.status, 403);
+      const bad = await unreadable.request(path);
+      assert.equal(bad.status, 500);
+      assert.match(JSON.parse(bad.text).error.message, /TURN_OPEN/);
+    });
+});
+
+describe('in a browser, by coturn alone', () => {
+  const pages = new Pages();
+  throughout(pages);
+
+  /**
+   * Gathers relay candidates.
+   * @param {import('playwright-core').Page} page
+   * @param {unknown[]} iceServers
+   */
+  const gather = (page, iceServers) =>
+    page.evaluate(async (/** @type {any} */ iceServers) => {
+      const connection = new RTCPeerConnection({ iceServers, iceTransportPolicy: 'relay' });
+      /** @type {string[]} */
+      const types = [];
+      /** @type {number[]} */
+      const errors = [];
+      connection.onicecandidate = ({ candidate }) => candidate?.type && types.push(candidate.type);
+      connection.onicecandidateerror = ({ errorCode }) => errors.push(errorCode);
+      connection.createDataChannel('chat');
+      await new Promise((resolve) => {
+        connection.onicegatheringstatechange = () =>
+          connection.iceGatheringState === 'complete' && resolve(undefined);
+        connection.setLocalDescription();
+      });
+      connection.close();
+      return { types, errors };
+    }, iceServers);
+
+  test('two connections with our credentials carry a message over the relay', async () => {
+    const page = await pages.open('ann', `${workerd.at.open.origin}/style.css`);
+    const [ann, bob] = await Promise.all(
+      ['ann', 'bob'].map(async (id) => (await list('open', `?_pk=${id}`)).iceServers.slice(1)),
+    );
+    await page.evaluate(
+      async (/** @type {any[]} */ [ann, bob]) => {
+        const [a, b] = [ann, bob].map(
+          (iceServers) => new RTCPeerConnection({ iceServers, iceTransportPolicy: 'relay' }),
+        );
+        a.onicecandidate = ({ candidate }) => b.addIceCandidate(candidate ?? undefined);
+        b.onicecandidate = ({ candidate }) => a.addIceCandidate(candidate ?? undefined);
+        const channel = a.createDataChannel('chat');
+        channel.onopen = () => channel.send('over the relay');
+        b.ondatachannel = ({ channel }) => {
+          channel.onmessage = ({ data }) => Object.assign(globalThis, { heard: data });
+        };
+        Object.assign(globalThis, { a });
+        await a.setLocalDescription();
+        await b.setRemoteDescription(/** @type {any} */ (a.localDescription));
+        await b.setLocalDescription();
+        await a.setRemoteDescription(/** @type {any} */ (b.localDescription));
+      },
+      [ann, bob],
+    );
+    await until(
+      page,
+      'the message came',
+      () => /** @type {any} */ (globalThis).heard === 'over the relay',
+    );
+    const path = await page.evaluate(() => {
+      const { iceTransport } = /** @type {any} */ (globalThis).a.sctp.transport;
+      const { local, remote } = iceTransport.getSelectedCandidatePair();
+      return [local.type, remote.type];
+    });
+    assert.deepEqual(path, ['relay', 'relay']);
+  });
+
+  test('coturn refuses credentials that are expired, changed or of another secret', async () => {
+    const page = await pages.open('eve', `${workerd.at.open.origin}/style.css`);
+    const good = (await list('open')).iceServers[1];
+    assert.deepEqual((await gather(page, [good])).types, ['relay']);
+    const expired = `${Math.floor(Date.now() / 1000) - 60}:eve`;
+    for (const bad of [
+      { ...good, username: expired, credential: credential(expired) },
+      { ...good, username: good.username.replace('anonymous', 'eve') },
+      (await list('wrong')).iceServers[1],
+    ]) {
+      const { types, errors } = await gather(page, [bad]);
+      assert.deepEqual([types, errors], [[], [401]], bad.username);
+    }
+  });
+
+  /**
+   * The username with which the connection to a peer would go to a TURN server.
+   * @param {import('playwright-core').Page} page
+   * @param {string} id
+   */
+  const username = (page, id) =>
+    page.evaluate((id) => {
+      const { connection } = /** @type {any} */ (globalThis).room.peers.get(id);
+      return connection.getConfiguration().iceServers.at(-1)?.username;
+    }, id);
+
+  test('the library asks by itself, with its token, before it connects', async () => {
+    const token = mint({ exp: Math.floor(Date.now() / 1000) + 60, room: '*' });
+    const [ann, bob] = await Promise.all(
+      ['ann', 'bob'].map((name) => pages.open(name, `${workerd.at.guarded.origin}/style.css`)),
+    );
+    const room = newRoom();
+    await join(ann, room, { id: 'ann', token, iceServers: undefined });
+    await logged(ann, 'state joined');
+    await join(bob, room, { id: 'bob', token, iceServers: undefined });
+    await Promise.all([connected(ann, 'bob'), connected(bob, 'ann')]);
+    await talk(ann, 'ann', bob, 'bob', 'hello');
+    assert.match(await username(ann, 'bob'), /^\d+:ann$/);
+    assert.match(await username(bob, 'ann'), /^\d+:bob$/);
+  });
+
+  test('the library meets others without an answer, and renews one that expires', async () => {
+    const { origin } = workerd.at.page;
+    const [ann, bob] = await Promise.all(
+      ['ann', 'bob'].map((name) => pages.open(name, `${origin}/style.css`)),
+    );
+    let asked = 0;
+    await ann.route('**/ice-servers*', (route) => {
+      asked += 1;
+      const server = { urls: [coturn.url], username: `try-${asked}`, credential: 'c' };
+      return route.fulfill({ json: { iceServers: [server], ttl: asked === 1 ? 2 : 3600 } });
+    });
+    await bob.route('**/ice-servers*', (route) => route.abort());
+    const room = newRoom();
+    await join(ann, room, { id: 'ann', iceServers: undefined });
+    await logged(ann, 'state joined');
+    await join(bob, room, { id: 'bob', iceServers: undefined });
+    await Promise.all([connected(ann, 'bob'), connected(bob, 'ann')]);
+    await until(ann, 'the connection has the second credentials', () => {
+      const { connection } = /** @type {any} */ (globalThis).room.peers.get('bob');
+      return connection.getConfiguration().iceServers[0].username === 'try-2';
+    });
+    await talk(bob, 'bob', ann, 'ann', 'still here');
+    assert.equal(asked, 2);
+  });
+});

@@ -1,0 +1,300 @@
+// @ts-check
+/** What a peer may send: how large, how fast, and how much is kept for one that is away. */
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { Peer, quiet } from '../support/peer.mjs';
+import { startWorkerd } from '../support/workerd.mjs';
+
+const KIB = 1024;
+
+/** @type {import('../support/workerd.mjs').Workerd<'open'>} */
+let workerd;
+/** @type {import('../support/workerd.mjs').Server} */
+let server;
+
+before(async () => {
+  workerd = await startWorkerd({ open: { RECONNECT_GRACE: '120' } });
+  server = workerd.at.open;
+});
+after(() => workerd?.stop());
+
+/** Ann and bob, who have been told of each other. @param {string} room */
+async function pair(room) {
+  const ann = await Peer.meet(server, room, 'ann');
+  const bob = await Peer.meet(server, room, 'bob');
+  await ann.hears({ type: 'peer-joined', id: 'bob', polite: true });
+  return { ann, bob };
+}
+
+/**
+ * A signal to this peer whose frame is of just this many bytes.
+ * @param {string} to
+ * @param {number} bytes
+ * @param {string} [letter]
+ */
+function frameOf(to, bytes, letter = 'x') {
+  const frame = (/** @type {string} */ payload) =>
+    `{"type":"blob","to":"${to}","payload":"${payload}"}`;
+  const [room, each] = [bytes - frame('').length, Buffer.byteLength(letter)];
+  return frame(letter.repeat(Math.floor(room / each)) + '.'.repeat(room % each));
+}
+
+describe('size', () => {
+  for (const letter of ['x', 'é', '😀']) {
+    test(`a frame of 64 KiB of ${letter} passes, and comes out as it went in`, async () => {
+      const { ann, bob } = await pair(`as-large-as-may-be-${letter.codePointAt(0)}`);
+      const frame = frameOf('ann', 64 * KIB, letter);
+      assert.equal(Buffer.byteLength(frame), 64 * KIB);
+      bob.say(frame);
+      assert.equal(await ann.next(), frame.replace('"to":"ann"', '"from":"bob"'));
+      await quiet(ann, bob);
+    });
+
+    test(`one byte of ${letter} more is refused, and the socket closed`, async () => {
+      const { ann, bob } = await pair(`too-large-${letter.codePointAt(0)}`);
+      bob.say(frameOf('ann', 64 * KIB + 1, letter));
+      await bob.refused('too-large');
+      await bob.ends(1009, 'too-large');
+      await ann.hears({ type: 'peer-left', id: 'bob' });
+      await quiet(ann);
+    });
+  }
+
+  test('a frame of 8 MiB does the server no harm', async () => {
+    const { ann, bob } = await pair('far-too-large');
+    const { awakeSince } = await server.status('far-too-large');
+    bob.say(frameOf('ann', 8 * KIB * KIB));
+    await bob.refused('too-large');
+    await bob.ends(1009, 'too-large');
+    await ann.hears({ type: 'peer-left', id: 'bob' });
+    assert.equal((await server.status('far-too-large')).awakeSince, awakeSince);
+    await quiet(ann);
+  });
+
+  for (const [what, frame] of /** @type {[string, Buffer][]} */ ([
+    ['of one byte', Buffer.from([0])],
+    ['with a signal in it', Buffer.from('{"type":"offer","to":"ann","payload":1}')],
+    ['that is empty', Buffer.alloc(0)],
+    ['that says ping', Buffer.from('ping')],
+  ])) {
+    test(`a binary frame ${what} is malformed, and the socket stays open`, async () => {
+      const { ann, bob } = await pair(`binary-${frame.length}`);
+      bob.say(frame);
+      await bob.refused('malformed');
+      bob.say({ type: 'offer', to: 'ann', payload: 1 });
+      await ann.hears({ type: 'offer', from: 'bob', payload: 1 });
+      await quiet(ann, bob);
+    });
+  }
+
+  test('a binary frame that is too large closes as one of text does', async () => {
+    const { ann, bob } = await pair('large-and-binary');
+    bob.say(Buffer.alloc(64 * KIB));
+    await bob.refused('malformed');
+    bob.say(Buffer.alloc(64 * KIB + 1));
+    await bob.refused('too-large');
+    await bob.ends(1009, 'too-large');
+    await ann.hears({ type: 'peer-left', id: 'bob' });
+    await quiet(ann);
+  });
+});
+
+describe('pace', () => {
+  const BURST = 200;
+  const REFUSALS = 200;
+  /** Two that pass one after the other end the row: this much at once leaves them no time to. */
+  const FLOOD = 5_000;
+
+  /**
+   * Sends this many signals at once, and reads what comes back until all have been answered.
+   * @param {Peer} from @param {Peer} to @param {number} count
+   */
+  async function flood(from, to, count) {
+    for (let i = 0; i < count; i++) from.say(`{"type":"tick","to":"${to.name}","payload":${i}}`);
+    await from.settle();
+    if (from.open) await to.settle();
+    const refused = from.unread.splice(0).map((frame) => JSON.parse(frame));
+    const ticks = to.unread
+      .filter((frame) => frame.startsWith('{"type":"tick"'))
+      .map((frame) => JSON.parse(frame).payload);
+    return { refused, ticks };
+  }
+
+  test('a burst of 200 passes whole, and in order', async () => {
+    const { ann, bob } = await pair('burst');
+    const { refused, ticks } = await flood(bob, ann, BURST);
+    assert.deepEqual(refused, []);
+    assert.deepEqual(ticks, [...Array(BURST).keys()]);
+  });
+
+  test('past the burst a frame is refused to its sender; who slows down goes on', async () => {
+    const { ann, bob } = await pair('too-fast');
+    const sent = BURST + 150;
+    const { refused, ticks } = await flood(bob, ann, sent);
+    assert.ok(refused.length > 0, `all ${sent} passed`);
+    for (const { type, code } of refused)
+      assert.deepEqual({ type, code }, { type: 'error', code: 'too-fast' });
+    assert.ok(ticks.length >= BURST, `only ${ticks.length} passed`);
+    assert.equal(ticks.length + refused.length, sent, 'each was forwarded or refused');
+    assert.deepEqual(
+      ticks,
+      [...ticks].sort((a, b) => a - b),
+      'in the order sent',
+    );
+    assert.ok(bob.open, 'the socket stays open');
+    ann.unread.splice(0);
+    // One ask is enough once a token has come back; a hundred come back in a second.
+    for (let asks = 0; ; asks++) {
+      assert.ok(asks < REFUSALS, 'a slow peer is let through again');
+      bob.say({ type: 'again', to: 'ann' });
+      await bob.settle();
+      await ann.settle();
+      if (ann.unread.length > 0) break;
+    }
+    await ann.hears({ type: 'again', from: 'bob' });
+  });
+
+  test('after 200 refusals in a row the socket is closed, and the others go on', async () => {
+    const { ann, bob } = await pair('far-too-fast');
+    const eve = await Peer.meet(server, 'far-too-fast', 'eve');
+    for (const each of [ann, bob])
+      await each.hears({ type: 'peer-joined', id: 'eve', polite: true });
+    for (let i = 0; i < FLOOD; i++) bob.say('{"type":"tick","to":"ann"}');
+    await bob.ends(4008, 'too-fast');
+    const codes = bob.unread.splice(0).map((frame) => JSON.parse(frame).code);
+    assert.ok(codes.length >= REFUSALS, `closed after only ${codes.length} refusals`);
+    assert.deepEqual(new Set(codes), new Set(['too-fast']));
+    await eve.hears({ type: 'peer-left', id: 'bob' });
+    eve.say({ type: 'still here', to: 'ann' });
+    for (;;) {
+      const frame = await ann.next();
+      if (frame === '{"type":"still here","from":"eve"}') break;
+      assert.ok(
+        ['{"type":"tick","from":"bob"}', '{"type":"peer-left","id":"bob"}'].includes(frame),
+        frame,
+      );
+    }
+    await quiet(ann, eve);
+    // It may come back later, and has a pace of its own again.
+    const again = await Peer.meet(server, 'far-too-fast', 'bob');
+    again.say({ type: 'slowly', to: 'eve' });
+    await eve.hears({ type: 'peer-joined', id: 'bob', polite: true });
+    await eve.hears({ type: 'slowly', from: 'bob' });
+  });
+
+  test('frames that are refused for something else count too', async () => {
+    const { ann, bob } = await pair('fast-nonsense');
+    for (let i = 0; i < FLOOD; i++) bob.say('nonsense');
+    await bob.ends(4008, 'too-fast');
+    const codes = bob.unread.splice(0).map((frame) => JSON.parse(frame).code);
+    assert.ok(codes.filter((code) => code === 'malformed').length >= BURST);
+    assert.deepEqual(new Set(codes), new Set(['malformed', 'too-fast']));
+    assert.ok(codes.filter((code) => code === 'too-fast').length >= REFUSALS);
+    await ann.hears({ type: 'peer-left', id: 'bob' });
+  });
+
+  test('pings are not counted', async () => {
+    const { ann, bob } = await pair('pings');
+    for (let i = 0; i < 2 * BURST + REFUSALS; i++) bob.say('ping');
+    for (let i = 0; i < 2 * BURST + REFUSALS; i++) assert.equal(await bob.next(), 'pong');
+    bob.say({ type: 'here', to: 'ann' });
+    await ann.hears({ type: 'here', from: 'bob' });
+    await quiet(ann, bob);
+  });
+});
+
+describe('mailbox', () => {
+  test('64 signals are held for an absent peer, and one more is refused', async () => {
+    const { ann, bob } = await pair('many');
+    await bob.cut();
+    for (let i = 0; i < 65; i++) ann.say({ type: 'candidate', to: 'bob', payload: i });
+    await ann.refused('mailbox-full', { to: 'bob' });
+    await quiet(ann);
+    const back = await Peer.meet(server, 'many', 'bob');
+    for (let i = 0; i < 64; i++) await back.hears({ type: 'candidate', from: 'ann', payload: i });
+    ann.say({ type: 'candidate', to: 'bob', payload: 65 });
+    await back.hears({ type: 'candidate', from: 'ann', payload: 65 });
+    await quiet(ann, back);
+  });
+
+  test('256 KiB are held for an absent peer, and a signal more is refused', async () => {
+    const { ann, bob } = await pair('much');
+    await bob.cut();
+    const frame = frameOf('bob', 60_000);
+    for (let i = 0; i < 5; i++) ann.say(frame);
+    await ann.refused('mailbox-full', { to: 'bob' });
+    ann.say({ type: 'offer', to: 'bob', payload: 'a small one' });
+    await quiet(ann);
+    const back = await Peer.meet(server, 'much', 'bob');
+    for (let i = 0; i < 4; i++)
+      assert.equal(await back.next(), frame.replace('"to":"bob"', '"from":"ann"'));
+    await back.hears({ type: 'offer', from: 'ann', payload: 'a small one' });
+    await quiet(ann, back);
+  });
+
+  test('the bound is the absent peer’s, whoever the senders are', async () => {
+    const { ann, bob } = await pair('two-senders');
+    const eve = await Peer.meet(server, 'two-senders', 'eve');
+    for (const each of [ann, bob])
+      await each.hears({ type: 'peer-joined', id: 'eve', polite: true });
+    await bob.cut();
+    for (let i = 0; i < 64; i++) {
+      ann.say({ type: 'candidate', to: 'bob', payload: i });
+      if (i === 31) await ann.settle();
+    }
+    await ann.settle();
+    eve.say({ type: 'candidate', to: 'bob', payload: 'one more' });
+    await eve.refused('mailbox-full', { to: 'bob' });
+    await quiet(ann, eve);
+  });
+
+  test('a signal to all reaches those who are there, though one is away and full', async () => {
+    const { ann, bob } = await pair('all-but-one');
+    const eve = await Peer.meet(server, 'all-but-one', 'eve');
+    for (const each of [ann, bob])
+      await each.hears({ type: 'peer-joined', id: 'eve', polite: true });
+    await bob.cut();
+    for (let i = 0; i < 64; i++) ann.say({ type: 'candidate', to: 'bob', payload: i });
+    ann.say({ type: 'to all', payload: 1 });
+    await eve.hears({ type: 'to all', from: 'ann', payload: 1 });
+    await ann.refused('mailbox-full', { to: 'bob' });
+    await quiet(ann, eve);
+  });
+
+  test('a lone peer’s signals to all are bounded likewise', async () => {
+    const ann = await Peer.meet(server, 'alone', 'ann');
+    for (let i = 0; i < 65; i++) ann.say({ type: 'candidate', payload: i });
+    await ann.refused('mailbox-full');
+    await quiet(ann);
+    const bob = await Peer.meet(server, 'alone', 'bob');
+    for (let i = 0; i < 64; i++) await bob.hears({ type: 'candidate', from: 'ann', payload: i });
+    await ann.hears({ type: 'peer-joined', id: 'bob', polite: true });
+    await quiet(ann, bob);
+  });
+
+  test('a lone peer’s signals to all are bounded in bytes, too', async () => {
+    const ann = await Peer.meet(server, 'alone-with-much', 'ann');
+    const payload = 'x'.repeat(60_000);
+    for (let i = 0; i < 5; i++) ann.say({ type: 'offer', payload });
+    await ann.refused('mailbox-full');
+    await quiet(ann);
+    const bob = await Peer.meet(server, 'alone-with-much', 'bob');
+    for (let i = 0; i < 4; i++) await bob.hears({ type: 'offer', from: 'ann', payload });
+    await ann.hears({ type: 'peer-joined', id: 'bob', polite: true });
+    await quiet(ann, bob);
+  });
+
+  test('what an absent peer has not been given is gone when it has left', async () => {
+    const { ann, bob } = await pair('left');
+    await bob.cut();
+    ann.say({ type: 'offer', to: 'bob', payload: 1 });
+    await ann.settle();
+    const back = await Peer.meet(server, 'left', 'bob');
+    await back.hears({ type: 'offer', from: 'ann', payload: 1 });
+    await back.close(1000);
+    await ann.hears({ type: 'peer-left', id: 'bob' });
+    const later = await Peer.meet(server, 'left', 'bob');
+    await ann.hears({ type: 'peer-joined', id: 'bob', polite: true });
+    await quiet(ann, later);
+  });
+});
