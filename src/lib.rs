@@ -19,7 +19,7 @@
 //! 2. It performs the [`Effect`](core::event::Effect)s in their order, before the next event.
 //! 3. What could not be delivered goes back in as
 //!    [`Event::Undelivered`](core::event::Event::Undelivered), what could not be said as
-//!    [`Event::Unspeakable`](core::event::Event::Unspeakable).
+//!    [`Event::Unencodable`](core::event::Event::Unencodable).
 //! 4. It keeps one [`Member`](core::member::Member) with each socket, and the
 //!    [`Row`](core::event::Row)s it is told to store: nothing else.
 //! 5. It may drop the room after any event, and build it again from those with

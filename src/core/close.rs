@@ -26,7 +26,7 @@ pub enum Close {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retry {
     /// No: it would meet the same end, or fight with itself.
-    No,
+    Never,
     /// Not at once: what stands in its way may pass.
     Later,
 }
@@ -91,7 +91,7 @@ impl Close {
     pub const fn retry(self) -> Retry {
         match self {
             Self::RoomFull | Self::TooFast => Retry::Later,
-            Self::Replaced | Self::IdTaken | Self::Unauthorized | Self::TooLarge => Retry::No,
+            Self::Replaced | Self::IdTaken | Self::Unauthorized | Self::TooLarge => Retry::Never,
         }
     }
 }

@@ -33,11 +33,11 @@ pub struct Signal<'a> {
     /// The receiver as the sender wrote it; without one, everybody else.
     pub to: Option<Cow<'a, str>>,
     /// `offer`, `answer`, `candidate`, or whatever an application likes.
-    pub kind: Cow<'a, str>,
+    pub signal_type: Cow<'a, str>,
     /// JSON that nobody reads on the way; without one, the sender sent none, or `null`.
     pub payload: Option<Cow<'a, str>>,
     /// Who the sender says it is, where its dialect has it say so.
-    pub claims: Option<Cow<'a, str>>,
+    pub stated_sender: Option<Cow<'a, str>>,
 }
 
 /// What happened.
@@ -104,7 +104,7 @@ pub enum Event<'a> {
         notice: Notice<'a>,
     },
     /// A notice could not be said to a socket in its dialect, which keeps the kind for itself.
-    Unspeakable {
+    Unencodable {
         /// Who is to be told, if not the sender's own socket.
         asker: Option<Socket>,
         /// The notice.
@@ -169,7 +169,7 @@ pub struct Held {
     /// Until when it waits.
     pub until: Time,
     /// What kind of signal it is.
-    pub kind: String,
+    pub signal_type: String,
     /// What it says, as it was sent.
     pub payload: Option<String>,
 }

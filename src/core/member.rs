@@ -16,7 +16,7 @@ pub struct Member {
     pub lock: Lock,
     /// Whether it is told things over a stream, which can break, and be taken up again where it
     /// broke: then all that it is told is kept for a while.
-    pub resumes: bool,
+    pub has_stream: bool,
     /// What it has not heard yet, or may not have heard.
     pub outbox: Outbox,
 }

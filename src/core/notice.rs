@@ -31,7 +31,7 @@ pub enum Notice<'a> {
         id: PeerId,
     },
     /// Somebody sent you a signal.
-    Signal(Forwarded<'a>),
+    Signal(RoutedSignal<'a>),
     /// You asked for something that will not be done.
     Refused(Refusal<'a>),
 }
@@ -45,10 +45,10 @@ impl Notice<'_> {
             Self::Welcome { id, room, peers } => Notice::Welcome { id, room, peers },
             Self::Joined { id, polite } => Notice::Joined { id, polite },
             Self::Left { id } => Notice::Left { id },
-            Self::Signal(signal) => Notice::Signal(Forwarded {
+            Self::Signal(signal) => Notice::Signal(RoutedSignal {
                 from: signal.from,
                 to: signal.to,
-                kind: own(signal.kind),
+                signal_type: own(signal.signal_type),
                 payload: signal.payload.map(own),
             }),
             Self::Refused(Refusal { code, message, to }) => Notice::Refused(Refusal {
@@ -62,13 +62,13 @@ impl Notice<'_> {
 
 /// A signal on its way to a peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Forwarded<'a> {
+pub struct RoutedSignal<'a> {
     /// Who sent it, whatever the sender said.
     pub from: PeerId,
     /// Whom it is for, unless it was sent to all.
     pub to: Option<PeerId>,
     /// What kind of signal it is.
-    pub kind: Cow<'a, str>,
+    pub signal_type: Cow<'a, str>,
     /// What it says, as it was sent.
     pub payload: Option<Cow<'a, str>>,
 }

@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use crate::core::notice::{Forwarded, Notice};
+use crate::core::notice::{Notice, RoutedSignal};
 use crate::core::peer::Time;
 use crate::core::refusal::Code;
 
@@ -45,11 +45,14 @@ pub struct Numbered {
 
 /// Whether what is put into an outbox goes out at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Now {
-    /// It goes out; it is kept for so many milliseconds in case that it does not arrive.
-    Goes(u64),
-    /// It waits.
-    Waits,
+pub enum Delivery {
+    /// The notice is sent now.
+    Sent {
+        /// How long the notice is kept afterwards, in milliseconds, in case it does not arrive.
+        keep_ms: u64,
+    },
+    /// The notice waits until the peer opens its stream.
+    Queued,
 }
 
 impl Outbox {
@@ -98,15 +101,20 @@ impl Outbox {
     /// # Errors
     ///
     /// [`Code::MailboxFull`], if there is no place but those of notices that are still to be sent.
-    pub fn push(&mut self, now: Time, how: Now, notice: Notice<'static>) -> Result<u64, Code> {
+    pub fn push(
+        &mut self,
+        now: Time,
+        delivery: Delivery,
+        notice: Notice<'static>,
+    ) -> Result<u64, Code> {
         let bytes = weight(&notice);
         while let Some(first) = self.kept.front() {
-            let old = match how {
-                Now::Goes(keep) => {
+            let old = match delivery {
+                Delivery::Sent { keep_ms } => {
                     let since = first.number.max(self.resumed);
-                    since.saturating_add(micros(Time(keep))) < micros(now)
+                    since.saturating_add(micros(Time(keep_ms))) < micros(now)
                 }
-                Now::Waits => false,
+                Delivery::Queued => false,
             };
             let full =
                 self.kept.len() >= MAX_HELD || self.bytes.saturating_add(bytes) > MAX_HELD_BYTES;
@@ -119,7 +127,7 @@ impl Outbox {
             return Err(Code::MailboxFull);
         }
         let number = self.next(now);
-        if how != Now::Waits {
+        if delivery != Delivery::Queued {
             self.sent = number;
         }
         self.bytes = self.bytes.saturating_add(bytes);
@@ -191,9 +199,13 @@ const fn micros(time: Time) -> u64 {
 /// How many bytes of an outbox a notice takes: what its sender can make long.
 fn weight(notice: &Notice<'_>) -> usize {
     match notice {
-        Notice::Signal(Forwarded { kind, payload, .. }) => {
+        Notice::Signal(RoutedSignal {
+            signal_type,
+            payload,
+            ..
+        }) => {
             let payload = payload.as_ref().map_or(0, |payload| payload.len());
-            kind.len().saturating_add(payload)
+            signal_type.len().saturating_add(payload)
         }
         _ => 0,
     }
@@ -204,13 +216,13 @@ mod tests {
     use super::*;
     use crate::core::peer::PeerId;
 
-    const GOES: Now = Now::Goes(1_000);
+    const SENT: Delivery = Delivery::Sent { keep_ms: 1_000 };
 
     fn signal(bytes: usize) -> Notice<'static> {
-        Notice::Signal(Forwarded {
+        Notice::Signal(RoutedSignal {
             from: PeerId::parse("ann").unwrap(),
             to: None,
-            kind: "".into(),
+            signal_type: "".into(),
             payload: Some("x".repeat(bytes).into()),
         })
     }
@@ -223,12 +235,12 @@ mod tests {
     fn sixty_four_signals_wait_and_one_more_does_not_fit() {
         let mut outbox = Outbox::default();
         for _ in 0..64 {
-            assert!(outbox.push(Time(9), Now::Waits, signal(1)).is_ok());
+            assert!(outbox.push(Time(9), Delivery::Queued, signal(1)).is_ok());
         }
         let full = Err(Code::MailboxFull);
-        assert_eq!(outbox.push(Time(9), Now::Waits, signal(1)), full);
+        assert_eq!(outbox.push(Time(9), Delivery::Queued, signal(1)), full);
         outbox.send_all();
-        assert!(outbox.push(Time(9), GOES, signal(1)).is_ok());
+        assert!(outbox.push(Time(9), SENT, signal(1)).is_ok());
         assert_eq!(outbox.kept().count(), 64, "what was sent makes room");
     }
 
@@ -237,11 +249,11 @@ mod tests {
         let mut outbox = Outbox::default();
         assert!(
             outbox
-                .push(Time(9), Now::Waits, signal(MAX_HELD_BYTES))
+                .push(Time(9), Delivery::Queued, signal(MAX_HELD_BYTES))
                 .is_ok()
         );
-        assert!(outbox.push(Time(9), Now::Waits, signal(1)).is_err());
-        assert!(outbox.push(Time(9), Now::Waits, signal(0)).is_ok());
+        assert!(outbox.push(Time(9), Delivery::Queued, signal(1)).is_err());
+        assert!(outbox.push(Time(9), Delivery::Queued, signal(0)).is_ok());
     }
 
     #[test]
@@ -253,7 +265,7 @@ mod tests {
             (50, 100_002),
             (200, 200_000),
         ] {
-            assert_eq!(outbox.push(Time(now), GOES, signal(1)), Ok(number));
+            assert_eq!(outbox.push(Time(now), SENT, signal(1)), Ok(number));
         }
     }
 
@@ -261,7 +273,7 @@ mod tests {
     fn what_was_sent_is_kept_for_a_while() {
         let mut outbox = Outbox::default();
         for now in [100, 500, 1_100, 1_101] {
-            outbox.push(Time(now), GOES, signal(1)).unwrap();
+            outbox.push(Time(now), SENT, signal(1)).unwrap();
         }
         assert_eq!(numbers(&outbox), [500_000, 1_100_000, 1_101_000]);
     }
@@ -271,9 +283,9 @@ mod tests {
         let mut outbox = Outbox::default();
         let since = outbox.restart(Time(100));
         for now in [200, 300, 400] {
-            outbox.push(Time(now), GOES, signal(1)).unwrap();
+            outbox.push(Time(now), SENT, signal(1)).unwrap();
         }
-        outbox.push(Time(500), Now::Waits, signal(1)).unwrap();
+        outbox.push(Time(500), Delivery::Queued, signal(1)).unwrap();
         assert!(
             !outbox.clone().resume(Time(600), since - 1),
             "that was another stream"
@@ -286,9 +298,9 @@ mod tests {
     #[test]
     fn a_new_stream_gets_what_was_not_sent_yet() {
         let mut outbox = Outbox::default();
-        outbox.push(Time(100), GOES, signal(1)).unwrap();
-        outbox.push(Time(200), GOES, signal(1)).unwrap();
-        outbox.push(Time(300), Now::Waits, signal(1)).unwrap();
+        outbox.push(Time(100), SENT, signal(1)).unwrap();
+        outbox.push(Time(200), SENT, signal(1)).unwrap();
+        outbox.push(Time(300), Delivery::Queued, signal(1)).unwrap();
         outbox.unsend(200_000);
         assert_eq!(outbox.unsent().count(), 2);
         assert_eq!(outbox.restart(Time(1_000)), 1_000_000);

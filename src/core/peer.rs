@@ -130,7 +130,7 @@ pub enum Lock {
     Open,
     /// A key that the server made, and that is asked for as soon as it has been shown once: before
     /// that, nobody can tell whether its owner can show keys at all.
-    Offered(Key),
+    Unconfirmed(Key),
     /// A key that must be shown.
     Locked(Key),
 }
@@ -141,7 +141,7 @@ impl Lock {
     pub fn opens_to(&self, shown: Option<&Key>) -> bool {
         match self {
             Self::Open => true,
-            Self::Offered(key) => shown.is_none_or(|shown| shown == key),
+            Self::Unconfirmed(key) => shown.is_none_or(|shown| shown == key),
             Self::Locked(key) => shown == Some(key),
         }
     }
@@ -194,7 +194,7 @@ mod tests {
         let (one, two) = (Key::new("one").unwrap(), Key::new("two").unwrap());
         for (lock, none, right, wrong) in [
             (Lock::Open, true, true, true),
-            (Lock::Offered(one), true, true, false),
+            (Lock::Unconfirmed(one), true, true, false),
             (Lock::Locked(one), false, true, false),
         ] {
             assert_eq!(lock.opens_to(None), none, "{lock:?}");

@@ -68,7 +68,7 @@ impl Room {
         }
         // A socket outweighs a row that says its peer is absent.
         for member in members {
-            seat(member, Presence::Here);
+            seat(member, Presence::Connected);
         }
         let mut waiting = Mailbox::default();
         let mut next_held = 0;
@@ -90,7 +90,7 @@ impl Room {
             next_held,
             alarm: None,
         };
-        room.alarm = room.first_until();
+        room.alarm = room.next_expiry();
         room
     }
 
@@ -118,7 +118,7 @@ impl Room {
         if matches!(event, Event::Tick) {
             self.alarm = None;
         }
-        let due = self.alarm.or_else(|| self.first_until());
+        let due = self.alarm.or_else(|| self.next_expiry());
         if due.is_some_and(|due| due <= now) {
             self.expire(now, effects);
         }
@@ -149,7 +149,7 @@ impl Room {
                 number,
                 notice,
             } => self.undelivered(now, socket, number, notice, effects),
-            Event::Unspeakable { asker, notice } => self.unspeakable(now, asker, notice, effects),
+            Event::Unencodable { asker, notice } => self.unencodable(now, asker, notice, effects),
             Event::Tick => {}
         }
         self.set_alarm(effects);
@@ -161,7 +161,7 @@ impl Room {
         let Some(peer) = self.roster.by_socket(socket) else {
             return;
         };
-        if peer.presence != Presence::Here {
+        if peer.presence != Presence::Connected {
             return;
         }
         let member = peer.member.clone();
@@ -215,7 +215,7 @@ impl Room {
 
     /// Asks for the alarm that is needed now, if it is not the one asked for before.
     fn set_alarm(&mut self, effects: &mut Effects<'_>) {
-        let first = self.first_until();
+        let first = self.next_expiry();
         if self.alarm != first {
             self.alarm = first;
             effects.push(Effect::Alarm(first));
@@ -223,11 +223,11 @@ impl Room {
     }
 
     /// When something is due next.
-    fn first_until(&self) -> Option<Time> {
+    fn next_expiry(&self) -> Option<Time> {
         self.roster
-            .first_until()
+            .next_expiry()
             .into_iter()
-            .chain(self.waiting.first_until())
+            .chain(self.waiting.next_expiry())
             .min()
     }
 }

@@ -21,36 +21,36 @@
 
 use super::{only, payload};
 use crate::core::event::Signal;
-use crate::core::notice::{Forwarded, Notice};
+use crate::core::notice::{Notice, RoutedSignal};
 use crate::core::refusal::Refusal;
 use crate::dialect::json::{Object, quote};
 
 pub(super) fn decode(text: &str) -> Result<Signal<'_>, Refusal<'static>> {
     let mut object = Object::read(text)?;
-    let action = object.take_text("action")?;
+    let action = object.take_string("action")?;
     let action = action.ok_or_else(|| Refusal::malformed("the frame has no `action`"))?;
     let spelled = action.strip_prefix("forward-").ok_or_else(|| {
         Refusal::quoting(format!(
             "there is no action `{action}`: they are `forward-offer` and the like"
         ))
     })?;
-    let kind = if spelled == "icecandidate" {
+    let signal_type = if spelled == "icecandidate" {
         "candidate"
     } else {
         spelled
     };
-    let to = object.take_text("toPeerId")?;
+    let to = object.take_string("toPeerId")?;
     let (key, value) = only(object)?;
-    if key != kind {
+    if key != signal_type {
         return Err(Refusal::quoting(format!(
-            "`{action}` goes with `{kind}`, not with `{key}`"
+            "`{action}` goes with `{signal_type}`, not with `{key}`"
         )));
     }
     Ok(Signal {
         to,
-        kind: key,
+        signal_type: key,
         payload: payload(Some(value)),
-        claims: None,
+        stated_sender: None,
     })
 }
 
@@ -65,25 +65,25 @@ pub(super) fn encode(notice: &Notice<'_>) -> Option<Vec<String>> {
         }
         Notice::Joined { .. } | Notice::Left { .. } => return Some(Vec::new()),
         // As keys they are taken, as a type it is the server's.
-        Notice::Signal(Forwarded { kind, .. })
-            if ["type", "fromPeerId", "connected-peers"].contains(&&**kind) =>
+        Notice::Signal(RoutedSignal { signal_type, .. })
+            if ["type", "fromPeerId", "connected-peers"].contains(&&**signal_type) =>
         {
             return None;
         }
-        Notice::Signal(Forwarded {
+        Notice::Signal(RoutedSignal {
             from,
-            kind,
+            signal_type,
             payload,
             ..
         }) => {
-            let spelled = if *kind == "candidate" {
+            let spelled = if *signal_type == "candidate" {
                 "icecandidate"
             } else {
-                kind
+                signal_type
             };
-            let (spelled, kind) = (quote(spelled), quote(kind));
+            let (spelled, signal_type) = (quote(spelled), quote(signal_type));
             let (payload, from) = (payload.as_deref().unwrap_or("null"), from.as_str());
-            let head = [r#"{"type":"#, &spelled, ",", &kind, ":"].concat();
+            let head = [r#"{"type":"#, &spelled, ",", &signal_type, ":"].concat();
             [&*head, payload, r#","fromPeerId":""#, from, r#""}"#].concat()
         }
         Notice::Refused(Refusal { code, message, .. }) => {

@@ -27,31 +27,32 @@ use std::borrow::Cow;
 
 use super::{nothing_else, payload};
 use crate::core::event::Signal;
-use crate::core::notice::{Forwarded, Notice};
+use crate::core::notice::{Notice, RoutedSignal};
 use crate::core::peer::PeerId;
 use crate::core::refusal::Refusal;
 use crate::dialect::json::{Object, quote};
 
 pub(super) fn decode(text: &str) -> Result<Signal<'_>, Refusal<'_>> {
     let mut body = Object::read(text)?;
-    let kind = body.take_text("type")?;
+    let signal_type = body.take_string("type")?;
     let payload = payload(body.take("payload"));
-    let to = body.take_text("target")?;
+    let to = body.take_string("target")?;
     nothing_else(body, "`type`, `payload` or `target`")?;
-    let kind = match kind.ok_or_else(|| Refusal::malformed("missing field `type`"))? {
-        kind if kind == "ice-candidate" => "candidate".into(),
-        kind => kind,
+    let signal_type = match signal_type.ok_or_else(|| Refusal::malformed("missing field `type`"))? {
+        signal_type if signal_type == "ice-candidate" => "candidate".into(),
+        signal_type => signal_type,
     };
     Ok(Signal {
         to,
-        kind,
+        signal_type,
         payload,
-        claims: None,
+        stated_sender: None,
     })
 }
 
 pub(super) fn encode(notice: &Notice<'_>, number: Option<u64>) -> Option<Vec<String>> {
-    let about = |kind: &str, id: &PeerId| format!(r#"{{"type":"{kind}","senderId":"{id}"}}"#);
+    let about =
+        |signal_type: &str, id: &PeerId| format!(r#"{{"type":"{signal_type}","senderId":"{id}"}}"#);
     let data = match notice {
         // What a browser waits until it comes back by itself; without this, some wait longer than
         // others.
@@ -61,22 +62,24 @@ pub(super) fn encode(notice: &Notice<'_>, number: Option<u64>) -> Option<Vec<Str
         }
         Notice::Joined { id, .. } => about("new-peer", id),
         Notice::Left { id } => about("peer-left", id),
-        Notice::Signal(Forwarded { kind, .. }) if ["new-peer", "ping"].contains(&&**kind) => {
+        Notice::Signal(RoutedSignal { signal_type, .. })
+            if ["new-peer", "ping"].contains(&&**signal_type) =>
+        {
             return None;
         }
-        Notice::Signal(Forwarded {
+        Notice::Signal(RoutedSignal {
             from,
-            kind,
+            signal_type,
             payload,
             ..
         }) => {
-            let spelled = if *kind == "candidate" {
+            let spelled = if *signal_type == "candidate" {
                 "ice-candidate"
             } else {
-                kind
+                signal_type
             };
-            let (kind, payload) = (quote(spelled), payload.as_deref().unwrap_or("null"));
-            let head = [r#"{"type":"#, &kind, r#","payload":"#].concat();
+            let (signal_type, payload) = (quote(spelled), payload.as_deref().unwrap_or("null"));
+            let head = [r#"{"type":"#, &signal_type, r#","payload":"#].concat();
             [&*head, payload, r#","senderId":""#, from.as_str(), r#""}"#].concat()
         }
         Notice::Refused(Refusal { code, message, to }) => {
@@ -132,10 +135,10 @@ mod tests {
     fn a_body_is_a_signal() {
         let signal = decode(r#"{"type":"ice-candidate","payload":{"a": 1},"target":"ann"}"#);
         let signal = signal.unwrap();
-        assert_eq!(signal.kind, "candidate");
+        assert_eq!(signal.signal_type, "candidate");
         assert_eq!(signal.to.as_deref(), Some("ann"));
         assert_eq!(signal.payload.as_deref(), Some(r#"{"a": 1}"#));
-        assert_eq!(decode(r#"{"type":"\u006f"}"#).unwrap().kind, "o");
+        assert_eq!(decode(r#"{"type":"\u006f"}"#).unwrap().signal_type, "o");
     }
 
     #[test]
@@ -165,10 +168,10 @@ mod tests {
         let signal = |payload: &'static str| {
             let from = PeerId::parse("ann").unwrap();
             encode(
-                &Notice::Signal(Forwarded {
+                &Notice::Signal(RoutedSignal {
                     from,
                     to: None,
-                    kind: "x".into(),
+                    signal_type: "x".into(),
                     payload: Some(payload.into()),
                 }),
                 Some(7),

@@ -16,7 +16,7 @@ const MAX_FIELDS: usize = 64;
 
 /// What is wrong with what was to be JSON.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wrong(pub Cow<'static, str>);
+pub struct JsonError(pub Cow<'static, str>);
 
 /// The fields of an object in their order, each key once, each value as it was written.
 #[derive(Debug)]
@@ -28,18 +28,18 @@ impl<'a> Object<'a> {
     /// # Errors
     ///
     /// For anything else, and for one that has a key twice.
-    pub fn read(text: &'a str) -> Result<Self, Wrong> {
+    pub fn read(text: &'a str) -> Result<Self, JsonError> {
         let mut fields: Vec<(Cow<'a, str>, &'a str)> = Vec::new();
         each(text, ['{', '}'], "an object", |rest| {
             let (key, rest) = value(rest)?;
-            let key = unquote(key).ok_or(Wrong("expected a key, in quotation marks".into()))?;
-            let rest = rest.trim_start_matches(BLANK).strip_prefix(':');
-            let (value, rest) = value(rest.ok_or(Wrong("expected `:` behind a key".into()))?)?;
+            let key = unquote(key).ok_or(JsonError("expected a key, in quotation marks".into()))?;
+            let rest = rest.trim_start_matches(WHITESPACE).strip_prefix(':');
+            let (value, rest) = value(rest.ok_or(JsonError("expected `:` behind a key".into()))?)?;
             if fields.iter().any(|(known, _)| *known == key) {
-                return Err(Wrong(format!("duplicate field `{key}`").into()));
+                return Err(JsonError(format!("duplicate field `{key}`").into()));
             }
             if fields.len() >= MAX_FIELDS {
-                return Err(Wrong("too many keys".into()));
+                return Err(JsonError("too many keys".into()));
             }
             fields.push((key, value));
             Ok(rest)
@@ -58,13 +58,13 @@ impl<'a> Object<'a> {
     /// # Errors
     ///
     /// For one that is something else, `null` too: who sends that has lost something.
-    pub fn take_text(&mut self, key: &str) -> Result<Option<Cow<'a, str>>, Wrong> {
+    pub fn take_string(&mut self, key: &str) -> Result<Option<Cow<'a, str>>, JsonError> {
         let Some(value) = self.take(key) else {
             return Ok(None);
         };
         match unquote(value) {
             Some(text) => Ok(Some(text)),
-            None => Err(Wrong(format!("`{key}` is not a string").into())),
+            None => Err(JsonError(format!("`{key}` is not a string").into())),
         }
     }
 
@@ -79,7 +79,7 @@ impl<'a> Object<'a> {
 /// # Errors
 ///
 /// For anything else.
-pub fn list(text: &str) -> Result<Vec<&str>, Wrong> {
+pub fn list(text: &str) -> Result<Vec<&str>, JsonError> {
     let mut values = Vec::new();
     each(text, ['[', ']'], "a list", |rest| {
         let (value, rest) = value(rest)?;
@@ -145,7 +145,7 @@ pub fn quote(text: &str) -> String {
 }
 
 /// White space of JSON.
-pub const BLANK: [char; 4] = [' ', '\t', '\n', '\r'];
+pub const WHITESPACE: [char; 4] = [' ', '\t', '\n', '\r'];
 
 /// Goes through what stands between two brackets, with commas between: `read` takes one off the start
 /// of what is left, and answers what is left then.
@@ -153,35 +153,35 @@ fn each<'a>(
     text: &'a str,
     [open, close]: [char; 2],
     what: &str,
-    mut read: impl FnMut(&'a str) -> Result<&'a str, Wrong>,
-) -> Result<(), Wrong> {
-    let expected = || Wrong(format!("expected {what}").into());
-    let rest = text.trim_start_matches(BLANK).strip_prefix(open);
-    let mut rest = rest.ok_or_else(expected)?.trim_start_matches(BLANK);
+    mut read: impl FnMut(&'a str) -> Result<&'a str, JsonError>,
+) -> Result<(), JsonError> {
+    let expected = || JsonError(format!("expected {what}").into());
+    let rest = text.trim_start_matches(WHITESPACE).strip_prefix(open);
+    let mut rest = rest.ok_or_else(expected)?.trim_start_matches(WHITESPACE);
     if let Some(after) = rest.strip_prefix(close) {
         rest = after;
     } else {
         loop {
-            rest = read(rest)?.trim_start_matches(BLANK);
+            rest = read(rest)?.trim_start_matches(WHITESPACE);
             if let Some(after) = rest.strip_prefix(',') {
                 rest = after;
             } else if let Some(after) = rest.strip_prefix(close) {
                 rest = after;
                 break;
             } else {
-                return Err(Wrong(format!("expected `,` or `{close}`").into()));
+                return Err(JsonError(format!("expected `,` or `{close}`").into()));
             }
         }
     }
-    match rest.trim_start_matches(BLANK) {
+    match rest.trim_start_matches(WHITESPACE) {
         "" => Ok(()),
-        _ => Err(Wrong("trailing characters".into())),
+        _ => Err(JsonError("trailing characters".into())),
     }
 }
 
 /// Takes one value off the start of a text.
-fn value(text: &str) -> Result<(&str, &str), Wrong> {
-    let text = text.trim_start_matches(BLANK);
+fn value(text: &str) -> Result<(&str, &str), JsonError> {
+    let text = text.trim_start_matches(WHITESPACE);
     // Keys, and many values, are texts without anything odd in them.
     let quoted = text.strip_prefix('"').and_then(|text| text.split_once('"'));
     if let Some((plain, rest)) = quoted
@@ -199,16 +199,16 @@ fn value(text: &str) -> Result<(&str, &str), Wrong> {
             let told = told
                 .split_once(" at line ")
                 .map_or(&*told, |(told, _)| told);
-            return Err(Wrong(told.to_owned().into()));
+            return Err(JsonError(told.to_owned().into()));
         }
-        None => return Err(Wrong("EOF while parsing a value".into())),
+        None => return Err(JsonError("EOF while parsing a value".into())),
     };
     let rest = text.get(values.byte_offset()..).unwrap_or_default();
     Ok((value, rest))
 }
 
-impl From<Wrong> for Refusal<'_> {
-    fn from(Wrong(message): Wrong) -> Self {
+impl From<JsonError> for Refusal<'_> {
+    fn from(JsonError(message): JsonError) -> Self {
         Self::quoting(message.into_owned())
     }
 }
@@ -224,8 +224,8 @@ mod tests {
         let mut object = Object::read(" { \"a\" : [1, 2] , \"\\u0062\":\"c\" }\n").unwrap();
         assert_eq!(object.take("a"), Some("[1, 2]"));
         assert_eq!(object.take("a"), None);
-        assert_eq!(object.take_text("b"), Ok(Some("c".into())));
-        assert_eq!(object.take_text("b"), Ok(None));
+        assert_eq!(object.take_string("b"), Ok(Some("c".into())));
+        assert_eq!(object.take_string("b"), Ok(None));
         assert_eq!(list("[ 1,[2] ]"), Ok(vec!["1", "[2]"]));
         assert_eq!(list("[]"), Ok(vec![]));
     }
@@ -247,7 +247,7 @@ mod tests {
             (r#"{"a":1}}"#, "trailing"),
             ("{\"a\":\"\n\"}", "control character"),
         ] {
-            let Wrong(told) = Object::read(text).unwrap_err();
+            let JsonError(told) = Object::read(text).unwrap_err();
             assert!(told.contains(why), "{text}: {told}");
         }
         let many: Vec<_> = (0..65).map(|n| format!("\"{n}\":0")).collect();

@@ -18,26 +18,27 @@
 
 use super::{only, payload};
 use crate::core::event::Signal;
-use crate::core::notice::{Forwarded, Notice};
+use crate::core::notice::{Notice, RoutedSignal};
 use crate::core::peer::PeerId;
 use crate::core::refusal::Refusal;
 use crate::dialect::json::{Object, quote};
 
 pub(super) fn decode(text: &str) -> Result<Signal<'_>, Refusal<'static>> {
     let mut object = Object::read(text)?;
-    let to = object.take_text("toId")?;
-    let claims = object.take_text("fromId")?;
-    let (kind, value) = only(object)?;
+    let to = object.take_string("toId")?;
+    let stated_sender = object.take_string("fromId")?;
+    let (signal_type, value) = only(object)?;
     Ok(Signal {
         to,
-        kind,
+        signal_type,
         payload: payload(Some(value)),
-        claims,
+        stated_sender,
     })
 }
 
 pub(super) fn encode(notice: &Notice<'_>) -> Option<Vec<String>> {
-    let about = |kind: &str, id: &PeerId| format!(r#"{{"kind":"{kind}","id":"{id}"}}"#);
+    let about =
+        |signal_type: &str, id: &PeerId| format!(r#"{{"kind":"{signal_type}","id":"{id}"}}"#);
     let frame = match notice {
         Notice::Welcome { id, peers, .. } => {
             let others = peers.iter().map(|(other, _)| about("connected", other));
@@ -50,26 +51,28 @@ pub(super) fn encode(notice: &Notice<'_>) -> Option<Vec<String>> {
         Notice::Joined { id, .. } => about("connected", id),
         Notice::Left { id } => about("disconnected", id),
         // As keys they are taken, and `kind` is what notices are known by.
-        Notice::Signal(Forwarded { kind, .. }) if ["toId", "fromId", "kind"].contains(&&**kind) => {
+        Notice::Signal(RoutedSignal { signal_type, .. })
+            if ["toId", "fromId", "kind"].contains(&&**signal_type) =>
+        {
             return None;
         }
-        Notice::Signal(Forwarded {
+        Notice::Signal(RoutedSignal {
             from,
             to,
-            kind,
+            signal_type,
             payload,
         }) => {
             let to = to
                 .as_ref()
                 .map_or_else(String::new, |to| format!(r#""toId":"{to}","#));
-            let (kind, payload) = (quote(kind), payload.as_deref().unwrap_or("null"));
+            let (signal_type, payload) = (quote(signal_type), payload.as_deref().unwrap_or("null"));
             let head = [
                 "{",
                 &to,
                 r#""fromId":""#,
                 from.as_str(),
                 r#"","#,
-                &kind,
+                &signal_type,
                 ":",
             ]
             .concat();

@@ -55,7 +55,7 @@ impl Dialect {
     /// Whether it is spoken over a stream, which can be taken up again where it broke, and which
     /// nobody closes with a word. All others are spoken over a client's own WebSocket.
     #[must_use]
-    pub const fn resumes(self) -> bool {
+    pub const fn is_stream(self) -> bool {
         matches!(self, Self::Http)
     }
 
@@ -86,8 +86,8 @@ impl Dialect {
             Self::Lobby => lobby::decode(text),
             Self::Http => http::decode(text),
         }?;
-        if signal.kind.is_empty() || signal.kind.len() > MAX_KIND {
-            let len = signal.kind.len();
+        if signal.signal_type.is_empty() || signal.signal_type.len() > MAX_KIND {
+            let len = signal.signal_type.len();
             let message = format!("a kind of {len} bytes: it has 1 to {MAX_KIND}");
             return Err(Refusal::malformed(message));
         }
@@ -159,19 +159,21 @@ mod tests {
     #[test]
     fn a_kind_has_1_to_64_bytes_in_every_dialect() {
         for (dialect, frame) in [
-            (Dialect::Native, |kind: &str| {
-                format!(r#"{{"type":"{kind}"}}"#)
+            (Dialect::Native, |signal_type: &str| {
+                format!(r#"{{"type":"{signal_type}"}}"#)
             }),
-            (Dialect::Forum, |kind: &str| {
-                format!(r#"{{"action":"forward-{kind}","{kind}":1}}"#)
+            (Dialect::Forum, |signal_type: &str| {
+                format!(r#"{{"action":"forward-{signal_type}","{signal_type}":1}}"#)
             }),
-            (Dialect::Lobby, |kind: &str| format!(r#"{{"{kind}":1}}"#)),
-            (Dialect::Http, |kind: &str| {
-                format!(r#"{{"type":"{kind}"}}"#)
+            (Dialect::Lobby, |signal_type: &str| {
+                format!(r#"{{"{signal_type}":1}}"#)
+            }),
+            (Dialect::Http, |signal_type: &str| {
+                format!(r#"{{"type":"{signal_type}"}}"#)
             }),
         ] as [(Dialect, fn(&str) -> String); 4]
         {
-            let fits = |kind: &str| dialect.decode(&frame(kind)).is_ok();
+            let fits = |signal_type: &str| dialect.decode(&frame(signal_type)).is_ok();
             assert!(fits("x") && fits(&"x".repeat(64)), "{dialect:?}");
             assert!(!fits("") && !fits(&"x".repeat(65)), "{dialect:?}");
         }

@@ -16,9 +16,9 @@
 
 use super::{nothing_else, payload};
 use crate::core::event::Signal;
-use crate::core::notice::{Forwarded, Notice};
+use crate::core::notice::{Notice, RoutedSignal};
 use crate::core::refusal::Refusal;
-use crate::dialect::json::{BLANK, Object, list, quote};
+use crate::dialect::json::{Object, WHITESPACE, list, quote};
 
 /// The most signals in one frame.
 const MOST: usize = 32;
@@ -32,7 +32,7 @@ pub(super) fn signals(text: &str) -> Option<Vec<&str>> {
 }
 
 fn is_list(text: &str) -> bool {
-    text.trim_start_matches(BLANK).starts_with('[')
+    text.trim_start_matches(WHITESPACE).starts_with('[')
 }
 
 pub(super) fn decode(text: &str) -> Result<Signal<'_>, Refusal<'_>> {
@@ -43,15 +43,15 @@ pub(super) fn decode(text: &str) -> Result<Signal<'_>, Refusal<'_>> {
         }
         read => read?,
     };
-    let kind = frame.take_text("type")?;
-    let to = frame.take_text("to")?;
+    let signal_type = frame.take_string("type")?;
+    let to = frame.take_string("to")?;
     let payload = payload(frame.take("payload"));
     nothing_else(frame, "`type`, `to` or `payload`")?;
     Ok(Signal {
         to,
-        kind: kind.ok_or_else(|| Refusal::malformed("missing field `type`"))?,
+        signal_type: signal_type.ok_or_else(|| Refusal::malformed("missing field `type`"))?,
         payload,
-        claims: None,
+        stated_sender: None,
     })
 }
 
@@ -70,9 +70,9 @@ pub(super) fn encode(notice: &Notice<'_>) -> String {
             format!(r#"{{"type":"peer-joined","id":"{id}","polite":{polite}}}"#)
         }
         Notice::Left { id } => format!(r#"{{"type":"peer-left","id":"{id}"}}"#),
-        Notice::Signal(Forwarded {
+        Notice::Signal(RoutedSignal {
             from,
-            kind,
+            signal_type,
             payload,
             ..
         }) => {
@@ -80,10 +80,10 @@ pub(super) fn encode(notice: &Notice<'_>) -> String {
                 Some(payload) => (r#"","payload":"#, &**payload),
                 None => ("\"", ""),
             };
-            let (kind, from) = (quote(kind), from.as_str());
+            let (signal_type, from) = (quote(signal_type), from.as_str());
             [
                 r#"{"type":"#,
-                &kind,
+                &signal_type,
                 r#","from":""#,
                 from,
                 key,
@@ -120,7 +120,7 @@ mod tests {
     #[test]
     fn a_signal_is_a_kind_a_receiver_and_a_payload() {
         let signal = decode(r#"{"type":"offer","to":"ann","payload":{"sdp":""}}"#).unwrap();
-        assert_eq!(signal.kind, "offer");
+        assert_eq!(signal.signal_type, "offer");
         assert_eq!(signal.to.as_deref(), Some("ann"));
         assert_eq!(signal.payload.as_deref(), Some(r#"{"sdp":""}"#));
     }

@@ -24,7 +24,7 @@ pub fn allows_origin(allowed: &[String], origin: Option<&str>) -> bool {
 /// network of its first 64 bits, of which a single line has them all. `None` for one that is not
 /// counted: it is on the machine itself, where nothing is deployed and much is tested.
 #[must_use]
-pub fn limited_as(address: &str) -> Option<String> {
+pub fn rate_limit_key(address: &str) -> Option<String> {
     match address.parse::<IpAddr>().ok()?.to_canonical() {
         address if address.is_loopback() => None,
         IpAddr::V4(address) => Some(address.to_string()),
@@ -286,7 +286,7 @@ mod tests {
             ("", None),
             ("somewhere", None),
         ] {
-            assert_eq!(limited_as(address).as_deref(), counted, "{address}");
+            assert_eq!(rate_limit_key(address).as_deref(), counted, "{address}");
         }
     }
 

@@ -103,7 +103,7 @@ impl Relay {
             let mut urls = urls.collect::<Option<Vec<_>>>()?;
             urls.retain(|url| settings::is_turn(url));
             let mut told = |key| {
-                let text = server.take_text(key).ok()??;
+                let text = server.take_string(key).ok()??;
                 (!text.is_empty()).then(|| text.into_owned())
             };
             let relay = Self {
@@ -124,7 +124,7 @@ pub fn cloudflare_request(ttl: u64) -> String {
 
 /// What came of looking for a relay.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Relaying {
+pub enum TurnState {
     /// There is none to be had here.
     Off,
     /// There should be one, but the service failed.
@@ -135,7 +135,7 @@ pub enum Relaying {
 
 /// In which form the answer is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
+pub enum IceFormat {
     /// `GET /ice-servers`: all servers, ready for `new RTCPeerConnection(…)`.
     List,
     /// `GET /iceServers`: one server with all URLs.
@@ -146,14 +146,14 @@ impl Ice {
     /// The answer. Its `ttl` is the time in seconds for which it is good; without one, it does not
     /// expire.
     #[must_use]
-    pub fn answer(&self, form: Form, relaying: &Relaying) -> String {
+    pub fn answer(&self, form: IceFormat, relaying: &TurnState) -> String {
         let (relay, degraded, ttl) = match relaying {
-            Relaying::Off => (None, None, None),
-            Relaying::Degraded => (None, Some(true), Some(DEGRADED_TTL)),
-            Relaying::On(relay) => (Some(relay), None, Some(self.ttl)),
+            TurnState::Off => (None, None, None),
+            TurnState::Degraded => (None, Some(true), Some(DEGRADED_TTL)),
+            TurnState::On(relay) => (Some(relay), None, Some(self.ttl)),
         };
         let answer = match form {
-            Form::List => {
+            IceFormat::List => {
                 let stun = (!self.stun.is_empty()).then_some(Server::Stun { urls: &self.stun });
                 let servers = stun.into_iter().chain(relay.map(Server::Turn));
                 serde_json::to_string(&List {
@@ -162,7 +162,7 @@ impl Ice {
                     degraded,
                 })
             }
-            Form::One => {
+            IceFormat::One => {
                 let turn = relay.map(|relay| &relay.urls);
                 serde_json::to_string(&One {
                     urls: self.stun.iter().chain(turn.into_iter().flatten()).collect(),
@@ -227,7 +227,7 @@ mod tests {
         Relay::shared(&urls, "north of the river", 3_600, NOW, peer.as_ref()).unwrap()
     }
 
-    fn answer(ice: &Ice, form: Form, relaying: &Relaying) -> Value {
+    fn answer(ice: &Ice, form: IceFormat, relaying: &TurnState) -> Value {
         serde_json::from_str(&ice.answer(form, relaying)).unwrap()
     }
 
@@ -262,7 +262,7 @@ mod tests {
     fn a_list_is_ready_for_a_peer_connection() {
         let relay = relay();
         assert_eq!(
-            answer(&ice(), Form::List, &Relaying::On(relay.clone())),
+            answer(&ice(), IceFormat::List, &TurnState::On(relay.clone())),
             json!({
                 "iceServers": [
                     { "urls": ["stun:a.example"] },
@@ -276,7 +276,7 @@ mod tests {
             })
         );
         assert_eq!(
-            answer(&ice(), Form::List, &Relaying::Off),
+            answer(&ice(), IceFormat::List, &TurnState::Off),
             json!({ "iceServers": [{ "urls": ["stun:a.example"] }] })
         );
         // A server without a URL is a SyntaxError in browsers.
@@ -285,7 +285,7 @@ mod tests {
             ..ice()
         };
         assert_eq!(
-            answer(&bare, Form::List, &Relaying::Off),
+            answer(&bare, IceFormat::List, &TurnState::Off),
             json!({ "iceServers": [] })
         );
     }
@@ -294,7 +294,7 @@ mod tests {
     fn one_server_has_all_urls() {
         let relay = relay();
         assert_eq!(
-            answer(&ice(), Form::One, &Relaying::On(relay.clone())),
+            answer(&ice(), IceFormat::One, &TurnState::On(relay.clone())),
             json!({
                 "urls": ["stun:a.example", "turn:b.example"],
                 "username": relay.username,
@@ -302,20 +302,20 @@ mod tests {
             })
         );
         assert_eq!(
-            answer(&ice(), Form::One, &Relaying::Off),
+            answer(&ice(), IceFormat::One, &TurnState::Off),
             json!({ "urls": ["stun:a.example"] })
         );
     }
 
     #[test]
     fn a_service_that_fails_leaves_stun_and_says_so() {
-        for form in [Form::List, Form::One] {
-            let answer = answer(&ice(), form, &Relaying::Degraded);
+        for form in [IceFormat::List, IceFormat::One] {
+            let answer = answer(&ice(), form, &TurnState::Degraded);
             assert_eq!(answer["degraded"], true);
             assert!(answer.to_string().contains("stun:a.example"));
         }
         assert_eq!(
-            answer(&ice(), Form::List, &Relaying::Degraded)["ttl"],
+            answer(&ice(), IceFormat::List, &TurnState::Degraded)["ttl"],
             DEGRADED_TTL
         );
     }

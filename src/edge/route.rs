@@ -11,11 +11,11 @@ use std::fmt;
 
 pub use error::HttpError;
 
-use self::place::{Call, Place};
-use self::wanted::{Wanted, peer_id, room_name};
+use self::place::{Call, Endpoint};
+use self::wanted::{QueryParams, peer_id, room_name};
 use crate::core::peer::{Key, PeerId};
 use crate::dialect::Dialect;
-use crate::edge::ice::Form;
+use crate::edge::ice::IceFormat;
 
 /// What a request says that matters here.
 #[derive(Clone, Copy, Debug, Default)]
@@ -62,7 +62,7 @@ pub enum Route {
         head: bool,
     },
     /// Which ICE servers there are.
-    Ice(IceWanted),
+    Ice(IceRequest),
     /// What a browser asks before it asks (CORS preflight): which methods there are.
     Preflight(&'static str),
 }
@@ -90,21 +90,21 @@ pub struct HttpPeer {
     /// The id.
     pub id: PeerId,
     /// What it holds on to its id with.
-    pub key: Option<ShownKey>,
+    pub key: Option<KeyWithSecret>,
     /// The token in the URL, not yet looked at.
     pub token: Option<String>,
 }
 
 /// A key as it was shown: who registers is told what it is.
 #[derive(Clone, PartialEq, Eq)]
-pub struct ShownKey {
+pub struct KeyWithSecret {
     /// As it was shown.
     pub secret: String,
     /// As it is kept.
     pub key: Key,
 }
 
-impl fmt::Debug for ShownKey {
+impl fmt::Debug for KeyWithSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.key.fmt(f)
     }
@@ -112,9 +112,9 @@ impl fmt::Debug for ShownKey {
 
 /// For whom ICE servers are wanted, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct IceWanted {
+pub struct IceRequest {
     /// In which form.
-    pub form: Form,
+    pub form: IceFormat,
     /// The peer that credentials are for.
     pub id: Option<PeerId>,
     /// The token in the URL, not yet looked at.
@@ -144,7 +144,7 @@ pub fn split(url: &str) -> (&str, &str) {
 /// 400 for a name, an id, a key or a dialect that cannot be, 404 for a path that leads nowhere, 405
 /// for a method that is not to be had there, 426 for a join without a WebSocket.
 pub fn route(request: &Request<'_>) -> Result<Route, HttpError> {
-    let Some(place) = Place::find(request.path) else {
+    let Some(place) = Endpoint::find(request.path) else {
         let message = "nothing is here: rooms are at /parties/main/:room";
         return Err(HttpError::new(404, "not-found", message));
     };
@@ -160,24 +160,24 @@ pub fn route(request: &Request<'_>) -> Result<Route, HttpError> {
         }
     }
     // What stands behind the path of /health means nothing.
-    let wanted = || Wanted::read(request.query);
+    let wanted = || QueryParams::read(request.query);
     match place {
-        Place::Health => Ok(Route::Health),
-        Place::Ice(form) => {
-            let Wanted {
+        Endpoint::Health => Ok(Route::Health),
+        Endpoint::Ice(form) => {
+            let QueryParams {
                 id, token, room, ..
             } = wanted()?;
-            Ok(Route::Ice(IceWanted {
+            Ok(Route::Ice(IceRequest {
                 form,
                 id,
                 token,
                 room,
             }))
         }
-        Place::Room(room) => join_or_status(request, room_name(room)?, wanted()?),
-        Place::Http(call, room, id) => {
+        Endpoint::Room(room) => join_or_status(request, room_name(room)?, wanted()?),
+        Endpoint::Http(call, room, id) => {
             let (room, id) = (room_name(room)?, peer_id(id)?);
-            let Wanted { key, token, .. } = wanted()?;
+            let QueryParams { key, token, .. } = wanted()?;
             let peer = HttpPeer {
                 room,
                 id,
@@ -198,10 +198,14 @@ pub fn route(request: &Request<'_>) -> Result<Route, HttpError> {
     }
 }
 
-fn join_or_status(request: &Request<'_>, room: String, wanted: Wanted) -> Result<Route, HttpError> {
+fn join_or_status(
+    request: &Request<'_>,
+    room: String,
+    wanted: QueryParams,
+) -> Result<Route, HttpError> {
     match request.upgrade {
         Some(upgrade) if request.method == "GET" && has_token(upgrade, "websocket") => {
-            let Wanted {
+            let QueryParams {
                 id,
                 key,
                 dialect,
@@ -216,7 +220,7 @@ fn join_or_status(request: &Request<'_>, room: String, wanted: Wanted) -> Result
                 token,
             }))
         }
-        None if !wanted.to_join => {
+        None if !wanted.has_join_params => {
             let html = request
                 .accept
                 .is_some_and(|accept| accept.contains("text/html"));
@@ -466,7 +470,7 @@ mod tests {
             })
             .unwrap()
         };
-        let key = Key::new("k").map(|key| ShownKey {
+        let key = Key::new("k").map(|key| KeyWithSecret {
             secret: "k".into(),
             key,
         });
@@ -496,13 +500,16 @@ mod tests {
 
     #[test]
     fn ice_servers_are_wanted_in_two_forms_and_for_somebody() {
-        let wanted = |form| IceWanted {
+        let wanted = |form| IceRequest {
             form,
             id: PeerId::parse("ann"),
             token: Some("t".into()),
             room: Some("a b".into()),
         };
-        for (path, form) in [("/ice-servers", Form::List), ("/iceServers", Form::One)] {
+        for (path, form) in [
+            ("/ice-servers", IceFormat::List),
+            ("/iceServers", IceFormat::One),
+        ] {
             let query = "_pk=ann&token=t&room=a+b&utm=7";
             let request = Request { path, query, ..GET };
             assert_eq!(route(&request), Ok(Route::Ice(wanted(form))));

@@ -24,7 +24,7 @@ impl Attachment {
     /// over a stream is told.
     #[must_use]
     pub const fn absent(member: Member) -> Self {
-        let dialect = if member.resumes {
+        let dialect = if member.has_stream {
             Dialect::Http
         } else {
             Dialect::Native
@@ -41,12 +41,12 @@ impl Attachment {
             id,
             lock,
             outbox,
-            resumes: _,
+            has_stream: _,
         } = &self.member;
         let dialect = self.dialect.name();
         let mut text = match lock {
             Lock::Open => format!("{socket} {seat} {dialect} - {id}"),
-            Lock::Offered(key) => format!("{socket} {seat} {dialect} ?{key:x} {id}"),
+            Lock::Unconfirmed(key) => format!("{socket} {seat} {dialect} ?{key:x} {id}"),
             Lock::Locked(key) => format!("{socket} {seat} {dialect} {key:x} {id}"),
         };
         if !outbox.is_empty() {
@@ -70,7 +70,7 @@ impl Attachment {
         let key = fields.next()?;
         let lock = match (key, key.strip_prefix('?')) {
             ("-", _) => Lock::Open,
-            (_, Some(offered)) => Lock::Offered(Key::from_hex(offered)?),
+            (_, Some(offered)) => Lock::Unconfirmed(Key::from_hex(offered)?),
             (key, None) => Lock::Locked(Key::from_hex(key)?),
         };
         let id = PeerId::parse(fields.next()?)?;
@@ -79,7 +79,7 @@ impl Attachment {
             id,
             seat,
             lock,
-            resumes: dialect.resumes(),
+            has_stream: dialect.is_stream(),
             outbox,
         };
         fields.next().is_none().then_some(Self { member, dialect })
@@ -90,7 +90,7 @@ impl Attachment {
 mod tests {
     use super::*;
     use crate::core::notice::Notice;
-    use crate::core::outbox::Now;
+    use crate::core::outbox::Delivery;
     use crate::core::peer::Time;
 
     #[test]
@@ -99,10 +99,10 @@ mod tests {
         let id = PeerId::parse(&"a".repeat(64)).unwrap();
         let mut outbox = Outbox::default();
         let left = Notice::Left { id: id.clone() };
-        outbox.push(Time(9), Now::Waits, left).unwrap();
+        outbox.push(Time(9), Delivery::Queued, left).unwrap();
         for (lock, dialect, outbox) in [
             (Lock::Open, Dialect::Native, Outbox::default()),
-            (Lock::Offered(key), Dialect::Http, outbox.clone()),
+            (Lock::Unconfirmed(key), Dialect::Http, outbox.clone()),
             (Lock::Locked(key), Dialect::Lobby, outbox),
         ] {
             let member = Member {
@@ -110,7 +110,7 @@ mod tests {
                 id: id.clone(),
                 seat: Seat(u64::MAX),
                 lock,
-                resumes: dialect.resumes(),
+                has_stream: dialect.is_stream(),
                 outbox,
             };
             let attachment = Attachment { member, dialect };

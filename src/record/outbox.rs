@@ -17,7 +17,7 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
-use crate::core::notice::{Forwarded, Notice};
+use crate::core::notice::{Notice, RoutedSignal};
 use crate::core::outbox::{Numbered, Outbox};
 use crate::core::peer::PeerId;
 use crate::core::refusal::{Code, Refusal};
@@ -34,18 +34,18 @@ impl Outbox {
                     writeln!(text, "j {number} {id} {}", u8::from(*polite))
                 }
                 Notice::Left { id } => writeln!(text, "l {number} {id}"),
-                Notice::Signal(Forwarded {
+                Notice::Signal(RoutedSignal {
                     from,
                     to,
-                    kind,
+                    signal_type,
                     payload,
                 }) => {
                     let to = to.as_ref().map_or("*", PeerId::as_str);
                     let (length, payload) = optional(payload.as_deref());
-                    let kind_length = kind.len();
+                    let type_length = signal_type.len();
                     write!(
                         text,
-                        "s {number} {from} {to} {kind_length} {length}\n{kind}{payload}"
+                        "s {number} {from} {to} {type_length} {length}\n{signal_type}{payload}"
                     )
                 }
                 Notice::Refused(Refusal { code, message, to }) => {
@@ -85,13 +85,13 @@ impl Outbox {
                 "l" => Notice::Left {
                     id: PeerId::parse(fields.next()?)?,
                 },
-                "s" => Notice::Signal(Forwarded {
+                "s" => Notice::Signal(RoutedSignal {
                     from: PeerId::parse(fields.next()?)?,
                     to: match fields.next()? {
                         "*" => None,
                         id => Some(PeerId::parse(id)?),
                     },
-                    kind: take(fields.next()?, &mut rest)??,
+                    signal_type: take(fields.next()?, &mut rest)??,
                     payload: take(fields.next()?, &mut rest)?,
                 }),
                 "r" => Notice::Refused(Refusal {
@@ -128,7 +128,7 @@ fn take(length: &str, rest: &mut &str) -> Option<Option<Cow<'static, str>>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::outbox::Now;
+    use crate::core::outbox::Delivery;
     use crate::core::peer::Time;
 
     fn id(text: &str) -> PeerId {
@@ -137,14 +137,15 @@ mod tests {
 
     #[test]
     fn an_outbox_survives_being_written() {
-        let signal = |to: Option<&str>, kind: &'static str, payload: Option<&'static str>| {
-            Notice::Signal(Forwarded {
-                from: id("ann"),
-                to: to.map(id),
-                kind: kind.into(),
-                payload: payload.map(Into::into),
-            })
-        };
+        let signal =
+            |to: Option<&str>, signal_type: &'static str, payload: Option<&'static str>| {
+                Notice::Signal(RoutedSignal {
+                    from: id("ann"),
+                    to: to.map(id),
+                    signal_type: signal_type.into(),
+                    payload: payload.map(Into::into),
+                })
+            };
         let refused = |message: &'static str, to: Option<&'static str>| {
             Notice::Refused(Refusal {
                 to: to.map(Into::into),
@@ -155,28 +156,31 @@ mod tests {
         outbox.restart(Time(7));
         for (how, notice) in [
             (
-                Now::Goes(99),
+                Delivery::Sent { keep_ms: 99 },
                 Notice::Joined {
                     id: id("bob"),
                     polite: true,
                 },
             ),
             (
-                Now::Goes(99),
+                Delivery::Sent { keep_ms: 99 },
                 Notice::Joined {
                     id: id("-"),
                     polite: false,
                 },
             ),
-            (Now::Goes(99), Notice::Left { id: id("bob") }),
             (
-                Now::Waits,
+                Delivery::Sent { keep_ms: 99 },
+                Notice::Left { id: id("bob") },
+            ),
+            (
+                Delivery::Queued,
                 signal(Some("eve"), "offer", Some("{\n \"sdp\": \"ä\"}")),
             ),
-            (Now::Waits, signal(None, "s 1 ann", None)),
-            (Now::Waits, signal(Some("-"), "\n", Some(""))),
-            (Now::Waits, refused("nobody\nis there", Some("-"))),
-            (Now::Waits, refused("", None)),
+            (Delivery::Queued, signal(None, "s 1 ann", None)),
+            (Delivery::Queued, signal(Some("-"), "\n", Some(""))),
+            (Delivery::Queued, refused("nobody\nis there", Some("-"))),
+            (Delivery::Queued, refused("", None)),
         ] {
             outbox.push(Time(9), how, notice).unwrap();
         }

@@ -41,7 +41,7 @@ impl Row {
             Self::Held(Held {
                 from,
                 until,
-                kind,
+                signal_type,
                 payload,
                 number: _,
             }) => {
@@ -49,9 +49,9 @@ impl Row {
                 let length = length.as_deref().unwrap_or("-");
                 let payload = payload.as_deref().unwrap_or_default();
                 format!(
-                    "{} {from} {} {length}\n{kind}{payload}",
+                    "{} {from} {} {length}\n{signal_type}{payload}",
                     until.0,
-                    kind.len()
+                    signal_type.len()
                 )
             }
         }
@@ -73,7 +73,7 @@ impl Row {
                 let mut fields = head.split(' ');
                 let until = Time(fields.next()?.parse().ok()?);
                 let from = PeerId::parse(fields.next()?)?;
-                let (kind, rest) = body.split_at_checked(fields.next()?.parse().ok()?)?;
+                let (signal_type, rest) = body.split_at_checked(fields.next()?.parse().ok()?)?;
                 let payload = match fields.next()? {
                     "-" => None,
                     length => Some(rest.get(..length.parse().ok()?)?.to_owned()),
@@ -82,7 +82,7 @@ impl Row {
                     number: number.parse().ok()?,
                     from,
                     until,
-                    kind: kind.to_owned(),
+                    signal_type: signal_type.to_owned(),
                     payload,
                 }))
             }
@@ -96,7 +96,7 @@ mod tests {
     use super::*;
     use crate::core::member::Member;
     use crate::core::notice::Notice;
-    use crate::core::outbox::{Now, Outbox};
+    use crate::core::outbox::{Delivery, Outbox};
     use crate::core::peer::{Key, Lock, Seat, Socket};
 
     #[test]
@@ -107,20 +107,20 @@ mod tests {
                 number: u64::MAX,
                 from: id("ann"),
                 until: Time(9),
-                kind: "a b\n".to_owned(),
+                signal_type: "a b\n".to_owned(),
                 payload: payload.map(str::to_owned),
             })
         };
         let mut outbox = Outbox::default();
         let left = Notice::Left { id: id("eve") };
-        outbox.push(Time(9), Now::Waits, left).unwrap();
+        outbox.push(Time(9), Delivery::Queued, left).unwrap();
         let absent = Row::Absent(Absent {
             member: Member {
                 socket: Socket(7),
                 id: id("-"),
                 seat: Seat(3),
                 lock: Lock::Locked(Key::new("secret").unwrap()),
-                resumes: true,
+                has_stream: true,
                 outbox,
             },
             until: Time(u64::MAX),

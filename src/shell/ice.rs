@@ -14,8 +14,8 @@ use super::stream::global;
 use super::{log, now, text, token_in};
 use crate::core::refusal::Refusal;
 use crate::edge::admission;
-use crate::edge::ice::{Ice, Relay, Relaying, Turn, cloudflare_request};
-use crate::edge::route::{HttpError, IceWanted};
+use crate::edge::ice::{Ice, Relay, Turn, TurnState, cloudflare_request};
+use crate::edge::route::{HttpError, IceRequest};
 use crate::edge::settings::Settings;
 
 /// How long a TURN service may take, in milliseconds. A page waits for the answer before it
@@ -24,7 +24,7 @@ const PATIENCE: u32 = 3_000;
 
 /// Answers which ICE servers there are.
 pub(super) async fn ice_servers(
-    wanted: &IceWanted,
+    wanted: &IceRequest,
     headers: &Headers,
     settings: &Settings,
     cors: &Cors,
@@ -36,7 +36,7 @@ pub(super) async fn ice_servers(
         return refuse(&HttpError::refused(refusal), cors);
     }
     let relaying = match &ice.turn {
-        None => Relaying::Off,
+        None => TurnState::Off,
         Some(_) if secret.is_none() && !ice.open => {
             static TOLD: Once = Once::new();
             TOLD.call_once(|| {
@@ -44,7 +44,7 @@ pub(super) async fn ice_servers(
                      those with a token get it, or TURN_OPEN = \"true\" for everybody";
                 log("turn-closed", message);
             });
-            Relaying::Off
+            TurnState::Off
         }
         Some(turn) => relaying(turn, ice, wanted).await,
     };
@@ -54,9 +54,9 @@ pub(super) async fn ice_servers(
 fn check_token(
     secret: &str,
     headers: &Headers,
-    wanted: &IceWanted,
+    wanted: &IceRequest,
 ) -> std::result::Result<(), Refusal<'static>> {
-    let IceWanted {
+    let IceRequest {
         id, token, room, ..
     } = wanted;
     let token = token_in(headers, token.as_deref())?;
@@ -67,7 +67,7 @@ fn check_token(
     }
 }
 
-async fn relaying(turn: &Turn, ice: &Ice, wanted: &IceWanted) -> Relaying {
+async fn relaying(turn: &Turn, ice: &Ice, wanted: &IceRequest) -> TurnState {
     let relay = match turn {
         Turn::Shared { urls, secret } => {
             let relay = Relay::shared(urls, secret, ice.ttl, now(), wanted.id.as_ref());
@@ -84,9 +84,9 @@ async fn relaying(turn: &Turn, ice: &Ice, wanted: &IceWanted) -> Relaying {
         |why| {
             let message = format!("the TURN service failed, so there is STUN alone: {why}");
             log("turn-failed", &message);
-            Relaying::Degraded
+            TurnState::Degraded
         },
-        Relaying::On,
+        TurnState::On,
     )
 }
 

@@ -186,7 +186,7 @@ impl Object {
         }
         // Nobody says goodbye over a stream: it breaks.
         self.ended(ws, |dialect| {
-            close::is_loss(code, was_clean) || dialect.resumes()
+            close::is_loss(code, was_clean) || dialect.is_stream()
         });
     }
 

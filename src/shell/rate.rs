@@ -12,13 +12,13 @@ use worker::web_sys::Headers;
 use super::log;
 use super::platform::{ADDRESS, header};
 use crate::core::refusal::{Code, Refusal};
-use crate::edge::admission::limited_as;
+use crate::edge::admission::rate_limit_key;
 
 /// Counts a join, if it is one that is counted: what is promised is for [`judge`].
 pub(super) fn count(env: &Env, headers: &Headers) -> Option<Promise> {
     // What the platform puts there, over whatever a client has sent.
     let address = header(headers, &ADDRESS).ok().flatten()?;
-    let key = limited_as(&address)?;
+    let key = rate_limit_key(&address)?;
     ask(env, &key).unwrap_or_else(|error| {
         complain(&error);
         None

@@ -80,7 +80,7 @@ pub(super) fn send<'a>(
             continue;
         };
         let Some(frames) = frames else {
-            news.push(Event::Unspeakable {
+            news.push(Event::Unencodable {
                 asker,
                 notice: notice.clone(),
             });

@@ -7,7 +7,7 @@ use std::hint::black_box;
 
 use partyline::core::event::{Effect, Event, Limits};
 use partyline::core::member::Member;
-use partyline::core::notice::{Forwarded, Notice};
+use partyline::core::notice::{Notice, RoutedSignal};
 use partyline::core::outbox::Outbox;
 use partyline::core::peer::{Key, Lock, PeerId, Seat, Socket, Time};
 use partyline::core::room::Room;
@@ -82,16 +82,16 @@ fn main() {
     let sdp = format!(r#"{{"type":"offer","sdp":"v=0\r\n{}"}}"#, line.repeat(21));
     let ice = r#"{"candidate":"candidate:1 1 udp 2 203.0.113.7 9 typ host","sdpMid":"0"}"#;
     for dialect in Dialect::ALL {
-        for (kind, payload) in [("offer", sdp.as_str()), ("candidate", ice)] {
+        for (signal_type, payload) in [("offer", sdp.as_str()), ("candidate", ice)] {
             let bytes = payload.len();
             let name = |what: &str| format!("{}: {what} a signal of {bytes} bytes", dialect.name());
-            let frame = frame(dialect, kind, payload);
+            let frame = frame(dialect, signal_type, payload);
             case(&name("decode"), || || dialect.decode(&frame).unwrap());
             case(&name("encode"), || {
-                let notice = Notice::Signal(Forwarded {
+                let notice = Notice::Signal(RoutedSignal {
                     from: member(0).id,
                     to: Some(member(1).id),
-                    kind: kind.into(),
+                    signal_type: signal_type.into(),
                     payload: Some(payload.into()),
                 });
                 move || dialect.encode(&notice, None)
@@ -169,30 +169,34 @@ fn member(n: u64) -> Member {
         id,
         seat: Seat(n),
         lock: Lock::Open,
-        resumes: false,
+        has_stream: false,
         outbox: Outbox::default(),
     }
 }
 
-fn frame(dialect: Dialect, kind: &str, payload: &str) -> String {
+fn frame(dialect: Dialect, signal_type: &str, payload: &str) -> String {
     match dialect {
-        Dialect::Native => format!(r#"{{"type":"{kind}","to":"peer1","payload":{payload}}}"#),
+        Dialect::Native => {
+            format!(r#"{{"type":"{signal_type}","to":"peer1","payload":{payload}}}"#)
+        }
         Dialect::Forum => {
-            let spelled = if kind == "candidate" {
+            let spelled = if signal_type == "candidate" {
                 "icecandidate"
             } else {
-                kind
+                signal_type
             };
-            format!(r#"{{"action":"forward-{spelled}","{kind}":{payload},"toPeerId":"peer1"}}"#)
+            format!(
+                r#"{{"action":"forward-{spelled}","{signal_type}":{payload},"toPeerId":"peer1"}}"#
+            )
         }
         Dialect::Http => {
-            let spelled = if kind == "candidate" {
+            let spelled = if signal_type == "candidate" {
                 "ice-candidate"
             } else {
-                kind
+                signal_type
             };
             format!(r#"{{"type":"{spelled}","payload":{payload},"target":"peer1"}}"#)
         }
-        Dialect::Lobby => format!(r#"{{"toId":"peer1","{kind}":{payload}}}"#),
+        Dialect::Lobby => format!(r#"{{"toId":"peer1","{signal_type}":{payload}}}"#),
     }
 }

@@ -8,7 +8,7 @@ fn readme_has_the_table_of_close_codes() {
     let readme = include_str!("../../README.md");
     for close in Close::ALL {
         let back = match close.retry() {
-            Retry::No => "no",
+            Retry::Never => "no",
             Retry::Later => "later",
         };
         let row = format!("| {} | `{}` |", close.code(), close.reason());
@@ -23,7 +23,7 @@ fn the_browser_client_comes_back_when_it_may() {
     let client = include_str!("../../public/signaling.js");
     for close in Close::ALL {
         let back = match close.retry() {
-            Retry::No => "never",
+            Retry::Never => "never",
             Retry::Later => "later",
         };
         let row = format!("{}: '{back}', // {}", close.code(), close.reason());

@@ -88,7 +88,7 @@ fn decodes_or_says_why(frame: &str) {
     }) {
         match dialect.decode(text) {
             Ok(signal) => {
-                assert!((1..=64).contains(&signal.kind.len()));
+                assert!((1..=64).contains(&signal.signal_type.len()));
                 if let Some(payload) = signal.payload {
                     assert!(
                         text.contains(&*payload),

@@ -193,13 +193,13 @@ impl View {
         for (n, text) in frames.enumerate() {
             let frame: Value = serde_json::from_str(text).expect("frames are JSON");
             let text = |key: &str| frame[key].as_str().unwrap_or_default().to_owned();
-            let kind = text("type");
+            let signal_type = text("type");
             assert!(
-                n > 0 || kind == "welcome" || kind == "error",
+                n > 0 || signal_type == "welcome" || signal_type == "error",
                 "first comes a welcome: {text:?}",
                 text = frame
             );
-            match &*kind {
+            match &*signal_type {
                 "welcome" => {
                     assert_eq!(n, 0, "one welcome a socket");
                     view.me = text("id");

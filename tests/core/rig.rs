@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use partyline::core::close::Close;
 use partyline::core::event::{Absent, Effect, Event, Held, Limits, Row, RowKey};
 use partyline::core::member::Member;
-use partyline::core::notice::{Forwarded, Notice};
+use partyline::core::notice::{Notice, RoutedSignal};
 use partyline::core::peer::{Key, Lock, PeerId, Socket, Time};
 use partyline::core::refusal::Refusal;
 use partyline::core::room::Room;
@@ -122,7 +122,7 @@ impl Rig {
         key: Option<&str>,
     ) -> Result<Vec<(PeerId, bool)>, Refusal<'static>> {
         let made = Key::new("made by the server").unwrap();
-        let lock = key.map_or(Lock::Offered(made), |key| {
+        let lock = key.map_or(Lock::Unconfirmed(made), |key| {
             Lock::Locked(Key::new(key).unwrap())
         });
         let id = self::id(id);
@@ -194,7 +194,7 @@ impl Rig {
         let socket = Socket(self.next_socket);
         self.next_socket += 1;
         self.open.insert(socket, dialect);
-        if dialect.resumes() {
+        if dialect.is_stream() {
             self.streams.insert(socket);
         }
         socket
@@ -324,7 +324,13 @@ impl Rig {
     /// The signals that wait for somebody, as they are written down.
     fn waiting(&self) -> Vec<(PeerId, String, Option<String>)> {
         let held = self.held.values();
-        let held = held.map(|held| (held.from.clone(), held.kind.clone(), held.payload.clone()));
+        let held = held.map(|held| {
+            (
+                held.from.clone(),
+                held.signal_type.clone(),
+                held.payload.clone(),
+            )
+        });
         let members = self.members.values();
         let absent = self.absent.values().map(|absent| &absent.member);
         let unsent = members
@@ -351,11 +357,11 @@ impl Rig {
             Event::Frame { .. }
                 | Event::Post { .. }
                 | Event::Undelivered { .. }
-                | Event::Unspeakable { .. }
+                | Event::Unencodable { .. }
         );
         let mut owed = self.waiting();
         self.room.handle(self.now, event, &mut effects);
-        let (mut undelivered, mut unspeakable) = (Vec::new(), Vec::new());
+        let (mut undelivered, mut unencodable) = (Vec::new(), Vec::new());
         let mut refused = 0;
         for effect in effects {
             match effect {
@@ -387,7 +393,7 @@ impl Rig {
                             dialect.unwrap_or_else(|| panic!("{socket:?} is not open: {notice:?}"));
                         let refusal = matches!(&notice, Notice::Refused(_));
                         assert!(
-                            number.is_some() == dialect.resumes() || refusal,
+                            number.is_some() == dialect.is_stream() || refusal,
                             "{socket:?}: {notice:?} has the number {number:?}"
                         );
                         if let Some(number) = number {
@@ -401,7 +407,7 @@ impl Rig {
                             let heard = self.heard.entry(socket).or_default();
                             heard.extend(frames.into_iter().map(Heard::Frame));
                         } else {
-                            unspeakable.push(notice.clone());
+                            unencodable.push(notice.clone());
                         }
                     }
                 }
@@ -468,9 +474,9 @@ impl Rig {
                 notice,
             });
         }
-        for notice in unspeakable {
+        for notice in unencodable {
             let asker = self.asker;
-            self.handle(Event::Unspeakable { asker, notice });
+            self.handle(Event::Unencodable { asker, notice });
         }
         let absent = self.absent.values().map(|absent| absent.until);
         let waiting = self.held.values().map(|held| held.until);
@@ -493,13 +499,13 @@ pub(crate) fn event(text: &str) -> (Option<u64>, Option<String>) {
 }
 
 /// A signal without whom it was for.
-fn said(signal: &Forwarded<'_>) -> (PeerId, String, Option<String>) {
-    let Forwarded {
+fn said(signal: &RoutedSignal<'_>) -> (PeerId, String, Option<String>) {
+    let RoutedSignal {
         from,
-        kind,
+        signal_type,
         payload,
         ..
     } = signal;
     let payload = payload.as_ref().map(|payload| payload.to_string());
-    (from.clone(), kind.to_string(), payload)
+    (from.clone(), signal_type.to_string(), payload)
 }

@@ -9,7 +9,7 @@ use super::tell::send;
 use super::{Effects, Room};
 use crate::core::close::Close;
 use crate::core::event::{Absent, Effect, Held, Row, Signal};
-use crate::core::notice::{Forwarded, Notice};
+use crate::core::notice::{Notice, RoutedSignal};
 use crate::core::peer::{Key, PeerId, Seat, Socket, Time};
 use crate::core::refusal::{Code, Refusal};
 
@@ -29,7 +29,7 @@ impl Room {
         let Some(peer) = self.roster.by_socket(socket) else {
             return;
         };
-        if peer.presence == Presence::Here {
+        if peer.presence == Presence::Connected {
             let seat = peer.member.seat;
             self.weigh(now, seat, socket, signal, effects);
         }
@@ -72,15 +72,15 @@ impl Room {
                 let close = (verdict == Verdict::Expel).then_some(Close::TooFast);
                 (Refusal::new(Code::TooFast, message), close)
             }
-            Ok(signal) if RESERVED.contains(&&*signal.kind) => {
+            Ok(signal) if RESERVED.contains(&&*signal.signal_type) => {
                 let message = format!(
                     "only the server says `{}`: choose another kind",
-                    signal.kind
+                    signal.signal_type
                 );
                 (Refusal::new(Code::ReservedType, message), None)
             }
             Ok(Signal {
-                claims: Some(claims),
+                stated_sender: Some(claims),
                 ..
             }) if claims != member.id.as_str() => {
                 let message = format!(
@@ -113,17 +113,20 @@ impl Room {
         effects: &mut Effects<'a>,
     ) {
         let Signal {
-            to, kind, payload, ..
+            to,
+            signal_type,
+            payload,
+            ..
         } = signal;
         let Some(Peer { member, .. }) = self.roster.by_seat(seat) else {
             return;
         };
         let from = member.id.clone();
         let Some(to) = to else {
-            let forwarded = Forwarded {
+            let forwarded = RoutedSignal {
                 from,
                 to: None,
-                kind,
+                signal_type,
                 payload,
             };
             if self.roster.len() == 1 {
@@ -141,10 +144,10 @@ impl Room {
             return refuse(asker, Code::NoSuchPeer, message, Some(to), effects);
         };
         let (id, seat) = (receiver.member.id.clone(), receiver.member.seat);
-        let forwarded = Forwarded {
+        let forwarded = RoutedSignal {
             from,
             to: Some(id),
-            kind,
+            signal_type,
             payload,
         };
         if let Err(code) = self.tell(now, seat, Notice::Signal(forwarded), effects) {
@@ -157,14 +160,14 @@ impl Room {
         &mut self,
         now: Time,
         asker: Socket,
-        signal: Forwarded<'a>,
+        signal: RoutedSignal<'a>,
         effects: &mut Effects<'a>,
     ) {
         let held = Held {
             number: self.next_held,
             from: signal.from,
             until: now.plus(self.limits.hold),
-            kind: signal.kind.into_owned(),
+            signal_type: signal.signal_type.into_owned(),
             payload: signal.payload.map(Cow::into_owned),
         };
         match self.waiting.push(held.clone()) {
@@ -222,7 +225,7 @@ impl Room {
         };
         member.outbox.unsend(number);
         match *presence {
-            Presence::Here => self.lose(now, socket, effects),
+            Presence::Connected => self.lose(now, socket, effects),
             Presence::Absent(until) => {
                 let member = member.clone();
                 effects.push(Effect::Store(Row::Absent(Absent { member, until })));
@@ -233,14 +236,14 @@ impl Room {
     /// A notice has no words in its receiver's dialect. Only signals can be so: others have theirs,
     /// or can be left unsaid.
     #[inline(never)]
-    pub(super) fn unspeakable<'a>(
+    pub(super) fn unencodable<'a>(
         &mut self,
         now: Time,
         asker: Option<Socket>,
         notice: Notice<'a>,
         effects: &mut Effects<'a>,
     ) {
-        if let Notice::Signal(Forwarded { from, to, .. }) = notice {
+        if let Notice::Signal(RoutedSignal { from, to, .. }) = notice {
             let message = "the receiver's dialect keeps this kind for itself: choose another";
             let to = to.map(|to| Cow::Owned(to.to_string()));
             match asker {

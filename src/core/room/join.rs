@@ -9,8 +9,8 @@ use super::{Effects, Room};
 use crate::core::close::Close;
 use crate::core::event::{Absent, Effect, Held, Row, RowKey};
 use crate::core::member::Member;
-use crate::core::notice::{Forwarded, Notice};
-use crate::core::outbox::{Now, Outbox};
+use crate::core::notice::{Notice, RoutedSignal};
+use crate::core::outbox::{Delivery, Outbox};
 use crate::core::peer::{Key, Lock, PeerId, Seat, Socket, Time};
 use crate::core::refusal::{Code, Refusal};
 
@@ -41,12 +41,12 @@ impl Room {
             id: id.clone(),
             seat: seat.unwrap_or(self.roster.next_seat()),
             lock: key.into(),
-            resumes: false,
+            has_stream: false,
             outbox: Outbox::default(),
         };
         effects.push(Effect::Keep(member.clone()));
         send(vec![socket], self.welcome(&member.id, member.seat), effects);
-        self.seat(now, member, Presence::Here);
+        self.seat(now, member, Presence::Connected);
         match held {
             // Who is there it has just been told.
             Some(old) => old
@@ -75,7 +75,7 @@ impl Room {
     ) {
         let shown = match &lock {
             Lock::Locked(key) => Some(key),
-            Lock::Open | Lock::Offered(_) => None,
+            Lock::Open | Lock::Unconfirmed(_) => None,
         };
         let old = match self.claim(&id, shown) {
             Ok(old) => old,
@@ -85,7 +85,7 @@ impl Room {
         let (seat, mut outbox) = match old {
             Some(old) => {
                 // The row of one that was absent is written over below.
-                if let Presence::Here = old.presence {
+                if let Presence::Connected = old.presence {
                     effects.push(Effect::Close(old.member.socket, Close::Replaced));
                 }
                 (old.member.seat, old.member.outbox)
@@ -99,7 +99,7 @@ impl Room {
             .flatten()
         {
             // As much as waits fits into an outbox that is empty.
-            let _ = outbox.push(now, Now::Waits, waited);
+            let _ = outbox.push(now, Delivery::Queued, waited);
         }
         send(vec![asker], self.welcome(&id, seat), effects);
         let member = Member {
@@ -107,7 +107,7 @@ impl Room {
             id: id.clone(),
             seat,
             lock,
-            resumes: true,
+            has_stream: true,
             outbox,
         };
         let until = now.plus(REGISTERED);
@@ -155,7 +155,7 @@ impl Room {
         member.outbox.send_all();
         effects.push(Effect::Keep(member.clone()));
         let welcome = self.welcome(&member.id, seat);
-        self.seat(now, member, Presence::Here);
+        self.seat(now, member, Presence::Connected);
         let unsent = unsent.into_iter().map(|one| (one.number, one.notice));
         for (number, notice) in std::iter::once((from, welcome)).chain(unsent) {
             effects.push(Effect::Send {
@@ -176,7 +176,7 @@ impl Room {
     ) -> Result<Seat, Refusal<'static>> {
         let known = self.roster.by_id(id.as_str());
         let Some(seat) = known
-            .filter(|peer| peer.member.resumes)
+            .filter(|peer| peer.member.has_stream)
             .map(|peer| peer.member.seat)
         else {
             let message =
@@ -192,11 +192,11 @@ impl Room {
         if !member.lock.opens_to(key) {
             return Err(taken());
         }
-        if let (Lock::Offered(offered), Some(_)) = (member.lock, key) {
+        if let (Lock::Unconfirmed(offered), Some(_)) = (member.lock, key) {
             member.lock = Lock::Locked(offered);
             let member = member.clone();
             effects.push(match *presence {
-                Presence::Here => Effect::Keep(member),
+                Presence::Connected => Effect::Keep(member),
                 Presence::Absent(until) => Effect::Store(Row::Absent(Absent { member, until })),
             });
         }
@@ -252,7 +252,7 @@ impl Room {
 fn vacate(old: &Peer, effects: &mut Effects<'_>) {
     let Member { id, socket, .. } = &old.member;
     effects.push(match old.presence {
-        Presence::Here => Effect::Close(*socket, Close::Replaced),
+        Presence::Connected => Effect::Close(*socket, Close::Replaced),
         Presence::Absent(_) => Effect::Erase(RowKey::Absent(id.clone())),
     });
 }
@@ -261,10 +261,10 @@ fn vacate(old: &Peer, effects: &mut Effects<'_>) {
 fn hand_over(waiting: &mut Mailbox, effects: &mut Effects<'_>) -> Vec<Notice<'static>> {
     let signal = |held: Held| {
         effects.push(Effect::Erase(RowKey::Held(held.number)));
-        Notice::Signal(Forwarded {
+        Notice::Signal(RoutedSignal {
             from: held.from,
             to: None,
-            kind: held.kind.into(),
+            signal_type: held.signal_type.into(),
             payload: held.payload.map(Into::into),
         })
     };

@@ -42,7 +42,7 @@ impl Mailbox {
     }
 
     /// When the first of them has waited long enough.
-    pub(crate) fn first_until(&self) -> Option<Time> {
+    pub(crate) fn next_expiry(&self) -> Option<Time> {
         self.held.iter().map(|held| held.until).min()
     }
 }
@@ -50,7 +50,7 @@ impl Mailbox {
 /// How many bytes of a mailbox a signal takes.
 fn len(held: &Held) -> usize {
     let payload = held.payload.as_ref().map_or(0, String::len);
-    held.kind.len().saturating_add(payload)
+    held.signal_type.len().saturating_add(payload)
 }
 
 #[cfg(test)]
@@ -63,7 +63,7 @@ mod tests {
             number,
             from: PeerId::parse("ann").unwrap(),
             until: Time(number),
-            kind: String::new(),
+            signal_type: String::new(),
             payload: Some("x".repeat(bytes)),
         }
     }
@@ -98,6 +98,6 @@ mod tests {
         assert_eq!(mailbox.take_expired(Time(0)), []);
         assert_eq!(mailbox.take_expired(Time(1)).len(), 1);
         assert_eq!(mailbox.push(held(2, MAX_HELD_BYTES)), Ok(()));
-        assert_eq!(mailbox.first_until(), Some(Time(2)));
+        assert_eq!(mailbox.next_expiry(), Some(Time(2)));
     }
 }

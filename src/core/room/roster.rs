@@ -33,7 +33,7 @@ pub(crate) struct Peer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Presence {
     /// It has an open socket, for all we know.
-    Here,
+    Connected,
     /// It has none, and leaves at this time if it does not come back.
     Absent(Time),
 }
@@ -108,7 +108,7 @@ impl Roster {
     }
 
     /// When the first of those who are away has been away too long.
-    pub(crate) fn first_until(&self) -> Option<Time> {
+    pub(crate) fn next_expiry(&self) -> Option<Time> {
         self.absent().filter_map(Peer::until).min()
     }
 
@@ -123,14 +123,14 @@ impl Peer {
     pub(crate) const fn until(&self) -> Option<Time> {
         match self.presence {
             Presence::Absent(until) => Some(until),
-            Presence::Here => None,
+            Presence::Connected => None,
         }
     }
 
     /// The socket that reaches the peer, if one does.
     pub(crate) const fn reached_by(&self) -> Option<Socket> {
         match self.presence {
-            Presence::Here => Some(self.member.socket),
+            Presence::Connected => Some(self.member.socket),
             Presence::Absent(_) => None,
         }
     }

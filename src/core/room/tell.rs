@@ -7,7 +7,7 @@ use super::roster::{Peer, Presence};
 use super::{Effects, Room};
 use crate::core::event::{Absent, Effect, Row};
 use crate::core::notice::Notice;
-use crate::core::outbox::Now;
+use crate::core::outbox::Delivery;
 use crate::core::peer::{PeerId, Seat, Socket, Time};
 use crate::core::refusal::{Code, Refusal};
 
@@ -29,7 +29,9 @@ impl Room {
         notice: Notice<'a>,
         effects: &mut Effects<'a>,
     ) -> Result<(), Code> {
-        let keep = Now::Goes(self.limits.grace.saturating_add(UNDER_WAY));
+        let keep = Delivery::Sent {
+            keep_ms: self.limits.grace.saturating_add(UNDER_WAY),
+        };
         let Some(Peer {
             member, presence, ..
         }) = self.roster.by_seat(seat)
@@ -37,8 +39,8 @@ impl Room {
             return Ok(());
         };
         match *presence {
-            Presence::Here if !member.resumes => send(vec![member.socket], notice, effects),
-            Presence::Here => {
+            Presence::Connected if !member.has_stream => send(vec![member.socket], notice, effects),
+            Presence::Connected => {
                 let number = member.outbox.push(now, keep, notice.clone().into_owned())?;
                 effects.push(Effect::Keep(member.clone()));
                 effects.push(Effect::Send {
@@ -47,9 +49,11 @@ impl Room {
                     notice,
                 });
             }
-            Presence::Absent(_) if !member.resumes && !matches!(notice, Notice::Signal(_)) => {}
+            Presence::Absent(_) if !member.has_stream && !matches!(notice, Notice::Signal(_)) => {}
             Presence::Absent(until) => {
-                member.outbox.push(now, Now::Waits, notice.into_owned())?;
+                member
+                    .outbox
+                    .push(now, Delivery::Queued, notice.into_owned())?;
                 let member = member.clone();
                 effects.push(Effect::Store(Row::Absent(Absent { member, until })));
             }
@@ -70,7 +74,7 @@ impl Room {
         for peer in self.roster.all() {
             match peer.reached_by() {
                 _ if Some(peer.member.seat) == but => {}
-                Some(socket) if !peer.member.resumes => at_once.push(socket),
+                Some(socket) if !peer.member.has_stream => at_once.push(socket),
                 _ => others.push(peer.member.seat),
             }
         }

@@ -37,7 +37,7 @@ pub(super) fn claims(secret: &str, token: &str) -> Option<Claims> {
     let header = decode(header)?;
     let mut header = Object::read(&header).ok()?;
     // What `crit` says must be understood in order to read the token is not understood here.
-    (header.take_text("alg").ok()?? == "HS256" && header.take("crit").is_none()).then_some(())?;
+    (header.take_string("alg").ok()?? == "HS256" && header.take("crit").is_none()).then_some(())?;
     let claims = decode(claims)?;
     let mut claims = Object::read(&claims).ok()?;
     // For a claim of which nothing is said, `null` may be written.

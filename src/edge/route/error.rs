@@ -61,7 +61,7 @@ impl HttpError {
     pub fn read(body: &str) -> Option<(String, String)> {
         let mut body = Object::read(body).ok()?;
         let mut error = Object::read(body.take("error")?).ok()?;
-        let mut text = |key| Some(error.take_text(key).ok()??.into_owned());
+        let mut text = |key| Some(error.take_string(key).ok()??.into_owned());
         Some((text("code")?, text("message")?))
     }
 }

@@ -1,11 +1,11 @@
 //! What stands at which path, and which methods are to be had there.
 
-use crate::edge::ice::Form;
+use crate::edge::ice::IceFormat;
 
 /// What a path leads to.
-pub(super) enum Place<'a> {
+pub(super) enum Endpoint<'a> {
     Health,
-    Ice(Form),
+    Ice(IceFormat),
     Room(&'a str),
     /// One of the three of the HTTP dialect, and the names of room and peer.
     Http(Call, &'a str, &'a str),
@@ -18,12 +18,12 @@ pub(super) enum Call {
     Events,
 }
 
-impl<'a> Place<'a> {
+impl<'a> Endpoint<'a> {
     pub(super) fn find(path: &'a str) -> Option<Self> {
         Some(match path {
             "/health" => Self::Health,
-            "/ice-servers" => Self::Ice(Form::List),
-            "/iceServers" => Self::Ice(Form::One),
+            "/ice-servers" => Self::Ice(IceFormat::List),
+            "/iceServers" => Self::Ice(IceFormat::One),
             _ => {
                 let (first, rest) = path.strip_prefix('/')?.split_once('/')?;
                 let (second, rest) = rest.split_once('/')?;

@@ -2,7 +2,7 @@
 
 use percent_encoding::percent_decode_str;
 
-use super::{HttpError, ShownKey};
+use super::{HttpError, KeyWithSecret};
 use crate::core::peer::{Key, PeerId};
 use crate::dialect::Dialect;
 
@@ -11,18 +11,18 @@ const MAX_ROOM: usize = 128;
 
 /// What the query of a join says. Parameters that mean nothing here are left alone: clients have
 /// their own.
-pub(super) struct Wanted {
+pub(super) struct QueryParams {
     pub(super) id: Option<PeerId>,
-    pub(super) key: Option<ShownKey>,
+    pub(super) key: Option<KeyWithSecret>,
     pub(super) dialect: Dialect,
     pub(super) token: Option<String>,
     /// Which room the token is about. A join has that in its path, and leaves this alone.
     pub(super) room: Option<String>,
     /// Whether anything of a join was said.
-    pub(super) to_join: bool,
+    pub(super) has_join_params: bool,
 }
 
-impl Wanted {
+impl QueryParams {
     pub(super) fn read(query: &str) -> Result<Self, HttpError> {
         let bad = |code, message| HttpError::new(400, code, message);
         let mut wanted = Self {
@@ -31,7 +31,7 @@ impl Wanted {
             dialect: Dialect::Native,
             token: None,
             room: None,
-            to_join: false,
+            has_join_params: false,
         };
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             match &*name {
@@ -40,12 +40,12 @@ impl Wanted {
                     let message = "`key` has 1 to 128 characters";
                     let key = Key::new(&value).ok_or_else(|| bad("bad-key", message))?;
                     let secret = value.into_owned();
-                    wanted.key = Some(ShownKey { secret, key });
+                    wanted.key = Some(KeyWithSecret { secret, key });
                 }
                 "dialect" => {
                     let message =
                         "there is no such dialect: leave `dialect` out for the native one";
-                    let dialect = Dialect::named(&value).filter(|dialect| !dialect.resumes());
+                    let dialect = Dialect::named(&value).filter(|dialect| !dialect.is_stream());
                     wanted.dialect = dialect.ok_or_else(|| bad("bad-dialect", message))?;
                 }
                 "token" => wanted.token = Some(value.into_owned()),
@@ -55,7 +55,7 @@ impl Wanted {
                 }
                 _ => continue,
             }
-            wanted.to_join = true;
+            wanted.has_join_params = true;
         }
         Ok(wanted)
     }

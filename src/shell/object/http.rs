@@ -12,7 +12,7 @@ use crate::core::notice::Notice;
 use crate::core::peer::{Key, Lock, PeerId, Socket};
 use crate::dialect::Dialect;
 use crate::dialect::http::registered;
-use crate::edge::route::{HttpError, HttpPeer, ShownKey};
+use crate::edge::route::{HttpError, HttpPeer, KeyWithSecret};
 
 impl Object {
     /// Lets a peer in that has no socket yet, and tells it who is there. Without a key of its own, it
@@ -21,11 +21,11 @@ impl Object {
     pub(super) fn register(&self, peer: HttpPeer, cors: &Cors) -> Result<Response> {
         let HttpPeer { id, key, .. } = peer;
         let (lock, secret) = match key {
-            Some(ShownKey { secret, key }) => (Lock::Locked(key), secret),
+            Some(KeyWithSecret { secret, key }) => (Lock::Locked(key), secret),
             None => {
                 let secret = PeerId::random(random()?).to_string();
                 // It has 32 characters, so it is a key.
-                let lock = Key::new(&secret).map_or(Lock::Open, Lock::Offered);
+                let lock = Key::new(&secret).map_or(Lock::Open, Lock::Unconfirmed);
                 (lock, secret)
             }
         };
