@@ -1,85 +1,101 @@
 // @ts-check
 /**
- * The page: `/` starts a room, `/?room=demo` is in one, `/?lobby=demo` in one where nobody is
- * connected unasked. It may also ask for `steps` (step by step), `name`, `id` and `token`.
+ * The page. `/` shows the form that opens a room, `/?room=demo` joins a room, and `/?lobby=demo`
+ * joins one where each connection needs a request. Optional parameters: `name`, `id`, `token`, and
+ * `steps` for the step-by-step mode.
  */
 
-import { clearProblem, element, fromTemplate, html, on } from './page/dom.js';
-import { remedy, setText, showProblem } from './page/dom.js';
+import {
+  byId,
+  clearProblem,
+  cloneTemplate,
+  helpLink,
+  on,
+  setText,
+  showProblem,
+} from './page/dom.js';
 import { pace, setUpSteps, startHandshake } from './page/handshake.js';
 import { startInside } from './page/inside.js';
-import { add, remove, showCount, startPeople, tidy } from './page/people.js';
+import { showCount, startPeople } from './page/people.js';
+import { sanitizeName, startRoster } from './page/roster.js';
+import { addTile, removeTile } from './page/stage.js';
 import { startTalk } from './page/talk.js';
+import { CLOSE_TEXT } from './page/texts.js';
 import { Room } from './room.js';
 
 /**
  * @import { RoomEvents } from "./room.js"
- * @typedef {{ id: string, key: string, name: string, token?: string }} Who
+ *
+ * A peer of a room: its id, the key that proves the id, the display name, and the token if the
+ * server needs one.
+ * @typedef {{ id: string, key: string, name: string, token?: string }} Identity
  */
 
-const CONSONANTS = 'bdfghjklmnprstvz';
-const LOCK_WITHIN = 1_000; // a page that is reloaded lets go of its lock a moment late
+/** How long the label of the copy button changes, in milliseconds: long enough to be read. */
+const COPIED_DURATION = 2_000;
+/** A page that is being reloaded releases its lock up to this many milliseconds late. */
+const LOCK_TIMEOUT = 1_000;
 
-/** What close codes mean for the one who reads it. @type {Record<number, string>} */
-const CLOSED = {
-  1000: 'You have left the room.',
-  1009: 'What this page sent was too large for the server.',
-  4001: 'Another tab or window has taken your place. Reload to take it back.',
-  4003: 'The room is full. Wait until somebody leaves, or open another one.',
-  4008: 'This page sent too much at once.',
-  4009: 'This name is taken: somebody else in the room has it. Join with another.',
-  4010: 'You may not enter this room. Ask whoever invited you for a new link.',
-};
+// A byte makes a syllable: 4 bits choose the consonant and 2 bits the vowel.
+const CONSONANTS = 'bdfghjklmnprstvz';
+const VOWELS = 'aiou';
+
+// Close codes of the server that the page handles itself.
+const NORMAL_CLOSURE = 1000;
+const ID_TAKEN = 4009;
+const UNAUTHORIZED = 4010;
 
 const query = new URLSearchParams(location.search);
 const lobby = query.get('lobby');
-const place = lobby || query.get('room');
-if (place) enter(place);
-else start();
+const roomName = lobby || query.get('room');
+if (roomName) enterRoom(roomName);
+else showStartForm();
 
-function start() {
-  const field = element('room-name', HTMLInputElement);
-  const suggest = () => (field.value = readable(3, 3));
+function showStartForm() {
+  const field = byId('room-name', HTMLInputElement);
+  const suggest = () => (field.value = randomWords(3, 3));
   suggest();
-  html('suggest').onclick = suggest;
-  const form = element('join', HTMLFormElement);
+  byId('suggest').onclick = suggest;
+  const form = byId('join', HTMLFormElement);
   form.onsubmit = (event) => {
     event.preventDefault();
-    const given = new FormData(form);
-    const asked = new URLSearchParams({ [String(given.get('how'))]: field.value });
-    for (const key of ['name', 'steps']) if (given.get(key)) asked.set(key, String(given.get(key)));
-    location.assign(`/?${asked}`);
+    const input = new FormData(form);
+    const target = new URLSearchParams({ [String(input.get('how'))]: field.value });
+    for (const key of ['name', 'steps'])
+      if (input.get(key)) target.set(key, String(input.get(key)));
+    location.assign(`/?${target}`);
   };
-  html('start').hidden = false;
+  byId('start').hidden = false;
 }
 
 /** @param {string} name */
-async function enter(name) {
-  const kind = lobby ? 'lobby' : 'room';
-  const slot = `partyline ${kind} ${name}`;
-  const who = await whoWeAre(slot);
+async function enterRoom(name) {
+  const parameter = lobby ? 'lobby' : 'room';
+  const storageKey = `partyline ${parameter} ${name}`;
+  const identity = await loadIdentity(storageKey);
   setUpSteps(query.has('steps'));
   /** @type {Room} */
   let room;
   try {
-    const { id, key, token } = who;
+    const { id, key, token } = identity;
     room = new Room(name, { id, key, token, connect: lobby ? 'on-request' : 'always', pace });
   } catch (error) {
-    write(slot, null);
+    writeStored(storageKey, null);
     showProblem(
       'address',
       `You cannot join with this address: ${/** @type {Error} */ (error).message}.`,
     );
-    return start();
+    return showStartForm();
   }
-  setText(html('room-title'), name);
-  html('room-title').title = name;
-  html('place').hidden = html('views').hidden = false;
+  setText(byId('room-title'), name);
+  byId('room-title').title = name;
+  byId('place').hidden = byId('views').hidden = false;
   showStatus('connecting', 'Joining');
-  const url = new URL(`/?${new URLSearchParams({ [kind]: name })}`, location.href);
+  const url = new URL(`/?${new URLSearchParams({ [parameter]: name })}`, location.href);
 
+  startRoster(room, identity.name);
   startTalk(room);
-  startPeople(room, who, Boolean(lobby));
+  startPeople(room, identity, Boolean(lobby));
   startInside(room);
   setUpInvite(room, url);
   startHandshake(room);
@@ -89,32 +105,33 @@ async function enter(name) {
     showCount(room);
   });
   on(room, 'close', ({ code, message }) => {
-    const again = code === 4009 ? [remedy('Join with another', url.href)] : [];
-    if (code === 4009) write(slot, null);
-    showProblem('line', closeWords(code, message), ...again);
+    const actions = code === ID_TAKEN ? [helpLink('Join with another', url.href)] : [];
+    if (code === ID_TAKEN) writeStored(storageKey, null);
+    showProblem('server', closeText(code, message), ...actions);
   });
-  on(room, 'error', ({ code, message, to }) =>
-    console.warn(`partyline: ${code}: ${message}`, to ?? ''),
-  );
+  on(room, 'error', ({ code, message, to }) => {
+    const target = to ? ` for peer "${to}"` : '';
+    console.warn(`partyline: error "${code}"${target}: ${message}`);
+  });
   if (lobby) setUpLeaving(room);
 }
 
 /** @param {Room} room @param {URL} url */
 function setUpInvite(room, url) {
-  const toggle = element('invite', HTMLButtonElement);
-  const invitation = fromTemplate('invitation');
+  const toggle = byId('invite', HTMLButtonElement);
+  const invitation = cloneTemplate('invitation');
   const show = (shown = true) => {
     toggle.ariaExpanded = String(shown);
-    if (shown) add('invitation', invitation);
-    else remove('invitation');
+    if (shown) addTile('invitation', invitation);
+    else removeTile('invitation');
   };
   toggle.onclick = () => show(toggle.ariaExpanded === 'false');
   on(room, 'peer', () => show(false));
   show();
 
-  const link = element('link', HTMLInputElement);
-  const copy = element('copy', HTMLButtonElement);
-  const share = element('share', HTMLButtonElement);
+  const link = byId('link', HTMLInputElement);
+  const copy = byId('copy', HTMLButtonElement);
+  const share = byId('share', HTMLButtonElement);
   const label = copy.textContent;
   link.value = url.href;
   link.onfocus = () => link.select();
@@ -123,19 +140,20 @@ function setUpInvite(room, url) {
       await navigator.clipboard.writeText(link.value);
       copy.textContent = 'Copied';
     } catch {
-      link.focus(); // no clipboard over plain http; this selects it
+      // Browsers offer the clipboard in secure contexts only. The focus selects the link.
+      link.focus();
       copy.textContent = 'Now copy it';
     }
-    setTimeout(() => (copy.textContent = label), 2000);
+    setTimeout(() => (copy.textContent = label), COPIED_DURATION);
   };
   share.hidden = !navigator.share;
-  const what = { title: document.title, url: link.value };
-  share.onclick = () => navigator.share(what).catch(() => {}); // put away
+  const content = { title: document.title, url: link.value };
+  share.onclick = () => navigator.share(content).catch(() => {}); // the user cancelled
 }
 
-/** @param {Room} room */
+/** The button "Leave the server", which appears once a peer is connected. @param {Room} room */
 function setUpLeaving(room) {
-  const leave = element('without', HTMLButtonElement);
+  const leave = byId('without', HTMLButtonElement);
   const update = () => {
     leave.hidden = room.state === 'closed' || ![...room.peers.values()].some(({ ready }) => ready);
   };
@@ -144,98 +162,109 @@ function setUpLeaving(room) {
   on(room, 'leave', update);
   on(room, 'state', update);
   on(room, 'close', ({ code }) => {
-    if (code !== 1000) return;
-    clearProblem('line');
+    if (code !== NORMAL_CLOSURE) return;
+    clearProblem('server');
     showStatus('joined', 'Without the server');
   });
 }
 
-/** @param {RoomEvents["state"]} state */
+/** @param {RoomEvents["state"]} event */
 function showState({ state, code = 0, message = '', retryIn }) {
   if (state === 'joined') {
     showStatus(state, 'In the room');
-    return clearProblem('line');
+    return clearProblem('server');
   }
   if (state === 'closed') return showStatus(state, 'Not in the room');
-  const back = state === 'reconnecting';
-  showStatus(state, back ? 'Reconnecting' : 'Joining');
-  const words = closeWords(code, message, retryIn);
-  showProblem('line', back ? `${words} Connections with those here go on.` : words);
+  const reconnecting = state === 'reconnecting';
+  showStatus(state, reconnecting ? 'Reconnecting' : 'Joining');
+  const text = closeText(code, message, retryIn);
+  showProblem('server', reconnecting ? `${text} Connections with those here go on.` : text);
 }
 
-/** @param {string} state @param {string} words */
-function showStatus(state, words) {
-  setText(html('state'), words);
-  html('status').dataset.state = state;
+/** @param {string} state @param {string} text */
+function showStatus(state, text) {
+  setText(byId('state'), text);
+  byId('status').dataset.state = state;
 }
 
-/** @param {number} code @param {string} message @param {number | null} [retryIn] */
-function closeWords(code, message, retryIn = null) {
-  const words = CLOSED[code] ?? 'The server does not answer.';
-  const why = code === 4010 && message ? words.replace('.', `: ${message}.`) : words;
+/**
+ * @param {number} code
+ * @param {string} message of the server
+ * @param {number | null} [retryIn] milliseconds until the next attempt
+ */
+function closeText(code, message, retryIn = null) {
+  const text = CLOSE_TEXT[code] ?? 'The server does not answer.';
+  const reason = code === UNAUTHORIZED && message ? text.replace('.', `: ${message}.`) : text;
   const seconds = Math.max(1, Math.round((retryIn ?? 0) / 1000));
-  return retryIn === null ? why : `${why} Trying again in ${seconds} s.`;
+  return retryIn === null ? reason : `${reason} Trying again in ${seconds} s.`;
 }
 
-/** A syllable has 6 random bits. @param {number} words @param {number} syllables */
-function readable(words, syllables) {
-  const syllable = (/** @type {number} */ byte) => CONSONANTS[byte & 15] + 'aiou'[(byte >> 4) & 3];
+/**
+ * Random words that can be read aloud. Each syllable has 6 random bits.
+ * @param {number} words
+ * @param {number} syllables of each word
+ */
+function randomWords(words, syllables) {
+  const syllable = (/** @type {number} */ byte) => CONSONANTS[byte & 15] + VOWELS[(byte >> 4) & 3];
   const word = () => [...crypto.getRandomValues(new Uint8Array(syllables))].map(syllable).join('');
   return Array.from({ length: words }, word).join('-');
 }
 
 /**
- * The same after a reload. A duplicated tab has a copy of what is kept, but not the lock, and is
- * somebody new. The address, which people copy, keeps only the room.
- * @param {string} slot
- * @returns {Promise<Who>}
+ * The identity of this tab in a room: from the address, from an earlier load of this page, or new.
+ * A reload keeps it. A duplicated tab has a copy of `sessionStorage` but not the lock, so it gets a
+ * new identity. Removes the parameters from the address, because users copy the address to invite
+ * others.
+ * @param {string} storageKey
+ * @returns {Promise<Identity>}
  */
-async function whoWeAre(slot) {
-  const kept = read(slot);
+async function loadIdentity(storageKey) {
+  const stored = readStored(storageKey);
   const given = Object.fromEntries(['id', 'name', 'token'].map((key) => [key, query.get(key)]));
-  const known = kept !== null && (!given.id || given.id === kept.id);
-  const same = known && (await claim(`${slot} ${kept.id}`));
-  const who = {
-    id: given.id || (same ? kept.id : readable(2, 2)),
-    key: same ? kept.key : readable(1, 22),
-    name: tidy(given.name ?? kept?.name ?? ''),
-    token: given.token ?? kept?.token,
+  const matches = stored !== null && (!given.id || given.id === stored.id);
+  const reused = matches && (await claimLock(`${storageKey} ${stored.id}`));
+  const identity = {
+    id: given.id || (reused ? stored.id : randomWords(2, 2)),
+    key: reused ? stored.key : randomWords(1, 22), // 132 random bits
+    name: sanitizeName(given.name ?? stored?.name ?? ''),
+    token: given.token ?? stored?.token,
   };
-  if (!same) claim(`${slot} ${who.id}`);
-  write(slot, who);
+  if (!reused) claimLock(`${storageKey} ${identity.id}`);
+  writeStored(storageKey, identity);
   for (const key of Object.keys(given)) query.delete(key);
   history.replaceState(null, '', `?${query}${location.hash}`);
-  return who;
+  return identity;
 }
 
-/** Whether no other tab is this one. @param {string} lock */
-function claim(lock) {
+/** Resolves to false if another tab holds the lock. @param {string} name @returns {Promise<boolean>} */
+function claimLock(name) {
   return new Promise((resolve) => {
-    // Over plain http there are none: the newest tab takes over, and the other says so.
+    // Web Locks need HTTPS. Without them a duplicated tab takes over the id, and the server closes
+    // the first tab with 4001.
     if (!navigator.locks) return resolve(true);
     const hold = () => {
       resolve(true);
-      return new Promise(() => {}); // for as long as this page lives
+      return new Promise(() => {}); // hold the lock as long as the page lives
     };
-    const signal = AbortSignal.timeout(LOCK_WITHIN);
-    navigator.locks.request(lock, { signal }, hold).catch(() => resolve(false));
+    const signal = AbortSignal.timeout(LOCK_TIMEOUT);
+    navigator.locks.request(name, { signal }, hold).catch(() => resolve(false));
   });
 }
 
-/** @param {string} slot @returns {Who | null} */
-function read(slot) {
+/** @param {string} storageKey @returns {Identity | null} */
+function readStored(storageKey) {
   try {
-    return JSON.parse(sessionStorage.getItem(slot) ?? 'null');
+    return JSON.parse(sessionStorage.getItem(storageKey) ?? 'null');
   } catch {
     return null;
   }
 }
 
-/** @param {string} slot @param {Who | null} who */
-function write(slot, who) {
+/** @param {string} storageKey @param {Identity | null} identity */
+function writeStored(storageKey, identity) {
   try {
-    sessionStorage.setItem(slot, JSON.stringify(who));
+    sessionStorage.setItem(storageKey, JSON.stringify(identity));
   } catch {
-    // Storage is blocked, or full: a reload is somebody new.
+    // Storage is blocked or full. A reload then gets a new identity.
   }
 }

@@ -1,85 +1,105 @@
 // @ts-check
 /**
- * What the page's modules need of the document, where all that others send is text, never markup;
- * and what went wrong, which stays until it is over or put away.
+ * DOM helpers that all modules of the page share, and the list of problems. A problem is shown
+ * until it is solved or dismissed. Text from peers and from the server is always set as text, never
+ * as markup.
  */
 
 /** @import { Room, RoomEvents } from "../room.js" */
 
+/** A list counts as scrolled to its end within this many pixels: less than one row of it. */
+const END_TOLERANCE = 40;
+
 /** @type {Map<string, HTMLElement>} */
 const problems = new Map();
 
-/** @template {Element} T @param {string} id @param {new () => T} type @returns {T} */
-export function element(id, type) {
+/**
+ * @template {Element} [T=HTMLElement]
+ * @param {string} id of an element in `index.html`
+ * @param {new () => T} [type]
+ * @returns {T}
+ */
+export function byId(id, type = /** @type {any} */ (HTMLElement)) {
   const found = document.getElementById(id);
   if (found instanceof type) return found;
-  throw new Error(`index.html has no ${type.name} #${id}`);
+  const actual = found ? `is a ${found.constructor.name}` : 'does not exist';
+  throw new Error(`#${id} ${actual}; index.html must have a ${type.name} with this id`);
 }
 
-/** @param {string} id */
-export const html = (id) => element(id, HTMLElement);
-
-/** A new copy of a template. @param {string} id */
-export function fromTemplate(id) {
-  return part(document.importNode(element(id, HTMLTemplateElement).content, true), '*');
+/** A new copy of the first element in a template. @param {string} id */
+export function cloneTemplate(id) {
+  return query(document.importNode(byId(id, HTMLTemplateElement).content, true), '*');
 }
 
-/** @param {ParentNode} parent @param {string} selector @returns {HTMLElement} */
-export function part(parent, selector) {
+/**
+ * `querySelector` for an element that is certain to exist.
+ * @param {ParentNode} parent
+ * @param {string} selector
+ * @returns {HTMLElement}
+ */
+export function query(parent, selector) {
   return /** @type {HTMLElement} */ (parent.querySelector(selector));
 }
 
 /**
  * @template {keyof HTMLElementTagNameMap} T
  * @param {T} tag
+ * @param {string} [className]
  * @param {...(string | Node)} content
  */
-export function make(tag, className = '', ...content) {
-  const made = document.createElement(tag);
-  if (className) made.className = className;
-  made.append(...content);
-  return made;
+export function createElement(tag, className = '', ...content) {
+  const created = document.createElement(tag);
+  if (className) created.className = className;
+  created.append(...content);
+  return created;
 }
 
-/** @param {string} words @param {() => void} press */
-export function button(words, press) {
-  const made = make('button', '', words);
-  made.type = 'button';
-  made.onclick = press;
-  return made;
+/** @param {string} label @param {() => void} press */
+export function createButton(label, press) {
+  const created = createElement('button', '', label);
+  created.type = 'button';
+  created.onclick = press;
+  return created;
 }
 
-/** The same text again would be read out again. @param {Element} node @param {string} text */
+/**
+ * Sets the text if it differs. In a live region, setting the same text again would make screen
+ * readers repeat it.
+ * @param {Element} node
+ * @param {string} text
+ */
 export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
-/** @param {Element} row @param {Date} when @param {string} words */
-export function setTime(row, when, words) {
-  const time = part(row, 'time');
+/** @param {Element} row @param {Date} when @param {string} text */
+export function setTime(row, when, text) {
+  const time = query(row, 'time');
   time.setAttribute('datetime', when.toISOString());
-  setText(time, words);
+  setText(time, text);
 }
 
 /** @param {Element} list */
 export function isAtEnd({ scrollHeight, scrollTop, clientHeight }) {
-  return scrollHeight - scrollTop - clientHeight < 40;
+  return scrollHeight - scrollTop - clientHeight < END_TOLERANCE;
 }
 
 /**
- * Scrolls, unless somebody reads further up.
+ * Appends a row and scrolls to it, unless the reader has scrolled up. Removes the oldest row when
+ * there are more than `max`.
  * @param {Element} list
  * @param {Element} row
- * @param {number} most
+ * @param {number} max
  */
-export function append(list, row, most) {
+export function appendRow(list, row, max) {
   const follow = isAtEnd(list);
   list.append(row);
-  if (list.childElementCount > most) list.firstElementChild?.remove();
+  if (list.childElementCount > max) list.firstElementChild?.remove();
   if (follow) list.scrollTop = list.scrollHeight;
 }
 
 /**
+ * `addEventListener` for a room, with the event's `detail` as the argument.
  * @template {keyof RoomEvents} T
  * @param {Room} room
  * @param {T} type
@@ -89,16 +109,21 @@ export function on(room, type, handle) {
   room.addEventListener(type, (event) => handle(/** @type {CustomEvent} */ (event).detail));
 }
 
-/** One for each key. @param {string} key @param {string} words @param {...Node} remedies */
-export function showProblem(key, words, ...remedies) {
+/**
+ * Shows a problem, or replaces the text of the problem that has the same key.
+ * @param {string} key
+ * @param {string} text
+ * @param {...Node} actions links and buttons that may solve it
+ */
+export function showProblem(key, text, ...actions) {
   let row = problems.get(key);
   if (!row) {
-    const away = button('Dismiss', () => clearProblem(key));
-    row = make('div', 'problem', make('p'), ...remedies, away);
+    const dismiss = createButton('Dismiss', () => clearProblem(key));
+    row = createElement('div', 'problem', createElement('p'), ...actions, dismiss);
     problems.set(key, row);
-    html('problems').append(row);
+    byId('problems').append(row);
   }
-  setText(part(row, 'p'), words);
+  setText(query(row, 'p'), text);
 }
 
 /** @param {string} key */
@@ -107,9 +132,9 @@ export function clearProblem(key) {
   problems.delete(key);
 }
 
-/** @param {string} words @param {string} href */
-export function remedy(words, href) {
-  const link = make('a', 'button', words);
+/** A link, styled as a button, that may solve a problem. @param {string} label @param {string} href */
+export function helpLink(label, href) {
+  const link = createElement('a', 'button', label);
   link.href = href;
   return link;
 }

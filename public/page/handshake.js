@@ -1,275 +1,192 @@
 // @ts-check
 /**
- * What goes on between us, the server and one peer: drawn as it happens, or step by step; and the
- * 26 tasks of a connection, ticked off, those of the other side by what comes of them.
+ * The handshake with one peer: a sequence diagram of the traced steps, the step-by-step mode, and
+ * the list of 26 tasks, each marked when it is done.
  */
 
-import { append, element, fromTemplate, html, make, on, part, setText, setTime } from './dom.js';
+import { appendRow, byId, cloneTemplate, createElement, on } from './dom.js';
+import { query, setText, setTime } from './dom.js';
 import { onChosen } from './inside.js';
-import { nameOf } from './people.js';
+import { nameOf } from './roster.js';
+import { CANDIDATE_TEXT, FRAME_TEXT, SDP_TEXT, STEP_TEXT, TASK_GROUPS } from './texts.js';
 
-/** @import { Peer, Room, Step, Trace } from "../room.js" */
+/**
+ * @import { Peer, Room, Step, Trace } from "../room.js"
+ * @import { Proof, Task } from "./texts.js"
+ */
 
-const EVENTS_MOST = 400;
-
-/** What is done in this browser, and why. @type {Record<string, [does: string, why: string]>} */
-const DOINGS = {
-  'create-connection': ['make the connection', 'With the ICE servers that may help it.'],
-  'create-channel': ['add a data channel', 'For the chat. Now an offer is due.'],
-  'create-offer': ['make an offer', 'What we would like to exchange.'],
-  'create-answer': ['make an answer', 'What we take of what was offered.'],
-  'set-local-description': ['set our description', 'Our browser commits itself to it.'],
-  'set-remote-description': ['set their description', 'Our browser knows what they propose.'],
-  'ignore-offer': ['ignore their offer', 'Both have offered, and they are polite.'],
-  gather: ['find a candidate', 'An address at which we might be reached.'],
-  'add-candidate': ['try their candidate', 'Our browser tries it with each of our own.'],
-  'keep-candidate': ['keep their candidate', 'It has come before its description.'],
-  track: ['get a track', 'The other side sends sound or pictures.'],
-  connection: ['connection', 'ICE, and the encryption on top.'],
-  ice: ['ICE', 'The search for a way between us.'],
-  gathering: ['gathering', 'The search for addresses of our own.'],
-  signaling: ['signaling', 'The exchange of descriptions.'],
-  channel: ['data channel', 'Text goes straight to the other side.'],
-  relation: ['relation', 'Who has asked whom for a connection.'],
-  line: ['line to the server', 'The WebSocket for introductions.'],
-};
-
-/** What goes through the server. @type {Record<string, string>} */
-const FRAMES = {
-  offer: 'What one would like to exchange, forwarded unread.',
-  answer: 'What the other takes of it, forwarded unread.',
-  welcome: 'Who is here, and who is polite.',
-  'peer-joined': 'Somebody came.',
-  'peer-left': 'Somebody left.',
-  hello: 'This page’s own: a name, to be shown.',
-  request: 'Would you like to connect?',
-  accept: 'Yes. The offer follows.',
-  decline: 'No.',
-  cancel: 'Not any more.',
-};
-
-/** What a line of a description says. @type {Record<string, string>} */
-const LINES = {
-  v: 'The version of SDP.',
-  o: 'The session, and the version of its description.',
-  s: 'The name of the session.',
-  'm=application': 'A section for data channels, over SCTP and DTLS.',
-  'm=audio': 'A section for sound; port 0: given up.',
-  'm=video': 'A section for pictures; port 0: given up.',
-  'a=group': 'The sections that share one path.',
-  'a=ice-ufrag': 'The name on its checks.',
-  'a=ice-pwd': 'The password that proves it.',
-  'a=ice-options': 'More candidates may follow one by one.',
-  'a=fingerprint': 'The hash of its certificate.',
-  'a=setup': 'Who begins the encryption: active itself, passive the other, actpass either.',
-  'a=mid': 'The name of the section.',
-  'a=sctp-port': 'The SCTP port, inside the encryption.',
-  'a=max-message-size': 'The most bytes in a message.',
-  'a=sendrecv': 'It wants to send and to receive.',
-  'a=sendonly': 'It wants to send only.',
-  'a=recvonly': 'It wants to receive only.',
-  'a=inactive': 'For now, neither.',
-  'a=rtcp-mux': 'Reports travel on the same path.',
-  'a=rtpmap': 'The codec that a number stands for.',
-  'a=fmtp': 'How that codec is set up.',
-  'a=msid': 'The stream of a track, and its own name.',
-  'a=ssrc': 'The number on its packets.',
-};
-
-/** What kind of address a candidate is. @type {Record<string, string>} */
-const TYPES = {
-  host: 'an address of the device itself',
-  srflx: 'its address from outside, as a STUN server saw it',
-  prflx: 'an address that showed when it reached the other side',
-  relay: 'an address on a TURN server, which passes all on',
-};
-
-/** Each with what shows that it is done, to the caller and to the callee. @type {string[][]} */
-const TASKS = [
-  ['The caller makes an offer'],
-  [
-    'The caller notes which STUN and TURN servers may help it.',
-    'here create-connection',
-    'in offer',
-  ],
-  ['It makes an RTCPeerConnection.', 'here create-connection', 'in offer'],
-  ['It decides what to exchange: a data channel for text.', 'here create-channel', 'in offer'],
-  ['It adds that to its connection.', 'here create-channel', 'in offer'],
-  ['It makes an offer: all that it proposes, in SDP.', 'made offer', 'in offer'],
-  ['It sets the offer as its local description.', 'set offer', 'in offer'],
-  [
-    'Now its browser gathers candidates: addresses at which it might be reached.',
-    'here gather',
-    'in candidate',
-  ],
-  ['It hands the offer to the server, addressed to the callee.', 'out offer', 'in offer'],
-  ['It hands over each candidate as soon as it is found.', 'out candidate', 'in candidate'],
-  ['The server introduces them'],
-  ['The server forwards the offer to the callee, unread.', 'in answer', 'in offer'],
-  ['The callee answers'],
-  ['The callee has a line to the server as well.', 'there', 'there'],
-  ['It gets the offer, and learns whom it is from.', 'in answer', 'in offer'],
-  ['It notes which STUN and TURN servers may help it.', 'in answer', 'here create-connection'],
-  ['It makes an RTCPeerConnection of its own.', 'in answer', 'here create-connection'],
-  ['It decides what it wants to exchange.', 'in answer', 'set offer'],
-  ['It adds that to its connection, or listens for the data channel.', 'in answer', 'set offer'],
-  ['It sets the offer as its remote description.', 'in answer', 'set offer'],
-  ['It makes an answer: what it agrees to.', 'in answer', 'made answer'],
-  ['It sets the answer as its local description.', 'in answer', 'set answer'],
-  ['Now its browser gathers candidates in turn.', 'in candidate', 'here gather'],
-  ['It hands the answer to the server, addressed to the caller.', 'in answer', 'out answer'],
-  ['It hands over each candidate as soon as it is found.', 'in candidate', 'out candidate'],
-  ['The server introduces them the other way'],
-  ['The server forwards the answer and the candidates to the caller.', 'in answer', 'connected'],
-  ['The caller completes it'],
-  ['The caller gets the answer and the candidates.', 'in answer', 'connected'],
-  ['Its own candidates have gone to the callee.', 'out candidate', 'in candidate'],
-  [
-    'It sets the answer as its remote description; both try all routes until one works.',
-    'set answer',
-    'connected',
-  ],
-];
+/** Longest diagram, in rows. Older rows are removed. */
+const MAX_ROWS = 400;
+/** Traces of all peers that are kept, to draw the diagram when another peer is chosen. */
+const MAX_TRACES = 4 * MAX_ROWS;
 
 /** @type {Trace[]} */
 const traces = [];
-/** What waits for its step, and how to let it go on. @type {{ step: Step, go: () => void }[]} */
-let steps = [];
-/** By peer. @type {Map<string, { caller: boolean | null, proofs: Set<string> }>} */
-const seen = new Map();
+/** Steps that wait for "Next step". @type {{ step: Step, resume: () => void }[]} */
+let pausedSteps = [];
+let stepByStep = false;
+/**
+ * How far the handshake with each peer id is. `isCaller` is null until an offer or a request
+ * decides it.
+ * @type {Map<string, { isCaller: boolean | null, proofs: Set<Proof> }>}
+ */
+const progressById = new Map();
+/** The list items of the tasks. @type {{ task: Task, row: HTMLElement }[]} */
+const taskRows = [];
+/** @type {Room | null} */
+let room = null;
 /** @type {Peer | null} */
 let chosen = null;
-let stepping = false;
 
-/** The library asks before each step. @param {Step} step @returns {Promise<void> | void} */
+/** The `pace` option of `Room`. @param {Step} step @returns {Promise<void> | void} */
 export function pace(step) {
-  if (!stepping) return;
-  return new Promise((go) => {
-    steps.push({ step, go });
+  if (!stepByStep) return;
+  return new Promise((resume) => {
+    pausedSteps.push({ step, resume });
     showSteps();
   });
 }
 
-/** @param {boolean} on whether to begin step by step */
+/** Whether each step waits for "Next step". */
+export const isStepByStep = () => stepByStep;
+
+/** @param {boolean} on whether the mode is on at first */
 export function setUpSteps(on) {
-  const toggle = element('step-by-step', HTMLInputElement);
-  toggle.checked = stepping = on;
+  const toggle = byId('step-by-step', HTMLInputElement);
+  toggle.checked = stepByStep = on;
   toggle.onchange = () => {
-    stepping = toggle.checked;
-    if (!stepping) for (const { go } of steps.splice(0)) go();
+    stepByStep = toggle.checked;
+    if (!stepByStep) for (const { resume } of pausedSteps.splice(0)) resume();
     showSteps();
   };
-  html('next').onclick = () => {
+  byId('next').onclick = () => {
     const next = nextStep();
-    steps = steps.filter((other) => other !== next);
-    next?.go();
+    pausedSteps = pausedSteps.filter((paused) => paused !== next);
+    next?.resume();
     showSteps();
   };
   showSteps();
 }
 
-const nextStep = () => steps.find(({ step }) => step.peer === chosen?.id) ?? steps.at(0);
+/** A step of the chosen peer comes first, then the oldest one. */
+const nextStep = () =>
+  pausedSteps.find(({ step }) => step.peer === chosen?.id) ?? pausedSteps.at(0);
 
 function showSteps() {
   const step = nextStep()?.step;
-  element('next', HTMLButtonElement).disabled = !step;
-  html('steps').hidden = !stepping;
-  const whose = step?.peer && step.peer !== chosen?.id ? ` (${nameOf(step.peer)})` : '';
-  setText(html('next-step'), step ? `Next: ${title(step)}${whose}` : 'Nothing waits for you.');
+  byId('next', HTMLButtonElement).disabled = !step;
+  byId('steps').hidden = !stepByStep;
+  const peer = step?.peer && step.peer !== chosen?.id ? ` (${nameOfId(step.peer)})` : '';
+  setText(byId('next-step'), step ? `Next: ${titleOf(step)}${peer}` : 'Nothing waits for you.');
 }
 
-/** @param {Room} room */
-export function startHandshake(room) {
-  for (const [sentence, ...proof] of TASKS) {
-    html('tasks').append(make('li', proof.length ? 'task' : 'task-group', sentence));
-  }
+/** The library paces the first step of a peer before the room lists the peer. @param {string} id */
+const nameOfId = (id) => nameOf(room?.peers.get(id) ?? { id });
+
+/** @param {Room} entered */
+export function startHandshake(entered) {
+  room = entered;
+  addTaskRows();
   on(room, 'trace', (trace) => {
     traces.push(trace);
-    if (traces.length > EVENTS_MOST * 4) traces.shift();
-    if (trace.peer !== null) note(trace.peer, trace);
-    if (concerns(trace)) {
-      show(trace);
+    if (traces.length > MAX_TRACES) traces.shift();
+    if (trace.peer !== null) recordProgress(trace.peer, trace);
+    if (isInDiagram(trace)) {
+      addDiagramRow(trace);
       showTasks();
     }
   });
   on(room, 'leave', ({ peer }) => {
-    seen.delete(peer.id);
-    steps = steps.filter(({ step }) => step.peer !== peer.id);
+    progressById.delete(peer.id);
+    pausedSteps = pausedSteps.filter(({ step }) => step.peer !== peer.id);
     showSteps();
   });
   const showNames = () => {
-    setText(html('their-lane'), chosen ? nameOf(chosen.id) : 'They');
+    setText(byId('their-lane'), chosen ? nameOf(chosen) : 'They');
     showSteps();
     showTasks();
   };
   on(room, 'signal', showNames);
   onChosen((peer) => {
     chosen = peer;
-    html('sequence').replaceChildren();
-    traces.filter(concerns).forEach(show);
+    byId('sequence').replaceChildren();
+    traces.filter(isInDiagram).forEach(addDiagramRow);
     showNames();
   });
 }
 
-/** @param {Trace} trace */
-function concerns({ peer }) {
+function addTaskRows() {
+  const list = byId('tasks');
+  for (const { heading, tasks } of TASK_GROUPS) {
+    list.append(createElement('li', 'task-group', heading));
+    for (const task of tasks) {
+      const row = createElement('li', 'task', task.text);
+      list.append(row);
+      taskRows.push({ task, row });
+    }
+  }
+}
+
+/** Steps with the chosen peer, and those between us and the server. @param {Trace} trace */
+function isInDiagram({ peer }) {
   return peer === null || peer === chosen?.id;
 }
 
 /** @param {Trace} trace */
-function show(trace) {
-  const row = fromTemplate('event');
+function addDiagramRow(trace) {
+  const row = cloneTemplate('event');
   row.dataset.way = trace.kind === 'channel' ? 'both' : trace.way;
   row.dataset.kind = trace.kind;
   row.classList.toggle('server-only', trace.peer === null || trace.kind.startsWith('peer-'));
   const time = new Date(trace.time);
-  setTime(row, time, time.toISOString().slice(17, 23));
-  setText(part(row, '.what'), title(trace));
-  // Explained when it is opened: most never are.
-  part(row, 'details').ontoggle = () => part(row, '.reading').replaceChildren(...reading(trace));
-  append(html('sequence'), row, EVENTS_MOST);
+  setTime(row, time, time.toISOString().slice(17, 23)); // seconds and milliseconds
+  setText(query(row, '.what'), titleOf(trace));
+  // Created when it is opened, because most rows never are.
+  query(row, 'details').ontoggle = () => query(row, '.reading').replaceChildren(...explain(trace));
+  appendRow(byId('sequence'), row, MAX_ROWS);
 }
 
 /** @param {Step} step */
-function title({ way, kind, payload }) {
-  const candidate = candidateOf(payload);
-  const words = candidate === null ? '' : ` (${nameCandidate(candidate)})`;
-  if (way !== 'here') return `${way === 'out' ? 'send ' : ''}${kind}${words}`;
-  const [does] = DOINGS[kind] ?? [kind];
-  if (/description/.test(kind)) return `${does}: the ${payload?.type ?? 'next'}`;
-  if (typeof payload === 'string' && kind !== 'create-channel') return `${does}: ${payload}`;
-  return does + words;
+function titleOf({ way, kind, payload }) {
+  const candidate = candidateIn(payload);
+  const suffix = candidate === null ? '' : ` (${candidateName(candidate)})`;
+  if (way !== 'here') return `${way === 'out' ? 'send ' : ''}${kind}${suffix}`;
+  const [title] = STEP_TEXT[kind] ?? [kind];
+  if (/description/.test(kind)) return `${title}: the ${payload?.type ?? 'next'}`;
+  if (typeof payload === 'string' && kind !== 'create-channel') return `${title}: ${payload}`;
+  return title + suffix;
 }
 
 /** @param {Trace} trace */
-function reading({ way, kind, payload }) {
-  const why = way === 'here' ? DOINGS[kind]?.[1] : FRAMES[kind];
-  const candidate = candidateOf(payload);
+function explain({ way, kind, payload }) {
+  const reason = way === 'here' ? STEP_TEXT[kind]?.[1] : FRAME_TEXT[kind];
+  const candidate = candidateIn(payload);
   /** @type {HTMLElement[]} */
   const parts = [];
-  if (why) parts.push(make('p', '', why));
+  if (reason) parts.push(createElement('p', '', reason));
   if (candidate !== null) {
-    parts.push(make('p', '', explainCandidate(candidate)), make('pre', '', candidate));
+    parts.push(createElement('p', '', explainCandidate(candidate)));
+    parts.push(createElement('pre', '', candidate));
   } else if (typeof payload?.sdp === 'string') {
     const lines = payload.sdp.split(/\r?\n/).filter(Boolean);
-    parts.push(make('dl', 'sdp', ...lines.flatMap(explainLine)));
+    parts.push(createElement('dl', 'sdp', ...lines.flatMap(explainSdpLine)));
   } else if (payload instanceof Object) {
-    parts.push(make('pre', '', JSON.stringify(payload, null, 1)));
+    parts.push(createElement('pre', '', JSON.stringify(payload, null, 1)));
   }
   return parts;
 }
 
 /** @param {string} line */
-function explainLine(line) {
+function explainSdpLine(line) {
   const candidate = /^a=(candidate:.*)/.exec(line)?.[1];
-  const [name] = /^[am]=[\w-]+|^\w/.exec(line) ?? [''];
-  const words = candidate ? explainCandidate(candidate) : (LINES[name] ?? '');
-  return [make('dt', '', line), make('dd', '', words)];
+  const [key] = /^[am]=[\w-]+|^\w/.exec(line) ?? [''];
+  const text = candidate ? explainCandidate(candidate) : (SDP_TEXT[key] ?? '');
+  return [createElement('dt', '', line), createElement('dd', '', text)];
 }
 
-/** @param {any} payload @returns {string | null} */
-function candidateOf(payload) {
-  return typeof payload?.candidate === 'string' ? payload.candidate : null;
+/** The candidate line in a payload, which a peer may have made up. @param {any} payload */
+function candidateIn(payload) {
+  return typeof payload?.candidate === 'string' ? /** @type {string} */ (payload.candidate) : null;
 }
 
 /**
@@ -279,52 +196,66 @@ function candidateOf(payload) {
 function explainCandidate(candidate) {
   const [, , transport, , address, port, , type] = candidate.split(' ');
   if (!type) return 'That was the last candidate.';
+  // mDNS names (draft-ietf-mmusic-mdns-ice-candidates) stand for local addresses.
   const hidden = address.endsWith('.local') ? ' The name hides it from the page.' : '';
   const where = `${address}, port ${port}, over ${transport.toUpperCase()}`;
-  return `A possible route: ${where}. It is ${TYPES[type] ?? type}.${hidden}`;
+  return `A possible route: ${where}. It is ${CANDIDATE_TEXT[type] ?? type}.${hidden}`;
 }
 
-/** In two words. @param {string} candidate */
-function nameCandidate(candidate) {
+/** Type and transport of a candidate. @param {string} candidate */
+function candidateName(candidate) {
   const [, , transport, , , , , type] = candidate.split(' ');
   return type ? `${type}, ${transport.toLowerCase()}` : 'the last';
 }
 
 /** @param {string} id @param {Trace} trace */
-function note(id, { way, kind, payload }) {
-  const known = seen.get(id) ?? { caller: null, proofs: new Set() };
-  const { proofs } = known;
-  seen.set(id, known);
+function recordProgress(id, trace) {
+  const { way, kind, payload } = trace;
+  const progress = progressById.get(id) ?? { isCaller: null, proofs: new Set() };
+  progressById.set(id, progress);
+  const { proofs } = progress;
   if (kind === 'create-connection') proofs.clear();
-  proofs.add('there');
-  if (kind.startsWith('set-')) proofs.add(`set ${payload?.type}`).add(`made ${payload?.type}`);
-  else if (/^create-(offer|answer)/.test(kind)) proofs.add(kind.replace('create-', 'made '));
-  else proofs.add(kind === 'connection' ? payload : `${way} ${kind}`);
+  for (const proof of proofsIn(trace)) proofs.add(proof);
 
-  if (proofs.has('connected')) return; // who called whom is settled
-  if (kind === 'create-channel' || (way === 'out' && kind === 'request')) known.caller = true;
-  if (way === 'in' && (kind === 'request' || kind === 'offer')) known.caller ??= false;
-  // Also after glare, when ours was taken back for it.
-  if (kind === 'set-remote-description' && payload?.type === 'offer') known.caller = false;
+  if (proofs.has('connected')) return; // later offers do not change who called
+  if (kind === 'create-channel' || (way === 'out' && kind === 'request')) progress.isCaller = true;
+  if (way === 'in' && (kind === 'request' || kind === 'offer')) progress.isCaller ??= false;
+  // After glare, the polite side has rolled back its offer and becomes the callee.
+  if (kind === 'set-remote-description' && payload?.type === 'offer') progress.isCaller = false;
+}
+
+/**
+ * Without `pace`, the library makes and sets a description in one call, and traces only the second.
+ * @param {Trace} trace
+ * @returns {Proof[]}
+ */
+function proofsIn({ way, kind, payload }) {
+  if (kind.startsWith('set-')) {
+    const description = /** @type {"offer" | "answer"} */ (payload?.type);
+    return ['present', `made ${description}`, `set ${description}`];
+  }
+  if (kind === 'create-offer') return ['present', 'made offer'];
+  if (kind === 'create-answer') return ['present', 'made answer'];
+  if (kind === 'connection' && payload === 'connected') return ['present', 'connected'];
+  return ['present', `${way} ${kind}`];
 }
 
 function showTasks() {
-  const known = chosen && seen.get(chosen.id);
-  const caller = known?.caller ?? !chosen?.polite;
-  const name = chosen ? nameOf(chosen.id) : '';
-  const who = caller ? `You call, and ${name} is called.` : `${name} calls, and you are called.`;
-  const how = `What ${name} does is ticked off by what comes of it.`;
-  setText(html('tasks-hint'), chosen ? `${who} ${how}` : 'They are ticked off as they happen.');
-  let number = 0;
+  const progress = chosen && progressById.get(chosen.id);
+  const isCaller = progress?.isCaller ?? !chosen?.polite;
+  const name = chosen ? nameOf(chosen) : '';
+  const roles = isCaller
+    ? `You call, and ${name} is called.`
+    : `${name} calls, and you are called.`;
+  const hint = `What ${name} does is ticked off by what comes of it.`;
+  setText(byId('tasks-hint'), chosen ? `${roles} ${hint}` : 'They are ticked off as they happen.');
+  const ourRole = isCaller ? 'caller' : 'callee';
   let done = 0;
-  TASKS.forEach(([, ifCaller, ifCallee], index) => {
-    const row = html('tasks').children[index];
-    if (!ifCaller) return;
-    number += 1;
-    const isDone = known?.proofs.has(caller ? ifCaller : ifCallee) ?? false;
-    done += Number(isDone);
-    row.classList.toggle('ours', caller ? number < 10 || number > 23 : number > 10 && number < 23);
+  for (const { task, row } of taskRows) {
+    const isDone = progress?.proofs.has(task.proof[ourRole]) ?? false;
+    if (isDone) done += 1;
+    row.classList.toggle('ours', task.by === ourRole);
     row.classList.toggle('done', isDone);
-  });
-  setText(html('tasks-done'), `${done} of ${number}`);
+  }
+  setText(byId('tasks-done'), `${done} of ${taskRows.length}`);
 }

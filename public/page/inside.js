@@ -1,24 +1,35 @@
 // @ts-check
 /**
- * The two views, talk and inside; which peer the second one is about, and how the connection with
- * it is, from `getStats`.
+ * The views "Talk" and "Look inside", the peer that the second view is about, and the state of the
+ * connection with that peer, from `getStats`.
  */
 
-import { element, html, on, setText } from './dom.js';
-import { connectionOf, nameOf } from './people.js';
+import { byId, on, setText } from './dom.js';
+import { connectionOf, nameOf } from './roster.js';
 
 /** @import { Peer, Room } from "../room.js" */
 
-const EVERY = 1_000; // milliseconds
-const SAMPLES_MOST = 60; // the last minute
-const NONE = '–';
+/** Milliseconds between two samples. */
+const SAMPLE_INTERVAL = 1_000;
+/** One sample a second: the last minute. */
+const MAX_SAMPLES = 60;
+const NO_VALUE = '–';
 
-/** Called with the one chosen, or null. @type {((peer: Peer | null) => void)[]} */
+// Size of the plots in units of their viewBox, `0 0 60 20`: one unit of width for each sample.
+const PLOT_WIDTH = MAX_SAMPLES;
+const PLOT_HEIGHT = 20;
+/** Free space above and below the curve, so that its stroke is not clipped. */
+const PLOT_MARGIN = 1;
+// A plot shows at least this range, so that noise around zero does not fill its height.
+const MIN_RTT_RANGE = 0.005; // seconds
+const MIN_RATE_RANGE = 8_000; // bits per second: 1 kB/s, about what keep-alives take
+
+/** Each is called with the chosen peer, or null. @type {((peer: Peer | null) => void)[]} */
 const listeners = [];
-const select = element('chosen', HTMLSelectElement);
+const select = byId('chosen', HTMLSelectElement);
 /** @type {Peer | null} */
 let chosen = null;
-/** Of each connection. @type {WeakMap<RTCPeerConnection, ReturnType<typeof newHistory>>} */
+/** @type {WeakMap<RTCPeerConnection, ReturnType<typeof newHistory>>} */
 const histories = new WeakMap();
 
 /** @param {Room} room */
@@ -27,35 +38,42 @@ export function startInside(room) {
   showView();
   const update = () => {
     const peers = [...room.peers.values()];
-    const options = peers.map(({ id }) => new Option(nameOf(id), id, false, id === chosen?.id));
-    const same = [...select.options].map((option) => option.value + option.text).join();
-    if (same !== options.map((option) => option.value + option.text).join())
-      select.replaceChildren(...options);
+    const options = peers.map(
+      (peer) => new Option(nameOf(peer), peer.id, false, peer.id === chosen?.id),
+    );
+    // Replacing the options closes an open list, so do it only when they differ.
+    if (optionsKey(select.options) !== optionsKey(options)) select.replaceChildren(...options);
     select.disabled = peers.length === 0;
-    choose(peers.find(({ id }) => id === chosen?.id) ?? peers[0] ?? null);
+    choosePeer(peers.find(({ id }) => id === chosen?.id) ?? peers[0] ?? null);
   };
-  select.onchange = () => choose(room.peers.get(select.value) ?? null);
+  select.onchange = () => choosePeer(room.peers.get(select.value) ?? null);
   for (const type of /** @type {const} */ (['peer', 'leave', 'signal'])) on(room, type, update);
   update();
-  show();
+  showConnection();
 
-  on(room, 'change', ({ peer }) => peer === chosen && show());
-  on(room, 'trace', ({ peer, kind }) => peer === chosen?.id && kind === 'ice' && show());
+  on(room, 'change', ({ peer }) => peer === chosen && showConnection());
+  on(room, 'trace', ({ peer, kind }) => peer === chosen?.id && kind === 'ice' && showConnection());
   setInterval(async () => {
-    await Promise.all([...room.peers.values()].map(sample));
-    show();
-  }, EVERY);
-  html('role').onkeydown = ({ key }) => key === 'Escape' && html('role').blur();
+    await Promise.all([...room.peers.values()].map(sampleStats));
+    showConnection();
+  }, SAMPLE_INTERVAL);
+  byId('role').onkeydown = ({ key }) => key === 'Escape' && byId('role').blur();
 }
 
-/** @param {(peer: Peer | null) => void} listener */
+/** @param {Iterable<HTMLOptionElement>} options */
+const optionsKey = (options) => [...options].map(({ value, text }) => value + text).join();
+
+/**
+ * Calls the listener now, and each time another peer is chosen.
+ * @param {(peer: Peer | null) => void} listener
+ */
 export function onChosen(listener) {
   listeners.push(listener);
   listener(chosen);
 }
 
-/** Shows the inside of the connection with one. @param {string} id */
-export function look(id) {
+/** Opens "Look inside" for a peer. @param {string} id */
+export function openInside(id) {
   select.value = id;
   select.dispatchEvent(new Event('change'));
   location.hash = 'inside';
@@ -63,67 +81,73 @@ export function look(id) {
 }
 
 /** @param {Peer | null} peer */
-function choose(peer) {
+function choosePeer(peer) {
   if (peer === chosen) return;
   chosen = peer;
   if (peer) select.value = peer.id;
-  show();
+  showConnection();
   for (const listener of listeners) listener(peer);
 }
 
 function showView() {
   const view = location.hash === '#inside' ? 'inside' : 'talk';
   for (const name of ['talk', 'inside']) {
-    html(`${name}-view`).hidden = name !== view;
+    byId(`${name}-view`).hidden = name !== view;
     const link = document.querySelector(`#views [href="#${name}"]`);
     link?.setAttribute('aria-current', name === view ? 'page' : 'false');
   }
 }
 
+/** The samples of one connection, and the counters at the last sample. */
 function newHistory() {
-  /** Seconds; bits a second. @type {{ rtt: number, sending: number, receiving: number }[]} */
+  /**
+   * `rtt` in seconds, the others in bits per second.
+   * @type {{ rtt: number, sending: number, receiving: number }[]}
+   */
   const samples = [];
-  return { samples, at: 0, sent: 0, received: 0, local: '', remote: '' };
+  return { samples, timestamp: 0, bytesSent: 0, bytesReceived: 0, local: '', remote: '' };
 }
 
 /** @param {Peer} peer */
-async function sample(peer) {
+async function sampleStats(peer) {
   const connection = connectionOf(peer);
   if (!connection) return;
   const history = histories.get(connection) ?? newHistory();
   histories.set(connection, history);
   const stats = await connection.getStats();
-  const all = /** @type {any[]} */ ([...stats.values()]);
-  const transport = all.find(({ type }) => type === 'transport');
-  // Firefox marks the pair instead.
+  const reports = /** @type {any[]} */ ([...stats.values()]);
+  const transport = reports.find(({ type }) => type === 'transport');
+  // Firefox has no `selectedCandidatePairId`; it sets `selected` on the pair.
   const pair =
-    stats.get(transport?.selectedCandidatePairId) ?? all.find(({ selected }) => selected);
+    stats.get(transport?.selectedCandidatePairId) ?? reports.find(({ selected }) => selected);
   if (!pair) return;
-  history.local = words(stats.get(pair.localCandidateId));
-  history.remote = words(stats.get(pair.remoteCandidateId));
-  const seconds = (pair.timestamp - history.at) / 1000;
-  if (history.at > 0 && seconds > 0) {
+  history.local = candidateText(stats.get(pair.localCandidateId));
+  history.remote = candidateText(stats.get(pair.remoteCandidateId));
+  const seconds = (pair.timestamp - history.timestamp) / 1000;
+  if (history.timestamp > 0 && seconds > 0) {
+    // The counters restart at 0 when ICE selects another pair.
+    const rate = (/** @type {number} */ bytes) => Math.max(0, (bytes * 8) / seconds);
     history.samples.push({
       rtt: pair.currentRoundTripTime ?? 0,
-      sending: Math.max(0, ((pair.bytesSent - history.sent) * 8) / seconds),
-      receiving: Math.max(0, ((pair.bytesReceived - history.received) * 8) / seconds),
+      sending: rate(pair.bytesSent - history.bytesSent),
+      receiving: rate(pair.bytesReceived - history.bytesReceived),
     });
-    if (history.samples.length > SAMPLES_MOST) history.samples.shift();
+    if (history.samples.length > MAX_SAMPLES) history.samples.shift();
   }
-  history.at = pair.timestamp;
-  history.sent = pair.bytesSent;
-  history.received = pair.bytesReceived;
+  history.timestamp = pair.timestamp;
+  history.bytesSent = pair.bytesSent;
+  history.bytesReceived = pair.bytesReceived;
 }
 
-/** @param {any} candidate */
-function words(candidate) {
+/** @param {any} candidate from `getStats`; the browser may hide the address */
+function candidateText(candidate) {
   if (!candidate) return '';
   const { candidateType, address, port, protocol } = candidate;
-  const where = address?.includes(':') ? `[${address}]` : address || 'hidden';
-  return `${candidateType}, ${where}:${port}, ${protocol}`;
+  const host = address?.includes(':') ? `[${address}]` : address || 'hidden';
+  return `${candidateType}, ${host}:${port}, ${protocol}`;
 }
 
-function show() {
+function showConnection() {
   const connection = chosen && connectionOf(chosen);
   const { samples, local, remote } = (connection && histories.get(connection)) || newHistory();
   const last = samples.at(-1);
@@ -134,59 +158,67 @@ function show() {
     'signaling-state': connection?.signalingState,
     'local-candidate': local,
     'remote-candidate': remote,
-    rtt: last && inMilliseconds(last.rtt),
-    sending: last && perSecond(last.sending),
-    receiving: last && perSecond(last.receiving),
+    rtt: last && milliseconds(last.rtt),
+    sending: last && bitRate(last.sending),
+    receiving: last && bitRate(last.receiving),
   };
-  for (const [id, fact] of Object.entries(facts)) setText(html(id), fact || NONE);
-  html('nobody-chosen').hidden = Boolean(chosen);
+  for (const [id, fact] of Object.entries(facts)) setText(byId(id), fact || NO_VALUE);
+  byId('nobody-chosen').hidden = Boolean(chosen);
   setText(
-    html('role-tip'),
+    byId('role-tip'),
     chosen?.polite
       ? 'You were here first. When both offer at once, you take your offer back.'
       : 'Who comes later is impolite: when both offer at once, that offer stands.',
   );
-  plot(
+  drawPlot(
     'rtt-plot',
-    inMilliseconds,
-    0.005,
+    milliseconds,
+    MIN_RTT_RANGE,
     samples.map(({ rtt }) => rtt),
   );
-  plot(
+  drawPlot(
     'flow-plot',
-    perSecond,
-    8_000,
-    samples.map((s) => s.sending),
-    samples.map((s) => s.receiving),
+    bitRate,
+    MIN_RATE_RANGE,
+    samples.map(({ sending }) => sending),
+    samples.map(({ receiving }) => receiving),
   );
 }
 
 /**
+ * Draws one curve for each series. The newest value is at the right edge.
  * @param {string} id
- * @param {(value: number) => string} unit
- * @param {number} least that the height stands for
- * @param {...number[]} rows
+ * @param {(value: number) => string} format
+ * @param {number} minRange the lowest value that the top of the plot may stand for
+ * @param {...number[]} series
  */
-function plot(id, unit, least, ...rows) {
-  const svg = element(id, SVGElement);
-  const most = Math.max(0, ...rows.flat());
-  const top = Math.max(least, most);
-  rows.forEach((row, index) => {
-    const points = row.map((value, at) => `${60 - row.length + at},${19 - (value / top) * 18}`);
+function drawPlot(id, format, minRange, ...series) {
+  const svg = byId(id, SVGElement);
+  const max = Math.max(0, ...series.flat());
+  const top = Math.max(minRange, max);
+  const bottom = PLOT_HEIGHT - PLOT_MARGIN;
+  series.forEach((values, index) => {
+    const points = values.map((value, at) => {
+      const x = PLOT_WIDTH - values.length + at;
+      const y = bottom - (value / top) * (bottom - PLOT_MARGIN);
+      return `${x},${y}`;
+    });
     svg.children[index].setAttribute('points', points.join(' '));
   });
-  svg.ariaLabel = `At most ${unit(most)} in the last minute`;
-  setText(html(`${id}-top`), unit(top));
+  svg.ariaLabel = `At most ${format(max)} in the last minute`;
+  setText(byId(`${id}-top`), format(top));
 }
 
 /** @param {number} seconds */
-function inMilliseconds(seconds) {
+function milliseconds(seconds) {
   const ms = seconds * 1000;
-  return `${ms.toFixed(ms < 10 ? 1 : 0)} ms`;
+  return `${decimals(ms)} ms`;
 }
 
-/** @param {number} bits */
-function perSecond(bits) {
-  if (bits < 1e6) return `${(bits / 1e3).toFixed(bits < 1e4 ? 1 : 0)} kbit/s`;
-  return `${(bits / 1e6).toFixed(1)} Mbit/s`;
+/** @param {number} bits per second */
+function bitRate(bits) {
+  return bits < 1e6 ? `${decimals(bits / 1e3)} kbit/s` : `${(bits / 1e6).toFixed(1)} Mbit/s`;
 }
+
+/** Two digits are enough: one decimal below 10, none from there on. @param {number} value */
+const decimals = (value) => value.toFixed(value < 10 ? 1 : 0);

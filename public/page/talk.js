@@ -1,54 +1,47 @@
 // @ts-check
 /**
- * What people say to each other: text, with what is not read yet and what cannot go yet; sound and
- * pictures. Everyone has one stream of their own, whose id the `hello` names (`people.js`); any
- * other is a screen.
+ * The chat and the call. The chat shows which messages are unread and which still wait for a
+ * connection. In a call, each person has one stream with camera and microphone, whose id is in
+ * their `hello` (`roster.js`). Any other stream is a shared screen.
  */
 
 import {
-  append,
-  button,
+  appendRow,
+  byId,
   clearProblem,
-  element,
-  fromTemplate,
-  html,
+  cloneTemplate,
+  createButton,
+  createElement,
   isAtEnd,
-  make,
   on,
-  part,
+  query,
   setText,
   setTime,
   showProblem,
 } from './dom.js';
-import { nameOf, own, ownStreamOf, remove, showName, showStream, tile } from './people.js';
+import { nameOf, ownStream, ownStreamIdOf } from './roster.js';
+import { ensureTile, removeTile, showName, showStream } from './stage.js';
+import { DEVICE_ERROR_TEXT } from './texts.js';
 
 /**
  * @import { Peer, Room } from "../room.js"
- * @typedef {HTMLButtonElement} Control
+ * @typedef {HTMLButtonElement} Toggle
  */
 
-const LINES_MOST = 500;
+/** The chat drops its oldest messages above this number. */
+const MAX_MESSAGES = 500;
 
-const log = html('log');
-/** Lines of ours, and those whose channel they wait for. @type {Map<Element, Set<Peer>>} */
-const waiting = new Map();
-const newLine = make('p', 'new', 'New');
-let unread = 0;
+const log = byId('log');
+/** Our messages, each with the peers that it waits for. @type {Map<Element, Set<Peer>>} */
+const lateMessages = new Map();
+const unreadMark = createElement('p', 'new', 'New');
+let unreadCount = 0;
 let title = document.title;
 
-/** By the name of the error. @type {Record<string, (what: string) => string>} */
-const DEVICE = {
-  NotAllowedError: (what) =>
-    `The browser was not allowed to use the ${what}. Allow it beside the address, then try again.`,
-  NotFoundError: (what) => `No ${what} was found. Plug one in, then try again.`,
-  NotReadableError: (what) =>
-    `The ${what} is in use by another program. Close it there, then try again.`,
-};
-
-/** Theirs, each with whose it is. @type {Map<MediaStream, Peer>} */
-const screens = new Map();
-/** Ours, while it is shared. @type {MediaStream | null} */
-let screen = null;
+/** Screens that peers share. @type {Map<MediaStream, Peer>} */
+const theirScreens = new Map();
+/** The screen that we share. @type {MediaStream | null} */
+let ownScreen = null;
 /** @type {Room} */
 let room;
 
@@ -61,234 +54,246 @@ export function startTalk(entered) {
 
 function startChat() {
   title = document.title = `${room.name} · partyline`;
-  const field = element('text', HTMLInputElement);
-  element('say', HTMLFormElement).onsubmit = (event) => {
+  const field = byId('text', HTMLInputElement);
+  byId('say', HTMLFormElement).onsubmit = (event) => {
     event.preventDefault();
     const text = field.value;
     field.value = '';
-    write(text);
+    sendText(text);
   };
   on(room, 'message', ({ peer, data }) => {
-    say('theirs', nameOf(peer.id), String(data));
-    noteUnread();
+    addMessage('theirs', nameOf(peer), String(data));
+    countUnread();
   });
   on(room, 'change', ({ peer }) => {
-    if (peer.ready) settle(peer);
-    showWhetherItCanGo();
+    if (peer.ready) resolveLate(peer);
+    updateComposer();
   });
-  on(room, 'peer', showWhetherItCanGo);
+  on(room, 'peer', updateComposer);
   on(room, 'leave', ({ peer }) => {
-    settle(peer, `${nameOf(peer.id)} left before it could go`);
-    showWhetherItCanGo();
+    resolveLate(peer, `${nameOf(peer)} left before it could go`);
+    updateComposer();
   });
-  on(room, 'state', showWhetherItCanGo);
-  log.onscroll = document.onvisibilitychange = window.onfocus = read;
-  new ResizeObserver(read).observe(log); // the view is shown
-  showWhetherItCanGo();
+  on(room, 'state', updateComposer);
+  log.onscroll = document.onvisibilitychange = window.onfocus = markRead;
+  new ResizeObserver(markRead).observe(log); // fires when the view is shown
+  updateComposer();
 }
 
-/** @param {string} text that somebody came, or went */
-export function tell(text) {
-  say('nobody', '', text);
-  if (!log.clientHeight) setText(html('news'), text); // the other view is shown
+/** Adds a message that nobody wrote, such as that a peer joined. @param {string} text */
+export function announce(text) {
+  addMessage('nobody', '', text);
+  // While the other view is shown, screen readers do not read the hidden log.
+  if (!log.clientHeight) setText(byId('news'), text);
 }
 
 /** @param {string} text */
-function write(text) {
-  const row = say('mine', 'You', text);
+function sendText(text) {
+  const row = addMessage('mine', 'You', text);
   const late = new Set();
-  for (const peer of readers()) {
+  for (const peer of acceptedPeers()) {
     try {
       peer.send(text);
       if (!peer.ready) late.add(peer);
     } catch {
-      tell(`${nameOf(peer.id)} does not get it: too much waits already`);
+      announce(`${nameOf(peer)} does not get it: too much waits already`);
     }
   }
-  if (late.size) waiting.set(row, late);
+  if (late.size) lateMessages.set(row, late);
   showLate(row);
 }
 
-/** What waited for it has gone, or is lost. @param {Peer} peer @param {string} [lost] */
-function settle(peer, lost) {
-  for (const [row, late] of waiting) {
+/**
+ * Stops waiting for a peer: the channel has opened and sent the messages, or they are lost.
+ * @param {Peer} peer
+ * @param {string} [lostText] to be shown beside each lost message
+ */
+function resolveLate(peer, lostText) {
+  for (const [row, late] of lateMessages) {
     if (!late.delete(peer)) continue;
-    if (lost) row.append(make('span', 'late', lost));
+    if (lostText) row.append(createElement('span', 'late', lostText));
     showLate(row);
-    if (!late.size) waiting.delete(row);
+    if (!late.size) lateMessages.delete(row);
   }
 }
 
 /** @param {Element} row */
 function showLate(row) {
-  const names = [...(waiting.get(row) ?? [])].map(({ id }) => nameOf(id));
-  part(row, '.late').textContent = names.length ? `Waits for ${names.join(', ')}` : '';
+  const names = [...(lateMessages.get(row) ?? [])].map(nameOf);
+  query(row, '.late').textContent = names.length ? `Waits for ${names.join(', ')}` : '';
 }
 
-/** Whom we are connected with, or soon will be. */
-function readers() {
+/** The peers that get our messages, now or as soon as they are connected. */
+function acceptedPeers() {
   return [...room.peers.values()].filter(({ relation }) => relation === 'accepted');
 }
 
-function showWhetherItCanGo() {
-  const peers = readers();
-  const some = peers.some(({ ready }) => ready);
-  const over = room.state === 'closed' && !some;
-  let words = some ? '' : 'What you send waits for a connection.';
-  if (!peers.length) words = 'You are connected with nobody yet.';
-  if (!room.peers.size) words = 'Nobody is here to read it yet.';
-  if (over) words = 'The room is closed.';
-  setText(html('can-go'), words);
-  element('text', HTMLInputElement).disabled = over;
-  element('send', HTMLButtonElement).disabled = over || !peers.length;
+/** Enables or disables the message field, and says why a message could not be delivered yet. */
+function updateComposer() {
+  const peers = acceptedPeers();
+  const someReady = peers.some(({ ready }) => ready);
+  const isOver = room.state === 'closed' && !someReady;
+  let text = someReady ? '' : 'What you send waits for a connection.';
+  if (!peers.length) text = 'You are connected with nobody yet.';
+  if (!room.peers.size) text = 'Nobody is here to read it yet.';
+  if (isOver) text = 'The room is closed.';
+  setText(byId('can-go'), text);
+  byId('text', HTMLInputElement).disabled = isOver;
+  byId('send', HTMLButtonElement).disabled = isOver || !peers.length;
 }
 
-/** @param {"mine" | "theirs" | "nobody"} whose @param {string} name @param {string} text */
-function say(whose, name, text) {
-  const row = fromTemplate('line');
+/** @param {"mine" | "theirs" | "nobody"} author @param {string} name @param {string} text */
+function addMessage(author, name, text) {
+  const row = cloneTemplate('line');
   const now = new Date();
-  row.dataset.whose = whose;
-  part(row, '.name').textContent = name;
-  part(row, '.text').textContent = text;
+  row.dataset.whose = author;
+  query(row, '.name').textContent = name;
+  query(row, '.text').textContent = text;
   setTime(row, now, now.toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' }));
-  if (whose === 'mine') log.scrollTop = log.scrollHeight;
-  append(log, row, LINES_MOST);
+  if (author === 'mine') log.scrollTop = log.scrollHeight;
+  appendRow(log, row, MAX_MESSAGES);
   return row;
 }
 
-function isRead() {
+/** Whether the user can see the end of the chat right now. */
+function canSeeEnd() {
   return (
     document.visibilityState === 'visible' &&
     document.hasFocus() &&
-    log.clientHeight &&
+    log.clientHeight > 0 &&
     isAtEnd(log)
   );
 }
 
-function noteUnread() {
-  if (isRead()) return newLine.remove();
-  if (!unread) log.lastElementChild?.before(newLine);
-  showUnread(unread + 1);
+function countUnread() {
+  if (canSeeEnd()) return unreadMark.remove();
+  if (!unreadCount) log.lastElementChild?.before(unreadMark);
+  showUnread(unreadCount + 1);
 }
 
-function read() {
-  if (unread && isRead()) showUnread(0); // the mark stays until the next message is read at once
+/** Resets the counter. The mark "New" stays until the next message that is read on arrival. */
+function markRead() {
+  if (unreadCount && canSeeEnd()) showUnread(0);
 }
 
 /** @param {number} count */
 function showUnread(count) {
-  unread = count;
-  setText(html('unread'), unread ? `${unread}` : '');
-  document.title = unread ? `(${unread}) ${title}` : title;
+  unreadCount = count;
+  setText(byId('unread'), count ? `${count}` : '');
+  document.title = count ? `(${count}) ${title}` : title;
 }
 
 function startCall() {
-  for (const [what, kind] of [
+  for (const [device, kind] of [
     ['camera', 'video'],
     ['microphone', 'audio'],
   ]) {
-    onToggle(what, async (control) => {
-      const track = own.getTracks().find((track) => track.kind === kind);
-      if (track) return stop(control, track, own);
-      const got = await navigator.mediaDevices.getUserMedia({ [kind]: true });
-      start(control, got.getTracks()[0], own);
+    setUpToggle(device, async (toggle) => {
+      const track = ownStream.getTracks().find((track) => track.kind === kind);
+      if (track) return stopTrack(toggle, track, ownStream);
+      const granted = await navigator.mediaDevices.getUserMedia({ [kind]: true });
+      startTrack(toggle, granted.getTracks()[0], ownStream);
     });
   }
-  onToggle('screen', async (control) => {
-    const shared = screen;
-    if (shared) return shared.getTracks().forEach((track) => stop(control, track, shared));
-    screen = await navigator.mediaDevices.getDisplayMedia({ video: true, audio: true });
-    for (const track of screen.getTracks()) start(control, track, screen);
-    showName(screen, '', 'Your screen');
-    showScreen(screen).muted = true;
+  setUpToggle('screen', async (toggle) => {
+    const shared = ownScreen;
+    if (shared) return shared.getTracks().forEach((track) => stopTrack(toggle, track, shared));
+    ownScreen = await navigator.mediaDevices.getDisplayMedia({ video: true, audio: true });
+    for (const track of ownScreen.getTracks()) startTrack(toggle, track, ownScreen);
+    showName(ownScreen, '', 'Your screen');
+    showScreen(ownScreen).muted = true;
   });
-  tile('self').classList.add('mirrored');
+  ensureTile('self').classList.add('mirrored');
   on(room, 'peer', ({ peer }) => {
-    for (const stream of screen ? [own, screen] : [own])
-      for (const track of stream.getTracks()) send(peer, track, stream);
+    for (const stream of ownScreen ? [ownStream, ownScreen] : [ownStream])
+      for (const track of stream.getTracks()) sendTrack(peer, track, stream);
   });
-  on(room, 'track', ({ peer, streams }) => streams.forEach((stream) => receive(peer, stream)));
+  on(room, 'track', ({ peer, streams }) =>
+    streams.forEach((stream) => receiveStream(peer, stream)),
+  );
   on(room, 'leave', ({ peer }) => {
-    for (const [stream, whose] of screens) if (whose === peer) drop(stream);
+    for (const [stream, owner] of theirScreens) if (owner === peer) removeScreen(stream);
   });
 }
 
-/** @param {string} what @param {(control: Control) => Promise<unknown>} press */
-function onToggle(what, press) {
-  const control = element(what, HTMLButtonElement);
-  on(room, 'close', () => allow(control));
-  control.onclick = async () => {
-    if (control.ariaDisabled === 'true') return;
-    control.ariaDisabled = 'true'; // one at a time: the browser may be asking its user
+/** @param {string} device @param {(toggle: Toggle) => Promise<unknown>} press */
+function setUpToggle(device, press) {
+  const toggle = byId(device, HTMLButtonElement);
+  on(room, 'close', () => updateToggle(toggle));
+  toggle.onclick = async () => {
+    if (toggle.ariaDisabled === 'true') return;
+    toggle.ariaDisabled = 'true'; // while the browser asks the user for permission
     try {
-      await press(control);
-      clearProblem(what);
+      await press(toggle);
+      clearProblem(device);
     } catch (error) {
-      showProblem(what, deviceWords(what, error));
+      showProblem(device, deviceErrorText(device, error));
     }
-    allow(control);
+    updateToggle(toggle);
   };
 }
 
 /**
- * Nothing new can be agreed on without the server; what is on can still be turned off. Not
- * `disabled`, which would keep the keyboard from learning why.
- * @param {Control} control
+ * Without the server no new track can be negotiated, but a running one can be turned off. Uses
+ * `aria-disabled`: a `disabled` button cannot be focused, so keyboard users would not learn why.
+ * @param {Toggle} toggle
  */
-function allow(control) {
-  const over = room.state === 'closed';
-  control.ariaDisabled = String(over && control.ariaPressed === 'false');
-  if (over) setText(html('can-share'), 'Nothing new can be shared: that would take the server.');
+function updateToggle(toggle) {
+  const isOver = room.state === 'closed';
+  toggle.ariaDisabled = String(isOver && toggle.ariaPressed === 'false');
+  if (isOver) setText(byId('can-share'), 'Nothing new can be shared: that would take the server.');
 }
 
-/** @param {Control} control @param {MediaStreamTrack} track @param {MediaStream} stream */
-function start(control, track, stream) {
+/** @param {Toggle} toggle @param {MediaStreamTrack} track @param {MediaStream} stream */
+function startTrack(toggle, track, stream) {
   stream.addTrack(track);
-  track.onended = () => stop(control, track, stream); // unplugged, or the browser's own button
-  for (const peer of room.peers.values()) send(peer, track, stream);
-  control.ariaPressed = 'true';
-  if (stream === own) showStream('self', own).muted = true;
+  // The device was unplugged, or sharing was ended with the browser's own button.
+  track.onended = () => stopTrack(toggle, track, stream);
+  for (const peer of room.peers.values()) sendTrack(peer, track, stream);
+  toggle.ariaPressed = 'true';
+  if (stream === ownStream) showStream('self', ownStream).muted = true;
 }
 
-/** @param {Control} control @param {MediaStreamTrack} track @param {MediaStream} stream */
-function stop(control, track, stream) {
+/** @param {Toggle} toggle @param {MediaStreamTrack} track @param {MediaStream} stream */
+function stopTrack(toggle, track, stream) {
   track.stop();
   stream.removeTrack(track);
   for (const { connection } of room.peers.values()) {
     const sender = connection.getSenders().find((sender) => sender.track === track);
     if (sender && connection.signalingState !== 'closed') connection.removeTrack(sender);
   }
-  control.ariaPressed = 'false';
-  allow(control);
-  if (stream === own) return showStream('self', own);
-  remove(stream);
-  screen = null;
+  toggle.ariaPressed = 'false';
+  updateToggle(toggle);
+  if (stream === ownStream) return showStream('self', ownStream);
+  removeTile(stream);
+  ownScreen = null;
 }
 
 /** @param {Peer} peer @param {MediaStreamTrack} track @param {MediaStream} stream */
-function send({ connection }, track, stream) {
-  // A place that is free: with `addTrack` the session would grow with each press.
-  const free = connection
+function sendTrack({ connection }, track, stream) {
+  // Reuse an idle transceiver: `addTrack` would add an m-line to the SDP at every toggle.
+  const idle = connection
     .getTransceivers()
     .find(
       ({ sender, receiver, direction }) =>
         !sender.track && receiver.track.kind === track.kind && direction !== 'stopped',
     );
-  if (!free) return connection.addTrack(track, stream);
-  free.sender.replaceTrack(track);
-  free.sender.setStreams(stream);
-  free.direction = 'sendrecv';
+  if (!idle) return connection.addTrack(track, stream);
+  idle.sender.replaceTrack(track);
+  idle.sender.setStreams(stream);
+  idle.direction = 'sendrecv';
 }
 
 /** @param {Peer} peer @param {MediaStream} stream */
-function receive(peer, stream) {
-  const isScreen = stream.id !== (ownStreamOf(peer.id) ?? stream.id);
+function receiveStream(peer, stream) {
+  // A peer that sent no `hello` has no screen.
+  const isScreen = stream.id !== (ownStreamIdOf(peer) ?? stream.id);
   const show = () => {
-    if (!isScreen) return play(showStream(peer, stream));
-    if (!stream.getVideoTracks().length) return drop(stream);
-    screens.set(stream, peer);
-    showName(stream, peer.id, `${nameOf(peer.id)}’s screen`);
-    play(showScreen(stream));
+    if (!isScreen) return playVideo(showStream(peer, stream));
+    if (!stream.getVideoTracks().length) return removeScreen(stream);
+    theirScreens.set(stream, peer);
+    showName(stream, peer.id, `${nameOf(peer)}’s screen`);
+    playVideo(showScreen(stream));
   };
   stream.onaddtrack = stream.onremovetrack = show;
   for (const track of stream.getTracks()) track.onmute = track.onunmute = show;
@@ -297,36 +302,37 @@ function receive(peer, stream) {
 
 /** @param {MediaStream} stream */
 function showScreen(stream) {
-  tile(stream).classList.add('screen');
+  ensureTile(stream).classList.add('screen');
   return showStream(stream, stream);
 }
 
 /** @param {MediaStream} stream */
-function drop(stream) {
-  screens.delete(stream);
-  remove(stream);
+function removeScreen(stream) {
+  theirScreens.delete(stream);
+  removeTile(stream);
 }
 
 /** @param {HTMLVideoElement} video */
-async function play(video) {
+async function playVideo(video) {
   try {
     await video.play();
   } catch (error) {
-    // Otherwise a newer picture came first.
+    // An AbortError means that a newer stream has replaced this one.
     if (/** @type {Error} */ (error).name !== 'NotAllowedError') return;
-    const again = button('Play', () => {
+    const playAll = createButton('Play', () => {
       clearProblem('play');
-      for (const each of document.querySelectorAll('video')) each.play();
+      for (const video of document.querySelectorAll('video')) video.play();
     });
-    showProblem('play', 'The browser keeps the sound off until you ask for it.', again);
+    showProblem('play', 'The browser keeps the sound off until you ask for it.', playAll);
   }
 }
 
-/** @param {string} what @param {unknown} error */
-function deviceWords(what, error) {
+/** @param {string} device @param {unknown} error */
+function deviceErrorText(device, error) {
+  // Browsers define `mediaDevices` in secure contexts only.
   if (!navigator.mediaDevices) {
-    return `The ${what} can be used over https and on localhost only. Open this page there.`;
+    return `The ${device} can be used over https and on localhost only. Open this page there.`;
   }
   const { name, message } = /** @type {Error} */ (error);
-  return DEVICE[name]?.(what) ?? `The ${what} cannot be used: ${message}`;
+  return DEVICE_ERROR_TEXT[name]?.(device) ?? `The ${device} cannot be used: ${message}`;
 }
