@@ -21,17 +21,17 @@ const DOINGS = {
   'set-local-description': ['set our description', 'Our browser commits itself to it.'],
   'set-remote-description': ['set their description', 'Our browser knows what they propose.'],
   'ignore-offer': ['ignore their offer', 'Both have offered, and they are polite.'],
-  gather: ['find a candidate', 'An address at which we might be reached.'],
+  'local-candidate': ['find a candidate', 'An address at which we might be reached.'],
   'add-candidate': ['try their candidate', 'Our browser tries it with each of our own.'],
-  'keep-candidate': ['keep their candidate', 'It has come before its description.'],
+  'queue-candidate': ['keep their candidate', 'It has come before its description.'],
   track: ['get a track', 'The other side sends sound or pictures.'],
-  connection: ['connection', 'ICE, and the encryption on top.'],
-  ice: ['ICE', 'The search for a way between us.'],
-  gathering: ['gathering', 'The search for addresses of our own.'],
-  signaling: ['signaling', 'The exchange of descriptions.'],
-  channel: ['data channel', 'Text goes straight to the other side.'],
+  'connection-state': ['connection', 'ICE, and the encryption on top.'],
+  'ice-connection-state': ['ICE', 'The search for a way between us.'],
+  'ice-gathering-state': ['gathering', 'The search for addresses of our own.'],
+  'signaling-state': ['signaling', 'The exchange of descriptions.'],
+  'channel-state': ['data channel', 'Text goes straight to the other side.'],
   relation: ['relation', 'Who has asked whom for a connection.'],
-  line: ['line to the server', 'The WebSocket for introductions.'],
+  'room-state': ['line to the server', 'The WebSocket for introductions.'],
 };
 
 /** What goes through the server. @type {Record<string, string>} */
@@ -89,17 +89,17 @@ const TASKS = [
   ['The caller makes an offer'],
   [
     'The caller notes which STUN and TURN servers may help it.',
-    'here create-connection',
+    'local create-connection',
     'in offer',
   ],
-  ['It makes an RTCPeerConnection.', 'here create-connection', 'in offer'],
-  ['It decides what to exchange: a data channel for text.', 'here create-channel', 'in offer'],
-  ['It adds that to its connection.', 'here create-channel', 'in offer'],
+  ['It makes an RTCPeerConnection.', 'local create-connection', 'in offer'],
+  ['It decides what to exchange: a data channel for text.', 'local create-channel', 'in offer'],
+  ['It adds that to its connection.', 'local create-channel', 'in offer'],
   ['It makes an offer: all that it proposes, in SDP.', 'made offer', 'in offer'],
   ['It sets the offer as its local description.', 'set offer', 'in offer'],
   [
     'Now its browser gathers candidates: addresses at which it might be reached.',
-    'here gather',
+    'local local-candidate',
     'in candidate',
   ],
   ['It hands the offer to the server, addressed to the callee.', 'out offer', 'in offer'],
@@ -109,14 +109,14 @@ const TASKS = [
   ['The callee answers'],
   ['The callee has a line to the server as well.', 'there', 'there'],
   ['It gets the offer, and learns whom it is from.', 'in answer', 'in offer'],
-  ['It notes which STUN and TURN servers may help it.', 'in answer', 'here create-connection'],
-  ['It makes an RTCPeerConnection of its own.', 'in answer', 'here create-connection'],
+  ['It notes which STUN and TURN servers may help it.', 'in answer', 'local create-connection'],
+  ['It makes an RTCPeerConnection of its own.', 'in answer', 'local create-connection'],
   ['It decides what it wants to exchange.', 'in answer', 'set offer'],
   ['It adds that to its connection, or listens for the data channel.', 'in answer', 'set offer'],
   ['It sets the offer as its remote description.', 'in answer', 'set offer'],
   ['It makes an answer: what it agrees to.', 'in answer', 'made answer'],
   ['It sets the answer as its local description.', 'in answer', 'set answer'],
-  ['Now its browser gathers candidates in turn.', 'in candidate', 'here gather'],
+  ['Now its browser gathers candidates in turn.', 'in candidate', 'local local-candidate'],
   ['It hands the answer to the server, addressed to the caller.', 'in answer', 'out answer'],
   ['It hands over each candidate as soon as it is found.', 'in candidate', 'out candidate'],
   ['The server introduces them the other way'],
@@ -219,9 +219,9 @@ function concerns({ peer }) {
 /** @param {Trace} trace */
 function show(trace) {
   const row = fromTemplate('event');
-  row.dataset.way = trace.kind === 'channel' ? 'both' : trace.way;
-  row.dataset.kind = trace.kind;
-  row.classList.toggle('server-only', trace.peer === null || trace.kind.startsWith('peer-'));
+  row.dataset.direction = trace.type === 'channel-state' ? 'both' : trace.direction;
+  row.dataset.type = trace.type;
+  row.classList.toggle('server-only', trace.peer === null || trace.type.startsWith('peer-'));
   const time = new Date(trace.time);
   setTime(row, time, time.toISOString().slice(17, 23));
   setText(part(row, '.what'), title(trace));
@@ -231,19 +231,19 @@ function show(trace) {
 }
 
 /** @param {Step} step */
-function title({ way, kind, payload }) {
+function title({ direction, type, payload }) {
   const candidate = candidateOf(payload);
   const words = candidate === null ? '' : ` (${nameCandidate(candidate)})`;
-  if (way !== 'here') return `${way === 'out' ? 'send ' : ''}${kind}${words}`;
-  const [does] = DOINGS[kind] ?? [kind];
-  if (/description/.test(kind)) return `${does}: the ${payload?.type ?? 'next'}`;
-  if (typeof payload === 'string' && kind !== 'create-channel') return `${does}: ${payload}`;
+  if (direction !== 'local') return `${direction === 'out' ? 'send ' : ''}${type}${words}`;
+  const [does] = DOINGS[type] ?? [type];
+  if (/description/.test(type)) return `${does}: the ${payload?.type ?? 'next'}`;
+  if (typeof payload === 'string' && type !== 'create-channel') return `${does}: ${payload}`;
   return does + words;
 }
 
 /** @param {Trace} trace */
-function reading({ way, kind, payload }) {
-  const why = way === 'here' ? DOINGS[kind]?.[1] : FRAMES[kind];
+function reading({ direction, type, payload }) {
+  const why = direction === 'local' ? DOINGS[type]?.[1] : FRAMES[type];
   const candidate = candidateOf(payload);
   /** @type {HTMLElement[]} */
   const parts = [];
@@ -291,21 +291,21 @@ function nameCandidate(candidate) {
 }
 
 /** @param {string} id @param {Trace} trace */
-function note(id, { way, kind, payload }) {
+function note(id, { direction, type, payload }) {
   const known = seen.get(id) ?? { caller: null, proofs: new Set() };
   const { proofs } = known;
   seen.set(id, known);
-  if (kind === 'create-connection') proofs.clear();
+  if (type === 'create-connection') proofs.clear();
   proofs.add('there');
-  if (kind.startsWith('set-')) proofs.add(`set ${payload?.type}`).add(`made ${payload?.type}`);
-  else if (/^create-(offer|answer)/.test(kind)) proofs.add(kind.replace('create-', 'made '));
-  else proofs.add(kind === 'connection' ? payload : `${way} ${kind}`);
+  if (type.startsWith('set-')) proofs.add(`set ${payload?.type}`).add(`made ${payload?.type}`);
+  else if (/^create-(offer|answer)/.test(type)) proofs.add(type.replace('create-', 'made '));
+  else proofs.add(type === 'connection-state' ? payload : `${direction} ${type}`);
 
   if (proofs.has('connected')) return; // who called whom is settled
-  if (kind === 'create-channel' || (way === 'out' && kind === 'request')) known.caller = true;
-  if (way === 'in' && (kind === 'request' || kind === 'offer')) known.caller ??= false;
+  if (type === 'create-channel' || (direction === 'out' && type === 'request')) known.caller = true;
+  if (direction === 'in' && (type === 'request' || type === 'offer')) known.caller ??= false;
   // Also after glare, when ours was taken back for it.
-  if (kind === 'set-remote-description' && payload?.type === 'offer') known.caller = false;
+  if (type === 'set-remote-description' && payload?.type === 'offer') known.caller = false;
 }
 
 function showTasks() {

@@ -40,7 +40,11 @@ export function startInside(room) {
   show();
 
   on(room, 'change', ({ peer }) => peer === chosen && show());
-  on(room, 'trace', ({ peer, kind }) => peer === chosen?.id && kind === 'ice' && show());
+  on(
+    room,
+    'trace',
+    ({ peer, type }) => peer === chosen?.id && type === 'ice-connection-state' && show(),
+  );
   setInterval(async () => {
     await Promise.all([...room.peers.values()].map(sample));
     show();

@@ -52,9 +52,9 @@ export function connectionOf(peer) {
 /** @param {Room} room @param {{ id: string, name: string }} who @param {boolean} lobby */
 export function startPeople(room, { id, name }, lobby) {
   showName('self', id, `${name || id} (you)`);
-  on(room, 'trace', ({ peer: id, kind }) => {
-    if (kind === 'create-connection') begun.add(id);
-    if (kind !== 'set-remote-description') return;
+  on(room, 'trace', ({ peer: id, type }) => {
+    if (type === 'create-connection') begun.add(id);
+    if (type !== 'set-remote-description') return;
     setTimeout(() => {
       const peer = room.peers.get(id ?? '');
       const connection = peer && connectionOf(peer);
@@ -62,8 +62,8 @@ export function startPeople(room, { id, name }, lobby) {
       if (connection && connection.connectionState !== 'connected' && !byStep) showNoPath(peer);
     }, PATH_WITHIN);
   });
-  on(room, 'signal', ({ from, kind, payload }) => {
-    if (kind !== 'hello') return;
+  on(room, 'signal', ({ from, type, payload }) => {
+    if (type !== 'hello') return;
     hellos.set(from, { name: tidy(payload?.name), stream: payload?.stream });
     const peer = room.peers.get(from);
     if (!peer) return;
@@ -80,10 +80,10 @@ export function startPeople(room, { id, name }, lobby) {
     if (peer.ready) arrive(peer);
   });
   on(room, 'request', ({ peer }) => tell(`${nameOf(peer.id)} asks to connect with you`));
-  on(room, 'relation', ({ peer, relation, before }) => {
+  on(room, 'relation', ({ peer, relation, previous }) => {
     if (relation === 'none' || relation === 'declined') begun.delete(peer.id);
     const name = nameOf(peer.id);
-    const over = relation === 'none' && before;
+    const over = relation === 'none' && previous;
     if (relation === 'declined') tell(`${name} has declined`);
     if (over === 'asked') tell(`The request of ${name} is over`);
     if (over === 'accepted') tell(`The connection with ${name} is over`);
