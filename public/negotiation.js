@@ -61,7 +61,7 @@ export class Negotiation {
     };
     connection.onicecandidate = ({ candidate }) => {
       if (!candidate) return;
-      trace('gather', candidate);
+      trace('local-candidate', candidate);
       this.#send('candidate', candidate);
     };
     connection.ontrack = (event) => {
@@ -69,14 +69,16 @@ export class Negotiation {
       tell('track', event);
     };
     connection.ondatachannel = ({ channel }) => channel.label === CHANNEL && this.#adopt(channel);
-    connection.oniceconnectionstatechange = () => trace('ice', connection.iceConnectionState);
-    connection.onicegatheringstatechange = () => trace('gathering', connection.iceGatheringState);
+    connection.oniceconnectionstatechange = () =>
+      trace('ice-connection-state', connection.iceConnectionState);
+    connection.onicegatheringstatechange = () =>
+      trace('ice-gathering-state', connection.iceGatheringState);
     connection.onsignalingstatechange = () => {
-      trace('signaling', connection.signalingState);
+      trace('signaling-state', connection.signalingState);
       this.#handleState();
     };
     connection.onconnectionstatechange = () => {
-      trace('connection', connection.connectionState);
+      trace('connection-state', connection.connectionState);
       this.#handleState();
     };
   }
@@ -90,15 +92,15 @@ export class Negotiation {
     return this.#channel?.readyState === 'open';
   }
 
-  get working() {
+  get connected() {
     return (
       this.connection.connectionState === 'connected' && this.#channel?.readyState !== 'closed'
     );
   }
 
   /** It may yet come back without anybody's help. */
-  get lasting() {
-    return this.working || (this.ready && this.connection.connectionState === 'disconnected');
+  get recoverable() {
+    return this.connected || (this.ready && this.connection.connectionState === 'disconnected');
   }
 
   /** @param {string} text */
@@ -124,21 +126,21 @@ export class Negotiation {
     return this.#inbox.run(act, 'create-channel', CHANNEL);
   }
 
-  /** @param {string} kind @param {any} payload */
-  handleSignal(kind, payload) {
-    const act = () => this.#handle(kind, payload);
-    if (kind === 'candidate') return this.#inbox.run(act, 'add-candidate', payload);
-    const coming = `${kind} ${line(String(payload?.sdp), 'o=')}`;
+  /** @param {string} type @param {any} payload */
+  handleSignal(type, payload) {
+    const act = () => this.#handle(type, payload);
+    if (type === 'candidate') return this.#inbox.run(act, 'add-candidate', payload);
+    const coming = `${type} ${line(String(payload?.sdp), 'o=')}`;
     if (this.#inbox.busy && coming === this.#coming) return; // said again, while it waits
     this.#coming = coming;
     return this.#inbox.run(act, 'set-remote-description', payload);
   }
 
-  /** @param {string} kind @param {any} payload */
-  async #handle(kind, payload) {
+  /** @param {string} type @param {any} payload */
+  async #handle(type, payload) {
     try {
-      if (kind === 'candidate') await this.#handleCandidate(payload);
-      else await this.#handleDescription(kind === 'offer' ? kind : 'answer', String(payload?.sdp));
+      if (type === 'candidate') await this.#handleCandidate(payload);
+      else await this.#handleDescription(type === 'offer' ? type : 'answer', String(payload?.sdp));
     } catch (error) {
       this.#fail('negotiation', error);
     }
@@ -163,7 +165,8 @@ export class Negotiation {
 
   close() {
     clearTimeout(this.#repairTimer);
-    if (this.connection.signalingState !== 'closed') this.#around.trace('connection', 'closed');
+    if (this.connection.signalingState !== 'closed')
+      this.#around.trace('connection-state', 'closed');
     this.connection.close();
     this.#queue = [];
   }
@@ -276,7 +279,7 @@ export class Negotiation {
       if (error instanceof TypeError) throw error; // no candidate at all; else it may be early
       if (this.#ignoreOffer || this.#early.length >= EARLY_MOST) return;
       this.#early.push(candidate);
-      this.#around.trace('keep-candidate', candidate);
+      this.#around.trace('queue-candidate', candidate);
     }
   }
 
@@ -285,9 +288,9 @@ export class Negotiation {
     if (description) this.#send(/** @type {Description} */ (description.type), description);
   }
 
-  /** @param {Description | "candidate"} kind @param {unknown} payload */
-  #send(kind, payload) {
-    this.#outbox.run(() => this.#around.signal(kind, payload), kind, payload, 'out');
+  /** @param {Description | "candidate"} type @param {unknown} payload */
+  #send(type, payload) {
+    this.#outbox.run(() => this.#around.signal(type, payload), type, payload, 'out');
   }
 
   /** @param {RTCDataChannel} channel */
@@ -295,7 +298,7 @@ export class Negotiation {
     const handleOpen = () => {
       if (this.ready) return;
       this.#channel = channel;
-      this.#around.trace('channel', 'open');
+      this.#around.trace('channel-state', 'open');
       for (const text of this.#queue.splice(0)) {
         try {
           channel.send(text);
@@ -308,7 +311,7 @@ export class Negotiation {
     channel.onopen = handleOpen;
     channel.onclose = () => {
       if (channel !== this.#channel) return;
-      this.#around.trace('channel', 'closed');
+      this.#around.trace('channel-state', 'closed');
       this.#around.tell('state');
       this.#around.tell('end');
     };

@@ -1,6 +1,6 @@
 /** What the parts of the library say to each other. `room.d.ts` is what an application needs. */
 
-import type { Doings, Pending, RoomEvents } from './room.js';
+import type { LocalSteps, PausableStep, RoomEvents } from './room.js';
 
 export type Frame = { type: string; [key: string]: any };
 
@@ -19,12 +19,12 @@ export type Description = 'offer' | 'answer';
 export interface Surroundings {
   configuration: RTCConfiguration;
   isPolite(): boolean;
-  signal(kind: string, payload: unknown): void;
+  signal(type: string, payload: unknown): void;
   /** `message`, `track`, `state`, `stranger`, `end` (the other closed the channel), `error`. */
   tell(type: string, detail?: any): void;
-  trace<K extends keyof Doings>(kind: K, payload: Doings[K]): void;
+  trace<K extends keyof LocalSteps>(type: K, payload: LocalSteps[K]): void;
   /** Called before each step, which is done when the promise settles, or at once without one. */
-  pace(kind: Pending, payload: unknown, way?: 'out'): Promise<void> | undefined;
+  pace(type: PausableStep, payload: unknown, direction?: 'local' | 'out'): Promise<void> | undefined;
 }
 
 export interface PeerInit extends Pick<Surroundings, 'signal' | 'trace' | 'pace'> {

@@ -25,7 +25,7 @@ export class Peer extends EventTarget {
   #negotiation = null;
   /** Until the pace lets it; then whether it did. @type {Promise<boolean> | null} */
   #beginning = null;
-  /** @type {[kind: string, payload: unknown][]} */
+  /** @type {[type: string, payload: unknown][]} */
   #kept = [];
   #gone = false;
 
@@ -47,12 +47,12 @@ export class Peer extends EventTarget {
     return this.#negotiation?.ready ?? false;
   }
 
-  get working() {
-    return this.#negotiation?.working ?? false;
+  get connected() {
+    return this.#negotiation?.connected ?? false;
   }
 
-  get lasting() {
-    return this.#negotiation?.lasting ?? false;
+  get recoverable() {
+    return this.#negotiation?.recoverable ?? false;
   }
 
   /** @param {string} text */
@@ -84,18 +84,18 @@ export class Peer extends EventTarget {
     this.#do((it) => it.open());
   }
 
-  /** @param {string} kind @param {any} payload */
-  handleSignal(kind, payload) {
-    if (kind === 'request') this.#handleRequest();
-    else if (kind === 'accept') this.#handleAccept();
-    else if (kind === 'decline') this.#handleRefusal('declined');
-    else if (kind === 'cancel') this.#handleRefusal('none');
-    else if (this.relation === 'accepted') this.#do((it) => it.handleSignal(kind, payload));
-    else if (kind === 'offer') {
-      this.#kept = [[kind, payload]];
+  /** @param {string} type @param {any} payload */
+  handleSignal(type, payload) {
+    if (type === 'request') this.#handleRequest();
+    else if (type === 'accept') this.#handleAccept();
+    else if (type === 'decline') this.#handleRefusal('declined');
+    else if (type === 'cancel') this.#handleRefusal('none');
+    else if (this.relation === 'accepted') this.#do((it) => it.handleSignal(type, payload));
+    else if (type === 'offer') {
+      this.#kept = [[type, payload]];
       this.#handleWish();
-    } else if (this.#kept.length > 0 && this.#kept.length < KEPT_MOST && kind === 'candidate') {
-      this.#kept.push([kind, payload]);
+    } else if (this.#kept.length > 0 && this.#kept.length < KEPT_MOST && type === 'candidate') {
+      this.#kept.push([type, payload]);
     }
   }
 
@@ -161,22 +161,22 @@ export class Peer extends EventTarget {
     }
   }
 
-  /** @param {string} [kind] to be said first */
-  #agree(kind) {
+  /** @param {string} [type] to be said first */
+  #agree(type) {
     const kept = this.#kept.splice(0);
-    this.#become('accepted', kind);
+    this.#become('accepted', type);
     if (this.relation === 'accepted') this.#begin();
-    for (const [kind, payload] of kept) this.#do((it) => it.handleSignal(kind, payload));
+    for (const [type, payload] of kept) this.#do((it) => it.handleSignal(type, payload));
   }
 
-  /** @param {Relation} relation @param {string} [kind] to be said first */
-  #become(relation, kind) {
+  /** @param {Relation} relation @param {string} [type] to be said first */
+  #become(relation, type) {
     if (this.#gone) return;
-    const before = this.relation;
+    const previous = this.relation;
     this.relation = relation;
-    if (kind) this.#say(kind);
+    if (type) this.#say(type);
     if (relation === 'none' || relation === 'declined') this.#end();
-    this.#emit('relation', before);
+    this.#emit('relation', previous);
   }
 
   #begin() {
@@ -216,7 +216,7 @@ export class Peer extends EventTarget {
     const negotiation = new Negotiation({
       configuration: configuration(),
       isPolite: () => this.polite,
-      signal: (kind, payload) => isCurrent() && signal(kind, payload),
+      signal: (type, payload) => isCurrent() && signal(type, payload),
       tell: (type, detail) => isCurrent() && this.#handleNews(type, detail),
       trace,
       pace,
@@ -233,9 +233,9 @@ export class Peer extends EventTarget {
     else if (!this.#init.always) this.#become('none');
   }
 
-  /** @param {string} kind */
-  #say(kind) {
-    if (!this.#gone) this.#init.signal(kind, true);
+  /** @param {string} type */
+  #say(type) {
+    if (!this.#gone) this.#init.signal(type, true);
   }
 
   /** @param {string} type @param {unknown} detail */

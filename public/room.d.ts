@@ -27,7 +27,7 @@ export type RoomState = 'connecting' | 'joined' | 'reconnecting' | 'closed';
 export type Relation = 'none' | 'requested' | 'asked' | 'accepted' | 'declined';
 
 /** What can wait for `pace`. */
-export type Pending =
+export type PausableStep =
   | 'create-connection'
   | 'create-channel'
   | 'create-offer'
@@ -40,7 +40,7 @@ export type Pending =
   | 'candidate';
 
 /** What happens in this browser, with what in `payload`. */
-export interface Doings {
+export interface LocalSteps {
   /** With the credentials of TURN servers. */
   'create-connection': RTCConfiguration;
   /** The label of the data channel. */
@@ -53,28 +53,28 @@ export interface Doings {
   /** Both have offered, and the other gives way. */
   'ignore-offer': RTCSessionDescriptionInit;
   /** A candidate of ours was found. */
-  gather: RTCIceCandidate;
+  'local-candidate': RTCIceCandidate;
   'add-candidate': RTCIceCandidateInit;
   /** Until its description comes. */
-  'keep-candidate': RTCIceCandidateInit;
+  'queue-candidate': RTCIceCandidateInit;
   track: MediaStreamTrack;
-  connection: RTCPeerConnectionState;
-  ice: RTCIceConnectionState;
-  gathering: RTCIceGatheringState;
-  signaling: RTCSignalingState;
-  channel: 'open' | 'closed';
+  'connection-state': RTCPeerConnectionState;
+  'ice-connection-state': RTCIceConnectionState;
+  'ice-gathering-state': RTCIceGatheringState;
+  'signaling-state': RTCSignalingState;
+  'channel-state': 'open' | 'closed';
   relation: Relation;
   /** The line to the server. */
-  line: RoomState;
+  'room-state': RoomState;
 }
 
 export interface Step {
   /** The peer's id; null: between us and the server alone. */
   peer: string | null;
   /** From the server to us, from us to the server, or in this browser. */
-  way: 'in' | 'out' | 'here';
-  /** With `in` and `out`, the `type` of a frame; with `here`, one of `Doings`. */
-  kind: string;
+  direction: 'in' | 'out' | 'local';
+  /** With `in` and `out`, the `type` of a frame; with `local`, one of `LocalSteps`. */
+  type: string;
   /** Of the frame, or what it is done with; for `pace` null if that is not made yet. */
   payload: any;
 }
@@ -102,9 +102,9 @@ export interface RoomEvents {
   /** It asks for a connection. */
   request: { peer: Peer; accept: () => void; decline: () => void };
   /** Who has asked whom is different now. */
-  relation: { peer: Peer; relation: Relation; before: Relation };
+  relation: { peer: Peer; relation: Relation; previous: Relation };
   /** A signal of the application's own kind. */
-  signal: { from: string; kind: string; payload: any };
+  signal: { from: string; type: string; payload: any };
   /** The line to the server; when it was lost, why, and the milliseconds until the next try. */
   state: {
     state: RoomState;
@@ -136,7 +136,7 @@ export interface Peer extends EventTarget {
   /** Whether text sent now would be on its way at once. */
   readonly ready: boolean;
   /** Whether the other side is certainly there: connected, and it has not closed the channel. */
-  readonly working: boolean;
+  readonly connected: boolean;
   /**
    * Sends text over the data channel, reliably and in order. Until it is open the text waits, up to
    * 64 of them; what waits or is under way when the connection ends is lost.
@@ -171,7 +171,7 @@ export class Room extends EventTarget {
    * @returns false if the signaling line is down; it is not kept for later
    * @throws {TypeError} if the kind is the library's or the server's
    */
-  signal(kind: string, payload?: unknown, to?: string): boolean;
+  signal(type: string, payload?: unknown, to?: string): boolean;
   /** Leaves the room and closes all its connections. */
   close(): void;
   /**

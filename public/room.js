@@ -24,7 +24,7 @@ export class Room extends EventTarget {
 
   /** @type {Map<string, Peer>} */
   #peers = new Map();
-  /** Not with the server: they stay while this holds. @type {Map<Peer, "working" | "lasting">} */
+  /** Not with the server: they stay while this holds. @type {Map<Peer, "connected" | "recoverable">} */
   #unlisted = new Map();
   #known = false; // to those in the room
   /** @type {RTCConfiguration} */
@@ -79,15 +79,15 @@ export class Room extends EventTarget {
   }
 
   /**
-   * @param {string} kind
+   * @param {string} type
    * @param {unknown} [payload]
    * @param {string} [to]
    */
-  signal(kind, payload, to) {
-    if (OURS.includes(kind) || NOTICES.includes(kind)) {
-      throw new TypeError(`the kind "${kind}" is not an application's own`);
+  signal(type, payload, to) {
+    if (OURS.includes(type) || NOTICES.includes(type)) {
+      throw new TypeError(`the type "${type}" is not an application's own`);
     }
-    return this.#send({ type: kind, to, payload });
+    return this.#send({ type, to, payload });
   }
 
   close() {
@@ -135,11 +135,11 @@ export class Room extends EventTarget {
   }
 
   /** @param {Frame} frame */
-  #handleSignal({ from, type: kind, payload }) {
+  #handleSignal({ from, type, payload }) {
     const peer = this.#peers.get(from);
-    if (kind === LEAVING && peer) this.#forget([peer], 'lasting');
-    else if (OURS.includes(kind)) peer?.handleSignal(kind, payload);
-    else this.#emit('signal', { from, kind, payload });
+    if (type === LEAVING && peer) this.#forget([peer], 'recoverable');
+    else if (OURS.includes(type)) peer?.handleSignal(type, payload);
+    else this.#emit('signal', { from, type, payload });
   }
 
   /** @param {{ id: string, polite: boolean }[]} peers */
@@ -166,7 +166,7 @@ export class Room extends EventTarget {
     const known = this.#list(id, polite);
     // One whom we reach has come back to a server that had forgotten it; a new page would offer.
     if (!known) this.#add(id, polite);
-    else if (!known.working) known.resync();
+    else if (!known.connected) known.resync();
   }
 
   /** The peer, if we know it already. @param {string} id @param {boolean} polite */
@@ -187,19 +187,19 @@ export class Room extends EventTarget {
       always: this.#always,
       configuration: () => this.#configuration,
       signal: (type, payload) => this.#send({ type, to: id, payload }),
-      trace: (kind, payload) => this.#trace({ peer: id, way: 'here', kind, payload }),
-      pace: (kind, payload, way) => {
-        const wait = this.#pace?.({ peer: id, way: way ?? 'here', kind, payload });
+      trace: (type, payload) => this.#trace({ peer: id, direction: 'local', type, payload }),
+      pace: (type, payload, direction = 'local') => {
+        const wait = this.#pace?.({ peer: id, direction, type, payload });
         return wait?.then(undefined, reportError); // no reason to stop
       },
     });
     listen(peer, 'request', () =>
       this.#emit('request', { peer, accept: () => peer.accept(), decline: () => peer.decline() }),
     );
-    listen(peer, 'relation', (before) => {
+    listen(peer, 'relation', (previous) => {
       const { relation } = peer;
-      this.#trace({ peer: id, way: 'here', kind: 'relation', payload: relation });
-      this.#emit('relation', { peer, relation, before });
+      this.#trace({ peer: id, direction: 'local', type: 'relation', payload: relation });
+      this.#emit('relation', { peer, relation, previous });
       this.#handlePeerState(peer);
     });
     listen(peer, 'message', (data) => this.#emit('message', { peer, data }));
@@ -226,9 +226,9 @@ export class Room extends EventTarget {
   /**
    * Unless we reach them: the server may have restarted.
    * @param {Peer[]} peers
-   * @param {"working" | "lasting"} [measure]
+   * @param {"connected" | "recoverable"} [measure]
    */
-  #forget(peers, measure = 'working') {
+  #forget(peers, measure = 'connected') {
     for (const peer of peers) {
       this.#unlisted.set(peer, measure);
       this.#handlePeerState(peer);
@@ -265,7 +265,7 @@ export class Room extends EventTarget {
     // Refused (a token has expired, say), we still talk to those whom we reach.
     if ((closed.code === 1000 && !this.#talksOn) || closed.code === REPLACED)
       this.#peers.forEach((peer) => this.#remove(peer));
-    else this.#forget([...this.#peers.values()], this.#talksOn ? 'lasting' : 'working');
+    else this.#forget([...this.#peers.values()], this.#talksOn ? 'recoverable' : 'connected');
     this.#ending.abort();
     this.#become('closed', {});
     this.#emit('close', closed);
@@ -274,7 +274,7 @@ export class Room extends EventTarget {
   /** @param {RoomState} state @param {Partial<Down>} why */
   #become(state, why) {
     this.state = state;
-    this.#trace({ peer: null, way: 'here', kind: 'line', payload: state });
+    this.#trace({ peer: null, direction: 'local', type: 'room-state', payload: state });
     this.#emit('state', { state, ...why });
   }
 
@@ -285,11 +285,11 @@ export class Room extends EventTarget {
     return sent;
   }
 
-  /** @param {"in" | "out"} way @param {Frame} frame */
-  #traceFrame(way, { type: kind, from, to, payload, ...rest }) {
-    const notice = way === 'in' && from === undefined; // `error` names the peer as `to`
-    const peer = from ?? to ?? (kind.startsWith('peer-') ? rest.id : null);
-    this.#trace({ peer, way, kind, payload: notice ? rest : payload });
+  /** @param {"in" | "out"} direction @param {Frame} frame */
+  #traceFrame(direction, { type, from, to, payload, ...rest }) {
+    const notice = direction === 'in' && from === undefined; // `error` names the peer as `to`
+    const peer = from ?? to ?? (type.startsWith('peer-') ? rest.id : null);
+    this.#trace({ peer, direction, type, payload: notice ? rest : payload });
   }
 
   /** @param {Step} step */

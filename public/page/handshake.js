@@ -135,9 +135,9 @@ function isInDiagram({ peer }) {
 /** @param {Trace} trace */
 function addDiagramRow(trace) {
   const row = cloneTemplate('event');
-  row.dataset.way = trace.kind === 'channel' ? 'both' : trace.way;
-  row.dataset.kind = trace.kind;
-  row.classList.toggle('server-only', trace.peer === null || trace.kind.startsWith('peer-'));
+  row.dataset.direction = trace.type === 'channel-state' ? 'both' : trace.direction;
+  row.dataset.type = trace.type;
+  row.classList.toggle('server-only', trace.peer === null || trace.type.startsWith('peer-'));
   const time = new Date(trace.time);
   setTime(row, time, time.toISOString().slice(17, 23)); // seconds and milliseconds
   setText(query(row, '.what'), titleOf(trace));
@@ -147,19 +147,19 @@ function addDiagramRow(trace) {
 }
 
 /** @param {Step} step */
-function titleOf({ way, kind, payload }) {
+function titleOf({ direction, type, payload }) {
   const candidate = candidateIn(payload);
   const suffix = candidate === null ? '' : ` (${candidateName(candidate)})`;
-  if (way !== 'here') return `${way === 'out' ? 'send ' : ''}${kind}${suffix}`;
-  const [title] = STEP_TEXT[kind] ?? [kind];
-  if (/description/.test(kind)) return `${title}: the ${payload?.type ?? 'next'}`;
-  if (typeof payload === 'string' && kind !== 'create-channel') return `${title}: ${payload}`;
+  if (direction !== 'local') return `${direction === 'out' ? 'send ' : ''}${type}${suffix}`;
+  const [title] = STEP_TEXT[type] ?? [type];
+  if (/description/.test(type)) return `${title}: the ${payload?.type ?? 'next'}`;
+  if (typeof payload === 'string' && type !== 'create-channel') return `${title}: ${payload}`;
   return title + suffix;
 }
 
 /** @param {Trace} trace */
-function explain({ way, kind, payload }) {
-  const reason = way === 'here' ? STEP_TEXT[kind]?.[1] : FRAME_TEXT[kind];
+function explain({ direction, type, payload }) {
+  const reason = direction === 'local' ? STEP_TEXT[type]?.[1] : FRAME_TEXT[type];
   const candidate = candidateIn(payload);
   /** @type {HTMLElement[]} */
   const parts = [];
@@ -210,18 +210,19 @@ function candidateName(candidate) {
 
 /** @param {string} id @param {Trace} trace */
 function recordProgress(id, trace) {
-  const { way, kind, payload } = trace;
+  const { direction, type, payload } = trace;
   const progress = progressById.get(id) ?? { isCaller: null, proofs: new Set() };
   progressById.set(id, progress);
   const { proofs } = progress;
-  if (kind === 'create-connection') proofs.clear();
+  if (type === 'create-connection') proofs.clear();
   for (const proof of proofsIn(trace)) proofs.add(proof);
 
   if (proofs.has('connected')) return; // later offers do not change who called
-  if (kind === 'create-channel' || (way === 'out' && kind === 'request')) progress.isCaller = true;
-  if (way === 'in' && (kind === 'request' || kind === 'offer')) progress.isCaller ??= false;
+  if (type === 'create-channel' || (direction === 'out' && type === 'request'))
+    progress.isCaller = true;
+  if (direction === 'in' && (type === 'request' || type === 'offer')) progress.isCaller ??= false;
   // After glare, the polite side has rolled back its offer and becomes the callee.
-  if (kind === 'set-remote-description' && payload?.type === 'offer') progress.isCaller = false;
+  if (type === 'set-remote-description' && payload?.type === 'offer') progress.isCaller = false;
 }
 
 /**
@@ -229,15 +230,15 @@ function recordProgress(id, trace) {
  * @param {Trace} trace
  * @returns {Proof[]}
  */
-function proofsIn({ way, kind, payload }) {
-  if (kind.startsWith('set-')) {
+function proofsIn({ direction, type, payload }) {
+  if (type.startsWith('set-')) {
     const description = /** @type {"offer" | "answer"} */ (payload?.type);
     return ['present', `made ${description}`, `set ${description}`];
   }
-  if (kind === 'create-offer') return ['present', 'made offer'];
-  if (kind === 'create-answer') return ['present', 'made answer'];
-  if (kind === 'connection' && payload === 'connected') return ['present', 'connected'];
-  return ['present', `${way} ${kind}`];
+  if (type === 'create-offer') return ['present', 'made offer'];
+  if (type === 'create-answer') return ['present', 'made answer'];
+  if (type === 'connection-state' && payload === 'connected') return ['present', 'connected'];
+  return ['present', `${direction} ${type}`];
 }
 
 function showTasks() {

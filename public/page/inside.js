@@ -52,7 +52,11 @@ export function startInside(room) {
   showConnection();
 
   on(room, 'change', ({ peer }) => peer === chosen && showConnection());
-  on(room, 'trace', ({ peer, kind }) => peer === chosen?.id && kind === 'ice' && showConnection());
+  on(
+    room,
+    'trace',
+    ({ peer, type }) => peer === chosen?.id && type === 'ice-connection-state' && showConnection(),
+  );
   setInterval(async () => {
     await Promise.all([...room.peers.values()].map(sampleStats));
     showConnection();

@@ -33,8 +33,8 @@ const announcedPeers = new WeakSet();
 /** @param {Room} room @param {{ id: string, name: string }} identity @param {boolean} lobby */
 export function startPeople(room, { id, name }, lobby) {
   showName('self', id, `${name || id} (you)`);
-  on(room, 'trace', ({ peer: id, kind }) => {
-    if (kind !== 'set-remote-description') return;
+  on(room, 'trace', ({ peer: id, type }) => {
+    if (type !== 'set-remote-description') return;
     setTimeout(() => {
       const peer = room.peers.get(id ?? '');
       const connection = peer && connectionOf(peer);
@@ -43,9 +43,9 @@ export function startPeople(room, { id, name }, lobby) {
         showNoPath(peer);
     }, CONNECT_TIMEOUT);
   });
-  on(room, 'signal', ({ from, kind }) => {
+  on(room, 'signal', ({ from, type }) => {
     const peer = room.peers.get(from);
-    if (kind !== 'hello' || !peer) return;
+    if (type !== 'hello' || !peer) return;
     showPeer(peer, lobby);
     announceArrival(peer);
   });
@@ -58,9 +58,9 @@ export function startPeople(room, { id, name }, lobby) {
     if (peer.ready) announceArrival(peer);
   });
   on(room, 'request', ({ peer }) => announce(`${nameOf(peer)} asks to connect with you`));
-  on(room, 'relation', ({ peer, relation, before }) => {
+  on(room, 'relation', ({ peer, relation, previous }) => {
     const name = nameOf(peer);
-    const ended = relation === 'none' && before;
+    const ended = relation === 'none' && previous;
     if (relation === 'declined') announce(`${name} has declined`);
     if (ended === 'asked') announce(`The request of ${name} is over`);
     if (ended === 'accepted') announce(`The connection with ${name} is over`);

@@ -31,12 +31,12 @@ const idsWithConnection = new Set();
  * @param {string} name our display name, empty if we have none
  */
 export function startRoster(room, name) {
-  on(room, 'trace', ({ peer: id, kind }) => {
-    if (kind === 'create-connection') idsWithConnection.add(id);
+  on(room, 'trace', ({ peer: id, type }) => {
+    if (type === 'create-connection') idsWithConnection.add(id);
   });
-  on(room, 'signal', ({ from, kind, payload }) => {
+  on(room, 'signal', ({ from, type, payload }) => {
     const peer = room.peers.get(from);
-    if (kind !== 'hello' || !peer) return;
+    if (type !== 'hello' || !peer) return;
     hellos.set(peer, { name: sanitizeName(payload?.name), streamId: payload?.stream });
   });
   on(room, 'peer', ({ peer }) => {

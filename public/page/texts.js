@@ -7,7 +7,7 @@
  *
  * What shows that a task is done: a traced step as its direction and type, a description that was
  * made or set, or a state.
- * @typedef {`${"in" | "out" | "here"} ${string}`
+ * @typedef {`${"in" | "out" | "local"} ${string}`
  *   | `${"made" | "set"} ${"offer" | "answer"}` | "present" | "connected"} Proof
  *
  * `proof` differs by side, because each side sees only its own steps. The steps of the other side
@@ -65,17 +65,17 @@ export const STEP_TEXT = {
   'set-local-description': ['set our description', 'Our browser commits itself to it.'],
   'set-remote-description': ['set their description', 'Our browser knows what they propose.'],
   'ignore-offer': ['ignore their offer', 'Both have offered, and they are polite.'],
-  gather: ['find a candidate', 'An address at which we might be reached.'],
+  'local-candidate': ['find a candidate', 'An address at which we might be reached.'],
   'add-candidate': ['try their candidate', 'Our browser tries it with each of our own.'],
-  'keep-candidate': ['keep their candidate', 'It has come before its description.'],
+  'queue-candidate': ['keep their candidate', 'It has come before its description.'],
   track: ['get a track', 'The other side sends sound or pictures.'],
-  connection: ['connection', 'ICE, and the encryption on top.'],
-  ice: ['ICE', 'The search for a way between us.'],
-  gathering: ['gathering', 'The search for addresses of our own.'],
-  signaling: ['signaling', 'The exchange of descriptions.'],
-  channel: ['data channel', 'Text goes straight to the other side.'],
+  'connection-state': ['connection', 'ICE, and the encryption on top.'],
+  'ice-connection-state': ['ICE', 'The search for a way between us.'],
+  'ice-gathering-state': ['gathering', 'The search for addresses of our own.'],
+  'signaling-state': ['signaling', 'The exchange of descriptions.'],
+  'channel-state': ['data channel', 'Text goes straight to the other side.'],
   relation: ['relation', 'Who has asked whom for a connection.'],
-  line: ['line to the server', 'The WebSocket for introductions.'],
+  'room-state': ['line to the server', 'The WebSocket for introductions.'],
 };
 
 /** Frames to and from the server, by type. @type {Record<string, string>} */
@@ -136,22 +136,22 @@ export const TASK_GROUPS = [
       {
         text: 'The caller notes which STUN and TURN servers may help it.',
         by: 'caller',
-        proof: { caller: 'here create-connection', callee: 'in offer' },
+        proof: { caller: 'local create-connection', callee: 'in offer' },
       },
       {
         text: 'It makes an RTCPeerConnection.',
         by: 'caller',
-        proof: { caller: 'here create-connection', callee: 'in offer' },
+        proof: { caller: 'local create-connection', callee: 'in offer' },
       },
       {
         text: 'It decides what to exchange: a data channel for text.',
         by: 'caller',
-        proof: { caller: 'here create-channel', callee: 'in offer' },
+        proof: { caller: 'local create-channel', callee: 'in offer' },
       },
       {
         text: 'It adds that to its connection.',
         by: 'caller',
-        proof: { caller: 'here create-channel', callee: 'in offer' },
+        proof: { caller: 'local create-channel', callee: 'in offer' },
       },
       {
         text: 'It makes an offer: all that it proposes, in SDP.',
@@ -166,7 +166,7 @@ export const TASK_GROUPS = [
       {
         text: 'Now its browser gathers candidates: addresses at which it might be reached.',
         by: 'caller',
-        proof: { caller: 'here gather', callee: 'in candidate' },
+        proof: { caller: 'local local-candidate', callee: 'in candidate' },
       },
       {
         text: 'It hands the offer to the server, addressed to the callee.',
@@ -206,12 +206,12 @@ export const TASK_GROUPS = [
       {
         text: 'It notes which STUN and TURN servers may help it.',
         by: 'callee',
-        proof: { caller: 'in answer', callee: 'here create-connection' },
+        proof: { caller: 'in answer', callee: 'local create-connection' },
       },
       {
         text: 'It makes an RTCPeerConnection of its own.',
         by: 'callee',
-        proof: { caller: 'in answer', callee: 'here create-connection' },
+        proof: { caller: 'in answer', callee: 'local create-connection' },
       },
       {
         text: 'It decides what it wants to exchange.',
@@ -241,7 +241,7 @@ export const TASK_GROUPS = [
       {
         text: 'Now its browser gathers candidates in turn.',
         by: 'callee',
-        proof: { caller: 'in candidate', callee: 'here gather' },
+        proof: { caller: 'in candidate', callee: 'local local-candidate' },
       },
       {
         text: 'It hands the answer to the server, addressed to the caller.',

@@ -54,8 +54,8 @@ test('who was there first has a track at once, and leaves the first offer to the
   await logged(bob, 'track ann');
   await connected(ann, 'bob');
   const offers = await ann.evaluate(() =>
-    /** @type {any} */ (globalThis).trace.flatMap((/** @type {any} */ { kind, way }) =>
-      kind === 'offer' ? [way] : [],
+    /** @type {any} */ (globalThis).trace.flatMap((/** @type {any} */ { type, direction }) =>
+      type === 'offer' ? [direction] : [],
     ),
   );
   assert.deepEqual(offers.slice(0, 2), ['in', 'out']);

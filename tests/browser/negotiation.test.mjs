@@ -155,7 +155,7 @@ test('an offer that comes while our own is being made collides with it', async (
   await settled(bob, 'ann', 2);
   const ignored = await bob.evaluate(() =>
     /** @type {any} */ (globalThis).trace.some(
-      (/** @type {any} */ { kind }) => kind === 'ignore-offer',
+      (/** @type {any} */ { type }) => type === 'ignore-offer',
     ),
   );
   assert(ignored); // by the impolite one, who would otherwise have taken its own back

@@ -38,7 +38,7 @@ function made(page) {
   return page.evaluate(() => {
     const events = [...document.querySelectorAll('.event')];
     return events.filter(
-      (event) => /** @type {HTMLElement} */ (event).dataset.kind === 'create-connection',
+      (event) => /** @type {HTMLElement} */ (event).dataset.type === 'create-connection',
     ).length;
   });
 }

@@ -26,7 +26,7 @@ function happened(page, ...kinds) {
     `${kinds} in order`,
     (kinds) => {
       const seen = [...document.querySelectorAll('.event')].map(
-        (row) => `${row.getAttribute('data-way')} ${row.getAttribute('data-kind')}`,
+        (row) => `${row.getAttribute('data-direction')} ${row.getAttribute('data-type')}`,
       );
       let at = -1;
       return kinds.every((kind) => (at = seen.indexOf(kind, at + 1)) >= 0);
@@ -52,21 +52,21 @@ test('both sides see the handshake in its order, and all 26 tasks ticked', async
   await happened(
     bob,
     'in welcome',
-    'here create-connection',
-    'here create-channel',
+    'local create-connection',
+    'local create-channel',
     'out offer',
     'in answer',
-    'here set-remote-description',
+    'local set-remote-description',
   );
   // The channel may be open before the browser says that it has set the answer.
-  await happened(bob, 'in answer', 'both channel');
+  await happened(bob, 'in answer', 'both channel-state');
   await happened(
     ann,
     'in peer-joined',
     'in offer',
-    'here set-remote-description',
+    'local set-remote-description',
     'out answer',
-    'both channel',
+    'both channel-state',
   );
   await ticked(ann, 26);
   await ticked(bob, 26);
@@ -77,9 +77,12 @@ test('both sides see the handshake in its order, and all 26 tasks ticked', async
 test('a description and a candidate are read in words', async () => {
   const { bob } = await meet(pages);
   await bob.getByRole('button', { name: 'Look inside: ann' }).click();
-  await bob.locator('.event[data-kind=offer] summary').click();
+  await bob.locator('.event[data-type=offer] summary').click();
   await bob.getByText('A section for data channels').first().waitFor();
-  await bob.locator('.event[data-way=out][data-kind=candidate] summary').first().press('Enter');
+  await bob
+    .locator('.event[data-direction=out][data-type=candidate] summary')
+    .first()
+    .press('Enter');
   await bob.getByText('an address of the device itself').first().waitFor();
   await inspect(bob, 'inside');
 });
@@ -224,7 +227,7 @@ test('hostile names, descriptions and candidates are text', async () => {
   });
   await page.goto(at({ room: 'r' }, '#inside'));
   await happened(page, 'in offer', 'in candidate', `in ${hostile}`);
-  for (const summary of await page.locator('.event[data-way=in] summary').all())
+  for (const summary of await page.locator('.event[data-direction=in] summary').all())
     await summary.click();
   await page.getByText('a=<img').first().waitFor();
   assert.equal(

@@ -82,7 +82,7 @@ test('who has not asked is seen, and nothing more', async () => {
   await caughtUp(ann, bob);
   for (const page of [ann, bob]) {
     const kinds = await page.evaluate(() =>
-      /** @type {any} */ (globalThis).trace.map((/** @type {any} */ step) => step.kind),
+      /** @type {any} */ (globalThis).trace.map((/** @type {any} */ step) => step.type),
     );
     assert.deepEqual(
       kinds.filter((/** @type {string} */ kind) => /offer|connection|channel/.test(kind)),
@@ -121,8 +121,8 @@ test('one asks, the other accepts, and the one who asked makes the first offer',
   ]);
   const first = await bob.evaluate(
     () =>
-      /** @type {any} */ (globalThis).trace.find((/** @type {any} */ { kind }) => kind === 'offer')
-        .way,
+      /** @type {any} */ (globalThis).trace.find((/** @type {any} */ { type }) => type === 'offer')
+        .direction,
   );
   assert.equal(first, 'in');
 });
@@ -347,7 +347,7 @@ test('one who has left the server may stumble, but not fall', async () => {
   await bob.evaluate(() => /** @type {any} */ (globalThis).room.leaveServer());
   await until(ann, 'she knows', () =>
     /** @type {any} */ (globalThis).trace.some(
-      (/** @type {any} */ { kind }) => kind === 'peer-left',
+      (/** @type {any} */ { type }) => type === 'peer-left',
     ),
   );
   // Chromium takes half a minute to get there; the state is all that the library goes by.
@@ -410,7 +410,7 @@ test('who takes it back in the moment of accepting is not connected', async () =
   await stands(bob, 'ann', 'none');
   await caughtUp(ann, bob);
   const kinds = await ann.evaluate(() =>
-    /** @type {any} */ (globalThis).trace.map((/** @type {any} */ { kind }) => kind),
+    /** @type {any} */ (globalThis).trace.map((/** @type {any} */ { type }) => type),
   );
   assert(!kinds.includes('create-connection'), `${kinds}`);
 });

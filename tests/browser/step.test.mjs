@@ -27,9 +27,9 @@ const traced = (page) =>
  */
 const story = (trace) => [
   ...new Set(
-    trace.map(({ way, kind, payload }) => {
+    trace.map(({ direction, type, payload }) => {
       const what = typeof payload === 'string' ? payload : payload?.type;
-      return [way, kind, ...(way === 'here' && what ? [what] : [])].join(' ');
+      return [direction, type, ...(direction === 'local' && what ? [what] : [])].join(' ');
     }),
   ),
 ];
@@ -51,7 +51,7 @@ test('the trace tells of every step of a handshake, on both sides, in order', as
   for (const page of [ann, bob]) {
     await until(page, 'a candidate of the other is added', () =>
       /** @type {any} */ (globalThis).trace.some(
-        (/** @type {any} */ { kind }) => kind === 'add-candidate',
+        (/** @type {any} */ { type }) => type === 'add-candidate',
       ),
     );
   }
@@ -62,36 +62,45 @@ test('the trace tells of every step of a handshake, on both sides, in order', as
   const offers = story(offerer);
   happened(offers, [
     'in welcome',
-    'here create-connection',
-    'here create-channel chat',
-    'here signaling have-local-offer',
-    'here set-local-description offer',
+    'local create-connection',
+    'local create-channel chat',
+    'local signaling-state have-local-offer',
+    'local set-local-description offer',
     'out offer',
     'in answer',
-    'here signaling stable',
-    'here set-remote-description answer',
+    'local signaling-state stable',
+    'local set-remote-description answer',
   ]);
-  happened(offers, ['out offer', 'here gathering gathering', 'here gather', 'out candidate']);
-  happened(offers, ['in candidate', 'here add-candidate']);
+  happened(offers, [
+    'out offer',
+    'local ice-gathering-state gathering',
+    'local local-candidate',
+    'out candidate',
+  ]);
+  happened(offers, ['in candidate', 'local add-candidate']);
   const answers = story(answerer);
   happened(answers, [
     'in welcome',
-    'here line joined',
+    'local room-state joined',
     'in peer-joined',
-    'here create-connection',
+    'local create-connection',
     'in offer',
-    'here signaling have-remote-offer',
-    'here set-remote-description offer',
-    'here signaling stable',
-    'here set-local-description answer',
+    'local signaling-state have-remote-offer',
+    'local set-remote-description offer',
+    'local signaling-state stable',
+    'local set-local-description answer',
     'out answer',
-    'here gather',
+    'local local-candidate',
     'out candidate',
   ]);
   for (const story of [offers, answers]) {
     // Which of the last two is first, the browser leaves to chance.
-    for (const end of ['connection connected', 'channel open'])
-      happened(story, ['here create-connection', 'here ice checking', `here ${end}`]);
+    for (const end of ['connection-state connected', 'channel-state open'])
+      happened(story, [
+        'local create-connection',
+        'local ice-connection-state checking',
+        `local ${end}`,
+      ]);
   }
 
   const times = offerer.map(({ time }) => time);
@@ -100,18 +109,18 @@ test('the trace tells of every step of a handshake, on both sides, in order', as
     times.toSorted((a, b) => a - b),
   );
   assert(before - 5 < times[0] && times[0] < after + 5, `${before} ${times[0]} ${after}`);
-  const welcome = offerer.find(({ kind }) => kind === 'welcome');
+  const welcome = offerer.find(({ type }) => type === 'welcome');
   assert.deepEqual(welcome?.payload.peers, [{ id: 'ann', polite: false }]);
   assert.equal(welcome?.peer, null);
   const of = (/** @type {Trace[]} */ trace, /** @type {string} */ what) =>
-    trace.find(({ way, kind }) => `${way} ${kind}` === what);
+    trace.find(({ direction, type }) => `${direction} ${type}` === what);
   // What one sends is what the other gets, and what both set.
   assert.equal(of(offerer, 'out offer')?.peer, 'ann');
   assert.equal(of(answerer, 'in offer')?.peer, 'bob');
   const { sdp } = of(offerer, 'out offer')?.payload;
   assert.equal(of(answerer, 'in offer')?.payload.sdp, sdp);
-  assert.equal(of(answerer, 'here set-remote-description')?.payload.sdp, sdp);
-  assert.match(of(offerer, 'here gather')?.payload.candidate, /^candidate:/);
+  assert.equal(of(answerer, 'local set-remote-description')?.payload.sdp, sdp);
+  assert.match(of(offerer, 'local local-candidate')?.payload.candidate, /^candidate:/);
 });
 
 /**
@@ -130,11 +139,11 @@ async function joinStepping(page, room, options) {
     const next = () => {
       const step = steps.shift();
       step?.go();
-      return step && `${step.way} ${step.kind}`;
+      return step && `${step.direction} ${step.type}`;
     };
     const pace = (/** @type {any} */ step) => {
       const { stepping } = /** @type {any} */ (globalThis);
-      paced.push(step.kind);
+      paced.push(step.type);
       if (stepping) return new Promise((go) => steps.push({ ...step, go }));
     };
     Object.assign(globalThis, { steps, paced, next, pace, stepping: true });
@@ -192,15 +201,15 @@ test('nothing is done and nothing is sent before its step is', async () => {
   /** @type {string[]} */
   const done = [];
   for (const _ of 'abcde') {
-    if (done.includes('here set-local-description')) {
+    if (done.includes('local set-local-description')) {
       await until(bob, 'a candidate is found', () =>
         /** @type {any} */ (globalThis).trace.some(
-          (/** @type {any} */ { kind }) => kind === 'gather',
+          (/** @type {any} */ { type }) => type === 'local-candidate',
         ),
       );
       // It waits behind the offer, and is no step yet.
       const out = await bob.evaluate(() =>
-        /** @type {any} */ (globalThis).steps.map((/** @type {any} */ { kind }) => kind),
+        /** @type {any} */ (globalThis).steps.map((/** @type {any} */ { type }) => type),
       );
       assert.deepEqual(out, ['offer']);
     }
@@ -210,28 +219,28 @@ test('nothing is done and nothing is sent before its step is', async () => {
     // What is not done is not told.
     assert.equal(told.includes('out offer'), done.includes('out offer'), `${done}`);
     assert.equal(
-      told.includes('here signaling have-local-offer'),
-      done.includes('here set-local-description'),
+      told.includes('local signaling-state have-local-offer'),
+      done.includes('local set-local-description'),
       `${done}`,
     );
   }
   assert.deepEqual(done, [
-    'here create-connection',
-    'here create-channel',
-    'here create-offer',
-    'here set-local-description',
+    'local create-connection',
+    'local create-channel',
+    'local create-offer',
+    'local set-local-description',
     'out offer',
   ]);
-  const offer = (await traced(bob)).find(({ kind }) => kind === 'create-offer')?.payload.sdp;
-  const set = (await traced(bob)).find(({ kind }) => kind === 'set-local-description')?.payload;
+  const offer = (await traced(bob)).find(({ type }) => type === 'create-offer')?.payload.sdp;
+  const set = (await traced(bob)).find(({ type }) => type === 'set-local-description')?.payload;
   const origin = (/** @type {string} */ sdp) => /^o=.*$/m.exec(sdp)?.[0];
   assert.equal(origin(set.sdp), origin(offer)); // what was shown is what was set
 
   assert.deepEqual(await walk(ann, 'out answer'), [
-    'here create-connection',
-    'here set-remote-description',
-    'here create-answer',
-    'here set-local-description',
+    'local create-connection',
+    'local set-remote-description',
+    'local create-answer',
+    'local set-local-description',
     'out answer',
   ]);
   await bell(ann, bob);
@@ -240,8 +249,8 @@ test('nothing is done and nothing is sent before its step is', async () => {
       () => /** @type {any} */ (globalThis).room.peers.get('ann').connection.signalingState,
     );
   assert.equal(await state(), 'have-local-offer');
-  const rest = await walk(bob, 'here set-remote-description');
-  assert.deepEqual([...new Set(rest)], ['out candidate', 'here set-remote-description']);
+  const rest = await walk(bob, 'local set-remote-description');
+  assert.deepEqual([...new Set(rest)], ['out candidate', 'local set-remote-description']);
   await Promise.all([run(ann), run(bob)]);
   await connected(ann, 'bob');
   await connected(bob, 'ann');
@@ -256,11 +265,11 @@ test('offers that cross step by step are settled by the roles', async () => {
     await logged(ann, 'state joined');
     await joinStepping(bob, room, { id: 'bob' });
     await logged(bob, 'state joined');
-    await walk(ann, 'here create-connection');
+    await walk(ann, 'local create-connection');
     await ann.evaluate(() => void (/** @type {any} */ (globalThis).room.peers.get('bob').open()));
     // Each has an offer of its own set, and none has gone out.
-    await walk(bob, 'here set-local-description');
-    await walk(ann, 'here set-local-description');
+    await walk(bob, 'local set-local-description');
+    await walk(ann, 'local set-local-description');
     const [one, other] = first === 'ann' ? [ann, bob] : [bob, ann];
     await run(one);
     await run(other);
@@ -273,7 +282,7 @@ test('offers that cross step by step are settled by the roles', async () => {
         [],
       );
     }
-    assert(story(await traced(bob)).some((one) => one.startsWith('here ignore-offer')));
+    assert(story(await traced(bob)).some((one) => one.startsWith('local ignore-offer')));
     await Promise.all([ann.close(), bob.close()]);
   }
 });
@@ -288,7 +297,7 @@ async function meetPlanned() {
   await join(ann, room, { id: 'ann' });
   await logged(ann, 'state joined');
   await joinStepping(bob, room, { id: 'bob' });
-  await walk(bob, 'here create-channel'); // and now its offer waits to be made
+  await walk(bob, 'local create-channel'); // and now its offer waits to be made
   await ann.evaluate(() => void (/** @type {any} */ (globalThis).room.peers.get('bob').open()));
   return [ann, bob];
 }
@@ -296,25 +305,25 @@ async function meetPlanned() {
 /**
  * Does this step, once it is there, before others that wait.
  * @param {Page} page
- * @param {string} kind
+ * @param {string} type
  */
-async function pick(page, kind) {
-  await waits(page, kind);
-  await page.evaluate((kind) => {
+async function pick(page, type) {
+  await waits(page, type);
+  await page.evaluate((type) => {
     const { steps } = /** @type {any} */ (globalThis);
-    const at = steps.findIndex((/** @type {any} */ step) => step.kind === kind);
+    const at = steps.findIndex((/** @type {any} */ step) => step.type === type);
     steps.splice(at, 1)[0].go();
-  }, kind);
+  }, type);
 }
 
-/** @param {Page} page @param {string} kind */
-const waits = (page, kind) =>
+/** @param {Page} page @param {string} type */
+const waits = (page, type) =>
   until(
     page,
-    `${kind} waits`,
-    (kind) =>
-      /** @type {any} */ (globalThis).steps.some((/** @type {any} */ step) => step.kind === kind),
-    kind,
+    `${type} waits`,
+    (type) =>
+      /** @type {any} */ (globalThis).steps.some((/** @type {any} */ step) => step.type === type),
+    type,
   );
 
 test('an offer planned step by step is dropped if another has been taken', async () => {
@@ -335,14 +344,14 @@ test('an offer planned step by step is dropped if another has been taken', async
 
 test('an offer planned step by step is planned once, whatever comes in between', async () => {
   const [ann, bob] = await meetPlanned();
-  for (const kind of ['set-remote-description', 'create-answer', 'set-local-description', 'answer'])
-    await pick(bob, kind);
+  for (const type of ['set-remote-description', 'create-answer', 'set-local-description', 'answer'])
+    await pick(bob, type);
   await bell(bob, ann);
   await bell(ann, bob);
   const planned = await bob.evaluate(
     () =>
       /** @type {any} */ (globalThis).steps.filter(
-        (/** @type {any} */ { kind }) => kind === 'create-offer',
+        (/** @type {any} */ { type }) => type === 'create-offer',
       ).length,
   );
   assert.equal(planned, 1);
@@ -366,7 +375,7 @@ test('what is taken back before its step is not done', async () => {
   await logged(ann, 'relation bob none');
   await run(bob);
   await bell(ann, bob);
-  assert(!story(await traced(bob)).includes('here create-connection'));
+  assert(!story(await traced(bob)).includes('local create-connection'));
 });
 
 test('who waits for a step begins nothing new, and what is said again adds no steps', async () => {
@@ -377,14 +386,14 @@ test('who waits for a step begins nothing new, and what is said again adds no st
   await joinStepping(ann, room, { id: 'ann' });
   await logged(ann, 'state joined');
   await join(bob, room, { id: 'bob' });
-  await walk(ann, 'here create-connection');
+  await walk(ann, 'local create-connection');
   const offers = (/** @type {number} */ count) =>
     until(
       ann,
       `${count} offers have come`,
       (count) =>
         /** @type {any} */ (globalThis).trace.filter(
-          (/** @type {any} */ { way, kind }) => way === 'in' && kind === 'offer',
+          (/** @type {any} */ { direction, type }) => direction === 'in' && type === 'offer',
         ).length === count,
       count,
     );
@@ -399,7 +408,7 @@ test('who waits for a step begins nothing new, and what is said again adds no st
   await connected(bob, 'ann');
   const paced = await ann.evaluate(() => /** @type {any} */ (globalThis).paced);
   assert.equal(
-    paced.filter((/** @type {string} */ kind) => kind === 'set-remote-description').length,
+    paced.filter((/** @type {string} */ type) => type === 'set-remote-description').length,
     1,
   );
   assert(!paced.includes('create-channel')); // which begins an offer

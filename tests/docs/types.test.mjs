@@ -82,8 +82,12 @@ for (const [what, from, to] of [
   ['a state left out', "| 'reconnecting'", ''],
   ['a relation left out', "| 'declined';", ';'],
   ['a step left out', "| 'create-answer'", ''],
-  ['something traced left out', 'gather: RTCIceCandidate;', ''],
-  ['something traced that is something else', 'gather: RTCIceCandidate;', 'gather: string;'],
+  ['something traced left out', "'local-candidate': RTCIceCandidate;", ''],
+  [
+    'something traced that is something else',
+    "'local-candidate': RTCIceCandidate;",
+    "'local-candidate': string;",
+  ],
 ]) {
   test(`it would not pass with ${what}`, async () => {
     const file = await layOut(what, (types) => types.replace(from, to));
@@ -103,11 +107,11 @@ test('it promises nothing that the code does not do', async () => {
   const options = /const {([^}]*)} = options/.exec(code)?.[1] ?? '';
   const read = options.split(',').map((option) => option.trim().split(' ')[0]);
   assert.deepEqual(names('RoomOptions').toSorted(), read.toSorted());
-  const doings = names('Doings').map((name) => {
-    if (['relation', 'line'].includes(name)) return `kind: '${name}'`; // of the room, not of a peer
+  const steps = names('LocalSteps').map((name) => {
+    if (['relation', 'room-state'].includes(name)) return `type: '${name}'`; // of the room, not of a peer
     return `trace('${name}'`.replace(/'create-(offer|answer)'/, '`create-${type}`');
   });
-  const calls = [...names('RoomEvents').map((name) => `emit('${name}'`), ...doings];
+  const calls = [...names('RoomEvents').map((name) => `emit('${name}'`), ...steps];
   assert(calls.length > 25);
   assert.deepEqual(
     calls.filter((call) => !code.includes(call)),

@@ -71,12 +71,12 @@ export async function join(page, name, options = {}, from = '/room.js') {
         'close',
       ]) {
         room.addEventListener(type, (/** @type {CustomEvent} */ { detail }) => {
-          const { peer, data, from, kind, payload, relation, state, code } = detail;
+          const { peer, data, from, type: signalType, payload, relation, state, code } = detail;
           const words = [
             peer?.id,
             data,
             from,
-            kind,
+            signalType,
             payload && JSON.stringify(payload),
             relation,
             state,

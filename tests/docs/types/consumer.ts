@@ -10,7 +10,7 @@ import {
 const room = new Room('demo', {
   connect: 'on-request',
   iceServers: [{ urls: 'stun:stun.example' }],
-  pace: async ({ way, kind }) => console.log(way.toUpperCase(), kind),
+  pace: async ({ direction, type }) => console.log(direction.toUpperCase(), type),
 });
 
 room.addEventListener('peer', ({ detail: { peer } }) => {
@@ -25,8 +25,8 @@ room.addEventListener('request', ({ detail: { peer, accept, decline } }) => {
   if (peer.id === 'ann') accept();
   else decline();
 });
-room.addEventListener('relation', ({ detail: { peer, relation, before } }) => {
-  const went: [Relation, Relation] = [before, relation];
+room.addEventListener('relation', ({ detail: { peer, relation, previous } }) => {
+  const went: [Relation, Relation] = [previous, relation];
   if (relation === 'declined') peer.request();
   else if (went[0] === 'asked') peer.cancel();
   // @ts-expect-error: there is no such relation
@@ -49,7 +49,9 @@ room.addEventListener('message', ({ detail }) => console.log(detail.text));
 
 const heard: RoomEvents['message'][] = [];
 room.addEventListener('message', ({ detail }) => heard.push(detail));
-const others: Peer[] = [...room.peers.values()].filter(({ ready, working }) => ready && working);
+const others: Peer[] = [...room.peers.values()].filter(
+  ({ ready, connected }) => ready && connected,
+);
 const sent: boolean = room.signal('wave', { hand: 'left' }, others[0]?.id);
 if (!sent) room.leaveServer();
 const id: string | null = room.id;
