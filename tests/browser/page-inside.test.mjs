@@ -1,5 +1,5 @@
 // @ts-check
-/** The inside of a connection: what was said, in which order, step by step, and how it is now. */
+/** The view "Look inside": the handshake, step by step, the connection's state, and lobbies. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { newRoom, until } from '../support/browser.mjs';
@@ -16,22 +16,22 @@ const pages = new Pages(server);
 throughout(server, pages);
 
 /**
- * Waits until the sequence has these, among others, in this order.
+ * Waits until the diagram has these rows in this order. Other rows may be between them.
  * @param {Page} page
- * @param {...string} kinds
+ * @param {...string} rows direction and type
  */
-function happened(page, ...kinds) {
+function happened(page, ...rows) {
   return until(
     page,
-    `${kinds} in order`,
-    (kinds) => {
+    `${rows} in order`,
+    (rows) => {
       const seen = [...document.querySelectorAll('.event')].map(
         (row) => `${row.getAttribute('data-direction')} ${row.getAttribute('data-type')}`,
       );
       let at = -1;
-      return kinds.every((kind) => (at = seen.indexOf(kind, at + 1)) >= 0);
+      return rows.every((row) => (at = seen.indexOf(row, at + 1)) >= 0);
     },
-    kinds,
+    rows,
   );
 }
 
@@ -45,10 +45,14 @@ function ticked(page, count) {
   );
 }
 
-test('both sides see the handshake in its order, and all 26 tasks ticked', async () => {
+/** @param {Page} page @param {string} name of the peer */
+const lookInside = (page, name) =>
+  page.getByRole('button', { name: `Look inside: ${name}` }).click();
+
+test('both sides see the handshake in order', async () => {
   const { ann, bob } = await meet(pages);
-  await ann.getByRole('button', { name: 'Look inside: bob' }).click();
-  await bob.getByRole('button', { name: 'Look inside: ann' }).click();
+  await lookInside(ann, 'bob');
+  await lookInside(bob, 'ann');
   await happened(
     bob,
     'in welcome',
@@ -58,7 +62,7 @@ test('both sides see the handshake in its order, and all 26 tasks ticked', async
     'in answer',
     'local set-remote-description',
   );
-  // The channel may be open before the browser says that it has set the answer.
+  // The channel can open before `setRemoteDescription` has resolved.
   await happened(bob, 'in answer', 'both channel-state');
   await happened(
     ann,
@@ -68,15 +72,21 @@ test('both sides see the handshake in its order, and all 26 tasks ticked', async
     'out answer',
     'both channel-state',
   );
+});
+
+test('both sides see who is the caller, and all 26 tasks marked as done', async () => {
+  const { ann, bob } = await meet(pages);
+  await lookInside(ann, 'bob');
+  await lookInside(bob, 'ann');
   await ticked(ann, 26);
   await ticked(bob, 26);
   await bob.getByText('You call, and ann is called').waitFor();
   await ann.getByText('bob calls, and you are called').waitFor();
 });
 
-test('a description and a candidate are read in words', async () => {
+test('the diagram explains a description and a candidate', async () => {
   const { bob } = await meet(pages);
-  await bob.getByRole('button', { name: 'Look inside: ann' }).click();
+  await lookInside(bob, 'ann');
   await bob.locator('.event[data-type=offer] summary').click();
   await bob.getByText('A section for data channels').first().waitFor();
   await bob
@@ -87,9 +97,9 @@ test('a description and a candidate are read in words', async () => {
   await inspect(bob, 'inside');
 });
 
-test('the connection view tells role, states, route, speed, and draws a minute', async () => {
+test('the connection view shows role, states, candidates and rates, and plots them', async () => {
   const { ann } = await meet(pages);
-  await ann.getByRole('button', { name: 'Look inside: bob' }).click();
+  await lookInside(ann, 'bob');
   await ann.locator('#local-candidate', { hasText: /^host, .*, udp$/ }).waitFor();
   await ann.locator('#rtt', { hasText: 'ms' }).waitFor();
   await ann.locator('#sending', { hasText: 'kbit/s' }).waitFor();
@@ -103,6 +113,11 @@ test('the connection view tells role, states, route, speed, and draws a minute',
       (document.querySelector('#rtt-plot polyline')?.getAttribute('points') ?? '').split(' ')
         .length > 1,
   );
+});
+
+test('a tooltip explains the role while it has the focus, until Escape is pressed', async () => {
+  const { ann } = await meet(pages);
+  await lookInside(ann, 'bob');
   const tip = ann.getByRole('tooltip', { includeHidden: true });
   assert(!(await tip.isVisible()));
   await ann.getByText('polite', { exact: true }).focus();
@@ -112,7 +127,7 @@ test('the connection view tells role, states, route, speed, and draws a minute',
   assert(!(await tip.isVisible()));
 });
 
-test('step by step nothing is sent until the next step is pressed', async () => {
+test('step by step, the page sends nothing until "Next step" is pressed', async () => {
   const room = newRoom();
   const ann = await enter(pages, { room, id: 'ann' });
   const bob = await pages.open('bob', at({ room, id: 'bob', steps: '1' }, '#inside'), DESKTOP);
@@ -123,26 +138,50 @@ test('step by step nothing is sent until the next step is pressed', async () => 
     await next.click();
   };
   await step('make the connection');
-  await ticked(bob, 3); // and ann has the page open
+  await ticked(bob, 3); // the two tasks of this step, and that ann is connected to the server
   await step('add a data channel');
   await step('make an offer');
   await step('set our description: the offer');
   await bob.getByText('Next: send offer', { exact: true }).waitFor();
-  // A signal of the page has gone there and back, and no offer before it.
+  // The `hello` signals were exchanged, and no offer was sent before them.
   assert(!(await passed(bob)).includes('out offer'));
   await next.click();
   await until(bob, 'sent', () => /** @type {any} */ (globalThis).wire.passed.includes('out offer'));
   await inspect(bob, 'steps');
-  await bob.getByRole('checkbox', { name: 'Step by step' }).uncheck(); // and all the rest
+  await bob.getByRole('checkbox', { name: 'Step by step' }).uncheck(); // runs all remaining steps
   await isShown(ann, 'bob', 'connected');
   await ticked(bob, 26);
 });
 
-test('a lobby: asked, taken back, declined, accepted, and on without the server', async () => {
+/** Ann and bob in a lobby, bob on a phone, without a connection. */
+async function meetInLobby() {
   const lobby = newRoom();
   const ann = await enter(pages, { lobby, id: 'ann' });
   const bob = await enter(pages, { lobby, id: 'bob' }, PHONE);
   await isShown(ann, 'bob', 'not connected');
+  return { ann, bob };
+}
+
+/** Like `meetInLobby`, but connected. */
+async function connectInLobby() {
+  const { ann, bob } = await meetInLobby();
+  await ann.getByRole('button', { name: 'Ask to connect: bob' }).click();
+  await bob.getByRole('button', { name: 'Accept: ann' }).click();
+  await isShown(ann, 'bob', 'connected');
+  await isShown(bob, 'ann', 'connected');
+  return { ann, bob };
+}
+
+/** @param {...Page} leaving */
+async function leaveServer(...leaving) {
+  for (const page of leaving) {
+    await page.getByRole('button', { name: 'Leave the server' }).click();
+    await page.getByText('Without the server').waitFor();
+  }
+}
+
+test('a request in a lobby is cancelled, declined and accepted', async () => {
+  const { ann, bob } = await meetInLobby();
   assert(await ann.getByRole('button', { name: 'Send', exact: true }).isDisabled());
   await ann.getByRole('button', { name: 'Ask to connect: bob' }).click();
   await isShown(bob, 'ann', 'asks to connect with you');
@@ -159,28 +198,50 @@ test('a lobby: asked, taken back, declined, accepted, and on without the server'
   await bob.getByRole('button', { name: 'Accept: ann' }).click();
   await isShown(ann, 'bob', 'connected');
   await isShown(bob, 'ann', 'connected');
+});
+
+test('peers who left the server chat and hang up', async () => {
+  const { ann, bob } = await connectInLobby();
+  await leaveServer(ann, bob);
+  await ann.getByRole('textbox', { name: 'Message to all' }).fill('just us');
+  await ann.keyboard.press('Enter');
+  await bob.locator('#log').getByText('just us').waitFor();
+  await bob.getByRole('button', { name: 'Hang up: ann' }).click();
+  await ann
+    .locator('#log')
+    .getByText(/is over|is gone/)
+    .first()
+    .waitFor();
+});
+
+test('a peer who left the server cannot turn a camera on, and is told why', async () => {
+  const { ann, bob } = await connectInLobby();
+  await leaveServer(ann, bob);
+  await inspect(ann, 'without-server');
+  await fits(bob, 'without the server');
+  for (const page of [ann, bob]) {
+    const camera = page.getByRole('button', { name: 'Camera' });
+    assert(await camera.isDisabled());
+    // A keyboard user can focus the button, and its description says why it does nothing.
+    await camera.focus();
+    await page.keyboard.press('Enter');
+    const description = await page.evaluate(() => {
+      const id = document.activeElement?.getAttribute('aria-describedby');
+      return document.getElementById(id ?? '')?.innerText;
+    });
+    assert.match(String(description), /Nothing new can be shared/);
+    assert.equal(await camera.getAttribute('aria-pressed'), 'false');
+  }
+});
+
+test('a peer who left the server can turn its screen off, but not on again', async () => {
+  const { ann, bob } = await connectInLobby();
   const screen = ann.getByRole('button', { name: 'Screen', exact: true });
   await screen.click();
   await bob.getByText('ann’s screen').waitFor();
-  for (const page of [ann, bob]) {
-    await page.getByRole('button', { name: 'Leave the server' }).click();
-    await page.getByText('Without the server').waitFor();
-    // A camera could not be agreed on any more. Who comes by with the keyboard is told why.
-    const camera = page.getByRole('button', { name: 'Camera' });
-    assert(await camera.isDisabled());
-    await camera.focus();
-    await page.keyboard.press('Enter');
-    const why = await page.evaluate(() => {
-      const ids = document.activeElement?.getAttribute('aria-describedby');
-      return document.getElementById(ids ?? '')?.innerText;
-    });
-    assert.match(String(why), /Nothing new can be shared/);
-    assert.equal(await camera.getAttribute('aria-pressed'), 'false');
-  }
-  await inspect(ann, 'without-server');
-  await fits(bob, 'without the server');
-  // What is on can be turned off, here by the browser's own button, but not on again.
+  await leaveServer(ann, bob);
   assert(await screen.isEnabled());
+  // The browser's own button "Stop sharing" ends the track.
   await ann.evaluate(() => {
     const tiles = [...document.querySelectorAll('#stage > li')];
     const tile = tiles.find((tile) => tile.querySelector('.name')?.textContent === 'Your screen');
@@ -193,18 +254,9 @@ test('a lobby: asked, taken back, declined, accepted, and on without the server'
     () => document.querySelector('#screen')?.ariaPressed === 'false',
   );
   assert(await screen.isDisabled());
-  await ann.getByRole('textbox', { name: 'Message to all' }).fill('just us');
-  await ann.keyboard.press('Enter');
-  await bob.locator('#log').getByText('just us').waitFor();
-  await bob.getByRole('button', { name: 'Hang up: ann' }).click();
-  await ann
-    .locator('#log')
-    .getByText(/is over|is gone/)
-    .first()
-    .waitFor();
 });
 
-test('hostile names, descriptions and candidates are text', async () => {
+test('markup in names, descriptions and candidates is shown as text', async () => {
   const hostile = '<img src=x onerror="document.body.dataset.broken=1"><b>x</b>\u202e';
   const page = await pages.open('ann', 'about:blank', DESKTOP);
   await page.routeWebSocket(/parties/, (socket) => {

@@ -1,5 +1,6 @@
 // @ts-check
-/** How the page looks and moves: on tablets, without motion, and while people come and go. */
+/// <reference path="./page-globals.d.ts" />
+/** Layout on tablets, reduced motion, and layout shifts while people join and leave. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { newRoom, until } from '../support/browser.mjs';
@@ -29,7 +30,7 @@ throughout(server, pages);
 const press = (page, name) => page.getByRole('button', { name, exact: true }).click();
 
 for (const [held, options] of Object.entries(TABLETS)) {
-  test(`on a tablet held ${held} a call fits, and what is inside of it`, async () => {
+  test(`a call and "Look inside" fit on a tablet held ${held}`, async () => {
     const { ann, bob, room } = await meet(pages, options);
     const eve = await enter(pages, { room, id: 'eve' });
     for (const page of [ann, bob, eve]) await press(page, 'Camera');
@@ -43,7 +44,7 @@ for (const [held, options] of Object.entries(TABLETS)) {
     await inspect(ann, `tablet-${held}-inside`);
   });
 
-  test(`on a tablet held ${held} a lobby fits`, async () => {
+  test(`a lobby fits on a tablet held ${held}`, async () => {
     const lobby = newRoom();
     const ann = await enter(pages, { lobby, id: 'ann' }, options);
     await enter(pages, { lobby, id: 'bob' });
@@ -57,11 +58,11 @@ for (const [held, options] of Object.entries(TABLETS)) {
   });
 }
 
-/** Notes whatever moves by itself, in `moved`. */
+/** Records every element that is animated, in `moved`. */
 function watchMotion() {
   /** @type {string[]} */
   const moved = [];
-  Object.assign(globalThis, { moved });
+  globalThis.moved = moved;
   for (const type of ['transitionrun', 'animationstart'])
     addEventListener(
       type,
@@ -69,17 +70,17 @@ function watchMotion() {
       true,
     );
   const { animate } = Element.prototype;
-  Element.prototype.animate = function (...how) {
+  Element.prototype.animate = function (...options) {
     moved.push(this.outerHTML.slice(0, 80));
-    return animate.apply(this, how);
+    return animate.apply(this, options);
   };
 }
 
 /** @param {Page} page @returns {Promise<string[]>} */
-const moved = (page) => page.evaluate(() => /** @type {any} */ (globalThis).moved);
+const moved = (page) => page.evaluate(() => globalThis.moved);
 
 for (const reducedMotion of /** @type {const} */ (['reduce', 'no-preference'])) {
-  test(`who asked for motion: ${reducedMotion}, gets that`, async () => {
+  test(`the page ${reducedMotion === 'reduce' ? 'does not animate' : 'animates'} when prefers-reduced-motion is ${reducedMotion}`, async () => {
     const room = newRoom();
     const ann = await pages.open('ann', 'about:blank', { ...DESKTOP, reducedMotion });
     await ann.addInitScript(watchMotion);
@@ -98,28 +99,28 @@ for (const reducedMotion of /** @type {const} */ (['reduce', 'no-preference'])) 
     await press(ann, 'Look inside: bob');
     await ann.getByRole('heading', { name: 'Handshake' }).waitFor();
     if (reducedMotion !== 'reduce') {
-      assert((await moved(ann)).length > 0, 'tiles glide to their places');
+      assert((await moved(ann)).length > 0, 'the tiles are animated');
       return;
     }
     assert.deepEqual(await moved(ann), []);
-    const able = await ann.evaluate(() =>
+    const animated = await ann.evaluate(() =>
       [...document.querySelectorAll('*')]
         .flatMap((node) => ['', '::before', '::after'].map((part) => getComputedStyle(node, part)))
         .filter((style) => style.transitionDuration !== '0s' || style.animationName !== 'none')
         .map((style) => `${style.transition} ${style.animation}`),
     );
-    assert.deepEqual(able, []);
+    assert.deepEqual(animated, []);
     assert.equal(await ann.evaluate(() => document.getAnimations().length), 0);
     await inspect(ann, 'without-motion');
   });
 }
 
-/** Notes what jumps though nobody has just touched anything, in `shifts`. */
+/** Records layout shifts without recent user input; `takeShifts()` returns and clears them. */
 function watchShifts() {
   /** @type {string[]} */
   const shifts = [];
   const box = (/** @type {DOMRect} */ { x, y, width, height }) => [x, y, width, height].join(' ');
-  const note = (/** @type {any[]} */ entries) => {
+  const record = (/** @type {any[]} */ entries) => {
     for (const { value, hadRecentInput, sources } of entries) {
       if (hadRecentInput) continue;
       const moved = sources.map(
@@ -129,31 +130,31 @@ function watchShifts() {
       shifts.push(`${value}: ${moved.join(', ')}`);
     }
   };
-  const observer = new PerformanceObserver((list) => note(list.getEntries()));
+  const observer = new PerformanceObserver((list) => record(list.getEntries()));
   observer.observe({ type: 'layout-shift' });
   Object.assign(globalThis, {
-    shifts: () => {
-      note(observer.takeRecords());
+    takeShifts: () => {
+      record(observer.takeRecords());
       return shifts.splice(0);
     },
   });
 }
 
 /** @param {Page} page @returns {Promise<string[]>} */
-const shifts = (page) => page.evaluate(() => /** @type {any} */ (globalThis).shifts());
+const shifts = (page) => page.evaluate(() => globalThis.takeShifts());
 
 const SCREENS = { desktop: DESKTOP, tablet: TABLETS.upright, phone: PHONE };
 
 for (const [where, options] of Object.entries(SCREENS)) {
   for (const hash of ['#talk', '#inside']) {
-    test(`nothing jumps as people come and go: ${where}, ${hash}`, async () => {
+    test(`nothing shifts as people join and leave: ${where}, ${hash}`, async () => {
       const room = newRoom();
       const ann = await pages.open('ann', 'about:blank', options);
       await ann.addInitScript(watchShifts);
       await ann.goto(at({ room, id: 'ann' }, hash));
       await ann.getByText('In the room').waitFor();
       await drawn(ann);
-      await shifts(ann); // what loading did is another matter
+      await shifts(ann); // shifts while the page loads are not tested here
       const bob = await enter(pages, { room, id: 'bob' });
       await isShown(ann, 'bob', 'connected');
       const eve = await enter(pages, { room, id: 'eve' });
@@ -174,7 +175,7 @@ for (const [where, options] of Object.entries(SCREENS)) {
   }
 }
 
-/** Resolves when what is there now has been drawn. @param {Page} page */
+/** Waits until the browser has painted the current state. @param {Page} page */
 const drawn = (page) =>
   page.evaluate(
     () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(0)))),

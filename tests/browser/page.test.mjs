@@ -1,5 +1,5 @@
 // @ts-check
-/** The page at `/?room=…`, as somebody uses it who knows nothing of its insides. */
+/** The page at `/?room=…`: joining, chatting, leaving, and the messages about the server. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { WebSocket } from 'ws';
@@ -17,7 +17,7 @@ const pages = new Pages(dev);
 throughout(dev, pages);
 
 /**
- * Waits until the stage shows each of these as connected, and nobody else but ourselves.
+ * Waits until the stage shows exactly these peers, all of them connected, beside our own tile.
  * @param {Page} page
  * @param {...string} names
  */
@@ -42,22 +42,27 @@ async function write(page, text) {
   await page.keyboard.press('Enter');
 }
 
-/** Waits for a line in the chat. @param {Page} page @param {string} who @param {string} text */
-function reads(page, who, text) {
+/**
+ * Waits for a message in the chat.
+ * @param {Page} page
+ * @param {string} author empty for announcements such as "ann is gone"
+ * @param {string} text
+ */
+function reads(page, author, text) {
   return until(
     page,
-    `${who} says ${text}`,
-    ([who, text]) =>
+    `a message of "${author}": ${text}`,
+    ([author, text]) =>
       [...document.querySelectorAll('#log > .line')].some(
         (row) =>
-          row.querySelector('.name')?.textContent === who &&
+          row.querySelector('.name')?.textContent === author &&
           row.querySelector('.text')?.textContent === text,
       ),
-    [who, text],
+    [author, text],
   );
 }
 
-test('two peers who open the same link meet and talk', async () => {
+test('two peers chat after they open the same link', async () => {
   const room = newRoom();
   const ann = await enter(pages, { room, id: 'ann' });
   const bob = await enter(pages, { room, id: 'bob' });
@@ -70,7 +75,7 @@ test('two peers who open the same link meet and talk', async () => {
   await reads(ann, 'You', 'hello bob');
 });
 
-test('three peers are connected each with each, and a fourth hears nothing older', async () => {
+test('three peers connect to each other, and a fourth does not see older messages', async () => {
   const room = newRoom();
   const ann = await enter(pages, { room, id: 'ann' });
   const bob = await enter(pages, { room, id: 'bob' });
@@ -89,7 +94,7 @@ test('three peers are connected each with each, and a fourth hears nothing older
   assert.equal(await dan.getByText('to both').count(), 0);
 });
 
-test('a page that is reloaded leaves and comes back', async () => {
+test('a reloaded page leaves the room and joins again', async () => {
   const room = newRoom();
   const ann = await enter(pages, { room, id: 'ann' });
   const bob = await enter(pages, { room, id: 'bob' });
@@ -102,7 +107,7 @@ test('a page that is reloaded leaves and comes back', async () => {
   await reads(ann, 'bob', 'there you are');
 });
 
-test('a page that is left is gone for the others at once', async () => {
+test('the peers of a page see at once that it was closed', async () => {
   const room = newRoom();
   const ann = await enter(pages, { room, id: 'ann' });
   const bob = await enter(pages, { room, id: 'bob' });
@@ -111,16 +116,16 @@ test('a page that is left is gone for the others at once', async () => {
   await shows(ann);
 });
 
-test('a peer who is lost is shown so, until word comes that it has left', async () => {
+test('a peer is shown as lost when its connection breaks, until the server reports that it left', async () => {
   const line = await Line.to(dev);
   try {
     const room = newRoom();
     const ann = await enter(pages, { room, id: 'ann' });
     const bob = await pages.open('bob', line.origin + at({ room, id: 'bob' }));
     await shows(ann, 'bob');
-    line.freeze(); // nothing that bob's browser may say on its way out comes through
+    line.freeze(); // the server must not receive the close frame of bob's WebSocket
     await bob.close();
-    // Chromium takes some seconds to notice that the other side no longer answers.
+    // Chromium needs some seconds to notice that bob's side no longer answers.
     await ann.getByText('connection lost').waitFor({ timeout: 20_000 });
     assert.equal(await ann.getByText('bob is gone').count(), 0);
     line.thaw();
@@ -131,7 +136,7 @@ test('a peer who is lost is shown so, until word comes that it has left', async 
   }
 });
 
-test('a server that is gone is told, talk goes on, and its return ends the alarm', async () => {
+test('the chat goes on while the server is unreachable, and the alert disappears on reconnect', async () => {
   const line = await Line.to(dev);
   try {
     const room = newRoom();
@@ -155,7 +160,7 @@ test('a server that is gone is told, talk goes on, and its return ends the alarm
   }
 });
 
-test('what a peer sends is shown as text', async () => {
+test('markup in a message is shown as text', async () => {
   const room = newRoom();
   const ann = await enter(pages, { room, id: 'ann' });
   const bob = await enter(pages, { room, id: 'bob' });
@@ -167,7 +172,7 @@ test('what a peer sends is shown as text', async () => {
   assert.equal(await ann.locator('body[data-broken]').count(), 0);
 });
 
-test('room names and ids are shown as text, even from a server that lets any id in', async () => {
+test('markup in room names and peer ids is shown as text, even if the server allows such ids', async () => {
   const hostile = '<img src=x onerror="document.body.dataset.broken=1">';
   const page = await pages.open('ann', 'about:blank');
   await page.routeWebSocket(/parties/, (socket) => {
@@ -190,7 +195,7 @@ test('room names and ids are shown as text, even from a server that lets any id 
   assert.equal(await page.locator('body[data-broken]').count(), 0);
 });
 
-test('the link that is copied leads to the room, without our own name', async () => {
+test('the copied link opens the room and does not contain our id', async () => {
   const room = newRoom();
   const ann = await enter(
     pages,
@@ -205,16 +210,16 @@ test('the link that is copied leads to the room, without our own name', async ()
   await shows(guest, 'ann');
 });
 
-test('the keyboard alone makes a room and talks in it', async () => {
+test('a user opens a room and chats with the keyboard alone', async () => {
   const ann = await pages.open('ann');
   /** @param {string} label */
   const tabTo = async (label) => {
-    const there = () =>
+    const isFocused = () =>
       ann.evaluate((label) => {
-        const at = /** @type {HTMLInputElement | null} */ (document.activeElement);
-        return (at?.labels?.[0] ?? at)?.textContent?.trim().startsWith(label);
+        const active = /** @type {HTMLInputElement | null} */ (document.activeElement);
+        return (active?.labels?.[0] ?? active)?.textContent?.trim().startsWith(label);
       }, label);
-    while (!(await there())) await ann.keyboard.press('Tab');
+    while (!(await isFocused())) await ann.keyboard.press('Tab');
   };
   await tabTo('Your name');
   await ann.keyboard.type('Ann');
@@ -233,25 +238,25 @@ test('the keyboard alone makes a room and talks in it', async () => {
   await ann.getByRole('heading', { name: 'Handshake' }).waitFor();
 });
 
-test('a name that makes no room is explained and the form is there to try again', async () => {
+test('an invalid room name is explained, and the form is shown again', async () => {
   const page = await pages.open('ann', at({ room: 'r'.repeat(129) }));
   await page.getByRole('alert').getByText('1 to 128 bytes').waitFor();
   await page.getByLabel('Room', { exact: true }).waitFor();
 });
 
-test('a room that is full says so, and lets the next one in when a place is free', async () => {
+test('the page says that the room is full, and joins when another peer leaves', async () => {
   const small = new Dev({ MAX_PEERS: '1' });
   try {
     await small.start();
-    const sitting = new WebSocket(`${small.origin.replace('http', 'ws')}/parties/main/small`);
-    await new Promise((resolve, reject) => sitting.once('message', resolve).once('error', reject));
+    const occupant = new WebSocket(`${small.origin.replace('http', 'ws')}/parties/main/small`);
+    await new Promise((resolve, reject) => occupant.once('message', resolve).once('error', reject));
     const page = await pages.open('ann', 'about:blank');
     await page.clock.install();
     await page.goto(`${small.origin}/?room=small&id=ann`);
     await page.getByRole('alert').getByText('The room is full').waitFor();
     await new Promise((resolve) => {
-      sitting.once('close', resolve);
-      sitting.close(1000);
+      occupant.once('close', resolve);
+      occupant.close(1000);
     });
     await page.clock.fastForward(31_000);
     await page.getByText('In the room').waitFor();
@@ -260,11 +265,11 @@ test('a room that is full says so, and lets the next one in when a place is free
   }
 });
 
-test('over https it is the same, and all of it is encrypted', async () => {
+test('over https the page uses wss and shares an https link', async () => {
   const secure = new Dev({}, 'https');
   await secure.start();
   try {
-    const options = { ignoreHTTPSErrors: true }; // nobody has signed its certificate
+    const options = { ignoreHTTPSErrors: true }; // the certificate is self-signed
     const ann = await pages.open('ann', 'about:blank', options);
     const opened = ann.waitForEvent('websocket');
     await ann.goto(`${secure.origin}${at({ room: 'secure', id: 'ann' })}`);
@@ -283,7 +288,7 @@ test('over https it is the same, and all of it is encrypted', async () => {
   }
 });
 
-test('a name that somebody else has is refused, and not tried again', async () => {
+test('an id that is taken is refused, and the page does not retry', async () => {
   const room = newRoom();
   const ann = await enter(pages, { room, id: 'ann' });
   const eve = await pages.open('eve', at({ room, id: 'ann' }));
@@ -293,7 +298,7 @@ test('a name that somebody else has is refused, and not tried again', async () =
   assert.equal(await ann.getByText('In the room').count(), 1);
 });
 
-/** What "duplicate tab" does: the copy has a copy of what is kept. @param {Page} page */
+/** Like "Duplicate tab": the new tab gets a copy of `sessionStorage`. @param {Page} page */
 async function duplicate(page) {
   const [copy] = await Promise.all([
     page.context().waitForEvent('page'),
@@ -302,14 +307,14 @@ async function duplicate(page) {
   return copy;
 }
 
-test('a reload is the same person, and a duplicated tab is another', async () => {
+test('a reload keeps the id, and a duplicated tab gets a new one', async () => {
   const room = newRoom();
   const bob = await enter(pages, { room, id: 'bob' });
   const ann = await pages.open('ann', at({ room, name: 'Ann' }));
   await shows(bob, 'Ann');
   const id = () => bob.locator('#stage .name', { hasText: 'Ann' }).first().getAttribute('title');
   const before = await id();
-  assert.equal(new URL(ann.url()).search, `?room=${room}`); // the name is nobody else's
+  assert.equal(new URL(ann.url()).search, `?room=${room}`); // the address, which users copy, has no name
   await ann.reload();
   await reads(bob, '', 'Ann is gone');
   await shows(bob, 'Ann');
@@ -319,12 +324,12 @@ test('a reload is the same person, and a duplicated tab is another', async () =>
   await shows(bob, 'Ann', 'Ann');
 });
 
-test('where a duplicated tab cannot be told, it takes over, and the first says so', async () => {
+test('without Web Locks a duplicated tab takes over the id, and the first tab says so', async () => {
   const room = newRoom();
   const bob = await enter(pages, { room, id: 'bob' });
   const first = await pages.open('ann', 'about:blank');
   await first.context().addInitScript(() => {
-    // As on a page over plain http.
+    // Browsers define `navigator.locks` in secure contexts only.
     Object.defineProperty(Navigator.prototype, 'locks', { get: () => undefined });
   });
   await first.goto(at({ room, id: 'ann' }));
