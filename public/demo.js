@@ -40,7 +40,7 @@ const LOCK_TIMEOUT = 1_000;
 const CONSONANTS = 'bdfghjklmnprstvz';
 const VOWELS = 'aiou';
 
-// Close codes of the server that the page handles itself.
+// Close codes for which the page does more than show `CLOSE_TEXT`.
 const NORMAL_CLOSURE = 1000;
 const ID_TAKEN = 4009;
 const UNAUTHORIZED = 4010;

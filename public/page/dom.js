@@ -7,7 +7,7 @@
 
 /** @import { Room, RoomEvents } from "../room.js" */
 
-/** A list counts as scrolled to its end within this many pixels: less than one row of it. */
+/** A list counts as scrolled to its end if less than this many pixels, about one row, are hidden. */
 const END_TOLERANCE = 40;
 
 /** @type {Map<string, HTMLElement>} */

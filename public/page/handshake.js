@@ -4,8 +4,16 @@
  * the list of 26 tasks, each marked when it is done.
  */
 
-import { appendRow, byId, cloneTemplate, createElement, on } from './dom.js';
-import { query, setText, setTime } from './dom.js';
+import {
+  appendRow,
+  byId,
+  cloneTemplate,
+  createElement,
+  on,
+  query,
+  setText,
+  setTime,
+} from './dom.js';
 import { onChosen } from './inside.js';
 import { nameOf } from './roster.js';
 import { CANDIDATE_TEXT, FRAME_TEXT, SDP_TEXT, STEP_TEXT, TASK_GROUPS } from './texts.js';
@@ -17,7 +25,7 @@ import { CANDIDATE_TEXT, FRAME_TEXT, SDP_TEXT, STEP_TEXT, TASK_GROUPS } from './
 
 /** Longest diagram, in rows. Older rows are removed. */
 const MAX_ROWS = 400;
-/** Traces of all peers that are kept, to draw the diagram when another peer is chosen. */
+/** Traces kept to redraw the diagram when another peer is chosen: enough for about four peers. */
 const MAX_TRACES = 4 * MAX_ROWS;
 
 /** @type {Trace[]} */
@@ -26,8 +34,7 @@ const traces = [];
 let pausedSteps = [];
 let stepByStep = false;
 /**
- * How far the handshake with each peer id is. `isCaller` is null until an offer or a request
- * decides it.
+ * Progress of each handshake, by peer id. `isCaller` is null until an offer or a request decides it.
  * @type {Map<string, { isCaller: boolean | null, proofs: Set<Proof> }>}
  */
 const progressById = new Map();

@@ -22,7 +22,7 @@ const PLOT_HEIGHT = 20;
 const PLOT_MARGIN = 1;
 // A plot shows at least this range, so that noise around zero does not fill its height.
 const MIN_RTT_RANGE = 0.005; // seconds
-const MIN_RATE_RANGE = 8_000; // bits per second: 1 kB/s, about what keep-alives take
+const MIN_RATE_RANGE = 8_000; // bits per second: more than the keep-alives of an idle connection
 
 /** Each is called with the chosen peer, or null. @type {((peer: Peer | null) => void)[]} */
 const listeners = [];
@@ -121,7 +121,7 @@ async function sampleStats(peer) {
   const stats = await connection.getStats();
   const reports = /** @type {any[]} */ ([...stats.values()]);
   const transport = reports.find(({ type }) => type === 'transport');
-  // Firefox has no `selectedCandidatePairId`; it sets `selected` on the pair.
+  // Firefox sets `selected` on the pair instead of `selectedCandidatePairId` on the transport.
   const pair =
     stats.get(transport?.selectedCandidatePairId) ?? reports.find(({ selected }) => selected);
   if (!pair) return;
@@ -129,7 +129,7 @@ async function sampleStats(peer) {
   history.remote = candidateText(stats.get(pair.remoteCandidateId));
   const seconds = (pair.timestamp - history.timestamp) / 1000;
   if (history.timestamp > 0 && seconds > 0) {
-    // The counters restart at 0 when ICE selects another pair.
+    // Each pair has its own counters, so the difference is negative after ICE selects another pair.
     const rate = (/** @type {number} */ bytes) => Math.max(0, (bytes * 8) / seconds);
     history.samples.push({
       rtt: pair.currentRoundTripTime ?? 0,

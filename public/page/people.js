@@ -4,8 +4,16 @@
  * the buttons for connection requests.
  */
 
-import { byId, clearProblem, createButton, helpLink, on } from './dom.js';
-import { query, setText, showProblem } from './dom.js';
+import {
+  byId,
+  clearProblem,
+  createButton,
+  helpLink,
+  on,
+  query,
+  setText,
+  showProblem,
+} from './dom.js';
 import { isStepByStep } from './handshake.js';
 import { openInside } from './inside.js';
 import { connectionOf, nameOf } from './roster.js';
@@ -17,15 +25,15 @@ import { PEER_TEXT } from './texts.js';
 
 /**
  * How long a connection may take before the page reports that there is no path, in milliseconds.
- * Browsers do not always report `failed`.
+ * The browser may stay in `connecting` and never report `failed`.
  */
 const CONNECT_TIMEOUT = 15_000;
 
 /** Peers whose connection was lost or never established. @type {Set<Peer>} */
 const lostPeers = new Set();
 /**
- * Peers whose arrival the chat has announced. It waits for their `hello`, which has the name, or
- * for the connection, because other clients send no `hello`.
+ * Peers whose arrival the chat has announced. The announcement waits for `hello`, which has the
+ * name, or for the connection, because other clients send no `hello`.
  * @type {WeakSet<Peer>}
  */
 const announcedPeers = new WeakSet();
@@ -38,7 +46,7 @@ export function startPeople(room, { id, name }, lobby) {
     setTimeout(() => {
       const peer = room.peers.get(id ?? '');
       const connection = peer && connectionOf(peer);
-      // Step by step, a connection takes as long as its user does.
+      // In step-by-step mode, the user decides how long a connection takes.
       if (connection && connection.connectionState !== 'connected' && !isStepByStep())
         showNoPath(peer);
     }, CONNECT_TIMEOUT);

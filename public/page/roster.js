@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * Who is in the room: display names, stream ids, and which peers have a connection. The other
- * modules of the page read this one; it reads none of them.
+ * Who is in the room: display names, stream ids, and which peers have a connection. Other modules
+ * of the page import this one, which imports only `dom.js`.
  *
  * Names and stream ids travel in `hello`, a signal type of this page.
  */

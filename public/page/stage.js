@@ -9,7 +9,10 @@ import { byId, cloneTemplate, query, setText } from './dom.js';
 
 /** Space between tiles, in pixels. */
 const GAP = 12;
-/** Lowest height of a tile, in pixels. If more people are in the room than fit, the stage scrolls. */
+/**
+ * Lowest height of a tile, in pixels: its caption and its buttons must fit. With more tiles than fit,
+ * the stage scrolls.
+ */
 const MIN_TILE_HEIGHT = 128;
 /** Aspect ratios of common cameras. A tile is never wider or narrower than these. */
 const WIDEST = 16 / 9;
@@ -130,8 +133,8 @@ const cellSize = (space, count) => (space + GAP) / count - GAP;
 const centredStart = (space, size, count) => Math.max(0, (space + GAP - count * (size + GAP)) / 2);
 
 /**
- * A hue in degrees for an id. 31 is the usual factor of string hashes (as in Java): ids that differ
- * in one character get different hues.
+ * A hue in degrees for an id. 31 has no common factor with 360, so ids that differ in one character
+ * get different hues.
  * @param {string} id
  */
 const hueOf = (id) => [...id].reduce((sum, char) => (sum * 31 + char.charCodeAt(0)) % 360, 0);

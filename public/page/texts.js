@@ -5,8 +5,8 @@
  * @import { Relation } from "../room.js"
  * @typedef {"caller" | "callee" | "server"} Actor
  *
- * What shows that a task is done: a traced step as its direction and type, a description that was
- * made or set, or a state.
+ * Evidence that a task is done: a traced step as its direction and type, a description that was made
+ * or set, or a state.
  * @typedef {`${"in" | "out" | "local"} ${string}`
  *   | `${"made" | "set"} ${"offer" | "answer"}` | "present" | "connected"} Proof
  *

@@ -107,7 +107,7 @@ test('a reloaded page leaves the room and joins again', async () => {
   await reads(ann, 'bob', 'there you are');
 });
 
-test('the peers of a page see at once that it was closed', async () => {
+test('a peer who clicks "Leave" disappears for the others at once', async () => {
   const room = newRoom();
   const ann = await enter(pages, { room, id: 'ann' });
   const bob = await enter(pages, { room, id: 'bob' });
