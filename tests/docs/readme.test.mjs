@@ -166,6 +166,20 @@ test('deploy.md names the settings of wrangler.toml with their default values', 
   );
 });
 
+for (const [heading, type] of [
+  ['Options', 'RoomOptions'],
+  ['Events', 'RoomEvents'],
+]) {
+  test(`client.md documents every member of ${type}, and no others`, () => {
+    const body = new RegExp(`interface ${type} {\n([^]*?)\n}`).exec(read('public/room.d.ts'))?.[1];
+    const members = [...(body ?? '').matchAll(/^ {2}(\w+)\??:/gm)].map(([, name]) => name);
+    const [, section] = read('docs/client.md').split(`\n## ${heading}\n`);
+    const [table] = section.split('\n\n').filter((part) => part.startsWith('|'));
+    const rows = [...table.matchAll(/^\| `(\w+)` \|/gm)].map(([, name]) => name);
+    assert.deepEqual(rows, members);
+  });
+}
+
 const PAGES = [
   'README.md',
   'CHANGELOG.md',
