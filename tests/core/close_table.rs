@@ -1,19 +1,19 @@
-//! One table, three places: `src/core/close.rs` is the source, README's copy and the browser client's rule
+//! One table, three places: `src/core/close.rs` is the source, the copy in docs/ and the browser client's rule
 //! for coming back are held to it.
 
 use partyline::core::close::{Close, Retry};
 
 #[test]
-fn readme_has_the_table_of_close_codes() {
-    let readme = include_str!("../../README.md");
+fn the_documentation_has_the_table_of_close_codes() {
+    let protocol = include_str!("../../docs/protocol.md");
     for close in Close::ALL {
         let back = match close.retry() {
             Retry::Never => "no",
             Retry::Later => "later",
         };
         let row = format!("| {} | `{}` |", close.code(), close.reason());
-        let row = readme.lines().find(|line| line.starts_with(&row));
-        let row = row.unwrap_or_else(|| panic!("README has no row for {close:?}"));
+        let row = protocol.lines().find(|line| line.starts_with(&row));
+        let row = row.unwrap_or_else(|| panic!("docs/protocol.md has no row for {close:?}"));
         assert!(row.ends_with(&format!("| {back} |")), "{row}");
     }
 }

@@ -1,10 +1,18 @@
-//! What README shows in Rust does what README says.
+//! The documentation agrees with the Rust code: its sample works, and its tables of error codes are
+//! complete.
 
 use jsonwebtoken::EncodingKey;
+use partyline::core::close::Close;
 use partyline::core::peer::{PeerId, Time};
+use partyline::core::refusal::{Code, Refusal};
 use partyline::edge::admission::check_token;
+use partyline::edge::route::HttpError;
 
-/// The lines of README, as they stand there.
+const AUTH: &str = include_str!("../../docs/auth.md");
+const HTTP: &str = include_str!("../../docs/http.md");
+const PROTOCOL: &str = include_str!("../../docs/protocol.md");
+
+/// The lines of docs/auth.md, exactly as they stand there.
 #[rustfmt::skip]
 fn mint(secret: &[u8]) -> Result<String, jsonwebtoken::errors::Error> {
     let exp = jsonwebtoken::get_current_timestamp() + 600;
@@ -14,7 +22,7 @@ fn mint(secret: &[u8]) -> Result<String, jsonwebtoken::errors::Error> {
 }
 
 #[test]
-fn a_token_made_in_three_lines_of_rust_lets_in() {
+fn a_token_minted_by_the_sample_is_accepted() {
     let secret = "a secret that is long enough to be one";
     let token = mint(secret.as_bytes()).unwrap();
     let now = Time(jsonwebtoken::get_current_timestamp() * 1_000);
@@ -24,11 +32,49 @@ fn a_token_made_in_three_lines_of_rust_lets_in() {
 }
 
 #[test]
-fn those_lines_are_the_ones_in_readme() {
-    let (here, readme) = (include_str!("readme.rs"), include_str!("../../README.md"));
-    let (_, code) = readme.split_once("```rust\n").expect("README has Rust");
-    let (code, _) = code.split_once("```").expect("and it ends");
+fn the_sample_is_the_one_in_the_documentation() {
+    let this_file = include_str!("readme.rs");
+    let (_, code) = AUTH.split_once("```rust\n").expect("auth.md has Rust code");
+    let (code, _) = code.split_once("```").expect("the code block ends");
     for line in code.lines() {
-        assert!(here.contains(line), "{line}");
+        assert!(this_file.contains(line), "{line}");
+    }
+}
+
+/// The lines between a heading of the second level and the next one.
+fn section<'a>(page: &'a str, heading: &'a str) -> impl Iterator<Item = &'a str> {
+    let lines = page.lines().skip_while(move |line| *line != heading);
+    lines.skip(1).take_while(|line| !line.starts_with("## "))
+}
+
+#[test]
+fn every_error_code_of_a_websocket_is_documented() {
+    for code in Code::ALL {
+        let row = format!("| `{}` |", code.as_str());
+        let row = section(PROTOCOL, "## Error codes").find(|line| line.starts_with(&row));
+        if matches!(code, Code::NotRegistered | Code::Replaced) {
+            assert_eq!(row, None, "only HTTP uses {code:?}");
+            continue;
+        }
+        let row = row.unwrap_or_else(|| panic!("docs/protocol.md has no row for {code:?}"));
+        let end = match Close::after(code) {
+            Some(_) => "| closed |",
+            None if code == Code::TooFast => "| stays open, then closed |",
+            None => "| stays open |",
+        };
+        assert!(row.ends_with(end), "{row}");
+    }
+}
+
+#[test]
+fn every_error_code_of_http_is_documented_with_its_status() {
+    for code in Code::ALL {
+        let HttpError { status, .. } = HttpError::refused(Refusal::new(code, ""));
+        let name = format!("`{}`", code.as_str());
+        let row = format!("| {status} |");
+        assert!(
+            section(HTTP, "## Errors").any(|line| line.starts_with(&row) && line.contains(&name)),
+            "docs/http.md has no row with {status} and {name}"
+        );
     }
 }
