@@ -37,9 +37,9 @@ const PATHS: [&str; 8] = [
 ];
 
 const ATTACHMENTS: [&str; 3] = [
-    "7 3 native - bob",
-    "0 1 lobby ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad a",
-    "7 3 http - bob\n9 5 4 8\nj 5 ann 1\ns 9 ann * 5 7\noffer{\"a\":1}l 9 ann\nr 9 no-such-peer 2 -\nno",
+    "v1 7 3 native - bob\n",
+    "v1 0 1 lobby ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad a\n",
+    "v1 7 3 http - bob\n9 5 4 8\nj 5 ann 1\ns 9 ann * 5 7\noffer{\"a\":1}l 9 ann\nr 9 no-such-peer 2 -\nno",
 ];
 
 /// Some of these texts, cut, doubled, and with bytes of all kinds put in.
