@@ -9,7 +9,7 @@
 //! that is connected with a WebSocket always has an empty outbox. Writing and reading a short text is
 //! two to three times faster than the same with an object (measured on workerd).
 
-use super::fields::{Reader, VERSION, write_line};
+use super::fields::{Reader, start_record, write_line};
 use crate::core::member::Member;
 use crate::core::outbox::Outbox;
 use crate::core::peer::{Key, Lock, Seat, Socket};
@@ -42,7 +42,7 @@ impl Attachment {
     /// Writes the attachment as text.
     #[must_use]
     pub fn encode(&self) -> String {
-        let mut text = format!("{VERSION} ");
+        let mut text = start_record();
         self.write(&mut text);
         text
     }

@@ -20,8 +20,17 @@ use std::str::Split;
 
 use crate::core::peer::PeerId;
 
-/// The version of the format that [`write_line`]'s callers write.
-pub(super) const VERSION: &str = "v1";
+/// The version of the format that the current code writes.
+const VERSION: &str = "v1";
+
+/// Starts a record with the version of its format, and a space for the next field.
+pub(super) fn start_record() -> String {
+    // Most attachments fit.
+    let mut text = String::with_capacity(160);
+    text.push_str(VERSION);
+    text.push(' ');
+    text
+}
 
 /// Appends a line with these fields, the lengths of its bodies, and the bodies.
 pub(super) fn write_line(text: &mut String, fields: Arguments<'_>, bodies: &[Option<&str>]) {
@@ -116,7 +125,7 @@ mod tests {
 
     #[test]
     fn a_record_is_read_as_it_was_written() {
-        let mut text = format!("{VERSION} ");
+        let mut text = start_record();
         write_line(&mut text, format_args!("{} ann", u64::MAX), &[]);
         write_line(&mut text, format_args!("-"), &[Some("ä\n 7"), None]);
         write_line(&mut text, format_args!("last"), &[Some(""), Some("-")]);

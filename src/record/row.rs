@@ -5,7 +5,7 @@
 //! | `absent bob` | version, expiry time, and the fields of the peer's [`Attachment`] |
 //! | `held 7` | version, expiry time, sender; then signal type and payload (optional) as bodies |
 
-use super::fields::{Reader, VERSION, write_line};
+use super::fields::{Reader, start_record, write_line};
 use crate::core::event::{Absent, Held, Row, RowKey};
 use crate::core::peer::Time;
 use crate::record::attachment::Attachment;
@@ -36,7 +36,8 @@ impl Row {
     pub fn encode(&self) -> String {
         match self {
             Self::Absent(Absent { member, until }) => {
-                let mut text = format!("{VERSION} {} ", until.0);
+                let mut text = start_record();
+                text.push_str(&format!("{} ", until.0));
                 Attachment::absent(member.clone()).write(&mut text);
                 text
             }
@@ -47,13 +48,9 @@ impl Row {
                 payload,
                 number: _,
             }) => {
-                let mut text = String::new();
+                let mut text = start_record();
                 let bodies = [Some(&**signal_type), payload.as_deref()];
-                write_line(
-                    &mut text,
-                    format_args!("{VERSION} {} {from}", until.0),
-                    &bodies,
-                );
+                write_line(&mut text, format_args!("{} {from}", until.0), &bodies);
                 text
             }
         }

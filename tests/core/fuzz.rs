@@ -83,7 +83,7 @@ fn config(cases: u32) -> Config {
 fn decodes_or_says_why(frame: &str) {
     let all = Dialect::ALL.into_iter();
     for (dialect, text) in all.flat_map(|dialect| {
-        let signals = dialect.split(frame).into_iter();
+        let signals = dialect.split_batch(frame).into_iter();
         signals.map(move |signal| (dialect, signal))
     }) {
         match dialect.decode(text) {
