@@ -38,18 +38,21 @@ const CANDIDATE: &str = "icecandidate";
 pub(super) fn decode(text: &str) -> Result<Signal<'_>, Refusal<'static>> {
     let mut object = Object::read(text)?;
     let action = object.take_string("action")?;
-    let action = action.ok_or_else(|| Refusal::malformed("the frame has no `action`"))?;
+    let action = action.ok_or_else(|| {
+        Refusal::malformed("missing field `action`, expected an action such as `forward-offer`")
+    })?;
     let spelled = action.strip_prefix("forward-").ok_or_else(|| {
         Refusal::quoting(format!(
-            "there is no action `{action}`: they are `forward-offer` and the like"
+            "unknown action `{action}`, expected `forward-` and a signal type, such as \
+             `forward-offer`"
         ))
     })?;
     let signal_type = type_from(CANDIDATE, spelled.into());
     let to = object.take_string("toPeerId")?;
-    let (key, value) = single_field(object)?;
+    let (key, value) = single_field(object, "`action` and `toPeerId`")?;
     if key != signal_type {
         return Err(Refusal::quoting(format!(
-            "`{action}` goes with `{signal_type}`, not with `{key}`"
+            "the action `{action}` needs the field `{signal_type}`, found `{key}`"
         )));
     }
     Ok(Signal {

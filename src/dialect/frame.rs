@@ -61,19 +61,28 @@ pub(super) fn peer_list(peers: &[(PeerId, bool)]) -> String {
     }))
 }
 
-/// The only field that is left in a frame.
+/// The only field that is left in a frame. `taken` lists the fields that the dialect has already
+/// taken.
 pub(super) fn single_field<'a>(
     mut object: Object<'a>,
+    taken: &str,
 ) -> Result<(Cow<'a, str>, &'a str), Refusal<'static>> {
     match (object.take_first(), object.take_first()) {
         (Some(field), None) => Ok(field),
-        (None, _) => Err(Refusal::malformed(
-            "the frame says nothing: a key of its own is missing",
-        )),
+        (None, _) => Err(Refusal::malformed(format!(
+            "the payload is missing, expected one field beside {taken}: add one named after the \
+             signal type, such as `offer`"
+        ))),
         (Some((first, _)), Some((second, _))) => Err(Refusal::quoting(format!(
-            "`{first}` and `{second}` are not to be in one frame"
+            "the frame has the fields `{first}` and `{second}`, expected one beside {taken}: send \
+             two frames"
         ))),
     }
+}
+
+/// Refuses a frame without `type`.
+pub(super) fn missing_type() -> Refusal<'static> {
+    Refusal::malformed("missing field `type`, expected a signal type such as `offer`")
 }
 
 /// Checks that no field is left in a frame. `known` lists the fields that the dialect has.
@@ -81,7 +90,9 @@ pub(super) fn deny_unknown(mut object: Object<'_>, known: &str) -> Result<(), Re
     match object.take_first() {
         None => Ok(()),
         Some((key, _)) => {
-            let message = format!("unknown field `{key}`, expected {known}");
+            let message = format!(
+                "unknown field `{key}`, expected {known}: remove it, or move it into `payload`"
+            );
             Err(Refusal::quoting(message))
         }
     }

@@ -25,7 +25,7 @@
 
 use std::borrow::Cow;
 
-use super::frame::{deny_unknown, error, payload, peer_list, type_from, type_into};
+use super::frame::{deny_unknown, error, missing_type, payload, peer_list, type_from, type_into};
 use super::json::{Object, ObjectWriter};
 use crate::core::event::Signal;
 use crate::core::notice::{Notice, RoutedSignal};
@@ -44,7 +44,7 @@ pub(super) fn decode(text: &str) -> Result<Signal<'_>, Refusal<'static>> {
     let payload = payload(body.take("payload"));
     let to = body.take_string("target")?;
     deny_unknown(body, "`type`, `payload` or `target`")?;
-    let signal_type = signal_type.ok_or_else(|| Refusal::malformed("missing field `type`"))?;
+    let signal_type = signal_type.ok_or_else(missing_type)?;
     Ok(Signal {
         to,
         signal_type: type_from(CANDIDATE, signal_type),
@@ -145,10 +145,13 @@ mod tests {
     #[test]
     fn a_malformed_body_is_refused_with_its_fault() {
         for (text, expected) in [
-            ("", "expected an object"),
-            ("[]", "expected an object"),
+            ("", "expected a JSON object"),
+            ("[]", "expected a JSON object"),
             ("{}", "missing field `type`"),
-            (r#"{"type":"x","target":null}"#, "`target` is not a string"),
+            (
+                r#"{"type":"x","target":null}"#,
+                "`target` is `null`, expected a valid string",
+            ),
             (
                 r#"{"type":"x","senderId":"eve"}"#,
                 "unknown field `senderId`",

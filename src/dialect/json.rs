@@ -14,6 +14,9 @@ use serde_json::value::RawValue;
 /// The largest number of fields in an object, because each key is compared with all others.
 const MAX_FIELDS: usize = 64;
 
+/// The longest part of a text that a message quotes, in characters.
+const MAX_EXCERPT: usize = 40;
+
 /// White space of JSON.
 pub const WHITESPACE: [char; 4] = [' ', '\t', '\n', '\r'];
 
@@ -40,17 +43,27 @@ impl<'a> Object<'a> {
     /// If the text is not an object, if a key occurs twice, or if there are too many fields.
     pub fn read(text: &'a str) -> Result<Self, JsonError> {
         let mut fields: Vec<(Cow<'a, str>, &'a str)> = Vec::new();
-        parse_sequence(text, ['{', '}'], "an object", |rest| {
+        parse_sequence(text, ['{', '}'], "a JSON object", |rest| {
             let (key, rest) = take_value(rest)?;
-            let key = unquote(key).ok_or(JsonError("expected a key, in quotation marks".into()))?;
-            let rest = rest.trim_start_matches(WHITESPACE).strip_prefix(':');
-            let rest = rest.ok_or(JsonError("expected `:` behind a key".into()))?;
+            let key = unquote(key).ok_or_else(|| {
+                let key = excerpt(key);
+                JsonError(format!("the key `{key}` is invalid, expected a string").into())
+            })?;
+            let rest = rest.trim_start_matches(WHITESPACE);
+            let rest = rest.strip_prefix(':').ok_or_else(|| {
+                let (key, found) = (excerpt(&key), start_of(rest));
+                JsonError(format!("expected `:` after the key `{key}`, found {found}").into())
+            })?;
             let (value, rest) = take_value(rest)?;
             if fields.iter().any(|(earlier, _)| *earlier == key) {
-                return Err(JsonError(format!("duplicate field `{key}`").into()));
+                let key = excerpt(&key);
+                let message = format!("duplicate field `{key}`, expected each key once");
+                return Err(JsonError(message.into()));
             }
             if fields.len() >= MAX_FIELDS {
-                return Err(JsonError("too many keys".into()));
+                let message =
+                    format!("the object has more than {MAX_FIELDS} fields: nest them in one");
+                return Err(JsonError(message.into()));
             }
             fields.push((key, value));
             Ok(rest)
@@ -76,7 +89,11 @@ impl<'a> Object<'a> {
         };
         match unquote(value) {
             Some(text) => Ok(Some(text)),
-            None => Err(JsonError(format!("`{key}` is not a string").into())),
+            None => {
+                let value = excerpt(value);
+                let message = format!("`{key}` is `{value}`, expected a valid string");
+                Err(JsonError(message.into()))
+            }
         }
     }
 
@@ -93,7 +110,7 @@ impl<'a> Object<'a> {
 /// If the text is not a list.
 pub fn list(text: &str) -> Result<Vec<&str>, JsonError> {
     let mut values = Vec::new();
-    parse_sequence(text, ['[', ']'], "a list", |rest| {
+    parse_sequence(text, ['[', ']'], "a JSON list", |rest| {
         let (value, rest) = take_value(rest)?;
         values.push(value);
         Ok(rest)
@@ -157,9 +174,12 @@ fn parse_sequence<'a>(
     what: &str,
     mut read: impl FnMut(&'a str) -> Result<&'a str, JsonError>,
 ) -> Result<(), JsonError> {
-    let expected = || JsonError(format!("expected {what}").into());
-    let rest = text.trim_start_matches(WHITESPACE).strip_prefix(open);
-    let mut rest = rest.ok_or_else(expected)?.trim_start_matches(WHITESPACE);
+    let text = text.trim_start_matches(WHITESPACE);
+    let rest = text.strip_prefix(open).ok_or_else(|| {
+        let found = start_of(text);
+        JsonError(format!("expected {what}, which starts with `{open}`, found {found}").into())
+    })?;
+    let mut rest = rest.trim_start_matches(WHITESPACE);
     if let Some(after) = rest.strip_prefix(close) {
         rest = after;
     } else {
@@ -171,13 +191,33 @@ fn parse_sequence<'a>(
                 rest = after;
                 break;
             } else {
-                return Err(JsonError(format!("expected `,` or `{close}`").into()));
+                let found = start_of(rest);
+                let message = format!("expected `,` or `{close}`, found {found}");
+                return Err(JsonError(message.into()));
             }
         }
     }
     match rest.trim_start_matches(WHITESPACE) {
         "" => Ok(()),
-        _ => Err(JsonError("trailing characters".into())),
+        trailing => {
+            let found = start_of(trailing);
+            let message = format!("expected the end of the text after {what}, found {found}");
+            Err(JsonError(message.into()))
+        }
+    }
+}
+
+/// The start of a text, for a message.
+fn excerpt(text: &str) -> &str {
+    let end = text.char_indices().nth(MAX_EXCERPT).map(|(end, _)| end);
+    end.and_then(|end| text.get(..end)).unwrap_or(text)
+}
+
+/// The first character of a text in backticks, for a message.
+fn start_of(text: &str) -> Cow<'static, str> {
+    match text.chars().next() {
+        Some(first) => format!("`{first}`").into(),
+        None => "the end of the text".into(),
     }
 }
 
@@ -343,18 +383,24 @@ mod tests {
     #[test]
     fn a_malformed_object_is_refused_with_its_fault() {
         for (text, expected) in [
-            ("", "expected an object"),
-            ("[1]", "expected an object"),
+            (
+                "",
+                "expected a JSON object, which starts with `{`, found the end of the text",
+            ),
+            ("[1]", "found `[`"),
             ("{", "EOF"),
-            (r#"{"a""#, "expected `:`"),
+            (r#"{"a" 1"#, "expected `:` after the key `a`, found `1`"),
             (r#"{"a":"#, "EOF"),
-            (r#"{"a":1"#, "expected `,` or `}`"),
+            (
+                r#"{"a":1"#,
+                "expected `,` or `}`, found the end of the text",
+            ),
             (r#"{"a":1,}"#, "expected"),
             (r#"{"a":1,"a":2}"#, "duplicate field `a`"),
-            (r#"{1:1}"#, "expected a key"),
-            (r#"{"\ud800":1}"#, "expected a key"),
+            (r#"{1:1}"#, "the key `1` is invalid"),
+            (r#"{"\ud800":1}"#, "is invalid, expected a string"),
             (r#"{"a":01}"#, "invalid number"),
-            (r#"{"a":1}}"#, "trailing"),
+            (r#"{"a":1}}"#, "expected the end of the text"),
             ("{\"a\":\"\n\"}", "control character"),
         ] {
             let JsonError(fault) = Object::read(text).unwrap_err();

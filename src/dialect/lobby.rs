@@ -34,7 +34,7 @@ pub(super) fn decode(text: &str) -> Result<Signal<'_>, Refusal<'static>> {
     let mut object = Object::read(text)?;
     let to = object.take_string("toId")?;
     let stated_sender = object.take_string("fromId")?;
-    let (signal_type, value) = single_field(object)?;
+    let (signal_type, value) = single_field(object, "`toId` and `fromId`")?;
     Ok(Signal {
         to,
         signal_type,

@@ -106,10 +106,12 @@ impl Dialect {
             Self::Lobby => lobby::decode(text),
             Self::Http => http::decode(text),
         }?;
-        if signal.signal_type.is_empty() || signal.signal_type.len() > MAX_TYPE {
-            let len = signal.signal_type.len();
-            let message = format!("a kind of {len} bytes: it has 1 to {MAX_TYPE}");
-            return Err(Refusal::malformed(message));
+        let signal_type = &signal.signal_type;
+        if signal_type.is_empty() || signal_type.len() > MAX_TYPE {
+            let len = signal_type.len();
+            return Err(Refusal::quoting(format!(
+                "the signal type has {len} bytes, expected 1 to {MAX_TYPE}: `{signal_type}`"
+            )));
         }
         Ok(signal)
     }
@@ -117,7 +119,9 @@ impl Dialect {
     /// Refuses a frame of more than [`MAX_FRAME`] bytes.
     #[must_use]
     pub fn refuse_large() -> Refusal<'static> {
-        let message = format!("the frame is too large: it has at most {MAX_FRAME} bytes");
+        let message = format!(
+            "the frame has more than {MAX_FRAME} bytes: send large data over a data channel"
+        );
         Refusal::new(Code::TooLarge, message)
     }
 
@@ -127,7 +131,9 @@ impl Dialect {
         if len > MAX_FRAME {
             return Self::refuse_large();
         }
-        Refusal::malformed("a binary frame: send JSON as text")
+        Refusal::malformed(format!(
+            "received a binary frame of {len} bytes, expected a text frame: send JSON as text"
+        ))
     }
 
     /// Encodes a notice. `number` becomes the id of the event if the dialect uses an event stream.

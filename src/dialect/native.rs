@@ -17,7 +17,7 @@
 //!
 //! The texts `ping` and `pong` are not decoded here, because the platform answers them.
 
-use super::frame::{deny_unknown, error, payload, peer_list};
+use super::frame::{deny_unknown, error, missing_type, payload, peer_list};
 use super::json::{Object, ObjectWriter, WHITESPACE, list};
 use crate::core::event::Signal;
 use crate::core::notice::{Notice, RoutedSignal};
@@ -31,10 +31,23 @@ const MAX_BATCH: usize = 32;
 
 /// The signals of a frame that is a batch; `None` for any other frame.
 pub(super) fn split_batch(text: &str) -> Option<Vec<&str>> {
-    let signals = is_list(text).then(|| list(text).ok())??;
-    let valid = (1..=MAX_BATCH).contains(&signals.len())
-        && signals.iter().all(|signal| signal.starts_with('{'));
-    valid.then_some(signals)
+    is_list(text).then(|| batch(text).ok())?
+}
+
+fn batch(text: &str) -> Result<Vec<&str>, Refusal<'static>> {
+    let signals = list(text)?;
+    if !(1..=MAX_BATCH).contains(&signals.len()) {
+        let count = signals.len();
+        return Err(Refusal::malformed(format!(
+            "the list has {count} elements, expected 1 to {MAX_BATCH} signals in one frame"
+        )));
+    }
+    match signals.iter().find(|signal| !signal.starts_with('{')) {
+        None => Ok(signals),
+        Some(other) => Err(Refusal::quoting(format!(
+            "the list has an element that is no object, expected signals: `{other}`"
+        ))),
+    }
 }
 
 fn is_list(text: &str) -> bool {
@@ -43,9 +56,10 @@ fn is_list(text: &str) -> bool {
 
 pub(super) fn decode(text: &str) -> Result<Signal<'_>, Refusal<'static>> {
     let mut frame = match Object::read(text) {
-        Err(_) if is_list(text) => {
-            let message = format!("a list in one frame is one of 1 to {MAX_BATCH} signals");
-            return Err(Refusal::malformed(message));
+        // A list is decoded only if `split_batch` could not split it, so `batch` finds its fault.
+        Err(error) if is_list(text) => {
+            batch(text)?;
+            return Err(error.into());
         }
         read => read?,
     };
@@ -55,7 +69,7 @@ pub(super) fn decode(text: &str) -> Result<Signal<'_>, Refusal<'static>> {
     deny_unknown(frame, "`type`, `to` or `payload`")?;
     Ok(Signal {
         to,
-        signal_type: signal_type.ok_or_else(|| Refusal::malformed("missing field `type`"))?,
+        signal_type: signal_type.ok_or_else(missing_type)?,
         payload,
         stated_sender: None,
     })
@@ -135,21 +149,26 @@ mod tests {
     #[test]
     fn a_malformed_frame_is_refused_with_its_fault() {
         for (text, expected) in [
-            ("", "expected an object"),
-            ("hello", "expected an object"),
-            (r#"["offer","ann",{}]"#, "1 to 32 signals"),
-            (" []", "1 to 32 signals"),
-            ("7", "expected an object"),
+            ("", "expected a JSON object"),
+            (
+                "hello",
+                "expected a JSON object, which starts with `{`, found `h`",
+            ),
+            (r#"["offer","ann",{}]"#, "expected signals: `\"offer\"`"),
+            (" []", "the list has 0 elements, expected 1 to 32 signals"),
+            ("[{},]", "expected value"),
+            ("[{}] 7", "expected the end of the text after a JSON list"),
+            ("7", "expected a JSON object"),
             ("{}", "missing field `type`"),
-            (r#"{"type":1}"#, "`type` is not a string"),
-            (r#"{"type":null}"#, "`type` is not a string"),
-            (r#"{"type":"x","to":7}"#, "`to` is not a string"),
-            (r#"{"type":"x","to":null}"#, "`to` is not a string"),
+            (r#"{"type":1}"#, "`type` is `1`, expected a valid string"),
+            (r#"{"type":null}"#, "`type` is `null`, expected"),
+            (r#"{"type":"x","to":7}"#, "`to` is `7`, expected"),
+            (r#"{"type":"x","to":null}"#, "`to` is `null`, expected"),
             (r#"{"type":"x","from":"eve"}"#, "unknown field `from`"),
             (r#"{"type":"x","type":"y"}"#, "duplicate field `type`"),
-            (r#"{"type":"x"}{"#, "trailing"),
+            (r#"{"type":"x"}{"#, "expected the end of the text"),
             (r#"{"type":"x","payload":{"a":}}"#, "expected value"),
-            (r#"{"type":"\ud800"}"#, "`type` is not a string"),
+            (r#"{"type":"\ud800"}"#, r#"`type` is `"\ud800"`, expected"#),
         ] {
             let fault = fault_of(text);
             assert!(fault.contains(expected), "{text}: {fault}");
