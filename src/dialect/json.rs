@@ -240,9 +240,16 @@ fn take_value(text: &str) -> Result<(&str, &str), JsonError> {
             let message = error.to_string();
             let fault = message.split_once(" at line ");
             let fault = fault.map_or(&*message, |(fault, _)| fault);
-            return Err(JsonError(fault.to_owned().into()));
+            let value = excerpt(text);
+            return Err(JsonError(
+                format!("invalid value `{value}`: {fault}").into(),
+            ));
         }
-        None => return Err(JsonError("EOF while parsing a value".into())),
+        None => {
+            return Err(JsonError(
+                "expected a value, found the end of the text".into(),
+            ));
+        }
     };
     let rest = text.get(values.byte_offset()..).unwrap_or_default();
     Ok((value, rest))
@@ -388,14 +395,14 @@ mod tests {
                 "expected a JSON object, which starts with `{`, found the end of the text",
             ),
             ("[1]", "found `[`"),
-            ("{", "EOF"),
+            ("{", "expected a value, found the end of the text"),
             (r#"{"a" 1"#, "expected `:` after the key `a`, found `1`"),
-            (r#"{"a":"#, "EOF"),
+            (r#"{"a":"#, "expected a value, found the end of the text"),
             (
                 r#"{"a":1"#,
                 "expected `,` or `}`, found the end of the text",
             ),
-            (r#"{"a":1,}"#, "expected"),
+            (r#"{"a":1,}"#, "invalid value `}`: expected value"),
             (r#"{"a":1,"a":2}"#, "duplicate field `a`"),
             (r#"{1:1}"#, "the key `1` is invalid"),
             (r#"{"\ud800":1}"#, "is invalid, expected a string"),
