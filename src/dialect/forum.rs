@@ -32,7 +32,7 @@ use crate::core::refusal::Refusal;
 /// itself, and `connected-peers` is the type of a frame from the server.
 pub(super) const RESERVED: &[&str] = &["type", "fromPeerId", "connected-peers"];
 
-/// The type `candidate` in an action or as the value of `type`. As a key it is `candidate`.
+/// The spelling of the type `candidate` in an action and as the value of `type`, but not as a key.
 const CANDIDATE: &str = "icecandidate";
 
 pub(super) fn decode(text: &str) -> Result<Signal<'_>, Refusal<'static>> {

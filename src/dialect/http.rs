@@ -35,7 +35,7 @@ use crate::core::refusal::Refusal;
 /// Types that no signal to this dialect can have: they are the types of events from the server.
 pub(super) const RESERVED: &[&str] = &["new-peer", "ping"];
 
-/// The type `candidate`.
+/// The spelling of the type `candidate`.
 const CANDIDATE: &str = "ice-candidate";
 
 pub(super) fn decode(text: &str) -> Result<Signal<'_>, Refusal<'static>> {

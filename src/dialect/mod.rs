@@ -4,8 +4,8 @@
 //! shows all its frames. To add a dialect:
 //!
 //! 1. Write its file, with `RESERVED`, `decode` and `encode`, and with its frames at the head.
-//! 2. Add it to [`Dialect`], to [`Dialect::ALL`] and to each `match` below. The compiler finds the
-//!    places.
+//! 2. Add it to [`Dialect`], to [`Dialect::ALL`] and, as one line, to each `match` below. The compiler
+//!    reports the ones that lack it.
 //! 3. Write its transcripts, in a folder of its name in `tests/transcripts`.
 
 mod forum;
