@@ -1,6 +1,7 @@
-//! The forum dialect: actions that are forwarded, and types that arrive.
+//! The forum dialect: clients send an `action`, the server sends a `type`, and the payload has the
+//! type of the signal as its key.
 //!
-//! | direction | frame |
+//! | Direction | Frame |
 //! |---|---|
 //! | server → | `{"type":"connected-peers","peerIds":["ann"]}` |
 //! | → server | `{"action":"forward-offer","offer":…,"toPeerId":"ann"}` |
@@ -9,41 +10,49 @@
 //! | server → | `{"type":"offer","offer":…,"fromPeerId":"bob"}` |
 //! | server → | `{"type":"answer","answer":…,"fromPeerId":"bob"}` |
 //! | server → | `{"type":"icecandidate","candidate":…,"fromPeerId":"bob"}` |
-//! | → server | `{"action":"forward-K","K":…,"toPeerId":"ann"}`, for any other kind K |
-//! | server → | `{"type":"K","K":…,"fromPeerId":"bob"}` |
+//! | → server | `{"action":"forward-T","T":…,"toPeerId":"ann"}`, for any other signal type T |
+//! | server → | `{"type":"T","T":…,"fromPeerId":"bob"}` |
 //! | server → | `{"type":"error","code":"no-such-peer","message":"…"}` |
 //!
-//! | here | in a room |
+//! A frame from a client without `toPeerId` is a broadcast.
+//!
+//! | In the dialect | In the room |
 //! |---|---|
-//! | `connected-peers` | welcome, without one's own id |
+//! | `connected-peers` | welcome, without the receiver's own id |
 //! | `icecandidate` | `candidate` |
-//! | nothing | joined, left: its peers learn of a newcomer by the newcomer's offer |
+//! | no frame | joined, left: a client learns of a newcomer from the newcomer's offer |
 
-use super::{only, payload};
+use super::frame::{error, payload, single_field, type_from, type_into};
+use super::json::{Object, ObjectWriter, array, quote};
 use crate::core::event::Signal;
 use crate::core::notice::{Notice, RoutedSignal};
 use crate::core::refusal::Refusal;
-use crate::dialect::json::{Object, quote};
+
+/// Types that no signal to this dialect can have: `type` and `fromPeerId` are keys of the frame
+/// itself, and `connected-peers` is the type of a frame from the server.
+pub(super) const RESERVED: &[&str] = &["type", "fromPeerId", "connected-peers"];
+
+/// The spelling of the type `candidate` in an action and as the value of `type`, but not as a key.
+const CANDIDATE: &str = "icecandidate";
 
 pub(super) fn decode(text: &str) -> Result<Signal<'_>, Refusal<'static>> {
     let mut object = Object::read(text)?;
     let action = object.take_string("action")?;
-    let action = action.ok_or_else(|| Refusal::malformed("the frame has no `action`"))?;
+    let action = action.ok_or_else(|| {
+        Refusal::malformed("missing field `action`, expected an action such as `forward-offer`")
+    })?;
     let spelled = action.strip_prefix("forward-").ok_or_else(|| {
         Refusal::quoting(format!(
-            "there is no action `{action}`: they are `forward-offer` and the like"
+            "unknown action `{action}`, expected `forward-` and a signal type, such as \
+             `forward-offer`"
         ))
     })?;
-    let signal_type = if spelled == "icecandidate" {
-        "candidate"
-    } else {
-        spelled
-    };
+    let signal_type = type_from(CANDIDATE, spelled.into());
     let to = object.take_string("toPeerId")?;
-    let (key, value) = only(object)?;
+    let (key, value) = single_field(object, "`action` and `toPeerId`")?;
     if key != signal_type {
         return Err(Refusal::quoting(format!(
-            "`{action}` goes with `{signal_type}`, not with `{key}`"
+            "the action `{action}` needs the field `{signal_type}`, found `{key}`"
         )));
     }
     Ok(Signal {
@@ -54,42 +63,28 @@ pub(super) fn decode(text: &str) -> Result<Signal<'_>, Refusal<'static>> {
     })
 }
 
-pub(super) fn encode(notice: &Notice<'_>) -> Option<Vec<String>> {
+pub(super) fn encode(notice: &Notice<'_>) -> Vec<String> {
     let frame = match notice {
         Notice::Welcome { peers, .. } => {
-            let ids: Vec<_> = peers.iter().map(|(id, _)| format!("\"{id}\"")).collect();
-            format!(
-                r#"{{"type":"connected-peers","peerIds":[{}]}}"#,
-                ids.join(",")
+            ObjectWriter::new(0).string("type", "connected-peers").raw(
+                "peerIds",
+                &array(peers.iter().map(|(id, _)| quote(id.as_str()))),
             )
         }
-        Notice::Joined { .. } | Notice::Left { .. } => return Some(Vec::new()),
-        // As keys they are taken, as a type it is the server's.
-        Notice::Signal(RoutedSignal { signal_type, .. })
-            if ["type", "fromPeerId", "connected-peers"].contains(&&**signal_type) =>
-        {
-            return None;
-        }
+        Notice::Joined { .. } | Notice::Left { .. } => return Vec::new(),
         Notice::Signal(RoutedSignal {
             from,
             signal_type,
             payload,
             ..
         }) => {
-            let spelled = if *signal_type == "candidate" {
-                "icecandidate"
-            } else {
-                signal_type
-            };
-            let (spelled, signal_type) = (quote(spelled), quote(signal_type));
-            let (payload, from) = (payload.as_deref().unwrap_or("null"), from.as_str());
-            let head = [r#"{"type":"#, &spelled, ",", &signal_type, ":"].concat();
-            [&*head, payload, r#","fromPeerId":""#, from, r#""}"#].concat()
+            let payload = payload.as_deref().unwrap_or("null");
+            ObjectWriter::new(payload.len())
+                .string("type", type_into(CANDIDATE, signal_type))
+                .raw_at(signal_type, payload)
+                .string("fromPeerId", from.as_str())
         }
-        Notice::Refused(Refusal { code, message, .. }) => {
-            let (code, message) = (code.as_str(), quote(message));
-            format!(r#"{{"type":"error","code":"{code}","message":{message}}}"#)
-        }
+        Notice::Refused(refusal) => error("type", refusal),
     };
-    Some(vec![frame])
+    vec![frame.end()]
 }

@@ -1,103 +1,96 @@
-//! The HTTP dialect: bodies that are posted, and events that are streamed (Server-Sent Events, HTML
-//! §9.2).
+//! The HTTP dialect: clients post signals as JSON, and receive an event stream (Server-Sent Events,
+//! HTML §9.2).
 //!
-//! | request | body |
+//! | Request | Body |
 //! |---|---|
-//! | `POST /message/:room/:peer` | `{"type":"offer","payload":…,"target":"ann"}`, to all others without `target` |
+//! | `POST /message/:room/:peer` | `{"type":"offer","payload":…,"target":"ann"}`; without `target`, a broadcast |
 //!
-//! | event | when |
+//! | Data of an event | Cause |
 //! |---|---|
-//! | `{"type":"new-peer","senderId":"bob"}` | somebody joined |
-//! | `{"type":"peer-left","senderId":"bob"}` | somebody left |
-//! | `{"type":"offer","payload":…,"senderId":"bob"}` | somebody sent a signal |
-//! | `{"type":"error","code":"no-such-peer","message":"…","target":"zed"}` | a signal that was held went nowhere |
-//! | `{"type":"ping","time":"2026-11-24T12:00:00.000Z"}` | all the time; the room sleeps on |
+//! | `{"type":"new-peer","senderId":"bob"}` | a peer joined |
+//! | `{"type":"peer-left","senderId":"bob"}` | a peer left |
+//! | `{"type":"offer","payload":…,"senderId":"bob"}` | a peer sent a signal |
+//! | `{"type":"error","code":"no-such-peer","message":"…","target":"zed"}` | a signal could not be delivered |
+//! | `{"type":"ping","time":"2026-11-24T12:00:00.000Z"}` | the ping interval passed; the Worker sends it and the room stays asleep |
 //!
-//! Each event is the `data` of one without a name, with a number as its `id`. A stream begins with a
-//! number alone, so that also who has got nothing yet can say from where it is to go on.
+//! Events have no name and a number as their `id`; a ping has no `id`. The first event carries only
+//! an `id`, so a client that has received no data can still resume with `Last-Event-ID`.
 //!
-//! | here | in a room |
+//! | In the dialect | In the room |
 //! |---|---|
-//! | `target`, `senderId` | to, from |
+//! | `target`, `senderId` | receiver, sender |
 //! | `ice-candidate` | `candidate` |
 //! | `new-peer` | joined |
-//! | the answer to `POST /register/:room/:peer` | welcome |
+//! | the response to `POST /register/:room/:peer` | welcome |
 
 use std::borrow::Cow;
 
-use super::{nothing_else, payload};
+use super::frame::{deny_unknown, error, missing_type, payload, peer_list, type_from, type_into};
+use super::json::{Object, ObjectWriter};
 use crate::core::event::Signal;
 use crate::core::notice::{Notice, RoutedSignal};
 use crate::core::peer::PeerId;
 use crate::core::refusal::Refusal;
-use crate::dialect::json::{Object, quote};
 
-pub(super) fn decode(text: &str) -> Result<Signal<'_>, Refusal<'_>> {
+/// Types that no signal to this dialect can have: they are the types of events from the server.
+pub(super) const RESERVED: &[&str] = &["new-peer", "ping"];
+
+/// The spelling of the type `candidate`.
+const CANDIDATE: &str = "ice-candidate";
+
+pub(super) fn decode(text: &str) -> Result<Signal<'_>, Refusal<'static>> {
     let mut body = Object::read(text)?;
     let signal_type = body.take_string("type")?;
     let payload = payload(body.take("payload"));
     let to = body.take_string("target")?;
-    nothing_else(body, "`type`, `payload` or `target`")?;
-    let signal_type = match signal_type.ok_or_else(|| Refusal::malformed("missing field `type`"))? {
-        signal_type if signal_type == "ice-candidate" => "candidate".into(),
-        signal_type => signal_type,
-    };
+    deny_unknown(body, "`type`, `payload` or `target`")?;
+    let signal_type = signal_type.ok_or_else(missing_type)?;
     Ok(Signal {
         to,
-        signal_type,
+        signal_type: type_from(CANDIDATE, signal_type),
         payload,
         stated_sender: None,
     })
 }
 
-pub(super) fn encode(notice: &Notice<'_>, number: Option<u64>) -> Option<Vec<String>> {
-    let about =
-        |signal_type: &str, id: &PeerId| format!(r#"{{"type":"{signal_type}","senderId":"{id}"}}"#);
+pub(super) fn encode(notice: &Notice<'_>, number: Option<u64>) -> Vec<String> {
     let data = match notice {
-        // What a browser waits until it comes back by itself; without this, some wait longer than
-        // others.
-        Notice::Welcome { .. } => {
-            let id = number.map_or_else(String::new, |number| format!("id: {number}\n"));
-            return Some(vec![format!("retry: 1000\n{id}\n")]);
-        }
-        Notice::Joined { id, .. } => about("new-peer", id),
-        Notice::Left { id } => about("peer-left", id),
-        Notice::Signal(RoutedSignal { signal_type, .. })
-            if ["new-peer", "ping"].contains(&&**signal_type) =>
-        {
-            return None;
-        }
+        // Browsers differ in their default delay before they reconnect, so the stream sets it.
+        Notice::Welcome { .. } => return vec![["retry: 1000\n", &id_line(number), "\n"].concat()],
+        Notice::Joined { id, .. } => peer_event("new-peer", id),
+        Notice::Left { id } => peer_event("peer-left", id),
         Notice::Signal(RoutedSignal {
             from,
             signal_type,
             payload,
             ..
         }) => {
-            let spelled = if *signal_type == "candidate" {
-                "ice-candidate"
-            } else {
-                signal_type
-            };
-            let (signal_type, payload) = (quote(spelled), payload.as_deref().unwrap_or("null"));
-            let head = [r#"{"type":"#, &signal_type, r#","payload":"#].concat();
-            [&*head, payload, r#","senderId":""#, from.as_str(), r#""}"#].concat()
+            let payload = payload.as_deref().unwrap_or("null");
+            ObjectWriter::new(payload.len())
+                .string("type", type_into(CANDIDATE, signal_type))
+                .raw("payload", payload)
+                .string("senderId", from.as_str())
+                .end()
         }
-        Notice::Refused(Refusal { code, message, to }) => {
-            let (code, message) = (code.as_str(), quote(message));
-            let to = to
-                .as_ref()
-                .map_or_else(String::new, |to| format!(r#","target":{}"#, quote(to)));
-            format!(r#"{{"type":"error","code":"{code}","message":{message}{to}}}"#)
-        }
+        Notice::Refused(refusal) => error("type", refusal)
+            .optional_string("target", refusal.to.as_deref())
+            .end(),
     };
-    Some(vec![event(&data, number)])
+    vec![event(&data, number)]
 }
 
-/// An event with these data. Line feeds, which JSON may have between its tokens, are the only thing
-/// in it that means something to the stream.
+fn peer_event(event_type: &str, id: &PeerId) -> String {
+    ObjectWriter::new(0)
+        .string("type", event_type)
+        .string("senderId", id.as_str())
+        .end()
+}
+
+/// An event with this data. Only line breaks have a meaning in the stream; JSON may have them between
+/// its tokens.
 fn event(data: &str, number: Option<u64>) -> String {
-    let id = number.map_or_else(String::new, |number| format!("id: {number}\n"));
-    // One by one, since that is quicker than for both at once.
+    let id = id_line(number);
+    // Two searches for one byte each are faster than one search for both.
     let data: Cow<'_, str> = if data.contains('\n') || data.contains('\r') {
         data.replace("\r\n", "\n")
             .replace(['\r', '\n'], "\ndata: ")
@@ -105,25 +98,33 @@ fn event(data: &str, number: Option<u64>) -> String {
     } else {
         data.into()
     };
-    format!("{id}data: {data}\n\n")
+    [&*id, "data: ", &*data, "\n\n"].concat()
 }
 
-/// What is sent now and then, so that neither end nor anything between them takes the stream for
-/// dead. It has no number, since nothing is lost with it.
+fn id_line(number: Option<u64>) -> String {
+    number.map_or_else(String::new, |number| format!("id: {number}\n"))
+}
+
+/// A ping, sent at the ping interval so that no proxy closes the stream as idle. It has no number,
+/// because it is never sent again.
 #[must_use]
 pub fn ping(time: &str) -> String {
-    event(&format!(r#"{{"type":"ping","time":"{time}"}}"#), None)
+    let data = ObjectWriter::new(0)
+        .string("type", "ping")
+        .string("time", time);
+    event(&data.end(), None)
 }
 
-/// What a peer that has registered is answered: `{"message":"session registered successfully",
+/// The response to a peer that has registered: `{"message":"session registered successfully",
 /// "id":"bob","peers":[{"id":"ann","polite":false}],"key":"…"}`.
 #[must_use]
 pub fn registered(id: &PeerId, peers: &[(PeerId, bool)], key: &str) -> String {
-    let seen = |(id, polite): &(PeerId, bool)| format!(r#"{{"id":"{id}","polite":{polite}}}"#);
-    let peers: Vec<_> = peers.iter().map(seen).collect();
-    let (peers, key) = (peers.join(","), quote(key));
-    let message = "session registered successfully";
-    format!(r#"{{"message":"{message}","id":"{id}","peers":[{peers}],"key":{key}}}"#)
+    ObjectWriter::new(0)
+        .string("message", "session registered successfully")
+        .string("id", id.as_str())
+        .raw("peers", &peer_list(peers))
+        .string("key", key)
+        .end()
 }
 
 #[cfg(test)]
@@ -132,7 +133,7 @@ mod tests {
     use crate::core::refusal::Code;
 
     #[test]
-    fn a_body_is_a_signal() {
+    fn a_body_is_read_as_a_signal() {
         let signal = decode(r#"{"type":"ice-candidate","payload":{"a": 1},"target":"ann"}"#);
         let signal = signal.unwrap();
         assert_eq!(signal.signal_type, "candidate");
@@ -142,12 +143,15 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_is_no_signal_is_told_why() {
-        for (text, what) in [
-            ("", "expected an object"),
-            ("[]", "expected an object"),
+    fn a_malformed_body_is_refused_with_its_fault() {
+        for (text, expected) in [
+            ("", "expected a JSON object"),
+            ("[]", "expected a JSON object"),
             ("{}", "missing field `type`"),
-            (r#"{"type":"x","target":null}"#, "`target` is not a string"),
+            (
+                r#"{"type":"x","target":null}"#,
+                "`target` is `null`, expected a valid string",
+            ),
             (
                 r#"{"type":"x","senderId":"eve"}"#,
                 "unknown field `senderId`",
@@ -156,7 +160,7 @@ mod tests {
             let refusal = decode(text).unwrap_err();
             assert_eq!(refusal.code, Code::Malformed, "{text}");
             assert!(
-                refusal.message.contains(what),
+                refusal.message.contains(expected),
                 "{text}: {}",
                 refusal.message
             );
@@ -164,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_payload_of_many_lines_is_one_event() {
+    fn a_payload_with_line_breaks_is_one_event() {
         let signal = |payload: &'static str| {
             let from = PeerId::parse("ann").unwrap();
             encode(
@@ -177,7 +181,7 @@ mod tests {
                 Some(7),
             )
         };
-        let event = |data: &str| Some(vec![format!("id: 7\ndata: {data}\n\n")]);
+        let event = |data: &str| vec![format!("id: 7\ndata: {data}\n\n")];
         assert_eq!(
             signal("{\r\n\"a\":\r1\n}"),
             event(

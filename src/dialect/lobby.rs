@@ -1,33 +1,40 @@
-//! The lobby dialect: frames that say whom they are for, whom they are from, and one thing more.
+//! The lobby dialect: a signal has the ids of its receiver and its sender, and its payload has the
+//! type of the signal as its key.
 //!
-//! | direction | frame |
+//! | Direction | Frame |
 //! |---|---|
 //! | server → | `{"kind":"self-connected","id":"bob"}` |
-//! | server → | `{"kind":"connected","id":"ann"}`, for each who is there, and for each who joins |
+//! | server → | `{"kind":"connected","id":"ann"}`, for each peer in the room, and for each peer that joins |
 //! | server → | `{"kind":"disconnected","id":"bob"}` |
-//! | → server | `{"toId":"ann","fromId":"bob","offer":…}`, or any other one key, which is the kind |
-//! | server → | the same |
+//! | → server | `{"toId":"ann","fromId":"bob","offer":…}`, with any signal type as the key |
+//! | server → | `{"toId":"ann","fromId":"bob","offer":…}` |
 //! | server → | `{"kind":"error","code":"no-such-peer","message":"…"}` |
 //!
-//! | here | in a room |
+//! In a frame from a client, `fromId` is optional. A frame without `toId` is a broadcast.
+//!
+//! | In the dialect | In the room |
 //! |---|---|
-//! | `self-connected`, `connected` | welcome |
+//! | `self-connected`, and `connected` for each other peer | welcome |
 //! | `connected` | joined |
 //! | `disconnected` | left |
-//! | `fromId` of a peer's own frame | a claim, which the room holds it to |
+//! | `fromId` from a client | the stated sender; the room refuses the frame unless it is the client's own id |
 
-use super::{only, payload};
+use super::frame::{error, payload, single_field};
+use super::json::{Object, ObjectWriter};
 use crate::core::event::Signal;
 use crate::core::notice::{Notice, RoutedSignal};
 use crate::core::peer::PeerId;
 use crate::core::refusal::Refusal;
-use crate::dialect::json::{Object, quote};
+
+/// Types that no signal to this dialect can have: `toId` and `fromId` are keys of the frame itself,
+/// and clients recognise a frame from the server by its key `kind`.
+pub(super) const RESERVED: &[&str] = &["toId", "fromId", "kind"];
 
 pub(super) fn decode(text: &str) -> Result<Signal<'_>, Refusal<'static>> {
     let mut object = Object::read(text)?;
     let to = object.take_string("toId")?;
     let stated_sender = object.take_string("fromId")?;
-    let (signal_type, value) = only(object)?;
+    let (signal_type, value) = single_field(object, "`toId` and `fromId`")?;
     Ok(Signal {
         to,
         signal_type,
@@ -36,52 +43,37 @@ pub(super) fn decode(text: &str) -> Result<Signal<'_>, Refusal<'static>> {
     })
 }
 
-pub(super) fn encode(notice: &Notice<'_>) -> Option<Vec<String>> {
-    let about =
-        |signal_type: &str, id: &PeerId| format!(r#"{{"kind":"{signal_type}","id":"{id}"}}"#);
+pub(super) fn encode(notice: &Notice<'_>) -> Vec<String> {
     let frame = match notice {
         Notice::Welcome { id, peers, .. } => {
-            let others = peers.iter().map(|(other, _)| about("connected", other));
-            return Some(
-                std::iter::once(about("self-connected", id))
-                    .chain(others)
-                    .collect(),
-            );
+            let others = peers.iter().map(|(id, _)| peer_frame("connected", id));
+            return std::iter::once(peer_frame("self-connected", id))
+                .chain(others)
+                .collect();
         }
-        Notice::Joined { id, .. } => about("connected", id),
-        Notice::Left { id } => about("disconnected", id),
-        // As keys they are taken, and `kind` is what notices are known by.
-        Notice::Signal(RoutedSignal { signal_type, .. })
-            if ["toId", "fromId", "kind"].contains(&&**signal_type) =>
-        {
-            return None;
-        }
+        Notice::Joined { id, .. } => peer_frame("connected", id),
+        Notice::Left { id } => peer_frame("disconnected", id),
         Notice::Signal(RoutedSignal {
             from,
             to,
             signal_type,
             payload,
         }) => {
-            let to = to
-                .as_ref()
-                .map_or_else(String::new, |to| format!(r#""toId":"{to}","#));
-            let (signal_type, payload) = (quote(signal_type), payload.as_deref().unwrap_or("null"));
-            let head = [
-                "{",
-                &to,
-                r#""fromId":""#,
-                from.as_str(),
-                r#"","#,
-                &signal_type,
-                ":",
-            ]
-            .concat();
-            [&*head, payload, "}"].concat()
+            let payload = payload.as_deref().unwrap_or("null");
+            ObjectWriter::new(payload.len())
+                .optional_string("toId", to.as_ref().map(PeerId::as_str))
+                .string("fromId", from.as_str())
+                .raw_at(signal_type, payload)
+                .end()
         }
-        Notice::Refused(Refusal { code, message, .. }) => {
-            let (code, message) = (code.as_str(), quote(message));
-            format!(r#"{{"kind":"error","code":"{code}","message":{message}}}"#)
-        }
+        Notice::Refused(refusal) => error("kind", refusal).end(),
     };
-    Some(vec![frame])
+    vec![frame]
+}
+
+fn peer_frame(kind: &str, id: &PeerId) -> String {
+    ObjectWriter::new(0)
+        .string("kind", kind)
+        .string("id", id.as_str())
+        .end()
 }

@@ -1,47 +1,53 @@
-//! The languages that sockets speak: text in, [`Signal`]s; [`Notice`]s in, text.
+//! The dialects of clients: text is decoded into [`Signal`]s, and [`Notice`]s are encoded as text.
 //!
-//! A dialect knows nothing of who is there. One file each, whose head shows all its frames.
+//! A dialect has no state and does not know who is in a room. Each dialect is one file, whose head
+//! shows all its frames. To add a dialect:
+//!
+//! 1. Write its file, with `RESERVED`, `decode` and `encode`, and with its frames at the head.
+//! 2. Add it to [`Dialect`], to [`Dialect::ALL`] and, as one line, to each `match` below. The compiler
+//!    reports the ones that lack it.
+//! 3. Write its transcripts, in a folder of its name in `tests/transcripts`.
 
 mod forum;
+mod frame;
 pub mod http;
 pub mod json;
 mod lobby;
 mod native;
 
-use std::borrow::Cow;
+pub use frame::Encoded;
 
 use crate::core::event::{MAX_FRAME, Signal};
 use crate::core::notice::Notice;
 use crate::core::refusal::{Code, Refusal};
-use crate::dialect::json::Object;
 
-/// The longest kind of a signal, in bytes.
-const MAX_KIND: usize = 64;
+/// The longest type of a signal, in bytes.
+const MAX_TYPE: usize = 64;
 
-/// Which language a socket speaks, from its joining to its end.
+/// The dialect of a socket. It does not change until the socket closes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
-    /// The one of the client library.
+    /// The dialect of the client library.
     Native,
-    /// Actions and types.
+    /// Frames with `action` or `type`; see `forum.rs`.
     Forum,
-    /// From one, to one.
+    /// Frames with `fromId` and `toId`; see `lobby.rs`.
     Lobby,
-    /// Bodies that are posted, and events that are streamed.
+    /// HTTP requests and an event stream; see `http.rs`.
     Http,
 }
 
 impl Dialect {
-    /// All of them.
+    /// All dialects.
     pub const ALL: [Self; 4] = [Self::Native, Self::Forum, Self::Lobby, Self::Http];
 
-    /// The dialect of this name.
+    /// Finds a dialect by its name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|dialect| dialect.name() == name)
     }
 
-    /// Its name in a URL.
+    /// The name of the dialect in a URL and in stored text.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -52,31 +58,45 @@ impl Dialect {
         }
     }
 
-    /// Whether it is spoken over a stream, which can be taken up again where it broke, and which
-    /// nobody closes with a word. All others are spoken over a client's own WebSocket.
+    /// `true` if the server sends its notices over an event stream, which a client can resume after
+    /// it broke and which has no close handshake. The other dialects use a WebSocket.
     #[must_use]
     pub const fn is_stream(self) -> bool {
-        matches!(self, Self::Http)
+        match self {
+            Self::Native | Self::Forum | Self::Lobby => false,
+            Self::Http => true,
+        }
     }
 
-    /// The signals in a text frame, to be read one by one: mostly it is one itself, but in the native
-    /// dialect it can be a list of them.
+    /// The signal types that the dialect reserves, beside those that the room reserves in all
+    /// dialects.
+    const fn reserved(self) -> &'static [&'static str] {
+        match self {
+            Self::Native => native::RESERVED,
+            Self::Forum => forum::RESERVED,
+            Self::Lobby => lobby::RESERVED,
+            Self::Http => http::RESERVED,
+        }
+    }
+
+    /// Splits a text frame into the signals to decode: several if the frame is a batch, otherwise the
+    /// frame itself.
     #[must_use]
-    pub fn split(self, text: &str) -> Vec<&str> {
+    pub fn split_batch(self, text: &str) -> Vec<&str> {
         let signals = match self {
-            Self::Native if text.len() <= MAX_FRAME => native::signals(text),
+            Self::Native if text.len() <= MAX_FRAME => native::split_batch(text),
             _ => None,
         };
         signals.unwrap_or_else(|| vec![text])
     }
 
-    /// Reads a signal.
+    /// Decodes a signal.
     ///
     /// # Errors
     ///
-    /// [`Code::TooLarge`] for more than [`MAX_FRAME`] bytes, [`Code::Malformed`] for what is not a
-    /// frame of this dialect.
-    pub fn decode(self, text: &str) -> Result<Signal<'_>, Refusal<'_>> {
+    /// [`Code::TooLarge`] for more than [`MAX_FRAME`] bytes, [`Code::Malformed`] for text that is not
+    /// a frame of this dialect.
+    pub fn decode(self, text: &str) -> Result<Signal<'_>, Refusal<'static>> {
         if text.len() > MAX_FRAME {
             return Err(Self::refuse_large());
         }
@@ -86,10 +106,12 @@ impl Dialect {
             Self::Lobby => lobby::decode(text),
             Self::Http => http::decode(text),
         }?;
-        if signal.signal_type.is_empty() || signal.signal_type.len() > MAX_KIND {
-            let len = signal.signal_type.len();
-            let message = format!("a kind of {len} bytes: it has 1 to {MAX_KIND}");
-            return Err(Refusal::malformed(message));
+        let signal_type = &signal.signal_type;
+        if signal_type.is_empty() || signal_type.len() > MAX_TYPE {
+            let len = signal_type.len();
+            return Err(Refusal::quoting(format!(
+                "the signal type has {len} bytes, expected 1 to {MAX_TYPE}: `{signal_type}`"
+            )));
         }
         Ok(signal)
     }
@@ -97,67 +119,48 @@ impl Dialect {
     /// Refuses a frame of more than [`MAX_FRAME`] bytes.
     #[must_use]
     pub fn refuse_large() -> Refusal<'static> {
-        let message = format!("the frame is too large: it has at most {MAX_FRAME} bytes");
+        let message = format!(
+            "the frame has more than {MAX_FRAME} bytes: send large data over a data channel"
+        );
         Refusal::new(Code::TooLarge, message)
     }
 
-    /// Refuses a binary frame of so many bytes: no dialect has any.
+    /// Refuses a binary frame of `len` bytes: no dialect has binary frames.
     #[must_use]
     pub fn refuse_binary(len: usize) -> Refusal<'static> {
         if len > MAX_FRAME {
             return Self::refuse_large();
         }
-        Refusal::malformed("a binary frame: send JSON as text")
+        Refusal::malformed(format!(
+            "received a binary frame of {len} bytes, expected a text frame: send JSON as text"
+        ))
     }
 
-    /// Writes a notice, and its number if it has one, as the frames that say it, which may be none;
-    /// `None` for a signal of a kind that this dialect needs for itself.
+    /// Encodes a notice. `number` becomes the id of the event if the dialect uses an event stream.
     #[must_use]
-    pub fn encode(self, notice: &Notice<'_>, number: Option<u64>) -> Option<Vec<String>> {
-        match self {
-            Self::Native => Some(vec![native::encode(notice)]),
+    pub fn encode(self, notice: &Notice<'_>, number: Option<u64>) -> Encoded {
+        if let Notice::Signal(signal) = notice
+            && self.reserved().contains(&&*signal.signal_type)
+        {
+            return Encoded::Reserved;
+        }
+        Encoded::Frames(match self {
+            Self::Native => native::encode(notice),
             Self::Forum => forum::encode(notice),
             Self::Lobby => lobby::encode(notice),
             Self::Http => http::encode(notice, number),
-        }
-    }
-}
-
-/// The payload of a signal: nothing and `null` are the same.
-fn payload(value: Option<&str>) -> Option<Cow<'_, str>> {
-    value.filter(|value| *value != "null").map(Cow::Borrowed)
-}
-
-/// The only field that is left, or what is wrong.
-fn only<'a>(mut object: Object<'a>) -> Result<(Cow<'a, str>, &'a str), Refusal<'static>> {
-    match (object.take_first(), object.take_first()) {
-        (Some(field), None) => Ok(field),
-        (None, _) => Err(Refusal::malformed(
-            "the frame says nothing: a key of its own is missing",
-        )),
-        (Some((one, _)), Some((two, _))) => Err(Refusal::quoting(format!(
-            "`{one}` and `{two}` are not to be in one frame"
-        ))),
-    }
-}
-
-/// No field is left.
-fn nothing_else(mut object: Object<'_>, expected: &str) -> Result<(), Refusal<'static>> {
-    match object.take_first() {
-        None => Ok(()),
-        Some((key, _)) => {
-            let message = format!("unknown field `{key}`, expected {expected}");
-            Err(Refusal::quoting(message))
-        }
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::notice::RoutedSignal;
+    use crate::core::peer::PeerId;
 
     #[test]
-    fn a_kind_has_1_to_64_bytes_in_every_dialect() {
+    fn a_signal_type_has_1_to_64_bytes_in_every_dialect() {
         for (dialect, frame) in [
             (Dialect::Native, |signal_type: &str| {
                 format!(r#"{{"type":"{signal_type}"}}"#)
@@ -180,7 +183,30 @@ mod tests {
     }
 
     #[test]
-    fn every_dialect_has_a_name_of_its_own() {
+    fn a_signal_with_a_reserved_type_is_not_encoded() {
+        for dialect in Dialect::ALL {
+            let encode = |signal_type: &str| {
+                let notice = Notice::Signal(RoutedSignal {
+                    from: PeerId::parse("ann").unwrap(),
+                    to: None,
+                    signal_type: signal_type.to_owned().into(),
+                    payload: None,
+                });
+                dialect.encode(&notice, None)
+            };
+            assert!(matches!(encode("offer"), Encoded::Frames(frames) if frames.len() == 1));
+            for reserved in dialect.reserved() {
+                assert_eq!(
+                    encode(reserved),
+                    Encoded::Reserved,
+                    "{dialect:?}: {reserved}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_dialect_is_found_by_its_name() {
         for dialect in Dialect::ALL {
             assert_eq!(Dialect::named(dialect.name()), Some(dialect));
         }

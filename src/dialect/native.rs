@@ -1,109 +1,108 @@
-//! The native dialect: JSON objects with `type`, `to` or `from`, and `payload`.
+//! The native dialect of the client library: JSON objects with `type`, `to` or `from`, and `payload`.
 //!
-//! | direction | frame |
+//! | Direction | Frame |
 //! |---|---|
 //! | server → | `{"type":"welcome","id":"bob","room":"demo","peers":[{"id":"ann","polite":false}]}` |
 //! | server → | `{"type":"peer-joined","id":"bob","polite":true}` |
 //! | server → | `{"type":"peer-left","id":"bob"}` |
-//! | → server | `{"type":"offer","to":"ann","payload":{…}}`, to all others without `to` |
+//! | → server | `{"type":"offer","to":"ann","payload":{…}}` |
 //! | server → | `{"type":"offer","from":"bob","payload":{…}}` |
 //! | server → | `{"type":"error","code":"no-such-peer","message":"…","to":"zed"}` |
 //!
-//! A frame may be a list of up to 32 signals: each is as good as a frame of its own, and is forwarded in
-//! one. Candidates come in bunches, and to take a frame in is most of what it costs.
+//! A frame from a client without `to` is a broadcast.
 //!
-//! The bare texts `ping` and `pong` never get here: the platform answers them.
+//! A frame from a client may also be a batch: a list of up to 32 signals, each handled as if it had
+//! been sent alone. Browsers find ICE candidates in bursts, and receiving a frame costs more than
+//! handling it.
+//!
+//! The texts `ping` and `pong` are not decoded here, because the platform answers them.
 
-use super::{nothing_else, payload};
+use super::frame::{deny_unknown, error, missing_type, payload, peer_list};
+use super::json::{Object, ObjectWriter, WHITESPACE, list};
 use crate::core::event::Signal;
 use crate::core::notice::{Notice, RoutedSignal};
 use crate::core::refusal::Refusal;
-use crate::dialect::json::{Object, WHITESPACE, list, quote};
 
-/// The most signals in one frame.
-const MOST: usize = 32;
+/// No type is reserved beside the types that the room reserves in all dialects.
+pub(super) const RESERVED: &[&str] = &[];
 
-/// The signals of a frame that is a list of them.
-pub(super) fn signals(text: &str) -> Option<Vec<&str>> {
-    let signals = is_list(text).then(|| list(text).ok())??;
-    let fine =
-        (1..=MOST).contains(&signals.len()) && signals.iter().all(|one| one.starts_with('{'));
-    fine.then_some(signals)
+/// The largest number of signals in one frame.
+const MAX_BATCH: usize = 32;
+
+/// The signals of a frame that is a batch; `None` for any other frame.
+pub(super) fn split_batch(text: &str) -> Option<Vec<&str>> {
+    is_list(text).then(|| batch(text).ok())?
+}
+
+fn batch(text: &str) -> Result<Vec<&str>, Refusal<'static>> {
+    let signals = list(text)?;
+    if !(1..=MAX_BATCH).contains(&signals.len()) {
+        let count = signals.len();
+        return Err(Refusal::malformed(format!(
+            "the list has {count} elements, expected 1 to {MAX_BATCH} signals in one frame"
+        )));
+    }
+    match signals.iter().find(|signal| !signal.starts_with('{')) {
+        None => Ok(signals),
+        Some(other) => Err(Refusal::quoting(format!(
+            "the list has an element that is no object, expected signals: `{other}`"
+        ))),
+    }
 }
 
 fn is_list(text: &str) -> bool {
     text.trim_start_matches(WHITESPACE).starts_with('[')
 }
 
-pub(super) fn decode(text: &str) -> Result<Signal<'_>, Refusal<'_>> {
+pub(super) fn decode(text: &str) -> Result<Signal<'_>, Refusal<'static>> {
     let mut frame = match Object::read(text) {
-        Err(_) if is_list(text) => {
-            let message = format!("a list in one frame is one of 1 to {MOST} signals");
-            return Err(Refusal::malformed(message));
+        // A list is decoded only if `split_batch` could not split it, so `batch` finds its fault.
+        Err(error) if is_list(text) => {
+            batch(text)?;
+            return Err(error.into());
         }
         read => read?,
     };
     let signal_type = frame.take_string("type")?;
     let to = frame.take_string("to")?;
     let payload = payload(frame.take("payload"));
-    nothing_else(frame, "`type`, `to` or `payload`")?;
+    deny_unknown(frame, "`type`, `to` or `payload`")?;
     Ok(Signal {
         to,
-        signal_type: signal_type.ok_or_else(|| Refusal::malformed("missing field `type`"))?,
+        signal_type: signal_type.ok_or_else(missing_type)?,
         payload,
         stated_sender: None,
     })
 }
 
-pub(super) fn encode(notice: &Notice<'_>) -> String {
-    match notice {
-        Notice::Welcome { id, room, peers } => {
-            let room = quote(room);
-            let peers: Vec<_> = peers
-                .iter()
-                .map(|(id, polite)| seen(id.as_str(), *polite))
-                .collect();
-            let peers = peers.join(",");
-            format!(r#"{{"type":"welcome","id":"{id}","room":{room},"peers":[{peers}]}}"#)
-        }
-        Notice::Joined { id, polite } => {
-            format!(r#"{{"type":"peer-joined","id":"{id}","polite":{polite}}}"#)
-        }
-        Notice::Left { id } => format!(r#"{{"type":"peer-left","id":"{id}"}}"#),
+pub(super) fn encode(notice: &Notice<'_>) -> Vec<String> {
+    let frame = match notice {
+        Notice::Welcome { id, room, peers } => ObjectWriter::new(0)
+            .string("type", "welcome")
+            .string("id", id.as_str())
+            .string("room", room)
+            .raw("peers", &peer_list(peers)),
+        Notice::Joined { id, polite } => ObjectWriter::new(0)
+            .string("type", "peer-joined")
+            .string("id", id.as_str())
+            .boolean("polite", *polite),
+        Notice::Left { id } => ObjectWriter::new(0)
+            .string("type", "peer-left")
+            .string("id", id.as_str()),
         Notice::Signal(RoutedSignal {
             from,
             signal_type,
             payload,
             ..
-        }) => {
-            let (key, payload) = match payload {
-                Some(payload) => (r#"","payload":"#, &**payload),
-                None => ("\"", ""),
-            };
-            let (signal_type, from) = (quote(signal_type), from.as_str());
-            [
-                r#"{"type":"#,
-                &signal_type,
-                r#","from":""#,
-                from,
-                key,
-                payload,
-                "}",
-            ]
-            .concat()
+        }) => ObjectWriter::new(payload.as_ref().map_or(0, |payload| payload.len()))
+            .string("type", signal_type)
+            .string("from", from.as_str())
+            .optional_raw("payload", payload.as_deref()),
+        Notice::Refused(refusal) => {
+            error("type", refusal).optional_string("to", refusal.to.as_deref())
         }
-        Notice::Refused(Refusal { code, message, to }) => {
-            let (code, message) = (code.as_str(), quote(message));
-            let to = to
-                .as_ref()
-                .map_or_else(String::new, |to| format!(r#","to":{}"#, quote(to)));
-            format!(r#"{{"type":"error","code":"{code}","message":{message}{to}}}"#)
-        }
-    }
-}
-
-fn seen(id: &str, polite: bool) -> String {
-    format!(r#"{{"id":"{id}","polite":{polite}}}"#)
+    };
+    vec![frame.end()]
 }
 
 #[cfg(test)]
@@ -111,14 +110,14 @@ mod tests {
     use super::*;
     use crate::core::refusal::Code;
 
-    fn why(text: &str) -> String {
+    fn fault_of(text: &str) -> String {
         let refusal = decode(text).unwrap_err();
         assert_eq!(refusal.code, Code::Malformed, "{text}");
         refusal.message.into_owned()
     }
 
     #[test]
-    fn a_signal_is_a_kind_a_receiver_and_a_payload() {
+    fn a_signal_has_a_type_a_receiver_and_a_payload() {
         let signal = decode(r#"{"type":"offer","to":"ann","payload":{"sdp":""}}"#).unwrap();
         assert_eq!(signal.signal_type, "offer");
         assert_eq!(signal.to.as_deref(), Some("ann"));
@@ -126,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_payload_is_kept_to_the_byte() {
+    fn a_payload_is_forwarded_byte_for_byte() {
         for payload in [
             r#"{ "b" : 1,  "a":1e400, "a":"\u00e9\ud800" }"#,
             "12345678901234567890.10",
@@ -140,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn null_and_no_payload_are_the_same() {
+    fn a_null_payload_means_the_same_as_no_payload() {
         assert_eq!(
             decode(r#"{"type":"x","payload":null}"#),
             decode(r#"{"type":"x"}"#)
@@ -148,31 +147,36 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_that_is_no_signal_is_told_why() {
-        for (text, what) in [
-            ("", "expected an object"),
-            ("hello", "expected an object"),
-            (r#"["offer","ann",{}]"#, "1 to 32 signals"),
-            (" []", "1 to 32 signals"),
-            ("7", "expected an object"),
+    fn a_malformed_frame_is_refused_with_its_fault() {
+        for (text, expected) in [
+            ("", "expected a JSON object"),
+            (
+                "hello",
+                "expected a JSON object, which starts with `{`, found `h`",
+            ),
+            (r#"["offer","ann",{}]"#, "expected signals: `\"offer\"`"),
+            (" []", "the list has 0 elements, expected 1 to 32 signals"),
+            ("[{},]", "expected value"),
+            ("[{}] 7", "expected the end of the text after a JSON list"),
+            ("7", "expected a JSON object"),
             ("{}", "missing field `type`"),
-            (r#"{"type":1}"#, "`type` is not a string"),
-            (r#"{"type":null}"#, "`type` is not a string"),
-            (r#"{"type":"x","to":7}"#, "`to` is not a string"),
-            (r#"{"type":"x","to":null}"#, "`to` is not a string"),
+            (r#"{"type":1}"#, "`type` is `1`, expected a valid string"),
+            (r#"{"type":null}"#, "`type` is `null`, expected"),
+            (r#"{"type":"x","to":7}"#, "`to` is `7`, expected"),
+            (r#"{"type":"x","to":null}"#, "`to` is `null`, expected"),
             (r#"{"type":"x","from":"eve"}"#, "unknown field `from`"),
             (r#"{"type":"x","type":"y"}"#, "duplicate field `type`"),
-            (r#"{"type":"x"}{"#, "trailing"),
+            (r#"{"type":"x"}{"#, "expected the end of the text"),
             (r#"{"type":"x","payload":{"a":}}"#, "expected value"),
-            (r#"{"type":"\ud800"}"#, "`type` is not a string"),
+            (r#"{"type":"\ud800"}"#, r#"`type` is `"\ud800"`, expected"#),
         ] {
-            let why = why(text);
-            assert!(why.contains(what), "{text}: {why}");
+            let fault = fault_of(text);
+            assert!(fault.contains(expected), "{text}: {fault}");
         }
     }
 
     #[test]
-    fn a_list_is_split_into_its_signals_as_they_were_written() {
+    fn a_batch_is_split_into_its_signals_byte_for_byte() {
         let list = r#" [{"type":"x","payload":[1, 2]} ,
             {"type":7},{}]"#;
         let signals = [r#"{"type":"x","payload":[1, 2]}"#, r#"{"type":7}"#, "{}"];
@@ -196,17 +200,17 @@ mod tests {
     }
 
     fn signals_of(text: &str) -> Option<Vec<String>> {
-        Some(signals(text)?.into_iter().map(str::to_owned).collect())
+        Some(split_batch(text)?.into_iter().map(str::to_owned).collect())
     }
 
     #[test]
-    fn an_explanation_does_not_quote_without_end() {
+    fn a_message_is_cut_when_it_quotes_a_long_key() {
         let text = format!(r#"{{"{}":1}}"#, "ä".repeat(9_000));
-        assert_eq!(why(&text).chars().count(), 200);
+        assert_eq!(fault_of(&text).chars().count(), 200);
     }
 
     #[test]
-    fn what_is_deep_is_not_followed() {
+    fn a_deeply_nested_payload_is_forwarded_unparsed() {
         let deep = format!(
             r#"{{"type":"x","payload":{}{}}}"#,
             "[".repeat(30_000),
@@ -216,14 +220,14 @@ mod tests {
     }
 
     #[test]
-    fn what_peers_write_is_escaped() {
+    fn a_refusal_escapes_the_text_that_it_quotes() {
         let refusal = Refusal {
             to: Some("a\"\n".into()),
             ..Refusal::malformed("\u{1}")
         };
         assert_eq!(
             encode(&Notice::Refused(refusal)),
-            r#"{"type":"error","code":"malformed","message":"\u0001","to":"a\"\n"}"#
+            [r#"{"type":"error","code":"malformed","message":"\u0001","to":"a\"\n"}"#]
         );
     }
 }

@@ -1,7 +1,7 @@
-//! An outbox as text, which is how it is kept while its room sleeps.
+//! The outbox of one peer as stored text.
 //!
-//! The first line has its four numbers. Then come the notices, one after the other: what it is, its
-//! number, its fields, the lengths in bytes of what can be anything, a line feed, and that:
+//! The first line has the four counters of the outbox. Each notice is a line with its letter, its
+//! number, its fields and the lengths of its bodies:
 //!
 //! ```text
 //! 1795251600127 1795251600125 1795251600000 0
@@ -12,28 +12,33 @@
 //! nobody is there zed
 //! ```
 //!
-//! `*` stands for everybody as the receiver, `-` for the length of what is not there.
+//! | letter | notice | fields | bodies |
+//! |---|---|---|---|
+//! | `j` | peer joined | id, `1` if the receiver is polite to it | |
+//! | `l` | peer left | id | |
+//! | `s` | signal | sender, receiver or `*` for all | type, payload (optional) |
+//! | `r` | refusal | code | message, receiver (optional) |
 
 use std::borrow::Cow;
-use std::fmt::Write;
 
+use super::fields::{Reader, write_line};
 use crate::core::notice::{Notice, RoutedSignal};
 use crate::core::outbox::{Numbered, Outbox};
 use crate::core::peer::PeerId;
 use crate::core::refusal::{Code, Refusal};
 
 impl Outbox {
-    /// Appends it to a text.
-    pub fn write(&self, text: &mut String) {
-        // Writing into memory has nothing to fail at.
+    /// Appends the outbox to a record.
+    pub(super) fn write(&self, text: &mut String) {
         let [last, sent, since, resumed] = self.numbers();
-        let _ = writeln!(text, "{last} {sent} {since} {resumed}");
+        write_line(text, format_args!("{last} {sent} {since} {resumed}"), &[]);
         for Numbered { number, notice } in self.kept() {
-            let _ = match notice {
+            match notice {
                 Notice::Joined { id, polite } => {
-                    writeln!(text, "j {number} {id} {}", u8::from(*polite))
+                    let polite = u8::from(*polite);
+                    write_line(text, format_args!("j {number} {id} {polite}"), &[]);
                 }
-                Notice::Left { id } => writeln!(text, "l {number} {id}"),
+                Notice::Left { id } => write_line(text, format_args!("l {number} {id}"), &[]),
                 Notice::Signal(RoutedSignal {
                     from,
                     to,
@@ -41,88 +46,69 @@ impl Outbox {
                     payload,
                 }) => {
                     let to = to.as_ref().map_or("*", PeerId::as_str);
-                    let (length, payload) = optional(payload.as_deref());
-                    let type_length = signal_type.len();
-                    write!(
-                        text,
-                        "s {number} {from} {to} {type_length} {length}\n{signal_type}{payload}"
-                    )
+                    let bodies = [Some(&**signal_type), payload.as_deref()];
+                    write_line(text, format_args!("s {number} {from} {to}"), &bodies);
                 }
                 Notice::Refused(Refusal { code, message, to }) => {
-                    let (length, to) = optional(to.as_deref());
                     let code = code.as_str();
-                    write!(
-                        text,
-                        "r {number} {code} {} {length}\n{message}{to}",
-                        message.len()
-                    )
+                    let bodies = [Some(&**message), to.as_deref()];
+                    write_line(text, format_args!("r {number} {code}"), &bodies);
                 }
-                // It is said anew whenever a stream opens.
-                Notice::Welcome { .. } => Ok(()),
-            };
+                // Not stored: the room sends a new welcome whenever a stream opens.
+                Notice::Welcome { .. } => {}
+            }
         }
     }
 
-    /// Reads what [`write`](Self::write) wrote; `None` for anything else.
-    #[must_use]
-    pub fn read(text: &str) -> Option<Self> {
-        let (numbers, mut rest) = text.split_once('\n')?;
-        let mut numbers = numbers.split(' ').map(|number| number.parse().ok());
-        let mut next = || numbers.next().flatten();
-        let numbers = [next()?, next()?, next()?, next()?];
+    /// Reads the rest of a record that [`write`](Self::write) appended to.
+    pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        reader.next_line()?;
+        let numbers = [
+            reader.number()?,
+            reader.number()?,
+            reader.number()?,
+            reader.number()?,
+        ];
         let mut kept = Vec::new();
-        while !rest.is_empty() {
-            let (head, body) = rest.split_once('\n')?;
-            let mut fields = head.split(' ');
-            let what = fields.next()?;
-            let number = fields.next()?.parse().ok()?;
-            rest = body;
-            let notice = match what {
-                "j" => Notice::Joined {
-                    id: PeerId::parse(fields.next()?)?,
-                    polite: fields.next()? == "1",
-                },
-                "l" => Notice::Left {
-                    id: PeerId::parse(fields.next()?)?,
-                },
-                "s" => Notice::Signal(RoutedSignal {
-                    from: PeerId::parse(fields.next()?)?,
-                    to: match fields.next()? {
-                        "*" => None,
-                        id => Some(PeerId::parse(id)?),
-                    },
-                    signal_type: take(fields.next()?, &mut rest)??,
-                    payload: take(fields.next()?, &mut rest)?,
-                }),
-                "r" => Notice::Refused(Refusal {
-                    code: Code::named(fields.next()?)?,
-                    message: take(fields.next()?, &mut rest)??,
-                    to: take(fields.next()?, &mut rest)?,
-                }),
-                _ => return None,
-            };
-            kept.push(Numbered { number, notice });
+        while !reader.is_last_line() {
+            reader.next_line()?;
+            kept.push(read_notice(reader)?);
         }
+        reader.end_line()?;
         Some(Self::restore(numbers, kept))
     }
 }
 
-/// How long a text is, as it is written, and the text.
-fn optional(text: Option<&str>) -> (Cow<'static, str>, &str) {
-    text.map_or(("-".into(), ""), |text| {
-        (text.len().to_string().into(), text)
-    })
+fn read_notice(reader: &mut Reader<'_>) -> Option<Numbered> {
+    let letter = reader.field()?;
+    let number = reader.number()?;
+    let notice = match letter {
+        "j" => Notice::Joined {
+            id: reader.id()?,
+            polite: reader.field()? == "1",
+        },
+        "l" => Notice::Left { id: reader.id()? },
+        "s" => Notice::Signal(RoutedSignal {
+            from: reader.id()?,
+            to: match reader.field()? {
+                "*" => None,
+                id => Some(PeerId::parse(id)?),
+            },
+            signal_type: owned(reader.body()?),
+            payload: reader.optional_body()?.map(owned),
+        }),
+        "r" => Notice::Refused(Refusal {
+            code: Code::named(reader.field()?)?,
+            message: owned(reader.body()?),
+            to: reader.optional_body()?.map(owned),
+        }),
+        _ => return None,
+    };
+    Some(Numbered { number, notice })
 }
 
-/// Takes as many bytes as `length` says off the start of a text; inside, `None` if it is `-`.
-#[allow(clippy::option_option)]
-fn take(length: &str, rest: &mut &str) -> Option<Option<Cow<'static, str>>> {
-    if length == "-" {
-        return Some(None);
-    }
-    let (taken, left) = rest.split_at_checked(length.parse().ok()?)?;
-    *rest = left;
-    Some(Some(taken.to_owned().into()))
+fn owned(body: &str) -> Cow<'static, str> {
+    Cow::Owned(body.to_owned())
 }
 
 #[cfg(test)]
@@ -136,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn an_outbox_survives_being_written() {
+    fn an_outbox_is_read_as_it_was_written() {
         let signal =
             |to: Option<&str>, signal_type: &'static str, payload: Option<&'static str>| {
                 Notice::Signal(RoutedSignal {
@@ -184,29 +170,38 @@ mod tests {
         ] {
             outbox.push(Time(9), how, notice).unwrap();
         }
-        let mut text = String::new();
+        let mut text = "v1 \n".to_owned();
         outbox.write(&mut text);
-        let read = Outbox::read(&text).unwrap();
+        let read = read(&text).unwrap();
         assert_eq!(read.unsent().count(), outbox.unsent().count());
         assert_eq!(read, outbox);
     }
 
     #[test]
-    fn what_is_not_an_outbox_is_nothing() {
+    fn text_that_is_no_outbox_is_unreadable() {
         for text in [
             "",
             "1 2",
             "1 2 3 4",
             "1 2\n",
             "1 2 3 x\n",
-            "1 2 3 4\nj 1 bob",
+            "1 2 3 4 5\n",
+            "1 2 3 4\nj 1 bob 1",
+            "1 2 3 4\nj 1 bob 1 1\n",
             "1 2 3 4\nq 1 bob\n",
             "1 2 3 4\ns 1 ann * 5 -\noff",
             "1 2 3 4\ns 1 ann * 1 -\nä",
             "1 2 3 4\nr 1 because 0 -\n",
             "1 2 3 4\ns 1 ann * - -\n",
         ] {
-            assert_eq!(Outbox::read(text), None, "{text:?}");
+            assert_eq!(read(&format!("v1 \n{text}")), None, "{text:?}");
         }
+    }
+
+    /// Reads an outbox that follows an empty first line.
+    fn read(text: &str) -> Option<Outbox> {
+        let mut reader = Reader::new(text)?;
+        assert_eq!(reader.field(), Some(""));
+        Outbox::read(&mut reader)
     }
 }

@@ -1,16 +1,17 @@
-//! What is written down of a room, as the platform keeps it: a key and a text for each row.
+//! Rows of storage: one for each absent peer and one for each held broadcast, as a key and a text.
 //!
 //! | key | text |
 //! |---|---|
-//! | `absent bob` | until when it waits for the peer, a space, and its [`Attachment`] |
-//! | `held 7` | until when the signal waits, its sender, the lengths in bytes of its kind and its payload (`-` without one), a line feed, kind and payload |
+//! | `absent bob` | version, expiry time, and the fields of the peer's [`Attachment`] |
+//! | `held 7` | version, expiry time, sender; then signal type and payload (optional) as bodies |
 
+use super::fields::{Reader, start_record, write_line};
 use crate::core::event::{Absent, Held, Row, RowKey};
-use crate::core::peer::{PeerId, Time};
+use crate::core::peer::Time;
 use crate::record::attachment::Attachment;
 
 impl RowKey {
-    /// Writes the key.
+    /// Writes the key as text.
     #[must_use]
     pub fn encode(&self) -> String {
         match self {
@@ -21,7 +22,7 @@ impl RowKey {
 }
 
 impl Row {
-    /// Its key.
+    /// The key of the row; the row of an absent peer is found by the peer's id.
     #[must_use]
     pub fn key(&self) -> RowKey {
         match self {
@@ -30,13 +31,15 @@ impl Row {
         }
     }
 
-    /// Writes the text.
+    /// Writes the row, without its key, as text.
     #[must_use]
     pub fn encode(&self) -> String {
         match self {
             Self::Absent(Absent { member, until }) => {
-                let member = Attachment::absent(member.clone()).encode();
-                format!("{} {member}", until.0)
+                let mut text = start_record();
+                text.push_str(&format!("{} ", until.0));
+                Attachment::absent(member.clone()).write(&mut text);
+                text
             }
             Self::Held(Held {
                 from,
@@ -45,46 +48,36 @@ impl Row {
                 payload,
                 number: _,
             }) => {
-                let length = payload.as_ref().map(|payload| payload.len().to_string());
-                let length = length.as_deref().unwrap_or("-");
-                let payload = payload.as_deref().unwrap_or_default();
-                format!(
-                    "{} {from} {} {length}\n{signal_type}{payload}",
-                    until.0,
-                    signal_type.len()
-                )
+                let mut text = start_record();
+                let bodies = [Some(&**signal_type), payload.as_deref()];
+                write_line(&mut text, format_args!("{} {from}", until.0), &bodies);
+                text
             }
         }
     }
 
-    /// Reads a row out of what its key and its text were written as; `None` for anything else.
+    /// Reads a row from its key and its text. Returns `None` if either is unreadable.
     #[must_use]
     #[inline(never)]
     pub fn decode(key: &str, text: &str) -> Option<Self> {
         match key.split_once(' ')? {
             ("absent", _) => {
-                let (until, member) = text.split_once(' ')?;
-                let until = Time(until.parse().ok()?);
-                let Attachment { member, .. } = Attachment::decode(member)?;
+                let mut reader = Reader::new(text)?;
+                let until = Time(reader.number()?);
+                let Attachment { member, .. } = Attachment::read(reader)?;
                 Some(Self::Absent(Absent { member, until }))
             }
             ("held", number) => {
-                let (head, body) = text.split_once('\n')?;
-                let mut fields = head.split(' ');
-                let until = Time(fields.next()?.parse().ok()?);
-                let from = PeerId::parse(fields.next()?)?;
-                let (signal_type, rest) = body.split_at_checked(fields.next()?.parse().ok()?)?;
-                let payload = match fields.next()? {
-                    "-" => None,
-                    length => Some(rest.get(..length.parse().ok()?)?.to_owned()),
-                };
-                Some(Self::Held(Held {
+                let mut reader = Reader::new(text)?;
+                let held = Held {
                     number: number.parse().ok()?,
-                    from,
-                    until,
-                    signal_type: signal_type.to_owned(),
-                    payload,
-                }))
+                    until: Time(reader.number()?),
+                    from: reader.id()?,
+                    signal_type: reader.body()?.to_owned(),
+                    payload: reader.optional_body()?.map(str::to_owned),
+                };
+                reader.end_line()?;
+                reader.is_last_line().then_some(Self::Held(held))
             }
             _ => None,
         }
@@ -97,10 +90,10 @@ mod tests {
     use crate::core::member::Member;
     use crate::core::notice::Notice;
     use crate::core::outbox::{Delivery, Outbox};
-    use crate::core::peer::{Key, Lock, Seat, Socket};
+    use crate::core::peer::{Key, Lock, PeerId, Seat, Socket};
 
     #[test]
-    fn a_row_survives_being_written() {
+    fn a_row_is_read_as_it_was_written() {
         let id = |text| PeerId::parse(text).unwrap();
         let held = |payload: Option<&str>| {
             Row::Held(Held {
@@ -137,19 +130,23 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_row_is_nothing() {
+    fn text_that_is_no_row_is_unreadable() {
         for (key, text) in [
             ("", ""),
-            ("held", "9 ann 1 1\nab"),
-            ("held x", "9 ann 1 1\nab"),
-            ("held 1", "9 ann 1 1 ab"),
-            ("held 1", "9 a/b 1 1\nab"),
-            ("held 1", "9 ann 2 1\nab"),
-            ("held 1", "9 ann 1 1\nä"),
-            ("held 1", "9 ann 1\nab"),
-            ("absent ann", "9"),
-            ("absent ann", "x 7 3 native - ann"),
-            ("outside 1", "7 3 native - ann"),
+            ("held", "v1 9 ann 1 1\nab"),
+            ("held x", "v1 9 ann 1 1\nab"),
+            ("held 1", "9 ann 1 1\nab"),
+            ("held 1", "v1 9 ann 1 1 ab"),
+            ("held 1", "v1 9 a/b 1 1\nab"),
+            ("held 1", "v1 9 ann 2 1\nab"),
+            ("held 1", "v1 9 ann 1 1\nä"),
+            ("held 1", "v1 9 ann 1 1\nabc"),
+            ("held 1", "v1 9 ann 1\nab"),
+            ("held 1", "v1 9 ann 1 1 -\nab"),
+            ("absent ann", "v1 9\n"),
+            ("absent ann", "v1 x 7 3 native - ann\n"),
+            ("absent ann", "9 7 3 native - ann\n"),
+            ("outside 1", "v1 7 3 native - ann\n"),
         ] {
             assert_eq!(Row::decode(key, text), None, "{key:?} {text:?}");
         }

@@ -16,6 +16,7 @@ use super::{check_token, find_route, rate, room_of, text, upgrade};
 use crate::core::close::Close;
 use crate::core::notice::Notice;
 use crate::core::refusal::{Code, Refusal};
+use crate::dialect::Encoded;
 use crate::edge::route::{HttpError, Join, Route};
 use crate::edge::settings::Settings;
 
@@ -86,9 +87,10 @@ fn turn_away(join: &Join, headers: &Headers, refusal: Refusal<'_>) -> Result<Res
     let close = Close::after(refusal.code).unwrap_or(Close::TooFast);
     let pair = WebSocketPair::new()?;
     pair.server.accept()?;
-    let frames = join.dialect.encode(&Notice::Refused(refusal), None);
-    for frame in frames.into_iter().flatten() {
-        pair.server.send_with_str(frame)?;
+    if let Encoded::Frames(frames) = join.dialect.encode(&Notice::Refused(refusal), None) {
+        for frame in frames {
+            pair.server.send_with_str(frame)?;
+        }
     }
     pair.server
         .close(Some(close.code()), Some(close.reason()))?;

@@ -166,7 +166,7 @@ impl Object {
                 return self.handle(Event::Frame { socket, signal });
             }
         };
-        for signal in dialect.split(&text) {
+        for signal in dialect.split_batch(&text) {
             let signal = dialect.decode(signal);
             self.handle(Event::Frame { socket, signal });
         }

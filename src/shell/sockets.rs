@@ -13,7 +13,7 @@ use crate::core::event::Event;
 use crate::core::member::Member;
 use crate::core::notice::Notice;
 use crate::core::peer::Socket;
-use crate::dialect::Dialect;
+use crate::dialect::{Dialect, Encoded};
 use crate::record::attachment::Attachment;
 
 /// `WebSocket.OPEN`. All other states mean that nothing can be sent any more.
@@ -56,7 +56,7 @@ pub(super) fn send<'a>(
     asker: Option<Socket>,
     news: &mut Vec<Event<'a>>,
 ) {
-    let mut written: Vec<(Dialect, Option<Vec<String>>)> = Vec::new();
+    let mut written: Vec<(Dialect, Encoded)> = Vec::new();
     let mut refused = false;
     for socket in to {
         let undelivered = || Event::Undelivered {
@@ -79,7 +79,7 @@ pub(super) fn send<'a>(
         let Some((_, frames)) = written.iter().find(|(known, _)| known == dialect) else {
             continue;
         };
-        let Some(frames) = frames else {
+        let Encoded::Frames(frames) = frames else {
             news.push(Event::Unencodable {
                 asker,
                 notice: notice.clone(),

@@ -1,5 +1,5 @@
-//! Random and mutated bytes for whatever reads what strangers send. Nothing may panic, and what is
-//! refused is refused with a reason.
+//! Random and mutated text for every parser of untrusted input. No parser may panic, and every refusal
+//! has a code and a message.
 
 use partyline::core::refusal::Code;
 use partyline::dialect::Dialect;
@@ -9,7 +9,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::Config;
 
-/// Frames that are right, for mutations to begin with.
+/// Valid frames, the seeds of the mutations.
 const FRAMES: [&str; 11] = [
     r#"{"type":"ice-candidate","payload":{"candidate":""},"target":"peer2"}"#,
     r#"{"type":"offer","to":"ann","payload":{"type":"offer","sdp":"v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\n"}}"#,
@@ -25,6 +25,7 @@ const FRAMES: [&str; 11] = [
     r#" [ {"type":"candidate","to":"bob"} , {"type":"x","payload":[{}]} ] "#,
 ];
 
+/// Valid paths, the seeds of the mutations.
 const PATHS: [&str; 8] = [
     "/register/demo/ann?key=secret",
     "/message/%C3%A4/a%3Ab",
@@ -36,13 +37,14 @@ const PATHS: [&str; 8] = [
     "/parties/main/a?_pk=%41+&key=%ff&x=%",
 ];
 
+/// Valid attachments, the seeds of the mutations.
 const ATTACHMENTS: [&str; 3] = [
-    "7 3 native - bob",
-    "0 1 lobby ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad a",
-    "7 3 http - bob\n9 5 4 8\nj 5 ann 1\ns 9 ann * 5 7\noffer{\"a\":1}l 9 ann\nr 9 no-such-peer 2 -\nno",
+    "v1 7 3 native - bob\n",
+    "v1 0 1 lobby ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad a\n",
+    "v1 7 3 http - bob\n9 5 4 8\nj 5 ann 1\ns 9 ann * 5 7\noffer{\"a\":1}l 9 ann\nr 9 no-such-peer 2 -\nno",
 ];
 
-/// Some of these texts, cut, doubled, and with bytes of all kinds put in.
+/// One of these texts with up to five edits: bytes cut, moved, inserted or overwritten.
 fn mutated(seeds: &'static [&'static str]) -> impl Strategy<Value = String> {
     let bytes = prop_oneof![
         3 => prop::sample::select(b"{}[]\",:\\ \n%/?&=+-.0123456789eEu".to_vec()),
@@ -51,21 +53,21 @@ fn mutated(seeds: &'static [&'static str]) -> impl Strategy<Value = String> {
     let edit = (any::<prop::sample::Index>(), 0..4_u8, vec(bytes, 0..4));
     (prop::sample::select(seeds), vec(edit, 0..6)).prop_map(|(seed, edits)| {
         let mut text = seed.as_bytes().to_vec();
-        for (place, what, put) in edits {
-            let place = place.index(text.len() + 1);
-            match what {
-                0 => text.truncate(place),
-                1 => drop(text.splice(place..place, put)),
+        for (index, edit, bytes) in edits {
+            let at = index.index(text.len() + 1);
+            match edit {
+                0 => text.truncate(at),
+                1 => drop(text.splice(at..at, bytes)),
                 2 => {
                     text = text
                         .iter()
-                        .skip(place)
-                        .chain(&put)
+                        .skip(at)
+                        .chain(&bytes)
                         .chain(&text)
                         .copied()
                         .collect()
                 }
-                _ => drop(text.splice(place..text.len().min(place + put.len()), put)),
+                _ => drop(text.splice(at..text.len().min(at + bytes.len()), bytes)),
             }
         }
         String::from_utf8_lossy(&text).into_owned()
@@ -80,10 +82,10 @@ fn config(cases: u32) -> Config {
     }
 }
 
-fn decodes_or_says_why(frame: &str) {
-    let all = Dialect::ALL.into_iter();
-    for (dialect, text) in all.flat_map(|dialect| {
-        let signals = dialect.split(frame).into_iter();
+fn decodes_or_refuses(frame: &str) {
+    let dialects = Dialect::ALL.into_iter();
+    for (dialect, text) in dialects.flat_map(|dialect| {
+        let signals = dialect.split_batch(frame).into_iter();
         signals.map(move |signal| (dialect, signal))
     }) {
         match dialect.decode(text) {
@@ -92,7 +94,7 @@ fn decodes_or_says_why(frame: &str) {
                 if let Some(payload) = signal.payload {
                     assert!(
                         text.contains(&*payload),
-                        "the payload stands in the frame as it is"
+                        "the payload is a part of the frame"
                     );
                     serde_json::from_str::<&serde_json::value::RawValue>(&payload).unwrap();
                 }
@@ -105,7 +107,7 @@ fn decodes_or_says_why(frame: &str) {
     }
 }
 
-fn routes_or_says_why(text: &str, method: &str, upgrade: Option<&str>) {
+fn routes_or_refuses(text: &str, method: &str, upgrade: Option<&str>) {
     let (path, query) = text.split_once('?').unwrap_or((text, ""));
     let accept = Some("text/html").filter(|_| text.len().is_multiple_of(2));
     if let Err(error) = route(&Request {
@@ -125,17 +127,17 @@ proptest! {
     #![proptest_config(config(200_000))]
 
     #[test]
-    fn mutated_frames_are_read_or_refused(text in mutated(&FRAMES)) {
-        decodes_or_says_why(&text);
+    fn a_mutated_frame_is_decoded_or_refused(text in mutated(&FRAMES)) {
+        decodes_or_refuses(&text);
     }
 
     #[test]
-    fn mutated_requests_are_routed_or_refused(
+    fn a_mutated_request_is_routed_or_refused(
         text in mutated(&PATHS),
         method in prop::sample::select(vec!["GET", "HEAD", "OPTIONS", "POST"]),
         upgrade in prop::sample::select(vec![None, Some("websocket"), Some("h2c")]),
     ) {
-        routes_or_says_why(&text, method, upgrade);
+        routes_or_refuses(&text, method, upgrade);
     }
 }
 
@@ -143,20 +145,19 @@ proptest! {
     #![proptest_config(config(100_000))]
 
     #[test]
-    fn any_bytes_are_read_or_refused(bytes in vec(any::<u8>(), 0..200)) {
+    fn any_text_is_decoded_or_refused(bytes in vec(any::<u8>(), 0..200)) {
         let text = String::from_utf8_lossy(&bytes);
-        decodes_or_says_why(&text);
-        routes_or_says_why(&text, "GET", Some("websocket"));
-        routes_or_says_why(&format!("/parties/main/{text}"), "GET", None);
+        decodes_or_refuses(&text);
+        routes_or_refuses(&text, "GET", Some("websocket"));
+        routes_or_refuses(&format!("/parties/main/{text}"), "GET", None);
         let _ = Attachment::decode(&text);
     }
 
     #[test]
-    fn mutated_attachments_are_read_or_dropped(text in mutated(&ATTACHMENTS)) {
+    fn a_mutated_attachment_is_read_or_unreadable(text in mutated(&ATTACHMENTS)) {
         if let Some(attachment) = Attachment::decode(&text) {
-            // What was read is written as what is read again.
-            let again = Attachment::decode(&attachment.encode());
-            prop_assert_eq!(again, Some(attachment));
+            let reread = Attachment::decode(&attachment.encode());
+            prop_assert_eq!(reread, Some(attachment));
         }
     }
 }

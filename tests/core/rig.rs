@@ -13,7 +13,7 @@ use partyline::core::notice::{Notice, RoutedSignal};
 use partyline::core::peer::{Key, Lock, PeerId, Socket, Time};
 use partyline::core::refusal::Refusal;
 use partyline::core::room::Room;
-use partyline::dialect::Dialect;
+use partyline::dialect::{Dialect, Encoded};
 use partyline::record::attachment::Attachment;
 
 pub(crate) const LIMITS: Limits = Limits {
@@ -206,7 +206,7 @@ impl Rig {
         let Some(dialect) = self.open.get(&socket).copied() else {
             return;
         };
-        for signal in dialect.split(text) {
+        for signal in dialect.split_batch(text) {
             let signal = dialect.decode(signal);
             self.handle(Event::Frame { socket, signal });
         }
@@ -403,7 +403,7 @@ impl Rig {
                         }
                         if self.jammed.contains(&socket) {
                             undelivered.push((socket, number, notice.clone()));
-                        } else if let Some(frames) = dialect.encode(&notice, number) {
+                        } else if let Encoded::Frames(frames) = dialect.encode(&notice, number) {
                             let heard = self.heard.entry(socket).or_default();
                             heard.extend(frames.into_iter().map(Heard::Frame));
                         } else {

@@ -1,7 +1,7 @@
-//! Plays the golden conversations of `tests/transcripts` on the core, with a clock of its own.
+//! Plays the golden conversations of `tests/transcripts` on the core with a simulated clock.
 //!
-//! `tests/worker/transcripts.test.mjs` plays the same files over real sockets. Their form is described in
-//! `tests/transcripts/README.md`.
+//! `tests/worker/transcripts.test.mjs` plays the same files over real sockets.
+//! `tests/transcripts/README.md` describes their format.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
@@ -13,159 +13,261 @@ use partyline::dialect::Dialect;
 use partyline::edge::route::HttpError;
 use partyline::edge::settings::Settings;
 
-/// Plays one transcript, and once more with the room put to sleep before each line.
-fn play(path: &Path, sleepless: bool) {
-    let text = std::fs::read_to_string(path).unwrap();
-    let lines = text
-        .lines()
-        .enumerate()
-        .map(|(n, line)| (n + 1, line.trim()));
-    let lines: Vec<_> = lines
-        .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
-        .collect();
-    let set: BTreeMap<&str, &str> = lines
-        .iter()
-        .filter_map(|(_, line)| line.strip_prefix("set ")?.split_once('='))
-        .collect();
-    let settings = Settings::read(|name| set.get(name).map(|value| (*value).to_owned())).unwrap();
-    let name = path.file_stem().unwrap().to_str().unwrap();
-    let dialect = path.parent().and_then(|folder| folder.file_name()).unwrap();
-    let dialect = dialect.to_string_lossy();
-    let mut rig = Rig::named(name, settings.limits);
-    let mut sockets: BTreeMap<&str, Socket> = BTreeMap::new();
-    let mut unread: BTreeMap<Socket, VecDeque<Heard>> = BTreeMap::new();
-    // Of those who speak HTTP: the last event that each got, and what it was answered last.
-    let mut last: BTreeMap<&str, u64> = BTreeMap::new();
-    let mut answers: BTreeMap<&str, String> = BTreeMap::new();
-    for (n, line) in lines {
-        let at = format!("{}:{n}: {line}", path.display());
-        if line.starts_with("set ") {
-            continue;
-        }
-        if !sleepless {
-            rig.sleep();
-        }
-        let (who, rest) = line
-            .split_once(' ')
-            .unwrap_or_else(|| panic!("{at}: what is this?"));
-        if who == "after" {
-            let seconds = rest.strip_suffix('s').and_then(|s| s.parse::<f64>().ok());
-            let seconds = seconds.unwrap_or_else(|| panic!("{at}: how long?"));
-            rig.pass((seconds * 1000.0) as u64);
-            continue;
-        }
-        let (what, rest) = rest.split_once(' ').unwrap_or((rest, ""));
-        let words: Vec<_> = rest.split_whitespace().collect();
-        let key = words.iter().find_map(|word| word.strip_prefix("key="));
-        match what {
-            "joins" => {
-                let mut id = who;
-                if let Some(place) = words.iter().position(|word| *word == "as") {
-                    id = words[place + 1];
-                }
-                let spoken = words.iter().find_map(|word| word.strip_prefix("dialect="));
-                let spoken =
-                    Dialect::named(spoken.unwrap_or(&dialect)).unwrap_or_else(|| panic!("{at}"));
-                sockets.insert(who, rig.join_speaking(spoken, id, key));
-                continue;
-            }
-            "registers" => {
-                let answer = rig.register(who, key).map(|peers| answered(&peers));
-                answers.insert(who, answer.unwrap_or_else(|refusal| refused(&refusal)));
-                continue;
-            }
-            "opens" => {
-                let last = last.get(who).copied().filter(|_| words.contains(&"again"));
-                match rig.open_stream(who, key, last) {
-                    Ok(socket) => drop(sockets.insert(who, socket)),
-                    Err(refusal) => drop(answers.insert(who, refused(&refusal))),
-                }
-                continue;
-            }
-            "posts" => {
-                let answer = match Dialect::Http.decode(rest) {
-                    Ok(_) => rig.post(who, None, rest),
-                    Err(refusal) => Err(Refusal::malformed(refusal.message)),
-                };
-                let answer = answer.map(|()| r#"200 {"message":"Message sent"}"#.to_owned());
-                answers.insert(who, answer.unwrap_or_else(|refusal| refused(&refusal)));
-                continue;
-            }
-            "answered" => {
-                let answer = answers.remove(who);
-                let answer = answer.unwrap_or_else(|| panic!("{at}: nothing was asked"));
-                assert!(matches(rest, &answer), "{at}\n  but was answered {answer}");
-                continue;
-            }
-            _ => {}
-        }
-        let socket = *sockets
-            .get(who)
-            .unwrap_or_else(|| panic!("{at}: who is that?"));
-        let streams = rig.streams(socket);
-        let mut next = || {
-            let unread = unread.entry(socket).or_default();
-            unread.extend(rig.heard(socket));
-            unread
-                .pop_front()
-                .unwrap_or_else(|| panic!("{at}: nothing was heard"))
-        };
-        match what {
-            "<" if streams => loop {
-                match next() {
-                    Heard::Frame(text) => match event(&text) {
-                        (number, Some(data)) if matches(rest, &data) => {
-                            last.insert(who, number.unwrap());
-                            break;
-                        }
-                        (Some(number), None) => drop(last.insert(who, number)),
-                        other => panic!("{at}\n  but heard {other:?}"),
-                    },
-                    other => panic!("{at}\n  but heard {other:?}"),
-                }
-            },
-            "<" => match next() {
-                Heard::Frame(frame) if matches(rest, &frame) => {}
-                other => panic!("{at}\n  but heard {other:?}"),
-            },
-            "closed" => match next() {
-                Heard::Closed(close) if format!("{} {}", close.code(), close.reason()) == rest => {}
-                other => panic!("{at}\n  but heard {other:?}"),
-            },
-            "ends" => match next() {
-                Heard::Closed(_) => {}
-                other => panic!("{at}\n  but heard {other:?}"),
-            },
-            ">" => rig.send(socket, rest),
-            "closes" => rig.close(socket),
-            "drops" => rig.lose(socket),
-            _ => panic!("{at}: what is this?"),
-        }
+/// When the room is dropped and built again from stored text.
+#[derive(Clone, Copy, PartialEq)]
+enum Sleep {
+    Never,
+    BeforeEachLine,
+}
+
+/// A transcript that is being played.
+struct Player<'a> {
+    rig: Rig,
+    /// The dialect of the transcript's folder.
+    dialect: String,
+    /// The latest socket of each name.
+    sockets: BTreeMap<&'a str, Socket>,
+    /// Frames that have arrived and were not compared yet.
+    unread: BTreeMap<Socket, VecDeque<Heard>>,
+    /// The number of the last event that each name received.
+    last_event: BTreeMap<&'a str, u64>,
+    /// The HTTP response that each name received and that was not compared yet.
+    responses: BTreeMap<&'a str, String>,
+}
+
+/// One line of a transcript.
+#[derive(Clone, Copy)]
+struct Line<'a> {
+    path: &'a Path,
+    number: usize,
+    text: &'a str,
+}
+
+impl<'a> Line<'a> {
+    /// Fails the test and names the line.
+    fn fail(&self, fault: &str) -> ! {
+        let Self { path, number, text } = self;
+        panic!("{}:{number}: {text}\n  {fault}", path.display())
     }
-    assert_eq!(
-        answers,
-        BTreeMap::new(),
-        "{}: somebody was answered more than is written",
-        path.display()
-    );
-    for (who, socket) in sockets {
-        let mut heard: Vec<_> = unread.remove(&socket).unwrap_or_default().into();
-        heard.extend(rig.heard(socket));
-        // What a stream begins with is nothing that anybody hears.
-        heard.retain(|heard| !matches!(heard, Heard::Frame(text) if text.starts_with("retry")));
-        assert_eq!(
-            heard,
-            [],
-            "{}: {who} has heard more than is written",
-            path.display()
-        );
+
+    /// The first word and the rest.
+    fn split(&self, text: &'a str) -> (&'a str, &'a str) {
+        text.split_once(' ').unwrap_or((text, ""))
     }
 }
 
-/// What a peer that has registered is answered, but for the key.
-fn answered(peers: &[(PeerId, bool)]) -> String {
-    let seen = |(id, polite): &(PeerId, bool)| format!(r#"{{"id":"{id}","polite":{polite}}}"#);
-    let peers: Vec<_> = peers.iter().map(seen).collect();
+fn play(path: &Path, sleep: Sleep) {
+    let text = std::fs::read_to_string(path).unwrap();
+    let lines = lines(path, &text);
+    let mut player = Player::new(path, &lines);
+    for line in &lines {
+        if sleep == Sleep::BeforeEachLine {
+            player.rig.sleep();
+        }
+        player.play_line(*line);
+    }
+    player.finish(path);
+}
+
+/// The lines of a transcript, without comments and empty lines.
+fn lines<'a>(path: &'a Path, text: &'a str) -> Vec<Line<'a>> {
+    let numbered = text.lines().enumerate().map(|(index, line)| Line {
+        path,
+        number: index + 1,
+        text: line.trim(),
+    });
+    numbered
+        .filter(|line| !line.text.is_empty() && !line.text.starts_with('#'))
+        .collect()
+}
+
+impl<'a> Player<'a> {
+    fn new(path: &Path, lines: &[Line<'a>]) -> Self {
+        let values: BTreeMap<&str, &str> = lines
+            .iter()
+            .filter_map(|line| line.text.strip_prefix("set ")?.split_once('='))
+            .collect();
+        let settings = Settings::read(|name| values.get(name).map(|value| (*value).to_owned()));
+        let room = path.file_stem().unwrap().to_str().unwrap();
+        let dialect = path.parent().and_then(|folder| folder.file_name()).unwrap();
+        Self {
+            rig: Rig::named(room, settings.unwrap().limits),
+            dialect: dialect.to_string_lossy().into_owned(),
+            sockets: BTreeMap::new(),
+            unread: BTreeMap::new(),
+            last_event: BTreeMap::new(),
+            responses: BTreeMap::new(),
+        }
+    }
+
+    fn play_line(&mut self, line: Line<'a>) {
+        let (name, rest) = line.split(line.text);
+        let (verb, rest) = line.split(rest);
+        match (name, verb) {
+            ("set", _) => {}
+            ("after", seconds) => self.after(line, seconds),
+            (_, "joins") => self.joins(line, name, rest),
+            (_, "registers") => self.registers(name, rest),
+            (_, "opens") => self.opens(name, rest),
+            (_, "posts") => self.posts(name, rest),
+            (_, "answered") => self.answered(line, name, rest),
+            (_, "<") => self.receives(line, name, rest),
+            (_, ">") => {
+                let socket = self.socket(line, name);
+                self.rig.send(socket, rest);
+            }
+            (_, "closed") => self.closed(line, name, rest),
+            (_, "ends") => self.ends(line, name),
+            (_, "closes") => {
+                let socket = self.socket(line, name);
+                self.rig.close(socket);
+            }
+            (_, "drops") => {
+                let socket = self.socket(line, name);
+                self.rig.lose(socket);
+            }
+            _ => line.fail("unknown verb"),
+        }
+    }
+
+    fn after(&mut self, line: Line<'_>, seconds: &str) {
+        let seconds = seconds
+            .strip_suffix('s')
+            .and_then(|s| s.parse::<f64>().ok());
+        let seconds = seconds.unwrap_or_else(|| line.fail("expected seconds, such as `2s`"));
+        self.rig.pass((seconds * 1000.0) as u64);
+    }
+
+    fn joins(&mut self, line: Line<'_>, name: &'a str, arguments: &str) {
+        let mut words = arguments.split(' ');
+        let id = words.find(|word| *word == "as").and_then(|_| words.next());
+        let dialect = argument(arguments, "dialect=").unwrap_or(&self.dialect);
+        let dialect = Dialect::named(dialect).unwrap_or_else(|| line.fail("unknown dialect"));
+        let key = argument(arguments, "key=");
+        let socket = self.rig.join_speaking(dialect, id.unwrap_or(name), key);
+        self.sockets.insert(name, socket);
+    }
+
+    fn registers(&mut self, name: &'a str, arguments: &str) {
+        let response = match self.rig.register(name, argument(arguments, "key=")) {
+            Ok(peers) => registered(&peers),
+            Err(refusal) => refused(&refusal),
+        };
+        self.responses.insert(name, response);
+    }
+
+    fn opens(&mut self, name: &'a str, arguments: &str) {
+        let resume = arguments.split(' ').any(|word| word == "again");
+        let last = self.last_event.get(name).copied().filter(|_| resume);
+        let key = argument(arguments, "key=");
+        match self.rig.open_stream(name, key, last) {
+            Ok(socket) => drop(self.sockets.insert(name, socket)),
+            Err(refusal) => drop(self.responses.insert(name, refused(&refusal))),
+        }
+    }
+
+    fn posts(&mut self, name: &'a str, body: &str) {
+        let result = Dialect::Http
+            .decode(body)
+            .and_then(|_| self.rig.post(name, None, body));
+        let response = match result {
+            Ok(()) => r#"200 {"message":"Message sent"}"#.to_owned(),
+            Err(refusal) => refused(&refusal),
+        };
+        self.responses.insert(name, response);
+    }
+
+    fn answered(&mut self, line: Line<'_>, name: &str, expected: &str) {
+        let response = self.responses.remove(name);
+        let response = response.unwrap_or_else(|| line.fail("no response arrived"));
+        if !matches(expected, &response) {
+            line.fail(&format!("the response is {response}"));
+        }
+    }
+
+    fn receives(&mut self, line: Line<'_>, name: &'a str, expected: &str) {
+        let socket = self.socket(line, name);
+        if !self.rig.streams(socket) {
+            match self.next(line, socket) {
+                Heard::Frame(frame) if matches(expected, &frame) => return,
+                other => line.fail(&format!("the peer received {other:?}")),
+            }
+        }
+        loop {
+            let heard = self.next(line, socket);
+            let parsed = match &heard {
+                Heard::Frame(text) => event(text),
+                Heard::Closed(_) => (None, None),
+            };
+            match parsed {
+                (Some(number), Some(data)) if matches(expected, &data) => {
+                    self.last_event.insert(name, number);
+                    return;
+                }
+                // The first event of a stream has a number and no data.
+                (Some(number), None) => drop(self.last_event.insert(name, number)),
+                _ => line.fail(&format!("the peer received {heard:?}")),
+            }
+        }
+    }
+
+    fn closed(&mut self, line: Line<'_>, name: &str, expected: &str) {
+        let socket = self.socket(line, name);
+        match self.next(line, socket) {
+            Heard::Closed(close) if format!("{} {}", close.code(), close.reason()) == expected => {}
+            other => line.fail(&format!("the peer received {other:?}")),
+        }
+    }
+
+    fn ends(&mut self, line: Line<'_>, name: &str) {
+        let socket = self.socket(line, name);
+        match self.next(line, socket) {
+            Heard::Closed(_) => {}
+            other => line.fail(&format!("the peer received {other:?}")),
+        }
+    }
+
+    fn socket(&self, line: Line<'_>, name: &str) -> Socket {
+        let socket = self.sockets.get(name);
+        *socket.unwrap_or_else(|| line.fail("no socket has this name"))
+    }
+
+    /// The next frame or close that the socket received.
+    fn next(&mut self, line: Line<'_>, socket: Socket) -> Heard {
+        let unread = self.unread.entry(socket).or_default();
+        unread.extend(self.rig.heard(socket));
+        let next = unread.pop_front();
+        next.unwrap_or_else(|| line.fail("the peer received nothing"))
+    }
+
+    /// Checks that everything that arrived was written.
+    fn finish(mut self, path: &Path) {
+        let path = path.display();
+        assert_eq!(
+            self.responses,
+            BTreeMap::new(),
+            "{path}: a response is not written"
+        );
+        for (name, socket) in &self.sockets {
+            let mut unread: Vec<_> = self.unread.remove(socket).unwrap_or_default().into();
+            unread.extend(self.rig.heard(*socket));
+            // The first event of a stream is not written.
+            unread
+                .retain(|heard| !matches!(heard, Heard::Frame(text) if text.starts_with("retry")));
+            assert_eq!(unread, [], "{path}: a frame to {name} is not written");
+        }
+    }
+}
+
+fn argument<'a>(arguments: &'a str, prefix: &str) -> Option<&'a str> {
+    let mut words = arguments.split(' ');
+    words.find_map(|word| word.strip_prefix(prefix))
+}
+
+/// The response to a peer that has registered, without its key.
+fn registered(peers: &[(PeerId, bool)]) -> String {
+    let entry = |(id, polite): &(PeerId, bool)| format!(r#"{{"id":"{id}","polite":{polite}}}"#);
+    let peers: Vec<_> = peers.iter().map(entry).collect();
     format!("200 [{}]", peers.join(","))
 }
 
@@ -174,7 +276,7 @@ fn refused(refusal: &Refusal<'_>) -> String {
     format!("{} {}", error.status, error.code)
 }
 
-/// Compares a frame with what is written, where `…` stands for any run without a quotation mark.
+/// Compares a frame with a written frame, in which `…` matches any run without a quotation mark.
 fn matches(written: &str, frame: &str) -> bool {
     let mut parts = written.split('…');
     let Some(mut rest) = frame.strip_prefix(parts.next().unwrap_or_default()) else {
@@ -196,6 +298,7 @@ fn matches(written: &str, frame: &str) -> bool {
     rest.is_empty()
 }
 
+/// The paths of all transcripts.
 fn all() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts");
     let dialects = std::fs::read_dir(folder)
@@ -211,19 +314,21 @@ fn all() -> Vec<PathBuf> {
 }
 
 #[test]
-fn every_transcript_is_what_the_core_says() {
+fn the_core_produces_every_frame_of_every_transcript() {
     let all = all();
     assert!(!all.is_empty());
-    all.iter().for_each(|path| play(path, true));
+    all.iter().for_each(|path| play(path, Sleep::Never));
 }
 
 #[test]
-fn every_transcript_is_the_same_when_the_room_sleeps_before_each_line() {
-    all().iter().for_each(|path| play(path, false));
+fn the_core_produces_the_same_frames_when_the_room_sleeps_before_each_line() {
+    all()
+        .iter()
+        .for_each(|path| play(path, Sleep::BeforeEachLine));
 }
 
 #[test]
-fn a_frame_is_compared_to_the_byte_but_for_what_is_left_open() {
+fn an_ellipsis_matches_any_run_without_a_quotation_mark() {
     assert!(matches(r#"{"a":"…","b":1}"#, r#"{"a":"x y","b":1}"#));
     assert!(matches(r#"{"a":"…"}"#, r#"{"a":""}"#));
     assert!(!matches(r#"{"a":"…"}"#, r#"{"a":"x","b":"y"}"#));
