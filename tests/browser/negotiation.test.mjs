@@ -111,7 +111,7 @@ test('first offers that cross make one connection', async () => {
   // As who was there first does when it has waited too long.
   await ann.evaluate(() => {
     const { room } = /** @type {any} */ (globalThis);
-    room.addEventListener('peer', (/** @type {any} */ { detail }) => detail.peer.open());
+    room.addEventListener('peer', (/** @type {any} */ { detail }) => detail.peer.startOffer());
   });
   await join(bob, room, { id: 'bob' });
   const pending = (/** @type {string} */ id) =>

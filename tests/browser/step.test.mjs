@@ -266,7 +266,9 @@ test('offers that cross step by step are settled by the roles', async () => {
     await joinStepping(bob, room, { id: 'bob' });
     await logged(bob, 'state joined');
     await walk(ann, 'local create-connection');
-    await ann.evaluate(() => void (/** @type {any} */ (globalThis).room.peers.get('bob').open()));
+    await ann.evaluate(
+      () => void (/** @type {any} */ (globalThis).room.peers.get('bob').startOffer()),
+    );
     // Each has an offer of its own set, and none has gone out.
     await walk(bob, 'local set-local-description');
     await walk(ann, 'local set-local-description');
@@ -298,7 +300,9 @@ async function meetPlanned() {
   await logged(ann, 'state joined');
   await joinStepping(bob, room, { id: 'bob' });
   await walk(bob, 'local create-channel'); // and now its offer waits to be made
-  await ann.evaluate(() => void (/** @type {any} */ (globalThis).room.peers.get('bob').open()));
+  await ann.evaluate(
+    () => void (/** @type {any} */ (globalThis).room.peers.get('bob').startOffer()),
+  );
   return [ann, bob];
 }
 

@@ -11,7 +11,15 @@ import { fileURLToPath } from 'node:url';
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const PUBLIC = path.join(ROOT, 'public');
 /** What `room.js` stands on. */
-const PARTS = ['peer.js', 'negotiation.js', 'signaling.js', 'parts.d.ts'];
+const PARTS = [
+  'peer.js',
+  'negotiation.js',
+  'channel-queue.js',
+  'restart-timer.js',
+  'step-queue.js',
+  'signaling.js',
+  'parts.d.ts',
+];
 const OPTIONS = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2023'];
 const LIB = ['--lib', 'es2023,dom,dom.iterable', '--types', ''];
 

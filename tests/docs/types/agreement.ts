@@ -20,7 +20,7 @@ type TruePeer = NonNullable<ReturnType<code.Room['peers']['get']>>;
 export const peer: types.Peer = {} as TruePeer;
 
 /** What the code shows of a room, the types have; of a peer, all but what only the room may use. */
-type Inner = 'open' | 'handleSignal' | 'resync' | 'recoverable' | 'useServers' | 'close';
+type Inner = 'startOffer' | 'handleSignal' | 'resync' | 'recoverable' | 'setIceServers' | 'close';
 same<keyof types.Room, keyof code.Room>(
   (a) => a,
   (b) => b,
