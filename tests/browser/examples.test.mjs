@@ -32,13 +32,13 @@ const shows = (page, text) =>
 
 test('chat: what one writes the others read, as text', async () => {
   const [ann, bob] = await open('chat');
-  await Promise.all([shows(ann, 'is here'), shows(bob, 'is here')]);
+  await Promise.all([shows(ann, 'joined'), shows(bob, 'joined')]);
   await ann.getByRole('textbox').fill('<b>hello</b>');
   await ann.getByRole('button').click();
   await shows(ann, 'me: <b>hello</b>');
   await shows(bob, ': <b>hello</b>');
   await bob.close();
-  await shows(ann, 'is gone');
+  await shows(ann, 'left');
 });
 
 test('call: both see and hear each other, and a picture goes with its person', async () => {
