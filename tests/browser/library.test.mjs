@@ -138,10 +138,40 @@ test('signal() sends to one peer or to all, and an unknown receiver is reported'
     try {
       /** @type {any} */ (globalThis).room.signal('offer', {}, 'bob');
     } catch (error) {
-      return /** @type {Error} */ (error).name;
+      return String(error);
     }
   });
-  assert.equal(refused, 'TypeError');
+  assert.match(String(refused), /^TypeError: signal type "offer" is reserved for the library/);
+});
+
+test('invalid options throw errors that quote the value', async () => {
+  const page = await pages.open('ann');
+  const messages = await page.evaluate(async () => {
+    const { Room } = await import(/** @type {string} */ ('/room.js'));
+    const message = (/** @type {unknown[]} */ ...args) => {
+      try {
+        return `no error, but a room: ${new Room(...args)}`;
+      } catch (error) {
+        return String(error);
+      }
+    };
+    return {
+      name: message('..'),
+      long: message('x'.repeat(129)),
+      id: message('demo', { id: 'Ann Lee' }),
+      token: message('demo', { token: 'secret ticket' }),
+      connect: message('demo', { connect: 'sometimes' }),
+    };
+  });
+  assert.match(messages.name, /^RangeError: invalid room name "\.\.": expected 1 to 128 bytes/);
+  assert.match(messages.long, /^RangeError: invalid room name "xxx/);
+  assert.match(messages.id, /^RangeError: invalid peer id "Ann Lee": expected 1 to 64 characters/);
+  assert.match(messages.token, /^RangeError: invalid token: expected a JWT/);
+  assert.doesNotMatch(messages.token, /secret/);
+  assert.match(
+    messages.connect,
+    /^RangeError: invalid option connect "sometimes": expected "always"/,
+  );
 });
 
 test('malformed signals are reported and disturb no connection', async () => {
