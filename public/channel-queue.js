@@ -37,7 +37,7 @@ export class ChannelQueue {
     else if (this.#queue.length < MAX_QUEUED_TEXTS) this.#queue.push(text);
     else {
       throw new DOMException(
-        `${MAX_QUEUED_TEXTS} texts are queued already, which is the limit: send the next one after peer.ready is true`,
+        `${MAX_QUEUED_TEXTS} texts are queued already, which is the limit: wait for peer.ready`,
         'OperationError',
       );
     }

@@ -1,15 +1,15 @@
 // @ts-check
 /**
  * One `RTCPeerConnection` and its perfect negotiation, as W3C defines it
- * (https://www.w3.org/TR/webrtc/#perfect-negotiation-example). Signals can get lost here, so three
- * rules are added:
+ * (https://www.w3.org/TR/webrtc/#perfect-negotiation-example). Three rules are added, because
+ * signals can get lost:
  *
  * 1. *Descriptions may be repeated.* The origin (`o=`, RFC 9429 §5.2.2) identifies a description. A
  *    repeated offer gets its answer again, a repeated answer is ignored. So a peer that is in doubt
  *    sends its description again.
  * 2. *A peer can be replaced* by a new page or connection with the same id, which has another
  *    certificate. The room then makes a new `Peer`.
- * 3. *What does not connect is restarted*, with increasing delays.
+ * 3. *A failed attempt to connect is restarted*, with increasing delays.
  */
 
 import { ChannelQueue } from './channel-queue.js';
@@ -139,7 +139,7 @@ export class Negotiation {
     const action = () => this.#handle(type, payload);
     if (type === 'candidate') return this.#inbox.run(action, 'add-candidate', payload);
     const description = `${type} ${findLine(String(payload?.sdp), 'o=')}`;
-    if (this.#inbox.busy && description === this.#incomingDescription) return; // repeated
+    if (this.#inbox.busy && description === this.#incomingDescription) return; // a repetition
     this.#incomingDescription = description;
     return this.#inbox.run(action, 'set-remote-description', payload);
   }
@@ -154,12 +154,12 @@ export class Negotiation {
     }
   }
 
-  /** Repeats a description that may have got lost, and restarts what is not connected. */
+  /** Repeats a description that may have got lost, and restarts a connection that has failed. */
   resync() {
     const { signalingState, connectionState, localDescription } = this.connection;
     if (this.#hasAnswered || signalingState === 'have-local-offer') this.#sendLocalDescription();
     if (signalingState === 'stable' && connectionState !== 'connected') {
-      // After the answer: an impolite peer that still waits for it would ignore an offer.
+      // Only after the answer is repeated. An impolite peer that still waits for it ignores offers.
       if (localDescription) this.connection.restartIce();
       else this.startOffer();
     }
@@ -259,12 +259,12 @@ export class Negotiation {
       return;
     }
     const expectsAnswer = connection.signalingState === 'have-local-offer';
-    if (type === 'answer' && !expectsAnswer) return; // late: our offer was rolled back
+    if (type === 'answer' && !expectsAnswer) return; // our offer is no longer pending
 
     this.#remoteDescription = identity;
     this.#isSettingRemoteAnswerPending = type === 'answer';
     try {
-      await connection.setRemoteDescription(description); // rolls back our own offer
+      await connection.setRemoteDescription(description); // also rolls back our own offer
       this.#context.trace('set-remote-description', description);
     } catch (error) {
       this.#remoteDescription = previous;

@@ -1,16 +1,16 @@
 // @ts-check
 /**
  * Another peer in the room: the relation between it and us, and the connection while the relation
- * is `accepted`. Each side sends its part of the relation whenever that changes, and again after a
- * reconnect. So both sides agree in the end, whichever signals cross or get lost:
+ * is `accepted`. Each side sends its decision whenever it changes, and again after a reconnect. So
+ * both sides agree in the end, even if signals cross or get lost. The effects of incoming signals:
  *
- * | relation    | on `request` | on `accept`           | on `decline` | on `cancel`         |
- * | ----------- | ------------ | --------------------- | ------------ | ------------------- |
- * | `none`      | `asked`      | send `cancel`         |              |                     |
- * | `requested` | `accepted`   | `accepted`, we offer  | `declined`   | send `request`      |
- * | `asked`     |              |                       | `none`       | `none`              |
- * | `accepted`  | send `accept`| resync                | `declined`   | `none`, send `cancel` |
- * | `declined`  | `asked`      | `accepted`, we offer  |              |                     |
+ * | relation    | `request`     | `accept`             | `decline`  | `cancel`              |
+ * | ----------- | ------------- | -------------------- | ---------- | --------------------- |
+ * | `none`      | `asked`       | send `cancel`        | –          | –                     |
+ * | `requested` | `accepted`    | `accepted`, we offer | `declined` | send `request`        |
+ * | `asked`     | –             | –                    | `none`     | `none`                |
+ * | `accepted`  | send `accept` | resync               | `declined` | `none`, send `cancel` |
+ * | `declined`  | `asked`       | `accepted`, we offer | –          | –                     |
  *
  * An `offer` from a peer that is not accepted counts as a `request`.
  */
@@ -34,7 +34,7 @@ export class Peer extends EventTarget {
   /** @type {Negotiation | null} */
   #negotiation = null;
   /**
-   * Set while the first step waits for `pace`. Resolves to false if it is no longer wanted then.
+   * Pending while the first step waits for `pace`. Resolves to false if it was cancelled meanwhile.
    * @type {Promise<boolean> | null}
    */
   #starting = null;
@@ -175,9 +175,9 @@ export class Peer extends EventTarget {
 
   #handleCancel() {
     if (this.relation === 'asked') this.#setRelation('none');
-    // Our `cancel` ends what the other side may have sent since.
+    // Our `cancel` revokes signals of ours that are still in flight.
     else if (this.relation === 'accepted') this.#setRelation('none', 'cancel');
-    else if (this.relation === 'requested') this.#sendRelation('request'); // it has missed ours
+    else if (this.relation === 'requested') this.#sendRelation('request'); // ours got lost
   }
 
   /** @param {string} [signal] to send first */
@@ -213,7 +213,7 @@ export class Peer extends EventTarget {
     this.#starting = starting;
   }
 
-  /** Runs `action` as soon as the negotiation has started. @param {(it: Negotiation) => void} action */
+  /** Runs `action` once the negotiation has started. @param {(it: Negotiation) => void} action */
   #withNegotiation(action) {
     if (this.relation !== 'accepted') return; // an event listener has called cancel()
     if (this.#starting)

@@ -1,5 +1,5 @@
 // @ts-check
-/** Decides when to restart a connection attempt or ICE: the timer, with backoff and jitter. */
+/** The timer that restarts a connection attempt or ICE, with exponential backoff and jitter. */
 
 const RESTART_MIN_MS = 8_000; // an undisturbed negotiation takes less
 const RESTART_MAX_MS = 60_000;

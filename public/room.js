@@ -162,8 +162,8 @@ export class Room extends EventTarget {
 
   /** @param {{ id: string, polite: boolean }[]} peers */
   #handleWelcome(peers) {
-    // If we replaced a page with our id, the peers get no notice of it, so our `cancel` informs
-    // them. With "always", our offers do.
+    // The server does not tell the peers if we replaced a page with our id. So our `cancel` tells
+    // them, or with "always" our offers.
     if (!this.#announced && !this.#always && peers.length > 0) this.#send({ type: 'cancel' });
     const missing = new Map(this.#peers);
     for (const { id } of peers) missing.delete(id);
@@ -349,7 +349,7 @@ function roomUrl(name, host = new URL(import.meta.url).origin) {
   return new URL(`/parties/main/${encodeURIComponent(name)}`, base);
 }
 
-/** Quotes a value for an error message, shortened. @param {string} value */
+/** Quotes a value for an error message, and shortens it. @param {string} value */
 function quote(value) {
   const text = String(value);
   return JSON.stringify(text.length > 140 ? `${text.slice(0, 140)}…` : text);

@@ -25,14 +25,14 @@ const WELCOME_TIMEOUT_MS = 15_000;
 const RECONNECT_MIN_MS = 500; // far below the 15 s for which the server keeps a seat
 const RECONNECT_MAX_MS = 30_000;
 const RETRY_LATER_MS = 30_000;
-const BACKOFF_RESET_MS = 5_000; // a WebSocket that was open for longer resets the backoff
+const BACKOFF_RESET_MS = 5_000; // a WebSocket that stays open for longer resets the backoff
 const BATCH_WINDOW_MS = 5; // browsers find candidates in bursts
 const MAX_BATCH = 32; // the server's limit of signals in one frame
 
-const ICE_TIMEOUT_MS = 5_000; // longer than the server's own timeout for the TURN service
+const ICE_TIMEOUT_MS = 5_000; // longer than the server's 3 s timeout for the TURN service
 const ICE_RETRY_S = 300;
 const ICE_REFRESH_AT = 0.8; // of the lifetime
-const MAX_TIMER_MS = 2 ** 31 - 1; // setTimeout() fires at once above this
+const MAX_TIMER_MS = 2 ** 31 - 1; // with a longer delay, setTimeout() fires at once
 
 export class Signaling extends EventTarget {
   /** @type {"connecting" | "open" | "waiting" | "closed"} */
@@ -43,7 +43,7 @@ export class Signaling extends EventTarget {
   #url;
   /** The current socket. Events of earlier sockets are ignored. @type {WebSocket | null} */
   #socket = null;
-  /** A socket that `#dropUnresponsive` gave up. @type {WebSocket | null} */
+  /** The socket that `#dropUnresponsive` replaced. @type {WebSocket | null} */
   #unresponsiveSocket = null;
   /** @type {string[]} */
   #protocols = [];
@@ -149,8 +149,8 @@ export class Signaling extends EventTarget {
   }
 
   /**
-   * Reconnects, but leaves the old socket open until the next welcome. If the network recovered,
-   * a Close frame could still reach the server, which would then remove us from the room.
+   * Reconnects, but leaves the old socket open until the next welcome. If the network recovers, a
+   * Close frame reaches the server, which then removes us from the room.
    */
   #dropUnresponsive() {
     this.#unresponsiveSocket = this.#socket;
