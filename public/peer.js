@@ -2,17 +2,7 @@
 /**
  * Another peer in the room: the relation between it and us, and the connection while the relation
  * is `accepted`. Each side sends its decision whenever it changes, and again after a reconnect. So
- * both sides agree in the end, even if signals cross or get lost. The effects of incoming signals:
- *
- * | relation    | `request`     | `accept`             | `decline`  | `cancel`              |
- * | ----------- | ------------- | -------------------- | ---------- | --------------------- |
- * | `none`      | `asked`       | send `cancel`        | –          | –                     |
- * | `requested` | `accepted`    | `accepted`, we offer | `declined` | send `request`        |
- * | `asked`     | –             | –                    | `none`     | `none`                |
- * | `accepted`  | send `accept` | resync               | `declined` | `none`, send `cancel` |
- * | `declined`  | `asked`       | `accepted`, we offer | –          | –                     |
- *
- * An `offer` from a peer that is not accepted counts as a `request`.
+ * both sides agree in the end, even if signals cross or get lost.
  */
 
 import { Negotiation } from './negotiation.js';
@@ -23,6 +13,62 @@ import { Negotiation } from './negotiation.js';
  */
 
 const MAX_PENDING_SIGNALS = 64;
+
+/**
+ * `to`: the new relation. `send`: the signal to send, before the event `relation`. `then`: the next
+ * action, where `offer-if-impolite` decides which side offers after both sides have requested.
+ * @typedef {{ to?: Relation, send?: string, then?: 'offer' | 'offer-if-impolite' | 'resync' }} Transition
+ *
+ * The transition for each relation. A relation that is not listed ignores the signal or call.
+ * @typedef {Partial<Record<Relation, Transition>>} Transitions
+ */
+
+/** @type {Record<string, Transitions>} */
+const ON_SIGNAL = {
+  request: {
+    none: { to: 'asked' },
+    requested: { to: 'accepted', then: 'offer-if-impolite' },
+    accepted: { send: 'accept' }, // our first one got lost; the other side offers after this one
+    declined: { to: 'asked' },
+  },
+  accept: {
+    none: { send: 'cancel' },
+    requested: { to: 'accepted', then: 'offer' },
+    accepted: { then: 'resync' },
+    declined: { to: 'accepted', then: 'offer' }, // an earlier request was declined
+  },
+  decline: {
+    requested: { to: 'declined' },
+    asked: { to: 'none' },
+    accepted: { to: 'declined' },
+  },
+  cancel: {
+    requested: { send: 'request' }, // our first one got lost
+    asked: { to: 'none' },
+    accepted: { to: 'none', send: 'cancel' }, // revokes signals of ours that are in flight
+  },
+};
+
+/** @type {Record<string, Transitions>} */
+const ON_CALL = {
+  request: {
+    none: { to: 'requested', send: 'request' },
+    asked: { to: 'accepted', send: 'accept' },
+    declined: { to: 'requested', send: 'request' },
+  },
+  accept: {
+    asked: { to: 'accepted', send: 'accept' },
+  },
+  decline: {
+    asked: { to: 'none', send: 'decline' },
+  },
+  cancel: {
+    requested: { to: 'none', send: 'cancel' },
+    asked: { to: 'none', send: 'decline' },
+    accepted: { to: 'none', send: 'cancel' },
+    declined: { to: 'none', send: 'cancel' },
+  },
+};
 
 export class Peer extends EventTarget {
   /** @readonly */ id;
@@ -77,22 +123,19 @@ export class Peer extends EventTarget {
   }
 
   request() {
-    if (this.relation === 'asked') this.accept();
-    else if (this.relation === 'none' || this.relation === 'declined')
-      this.#setRelation('requested', 'request');
+    this.#apply(ON_CALL.request[this.relation]);
   }
 
   accept() {
-    if (this.relation === 'asked') this.#agree('accept');
+    this.#apply(ON_CALL.accept[this.relation]);
   }
 
   decline() {
-    if (this.relation === 'asked') this.#setRelation('none', 'decline');
+    this.#apply(ON_CALL.decline[this.relation]);
   }
 
   cancel() {
-    if (this.relation === 'asked') this.decline();
-    else if (this.relation !== 'none') this.#setRelation('none', 'cancel');
+    this.#apply(ON_CALL.cancel[this.relation]);
   }
 
   startOffer() {
@@ -102,15 +145,13 @@ export class Peer extends EventTarget {
   /** @param {string} type @param {any} payload */
   handleSignal(type, payload) {
     const pending = this.#pendingSignals.length;
-    if (type === 'request') this.#handleRequest();
-    else if (type === 'accept') this.#handleAccept();
-    else if (type === 'decline') this.#handleDecline();
-    else if (type === 'cancel') this.#handleCancel();
+    if (Object.hasOwn(ON_SIGNAL, type)) this.#apply(ON_SIGNAL[type][this.relation]);
     else if (this.relation === 'accepted')
       this.#withNegotiation((negotiation) => negotiation.handleSignal(type, payload));
     else if (type === 'offer') {
+      // Clients that do not know `request` start with an offer, which counts as one.
       this.#pendingSignals = [[type, payload]];
-      this.#handleIncomingRequest();
+      this.#apply(ON_SIGNAL.request[this.relation]);
     } else if (type === 'candidate' && pending > 0 && pending < MAX_PENDING_SIGNALS) {
       this.#pendingSignals.push([type, payload]);
     }
@@ -140,44 +181,18 @@ export class Peer extends EventTarget {
     this.#negotiation?.close();
   }
 
-  #handleRequest() {
-    // Our `accept` got lost. The other side offers when it gets this one.
-    if (this.relation === 'accepted') this.#sendRelation('accept');
-    else this.#handleIncomingRequest();
-  }
+  /** @param {Transition} [transition] */
+  #apply({ to, send, then } = {}) {
+    const offered = this.#pendingSignals.length > 0;
+    if (to === 'accepted') this.#agree(send);
+    else if (to) this.#setRelation(to, send);
+    else if (send) this.#sendRelation(send);
 
-  #handleIncomingRequest() {
-    if (this.relation === 'requested') {
-      const offered = this.#pendingSignals.length > 0;
-      this.#agree();
-      if (!offered && !this.polite) this.startOffer(); // both requested: the impolite peer offers
-    } else if (this.relation !== 'asked') {
-      this.#setRelation('asked');
-      if (this.#init.always) this.accept();
-      else this.#emit('request', null);
-    }
-  }
-
-  #handleAccept() {
-    // If the relation is `declined`, that was the answer to an earlier request.
-    if (this.relation === 'requested' || this.relation === 'declined') {
-      this.#agree();
-      this.startOffer();
-    } else if (this.relation === 'accepted') this.resync();
-    else if (this.relation === 'none') this.#sendRelation('cancel');
-  }
-
-  #handleDecline() {
-    if (this.relation === 'asked') this.#setRelation('none');
-    else if (this.relation === 'requested' || this.relation === 'accepted')
-      this.#setRelation('declined');
-  }
-
-  #handleCancel() {
-    if (this.relation === 'asked') this.#setRelation('none');
-    // Our `cancel` revokes signals of ours that are still in flight.
-    else if (this.relation === 'accepted') this.#setRelation('none', 'cancel');
-    else if (this.relation === 'requested') this.#sendRelation('request'); // ours got lost
+    if (to === 'asked' && this.#init.always) this.accept();
+    else if (to === 'asked') this.#emit('request', null);
+    else if (then === 'resync') this.resync();
+    else if (then === 'offer') this.startOffer();
+    else if (then === 'offer-if-impolite' && !offered && !this.polite) this.startOffer();
   }
 
   /** @param {string} [signal] to send first */
