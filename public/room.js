@@ -162,8 +162,8 @@ export class Room extends EventTarget {
 
   /** @param {{ id: string, polite: boolean }[]} peers */
   #handleWelcome(peers) {
-    // The server does not tell the peers if we replaced a page with our id. So our `cancel` tells
-    // them, or with "always" our offers.
+    // The server does not inform the peers if we replaced a page with our id. Our `cancel` does, or
+    // with "always" our offers.
     if (!this.#announced && !this.#always && peers.length > 0) this.#send({ type: 'cancel' });
     const missing = new Map(this.#peers);
     for (const { id } of peers) missing.delete(id);
