@@ -1,63 +1,70 @@
 // @ts-check
 /**
- * One `RTCPeerConnection`: the W3C's perfect negotiation with its three flags
- * (https://www.w3.org/TR/webrtc/#perfect-negotiation-example), on a line that can be lost:
+ * One `RTCPeerConnection` and its perfect negotiation, as W3C defines it
+ * (https://www.w3.org/TR/webrtc/#perfect-negotiation-example). Three rules are added, because
+ * signals can get lost:
  *
- * 1. *A description may be said twice*, as its origin (`o=`, RFC 9429 §5.2.2) shows: an offer gets
- *    its answer again, an answer is dropped. So whoever is in doubt says it again.
- * 2. *It may come from a stranger*, a new page or connection of the same id, as its certificate
- *    shows. That takes a new `Peer`.
- * 3. *What does not get connected is tried again*, ever more slowly.
+ * 1. *Descriptions may be repeated.* The origin (`o=`, RFC 9429 §5.2.2) identifies a description. A
+ *    repeated offer gets its answer again, a repeated answer is ignored. So a peer that is in doubt
+ *    sends its description again.
+ * 2. *A peer can be replaced* by a new page or connection with the same id, which has another
+ *    certificate. The room then makes a new `Peer`.
+ * 3. *A failed attempt to connect is restarted*, with increasing delays.
  */
 
-/** @import { Description, Surroundings } from "./parts.d.ts" */
+import { ChannelQueue } from './channel-queue.js';
+import { RestartTimer } from './restart-timer.js';
+import { StepQueue } from './step-queue.js';
 
-const CHANNEL = 'chat';
-const QUEUE_MOST = 64; // messages waiting for the channel to open
-const EARLY_MOST = 64; // candidates waiting for their description
-const REPAIR_FIRST = 8_000; // a sound negotiation takes less
-const REPAIR_MOST = 60_000;
+/**
+ * @import { Description, PeerContext } from "./parts.d.ts"
+ * @typedef {{ type: Description, origin: string, certificate?: string }} Identity of a description
+ */
+
+const CHANNEL_LABEL = 'chat';
+const MAX_PENDING_CANDIDATES = 64;
 
 export class Negotiation {
   /** @readonly */ connection;
 
-  #around;
+  #context;
   #inbox;
   #outbox;
-  #begun = false; // until it is, nothing is offered: tracks wait
-  #opened = false; // ours is the first offer
-  #wanted = false; // the browser has asked for an offer
-  #planned = false; // one is being made, step by step
+  #channel;
+  #restartTimer;
+  #started = false; // until then, tracks can be added, but no offer is made
+  #madeFirstOffer = false;
+  #negotiationNeeded = false; // the browser asked for an offer
+  #offerScheduled = false; // an offer waits for `pace`
   #makingOffer = false;
   #ignoreOffer = false;
   #isSettingRemoteAnswerPending = false;
-  /** The last one that we set. @type {{ type: string, origin: string, certificate?: string }=} */
-  #heard;
-  #coming = ''; // the last description, which may still wait
-  /** @type {RTCIceCandidateInit[]} */
-  #early = [];
-  /** The one to send on: glare may make two. @type {RTCDataChannel=} */
-  #channel;
-  /** @type {string[]} */
-  #queue = [];
-  #repairs = 0; // in a row, without success
-  /** @type {ReturnType<typeof setTimeout>=} */
-  #repairTimer;
+  /** The last remote description that was set. @type {Identity=} */
+  #remoteDescription;
+  /** The last description that was queued in the inbox, by type and origin. */
+  #incomingDescription = '';
+  /** Candidates that arrived before their description. @type {RTCIceCandidateInit[]} */
+  #pendingCandidates = [];
 
-  /** @param {Surroundings} around */
-  constructor(around) {
-    const { configuration, trace, tell, pace } = around;
-    this.#around = around;
-    this.#inbox = new Lane(pace);
-    this.#outbox = new Lane(pace);
+  /** @param {PeerContext} context */
+  constructor(context) {
+    const { configuration, trace, emit, pace } = context;
     const connection = new RTCPeerConnection(configuration);
     this.connection = connection;
+    this.#context = context;
+    this.#inbox = new StepQueue(pace);
+    this.#outbox = new StepQueue(pace);
+    this.#channel = new ChannelQueue(context, (error) => this.#reportError('unsent', error));
+    this.#restartTimer = new RestartTimer(
+      () => this.#restart(),
+      () => this.#started && connection.signalingState !== 'closed',
+    );
     trace('create-connection', configuration);
     connection.onnegotiationneeded = () => {
-      this.#wanted = true;
-      // The first offer is for one side to make: in glare, Chromium 156 rolls back its search for
-      // candidates as well, and never takes it up again.
-      if (this.#begun && (this.#opened || this.#heard)) this.#makeOffer();
+      this.#negotiationNeeded = true;
+      // Only one side makes the first offer. In glare, the rollback of Chromium 156 also stops
+      // gathering, and never resumes it.
+      if (this.#started && (this.#madeFirstOffer || this.#remoteDescription)) this.#makeOffer();
     };
     connection.onicecandidate = ({ candidate }) => {
       if (!candidate) return;
@@ -66,9 +73,10 @@ export class Negotiation {
     };
     connection.ontrack = (event) => {
       trace('track', event.track);
-      tell('track', event);
+      emit('track', event);
     };
-    connection.ondatachannel = ({ channel }) => channel.label === CHANNEL && this.#adopt(channel);
+    connection.ondatachannel = ({ channel }) =>
+      channel.label === CHANNEL_LABEL && this.#channel.attach(channel);
     connection.oniceconnectionstatechange = () =>
       trace('ice-connection-state', connection.iceConnectionState);
     connection.onicegatheringstatechange = () =>
@@ -83,22 +91,21 @@ export class Negotiation {
     };
   }
 
-  begin() {
-    this.#begun = true;
-    this.#watch();
+  /** From now on offers are made, and connection attempts are restarted. */
+  start() {
+    this.#started = true;
+    this.#restartTimer.schedule();
   }
 
   get ready() {
-    return this.#channel?.readyState === 'open';
+    return this.#channel.isOpen;
   }
 
   get connected() {
-    return (
-      this.connection.connectionState === 'connected' && this.#channel?.readyState !== 'closed'
-    );
+    return this.connection.connectionState === 'connected' && !this.#channel.isClosed;
   }
 
-  /** It may yet come back without anybody's help. */
+  /** Whether ICE may reconnect without the signaling server. */
   get recoverable() {
     return this.connected || (this.ready && this.connection.connectionState === 'disconnected');
   }
@@ -106,34 +113,35 @@ export class Negotiation {
   /** @param {string} text */
   send(text) {
     if (this.connection.signalingState === 'closed') {
-      throw new DOMException('the connection is closed: nothing can be sent', 'InvalidStateError');
+      throw new DOMException(
+        'the connection with this peer is closed: send() needs a peer that is in room.peers',
+        'InvalidStateError',
+      );
     }
-    if (this.ready) this.#channel?.send(text);
-    else if (this.#queue.length < QUEUE_MOST) this.#queue.push(text);
-    else throw new DOMException(`${QUEUE_MOST} messages wait already`, 'OperationError');
+    this.#channel.send(text);
   }
 
-  /** Offers. */
-  open() {
-    const act = () => {
+  /** Makes the first offer, with the data channel. */
+  startOffer() {
+    const action = () => {
       if (this.connection.signalingState === 'closed') return;
-      this.#opened = true;
-      this.#around.trace('create-channel', CHANNEL);
-      this.#adopt(this.connection.createDataChannel(CHANNEL));
-      // For a track the browser has asked already, and does not do so twice.
-      if (this.#wanted) this.#makeOffer();
+      this.#madeFirstOffer = true;
+      this.#context.trace('create-channel', CHANNEL_LABEL);
+      this.#channel.attach(this.connection.createDataChannel(CHANNEL_LABEL));
+      // If a track was added before, `negotiationneeded` has fired already and does not fire again.
+      if (this.#negotiationNeeded) this.#makeOffer();
     };
-    return this.#inbox.run(act, 'create-channel', CHANNEL);
+    return this.#inbox.run(action, 'create-channel', CHANNEL_LABEL);
   }
 
   /** @param {string} type @param {any} payload */
   handleSignal(type, payload) {
-    const act = () => this.#handle(type, payload);
-    if (type === 'candidate') return this.#inbox.run(act, 'add-candidate', payload);
-    const coming = `${type} ${line(String(payload?.sdp), 'o=')}`;
-    if (this.#inbox.busy && coming === this.#coming) return; // said again, while it waits
-    this.#coming = coming;
-    return this.#inbox.run(act, 'set-remote-description', payload);
+    const action = () => this.#handle(type, payload);
+    if (type === 'candidate') return this.#inbox.run(action, 'add-candidate', payload);
+    const description = `${type} ${findLine(String(payload?.sdp), 'o=')}`;
+    if (this.#inbox.busy && description === this.#incomingDescription) return; // a repetition
+    this.#incomingDescription = description;
+    return this.#inbox.run(action, 'set-remote-description', payload);
   }
 
   /** @param {string} type @param {any} payload */
@@ -142,253 +150,209 @@ export class Negotiation {
       if (type === 'candidate') await this.#handleCandidate(payload);
       else await this.#handleDescription(type === 'offer' ? type : 'answer', String(payload?.sdp));
     } catch (error) {
-      this.#fail('negotiation', error);
+      this.#reportError('negotiation', error);
     }
   }
 
-  /** Says again what may not have arrived, starts over what is not connected. */
+  /** Repeats a description that may have got lost, and restarts a connection that has failed. */
   resync() {
     const { signalingState, connectionState, localDescription } = this.connection;
-    if (this.#answered || signalingState === 'have-local-offer') this.#describe();
+    if (this.#hasAnswered || signalingState === 'have-local-offer') this.#sendLocalDescription();
     if (signalingState === 'stable' && connectionState !== 'connected') {
-      // After the answer: an impolite peer that waits for it would ignore an offer.
+      // Only after the answer is repeated. An impolite peer that still waits for it ignores offers.
       if (localDescription) this.connection.restartIce();
-      else this.open();
+      else this.startOffer();
     }
   }
 
-  /** The last offer was theirs, and has our answer. */
-  get #answered() {
+  /** Whether the last offer was theirs and we have answered it. */
+  get #hasAnswered() {
     const { signalingState, localDescription } = this.connection;
     return signalingState === 'stable' && localDescription?.type === 'answer';
   }
 
   close() {
-    clearTimeout(this.#repairTimer);
+    this.#restartTimer.stop();
     if (this.connection.signalingState !== 'closed')
-      this.#around.trace('connection-state', 'closed');
+      this.#context.trace('connection-state', 'closed');
     this.connection.close();
-    this.#queue = [];
+    this.#channel.clear();
   }
 
   async #makeOffer() {
-    if (this.#planned) return;
+    if (this.#offerScheduled) return;
     try {
-      const pause = this.#around.pace('create-offer', null);
+      const pause = this.#context.pace('create-offer', null);
       if (pause) {
-        this.#planned = true;
-        const made = await this.#make(pause, 'offer').finally(() => (this.#planned = false));
-        if (!made) return;
+        this.#offerScheduled = true;
+        const created = await this.#createDescription(pause, 'offer').finally(
+          () => (this.#offerScheduled = false),
+        );
+        if (!created) return;
       }
-      this.#wanted = false;
+      this.#negotiationNeeded = false;
       this.#makingOffer = true;
-      await this.#setLocal();
+      await this.#setLocalDescription();
     } catch (error) {
-      this.#fail('negotiation', error);
+      this.#reportError('negotiation', error);
     } finally {
       this.#makingOffer = false;
     }
   }
 
   /**
-   * Step by step, a description is made first, and then it is the same that the browser sets
-   * (https://www.w3.org/TR/webrtc/#dom-peerconnection-setlocaldescription). Gives false if it is
-   * not needed any more.
+   * With `pace`, creates a description before it is set, so that the application sees it. The
+   * browser then sets the same one
+   * (https://www.w3.org/TR/webrtc/#dom-peerconnection-setlocaldescription).
    * @param {Promise<void>} pause
    * @param {Description} type
+   * @returns {Promise<boolean>} false if the description is no longer needed
    */
-  async #make(pause, type) {
+  async #createDescription(pause, type) {
     const { connection } = this;
-    const due = () =>
+    const isNeeded = () =>
       connection.signalingState === (type === 'offer' ? 'stable' : 'have-remote-offer');
     await pause;
-    if (!due()) return false;
+    if (!isNeeded()) return false;
     const description = await (type === 'offer'
       ? connection.createOffer()
       : connection.createAnswer());
-    this.#around.trace(`create-${type}`, description);
-    await this.#around.pace('set-local-description', description);
-    return due();
+    this.#context.trace(`create-${type}`, description);
+    await this.#context.pace('set-local-description', description);
+    return isNeeded();
   }
 
-  async #setLocal() {
+  async #setLocalDescription() {
     await this.connection.setLocalDescription();
     const description = this.connection.localDescription;
-    if (description) this.#around.trace('set-local-description', description);
-    this.#describe();
+    if (description) this.#context.trace('set-local-description', description);
+    this.#sendLocalDescription();
   }
 
   /** @param {Description} type @param {string} sdp */
   async #handleDescription(type, sdp) {
     const description = { type, sdp };
     const { connection } = this;
-    const before = this.#heard;
-    const origin = line(sdp, 'o=') ?? sdp;
-    const certificate = line(sdp, 'a=fingerprint:');
+    const previous = this.#remoteDescription;
+    const identity = identify(type, sdp);
 
-    if (before?.type === type && before.origin === origin) {
-      if (type === 'offer' && this.#answered) this.#describe();
+    if (previous?.type === type && previous.origin === identity.origin) {
+      if (type === 'offer' && this.#hasAnswered) this.#sendLocalDescription();
       return;
     }
-    if (before?.certificate && certificate && before.certificate !== certificate)
-      return this.#around.tell('stranger', description);
+    if (
+      previous?.certificate &&
+      identity.certificate &&
+      previous.certificate !== identity.certificate
+    )
+      return this.#context.emit('peer-replaced', description);
 
     const readyForOffer =
       !this.#makingOffer &&
       (connection.signalingState === 'stable' || this.#isSettingRemoteAnswerPending);
     const offerCollision = type === 'offer' && !readyForOffer;
-    this.#ignoreOffer = !this.#around.isPolite() && offerCollision;
+    this.#ignoreOffer = !this.#context.isPolite() && offerCollision;
     if (this.#ignoreOffer) {
-      this.#around.trace('ignore-offer', description);
-      // The polite one gives way if it has our offer, which may have got lost.
-      if (connection.signalingState === 'have-local-offer') this.#describe();
+      this.#context.trace('ignore-offer', description);
+      // Our offer may have got lost. The polite peer takes it instead of its own.
+      if (connection.signalingState === 'have-local-offer') this.#sendLocalDescription();
       return;
     }
-    // Too late, and no harm.
-    if (type === 'answer' && connection.signalingState !== 'have-local-offer') return;
+    const expectsAnswer = connection.signalingState === 'have-local-offer';
+    if (type === 'answer' && !expectsAnswer) return; // our offer is no longer pending
 
-    this.#heard = { type, origin, certificate };
+    this.#remoteDescription = identity;
     this.#isSettingRemoteAnswerPending = type === 'answer';
     try {
-      await connection.setRemoteDescription(description); // rolls an offer of ours back
-      this.#around.trace('set-remote-description', description);
+      await connection.setRemoteDescription(description); // also rolls back our own offer
+      this.#context.trace('set-remote-description', description);
     } catch (error) {
-      this.#heard = before;
-      // What does not fit what was agreed is not from whom that was agreed with.
-      const misfit = type === 'offer' && before && connection.signalingState !== 'closed';
-      if (misfit) return this.#around.tell('stranger', description);
+      this.#remoteDescription = previous;
+      // An offer that does not fit the negotiated state comes from a new connection of that peer.
+      const isOpen = connection.signalingState !== 'closed';
+      if (type === 'offer' && previous && isOpen)
+        return this.#context.emit('peer-replaced', description);
       throw error;
     } finally {
       this.#isSettingRemoteAnswerPending = false;
     }
-    for (const candidate of this.#early.splice(0)) this.#handle('candidate', candidate);
-    if (type === 'offer') {
-      const pause = this.#around.pace('create-answer', null);
-      if (!pause || (await this.#make(pause, 'answer'))) await this.#setLocal();
-    }
+    for (const candidate of this.#pendingCandidates.splice(0)) this.#handle('candidate', candidate);
+    if (type === 'offer') await this.#answer();
+  }
+
+  async #answer() {
+    const pause = this.#context.pace('create-answer', null);
+    if (!pause || (await this.#createDescription(pause, 'answer')))
+      await this.#setLocalDescription();
   }
 
   /** @param {RTCIceCandidateInit | null} candidate */
   async #handleCandidate(candidate) {
     if (!candidate) return;
+    if (!this.#remoteDescription) return this.#queueCandidate(candidate);
     try {
-      if (!this.#heard) throw new DOMException('no description yet');
       await this.connection.addIceCandidate(candidate);
-      this.#around.trace('add-candidate', candidate);
+      this.#context.trace('add-candidate', candidate);
     } catch (error) {
-      if (error instanceof TypeError) throw error; // no candidate at all; else it may be early
-      if (this.#ignoreOffer || this.#early.length >= EARLY_MOST) return;
-      this.#early.push(candidate);
-      this.#around.trace('queue-candidate', candidate);
+      if (error instanceof TypeError) throw error; // not a candidate
+      this.#queueCandidate(candidate); // probably for a description that has not arrived yet
     }
   }
 
-  #describe() {
+  /** @param {RTCIceCandidateInit} candidate */
+  #queueCandidate(candidate) {
+    if (this.#ignoreOffer || this.#pendingCandidates.length >= MAX_PENDING_CANDIDATES) return;
+    this.#pendingCandidates.push(candidate);
+    this.#context.trace('queue-candidate', candidate);
+  }
+
+  #sendLocalDescription() {
     const description = this.connection.localDescription;
     if (description) this.#send(/** @type {Description} */ (description.type), description);
   }
 
   /** @param {Description | "candidate"} type @param {unknown} payload */
   #send(type, payload) {
-    this.#outbox.run(() => this.#around.signal(type, payload), type, payload, 'out');
-  }
-
-  /** @param {RTCDataChannel} channel */
-  #adopt(channel) {
-    const handleOpen = () => {
-      if (this.ready) return;
-      this.#channel = channel;
-      this.#around.trace('channel-state', 'open');
-      for (const text of this.#queue.splice(0)) {
-        try {
-          channel.send(text);
-        } catch (error) {
-          this.#fail('unsent', error); // too large, which only shows now
-        }
-      }
-      this.#around.tell('state');
-    };
-    channel.onopen = handleOpen;
-    channel.onclose = () => {
-      if (channel !== this.#channel) return;
-      this.#around.trace('channel-state', 'closed');
-      this.#around.tell('state');
-      this.#around.tell('end');
-    };
-    channel.onmessage = ({ data }) => this.#around.tell('message', data);
-    if (channel.readyState === 'open') handleOpen();
+    this.#outbox.run(() => this.#context.signal(type, payload), type, payload, 'out');
   }
 
   #handleState() {
     const { connectionState, signalingState } = this.connection;
     if (connectionState === 'connected' && signalingState === 'stable') {
-      this.#repairs = 0;
-      clearTimeout(this.#repairTimer);
-      this.#repairTimer = undefined;
+      this.#restartTimer.handleSuccess();
     } else {
-      this.#watch();
-      if (connectionState === 'failed' && this.#repairs === 0) this.#repair();
+      this.#restartTimer.schedule();
+      if (connectionState === 'failed') this.#restartTimer.handleFailure();
     }
-    this.#around.tell('state');
+    this.#context.emit('state', null);
   }
 
-  #watch() {
-    if (!this.#begun || this.#repairTimer !== undefined) return;
-    if (this.connection.signalingState === 'closed') return;
-    const most = Math.min(REPAIR_MOST, REPAIR_FIRST * 2 ** this.#repairs);
-    // By chance, lest two meet in glare at every try.
-    this.#repairTimer = setTimeout(() => this.#repair(), most * (0.75 + Math.random() / 2));
-  }
-
-  #repair() {
-    clearTimeout(this.#repairTimer);
-    this.#repairTimer = undefined;
-    const waiting = this.#planned || this.#inbox.busy || this.#outbox.busy; // for somebody's click
-    if (!waiting) {
-      this.#repairs += 1;
-      this.resync();
-    }
-    this.#watch();
+  /** Returns false if the negotiation waits for `pace`: a restart would only add more steps. */
+  #restart() {
+    if (this.#offerScheduled || this.#inbox.busy || this.#outbox.busy) return false;
+    this.resync();
+    return true;
   }
 
   /** @param {string} code @param {unknown} error */
-  #fail(code, error) {
-    if (this.connection.signalingState === 'closed') return; // closing fails what is under way
-    this.#around.tell('error', {
-      code,
-      message: error instanceof Error ? error.message : String(error),
-    });
+  #reportError(code, error) {
+    // Closing a connection rejects its pending calls, which is no error.
+    if (this.connection.signalingState === 'closed') return;
+    const message = error instanceof Error ? error.message : String(error);
+    this.#context.emit('error', { code, message });
   }
 }
 
-/** The first line that starts so. @param {string} sdp @param {string} start */
-function line(sdp, start) {
-  return sdp.split(/\r?\n/).find((text) => text.startsWith(start));
+/** @param {Description} type @param {string} sdp @returns {Identity} */
+function identify(type, sdp) {
+  return {
+    type,
+    origin: findLine(sdp, 'o=') ?? sdp,
+    certificate: findLine(sdp, 'a=fingerprint:'),
+  };
 }
 
-/** What comes in or goes out waits: one thing after another, each when the pace lets it. */
-class Lane {
-  #pace;
-  /** @type {Promise<void> | null} */
-  #last = null;
-
-  /** @param {Surroundings["pace"]} pace */
-  constructor(pace) {
-    this.#pace = pace;
-  }
-
-  get busy() {
-    return this.#last !== null;
-  }
-
-  /** @param {() => void | Promise<void>} act @param {Parameters<Surroundings["pace"]>} step */
-  run(act, ...step) {
-    const turn = this.#last ? this.#last.then(() => this.#pace(...step)) : this.#pace(...step);
-    if (!turn) return act();
-    const last = turn.then(act).finally(() => {
-      if (this.#last === last) this.#last = null;
-    });
-    this.#last = last;
-    return last;
-  }
+/** Finds the first line that starts with `prefix`. @param {string} sdp @param {string} prefix */
+function findLine(sdp, prefix) {
+  return sdp.split(/\r?\n/).find((text) => text.startsWith(prefix));
 }

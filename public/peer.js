@@ -1,18 +1,74 @@
 // @ts-check
 /**
- * One other peer: whether we and it want a connection (README, "Asking first"), and the connection
- * while both do. Each side says what it wants whenever that changes, and again when the line is
- * back, so that both end up with the same answer whatever got lost or crossed.
+ * Another peer in the room: the relation between it and us, and the connection while the relation
+ * is `accepted`. Each side sends its decision whenever it changes, and again after a reconnect. So
+ * both sides agree in the end, even if signals cross or get lost.
  */
 
 import { Negotiation } from './negotiation.js';
 
 /**
  * @import { Relation } from "./room.js"
- * @import { PeerInit } from "./parts.d.ts"
+ * @import { PeerEvents, PeerInit } from "./parts.d.ts"
  */
 
-const KEPT_MOST = 64; // signals of one who is not accepted yet
+const MAX_PENDING_SIGNALS = 64;
+
+/**
+ * `to`: the new relation. `send`: the signal to send, before the event `relation`. `then`: the next
+ * action, where `offer-if-impolite` decides which side offers after both sides have requested.
+ * @typedef {{ to?: Relation, send?: string, then?: 'offer' | 'offer-if-impolite' | 'resync' }} Transition
+ *
+ * The transition for each relation. A relation that is not listed ignores the signal or call.
+ * @typedef {Partial<Record<Relation, Transition>>} Transitions
+ */
+
+/** @type {Record<string, Transitions>} */
+const ON_SIGNAL = {
+  request: {
+    none: { to: 'asked' },
+    requested: { to: 'accepted', then: 'offer-if-impolite' },
+    accepted: { send: 'accept' }, // our first one got lost; the other side offers after this one
+    declined: { to: 'asked' },
+  },
+  accept: {
+    none: { send: 'cancel' },
+    requested: { to: 'accepted', then: 'offer' },
+    accepted: { then: 'resync' },
+    declined: { to: 'accepted', then: 'offer' }, // an earlier request was declined
+  },
+  decline: {
+    requested: { to: 'declined' },
+    asked: { to: 'none' },
+    accepted: { to: 'declined' },
+  },
+  cancel: {
+    requested: { send: 'request' }, // our first one got lost
+    asked: { to: 'none' },
+    accepted: { to: 'none', send: 'cancel' }, // revokes signals of ours that are in flight
+  },
+};
+
+/** @type {Record<string, Transitions>} */
+const ON_CALL = {
+  request: {
+    none: { to: 'requested', send: 'request' },
+    asked: { to: 'accepted', send: 'accept' },
+    declined: { to: 'requested', send: 'request' },
+  },
+  accept: {
+    asked: { to: 'accepted', send: 'accept' },
+  },
+  decline: {
+    asked: { to: 'none', send: 'decline' },
+  },
+  cancel: {
+    requested: { to: 'none', send: 'cancel' },
+    asked: { to: 'none', send: 'decline' },
+    accepted: { to: 'none', send: 'cancel' },
+    declined: { to: 'none', send: 'cancel' },
+  },
+};
 
 export class Peer extends EventTarget {
   /** @readonly */ id;
@@ -23,11 +79,17 @@ export class Peer extends EventTarget {
   #init;
   /** @type {Negotiation | null} */
   #negotiation = null;
-  /** Until the pace lets it; then whether it did. @type {Promise<boolean> | null} */
-  #beginning = null;
-  /** @type {[type: string, payload: unknown][]} */
-  #kept = [];
-  #gone = false;
+  /**
+   * Pending while the first step waits for `pace`. Resolves to false if it was cancelled meanwhile.
+   * @type {Promise<boolean> | null}
+   */
+  #starting = null;
+  /**
+   * The offer of a peer that is not accepted yet, and its candidates.
+   * @type {[type: string, payload: unknown][]}
+   */
+  #pendingSignals = [];
+  #closed = false;
 
   /** @param {PeerInit} init */
   constructor(init) {
@@ -36,11 +98,11 @@ export class Peer extends EventTarget {
     this.id = init.id;
     this.polite = init.polite;
     this.relation = init.always ? 'accepted' : 'none';
-    if (init.always) this.#begin();
+    if (init.always) this.#startNegotiation();
   }
 
   get connection() {
-    return this.#current().connection;
+    return this.#ensureNegotiation().connection;
   }
 
   get ready() {
@@ -57,188 +119,162 @@ export class Peer extends EventTarget {
 
   /** @param {string} text */
   send(text) {
-    this.#current().send(text);
+    this.#ensureNegotiation().send(text);
   }
 
   request() {
-    if (this.relation === 'asked') this.accept();
-    else if (this.relation === 'none' || this.relation === 'declined')
-      this.#become('requested', 'request');
+    this.#apply(ON_CALL.request[this.relation]);
   }
 
   accept() {
-    if (this.relation === 'asked') this.#agree('accept');
+    this.#apply(ON_CALL.accept[this.relation]);
   }
 
   decline() {
-    if (this.relation === 'asked') this.#become('none', 'decline');
+    this.#apply(ON_CALL.decline[this.relation]);
   }
 
   cancel() {
-    if (this.relation === 'asked') this.decline();
-    else if (this.relation !== 'none') this.#become('none', 'cancel');
+    this.#apply(ON_CALL.cancel[this.relation]);
   }
 
-  /** Makes the first offer. */
-  open() {
-    this.#do((it) => it.open());
+  startOffer() {
+    this.#withNegotiation((negotiation) => negotiation.startOffer());
   }
 
   /** @param {string} type @param {any} payload */
   handleSignal(type, payload) {
-    if (type === 'request') this.#handleRequest();
-    else if (type === 'accept') this.#handleAccept();
-    else if (type === 'decline') this.#handleRefusal('declined');
-    else if (type === 'cancel') this.#handleRefusal('none');
-    else if (this.relation === 'accepted') this.#do((it) => it.handleSignal(type, payload));
+    const pending = this.#pendingSignals.length;
+    if (Object.hasOwn(ON_SIGNAL, type)) this.#apply(ON_SIGNAL[type][this.relation]);
+    else if (this.relation === 'accepted')
+      this.#withNegotiation((negotiation) => negotiation.handleSignal(type, payload));
     else if (type === 'offer') {
-      this.#kept = [[type, payload]];
-      this.#handleWish();
-    } else if (this.#kept.length > 0 && this.#kept.length < KEPT_MOST && type === 'candidate') {
-      this.#kept.push([type, payload]);
+      // Clients that do not know `request` start with an offer, which counts as one.
+      this.#pendingSignals = [[type, payload]];
+      this.#apply(ON_SIGNAL.request[this.relation]);
+    } else if (type === 'candidate' && pending > 0 && pending < MAX_PENDING_SIGNALS) {
+      this.#pendingSignals.push([type, payload]);
     }
   }
 
-  /** The line is back. */
+  /** After a reconnect, sends again what the other side may have missed. */
   resync() {
-    if (this.relation === 'accepted') this.#do((it) => it.resync());
-    else if (this.relation === 'requested') this.#say('request');
-    else if (this.#kept.length === 0) {
-      // If it still asks, or does by now, it says so to this.
-      if (this.relation === 'asked') this.#become('none', 'cancel');
-      else this.#say('cancel');
+    if (this.relation === 'accepted') this.#withNegotiation((negotiation) => negotiation.resync());
+    else if (this.relation === 'requested') this.#sendRelation('request');
+    else if (this.#pendingSignals.length === 0) {
+      // If the other side still wants a connection, it answers this `cancel` with `request`.
+      if (this.relation === 'asked') this.#setRelation('none', 'cancel');
+      else this.#sendRelation('cancel');
     }
   }
 
-  /** @param {RTCIceServer[]} iceServers for when ICE starts anew */
-  useServers(iceServers) {
+  /** @param {RTCIceServer[]} iceServers used from the next ICE restart on */
+  setIceServers(iceServers) {
     const connection = this.#negotiation?.connection;
     if (!connection || connection.signalingState === 'closed') return;
     connection.setConfiguration({ ...connection.getConfiguration(), iceServers });
   }
 
   close() {
-    this.#gone = true;
-    this.#beginning = null;
+    this.#closed = true;
+    this.#starting = null;
     this.#negotiation?.close();
   }
 
-  #handleRequest() {
-    if (this.relation === 'accepted')
-      this.#say('accept'); // which has got lost; its offer follows
-    else this.#handleWish();
+  /** @param {Transition} [transition] */
+  #apply({ to, send, then } = {}) {
+    const offered = this.#pendingSignals.length > 0;
+    if (to === 'accepted') this.#agree(send);
+    else if (to) this.#setRelation(to, send);
+    else if (send) this.#sendRelation(send);
+
+    if (to === 'asked' && this.#init.always) this.accept();
+    else if (to === 'asked') this.#emit('request', null);
+    else if (then === 'resync') this.resync();
+    else if (then === 'offer') this.startOffer();
+    else if (then === 'offer-if-impolite' && !offered && !this.polite) this.startOffer();
   }
 
-  #handleWish() {
-    if (this.relation === 'requested') {
-      const offered = this.#kept.length > 0;
-      this.#agree();
-      if (!offered && !this.polite) this.open(); // both have asked: one has to begin
-    } else if (this.relation !== 'asked') {
-      this.#become('asked');
-      if (this.#init.always) this.accept();
-      else this.#emit('request', null);
-    }
+  /** @param {string} [signal] to send first */
+  #agree(signal) {
+    const pending = this.#pendingSignals.splice(0);
+    this.#setRelation('accepted', signal);
+    if (this.relation === 'accepted') this.#startNegotiation();
+    for (const [type, payload] of pending)
+      this.#withNegotiation((negotiation) => negotiation.handleSignal(type, payload));
   }
 
-  #handleAccept() {
-    // Then `declined` was the answer to an earlier request.
-    if (this.relation === 'requested' || this.relation === 'declined') {
-      this.#agree();
-      this.open();
-    } else if (this.relation === 'accepted') this.resync();
-    else if (this.relation === 'none') this.#say('cancel');
-  }
-
-  /** @param {"none" | "declined"} relation */
-  #handleRefusal(relation) {
-    if (this.relation === 'asked') this.#become('none');
-    else if (this.relation === 'accepted') {
-      this.#become(relation, relation === 'none' ? 'cancel' : ''); // it ends what was on its way
-    } else if (this.relation === 'requested') {
-      if (relation === 'declined') this.#become('declined');
-      else this.#say('request'); // it has not heard of it
-    }
-  }
-
-  /** @param {string} [type] to be said first */
-  #agree(type) {
-    const kept = this.#kept.splice(0);
-    this.#become('accepted', type);
-    if (this.relation === 'accepted') this.#begin();
-    for (const [type, payload] of kept) this.#do((it) => it.handleSignal(type, payload));
-  }
-
-  /** @param {Relation} relation @param {string} [type] to be said first */
-  #become(relation, type) {
-    if (this.#gone) return;
+  /** @param {Relation} relation @param {string} [signal] to send first */
+  #setRelation(relation, signal) {
+    if (this.#closed) return;
     const previous = this.relation;
     this.relation = relation;
-    if (type) this.#say(type);
-    if (relation === 'none' || relation === 'declined') this.#end();
+    if (signal) this.#sendRelation(signal);
+    if (relation === 'none' || relation === 'declined') this.#endNegotiation();
     this.#emit('relation', previous);
   }
 
-  #begin() {
+  #startNegotiation() {
     const { pace, configuration } = this.#init;
     const pause = this.#negotiation ? undefined : pace('create-connection', configuration());
-    if (!pause) return this.#current().begin();
+    if (!pause) return this.#ensureNegotiation().start();
     /** @type {Promise<boolean>} */
-    const beginning = pause.then(() => {
-      if (this.#beginning !== beginning) return false;
-      this.#beginning = null;
-      this.#current().begin();
+    const starting = pause.then(() => {
+      if (this.#starting !== starting) return false;
+      this.#starting = null;
+      this.#ensureNegotiation().start();
       return true;
     });
-    this.#beginning = beginning;
+    this.#starting = starting;
   }
 
-  /** As soon as it has begun. @param {(it: Negotiation) => void} act */
-  #do(act) {
-    if (this.relation !== 'accepted') return; // a listener has taken it back
-    if (this.#beginning) this.#beginning.then((begun) => begun && act(this.#current()));
-    else act(this.#current());
+  /** Runs `action` once the negotiation has started. @param {(it: Negotiation) => void} action */
+  #withNegotiation(action) {
+    if (this.relation !== 'accepted') return; // an event listener has called cancel()
+    if (this.#starting)
+      this.#starting.then((started) => started && action(this.#ensureNegotiation()));
+    else action(this.#ensureNegotiation());
   }
 
-  #end() {
+  #endNegotiation() {
     const ended = this.#negotiation;
     this.#negotiation = null;
-    this.#beginning = null;
-    this.#kept = [];
+    this.#starting = null;
+    this.#pendingSignals = [];
     ended?.close();
   }
 
-  #current() {
+  #ensureNegotiation() {
     if (this.#negotiation) return this.#negotiation;
     const { configuration, signal, trace, pace } = this.#init;
-    const isCurrent = () => negotiation === this.#negotiation && !this.#gone;
+    const isCurrent = () => negotiation === this.#negotiation && !this.#closed;
     /** @type {Negotiation} */
     const negotiation = new Negotiation({
       configuration: configuration(),
       isPolite: () => this.polite,
       signal: (type, payload) => isCurrent() && signal(type, payload),
-      tell: (type, detail) => isCurrent() && this.#handleNews(type, detail),
+      emit: (type, detail) => isCurrent() && this.#handleNegotiationEvent(type, detail),
       trace,
       pace,
     });
     this.#negotiation = negotiation;
-    if (this.#gone) negotiation.close();
+    if (this.#closed) negotiation.close();
     return negotiation;
   }
 
-  /** @param {string} type @param {unknown} detail */
-  #handleNews(type, detail) {
-    if (type !== 'end') this.#emit(type, detail);
-    // It has hung up: with the line lost we hear it only here.
-    else if (!this.#init.always) this.#become('none');
+  /** @template {keyof PeerEvents} T @param {T} type @param {PeerEvents[T]} detail */
+  #handleNegotiationEvent(type, detail) {
+    if (type !== 'channel-closed') this.#emit(type, detail);
+    // A closed channel means `cancel`, even if that signal is lost because a WebSocket is down.
+    else if (!this.#init.always) this.#setRelation('none');
   }
 
-  /** @param {string} type */
-  #say(type) {
-    if (!this.#gone) this.#init.signal(type, true);
+  /** @param {string} signal */
+  #sendRelation(signal) {
+    if (!this.#closed) this.#init.signal(signal, true);
   }
 
-  /** @param {string} type @param {unknown} detail */
+  /** @template {keyof PeerEvents} T @param {T} type @param {PeerEvents[T]} detail */
   #emit(type, detail) {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }

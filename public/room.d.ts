@@ -1,32 +1,60 @@
-/** The types of `room.js`, and of what goes into it and comes out. README tells more. */
+/** Types of `room.js`: the class `Room`, its options and events, and the interface `Peer`. */
 
 export interface RoomOptions {
-  /** Where the server is: `example.com`, or with scheme. Without it, where `room.js` came from. */
+  /**
+   * (optional): address of the server, such as `"example.com"` or `"https://example.com"`. Without
+   * a scheme, loopback hosts are reached over `ws:` and all others over `wss:`. Default: the
+   * server that `room.js` was loaded from.
+   */
   host?: string;
-  /** Our peer id, 1 to 64 of `A-Z a-z 0-9 . _ ~ : -`. Without it the server makes one. */
+  /**
+   * (optional): your peer id, 1 to 64 characters out of `A-Z a-z 0-9 . _ ~ : -`. Default: an id
+   * that the server makes.
+   */
   id?: string;
-  /** Proves that the id is ours when we come back. Without it, 128 random bits. */
+  /**
+   * (optional): secret that proves that the id is yours when you reconnect or reload the page.
+   * Default: 128 random bits.
+   */
   key?: string;
-  /** The admission ticket of a server that asks for one. */
+  /** (optional): admission token (JWT), for servers that require one. Default: no token. */
   token?: string;
-  /** Without it, those that the server names. */
+  /**
+   * (optional): ICE servers of all connections. Default: the servers that `GET /ice-servers` names,
+   * which are fetched again before they expire.
+   */
   iceServers?: RTCIceServer[];
-  /** With everybody, which it is without it; or only with whom both want (`peer.request()`). */
+  /**
+   * (optional): `"always"` connects to every peer; `"on-request"` connects only after both peers
+   * agree, see `Peer.request()`. Default: `"always"`.
+   */
   connect?: 'always' | 'on-request';
-  /** Called before each step of a handshake, which waits for the promise, if there is one. */
+  /**
+   * (optional): callback that is called before each step of a handshake. The step waits until the
+   * returned promise settles. If the callback returns nothing, the step runs immediately. Default:
+   * no callback.
+   */
   pace?: (step: Step) => Promise<void> | void;
 }
 
+/**
+ * State of the WebSocket to the server. `connecting`: not joined yet. `joined`: in the room.
+ * `reconnecting`: disconnected, and trying again. `closed`: closed for good.
+ */
 export type RoomState = 'connecting' | 'joined' | 'reconnecting' | 'closed';
 
 /**
- * `none`: nobody has asked, or it was taken back. `requested`: we have asked it. `asked`: it has
- * asked us. `accepted`: both want a connection; with `connect: "always"` it begins here. `declined`:
- * it does not want one.
+ * Whether you and a peer want a connection.
+ *
+ * - `none`: neither side has requested a connection, or the request was cancelled.
+ * - `requested`: you have requested a connection.
+ * - `asked`: the peer has requested a connection.
+ * - `accepted`: both sides want a connection. With `connect: "always"`, this is the initial value.
+ * - `declined`: the peer does not want a connection.
  */
 export type Relation = 'none' | 'requested' | 'asked' | 'accepted' | 'declined';
 
-/** What can wait for `pace`. */
+/** Types of the steps that `pace` can delay. */
 export type PausableStep =
   | 'create-connection'
   | 'create-channel'
@@ -39,57 +67,69 @@ export type PausableStep =
   | 'answer'
   | 'candidate';
 
-/** What happens in this browser, with what in `payload`. */
+/** Types of the steps in this browser (`direction: "local"`), each with its payload. */
 export interface LocalSteps {
-  /** With the credentials of TURN servers. */
+  /** The configuration, including the credentials of TURN servers. */
   'create-connection': RTCConfiguration;
   /** The label of the data channel. */
   'create-channel': string;
-  /** This and the next only with `pace`: otherwise the browser makes and sets in one call. */
+  /** Only with `pace`. Otherwise the browser creates and sets the description in one call. */
   'create-offer': RTCSessionDescriptionInit;
+  /** Only with `pace`, like `create-offer`. */
   'create-answer': RTCSessionDescriptionInit;
   'set-local-description': RTCSessionDescription;
   'set-remote-description': RTCSessionDescriptionInit;
-  /** Both have offered, and the other gives way. */
+  /** Both sides made an offer, and the other side is polite: it takes ours. */
   'ignore-offer': RTCSessionDescriptionInit;
-  /** A candidate of ours was found. */
+  /** The browser found a candidate of its own. */
   'local-candidate': RTCIceCandidate;
   'add-candidate': RTCIceCandidateInit;
-  /** Until its description comes. */
+  /** A candidate arrived before its description, and is added later. */
   'queue-candidate': RTCIceCandidateInit;
+  /** The peer sends a track. */
   track: MediaStreamTrack;
   'connection-state': RTCPeerConnectionState;
   'ice-connection-state': RTCIceConnectionState;
   'ice-gathering-state': RTCIceGatheringState;
   'signaling-state': RTCSignalingState;
+  /** The state of the data channel. */
   'channel-state': 'open' | 'closed';
+  /** The new relation with the peer. */
   relation: Relation;
-  /** The line to the server. */
+  /** The new state of the room. */
   'room-state': RoomState;
 }
 
+/** One step of a handshake. */
 export interface Step {
-  /** The peer's id; null: between us and the server alone. */
+  /** The id of the peer, or null if the step concerns only you and the server. */
   peer: string | null;
-  /** From the server to us, from us to the server, or in this browser. */
+  /** `in`: received from the server. `out`: sent to the server. `local`: done in this browser. */
   direction: 'in' | 'out' | 'local';
-  /** With `in` and `out`, the `type` of a frame; with `local`, one of `LocalSteps`. */
+  /** For `in` and `out` the type of the frame, for `local` a key of `LocalSteps`. */
   type: string;
-  /** Of the frame, or what it is done with; for `pace` null if that is not made yet. */
+  /**
+   * For `in` and `out` the payload of the frame, for `local` the value that `LocalSteps` lists. In
+   * `pace`, null if the value does not exist yet.
+   */
   payload: any;
 }
 
-/** `time`: milliseconds since 1970, with fractions. */
+/** A step that is done. `time`: milliseconds since 1970, with fractions. */
 export type Trace = Step & { time: number };
 
+/** Events of a `Room`, each with its `detail`. */
 export interface RoomEvents {
-  /** Somebody is there. Add your tracks now. */
+  /** A peer is in the room. Add your tracks in this event. */
   peer: { peer: Peer };
-  /** It is gone, or has made way for a new page of the same id, whose `peer` follows. */
+  /**
+   * A peer has left the room, or was replaced by a new page with the same id. In the second case an
+   * event `peer` follows.
+   */
   leave: { peer: Peer };
-  /** It sent something over the data channel; never trust it. */
+  /** A peer sent something over the data channel. Validate it: the peer can send anything. */
   message: { peer: Peer; data: any };
-  /** It sends a track. */
+  /** A peer sends a track. */
   track: {
     peer: Peer;
     track: MediaStreamTrack;
@@ -97,15 +137,19 @@ export interface RoomEvents {
     transceiver: RTCRtpTransceiver;
     receiver: RTCRtpReceiver;
   };
-  /** Its relation, connection, negotiation or channel is in another state. */
+  /** The relation, connection, negotiation or data channel of a peer has changed its state. */
   change: { peer: Peer };
-  /** It asks for a connection. */
+  /** A peer requests a connection. Call `accept` or `decline`, now or later. */
   request: { peer: Peer; accept: () => void; decline: () => void };
-  /** Who has asked whom is different now. */
+  /** The relation with a peer has changed. */
   relation: { peer: Peer; relation: Relation; previous: Relation };
-  /** A signal of the application's own kind. */
+  /** A peer sent a signal with `Room.signal()`. */
   signal: { from: string; type: string; payload: any };
-  /** The line to the server; when it was lost, why, and the milliseconds until the next try. */
+  /**
+   * The state of the room has changed. After a disconnect, `code`, `reason` and `message` say why.
+   * `retryIn` is the number of milliseconds until the next attempt, or null if none is planned.
+   * `left` is true if the page closed the WebSocket itself on `pagehide`: the other peers see you leave.
+   */
   state: {
     state: RoomState;
     code?: number;
@@ -114,70 +158,78 @@ export interface RoomEvents {
     retryIn?: number | null;
     left?: boolean;
   };
-  /** The server or a peer's connection refused something. */
+  /** The server refused a frame, or a negotiation failed. `to` is the id of the peer concerned. */
   error: { code: string; message: string; to?: string };
-  /** The line is over and does not come back; those whom we still reach stay until they end. */
+  /** The WebSocket was closed for good. Peers that are still connected stay until they disconnect. */
   close: { code: number; reason: string; message: string };
-  /** Something has happened between us, the server and a peer. */
+  /** A step of a handshake is done. */
   trace: Trace;
 }
 
-/** One other peer. Made by a `Room`. */
+/** Another peer in the room. Only a `Room` creates peers. */
 export interface Peer extends EventTarget {
   readonly id: string;
-  /** Whether *we* are the polite one of this pair, who gives way when both offer at once. */
+  /** Whether *you* are the polite peer of this pair, which takes the other's offer in glare. */
   readonly polite: boolean;
   readonly relation: Relation;
   /**
-   * Add tracks and channels as you like: negotiation follows by itself, as soon as both want it.
-   * Made when it is first needed, or asked for here; after `cancel` it is another one.
+   * The connection with this peer. Add tracks and channels at any time: negotiation is automatic,
+   * and starts when the relation is `accepted`. Reading this property creates the connection if
+   * there is none. After `cancel()` the next connection is a new object.
    */
   readonly connection: RTCPeerConnection;
-  /** Whether text sent now would be on its way at once. */
+  /** Whether the data channel is open, so that `send()` sends without queueing. */
   readonly ready: boolean;
-  /** Whether the other side is certainly there: connected, and it has not closed the channel. */
+  /** Whether the connection state is `connected` and the peer has not closed the data channel. */
   readonly connected: boolean;
   /**
-   * Sends text over the data channel, reliably and in order. Until it is open the text waits, up to
-   * 64 of them; what waits or is under way when the connection ends is lost.
-   * @throws {DOMException} `InvalidStateError` if the peer has left, `OperationError` if too much
-   *   waits already
+   * Sends text over the data channel, reliably and in order. Until the channel is open, up to 64
+   * texts are queued. Texts that are queued or in flight when the connection ends are lost.
+   * @throws {DOMException} `InvalidStateError` if the peer has left, `OperationError` if 64 texts
+   *   are queued already
    */
   send(text: string): void;
-  /** Asks for a connection. If it has asked already, accepts. */
+  /** Requests a connection. If the peer has requested one already, accepts it. */
   request(): void;
-  /** Accepts what it has asked. */
+  /** Accepts the peer's request. */
   accept(): void;
-  /** Declines what it has asked. */
+  /** Declines the peer's request. */
   decline(): void;
-  /** Takes everything back: our request, or the connection. Declines what it has asked. */
+  /** Cancels your request, closes the connection, or declines the peer's request. */
   cancel(): void;
 }
 
 export class Room extends EventTarget {
   /**
-   * @param name 1 to 128 bytes of UTF-8 without control characters
-   * @throws {RangeError} if the name, the id, the token or `connect` cannot be
+   * Joins a room. Reconnects by itself until `close()` or `leaveServer()` is called, or the server
+   * refuses for good.
+   * @param name 1 to 128 bytes of UTF-8 without control characters, and neither `.` nor `..`
+   * @throws {RangeError} if the name or the option `id`, `token` or `connect` is invalid
    */
   constructor(name: string, options?: RoomOptions);
   readonly name: string;
   readonly state: RoomState;
-  /** Ours; null until the first welcome unless it was given. */
+  /** Your peer id. Null until the room is joined for the first time, unless it was an option. */
   readonly id: string | null;
-  /** Who is there, by id; live. */
+  /** The other peers in the room by id. The map is live. */
   readonly peers: ReadonlyMap<string, Peer>;
   /**
-   * Sends a signal of the application's own kind through the server, to one peer or to all others.
-   * @returns false if the signaling line is down; it is not kept for later
-   * @throws {TypeError} if the kind is the library's or the server's
+   * Sends a signal of your application through the server.
+   * @param type any type that is not reserved for the library or the server
+   * @param payload (optional): anything that JSON can express. Default: no payload
+   * @param to (optional): id of the peer that receives the signal. Default: a broadcast to all
+   *   other peers
+   * @returns false if the WebSocket is disconnected; the signal is not queued
+   * @throws {TypeError} if the type is reserved
    */
   signal(type: string, payload?: unknown, to?: string): boolean;
-  /** Leaves the room and closes all its connections. */
+  /** Leaves the room and closes all connections. */
   close(): void;
   /**
-   * Leaves the server, but not those whom we reach: each of them stays until its connection ends.
-   * What needs the server is over: new tracks, repair, being found.
-   * @returns false if the signaling line is down: the others cannot be told, so nothing is done
+   * Closes the WebSocket, but keeps the connections. Each peer stays until its connection ends.
+   * After that you cannot add tracks, restart ICE or be discovered by newcomers.
+   * @returns false if the WebSocket is disconnected and there are peers, because they could not be
+   *   informed; nothing is done then
    */
   leaveServer(): boolean;
 

@@ -1,21 +1,22 @@
 // @ts-check
 /**
- * A room: who is in it, and a connection with each of them. `room.d.ts` describes it, README shows
- * it in use. Here is which peer gets which frame, who makes the first offer, and who is still there
- * after the line was lost: a connection that works outlives it.
+ * A room: the peers in it and a connection with each of them. This module decides which peer gets
+ * which frame, who makes the first offer, and which peers stay after the WebSocket was lost. A
+ * working connection outlives the WebSocket. `room.d.ts` documents the API.
  */
 
 import { Peer } from './peer.js';
-import { findServers, Signaling } from './signaling.js';
+import { pollIceServers, Signaling } from './signaling.js';
 
 /**
  * @import { RoomEvents, RoomOptions, RoomState, Step } from "./room.js"
- * @import { Closed, Down, Frame } from "./parts.d.ts"
+ * @import { Closed, Disconnected, Frame, PeerEvents, SignalingEvents } from "./parts.d.ts"
  */
 
-const LEAVING = 'leaving'; // the server, but not us
-const OURS = ['offer', 'answer', 'candidate', 'request', 'accept', 'decline', 'cancel', LEAVING];
-const NOTICES = ['welcome', 'peer-joined', 'peer-left', 'error'];
+const LEAVING_SERVER = 'leaving'; // we leave the server, but keep our connections
+const RELATION_TYPES = ['request', 'accept', 'decline', 'cancel'];
+const LIBRARY_TYPES = ['offer', 'answer', 'candidate', ...RELATION_TYPES, LEAVING_SERVER];
+const SERVER_TYPES = ['welcome', 'peer-joined', 'peer-left', 'error'];
 const REPLACED = 4001;
 
 export class Room extends EventTarget {
@@ -24,18 +25,21 @@ export class Room extends EventTarget {
 
   /** @type {Map<string, Peer>} */
   #peers = new Map();
-  /** Not with the server: they stay while this holds. @type {Map<Peer, "connected" | "recoverable">} */
-  #unlisted = new Map();
-  #known = false; // to those in the room
+  /**
+   * Peers that have left the server. Each is kept while this property of it is true.
+   * @type {Map<Peer, "connected" | "recoverable">}
+   */
+  #departed = new Map();
+  #announced = false; // the peers in the room know of us
   /** @type {RTCConfiguration} */
   #configuration;
   #ending = new AbortController();
-  /** For the ICE servers. @type {Promise<void> | null} */
-  #waiting = null;
+  /** Settles when the ICE servers are known; null from then on. @type {Promise<void> | null} */
+  #iceReady = null;
   #signaling;
   #always;
   #pace;
-  #talksOn = false; // without the server
+  #leftServer = false;
 
   /**
    * @param {string} name
@@ -49,24 +53,32 @@ export class Room extends EventTarget {
     this.#always = connect === 'always';
     this.#pace = pace;
     this.#configuration = { iceServers };
-    const url = address(name, host);
+    const url = roomUrl(name, host);
     if (id !== undefined && !/^[\w.~:-]{1,64}$/.test(id)) {
-      throw new RangeError('a peer id has 1 to 64 characters out of A-Z a-z 0-9 . _ ~ : -');
+      throw new RangeError(
+        `invalid peer id ${quote(id)}: expected 1 to 64 characters out of A-Z a-z 0-9 . _ ~ : -; ` +
+          'without the option, the server makes an id',
+      );
     }
     if (token !== undefined && !/^[\w.-]+$/.test(token)) {
+      // Not quoted, because errors end up in logs and a token is a secret.
       throw new RangeError(
-        'a token is a JWT: letters, digits, - and _, with dots between its parts',
+        'invalid token: expected a JWT, that is letters, digits, - and _ with dots between its ' +
+          'parts; pass it exactly as it was issued',
       );
     }
     if (!this.#always && connect !== 'on-request') {
-      throw new RangeError('connect is "always" or "on-request"');
+      throw new RangeError(
+        `invalid option connect ${quote(connect)}: expected "always" or "on-request"; ` +
+          'without the option, it is "always"',
+      );
     }
-    if (!iceServers) this.#findServers(url, id, token);
+    if (!iceServers) this.#pollIceServers(url, id, token);
     this.#signaling = new Signaling(url, { id, key, token });
     listen(this.#signaling, 'frame', (frame) => this.#traceFrame('in', frame));
-    this.#hear('frame', (frame) => this.#handleFrame(frame));
-    this.#hear('down', (down) => this.#handleDown(down));
-    this.#hear('close', (closed) => this.#handleClose(closed));
+    this.#onSignaling('frame', (frame) => this.#handleFrame(frame));
+    this.#onSignaling('disconnected', (detail) => this.#handleDisconnected(detail));
+    this.#onSignaling('close', (closed) => this.#handleClose(closed));
   }
 
   get id() {
@@ -84,8 +96,9 @@ export class Room extends EventTarget {
    * @param {string} [to]
    */
   signal(type, payload, to) {
-    if (OURS.includes(type) || NOTICES.includes(type)) {
-      throw new TypeError(`the type "${type}" is not an application's own`);
+    if (LIBRARY_TYPES.includes(type) || SERVER_TYPES.includes(type)) {
+      const owner = SERVER_TYPES.includes(type) ? 'the server' : 'the library';
+      throw new TypeError(`signal type "${type}" is reserved for ${owner}: choose another type`);
     }
     return this.#send({ type, to, payload });
   }
@@ -97,28 +110,33 @@ export class Room extends EventTarget {
   }
 
   leaveServer() {
-    if (this.#peers.size > 0 && !this.#send({ type: LEAVING })) return false;
-    this.#talksOn = true;
+    if (this.#peers.size > 0 && !this.#send({ type: LEAVING_SERVER })) return false;
+    this.#leftServer = true;
     this.#signaling.close();
     return true;
   }
 
   /** @param {URL} room @param {string} [id] @param {string} [token] */
-  #findServers(room, id, token) {
+  #pollIceServers(room, id, token) {
     const url = new URL('/ice-servers', room);
     url.protocol = url.protocol.replace('ws', 'http');
     if (id !== undefined) url.searchParams.set('_pk', id);
-    this.#waiting = findServers(url, token, this.#ending.signal, (iceServers) => {
+    this.#iceReady = pollIceServers(url, token, this.#ending.signal, (iceServers) => {
       this.#configuration = { iceServers };
-      for (const peer of this.#peers.values()) peer.useServers(iceServers);
+      for (const peer of this.#peers.values()) peer.setIceServers(iceServers);
     });
-    this.#waiting.then(() => (this.#waiting = null));
+    this.#iceReady.then(() => (this.#iceReady = null));
   }
 
-  /** @param {string} type @param {(detail: any) => void} handle */
-  #hear(type, handle) {
+  /**
+   * Handles an event of the WebSocket, but not before the ICE servers are known.
+   * @template {keyof SignalingEvents} T
+   * @param {T} type
+   * @param {(detail: SignalingEvents[T]) => void} handle
+   */
+  #onSignaling(type, handle) {
     listen(this.#signaling, type, (detail) => {
-      if (this.#waiting) this.#waiting.then(() => handle(detail));
+      if (this.#iceReady) this.#iceReady.then(() => handle(detail));
       else handle(detail);
     });
   }
@@ -130,50 +148,52 @@ export class Room extends EventTarget {
     if (typeof from === 'string') this.#handleSignal(frame);
     else if (type === 'welcome') this.#handleWelcome(frame.peers);
     else if (type === 'peer-joined') this.#handleJoined(id, polite);
-    else if (type === 'peer-left' && peer && !this.#unlisted.has(peer)) this.#remove(peer);
+    else if (type === 'peer-left' && peer && !this.#departed.has(peer)) this.#remove(peer);
     else if (type === 'error') this.#emit('error', { code, message, to });
   }
 
   /** @param {Frame} frame */
   #handleSignal({ from, type, payload }) {
     const peer = this.#peers.get(from);
-    if (type === LEAVING && peer) this.#forget([peer], 'recoverable');
-    else if (OURS.includes(type)) peer?.handleSignal(type, payload);
+    if (type === LEAVING_SERVER && peer) this.#keepWhile('recoverable', [peer]);
+    else if (LIBRARY_TYPES.includes(type)) peer?.handleSignal(type, payload);
     else this.#emit('signal', { from, type, payload });
   }
 
   /** @param {{ id: string, polite: boolean }[]} peers */
   #handleWelcome(peers) {
-    // If we took over an id, the others are not told. With "always" our offers do that.
-    if (!this.#known && !this.#always && peers.length > 0) this.#send({ type: 'cancel' });
-    const gone = new Map(this.#peers);
-    for (const { id } of peers) gone.delete(id);
-    this.#forget([...gone.values()]);
+    // The server does not inform the peers if we replaced a page with our id. Our `cancel` does, or
+    // with "always" our offers.
+    if (!this.#announced && !this.#always && peers.length > 0) this.#send({ type: 'cancel' });
+    const missing = new Map(this.#peers);
+    for (const { id } of peers) missing.delete(id);
+    this.#keepWhile('connected', [...missing.values()]);
     for (const { id, polite } of peers) {
-      const known = this.#list(id, polite);
-      // The newcomer makes the first offer, even if it took over an older seat.
-      const first = this.#always && (!this.#known || !polite);
+      const known = this.#updateListed(id, polite);
+      // The newcomer makes the first offer, even if it has replaced a page with an older seat.
+      const offers = this.#always && (!this.#announced || !polite);
       if (known) known.resync();
-      else if (first) this.#add(id, polite).open();
+      else if (offers) this.#add(id, polite).startOffer();
       else this.#add(id, polite);
     }
-    this.#known = true;
-    this.#become('joined', {});
+    this.#announced = true;
+    this.#setState('joined', {});
   }
 
   /** @param {string} id @param {boolean} polite */
   #handleJoined(id, polite) {
-    const known = this.#list(id, polite);
-    // One whom we reach has come back to a server that had forgotten it; a new page would offer.
+    const known = this.#updateListed(id, polite);
+    // A connected peer that joins again came back to a server that had lost its seat. A new page
+    // with that id would make an offer.
     if (!known) this.#add(id, polite);
     else if (!known.connected) known.resync();
   }
 
-  /** The peer, if we know it already. @param {string} id @param {boolean} polite */
-  #list(id, polite) {
+  /** Returns the peer if it is known already. @param {string} id @param {boolean} polite */
+  #updateListed(id, polite) {
     const peer = this.#peers.get(id);
     if (!peer) return;
-    this.#unlisted.delete(peer);
+    this.#departed.delete(peer);
     peer.polite = polite;
     this.#emit('change', { peer });
     return peer;
@@ -190,25 +210,27 @@ export class Room extends EventTarget {
       trace: (type, payload) => this.#trace({ peer: id, direction: 'local', type, payload }),
       pace: (type, payload, direction = 'local') => {
         const wait = this.#pace?.({ peer: id, direction, type, payload });
-        return wait?.then(undefined, reportError); // no reason to stop
+        return wait?.then(undefined, reportError); // a rejected promise does not stop the step
       },
     });
-    listen(peer, 'request', () =>
+    /** @type {<T extends keyof PeerEvents>(t: T, handle: (detail: PeerEvents[T]) => void) => void} */
+    const on = (type, handle) => listen(peer, type, handle);
+    on('request', () =>
       this.#emit('request', { peer, accept: () => peer.accept(), decline: () => peer.decline() }),
     );
-    listen(peer, 'relation', (previous) => {
+    on('relation', (previous) => {
       const { relation } = peer;
       this.#trace({ peer: id, direction: 'local', type: 'relation', payload: relation });
       this.#emit('relation', { peer, relation, previous });
       this.#handlePeerState(peer);
     });
-    listen(peer, 'message', (data) => this.#emit('message', { peer, data }));
-    listen(peer, 'track', ({ track, streams, transceiver, receiver }) =>
+    on('message', (data) => this.#emit('message', { peer, data }));
+    on('track', ({ track, streams, transceiver, receiver }) =>
       this.#emit('track', { peer, track, streams, transceiver, receiver }),
     );
-    listen(peer, 'state', () => this.#handlePeerState(peer));
-    listen(peer, 'stranger', (description) => this.#handleStranger(peer, description));
-    listen(peer, 'error', (detail) => this.#emit('error', { ...detail, to: id }));
+    on('state', () => this.#handlePeerState(peer));
+    on('peer-replaced', (description) => this.#handleReplaced(peer, description));
+    on('error', (detail) => this.#emit('error', { ...detail, to: id }));
     this.#peers.set(id, peer);
     this.#emit('peer', { peer });
     return peer;
@@ -218,64 +240,66 @@ export class Room extends EventTarget {
   #remove(peer) {
     if (this.#peers.get(peer.id) !== peer) return;
     this.#peers.delete(peer.id);
-    this.#unlisted.delete(peer);
+    this.#departed.delete(peer);
     peer.close();
     this.#emit('leave', { peer });
   }
 
   /**
-   * Unless we reach them: the server may have restarted.
+   * Handles peers that the server no longer lists. The server may have restarted, so each peer
+   * stays while its connection works.
+   * @param {"connected" | "recoverable"} property that has to stay true
    * @param {Peer[]} peers
-   * @param {"connected" | "recoverable"} [measure]
    */
-  #forget(peers, measure = 'connected') {
+  #keepWhile(property, peers) {
     for (const peer of peers) {
-      this.#unlisted.set(peer, measure);
+      this.#departed.set(peer, property);
       this.#handlePeerState(peer);
     }
   }
 
   /** @param {Peer} peer */
   #handlePeerState(peer) {
-    const measure = this.#unlisted.get(peer);
-    if (measure && !peer[measure]) this.#remove(peer);
+    const keepWhile = this.#departed.get(peer);
+    if (keepWhile && !peer[keepWhile]) this.#remove(peer);
     else if (this.#peers.get(peer.id) === peer) this.#emit('change', { peer });
   }
 
   /** @param {Peer} old @param {RTCSessionDescriptionInit} description */
-  #handleStranger(old, description) {
+  #handleReplaced(old, description) {
     if (this.#peers.get(old.id) !== old) return;
     this.#remove(old);
     const peer = this.#add(old.id, old.polite);
     if (description.type === 'offer') peer.handleSignal('offer', description);
-    else if (this.#always) peer.open();
+    else if (this.#always) peer.startOffer();
   }
 
-  /** @param {Down} down */
-  #handleDown(down) {
-    if (down.left) {
-      this.#known = false;
+  /** @param {Disconnected} disconnected */
+  #handleDisconnected({ intentional: left, ...reason }) {
+    if (left) {
+      this.#announced = false;
       this.#peers.forEach((peer) => this.#remove(peer));
     }
-    this.#become(this.state === 'connecting' ? 'connecting' : 'reconnecting', down);
+    const state = this.state === 'connecting' ? 'connecting' : 'reconnecting';
+    this.#setState(state, { ...reason, left });
   }
 
   /** @param {Closed} closed */
   #handleClose(closed) {
-    // Refused (a token has expired, say), we still talk to those whom we reach.
-    if ((closed.code === 1000 && !this.#talksOn) || closed.code === REPLACED)
-      this.#peers.forEach((peer) => this.#remove(peer));
-    else this.#forget([...this.#peers.values()], this.#talksOn ? 'recoverable' : 'connected');
+    const hasLeft = closed.code === 1000 && !this.#leftServer;
+    if (hasLeft || closed.code === REPLACED) this.#peers.forEach((peer) => this.#remove(peer));
+    // If the server refused us, for example because a token has expired, connections go on.
+    else this.#keepWhile(this.#leftServer ? 'recoverable' : 'connected', [...this.#peers.values()]);
     this.#ending.abort();
-    this.#become('closed', {});
+    this.#setState('closed', {});
     this.#emit('close', closed);
   }
 
-  /** @param {RoomState} state @param {Partial<Down>} why */
-  #become(state, why) {
+  /** @param {RoomState} state @param {Omit<RoomEvents["state"], "state">} reason */
+  #setState(state, reason) {
     this.state = state;
     this.#trace({ peer: null, direction: 'local', type: 'room-state', payload: state });
-    this.#emit('state', { state, ...why });
+    this.#emit('state', { state, ...reason });
   }
 
   /** @param {Frame} frame */
@@ -287,9 +311,10 @@ export class Room extends EventTarget {
 
   /** @param {"in" | "out"} direction @param {Frame} frame */
   #traceFrame(direction, { type, from, to, payload, ...rest }) {
-    const notice = direction === 'in' && from === undefined; // `error` names the peer as `to`
+    const isNotice = direction === 'in' && from === undefined;
+    // An `error` notice names the peer as `to`, notices of joining and leaving as `id`.
     const peer = from ?? to ?? (type.startsWith('peer-') ? rest.id : null);
-    this.#trace({ peer, direction, type, payload: notice ? rest : payload });
+    this.#trace({ peer, direction, type, payload: isNotice ? rest : payload });
   }
 
   /** @param {Step} step */
@@ -309,16 +334,23 @@ function listen(target, type, handle) {
 }
 
 /** @param {string} name @param {string | undefined} host */
-function address(name, host = new URL(import.meta.url).origin) {
+function roomUrl(name, host = new URL(import.meta.url).origin) {
   const bytes = new TextEncoder().encode(name).length;
-  // "." and ".." as segments get lost (https://url.spec.whatwg.org/#double-dot-path-segment).
+  // URLs drop the segments "." and ".." (https://url.spec.whatwg.org/#double-dot-path-segment).
   if (bytes < 1 || bytes > 128 || /\p{Cc}|^\.\.?$/u.test(name)) {
     throw new RangeError(
-      'a room name has 1 to 128 bytes, no control characters, and is not . or ..',
+      `invalid room name ${quote(name)}: expected 1 to 128 bytes of UTF-8, no control characters, ` +
+        'and neither "." nor ".."; choose another name',
     );
   }
   const local = /^(localhost|127\.[\d.]+|\[::1])(:|$)/.test(host);
   const base = new URL(host.includes('://') ? host : `${local ? 'ws' : 'wss'}://${host}`);
   base.protocol = base.protocol.replace('http', 'ws');
   return new URL(`/parties/main/${encodeURIComponent(name)}`, base);
+}
+
+/** Quotes a value for an error message, and shortens it. @param {string} value */
+function quote(value) {
+  const text = String(value);
+  return JSON.stringify(text.length > 140 ? `${text.slice(0, 140)}…` : text);
 }

@@ -1,97 +1,106 @@
 // @ts-check
 /**
- * The line to the signaling server: one WebSocket that comes back by itself. What a signal says is
- * soon out of date, so nothing is kept for later. And the ICE servers that it names.
- *
- * Events: `frame`, `down` (lost or refused, but it comes back), `close` (it does not).
+ * The WebSocket to the signaling server, which reconnects by itself, and the ICE servers that the
+ * server names. Signals are not queued while the WebSocket is down, because they are soon outdated.
  */
 
-/** @import { Closed, Frame } from "./parts.d.ts" */
+/** @import { Closed, Frame, SignalingEvents } from "./parts.d.ts" */
 
-/** When to come back after a close code: if not here, soon. @type {Record<number, string>} */
+/**
+ * Whether to reconnect after a close code. For codes that are not listed: yes, with backoff.
+ * @type {Record<number, string>}
+ */
 const RETRY = {
-  1009: 'never', // too-large: and would be again
-  4001: 'never', // replaced: we would throw each other out for ever
+  1009: 'never', // too-large: the same frame would be too large again
+  4001: 'never', // replaced: two clients with one id would replace each other forever
   4003: 'later', // room-full
   4008: 'later', // too-fast
   4009: 'never', // id-taken
   4010: 'never', // unauthorized
 };
 
-const PING_EVERY = 25_000; // some proxies and phones let a line go that is idle for 30 s
-const PONG_WITHIN = 10_000;
-const WELCOME_WITHIN = 15_000;
-const SOON_FIRST = 500; // far less than the server's grace of 15 s
-const SOON_MOST = 30_000;
-const LATER = 30_000;
-const STEADY_AFTER = 5_000; // then it was a good line
-const TOGETHER_WITHIN = 5; // a browser finds some candidates at once
-const TOGETHER_MOST = 32; // the server takes no more
+const PING_INTERVAL_MS = 25_000; // some proxies and phones close connections that are idle for 30 s
+const PONG_TIMEOUT_MS = 10_000;
+const WELCOME_TIMEOUT_MS = 15_000;
+const RECONNECT_MIN_MS = 500; // far below the 15 s for which the server keeps a seat
+const RECONNECT_MAX_MS = 30_000;
+const RETRY_LATER_MS = 30_000;
+const BACKOFF_RESET_MS = 5_000; // a WebSocket that stays open for longer resets the backoff
+const BATCH_WINDOW_MS = 5; // browsers find candidates in bursts
+const MAX_BATCH = 32; // the server's limit of signals in one frame
 
-const ANSWER_WITHIN = 5_000; // more than the server has with the service that it may ask
-const ASK_AGAIN = 300; // seconds
-const RENEW_AT = 0.8;
-const TIMER_MOST = 2 ** 31 - 1;
+const ICE_TIMEOUT_MS = 5_000; // longer than the server's 3 s timeout for the TURN service
+const ICE_RETRY_S = 300;
+const ICE_REFRESH_AT = 0.8; // of the lifetime
+const MAX_TIMER_MS = 2 ** 31 - 1; // with a longer delay, setTimeout() fires at once
 
 export class Signaling extends EventTarget {
   /** @type {"connecting" | "open" | "waiting" | "closed"} */
   state = 'connecting';
-  /** At first, what we ask for. @type {string | null} */
+  /** Before the first welcome, the id that we ask for. @type {string | null} */
   id;
 
   #url;
-  /** Whose events count. @type {WebSocket | null} */
+  /** The current socket. Events of earlier sockets are ignored. @type {WebSocket | null} */
   #socket = null;
-  /** See `#abandon`. @type {WebSocket | null} */
-  #silent = null;
+  /** The socket that `#dropUnresponsive` replaced. @type {WebSocket | null} */
+  #unresponsiveSocket = null;
   /** @type {string[]} */
   #protocols = [];
-  /** Candidates, to go in one frame. @type {Frame[]} */
-  #together = [];
-  /** Welcome or pong overdue, next ping, or next try. @type {ReturnType<typeof setTimeout>=} */
+  /** Candidates that the next frame will carry. @type {Frame[]} */
+  #candidateBatch = [];
+  /**
+   * The one pending timer: welcome or pong timeout, next ping, or next reconnect.
+   * @type {ReturnType<typeof setTimeout>=}
+   */
   #timer;
   #awaitingPong = false;
   #failures = 0; // in a row
   #openedAt = 0;
-  #refusal = ''; // of the last `error` frame
-  #listening = new AbortController();
+  #lastError = ''; // message of the last `error` frame
+  #pageListeners = new AbortController();
 
-  /** @param {URL} url @param {{ id?: string, key: string, token?: string }} who */
+  /** @param {URL} url @param {{ id?: string, key: string, token?: string }} credentials */
   constructor(url, { id, key, token }) {
     super();
     this.id = id ?? null;
     this.#url = new URL(url);
     this.#url.searchParams.set('key', key);
-    // Not in the URL: those end up in logs.
+    // Tokens travel as a subprotocol, because URLs end up in logs.
     if (token !== undefined) this.#protocols = ['partyline', `token.${token}`];
 
-    const { signal } = this.#listening;
+    const { signal } = this.#pageListeners;
     addEventListener('online', () => this.#handleOnline(), { signal });
     addEventListener('pagehide', () => this.#handlePageHide(), { signal });
     addEventListener('pageshow', ({ persisted }) => persisted && this.#connect(), { signal });
     this.#connect();
   }
 
-  /** @param {Frame} frame */
+  /**
+   * Sends a frame, or adds a candidate to the batch.
+   * @param {Frame} frame
+   * @returns {boolean} false if the WebSocket is not open
+   */
   send(frame) {
     if (this.state !== 'open' || this.#socket?.readyState !== WebSocket.OPEN) return false;
-    const waits = frame.type === 'candidate' && !document.hidden; // where timers are late
-    if (!waits) this.#flush();
-    const count = this.#together.push(frame);
-    if (!waits || count === TOGETHER_MOST) this.#flush();
-    else if (count === 1) setTimeout(() => this.#flush(), TOGETHER_WITHIN);
+    // Browsers delay the timers of hidden pages, so a hidden page sends candidates at once.
+    const batched = frame.type === 'candidate' && !document.hidden;
+    if (!batched) this.#flush(); // keeps the order
+    const count = this.#candidateBatch.push(frame);
+    if (!batched || count === MAX_BATCH) this.#flush();
+    else if (count === 1) setTimeout(() => this.#flush(), BATCH_WINDOW_MS);
     return true;
   }
 
   #flush() {
-    const frames = this.#together.splice(0);
+    const frames = this.#candidateBatch.splice(0);
     if (frames.length && this.#socket?.readyState === WebSocket.OPEN)
       this.#socket.send(JSON.stringify(frames.length > 1 ? frames : frames[0]));
   }
 
   close() {
     if (this.state === 'closed') return;
-    this.#hangUp('left');
+    this.#closeSocket('left');
     this.#end({ code: 1000, reason: 'left', message: '' });
   }
 
@@ -100,22 +109,22 @@ export class Signaling extends EventTarget {
     if (this.id !== null) this.#url.searchParams.set('_pk', this.id);
     const socket = new WebSocket(this.#url, this.#protocols);
     this.#socket = socket;
-    this.#refusal = '';
-    this.#after(WELCOME_WITHIN, () => this.#abandon());
-    socket.onmessage = ({ data }) => socket === this.#socket && this.#handleText(data);
+    this.#lastError = '';
+    this.#setTimer(WELCOME_TIMEOUT_MS, () => this.#dropUnresponsive());
+    socket.onmessage = ({ data }) => socket === this.#socket && this.#handleMessage(data);
     socket.onclose = ({ code, reason }) =>
       socket === this.#socket && this.#handleClose(code, reason);
   }
 
   /** @param {unknown} text */
-  #handleText(text) {
-    if (this.#awaitingPong) this.#schedulePing();
+  #handleMessage(text) {
+    if (this.#awaitingPong) this.#schedulePing(); // any message proves that the server is alive
     if (typeof text !== 'string' || text === 'pong') return;
     const frame = parse(text);
     if (!frame) return;
     if (frame.type === 'welcome') this.#handleWelcome(frame);
-    if (frame.type === 'error') this.#refusal = String(frame.message ?? frame.code);
-    this.dispatchEvent(new CustomEvent('frame', { detail: frame }));
+    if (frame.type === 'error') this.#lastError = String(frame.message ?? frame.code);
+    this.#emit('frame', frame);
   }
 
   /** @param {Frame} welcome */
@@ -124,48 +133,51 @@ export class Signaling extends EventTarget {
     this.id = String(welcome.id);
     this.#openedAt = performance.now();
     this.#schedulePing();
-    this.#silent?.close();
-    this.#silent = null;
+    this.#unresponsiveSocket?.close();
+    this.#unresponsiveSocket = null;
   }
 
   #schedulePing() {
     this.#awaitingPong = false;
-    this.#after(PING_EVERY, () => this.#ping());
+    this.#setTimer(PING_INTERVAL_MS, () => this.#ping());
   }
 
   #ping() {
     this.#socket?.send('ping');
     this.#awaitingPong = true;
-    this.#after(PONG_WITHIN, () => this.#abandon());
+    this.#setTimer(PONG_TIMEOUT_MS, () => this.#dropUnresponsive());
   }
 
-  /** Not closed: a Close frame that got through after all would leave the room. */
-  #abandon() {
-    this.#silent = this.#socket;
+  /**
+   * Reconnects, but leaves the old socket open until the next welcome. If the network recovers, a
+   * Close frame reaches the server, which then removes us from the room.
+   */
+  #dropUnresponsive() {
+    this.#unresponsiveSocket = this.#socket;
     this.#handleClose(1006, 'no answer');
   }
 
   /** @param {number} code @param {string} reason */
   #handleClose(code, reason) {
-    const closed = { code, reason, message: this.#refusal };
+    const closed = { code, reason, message: this.#lastError };
     if (RETRY[code] === 'never') return this.#end(closed);
-    if (this.state === 'open' && performance.now() - this.#openedAt > STEADY_AFTER)
+    if (this.state === 'open' && performance.now() - this.#openedAt > BACKOFF_RESET_MS)
       this.#failures = 0;
-    const most =
-      RETRY[code] === 'later' ? LATER : Math.min(SOON_MOST, SOON_FIRST * 2 ** this.#failures);
-    // By chance, lest a whole room comes back at once.
-    this.#rest(closed, most * (0.5 + Math.random() / 2), false);
+    const backoff = Math.min(RECONNECT_MAX_MS, RECONNECT_MIN_MS * 2 ** this.#failures);
+    const longest = RETRY[code] === 'later' ? RETRY_LATER_MS : backoff;
+    // Random, so that the peers of a room do not all reconnect at the same moment.
+    this.#scheduleReconnect(closed, longest * (0.5 + Math.random() / 2), false);
     this.#failures += 1;
   }
 
-  /** @param {Closed} closed @param {number | null} retryIn @param {boolean} left */
-  #rest(closed, retryIn, left) {
+  /** @param {Closed} closed @param {number | null} retryIn @param {boolean} intentional */
+  #scheduleReconnect(closed, retryIn, intentional) {
     this.state = 'waiting';
     this.#socket = null;
     this.#awaitingPong = false;
     clearTimeout(this.#timer);
-    if (retryIn !== null) this.#after(retryIn, () => this.#connect());
-    this.dispatchEvent(new CustomEvent('down', { detail: { ...closed, retryIn, left } }));
+    if (retryIn !== null) this.#setTimer(retryIn, () => this.#connect());
+    this.#emit('disconnected', { ...closed, retryIn, intentional });
   }
 
   /** @param {Closed} closed */
@@ -173,8 +185,8 @@ export class Signaling extends EventTarget {
     this.state = 'closed';
     this.#socket = null;
     clearTimeout(this.#timer);
-    this.#listening.abort();
-    this.dispatchEvent(new CustomEvent('close', { detail: closed }));
+    this.#pageListeners.abort();
+    this.#emit('close', closed);
   }
 
   #handleOnline() {
@@ -184,27 +196,32 @@ export class Signaling extends EventTarget {
 
   #handlePageHide() {
     if (this.state === 'closed') return;
-    this.#hangUp('page left');
-    this.#rest({ code: 1000, reason: 'page left', message: '' }, null, true);
+    this.#closeSocket('page left');
+    this.#scheduleReconnect({ code: 1000, reason: 'page left', message: '' }, null, true);
   }
 
   /** @param {string} reason */
-  #hangUp(reason) {
+  #closeSocket(reason) {
     const socket = this.#socket;
-    this.#socket = null; // first: its close is no news
+    this.#socket = null; // before close(), so that `onclose` is ignored
     socket?.close(1000, reason);
-    this.#silent?.close();
-    this.#silent = null;
+    this.#unresponsiveSocket?.close();
+    this.#unresponsiveSocket = null;
   }
 
-  /** @param {number} ms @param {() => void} then */
-  #after(ms, then) {
+  /** @param {number} ms @param {() => void} action */
+  #setTimer(ms, action) {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(then, ms);
+    this.#timer = setTimeout(action, ms);
+  }
+
+  /** @template {keyof SignalingEvents} T @param {T} type @param {SignalingEvents[T]} detail */
+  #emit(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
   }
 }
 
-/** @param {string} text @returns {Frame | null} */
+/** @param {string} text @returns {Frame | null} null if the text is not a frame */
 function parse(text) {
   try {
     const frame = JSON.parse(text);
@@ -215,31 +232,32 @@ function parse(text) {
 }
 
 /**
- * Finds the ICE servers, and again before they expire. Settles after the first `use`.
+ * Fetches the ICE servers, and fetches them again before they expire. The promise settles after
+ * the first call of `use`.
  * @param {URL} url
  * @param {string | undefined} token
- * @param {AbortSignal} ending
+ * @param {AbortSignal} stop
  * @param {(servers: RTCIceServer[]) => void} use
  */
-export function findServers(url, token, ending, use) {
+export function pollIceServers(url, token, stop, use) {
   const headers = new Headers(token === undefined ? {} : { Authorization: `Bearer ${token}` });
-  /** @type {RTCIceServer[]} */
-  let servers = [{ urls: 'stun:stun.cloudflare.com:3478' }]; // while there is no answer
-  const ask = async () => {
-    let seconds = ASK_AGAIN;
+  /** The default while the server has not answered. @type {RTCIceServer[]} */
+  let servers = [{ urls: 'stun:stun.cloudflare.com:3478' }];
+  const poll = async () => {
+    let seconds = ICE_RETRY_S;
     try {
-      const signal = AbortSignal.any([ending, AbortSignal.timeout(ANSWER_WITHIN)]);
+      const signal = AbortSignal.any([stop, AbortSignal.timeout(ICE_TIMEOUT_MS)]);
       const response = await fetch(url, { headers, signal });
       const answer = response.ok ? await response.json() : {};
       servers = answer.iceServers ?? servers;
-      // Without a `ttl` they do not expire; and asking again for what was refused changes nothing.
-      if (response.status < 500) seconds = answer.ttl && answer.ttl * RENEW_AT;
+      // Servers without `ttl` do not expire. After a 4xx response, polling again is useless.
+      if (response.status < 500) seconds = answer.ttl && answer.ttl * ICE_REFRESH_AT;
     } catch {
-      // No answer: later.
+      // The server did not answer: keep the servers that we have and poll again.
     }
-    if (ending.aborted) return;
+    if (stop.aborted) return;
     use(servers);
-    if (seconds) setTimeout(ask, Math.min(TIMER_MOST, seconds * 1000));
+    if (seconds) setTimeout(poll, Math.min(MAX_TIMER_MS, seconds * 1000));
   };
-  return ask();
+  return poll();
 }

@@ -1,18 +1,18 @@
 // @ts-check
 import { Room } from '../room.js';
 
-location.hash ||= crypto.getRandomValues(new Uint32Array(2)).join('-'); // whoever has the link
+location.hash ||= crypto.getRandomValues(new Uint32Array(2)).join('-'); // share the link to invite
 const room = new Room(`chat ${location.hash}`);
 
 /** @param {string} text */
 function show(text) {
   const line = document.createElement('p');
-  line.textContent = text; // never innerHTML: others wrote it
+  line.textContent = text; // not innerHTML: the text comes from other people
   document.body.append(line);
 }
 
-room.addEventListener('peer', ({ detail: { peer } }) => show(`${peer.id} is here`));
-room.addEventListener('leave', ({ detail: { peer } }) => show(`${peer.id} is gone`));
+room.addEventListener('peer', ({ detail: { peer } }) => show(`${peer.id} joined`));
+room.addEventListener('leave', ({ detail: { peer } }) => show(`${peer.id} left`));
 room.addEventListener('message', ({ detail: { peer, data } }) => show(`${peer.id}: ${data}`));
 document.forms[0].onsubmit = (event) => {
   event.preventDefault();

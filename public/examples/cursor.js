@@ -1,7 +1,7 @@
 // @ts-check
 import { Room } from '../room.js';
 
-location.hash ||= crypto.getRandomValues(new Uint32Array(2)).join('-'); // whoever has the link
+location.hash ||= crypto.getRandomValues(new Uint32Array(2)).join('-'); // share the link to invite
 const room = new Room(`cursor ${location.hash}`);
 /** @type {Map<unknown, HTMLElement>} */
 const cursors = new Map();
@@ -15,10 +15,10 @@ room.addEventListener('peer', ({ detail: { peer } }) => {
 room.addEventListener('leave', ({ detail: { peer } }) => cursors.get(peer)?.remove());
 room.addEventListener('message', ({ detail: { peer, data } }) => {
   const [x, y] = String(data).split(' ').map(Number);
-  const place = { position: 'fixed', left: `${x}vw`, top: `${y}vh` };
-  Object.assign(cursors.get(peer)?.style ?? {}, place);
+  const style = { position: 'fixed', left: `${x}vw`, top: `${y}vh` };
+  Object.assign(cursors.get(peer)?.style ?? {}, style);
 });
 addEventListener('pointermove', ({ clientX, clientY }) => {
-  const place = `${(100 * clientX) / innerWidth} ${(100 * clientY) / innerHeight}`;
-  for (const peer of room.peers.values()) if (peer.ready) peer.send(place);
+  const position = `${(100 * clientX) / innerWidth} ${(100 * clientY) / innerHeight}`;
+  for (const peer of room.peers.values()) if (peer.ready) peer.send(position);
 });

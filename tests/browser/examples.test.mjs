@@ -1,5 +1,5 @@
 // @ts-check
-/** The examples, opened as they are served, do what they are there to show. */
+/** The examples in `public/examples` work as they are served, and stay short. */
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
@@ -10,19 +10,19 @@ import { throughout } from '../support/throughout.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
 
-const LINES_MOST = 30;
+const MAX_LINES = 30;
 const dev = new Dev();
 const pages = new Pages(dev);
 throughout(dev, pages);
 
 /**
- * Ann opens the example, and bob the link that her page then has.
+ * Ann opens the example, and bob opens the address that ann's page then has.
  * @param {string} name
  * @returns {Promise<[Page, Page]>}
  */
 async function open(name) {
   const ann = await pages.open('ann', `${dev.origin}/examples/${name}.html`);
-  await until(ann, 'the room is in the link', () => location.hash.length > 10);
+  await until(ann, 'the address names a room', () => location.hash.length > 10);
   return [ann, await pages.open('bob', ann.url())];
 }
 
@@ -30,20 +30,20 @@ async function open(name) {
 const shows = (page, text) =>
   until(page, `it shows ${text}`, (text) => document.body.innerText.includes(text), text);
 
-test('chat: what one writes the others read, as text', async () => {
+test('chat shows messages to all peers, as text', async () => {
   const [ann, bob] = await open('chat');
-  await Promise.all([shows(ann, 'is here'), shows(bob, 'is here')]);
+  await Promise.all([shows(ann, 'joined'), shows(bob, 'joined')]);
   await ann.getByRole('textbox').fill('<b>hello</b>');
   await ann.getByRole('button').click();
   await shows(ann, 'me: <b>hello</b>');
   await shows(bob, ': <b>hello</b>');
   await bob.close();
-  await shows(ann, 'is gone');
+  await shows(ann, 'left');
 });
 
-test('call: both see and hear each other, and a picture goes with its person', async () => {
+test('call plays audio and video of each peer, and removes it when the peer leaves', async () => {
   const [ann, bob] = await open('call');
-  const moving = (/** @type {number} */ count) => {
+  const playing = (/** @type {number} */ count) => {
     const videos = [...document.querySelectorAll('video')];
     const live = videos.filter(({ srcObject, videoWidth, currentTime }) => {
       const tracks = /** @type {MediaStream} */ (srcObject).getTracks();
@@ -51,48 +51,48 @@ test('call: both see and hear each other, and a picture goes with its person', a
     });
     return videos.length === count && live.length === count;
   };
-  await until(ann, 'two pictures move', moving, 2);
-  await until(bob, 'two pictures move', moving, 2);
+  await until(ann, 'two videos play', playing, 2);
+  await until(bob, 'two videos play', playing, 2);
   assert.deepEqual(
     await ann.evaluate(() => [...document.querySelectorAll('video')].map(({ muted }) => muted)),
     [true, false],
   );
   const eve = await pages.open('eve', ann.url());
-  for (const page of [ann, bob, eve]) await until(page, 'three pictures move', moving, 3);
+  for (const page of [ann, bob, eve]) await until(page, 'three videos play', playing, 3);
   await bob.close();
-  await until(ann, 'one picture is gone', moving, 2);
+  await until(ann, 'one video is removed', playing, 2);
 });
 
-test('cursor: it is seen where it is, in windows of different sizes', async () => {
+test('cursor shows positions relative to the window size', async () => {
   const [ann, bob] = await open('cursor');
   await ann.setViewportSize({ width: 1000, height: 500 });
   await bob.setViewportSize({ width: 500, height: 1000 });
-  const moves = (/** @type {{ x: number, y: number }} */ { x, y }) => {
+  const move = (/** @type {{ x: number, y: number }} */ { x, y }) => {
     const where = { clientX: innerWidth * x, clientY: innerHeight * y };
     dispatchEvent(new PointerEvent('pointermove', where));
   };
-  const is = (/** @type {{ x: number, y: number }} */ { x, y }) => {
+  const isAt = (/** @type {{ x: number, y: number }} */ { x, y }) => {
     const { left, top } = document.querySelector('b')?.getBoundingClientRect() ?? {};
     return left === innerWidth * x && top === innerHeight * y;
   };
   const cursor = () => document.querySelector('b')?.style.position === 'fixed';
-  await until(bob, 'it is there', () => document.querySelector('b') !== null);
+  await until(bob, 'a cursor exists', () => document.querySelector('b') !== null);
   for (const [from, to, x, y] of /** @type {[Page, Page, number, number][]} */ ([
     [ann, bob, 0.5, 0.25],
     [bob, ann, 0.125, 0.75],
   ])) {
-    // What moves before the channel is open is not kept, so it moves until it is seen.
-    while (!(await to.evaluate(cursor))) await from.evaluate(moves, { x: 0, y: 0 });
-    await from.evaluate(moves, { x, y });
-    await until(to, 'the cursor is there', is, { x, y });
+    // Moves are not queued before the channel is open, so they are repeated until one arrives.
+    while (!(await to.evaluate(cursor))) await from.evaluate(move, { x: 0, y: 0 });
+    await from.evaluate(move, { x, y });
+    await until(to, 'the cursor is at its position', isAt, { x, y });
   }
 });
 
 for (const name of ['chat', 'call', 'cursor']) {
-  test(`${name} is short`, async () => {
+  test(`${name} has at most ${MAX_LINES} lines`, async () => {
     const file = (/** @type {string} */ type) =>
       readFile(new URL(`../../public/examples/${name}.${type}`, import.meta.url), 'utf8');
     const lines = (await Promise.all([file('html'), file('js')])).join('').trim().split('\n');
-    assert(lines.length <= LINES_MOST, `${lines.length} lines`);
+    assert(lines.length <= MAX_LINES, `${lines.length} lines`);
   });
 }

@@ -1,5 +1,5 @@
 // @ts-check
-/** What `Room` promises an application, with real connections. */
+/** The API of `Room`, tested with real connections in Chromium. */
 import assert from 'node:assert/strict';
 import http from 'node:http';
 import { test } from 'node:test';
@@ -15,7 +15,7 @@ const dev = new Dev();
 const pages = new Pages(dev);
 throughout(dev, pages);
 
-test('a track comes with the peer who sends it', async () => {
+test('a track event names the peer that sends the track', async () => {
   const [ann, bob] = await pages.pair();
   await meet(ann, bob);
   await ann.evaluate(() => {
@@ -28,7 +28,7 @@ test('a track comes with the peer who sends it', async () => {
   await connected(bob, 'ann');
 });
 
-test('who was there first has a track at once, and leaves the first offer to the newcomer', async () => {
+test('a peer that adds a track leaves the first offer to the newcomer', async () => {
   const [ann, bob] = await pages.pair();
   const room = newRoom();
   await join(ann, room, { id: 'ann' });
@@ -36,15 +36,15 @@ test('who was there first has a track at once, and leaves the first offer to the
     const { stream } = new AudioContext().createMediaStreamDestination();
     const { room, log } = /** @type {any} */ (globalThis);
     room.addEventListener('peer', (/** @type {any} */ { detail: { peer } }) => {
-      peer.connection.addEventListener('negotiationneeded', () => log.push('asked to offer'));
+      peer.connection.addEventListener('negotiationneeded', () => log.push('negotiationneeded'));
       peer.connection.addTrack(stream.getTracks()[0], stream);
     });
   });
-  // The newcomer's offer is late.
+  // The newcomer's offer is delayed.
   await hold(bob);
   await join(bob, room, { id: 'bob' });
-  await logged(ann, 'asked to offer');
-  // As long as an offer of ann's would take.
+  await logged(ann, 'negotiationneeded');
+  // Takes as long as an offer from ann would.
   await ann.evaluate(() => {
     const connection = new RTCPeerConnection();
     connection.addTransceiver('audio');
@@ -62,14 +62,14 @@ test('who was there first has a track at once, and leaves the first offer to the
 });
 
 /**
- * Bob joins, and sends each text as soon as he knows of ann, long before a channel is open.
+ * Bob joins and sends each text in the `peer` event of ann, long before the channel is open.
  * @param {Page} bob
  * @param {string} room
  * @param {string[]} texts
- * @returns {Promise<string>} how it went: `taken`, or the name of the error
+ * @returns {Promise<string>} `sent`, or the name of the error
  */
 async function joinAndSend(bob, room, texts) {
-  // The welcome is kept back until the listener is there.
+  // Holds the welcome back until the listener is registered.
   await hold(bob, 'in');
   await join(bob, room, { id: 'bob' });
   return bob.evaluate(
@@ -79,7 +79,7 @@ async function joinAndSend(bob, room, texts) {
         room.addEventListener('peer', (/** @type {any} */ { detail: { peer } }) => {
           try {
             for (const text of texts) peer.send(text);
-            resolve('taken');
+            resolve('sent');
           } catch (error) {
             resolve(/** @type {Error} */ (error).name);
           }
@@ -90,7 +90,7 @@ async function joinAndSend(bob, room, texts) {
   );
 }
 
-test('what is sent before the channel is open waits for it, in order, up to a limit', async () => {
+test('send() queues up to 64 texts in order until the channel is open', async () => {
   const [ann, bob] = await pages.pair();
   const room = newRoom();
   await join(ann, room, { id: 'ann' });
@@ -107,19 +107,19 @@ test('what is sent before the channel is open waits for it, in order, up to a li
   await logged(ann, 'leave bob');
 });
 
-test('what waited and is too large for the channel is reported, and holds nothing up', async () => {
+test('a queued text that is too large is reported, and the next text is sent', async () => {
   const [ann, bob] = await pages.pair();
   const room = newRoom();
   await join(ann, room, { id: 'ann' });
   await logged(ann, 'state joined');
-  assert.equal(await joinAndSend(bob, room, ['small', 'x'.repeat(2 ** 21), 'after']), 'taken');
+  assert.equal(await joinAndSend(bob, room, ['small', 'x'.repeat(2 ** 21), 'after']), 'sent');
   await logged(bob, 'error unsent');
   await logged(ann, 'message bob after');
   const heard = (await log(ann)).filter((line) => line.startsWith('message'));
   assert.deepEqual(heard, ['message bob small', 'message bob after']);
 });
 
-test('signals of an application go to one or to all, and what cannot arrive is told', async () => {
+test('signal() sends to one peer or to all, and an unknown receiver is reported', async () => {
   const [ann, bob] = await pages.pair();
   await meet(ann, bob);
   const sent = await ann.evaluate(() => {
@@ -138,13 +138,43 @@ test('signals of an application go to one or to all, and what cannot arrive is t
     try {
       /** @type {any} */ (globalThis).room.signal('offer', {}, 'bob');
     } catch (error) {
-      return /** @type {Error} */ (error).name;
+      return String(error);
     }
   });
-  assert.equal(refused, 'TypeError');
+  assert.match(String(refused), /^TypeError: signal type "offer" is reserved for the library/);
 });
 
-test('signals that are nonsense are reported and disturb nobody, not even the sender', async () => {
+test('invalid options throw errors that quote the value', async () => {
+  const page = await pages.open('ann');
+  const messages = await page.evaluate(async () => {
+    const { Room } = await import(/** @type {string} */ ('/room.js'));
+    const message = (/** @type {unknown[]} */ ...args) => {
+      try {
+        return `no error, but a room: ${new Room(...args)}`;
+      } catch (error) {
+        return String(error);
+      }
+    };
+    return {
+      name: message('..'),
+      long: message('x'.repeat(129)),
+      id: message('demo', { id: 'Ann Lee' }),
+      token: message('demo', { token: 'secret ticket' }),
+      connect: message('demo', { connect: 'sometimes' }),
+    };
+  });
+  assert.match(messages.name, /^RangeError: invalid room name "\.\.": expected 1 to 128 bytes/);
+  assert.match(messages.long, /^RangeError: invalid room name "xxx/);
+  assert.match(messages.id, /^RangeError: invalid peer id "Ann Lee": expected 1 to 64 characters/);
+  assert.match(messages.token, /^RangeError: invalid token: expected a JWT/);
+  assert.doesNotMatch(messages.token, /secret/);
+  assert.match(
+    messages.connect,
+    /^RangeError: invalid option connect "sometimes": expected "always"/,
+  );
+});
+
+test('malformed signals are reported and disturb no connection', async () => {
   const [ann, bob] = await pages.pair();
   await meet(ann, bob);
   const eve = await pages.open('eve');
@@ -162,23 +192,23 @@ test('signals that are nonsense are reported and disturb nobody, not even the se
     const answer = new Promise((resolve) => {
       socket.onmessage = ({ data }) => JSON.parse(data).type === 'answer' && resolve(undefined);
     });
-    send('candidate', { candidate: 'nonsense' }); // kept until there is something to try it with
+    send('candidate', { candidate: 'nonsense' }); // queued until the first description is set
     send('answer', 7);
     send('offer', { type: 'offer', sdp: 'v=0\r\nnonsense' });
     send('offer', offer);
     await answer;
   }, room);
   await logged(ann, 'error negotiation', 2);
-  await talk(ann, 'ann', bob, 'bob', 'undisturbed');
+  await talk(ann, 'ann', bob, 'bob', 'still connected');
 });
 
-test('the library works imported from another origin, with nothing but its address', async () => {
-  const page = '<!doctype html><title>elsewhere</title>';
-  const elsewhere = http.createServer((_, response) =>
+test('the library works when a page of another origin imports it', async () => {
+  const page = '<!doctype html><title>another origin</title>';
+  const otherServer = http.createServer((_, response) =>
     response.setHeader('Content-Type', 'text/html').end(page),
   );
-  await new Promise((resolve) => elsewhere.listen(0, '127.0.0.1', () => resolve(undefined)));
-  const { port } = /** @type {import('node:net').AddressInfo} */ (elsewhere.address());
+  await new Promise((resolve) => otherServer.listen(0, '127.0.0.1', () => resolve(undefined)));
+  const { port } = /** @type {import('node:net').AddressInfo} */ (otherServer.address());
   try {
     const room = newRoom();
     const ann = await pages.open('ann');
@@ -187,25 +217,25 @@ test('the library works imported from another origin, with nothing but its addre
     await logged(ann, 'state joined');
     await join(bob, room, { id: 'bob' }, `${dev.origin}/room.js`);
     await connected(bob, 'ann');
-    await talk(bob, 'bob', ann, 'ann', 'from elsewhere');
+    await talk(bob, 'bob', ann, 'ann', 'from another origin');
     const eve = await pages.open('eve', `http://127.0.0.1:${port}`);
     await join(eve, room, { id: 'eve', host: `127.0.0.1:${dev.port}` }, `${dev.origin}/room.js`);
     await connected(eve, 'ann', 'bob');
   } finally {
-    elsewhere.closeAllConnections();
-    elsewhere.close();
+    otherServer.closeAllConnections();
+    otherServer.close();
   }
 });
 
-test('nine people: tracks come to who is late, go, come again, and nobody reconnects', async () => {
-  // All in one page: what is asked is whether the negotiations come out right.
+test('nine peers add and remove tracks without losing a connection', async () => {
+  // All peers are in one page, because the test is about the negotiations only.
   const page = await pages.open('all');
   await page.evaluate(async (name) => {
     const { Room } = await import(/** @type {string} */ ('/room.js'));
     const context = new AudioContext();
     /** @type {any[]} */
     const people = [];
-    const enter = () => {
+    const addPerson = () => {
       const { stream } = context.createMediaStreamDestination();
       const room = new Room(name, { iceServers: [], id: `p${people.length}` });
       const person = { room, stream, connections: new Map(), tracks: new Map(), troubles: 0 };
@@ -221,10 +251,10 @@ test('nine people: tracks come to who is late, go, come again, and nobody reconn
         room.addEventListener(trouble, () => (person.troubles += 1));
       people.push(person);
     };
-    Object.assign(globalThis, { people, enter });
-    for (let count = 1; count <= 8; count += 1) enter();
+    Object.assign(globalThis, { people, addPerson });
+    for (let count = 1; count <= 8; count += 1) addPerson();
   }, newRoom());
-  const all = (/** @type {[number, number]} */ [count, silent]) => {
+  const allSettled = (/** @type {[number, number]} */ [count, silent]) => {
     const { people } = /** @type {any} */ (globalThis);
     const settled = (/** @type {any} */ { room, connections, tracks }, /** @type {number} */ i) =>
       [...room.peers.values()].filter(
@@ -239,35 +269,47 @@ test('nine people: tracks come to who is late, go, come again, and nobody reconn
   await until(
     page,
     'eight hear each other',
-    all,
+    allSettled,
     /** @type {[number, number]} */ ([8, -1]),
     60_000,
   );
-  await page.evaluate(() => /** @type {any} */ (globalThis).enter());
-  await until(page, 'nine hear each other', all, /** @type {[number, number]} */ ([9, -1]), 60_000);
+  await page.evaluate(() => /** @type {any} */ (globalThis).addPerson());
+  await until(
+    page,
+    'nine hear each other',
+    allSettled,
+    /** @type {[number, number]} */ ([9, -1]),
+    60_000,
+  );
   await page.evaluate(() => {
     for (const peer of /** @type {any} */ (globalThis).people[3].room.peers.values()) {
       const { connection } = peer;
       for (const sender of connection.getSenders()) connection.removeTrack(sender);
     }
   });
-  await until(page, 'one is silent', all, /** @type {[number, number]} */ ([9, 3]), 60_000);
+  await until(page, 'one is silent', allSettled, /** @type {[number, number]} */ ([9, 3]), 60_000);
   await page.evaluate(() => {
     const { room, stream } = /** @type {any} */ (globalThis).people[3];
     for (const { connection } of room.peers.values())
       connection.addTrack(stream.getTracks()[0], stream);
   });
-  await until(page, 'nine hear each other', all, /** @type {[number, number]} */ ([9, -1]), 60_000);
+  await until(
+    page,
+    'nine hear each other',
+    allSettled,
+    /** @type {[number, number]} */ ([9, -1]),
+    60_000,
+  );
   const troubles = await page.evaluate(() =>
     /** @type {any} */ (globalThis).people.map((/** @type {any} */ { troubles }) => troubles),
   );
   assert.deepEqual(troubles, Array(9).fill(0));
 });
 
-test('who keeps id and key is the same person after a reload, and nobody else can be', async () => {
+test('a page that keeps id and key takes back its id after a reload, another page cannot', async () => {
   const [ann, bob] = await pages.pair();
-  // As README has it.
-  const whoami = () =>
+  // The same code as in the documentation.
+  const loadIdentity = () =>
     ann.evaluate(() => {
       const random = () => crypto.getRandomValues(new Uint32Array(4)).join('-');
       const me = JSON.parse(sessionStorage.getItem('me') ?? 'null') ?? {
@@ -277,27 +319,27 @@ test('who keeps id and key is the same person after a reload, and nobody else ca
       sessionStorage.setItem('me', JSON.stringify(me));
       return me;
     });
-  const me = await whoami();
+  const me = await loadIdentity();
   const room = newRoom();
   await join(ann, room, me);
   await logged(ann, 'state joined');
   await join(bob, room, { id: 'bob' });
   await connected(bob, me.id);
   await ann.reload();
-  const again = await whoami();
+  const again = await loadIdentity();
   assert.deepEqual(again, me);
   await join(ann, room, again);
   await connected(ann, 'bob');
   await connected(bob, me.id);
-  await talk(bob, 'bob', ann, me.id, 'the same');
-  const comings = (await log(bob)).filter((line) => /^(peer|leave) /.test(line));
-  assert.deepEqual(comings, [`peer ${me.id}`, `leave ${me.id}`, `peer ${me.id}`]);
+  await talk(bob, 'bob', ann, me.id, 'after the reload');
+  const arrivals = (await log(bob)).filter((line) => /^(peer|leave) /.test(line));
+  assert.deepEqual(arrivals, [`peer ${me.id}`, `leave ${me.id}`, `peer ${me.id}`]);
   const eve = await pages.open('eve');
   await join(eve, room, { id: me.id });
   await logged(eve, 'close 4009');
 });
 
-test('over https it is the same', async () => {
+test('peers connect over https', async () => {
   const secure = new Dev({}, 'https');
   await secure.start();
   try {
@@ -308,8 +350,8 @@ test('over https it is the same', async () => {
     ]);
     await meet(ann, bob);
     await talk(ann, 'ann', bob, 'bob', 'hello');
-    const named = await ann.evaluate(async () => (await fetch('/ice-servers')).status);
-    assert.equal(named, 200);
+    const status = await ann.evaluate(async () => (await fetch('/ice-servers')).status);
+    assert.equal(status, 200);
   } finally {
     await secure.stop();
   }

@@ -1,8 +1,7 @@
 // @ts-check
 /**
- * The library meets clients that know nothing of it: a client of the forum, a user of the lobby and
- * a device with requests and an event stream alone, as their documents describe them, with real
- * connections.
+ * The library connects to clients of the forum, lobby and HTTP dialects. The clients follow their
+ * own documents and share no code with the library. Connections are real.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -13,8 +12,8 @@ import { Deployed } from '../support/workerd.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
 
-// What pages have, the client and the library's room. Here they only have a type: the functions
-// that name them run in pages.
+// Globals of the pages: the client and the library's room. They are declared here for the functions
+// that run in pages.
 /** @type {any} */
 let device;
 /** @type {any} */
@@ -25,7 +24,7 @@ const pages = new Pages(server);
 throughout(server, pages);
 
 /**
- * Two pages of the server's origin, and the name of a room.
+ * Opens two pages of the server's origin and returns them with the name of a room.
  * @returns {Promise<[Page, Page, string]>}
  */
 async function pair() {
@@ -33,30 +32,30 @@ async function pair() {
   return [ann, bob, newRoom()];
 }
 
-/** Ann joins by the library. @param {Page} ann @param {string} name */
+/** Ann joins with the library. @param {Page} ann @param {string} name */
 async function joinAnn(ann, name) {
   await join(ann, name, { id: 'ann' });
   await logged(ann, 'state joined');
 }
 
 /**
- * Bob joins by another client, which does what it does by itself.
+ * Bob joins with another client, which may then act by itself.
  * @param {Page} bob
- * @param {'Forum' | 'Lobby' | 'Http'} kind
+ * @param {'Forum' | 'Lobby' | 'Http'} client
  * @param {string} name
  */
-async function startBob(bob, kind, name) {
-  await start(bob, kind, name, 'bob');
-  if (kind !== 'Http') return logged(bob, '< {');
+async function startBob(bob, client, name) {
+  await start(bob, client, name, 'bob');
+  if (client !== 'Http') return logged(bob, '< {');
   await bob.evaluate(async () => {
     await device.register();
     device.listen();
   });
-  await until(bob, 'its stream is open', () => device.events.readyState === EventSource.OPEN);
+  await until(bob, 'the event stream is open', () => device.events.readyState === EventSource.OPEN);
 }
 
 /**
- * They are connected, and each hears the other.
+ * Waits until they are connected, and sends a text in each direction.
  * @param {Page} ann
  * @param {Page} bob
  * @param {number} [patience]
@@ -74,21 +73,21 @@ async function talk(ann, bob, patience) {
   );
 }
 
-test('a client of the forum comes to the library, and offers', async () => {
+test('a forum client joins a room with the library and offers', async () => {
   const [ann, bob, name] = await pair();
   await joinAnn(ann, name);
   await startBob(bob, 'Forum', name);
   await talk(ann, bob);
 });
 
-test('the library comes to a client of the forum, and offers', async () => {
+test('the library joins a room with a forum client and offers', async () => {
   const [ann, bob, name] = await pair();
   await startBob(bob, 'Forum', name);
   await joinAnn(ann, name);
   await talk(ann, bob);
 });
 
-test('a user of the lobby comes to the library, and requests', async () => {
+test('a lobby client joins a room with the library and requests', async () => {
   const [ann, bob, name] = await pair();
   await joinAnn(ann, name);
   await startBob(bob, 'Lobby', name);
@@ -97,28 +96,28 @@ test('a user of the lobby comes to the library, and requests', async () => {
   await talk(ann, bob);
 });
 
-test('the library comes to a user of the lobby, who accepts', async () => {
+test('a lobby client accepts the offer of the library', async () => {
   const [ann, bob, name] = await pair();
   await startBob(bob, 'Lobby', name);
   await joinAnn(ann, name);
-  await until(bob, 'there is something to accept', () => device.offers.has('ann'));
+  await until(bob, 'an offer has arrived', () => device.offers.has('ann'));
   await bob.evaluate(() => device.accept('ann'));
   await talk(ann, bob);
 });
 
-test('the library comes to a device, and both may offer', async () => {
+test('the library joins a room with an HTTP device, and either may offer', async () => {
   const [ann, bob, name] = await pair();
   await startBob(bob, 'Http', name);
   await joinAnn(ann, name);
   await talk(ann, bob);
 });
 
-/** The library lets a newcomer offer, and offers itself when nothing has come for a while. */
-const REPAIRED = 12_000;
+/** Time after which the library has offered itself, because the newcomer made no offer. */
+const RESTARTED = 12_000;
 
-test('a device comes to the library and waits for an offer, as its document says', async () => {
+test('an HTTP device that waits for an offer gets one from the library', async () => {
   const [ann, bob, name] = await pair();
   await joinAnn(ann, name);
   await startBob(bob, 'Http', name);
-  await talk(ann, bob, REPAIRED);
+  await talk(ann, bob, RESTARTED);
 });

@@ -1,8 +1,5 @@
 // @ts-check
-/**
- * Offers that meet, come early, come twice or come from somebody else: the library with real
- * connections.
- */
+/** Offers in glare, early candidates and replaced pages, tested with real connections. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { connected, join, log, logged, meet, newRoom, talk, until } from '../support/browser.mjs';
@@ -36,7 +33,7 @@ const watchStates = (page, id) =>
 /** @param {Page} page @returns {Promise<string[]>} */
 const states = (page) => page.evaluate(() => /** @type {any} */ (globalThis).states.splice(0));
 
-/** Makes an offer under way, and waits until it is made. @param {Page} page @param {string} id */
+/** Triggers an offer, and waits until it is set. @param {Page} page @param {string} id */
 async function offer(page, id) {
   await page.evaluate(
     (id) => /** @type {any} */ (globalThis).room.peers.get(id).connection.addTransceiver('audio'),
@@ -49,7 +46,7 @@ async function offer(page, id) {
 }
 
 /**
- * Waits until so many transceivers are agreed and nothing is under way.
+ * Waits until this many transceivers are negotiated and no negotiation is pending.
  * @param {Page} page
  * @param {string} id
  * @param {number} count
@@ -57,18 +54,18 @@ async function offer(page, id) {
 const settled = (page, id, count) =>
   until(
     page,
-    `${count} transceivers with ${id} are agreed`,
+    `${count} transceivers with ${id} are negotiated`,
     ([id, count]) => {
       const { connection } = /** @type {any} */ (globalThis).room.peers.get(id);
-      const agreed = connection
+      const negotiated = connection
         .getTransceivers()
         .filter((/** @type {any} */ t) => t.currentDirection !== null);
-      return connection.signalingState === 'stable' && agreed.length === count;
+      return connection.signalingState === 'stable' && negotiated.length === count;
     },
     /** @type {[string, number]} */ ([id, count]),
   );
 
-test('offers that cross are settled by the roles, again and again', async () => {
+test('glare is resolved by the roles in every round', async () => {
   const [ann, bob] = await pages.pair();
   await meet(ann, bob);
   await watchStates(ann, 'bob');
@@ -76,12 +73,11 @@ test('offers that cross are settled by the roles, again and again', async () => 
   for (let round = 1; round <= 8; round += 1) {
     await Promise.all([hold(ann), hold(bob)]);
     await Promise.all([offer(ann, 'bob'), offer(bob, 'ann')]);
-    // Both offers exist before either has left: whatever the timing, they cross.
+    // Both offers exist before one of them is sent, so they cross in any case.
     await Promise.all([release(ann), release(bob)]);
     await settled(ann, 'bob', 2 * round);
     await settled(bob, 'ann', 2 * round);
-    // The polite one took the other's offer in place of its own, the impolite one had its own
-    // answered.
+    // The polite peer rolled its offer back, and the impolite peer got an answer.
     const polite = await states(ann);
     assert.equal(
       polite.find((state) => !['have-local-offer', 'stable'].includes(state)),
@@ -90,8 +86,8 @@ test('offers that cross are settled by the roles, again and again', async () => 
     );
     assert.deepEqual((await states(bob)).slice(0, 2), ['have-local-offer', 'stable']);
   }
-  await talk(ann, 'ann', bob, 'bob', 'after all');
-  await talk(bob, 'bob', ann, 'ann', 'still here');
+  await talk(ann, 'ann', bob, 'bob', 'hello bob');
+  await talk(bob, 'bob', ann, 'ann', 'hello ann');
   assert.deepEqual(
     (await log(ann)).filter((line) => /^(leave|error)/.test(line)),
     [],
@@ -102,16 +98,16 @@ test('offers that cross are settled by the roles, again and again', async () => 
   );
 });
 
-test('first offers that cross make one connection', async () => {
+test('first offers in glare make one connection', async () => {
   const [ann, bob] = await pages.pair();
   const room = newRoom();
   await join(ann, room, { id: 'ann' });
   await logged(ann, 'state joined');
   await Promise.all([hold(ann), hold(bob)]);
-  // As who was there first does when it has waited too long.
+  // The first peer offers itself, as it does when the newcomer's offer does not arrive.
   await ann.evaluate(() => {
     const { room } = /** @type {any} */ (globalThis);
-    room.addEventListener('peer', (/** @type {any} */ { detail }) => detail.peer.open());
+    room.addEventListener('peer', (/** @type {any} */ { detail }) => detail.peer.startOffer());
   });
   await join(bob, room, { id: 'bob' });
   const pending = (/** @type {string} */ id) =>
@@ -126,7 +122,7 @@ test('first offers that cross make one connection', async () => {
   await talk(bob, 'bob', ann, 'ann', 'hello');
 });
 
-test('an offer that comes while our own is being made collides with it', async () => {
+test('an offer that arrives while our own is being made collides with it', async () => {
   const [ann, bob] = await pages.pair();
   await meet(ann, bob);
   await hold(bob, 'in');
@@ -137,7 +133,7 @@ test('an offer that comes while our own is being made collides with it', async (
       ),
   );
   await held(bob, 'in', 1);
-  // Between the call of setLocalDescription() and its end the connection still says "stable".
+  // While setLocalDescription() is pending, the signaling state is still "stable".
   const state = await bob.evaluate(
     () =>
       new Promise((resolve) => {
@@ -158,14 +154,14 @@ test('an offer that comes while our own is being made collides with it', async (
       (/** @type {any} */ { type }) => type === 'ignore-offer',
     ),
   );
-  assert(ignored); // by the impolite one, who would otherwise have taken its own back
+  assert(ignored); // otherwise the impolite peer would have rolled its own offer back
   assert.deepEqual(
     (await log(bob)).filter((line) => /^(leave|error)/.test(line)),
     [],
   );
 });
 
-test('an offer right behind an answer is taken, though the answer is still being set', async () => {
+test('an offer is accepted while the answer before it is still being set', async () => {
   const [ann, bob] = await pages.pair();
   await meet(ann, bob);
   await hold(bob, 'in');
@@ -183,14 +179,14 @@ test('an offer right behind an answer is taken, though the answer is still being
   await settled(bob, 'ann', 2);
 });
 
-test('candidates that come before their description are kept', async () => {
+test('candidates that arrive before their description are queued', async () => {
   const [ann, bob] = await pages.pair();
   const room = newRoom();
   await join(ann, room, { id: 'ann' });
   await logged(ann, 'state joined');
   await hold(bob);
   await join(bob, room, { id: 'bob' });
-  const gathered = () => {
+  const allHeld = () => {
     const { room, wire } = /** @type {any} */ (globalThis);
     const { connection } = room.peers.get('ann') ?? {};
     if (connection?.iceGatheringState !== 'complete') return;
@@ -198,7 +194,7 @@ test('candidates that come before their description are kept', async () => {
     const frames = wire.held.out.flatMap((/** @type {any} */ { text }) => JSON.parse(text));
     return frames.length === found + 1; // with the offer
   };
-  await until(bob, 'all candidates are held', gathered);
+  await until(bob, 'all candidates are held', allHeld);
   const count = await bob.evaluate(() => {
     const { room, wire } = /** @type {any} */ (globalThis);
     wire.held.out.push(wire.held.out.shift()); // the offer
@@ -207,16 +203,16 @@ test('candidates that come before their description are kept', async () => {
   });
   await release(bob);
   await connected(ann, 'bob');
-  // A connection comes about without them, too, by what the checks of the other side reveal.
+  // The peers would connect without them, too, by peer-reflexive candidates. So count them.
   const known = (/** @type {number} */ count) => {
     const { connection } = /** @type {any} */ (globalThis).room.peers.get('bob');
     return connection.remoteDescription.sdp.match(/^a=candidate:/gm)?.length === count;
   };
   await until(ann, `${count} candidates are known`, known, count);
-  await talk(ann, 'ann', bob, 'bob', 'early enough');
+  await talk(ann, 'ann', bob, 'bob', 'hello');
 });
 
-test('a page that takes over an id gets new connections, whoever is polite', async () => {
+test('a page that takes over an id gets new connections in both roles', async () => {
   for (const newcomer of ['ann', 'bob']) {
     const [ann, bob] = await pages.pair();
     const again = await pages.open(`${newcomer} again`);
@@ -226,20 +222,20 @@ test('a page that takes over an id gets new connections, whoever is polite', asy
     await logged(first, 'close 4001');
     await connected(again, otherId);
     await connected(other, newcomer);
-    await talk(other, otherId, again, newcomer, 'which one');
-    await talk(again, newcomer, other, otherId, 'the new one');
+    await talk(other, otherId, again, newcomer, 'hello again');
+    await talk(again, newcomer, other, otherId, 'hello back');
     const rejoins = (await log(other)).filter((line) => /^(peer|leave) /.test(line));
     assert.deepEqual(rejoins, [`peer ${newcomer}`, `leave ${newcomer}`, `peer ${newcomer}`]);
     await Promise.all([ann, bob, again].map((page) => page.close()));
   }
 });
 
-test('a page that takes over an id is answered, though the impolite one offers then', async () => {
+test('a page that takes over an id is answered while the impolite peer is offering', async () => {
   const [ann, bob] = await pages.pair();
   const again = await pages.open('ann again');
   const room = await meet(ann, bob);
   await hold(bob);
-  await offer(bob, 'ann'); // to the old page; in glare with the first offer of the new one
+  await offer(bob, 'ann'); // to the old page, in glare with the first offer of the new page
   await join(again, room, { id: 'ann', key: 'secret of ann' });
   await until(again, 'its own offer is made', () => {
     const peer = /** @type {any} */ (globalThis).room.peers.get('bob');

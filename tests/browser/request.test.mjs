@@ -1,5 +1,5 @@
 // @ts-check
-/** Rooms in which nobody is connected without having been asked. */
+/** Rooms with `connect: "on-request"`: peers connect only after both agree. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { connected, join, log, logged, newRoom, talk, until } from '../support/browser.mjs';
@@ -13,27 +13,27 @@ import { hold, lose, lost, release } from '../support/wire.mjs';
 
 const dev = new Dev();
 const pages = new Pages(dev);
-/** Ann's way to the server. */
-const line = new Line(dev);
-throughout(dev, pages, line);
+/** The network between ann and the server. */
+const network = new Line(dev);
+throughout(dev, pages, network);
 
 /**
- * Ann and bob in a room, ann first and behind the line. Nobody is connected.
+ * Opens ann and bob in one room, without a connection. Ann is first and behind `network`.
  * @param {{ ann?: string, bob?: string }} [connect]
  */
 async function lobby(connect = {}) {
-  const [ann, bob] = await Promise.all([pages.open('ann', line.origin), pages.open('bob')]);
+  const [ann, bob] = await Promise.all([pages.open('ann', network.origin), pages.open('bob')]);
   const room = newRoom();
-  await join(ann, room, who('ann', connect.ann));
+  await join(ann, room, optionsOf('ann', connect.ann));
   await logged(ann, 'state joined');
-  await join(bob, room, who('bob', connect.bob));
+  await join(bob, room, optionsOf('bob', connect.bob));
   await logged(ann, 'peer bob');
   await logged(bob, 'peer ann');
   return { ann, bob, room };
 }
 
-/** @param {string} id */
-const who = (id, connect = 'on-request') => ({ id, key: `secret of ${id}`, connect });
+/** Options of a room. @param {string} id */
+const optionsOf = (id, connect = 'on-request') => ({ id, key: `secret of ${id}`, connect });
 
 /**
  * Calls a method of a peer.
@@ -47,8 +47,8 @@ const call = (page, id, method) =>
     [id, method],
   );
 
-/** @param {Page} page @param {string} id @param {string} relation */
-const stands = (page, id, relation) =>
+/** Waits for a relation. @param {Page} page @param {string} id @param {string} relation */
+const hasRelation = (page, id, relation) =>
   until(
     page,
     `its relation with ${id} is ${relation}`,
@@ -56,8 +56,8 @@ const stands = (page, id, relation) =>
     [id, relation],
   );
 
-/** All that either has sent has come. @param {Page} ann @param {Page} bob */
-async function caughtUp(ann, bob) {
+/** Waits until all signals between the two have arrived. @param {Page} ann @param {Page} bob */
+async function synced(ann, bob) {
   const bell = `bell-${Math.random()}`;
   for (const page of [ann, bob])
     await page.evaluate((bell) => /** @type {any} */ (globalThis).room.signal(bell), bell);
@@ -65,45 +65,45 @@ async function caughtUp(ann, bob) {
   await logged(bob, `signal ann ${bell}`);
 }
 
-/** @param {Page} page @param {RegExp} which */
-const entries = async (page, which) => (await log(page)).filter((entry) => which.test(entry));
+/** @param {Page} page @param {RegExp} pattern */
+const entries = async (page, pattern) => (await log(page)).filter((entry) => pattern.test(entry));
 
-/** Ann asks, bob accepts. @param {Page} ann @param {Page} bob */
+/** Ann requests a connection, and bob accepts. @param {Page} ann @param {Page} bob */
 async function agree(ann, bob) {
   await call(ann, 'bob', 'request');
-  await stands(bob, 'ann', 'asked');
+  await hasRelation(bob, 'ann', 'asked');
   await call(bob, 'ann', 'accept');
   await connected(ann, 'bob');
   await connected(bob, 'ann');
 }
 
-test('who has not asked is seen, and nothing more', async () => {
+test('peers that have requested nothing see each other and make no connection', async () => {
   const { ann, bob } = await lobby();
-  await caughtUp(ann, bob);
+  await synced(ann, bob);
   for (const page of [ann, bob]) {
-    const kinds = await page.evaluate(() =>
+    const types = await page.evaluate(() =>
       /** @type {any} */ (globalThis).trace.map((/** @type {any} */ step) => step.type),
     );
     assert.deepEqual(
-      kinds.filter((/** @type {string} */ kind) => /offer|connection|channel/.test(kind)),
+      types.filter((/** @type {string} */ type) => /offer|connection|channel/.test(type)),
       [],
     );
   }
-  await stands(ann, 'bob', 'none');
-  await stands(bob, 'ann', 'none');
+  await hasRelation(ann, 'bob', 'none');
+  await hasRelation(bob, 'ann', 'none');
 });
 
-test('one asks, the other accepts, and the one who asked makes the first offer', async () => {
+test('the peer that requested makes the first offer after the other accepts', async () => {
   const { ann, bob } = await lobby();
   for (const page of [ann, bob]) {
     await page.evaluate(async () => {
-      // What is added before waits until both want it, though the browser asks for an offer now.
+      // The browser fires `negotiationneeded`, but no offer is made before both sides agree.
       const { connection } = [.../** @type {any} */ (globalThis).room.peers.values()][0];
-      const asks = new Promise((resolve) =>
+      const fired = new Promise((resolve) =>
         connection.addEventListener('negotiationneeded', resolve, { once: true }),
       );
       connection.addTransceiver('audio');
-      await asks;
+      await fired;
     });
   }
   await call(ann, 'bob', 'request');
@@ -127,7 +127,7 @@ test('one asks, the other accepts, and the one who asked makes the first offer',
   assert.equal(first, 'in');
 });
 
-test('one is declined, asks again, and is accepted by the event itself', async () => {
+test('a declined peer requests again, and the request event accepts', async () => {
   const { ann, bob } = await lobby();
   await bob.evaluate(() => {
     let times = 0;
@@ -141,47 +141,50 @@ test('one is declined, asks again, and is accepted by the event itself', async (
     );
   });
   await call(ann, 'bob', 'request');
-  await stands(ann, 'bob', 'declined');
+  await hasRelation(ann, 'bob', 'declined');
   await call(ann, 'bob', 'request');
   await connected(ann, 'bob');
   await connected(bob, 'ann');
 });
 
-test('a request is taken back, and then it cannot be accepted', async () => {
+test('a cancelled request cannot be accepted', async () => {
   const { ann, bob } = await lobby();
   await call(ann, 'bob', 'request');
-  await stands(bob, 'ann', 'asked');
+  await hasRelation(bob, 'ann', 'asked');
   await call(ann, 'bob', 'cancel');
-  await stands(bob, 'ann', 'none');
+  await hasRelation(bob, 'ann', 'none');
   await call(bob, 'ann', 'accept');
-  await caughtUp(ann, bob);
-  await stands(ann, 'bob', 'none');
+  await synced(ann, bob);
+  await hasRelation(ann, 'bob', 'none');
 });
 
-test('either hangs up, and they can be connected again', async () => {
+test('peers connect again after one of them cancels', async () => {
   const { ann, bob } = await lobby();
   await agree(ann, bob);
   const old = await bob.evaluateHandle(
     () => /** @type {any} */ (globalThis).room.peers.get('ann').connection,
   );
   await call(ann, 'bob', 'cancel');
-  await stands(bob, 'ann', 'none');
-  assert.equal(await old.evaluate((/** @type {any} */ it) => it.connectionState), 'closed');
+  await hasRelation(bob, 'ann', 'none');
+  assert.equal(
+    await old.evaluate((/** @type {any} */ connection) => connection.connectionState),
+    'closed',
+  );
   await agree(ann, bob);
   await talk(bob, 'bob', ann, 'ann', 'again');
 });
 
-test('who hangs up while its line is down is understood all the same', async () => {
+test('cancel() closes the connection while the WebSocket is down', async () => {
   const { ann, bob } = await lobby();
   await agree(ann, bob);
-  line.down();
+  network.down();
   await logged(ann, 'state reconnecting');
   await call(ann, 'bob', 'cancel');
-  await stands(bob, 'ann', 'none');
-  line.mend();
+  await hasRelation(bob, 'ann', 'none');
+  network.mend();
 });
 
-test('who is asked back while asking has an agreement', async () => {
+test('two requests that cross are an agreement', async () => {
   const { ann, bob } = await lobby();
   await Promise.all([hold(ann), hold(bob)]);
   await call(ann, 'bob', 'request');
@@ -193,145 +196,146 @@ test('who is asked back while asking has an agreement', async () => {
   assert.deepEqual(await entries(bob, /^request/), []);
 });
 
-test('whatever crosses, both end with the same answer', async () => {
+test('both sides end with the same relation when signals cross', async () => {
   const { ann, bob } = await lobby();
-  // An acceptance crosses what takes the request back.
+  // `accept` crosses `cancel`.
   await call(ann, 'bob', 'request');
-  await stands(bob, 'ann', 'asked');
+  await hasRelation(bob, 'ann', 'asked');
   await Promise.all([hold(ann), hold(bob)]);
   await call(ann, 'bob', 'cancel');
   await call(bob, 'ann', 'accept');
   await Promise.all([release(ann), release(bob)]);
-  await caughtUp(ann, bob);
-  await caughtUp(ann, bob); // and what was answered to it
-  await stands(ann, 'bob', 'none');
-  await stands(bob, 'ann', 'none');
-  // Both ask, and one takes that back before it has seen the other's.
+  await synced(ann, bob);
+  await synced(ann, bob); // the answers have arrived, too
+  await hasRelation(ann, 'bob', 'none');
+  await hasRelation(bob, 'ann', 'none');
+  // Both request, and bob cancels before he has received the request from ann.
   await Promise.all([hold(ann), hold(bob)]);
   await call(ann, 'bob', 'request');
   await call(bob, 'ann', 'request');
   await call(bob, 'ann', 'cancel');
   await Promise.all([release(ann), release(bob)]);
-  await caughtUp(ann, bob);
-  await caughtUp(ann, bob);
-  await stands(ann, 'bob', 'none');
-  await stands(bob, 'ann', 'none');
-  // One hangs up and asks again at once.
+  await synced(ann, bob);
+  await synced(ann, bob);
+  await hasRelation(ann, 'bob', 'none');
+  await hasRelation(bob, 'ann', 'none');
+  // Bob cancels and requests again at once.
   await agree(ann, bob);
   await hold(bob);
   await call(bob, 'ann', 'cancel');
   await call(bob, 'ann', 'request');
   await release(bob);
-  await stands(ann, 'bob', 'asked');
-  await caughtUp(ann, bob);
-  await stands(bob, 'ann', 'requested');
+  await hasRelation(ann, 'bob', 'asked');
+  await synced(ann, bob);
+  await hasRelation(bob, 'ann', 'requested');
   await call(ann, 'bob', 'accept');
   await connected(ann, 'bob');
   await connected(bob, 'ann');
-  // Both hang up.
+  // Both cancel.
   await Promise.all([hold(ann), hold(bob)]);
   await call(ann, 'bob', 'cancel');
   await call(bob, 'ann', 'cancel');
   await Promise.all([release(ann), release(bob)]);
-  await caughtUp(ann, bob);
-  await stands(ann, 'bob', 'none');
-  await stands(bob, 'ann', 'none');
+  await synced(ann, bob);
+  await hasRelation(ann, 'bob', 'none');
+  await hasRelation(bob, 'ann', 'none');
 });
 
-test('a page that is reloaded while it is asked, or asks, leaves no request behind', async () => {
+test('a reload clears the requests from and to the page', async () => {
   const { ann, bob, room } = await lobby();
   await call(ann, 'bob', 'request');
-  await stands(bob, 'ann', 'asked');
+  await hasRelation(bob, 'ann', 'asked');
   await bob.reload();
   await logged(ann, 'leave bob');
-  await join(bob, room, who('bob'));
+  await join(bob, room, optionsOf('bob'));
   await logged(ann, 'peer bob', 2);
-  await stands(ann, 'bob', 'none');
+  await hasRelation(ann, 'bob', 'none');
   await logged(bob, 'peer ann');
   await call(bob, 'ann', 'request');
-  await stands(ann, 'bob', 'asked');
+  await hasRelation(ann, 'bob', 'asked');
   await bob.reload();
   await logged(ann, 'leave bob', 2);
-  await join(bob, room, who('bob'));
+  await join(bob, room, optionsOf('bob'));
   await logged(ann, 'peer bob', 3);
-  await stands(ann, 'bob', 'none');
+  await hasRelation(ann, 'bob', 'none');
   await logged(bob, 'peer ann');
   await agree(ann, bob);
 });
 
-test('a page that takes over an id hears of a request, or hangs up for the old one', async () => {
+test('a page that takes over an id gets the pending request, or cancels the connection', async () => {
   const { ann, bob, room } = await lobby();
   await call(ann, 'bob', 'request');
-  await stands(bob, 'ann', 'asked');
+  await hasRelation(bob, 'ann', 'asked');
   const again = await pages.open('bob again');
-  await join(again, room, who('bob'));
+  await join(again, room, optionsOf('bob'));
   await logged(bob, 'close 4001');
   await logged(again, 'request ann');
   await call(again, 'ann', 'accept');
   await connected(ann, 'bob');
   await talk(ann, 'ann', again, 'bob', 'hello');
   const third = await pages.open('bob once more');
-  await join(third, room, who('bob'));
-  await stands(ann, 'bob', 'none');
+  await join(third, room, optionsOf('bob'));
+  await hasRelation(ann, 'bob', 'none');
   assert.deepEqual(await entries(ann, /^(peer|leave|error)/), ['peer bob']);
 });
 
-test('what is asked while the line is down is said when it is back', async () => {
+test('a request made while disconnected is sent after the reconnect', async () => {
   const { ann, bob } = await lobby();
-  line.down();
+  network.down();
   await logged(ann, 'state reconnecting');
   await call(ann, 'bob', 'request');
-  await stands(ann, 'bob', 'requested');
-  line.mend();
+  await hasRelation(ann, 'bob', 'requested');
+  network.mend();
   await logged(bob, 'request ann');
 });
 
-for (const [way, kind] of /** @type {const} */ ([
+for (const [direction, type] of /** @type {const} */ ([
   ['out', 'request'],
   ['in', 'request'],
   ['in', 'accept'],
   ['out', 'cancel'],
   ['in', 'cancel'],
 ])) {
-  test(`no request is stuck: ann loses her line with ${way} ${kind}`, async () => {
+  test(`both sides agree after a reconnect: ann loses ${direction} ${type}`, async () => {
     const { ann, bob } = await lobby();
-    const [asks, asked] = way === 'out' || kind === 'accept' ? [ann, bob] : [bob, ann];
-    const [idOfAsked, idOfAsker] = asks === ann ? ['bob', 'ann'] : ['ann', 'bob'];
-    if (kind === 'cancel') {
-      await call(asks, idOfAsked, 'request');
-      await stands(asked, idOfAsker, 'asked');
+    const [requester, receiver] =
+      direction === 'out' || type === 'accept' ? [ann, bob] : [bob, ann];
+    const [receiverId, requesterId] = requester === ann ? ['bob', 'ann'] : ['ann', 'bob'];
+    if (type === 'cancel') {
+      await call(requester, receiverId, 'request');
+      await hasRelation(receiver, requesterId, 'asked');
     }
-    await lose(ann, way, kind);
-    await call(asks, idOfAsked, kind === 'cancel' ? 'cancel' : 'request');
-    if (kind === 'accept') {
-      await stands(bob, 'ann', 'asked');
+    await lose(ann, direction, type);
+    await call(requester, receiverId, type === 'cancel' ? 'cancel' : 'request');
+    if (type === 'accept') {
+      await hasRelation(bob, 'ann', 'asked');
       await call(bob, 'ann', 'accept');
     }
-    await lost(ann, way, kind);
-    line.cut();
+    await lost(ann, direction, type);
+    network.cut();
     await logged(ann, 'state joined', 2);
-    if (kind === 'accept') await connected(ann, 'bob');
+    if (type === 'accept') await connected(ann, 'bob');
     else {
-      await stands(asks, idOfAsked, kind === 'cancel' ? 'none' : 'requested');
-      await stands(asked, idOfAsker, kind === 'cancel' ? 'none' : 'asked');
+      await hasRelation(requester, receiverId, type === 'cancel' ? 'none' : 'requested');
+      await hasRelation(receiver, requesterId, type === 'cancel' ? 'none' : 'asked');
     }
   });
 }
 
-test('two who are connected talk on without the server, until one hangs up', async () => {
+test('connected peers leave the server and talk until one of them cancels', async () => {
   const { ann, bob } = await lobby();
   await agree(ann, bob);
   const leaveServer = (/** @type {Page} */ page) =>
     page.evaluate(() => /** @type {any} */ (globalThis).room.leaveServer());
   await leaveServer(ann);
   await logged(ann, 'close 1000');
-  await talk(bob, 'bob', ann, 'ann', 'you have left');
+  await talk(bob, 'bob', ann, 'ann', 'you have left the server');
   await leaveServer(bob);
   await logged(bob, 'close 1000');
   await dev.kill();
   try {
-    await talk(ann, 'ann', bob, 'bob', 'so have you');
-    await talk(bob, 'bob', ann, 'ann', 'and the server is gone');
+    await talk(ann, 'ann', bob, 'bob', 'we both have left');
+    await talk(bob, 'bob', ann, 'ann', 'the server is down');
     assert.deepEqual(await entries(ann, /^leave/), []);
     await call(ann, 'bob', 'cancel');
     await logged(bob, 'leave ann');
@@ -341,62 +345,62 @@ test('two who are connected talk on without the server, until one hangs up', asy
   }
 });
 
-test('one who has left the server may stumble, but not fall', async () => {
+test('a peer that has left the server stays while disconnected and leaves when failed', async () => {
   const { ann, bob } = await lobby();
   await agree(ann, bob);
   await bob.evaluate(() => /** @type {any} */ (globalThis).room.leaveServer());
-  await until(ann, 'she knows', () =>
+  await until(ann, 'ann has received peer-left', () =>
     /** @type {any} */ (globalThis).trace.some(
       (/** @type {any} */ { type }) => type === 'peer-left',
     ),
   );
-  // Chromium takes half a minute to get there; the state is all that the library goes by.
+  // Chromium needs half a minute to detect a failure, so the test sets the state itself.
   for (const [page, id] of /** @type {[Page, string][]} */ ([
     [ann, 'bob'],
     [bob, 'ann'],
   ])) {
     await page.evaluate((id) => {
       const { connection } = /** @type {any} */ (globalThis).room.peers.get(id);
-      const become = (/** @type {string} */ value) => {
+      const setState = (/** @type {string} */ value) => {
         Object.defineProperty(connection, 'connectionState', { value, configurable: true });
         connection.dispatchEvent(new Event('connectionstatechange'));
         delete connection.connectionState;
       };
-      become('disconnected');
-      Object.assign(globalThis, { become });
+      setState('disconnected');
+      Object.assign(globalThis, { setState });
     }, id);
   }
-  await talk(ann, 'ann', bob, 'bob', 'still here');
-  await talk(bob, 'bob', ann, 'ann', 'so am I');
-  await ann.evaluate(() => /** @type {any} */ (globalThis).become('failed'));
+  await talk(ann, 'ann', bob, 'bob', 'hello bob');
+  await talk(bob, 'bob', ann, 'ann', 'hello ann');
+  await ann.evaluate(() => /** @type {any} */ (globalThis).setState('failed'));
   await logged(ann, 'leave bob');
   await logged(bob, 'leave ann');
 });
 
-test('who leaves the server is gone for those whom it did not talk to', async () => {
+test('leaveServer() removes the peer from pages that are not connected to it', async () => {
   const { ann, bob } = await lobby();
   await bob.evaluate(() => /** @type {any} */ (globalThis).room.leaveServer());
   await logged(ann, 'leave bob');
 });
 
-test('a page that wants everybody asks by its offer, and takes no for an answer', async () => {
+test('an offer from a page with "always" is a request that can be declined', async () => {
   const { ann, bob } = await lobby({ bob: 'always' });
   await logged(ann, 'request bob');
   await call(ann, 'bob', 'decline');
-  await stands(bob, 'ann', 'declined');
-  await call(ann, 'bob', 'request'); // which such a page accepts by itself
+  await hasRelation(bob, 'ann', 'declined');
+  await call(ann, 'bob', 'request'); // a page with "always" accepts by itself
   await connected(ann, 'bob');
   await connected(bob, 'ann');
   await call(ann, 'bob', 'cancel');
-  await stands(bob, 'ann', 'none');
+  await hasRelation(bob, 'ann', 'none');
   await call(bob, 'ann', 'request');
-  await stands(ann, 'bob', 'asked');
+  await hasRelation(ann, 'bob', 'asked');
   await call(ann, 'bob', 'accept');
   await connected(ann, 'bob');
-  await talk(bob, 'bob', ann, 'ann', 'after all');
+  await talk(bob, 'bob', ann, 'ann', 'hello');
 });
 
-test('who takes it back in the moment of accepting is not connected', async () => {
+test('cancel() in the relation event of accept() prevents the connection', async () => {
   const { ann, bob } = await lobby({ bob: 'always' });
   await logged(ann, 'request bob');
   await ann.evaluate(() =>
@@ -407,32 +411,32 @@ test('who takes it back in the moment of accepting is not connected', async () =
     ),
   );
   await call(ann, 'bob', 'accept');
-  await stands(bob, 'ann', 'none');
-  await caughtUp(ann, bob);
-  const kinds = await ann.evaluate(() =>
+  await hasRelation(bob, 'ann', 'none');
+  await synced(ann, bob);
+  const types = await ann.evaluate(() =>
     /** @type {any} */ (globalThis).trace.map((/** @type {any} */ { type }) => type),
   );
-  assert(!kinds.includes('create-connection'), `${kinds}`);
+  assert(!types.includes('create-connection'), `${types}`);
 });
 
-test('a page that wants everybody and was there first leaves the asking to the other', async () => {
+test('a page with "always" that joined first waits for the request of the other page', async () => {
   const { ann, bob } = await lobby({ ann: 'always' });
-  await caughtUp(ann, bob);
-  await stands(bob, 'ann', 'none');
+  await synced(ann, bob);
+  await hasRelation(bob, 'ann', 'none');
   await call(bob, 'ann', 'request');
   await connected(bob, 'ann');
   await talk(ann, 'ann', bob, 'bob', 'hello');
 });
 
 /**
- * A page that speaks the lobby's language by hand, with nothing of the library. What it hears over
- * its channel is in `heard`.
+ * Speaks the lobby dialect in a page without the library. The last text from the data channel is in
+ * `received`.
  * @param {Page} page
  * @param {string} room
- * @param {boolean} asks whether it sends a request, or at once its offer
+ * @param {boolean} requests whether it sends a request, or an offer at once
  */
-const speakLobby = (page, room, asks) =>
-  page.evaluate(async ([room, asks]) => {
+const speakLobby = (page, room, requests) =>
+  page.evaluate(async ([room, requests]) => {
     const url = `${location.origin.replace('http', 'ws')}/parties/main/${room}`;
     const socket = new WebSocket(`${url}?dialect=lobby&_pk=eve`);
     const send = (/** @type {object} */ signal) =>
@@ -447,23 +451,27 @@ const speakLobby = (page, room, asks) =>
     await new Promise((resolve) => (socket.onopen = resolve));
     socket.onmessage = async ({ data }) => {
       const frame = JSON.parse(data);
-      if (frame.accept && asks) await offer();
+      if (frame.accept && requests) await offer();
       if (frame.answer) await connection.setRemoteDescription(frame.answer);
       if (frame.candidate) await connection.addIceCandidate(frame.candidate);
     };
-    if (asks) send({ request: true });
+    if (requests) send({ request: true });
     else await offer();
-    channel.onmessage = ({ data }) => Object.assign(globalThis, { heard: data });
-  }, /** @type {[string, boolean]} */ ([room, asks]));
+    channel.onmessage = ({ data }) => Object.assign(globalThis, { received: data });
+  }, /** @type {[string, boolean]} */ ([room, requests]));
 
-for (const asks of [true, false]) {
-  test(`a client of another dialect asks ${asks ? 'by a request' : 'by its offer'}`, async () => {
+for (const requests of [true, false]) {
+  test(`a client of another dialect sends ${requests ? 'a request' : 'an offer'} and is accepted`, async () => {
     const { ann, room } = await lobby();
     const eve = await pages.open('eve');
-    await speakLobby(eve, room, asks);
+    await speakLobby(eve, room, requests);
     await logged(ann, 'request eve');
     await call(ann, 'eve', 'accept');
     await ann.evaluate(() => /** @type {any} */ (globalThis).room.peers.get('eve').send('welcome'));
-    await until(eve, 'it hears', () => /** @type {any} */ (globalThis).heard === 'welcome');
+    await until(
+      eve,
+      'eve has received the text',
+      () => /** @type {any} */ (globalThis).received === 'welcome',
+    );
   });
 }

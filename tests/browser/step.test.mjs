@@ -1,5 +1,5 @@
 // @ts-check
-/** The handshake told step by step, and walked through step by step. */
+/** `trace` reports each step of a handshake, and `pace` delays each step. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { connected, join, log, logged, meet, newRoom, talk, until } from '../support/browser.mjs';
@@ -14,53 +14,73 @@ const dev = new Dev();
 const pages = new Pages(dev);
 throughout(dev, pages);
 
-/** What the page was told of, as it can be sent. @param {Page} page @returns {Promise<Trace[]>} */
+/**
+ * The details of all `trace` events so far.
+ * @param {Page} page
+ * @returns {Promise<Trace[]>}
+ */
 const traced = (page) =>
   page.evaluate(() => {
     const { trace } = /** @type {any} */ (globalThis);
-    return JSON.parse(JSON.stringify(trace));
+    return JSON.parse(JSON.stringify(trace)); // descriptions and candidates as plain objects
   });
 
 /**
- * What happened, once each.
+ * The steps as words, each only once.
  * @param {Trace[]} trace
  */
-const story = (trace) => [
+const summary = (trace) => [
   ...new Set(
     trace.map(({ direction, type, payload }) => {
-      const what = typeof payload === 'string' ? payload : payload?.type;
-      return [direction, type, ...(direction === 'local' && what ? [what] : [])].join(' ');
+      const value = typeof payload === 'string' ? payload : payload?.type;
+      return [direction, type, ...(direction === 'local' && value ? [value] : [])].join(' ');
     }),
   ),
 ];
 
-/** Fails unless these happened, in this order. @param {string[]} told @param {string[]} expected */
-function happened(told, expected) {
+/**
+ * Fails unless all expected steps happened, in this order.
+ * @param {string[]} steps
+ * @param {string[]} expected
+ */
+function assertOrder(steps, expected) {
   let at = -1;
-  for (const one of expected) {
-    const next = told.indexOf(one);
-    assert(next > at, `"${one}" is not there, or too early:\n${told.join('\n')}`);
+  for (const step of expected) {
+    const next = steps.indexOf(step);
+    assert(next > at, `"${step}" is missing or too early:\n${steps.join('\n')}`);
     at = next;
   }
 }
 
-test('the trace tells of every step of a handshake, on both sides, in order', async () => {
+/** @param {Trace[]} trace @param {string} direction @param {string} type */
+const find = (trace, direction, type) =>
+  trace.find((step) => step.direction === direction && step.type === type);
+
+/** @type {ReturnType<typeof recordHandshake> | undefined} */
+let recorded;
+
+/** The traces of one handshake, which several tests read. */
+const handshake = () => (recorded ??= recordHandshake());
+
+async function recordHandshake() {
   const [ann, bob] = await pages.pair();
-  const before = Date.now();
+  const start = Date.now();
   await meet(ann, bob);
   for (const page of [ann, bob]) {
-    await until(page, 'a candidate of the other is added', () =>
+    await until(page, 'a candidate of the other side is added', () =>
       /** @type {any} */ (globalThis).trace.some(
         (/** @type {any} */ { type }) => type === 'add-candidate',
       ),
     );
   }
-  const offerer = await traced(bob);
-  const answerer = await traced(ann);
-  const after = Date.now();
+  const [offerer, answerer] = [await traced(bob), await traced(ann)];
+  return { offerer, answerer, start, end: Date.now() };
+}
 
-  const offers = story(offerer);
-  happened(offers, [
+test('trace reports every step of a handshake in order, on both sides', async () => {
+  const { offerer, answerer } = await handshake();
+  const offers = summary(offerer);
+  assertOrder(offers, [
     'in welcome',
     'local create-connection',
     'local create-channel chat',
@@ -71,15 +91,15 @@ test('the trace tells of every step of a handshake, on both sides, in order', as
     'local signaling-state stable',
     'local set-remote-description answer',
   ]);
-  happened(offers, [
+  assertOrder(offers, [
     'out offer',
     'local ice-gathering-state gathering',
     'local local-candidate',
     'out candidate',
   ]);
-  happened(offers, ['in candidate', 'local add-candidate']);
-  const answers = story(answerer);
-  happened(answers, [
+  assertOrder(offers, ['in candidate', 'local add-candidate']);
+  const answers = summary(answerer);
+  assertOrder(answers, [
     'in welcome',
     'local room-state joined',
     'in peer-joined',
@@ -93,39 +113,49 @@ test('the trace tells of every step of a handshake, on both sides, in order', as
     'local local-candidate',
     'out candidate',
   ]);
-  for (const story of [offers, answers]) {
-    // Which of the last two is first, the browser leaves to chance.
+  for (const steps of [offers, answers]) {
+    // The browser may report these two states in either order.
     for (const end of ['connection-state connected', 'channel-state open'])
-      happened(story, [
+      assertOrder(steps, [
         'local create-connection',
         'local ice-connection-state checking',
         `local ${end}`,
       ]);
   }
+});
 
+test('trace has ascending times in milliseconds since 1970', async () => {
+  const { offerer, start, end } = await handshake();
   const times = offerer.map(({ time }) => time);
   assert.deepEqual(
     times,
     times.toSorted((a, b) => a - b),
   );
-  assert(before - 5 < times[0] && times[0] < after + 5, `${before} ${times[0]} ${after}`);
-  const welcome = offerer.find(({ type }) => type === 'welcome');
+  assert(start - 5 < times[0] && times[0] < end + 5, `${start} ${times[0]} ${end}`);
+});
+
+test('trace names the peer of a signal, and none for the welcome', async () => {
+  const { offerer, answerer } = await handshake();
+  const welcome = find(offerer, 'in', 'welcome');
   assert.deepEqual(welcome?.payload.peers, [{ id: 'ann', polite: false }]);
   assert.equal(welcome?.peer, null);
-  const of = (/** @type {Trace[]} */ trace, /** @type {string} */ what) =>
-    trace.find(({ direction, type }) => `${direction} ${type}` === what);
-  // What one sends is what the other gets, and what both set.
-  assert.equal(of(offerer, 'out offer')?.peer, 'ann');
-  assert.equal(of(answerer, 'in offer')?.peer, 'bob');
-  const { sdp } = of(offerer, 'out offer')?.payload;
-  assert.equal(of(answerer, 'in offer')?.payload.sdp, sdp);
-  assert.equal(of(answerer, 'local set-remote-description')?.payload.sdp, sdp);
-  assert.match(of(offerer, 'local local-candidate')?.payload.candidate, /^candidate:/);
+  assert.equal(find(offerer, 'out', 'offer')?.peer, 'ann');
+  assert.equal(find(answerer, 'in', 'offer')?.peer, 'bob');
+});
+
+test('trace shows the same description on both sides, and candidates', async () => {
+  const { offerer, answerer } = await handshake();
+  const { sdp } = find(offerer, 'out', 'offer')?.payload;
+  assert.match(sdp, /^v=0/);
+  assert.equal(find(answerer, 'in', 'offer')?.payload.sdp, sdp);
+  assert.equal(find(answerer, 'local', 'set-remote-description')?.payload.sdp, sdp);
+  const candidate = find(offerer, 'local', 'local-candidate')?.payload.candidate;
+  assert.match(candidate, /^candidate:/);
 });
 
 /**
- * Joins with a `pace` that puts each step into `steps` and does it when `next` is called. All kinds
- * of steps that it was called for are in `paced`.
+ * Joins with a `pace` callback that puts each step into the global `steps`. `next` runs the first of
+ * them. The global `paced` has the types of all steps so far.
  * @param {Page} page
  * @param {string} room
  * @param {Record<string, unknown>} options
@@ -151,14 +181,14 @@ async function joinStepping(page, room, options) {
   await join(page, room, options);
 }
 
-/** Does the next step, once there is one, and says which. @param {Page} page */
+/** Waits for a step, runs it and returns it as words. @param {Page} page */
 async function next(page) {
   await until(page, 'a step waits', () => /** @type {any} */ (globalThis).steps.length > 0);
   return page.evaluate(() => /** @type {any} */ (globalThis).next());
 }
 
 /**
- * Does one step after another, until one of these was done.
+ * Runs steps up to and including this one, and returns them.
  * @param {Page} page
  * @param {string} last
  */
@@ -169,7 +199,7 @@ async function walk(page, last) {
   return done;
 }
 
-/** Does each step as soon as it is there. @param {Page} page */
+/** Runs all waiting steps, and later ones without a delay. @param {Page} page */
 const run = (page) =>
   page.evaluate(() => {
     const globals = /** @type {any} */ (globalThis);
@@ -177,20 +207,20 @@ const run = (page) =>
     while (globals.next());
   });
 
-/** A round trip shows that nothing is on its way. @param {Page} from @param {Page} to */
-async function bell(from, to) {
-  const name = `bell-${Math.random()}`;
+/** Sends a signal and waits for it, so that earlier signals have arrived. @param {Page} from @param {Page} to */
+async function sync(from, to) {
+  const name = `sync-${Math.random()}`;
   await from.evaluate((name) => /** @type {any} */ (globalThis).room.signal(name), name);
   await until(
     to,
-    `${name} has come`,
+    `${name} has arrived`,
     (name) =>
       /** @type {any} */ (globalThis).log.some((/** @type {string} */ l) => l.includes(name)),
     name,
   );
 }
 
-test('nothing is done and nothing is sent before its step is', async () => {
+test('no step runs and no signal is sent before its pace promise settles', async () => {
   const [ann, bob] = await pages.pair();
   const room = newRoom();
   await joinStepping(ann, room, { id: 'ann' });
@@ -207,19 +237,19 @@ test('nothing is done and nothing is sent before its step is', async () => {
           (/** @type {any} */ { type }) => type === 'local-candidate',
         ),
       );
-      // It waits behind the offer, and is no step yet.
-      const out = await bob.evaluate(() =>
+      // The candidate is queued behind the offer, so its own step is not announced yet.
+      const waiting = await bob.evaluate(() =>
         /** @type {any} */ (globalThis).steps.map((/** @type {any} */ { type }) => type),
       );
-      assert.deepEqual(out, ['offer']);
+      assert.deepEqual(waiting, ['offer']);
     }
     done.push(await next(bob));
-    await bell(bob, ann);
-    const told = story(await traced(bob));
-    // What is not done is not told.
-    assert.equal(told.includes('out offer'), done.includes('out offer'), `${done}`);
+    await sync(bob, ann);
+    const reported = summary(await traced(bob));
+    // Steps are reported only after they have run.
+    assert.equal(reported.includes('out offer'), done.includes('out offer'), `${done}`);
     assert.equal(
-      told.includes('local signaling-state have-local-offer'),
+      reported.includes('local signaling-state have-local-offer'),
       done.includes('local set-local-description'),
       `${done}`,
     );
@@ -234,7 +264,7 @@ test('nothing is done and nothing is sent before its step is', async () => {
   const offer = (await traced(bob)).find(({ type }) => type === 'create-offer')?.payload.sdp;
   const set = (await traced(bob)).find(({ type }) => type === 'set-local-description')?.payload;
   const origin = (/** @type {string} */ sdp) => /^o=.*$/m.exec(sdp)?.[0];
-  assert.equal(origin(set.sdp), origin(offer)); // what was shown is what was set
+  assert.equal(origin(set.sdp), origin(offer)); // the reported description is the one that was set
 
   assert.deepEqual(await walk(ann, 'out answer'), [
     'local create-connection',
@@ -243,7 +273,7 @@ test('nothing is done and nothing is sent before its step is', async () => {
     'local set-local-description',
     'out answer',
   ]);
-  await bell(ann, bob);
+  await sync(ann, bob);
   const state = () =>
     bob.evaluate(
       () => /** @type {any} */ (globalThis).room.peers.get('ann').connection.signalingState,
@@ -254,10 +284,10 @@ test('nothing is done and nothing is sent before its step is', async () => {
   await Promise.all([run(ann), run(bob)]);
   await connected(ann, 'bob');
   await connected(bob, 'ann');
-  await talk(bob, 'bob', ann, 'ann', 'at last');
+  await talk(bob, 'bob', ann, 'ann', 'hello');
 });
 
-test('offers that cross step by step are settled by the roles', async () => {
+test('glare is resolved by the roles when every step is paced', async () => {
   for (const first of ['ann', 'bob']) {
     const [ann, bob] = await pages.pair();
     const room = newRoom();
@@ -266,8 +296,10 @@ test('offers that cross step by step are settled by the roles', async () => {
     await joinStepping(bob, room, { id: 'bob' });
     await logged(bob, 'state joined');
     await walk(ann, 'local create-connection');
-    await ann.evaluate(() => void (/** @type {any} */ (globalThis).room.peers.get('bob').open()));
-    // Each has an offer of its own set, and none has gone out.
+    await ann.evaluate(
+      () => void (/** @type {any} */ (globalThis).room.peers.get('bob').startOffer()),
+    );
+    // Each side has set an offer of its own, and none has been sent.
     await walk(bob, 'local set-local-description');
     await walk(ann, 'local set-local-description');
     const [one, other] = first === 'ann' ? [ann, bob] : [bob, ann];
@@ -282,33 +314,35 @@ test('offers that cross step by step are settled by the roles', async () => {
         [],
       );
     }
-    assert(story(await traced(bob)).some((one) => one.startsWith('local ignore-offer')));
+    assert(summary(await traced(bob)).some((step) => step.startsWith('local ignore-offer')));
     await Promise.all([ann.close(), bob.close()]);
   }
 });
 
 /**
- * Ann's first offer meets one of bob's that is only planned.
+ * Ann's first offer arrives while bob's own offer waits for `pace`.
  * @returns {Promise<[Page, Page]>}
  */
-async function meetPlanned() {
+async function meetScheduled() {
   const [ann, bob] = await pages.pair();
   const room = newRoom();
   await join(ann, room, { id: 'ann' });
   await logged(ann, 'state joined');
   await joinStepping(bob, room, { id: 'bob' });
-  await walk(bob, 'local create-channel'); // and now its offer waits to be made
-  await ann.evaluate(() => void (/** @type {any} */ (globalThis).room.peers.get('bob').open()));
+  await walk(bob, 'local create-channel'); // now the step create-offer waits
+  await ann.evaluate(
+    () => void (/** @type {any} */ (globalThis).room.peers.get('bob').startOffer()),
+  );
   return [ann, bob];
 }
 
 /**
- * Does this step, once it is there, before others that wait.
+ * Waits for a step of this type, and runs it before the others.
  * @param {Page} page
  * @param {string} type
  */
 async function pick(page, type) {
-  await waits(page, type);
+  await isWaiting(page, type);
   await page.evaluate((type) => {
     const { steps } = /** @type {any} */ (globalThis);
     const at = steps.findIndex((/** @type {any} */ step) => step.type === type);
@@ -316,8 +350,8 @@ async function pick(page, type) {
   }, type);
 }
 
-/** @param {Page} page @param {string} type */
-const waits = (page, type) =>
+/** Waits until a step of this type waits. @param {Page} page @param {string} type */
+const isWaiting = (page, type) =>
   until(
     page,
     `${type} waits`,
@@ -326,41 +360,41 @@ const waits = (page, type) =>
     type,
   );
 
-test('an offer planned step by step is dropped if another has been taken', async () => {
-  const [ann, bob] = await meetPlanned();
+test('a scheduled offer is dropped when a remote offer was set before', async () => {
+  const [ann, bob] = await meetScheduled();
   await pick(bob, 'set-remote-description');
-  await waits(bob, 'create-answer');
+  await isWaiting(bob, 'create-answer');
   await pick(bob, 'create-offer');
-  await bell(bob, ann);
+  await sync(bob, ann);
   const state = await bob.evaluate(
     () => /** @type {any} */ (globalThis).room.peers.get('ann').connection.signalingState,
   );
-  assert.equal(state, 'have-remote-offer'); // still: the answer is a step of its own
+  assert.equal(state, 'have-remote-offer'); // unchanged, because the step create-answer waits
   await run(bob);
   await connected(ann, 'bob');
   await connected(bob, 'ann');
   await talk(bob, 'bob', ann, 'ann', 'hello');
 });
 
-test('an offer planned step by step is planned once, whatever comes in between', async () => {
-  const [ann, bob] = await meetPlanned();
+test('an offer is scheduled once, even if a remote offer is answered in between', async () => {
+  const [ann, bob] = await meetScheduled();
   for (const type of ['set-remote-description', 'create-answer', 'set-local-description', 'answer'])
     await pick(bob, type);
-  await bell(bob, ann);
-  await bell(ann, bob);
-  const planned = await bob.evaluate(
+  await sync(bob, ann);
+  await sync(ann, bob);
+  const scheduled = await bob.evaluate(
     () =>
       /** @type {any} */ (globalThis).steps.filter(
         (/** @type {any} */ { type }) => type === 'create-offer',
       ).length,
   );
-  assert.equal(planned, 1);
+  assert.equal(scheduled, 1);
   await run(bob);
   await connected(ann, 'bob');
   await connected(bob, 'ann');
 });
 
-test('what is taken back before its step is not done', async () => {
+test('a connection that is cancelled before its step is not created', async () => {
   const [ann, bob] = await pages.pair();
   const room = newRoom();
   await join(ann, room, { id: 'ann', connect: 'on-request' });
@@ -370,15 +404,15 @@ test('what is taken back before its step is not done', async () => {
   await ann.evaluate(() => /** @type {any} */ (globalThis).room.peers.get('bob').request());
   await logged(bob, 'request ann');
   await bob.evaluate(() => /** @type {any} */ (globalThis).room.peers.get('ann').accept());
-  await waits(bob, 'create-connection');
+  await isWaiting(bob, 'create-connection');
   await bob.evaluate(() => /** @type {any} */ (globalThis).room.peers.get('ann').cancel());
   await logged(ann, 'relation bob none');
   await run(bob);
-  await bell(ann, bob);
-  assert(!story(await traced(bob)).includes('local create-connection'));
+  await sync(ann, bob);
+  assert(!summary(await traced(bob)).includes('local create-connection'));
 });
 
-test('who waits for a step begins nothing new, and what is said again adds no steps', async () => {
+test('a peer that waits for a step is not restarted, and repeated signals add no steps', async () => {
   const [ann, bob] = await pages.pair();
   const room = newRoom();
   await ann.clock.install();
@@ -390,7 +424,7 @@ test('who waits for a step begins nothing new, and what is said again adds no st
   const offers = (/** @type {number} */ count) =>
     until(
       ann,
-      `${count} offers have come`,
+      `${count} offers have arrived`,
       (count) =>
         /** @type {any} */ (globalThis).trace.filter(
           (/** @type {any} */ { direction, type }) => direction === 'in' && type === 'offer',
@@ -401,7 +435,7 @@ test('who waits for a step begins nothing new, and what is said again adds no st
   await ann.clock.fastForward(11_000);
   await bob.clock.fastForward(11_000);
   await offers(2);
-  await bell(bob, ann);
+  await sync(bob, ann);
   await walk(ann, 'out answer');
   await run(ann);
   await connected(ann, 'bob');
@@ -411,10 +445,10 @@ test('who waits for a step begins nothing new, and what is said again adds no st
     paced.filter((/** @type {string} */ type) => type === 'set-remote-description').length,
     1,
   );
-  assert(!paced.includes('create-channel')); // which begins an offer
+  assert(!paced.includes('create-channel')); // the first step of an offer
 });
 
-test('who goes while a step waits holds nothing up', async () => {
+test('a peer that leaves while its step waits does not block the next one', async () => {
   const [ann, bob] = await pages.pair();
   const room = newRoom();
   await joinStepping(ann, room, { id: 'ann' });

@@ -1,5 +1,5 @@
 // @ts-check
-/** `room.d.ts`: an application can use it, and it says of `room.js` what is so. */
+/** `room.d.ts` compiles in an application and agrees with `room.js`. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
@@ -10,8 +10,16 @@ import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const PUBLIC = path.join(ROOT, 'public');
-/** What `room.js` stands on. */
-const PARTS = ['peer.js', 'negotiation.js', 'signaling.js', 'parts.d.ts'];
+/** The modules that `room.js` imports, and their types. */
+const PARTS = [
+  'peer.js',
+  'negotiation.js',
+  'channel-queue.js',
+  'restart-timer.js',
+  'step-queue.js',
+  'signaling.js',
+  'parts.d.ts',
+];
 const OPTIONS = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2023'];
 const LIB = ['--lib', 'es2023,dom,dom.iterable', '--types', ''];
 
@@ -26,7 +34,7 @@ before(async () => {
 after(() => rm(folder, { recursive: true }));
 
 /**
- * What the compiler says of a file; nothing, if all is well.
+ * Returns the errors of the compiler for a file, or an empty string.
  * @param {string} file
  * @param {...string} options
  */
@@ -38,80 +46,84 @@ function compile(file, ...options) {
   return stdout;
 }
 
-test('an application in TypeScript compiles with it, strictly', () => {
+test('a strict TypeScript application compiles with room.d.ts', () => {
   assert.equal(compile('tests/docs/types/consumer.ts'), '');
 });
 
 /**
- * Lays code and types out for `agreement.ts`.
+ * Copies code and types into a folder for `agreement.ts`.
  * @param {string} name
- * @param {(types: string) => string} [change] of the types
+ * @param {(types: string) => string} [change] applied to `room.d.ts`
  */
-async function layOut(name, change = (types) => types) {
-  const place = path.join(folder, name);
-  await mkdir(place);
-  await writeFile(path.join(place, 'package.json'), '{"type":"module"}');
-  for (const part of PARTS) await cp(path.join(PUBLIC, part), path.join(place, part));
-  await cp(path.join(PUBLIC, 'room.js'), path.join(place, 'code.js'));
+async function copyFor(name, change = (types) => types) {
+  const target = path.join(folder, name);
+  await mkdir(target);
+  await writeFile(path.join(target, 'package.json'), '{"type":"module"}');
+  for (const part of PARTS) await cp(path.join(PUBLIC, part), path.join(target, part));
+  await cp(path.join(PUBLIC, 'room.js'), path.join(target, 'code.js'));
   const changed = change(types);
-  assert.equal(changed === types, name === 'as it is', `${name}: there is nothing to change`);
-  await writeFile(path.join(place, 'room.d.ts'), changed);
-  await cp(path.join(ROOT, 'tests/docs/types/agreement.ts'), path.join(place, 'agreement.ts'));
-  return path.join(place, 'agreement.ts');
+  assert.equal(
+    changed === types,
+    name === 'unchanged',
+    `${name}: the text to change was not found`,
+  );
+  await writeFile(path.join(target, 'room.d.ts'), changed);
+  await cp(path.join(ROOT, 'tests/docs/types/agreement.ts'), path.join(target, 'agreement.ts'));
+  return path.join(target, 'agreement.ts');
 }
 
-test('it agrees with the code', async () => {
-  assert.equal(compile(await layOut('as it is'), '--allowJs', '--checkJs'), '');
+test('room.d.ts agrees with the code', async () => {
+  assert.equal(compile(await copyFor('unchanged'), '--allowJs', '--checkJs'), '');
 });
 
-for (const [what, from, to] of [
-  ['an option left out', 'token?: string;', ''],
+for (const [fault, from, to] of [
+  ['a missing option', 'token?: string;', ''],
   ['an option of another type', "'always' | 'on-request'", "'always' | 'never'"],
-  ['a method that there is not', 'accept(): void;', 'accept(): void; greet(): void;'],
-  ['a method left out', 'leaveServer(): boolean;', ''],
-  ['a method of a peer left out', 'decline(): void;', ''],
+  ['a method that does not exist', 'accept(): void;', 'accept(): void; greet(): void;'],
+  ['a missing method', 'leaveServer(): boolean;', ''],
+  ['a missing method of a peer', 'decline(): void;', ''],
   ['a method of another type', 'leaveServer(): boolean;', 'leaveServer(): string;'],
   ['a property of another type', 'readonly id: string | null;', 'readonly id: string;'],
-  ['an event left out', 'change: { peer: Peer };', ''],
-  ['an event of another detail', 'retryIn?: number | null;', 'retryIn?: number;'],
+  ['a missing event', 'change: { peer: Peer };', ''],
+  ['an event with another detail', 'retryIn?: number | null;', 'retryIn?: number;'],
   [
-    'a detail that is missing',
+    'a detail that does not exist',
     'code: string; message: string; to',
     'code: string; why: string; to',
   ],
-  ['a state left out', "| 'reconnecting'", ''],
-  ['a relation left out', "| 'declined';", ';'],
-  ['a step left out', "| 'create-answer'", ''],
-  ['something traced left out', "'local-candidate': RTCIceCandidate;", ''],
+  ['a missing state', "| 'reconnecting'", ''],
+  ['a missing relation', "| 'declined';", ';'],
+  ['a missing step', "| 'create-answer'", ''],
+  ['a missing trace type', "'local-candidate': RTCIceCandidate;", ''],
   [
-    'something traced that is something else',
+    'a trace type with another payload',
     "'local-candidate': RTCIceCandidate;",
     "'local-candidate': string;",
   ],
 ]) {
-  test(`it would not pass with ${what}`, async () => {
-    const file = await layOut(what, (types) => types.replace(from, to));
+  test(`the check fails for ${fault}`, async () => {
+    const file = await copyFor(fault, (types) => types.replace(from, to));
     assert.match(compile(file, '--allowJs', '--checkJs'), /error TS/);
   });
 }
 
-/** The names in an interface, as far as they are written like this one. @param {string} of */
-function names(of) {
-  const body = new RegExp(`interface ${of} {\n([^]*?)\n}`).exec(types)?.[1] ?? '';
-  return [...body.matchAll(/^  '?([\w-]+)'?\??:/gm)].map(([, name]) => name);
+/** The property names of an interface in `room.d.ts`. @param {string} name */
+function propertiesOf(name) {
+  const body = new RegExp(`interface ${name} {\n([^]*?)\n}`).exec(types)?.[1] ?? '';
+  return [...body.matchAll(/^  '?([\w-]+)'?\??:/gm)].map(([, property]) => property);
 }
 
-test('it promises nothing that the code does not do', async () => {
+test('the code uses every option, event and step of room.d.ts', async () => {
   const files = ['room.js', ...PARTS].map((file) => readFile(path.join(PUBLIC, file), 'utf8'));
   const code = (await Promise.all(files)).join('\n');
   const options = /const {([^}]*)} = options/.exec(code)?.[1] ?? '';
-  const read = options.split(',').map((option) => option.trim().split(' ')[0]);
-  assert.deepEqual(names('RoomOptions').toSorted(), read.toSorted());
-  const steps = names('LocalSteps').map((name) => {
-    if (['relation', 'room-state'].includes(name)) return `type: '${name}'`; // of the room, not of a peer
+  const used = options.split(',').map((option) => option.trim().split(' ')[0]);
+  assert.deepEqual(propertiesOf('RoomOptions').toSorted(), used.toSorted());
+  const steps = propertiesOf('LocalSteps').map((name) => {
+    if (['relation', 'room-state'].includes(name)) return `type: '${name}'`; // made in room.js
     return `trace('${name}'`.replace(/'create-(offer|answer)'/, '`create-${type}`');
   });
-  const calls = [...names('RoomEvents').map((name) => `emit('${name}'`), ...steps];
+  const calls = [...propertiesOf('RoomEvents').map((name) => `emit('${name}'`), ...steps];
   assert(calls.length > 25);
   assert.deepEqual(
     calls.filter((call) => !code.includes(call)),

@@ -1,20 +1,18 @@
 // @ts-check
 /**
- * What pages can be told and asked.
- *
- * Nothing here waits by the clock: a page is asked until something holds, and a test that waits in
- * vain says what the page showed instead.
+ * Actions and conditions for pages that use the library. Tests wait for conditions, not for a time.
+ * When a condition does not come true, the error shows what the page contained instead.
  */
 import assert from 'node:assert/strict';
 import { fileURLToPath } from 'node:url';
 
 /** @typedef {import('playwright-core').Page} Page */
 
-/** Longer than anything takes here, shorter than the 6 s before the library repairs by itself. */
+/** In milliseconds: longer than any step here, shorter than the 6 s until the library restarts. */
 export const PATIENCE = 5_500;
 
 /**
- * Waits until something holds in the page.
+ * Waits until a condition is true in the page.
  * @template T
  * @param {Page} page
  * @param {string} claim
@@ -31,28 +29,28 @@ export async function until(page, claim, holds, arg, patience = PATIENCE) {
       wire: /** @type {any} */ (globalThis).wire?.lost,
       text: document.body?.innerText,
     }));
-    assert.fail(`never held: ${claim}\n${JSON.stringify(seen, null, 1)}\n${error}`);
+    assert.fail(`never true: ${claim}\n${JSON.stringify(seen, null, 1)}\n${error}`);
   }
 }
 
 /**
- * Joins a room from a page by the library alone. The page then has `room`, `log`, a list of all
- * events as short lines, and `trace`, what the library tells of each step.
+ * Joins a room from a page. The page then has the globals `room`, `log` (all events as short lines)
+ * and `trace` (the details of all `trace` events).
  *
  * @param {Page} page
  * @param {string} name
  * @param {Record<string, unknown>} [options] of `Room`
- * @param {string} [from] where the library comes from
+ * @param {string} [from] URL of the library
  */
 export async function join(page, name, options = {}, from = '/room.js') {
   await page.evaluate(
     async ([name, options, from]) => {
-      // A function cannot come along: one that the page has already is taken.
+      // Playwright cannot pass functions, so `pace` is a global of the page.
       const { pace } = /** @type {any} */ (globalThis);
       const { Room } = await import(/** @type {string} */ (from));
       /** @type {string[]} */
       const log = [];
-      // A STUN server that is out of reach only makes the gathering of candidates long.
+      // No ICE servers, because an unreachable STUN server only delays gathering.
       const room = new Room(name, { iceServers: [], pace, .../** @type {object} */ (options) });
       /** @type {any[]} */
       const trace = [];
@@ -91,30 +89,29 @@ export async function join(page, name, options = {}, from = '/room.js') {
 }
 
 /**
- * Starts one of the clients in `devices.mjs`. The page then has it as `device`, and `log` is its
- * log.
+ * Starts one of the clients in `devices.mjs`. The page then has the globals `device` and `log`.
  *
  * @param {Page} page
- * @param {'Plain' | 'Forum' | 'Lobby' | 'Http' | 'Perfect'} kind
+ * @param {'Plain' | 'Forum' | 'Lobby' | 'Http' | 'Perfect'} client
  * @param {string} room
  * @param {string} [id]
  */
-export async function start(page, kind, room, id) {
+export async function start(page, client, room, id) {
   const path = fileURLToPath(new URL('devices.mjs', import.meta.url));
   await page.route('**/devices.mjs', (route) =>
     route.fulfill({ path, contentType: 'text/javascript' }),
   );
   await page.evaluate(
-    async ([kind, room, id]) => {
+    async ([client, room, id]) => {
       const devices = await import(/** @type {string} */ ('/devices.mjs'));
-      const device = new devices[/** @type {string} */ (kind)](room, id);
+      const device = new devices[/** @type {string} */ (client)](room, id);
       Object.assign(globalThis, { device, log: device.log });
     },
-    [kind, room, id],
+    [client, room, id],
   );
 }
 
-/** Ann and bob in a new room, ann first, both connected. @param {Page} ann @param {Page} bob */
+/** Ann and bob join a new room, ann first, and connect. @param {Page} ann @param {Page} bob */
 export async function meet(ann, bob) {
   const room = newRoom();
   await join(ann, room, { id: 'ann', key: 'secret of ann' });
@@ -126,7 +123,7 @@ export async function meet(ann, bob) {
 }
 
 /**
- * Waits until the page's chat channel with each of these is open and everything is settled.
+ * Waits until the page is connected to exactly these peers and no negotiation is pending.
  * @param {Page} page
  * @param {string[]} ids
  */
@@ -143,7 +140,7 @@ export function connected(page, ...ids) {
 }
 
 /**
- * Sends text by the data channel and waits until it has come.
+ * Sends text over the data channel and waits until it has arrived.
  * @param {Page} from
  * @param {string} sender
  * @param {Page} to
@@ -159,9 +156,9 @@ export async function talk(from, sender, to, receiver, text) {
 }
 
 /**
- * Waits until an event is in the page's log.
+ * Waits until an event is in the log of the page.
  * @param {Page} page
- * @param {string} line its start
+ * @param {string} line the start of the entry
  * @param {number} [times]
  * @param {number} [patience]
  */
@@ -185,19 +182,19 @@ export function log(page) {
 }
 
 /**
- * The frames that a client of `devices.mjs` has said, or heard.
+ * The frames that a client of `devices.mjs` has sent (`>`) or received (`<`).
  * @param {Page} page
- * @param {'>' | '<'} way
+ * @param {'>' | '<'} direction
  * @returns {Promise<any[]>}
  */
-export async function frames(page, way) {
-  const lines = (await log(page)).filter((line) => line.startsWith(`${way} {`));
+export async function frames(page, direction) {
+  const lines = (await log(page)).filter((line) => line.startsWith(`${direction} {`));
   return lines.map((line) => JSON.parse(line.slice(2)));
 }
 
 let rooms = 0;
 
-/** A room that no other test is in. */
+/** Returns the name of a room that no other test uses. */
 export function newRoom() {
   rooms += 1;
   return `browser-${process.pid}-${rooms}`;

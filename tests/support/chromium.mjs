@@ -1,5 +1,5 @@
 // @ts-check
-/** Chromium, with media that nobody has to allow, and the pages of a test. */
+/** Chromium with fake media devices, and the pages of a test. */
 import assert from 'node:assert/strict';
 import { chromium } from 'playwright-core';
 import { chromiumPath } from '../../scripts/chromium.mjs';
@@ -10,20 +10,20 @@ import { installWire } from './wire.mjs';
 /** @typedef {import('playwright-core').Page} Page */
 
 const CHROMIUM_ARGS = [
-  '--no-sandbox', // root, in containers
+  '--no-sandbox', // Chromium refuses its sandbox as root, which containers run as
   '--disable-gpu',
   '--disable-quic',
   '--no-first-run',
   '--disable-background-networking',
   '--disable-component-update',
   '--disable-sync',
-  '--disable-features=WebRtcHideLocalIpsWithMdns', // containers have no multicast
-  '--use-fake-ui-for-media-stream', // nobody is there to allow it
+  '--disable-features=WebRtcHideLocalIpsWithMdns', // mDNS names need multicast, which containers lack
+  '--use-fake-ui-for-media-stream', // grants the permission without a prompt
   '--use-fake-device-for-media-stream',
   '--auto-select-desktop-capture-source=Entire screen',
 ];
 
-/** Chromium, and the pages of one test. */
+/** A browser for a test file, and the pages of one test. */
 export class Pages {
   /** @type {Browser | undefined} */
   #browser;
@@ -31,9 +31,9 @@ export class Pages {
   /** @type {{ page: Page, name: string }[]} */
   #open = [];
   /** @type {string[]} */
-  #complaints = [];
+  #problems = [];
 
-  /** @param {{ origin: string }} [home] the server whose addresses may be short */
+  /** @param {{ origin: string }} [home] the server that relative URLs refer to */
   constructor(home) {
     this.#home = home;
   }
@@ -44,7 +44,7 @@ export class Pages {
   }
 
   /**
-   * A page in a context of its own, as another person's would be.
+   * Opens a page in a context of its own, so that pages share no storage.
    * @param {string} name
    * @param {string} [url]
    * @param {import('playwright-core').BrowserContextOptions} [options]
@@ -55,26 +55,26 @@ export class Pages {
     context.setDefaultTimeout(PATIENCE);
     const page = await context.newPage();
     this.#open.push({ page, name });
-    page.on('pageerror', (error) => this.#complaints.push(`${name}: ${error.stack}`));
+    page.on('pageerror', (error) => this.#problems.push(`${name}: ${error.stack}`));
     page.on('console', (message) => {
       if (/Content Security Policy/.test(message.text()))
-        this.#complaints.push(`${name}: ${message.text()}`);
+        this.#problems.push(`${name}: ${message.text()}`);
     });
     await page.addInitScript(installWire);
     await page.goto(url);
     return page;
   }
 
-  /** Two pages without a room yet. @returns {Promise<[Page, Page]>} */
+  /** Opens two pages that have not joined a room. @returns {Promise<[Page, Page]>} */
   pair() {
     return Promise.all([this.open('ann'), this.open('bob')]);
   }
 
-  /** Ends a test: its pages go, and none of them may have thrown or broken the policy. */
+  /** Closes the pages of a test. Fails if one has thrown or violated the security policy. */
   async tidy() {
-    const complaints = this.#complaints.splice(0);
+    const problems = this.#problems.splice(0);
     await Promise.all(this.#open.splice(0).map(({ page }) => page.context().close()));
-    assert.deepEqual(complaints, []);
+    assert.deepEqual(problems, []);
   }
 
   async stop() {

@@ -1,5 +1,5 @@
 // @ts-check
-/** What the tests of the page ask of it in each state: that anybody can use it, and a picture. */
+/** Actions and checks for tests of the page: accessibility, layout and screenshots. */
 import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -13,18 +13,17 @@ const FOLDER = fileURLToPath(new URL('../../target/screenshots/', import.meta.ur
 mkdirSync(FOLDER, { recursive: true });
 
 export const DESKTOP = { viewport: { width: 1280, height: 800 } };
-/** Held upright, and across. */
 export const TABLETS = {
   upright: { viewport: { width: 820, height: 1180 }, isMobile: true, hasTouch: true },
   across: { viewport: { width: 1024, height: 768 }, isMobile: true, hasTouch: true },
 };
 export const PHONE = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true };
 
-/** Its address, as a link has it. @param {Record<string, string>} query @param {string} [hash] */
+/** The address of the page with this query. @param {Record<string, string>} query @param {string} [hash] */
 export const at = (query, hash = '') => `/?${new URLSearchParams(query)}${hash}`;
 
 /**
- * Somebody comes by a link, and is in the room.
+ * Opens the page and waits until it has joined the room.
  * @param {import('./chromium.mjs').Pages} pages
  * @param {Record<string, string>} query
  * @param {import('playwright-core').BrowserContextOptions} [options]
@@ -36,7 +35,7 @@ export async function enter(pages, query, options = DESKTOP) {
 }
 
 /**
- * Ann, then bob, connected.
+ * Ann and then bob join a new room, and connect.
  * @param {import('./chromium.mjs').Pages} pages
  * @param {import('playwright-core').BrowserContextOptions} [options] of ann
  */
@@ -50,7 +49,7 @@ export async function meet(pages, options) {
 }
 
 /**
- * Takes a picture of a state, and has axe look for what would shut somebody out of it.
+ * Takes a screenshot in both color schemes, and checks the accessibility with axe.
  * @param {Page} page
  * @param {string} state
  */
@@ -58,10 +57,10 @@ export async function inspect(page, state) {
   for (const colorScheme of /** @type {const} */ (['light', 'dark'])) {
     await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
     await page.evaluate(() =>
-      Promise.allSettled(document.getAnimations().map((one) => one.finished)),
+      Promise.allSettled(document.getAnimations().map((animation) => animation.finished)),
     );
     await page.screenshot({ path: `${FOLDER}${state}-${colorScheme}.png` });
-    await page.evaluate(AXE); // by the debugger, past the policy
+    await page.evaluate(AXE); // evaluate() is not subject to the page's security policy
     const violations = await page.evaluate(async () => {
       const found = await /** @type {any} */ (globalThis).axe.run(document, {
         resultTypes: ['violations'],
@@ -76,12 +75,12 @@ export async function inspect(page, state) {
 }
 
 /**
- * Nothing is wider than the screen, nor sticks out of what it is in.
+ * Checks that nothing is wider than the screen or overflows its container.
  * @param {Page} page
  * @param {string} state
  */
 export async function fits(page, state) {
-  const over = await page.evaluate(() => {
+  const overflowing = await page.evaluate(() => {
     const wide = [...document.querySelectorAll('body, body *')].filter((node) => {
       const { overflowX, display } = getComputedStyle(node);
       return overflowX === 'visible' && display !== 'inline' && node.scrollWidth > node.clientWidth;
@@ -92,10 +91,10 @@ export async function fits(page, state) {
       ...wide.map((node) => node.outerHTML.slice(0, 80)),
     ];
   });
-  assert.deepEqual(over, [], `${state} is too wide`);
+  assert.deepEqual(overflowing, [], `${state}: content is too wide`);
 }
 
-/** @param {Page} page @param {string} name @param {string} state of its connection */
+/** Waits for a state. @param {Page} page @param {string} name @param {string} state of its tile */
 export function isShown(page, name, state) {
   return until(
     page,
@@ -111,7 +110,7 @@ export function isShown(page, name, state) {
 }
 
 /**
- * Waits until the tile of that name plays pictures, or does not.
+ * Waits until the tile with this name plays video, or does not.
  * @param {Page} page
  * @param {string} name
  * @param {boolean} plays
@@ -119,7 +118,7 @@ export function isShown(page, name, state) {
 export function pictured(page, name, plays = true) {
   return until(
     page,
-    `${name} ${plays ? 'plays' : 'is still'}`,
+    `${name} ${plays ? 'plays' : 'does not play'}`,
     ([name, plays]) => {
       const tile = [...document.querySelectorAll('#stage > li')].find(
         (tile) => tile.querySelector('.name')?.textContent === name,
@@ -134,6 +133,6 @@ export function pictured(page, name, plays = true) {
       );
     },
     /** @type {[string, boolean]} */ ([name, plays]),
-    3 * PATIENCE, // glare, and pictures to be decoded on a machine that has much to do
+    3 * PATIENCE, // glare and video decoding take longer on a loaded machine
   );
 }

@@ -1,26 +1,25 @@
 /**
- * That `room.d.ts` says of `room.js` what is so. The code takes its options, events and states from
- * there, so they agree by themselves; what has a shape of its own is compared here. It is done with
- * copies, the code's under another name, since TypeScript would not look at the one with the other
- * beside it.
+ * Compiles only if `room.d.ts` agrees with `room.js`. The code imports its options, events and states
+ * from `room.d.ts`, so only the classes are compared here. `code.js` is a copy of `room.js`, because
+ * TypeScript ignores a JavaScript file with a `.d.ts` file beside it.
  */
 import * as code from './code.js';
 import type * as types from './room.js';
 
-/** Whatever holds one may be given to what wants the other. */
+/** Fails to compile unless `A` and `B` are assignable to each other. */
 declare function same<A, B>(forth: (a: A) => B, back: (b: B) => A): void;
 
-/** What the types promise of rooms and peers, the code has. */
+/** The code has all members that the types declare. */
 declare const room: code.Room;
-/** TypeScript cannot see that the code's `addEventListener` takes listeners of `CustomEvent`. */
+/** Left out, because the code inherits the untyped listeners of `EventTarget`. */
 type Listening = 'addEventListener' | 'removeEventListener';
-export const promised: Omit<types.Room, Listening> = room;
+export const declared: Omit<types.Room, Listening> = room;
 export const made = (...args: ConstructorParameters<typeof types.Room>) => new code.Room(...args);
 type TruePeer = NonNullable<ReturnType<code.Room['peers']['get']>>;
 export const peer: types.Peer = {} as TruePeer;
 
-/** What the code shows of a room, the types have; of a peer, all but what only the room may use. */
-type Inner = 'open' | 'handleSignal' | 'resync' | 'recoverable' | 'useServers' | 'close';
+/** The types declare all public members, except the ones of `Peer` that only `Room` uses. */
+type Inner = 'startOffer' | 'handleSignal' | 'resync' | 'recoverable' | 'setIceServers' | 'close';
 same<keyof types.Room, keyof code.Room>(
   (a) => a,
   (b) => b,

@@ -1,4 +1,4 @@
-/** An application in TypeScript. What has `@ts-expect-error` above it must not pass. */
+/** A TypeScript application. Lines below `@ts-expect-error` must not compile. */
 import {
   Room,
   type Peer,
@@ -16,9 +16,9 @@ const room = new Room('demo', {
 room.addEventListener('peer', ({ detail: { peer } }) => {
   peer.connection.addTransceiver('audio');
   peer.send('hello');
-  // @ts-expect-error: text only
+  // @ts-expect-error: send() takes text only
   peer.send(7);
-  // @ts-expect-error: whoever is polite is not for us to say
+  // @ts-expect-error: `polite` is read-only
   peer.polite = true;
 });
 room.addEventListener('request', ({ detail: { peer, accept, decline } }) => {
@@ -26,10 +26,10 @@ room.addEventListener('request', ({ detail: { peer, accept, decline } }) => {
   else decline();
 });
 room.addEventListener('relation', ({ detail: { peer, relation, previous } }) => {
-  const went: [Relation, Relation] = [previous, relation];
+  const change: [Relation, Relation] = [previous, relation];
   if (relation === 'declined') peer.request();
-  else if (went[0] === 'asked') peer.cancel();
-  // @ts-expect-error: there is no such relation
+  else if (change[0] === 'asked') peer.cancel();
+  // @ts-expect-error: "friends" is not a relation
   if (relation === 'friends') peer.accept();
 });
 room.addEventListener('track', ({ detail }) => {
@@ -41,14 +41,14 @@ room.addEventListener('trace', handleTrace, { once: true });
 room.removeEventListener('trace', handleTrace);
 room.addEventListener('state', ({ detail: { state, retryIn } }) => {
   if (state === 'reconnecting') console.log((retryIn ?? 0) / 1000);
-  // @ts-expect-error: it may be that there is no next try
+  // @ts-expect-error: `retryIn` can be null or undefined
   console.log(retryIn / 1000);
 });
-// @ts-expect-error: the detail of a message has no text
+// @ts-expect-error: the detail of `message` has no property `text`
 room.addEventListener('message', ({ detail }) => console.log(detail.text));
 
-const heard: RoomEvents['message'][] = [];
-room.addEventListener('message', ({ detail }) => heard.push(detail));
+const messages: RoomEvents['message'][] = [];
+room.addEventListener('message', ({ detail }) => messages.push(detail));
 const others: Peer[] = [...room.peers.values()].filter(
   ({ ready, connected }) => ready && connected,
 );
@@ -58,9 +58,9 @@ const id: string | null = room.id;
 console.log(id?.length);
 room.close();
 
-// @ts-expect-error: one or the other
+// @ts-expect-error: `connect` is "always" or "on-request"
 new Room('demo', { connect: 'sometimes' });
-// @ts-expect-error: nobody makes a peer but a room
+// @ts-expect-error: only a room creates peers
 new Peer();
-// @ts-expect-error: what the library does with a peer is not for an application
+// @ts-expect-error: internal methods are not declared
 others[0].handleSignal('offer', {});

@@ -1,0 +1,80 @@
+// @ts-check
+/** The data channel for text, and the queue of texts that were sent before it was open. */
+
+/** @import { PeerContext } from "./parts.d.ts" */
+
+const MAX_QUEUED_TEXTS = 64;
+
+export class ChannelQueue {
+  #context;
+  #reportUnsent;
+  /** The channel to send on. Glare can create a second one. @type {RTCDataChannel=} */
+  #channel;
+  /** @type {string[]} */
+  #queue = [];
+
+  /**
+   * @param {Pick<PeerContext, "emit" | "trace">} context
+   * @param {(error: unknown) => void} reportUnsent called for each queued text that cannot be sent
+   */
+  constructor(context, reportUnsent) {
+    this.#context = context;
+    this.#reportUnsent = reportUnsent;
+  }
+
+  get isOpen() {
+    return this.#channel?.readyState === 'open';
+  }
+
+  /** Whether the channel was open and has been closed. */
+  get isClosed() {
+    return this.#channel?.readyState === 'closed';
+  }
+
+  /** @param {string} text */
+  send(text) {
+    if (this.isOpen) this.#channel?.send(text);
+    else if (this.#queue.length < MAX_QUEUED_TEXTS) this.#queue.push(text);
+    else {
+      throw new DOMException(
+        `${MAX_QUEUED_TEXTS} texts are queued already, which is the limit: wait for peer.ready`,
+        'OperationError',
+      );
+    }
+  }
+
+  clear() {
+    this.#queue = [];
+  }
+
+  /** @param {RTCDataChannel} channel */
+  attach(channel) {
+    channel.onopen = () => this.#handleOpen(channel);
+    channel.onclose = () => this.#handleClose(channel);
+    channel.onmessage = ({ data }) => this.#context.emit('message', data);
+    if (channel.readyState === 'open') this.#handleOpen(channel);
+  }
+
+  /** @param {RTCDataChannel} channel */
+  #handleOpen(channel) {
+    if (this.isOpen) return;
+    this.#channel = channel;
+    this.#context.trace('channel-state', 'open');
+    for (const text of this.#queue.splice(0)) {
+      try {
+        channel.send(text);
+      } catch (error) {
+        this.#reportUnsent(error); // too large: the limit is only known once the channel is open
+      }
+    }
+    this.#context.emit('state', null);
+  }
+
+  /** @param {RTCDataChannel} channel */
+  #handleClose(channel) {
+    if (channel !== this.#channel) return;
+    this.#context.trace('channel-state', 'closed');
+    this.#context.emit('state', null);
+    this.#context.emit('channel-closed', null);
+  }
+}
