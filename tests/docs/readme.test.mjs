@@ -7,7 +7,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import http from 'node:http';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -117,6 +117,8 @@ describe('samples', () => {
   test('the token of the Node sample admits the peer and room it names, and no others', async () => {
     const lines = block('docs/auth.md', 'js', 'jsonwebtoken');
     assert.equal(lines.split('\n').length, 3);
+    // Inside the repository, because the sample imports one of its packages.
+    await mkdir(join(ROOT, 'target'), { recursive: true });
     const folder = await mkdtemp(join(ROOT, 'target', 'readme-'));
     try {
       await writeFile(join(folder, 'mint.mjs'), `${lines}\nconsole.log(token);\n`);
