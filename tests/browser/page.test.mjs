@@ -8,13 +8,13 @@ import { Pages } from '../support/chromium.mjs';
 import { Dev } from '../support/dev.mjs';
 import { Line } from '../support/line.mjs';
 import { at, enter } from '../support/page.mjs';
-import { throughout } from '../support/throughout.mjs';
+import { useFixtures } from '../support/fixtures.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
 
 const dev = new Dev();
 const pages = new Pages(dev);
-throughout(dev, pages);
+useFixtures(dev, pages);
 
 /**
  * Waits until the stage shows each of these as connected, and nobody else but ourselves.

@@ -6,7 +6,7 @@ import { connected, join, log, logged, meet, newRoom, talk, until } from '../sup
 import { Pages } from '../support/chromium.mjs';
 import { Dev } from '../support/dev.mjs';
 import { Line } from '../support/line.mjs';
-import { throughout } from '../support/throughout.mjs';
+import { useFixtures } from '../support/fixtures.mjs';
 import { held, lose, lost, release } from '../support/wire.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
@@ -15,7 +15,7 @@ const dev = new Dev();
 const pages = new Pages(dev);
 /** Ann's way to the server. */
 const line = new Line(dev);
-throughout(dev, pages, line);
+useFixtures(dev, pages, line);
 
 /** Ann's page is behind the line, bob's is not. @returns {Promise<[Page, Page]>} */
 function pair() {

@@ -2,24 +2,22 @@
 /** Real clients of event streams, Chromium and the package `eventsource`, on a line that breaks. */
 import assert from 'node:assert/strict';
 import { EventEmitter, once } from 'node:events';
-import { after, before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { EventSource } from 'eventsource';
 import { Pages } from '../support/chromium.mjs';
 import { HttpPeer } from '../support/http-peer.mjs';
 import { Line } from '../support/line.mjs';
 import { Peer, quiet, within } from '../support/peer.mjs';
-import { throughout } from '../support/throughout.mjs';
+import { useFixtures } from '../support/fixtures.mjs';
 import { startWorkerd } from '../support/workerd.mjs';
 
 /** @type {import('../support/workerd.mjs').Workerd<'main'>} */
 let workerd;
-before(async () => {
-  workerd = await startWorkerd({ main: {} });
-});
-after(() => workerd?.stop());
-
 const pages = new Pages();
-throughout(pages);
+useFixtures(pages, {
+  start: async () => (workerd = await startWorkerd({ main: {} })),
+  stop: () => workerd?.stop(),
+});
 
 /** The stream of a peer, whose events are read one by one. */
 class Stream {

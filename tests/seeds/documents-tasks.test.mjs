@@ -5,9 +5,10 @@
  * sent before PEER2 has loaded the page, and candidates only when there is an answer.
  */
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import { frames, logged, newRoom, start, until } from '../support/browser.mjs';
 import { Pages } from '../support/chromium.mjs';
+import { useFixtures } from '../support/fixtures.mjs';
 import { Coturn } from '../support/turn.mjs';
 import { startWorkerd } from '../support/workerd.mjs';
 
@@ -38,18 +39,22 @@ let offer;
 /** @type {any} */
 let answer;
 
-before(async () => {
-  coturn = await Coturn.start(TURN_SECRET);
-  const turn = { TURN_URLS: coturn.url, TURN_SECRET, TURN_OPEN: 'true' };
-  const main = { STUN_URLS: coturn.stun, ...turn };
-  const [workerd] = await Promise.all([startWorkerd({ main }, { assets: true }), pages.start()]);
-  server = workerd.at.main;
-  stop = workerd.stop;
-  peer1 = await open('PEER1');
-  await start(peer1, 'Plain', room, 'PEER1');
-  await logged(peer1, '< {"type":"welcome"');
+useFixtures({
+  start: async () => {
+    coturn = await Coturn.start(TURN_SECRET);
+    const turn = { TURN_URLS: coturn.url, TURN_SECRET, TURN_OPEN: 'true' };
+    const main = { STUN_URLS: coturn.stun, ...turn };
+    const workerd = await startWorkerd({ main }, { assets: true });
+    server = workerd.at.main;
+    stop = workerd.stop;
+    await pages.start();
+    // The page stays open from the first task to the last.
+    peer1 = await open('PEER1');
+    await start(peer1, 'Plain', room, 'PEER1');
+    await logged(peer1, '< {"type":"welcome"');
+  },
+  stop: () => pages.tidy().finally(() => Promise.all([stop?.(), coturn?.stop(), pages.stop()])),
 });
-after(() => pages.tidy().finally(() => Promise.all([stop?.(), coturn?.stop(), pages.stop()])));
 
 /** A page of the server's origin. @param {string} name */
 const open = (name) => pages.open(name, `${server.origin}/health`);

@@ -5,9 +5,10 @@
  * 002, has a file of its own: `documents-tasks.test.mjs`.
  */
 import assert from 'node:assert/strict';
-import { after, afterEach, before, test } from 'node:test';
+import { test } from 'node:test';
 import { frames, log, logged, newRoom, start, until } from '../support/browser.mjs';
 import { Pages } from '../support/chromium.mjs';
+import { useFixtures } from '../support/fixtures.mjs';
 import { Coturn } from '../support/turn.mjs';
 import { hold, release } from '../support/wire.mjs';
 import { startWorkerd } from '../support/workerd.mjs';
@@ -29,14 +30,15 @@ let coturn;
 /** @type {import('../support/workerd.mjs').Workerd<'main'>} */
 let workerd;
 
-before(async () => {
-  coturn = await Coturn.start(TURN_SECRET);
-  const turn = { TURN_URLS: coturn.url, TURN_SECRET, TURN_OPEN: 'true' };
-  const main = { STUN_URLS: coturn.stun, ...turn, RECONNECT_GRACE: '1', PING_INTERVAL: '1' };
-  [workerd] = await Promise.all([startWorkerd({ main }, { assets: true }), pages.start()]);
+useFixtures(pages, {
+  start: async () => {
+    coturn = await Coturn.start(TURN_SECRET);
+    const turn = { TURN_URLS: coturn.url, TURN_SECRET, TURN_OPEN: 'true' };
+    const main = { STUN_URLS: coturn.stun, ...turn, RECONNECT_GRACE: '1', PING_INTERVAL: '1' };
+    workerd = await startWorkerd({ main }, { assets: true });
+  },
+  stop: () => Promise.all([workerd?.stop(), coturn?.stop()]),
 });
-afterEach(() => pages.tidy());
-after(() => Promise.all([workerd?.stop(), coturn?.stop(), pages.stop()]));
 
 /** A page of the server's origin. @param {string} name */
 const open = (name) => pages.open(name, `${workerd.at.main.origin}/health`);

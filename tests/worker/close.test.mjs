@@ -33,7 +33,7 @@ before(async () => {
   });
   server = workerd.at.open;
 });
-after(() => workerd.stop());
+after(() => workerd?.stop());
 
 /**
  * Joins by hand. The others in the room hear of it.

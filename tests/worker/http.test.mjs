@@ -34,7 +34,7 @@ before(async () => {
   workerd = await startWorkerd(instances);
   server = workerd.at.open;
 });
-after(() => workerd.stop());
+after(() => workerd?.stop());
 
 /**
  * The answer is an error: this status, and the one shape that all errors have.

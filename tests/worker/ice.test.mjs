@@ -9,10 +9,10 @@
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
 import { EventEmitter, once } from 'node:events';
-import { after, before, describe, test } from 'node:test';
+import { after, describe, test } from 'node:test';
 import { connected, join, logged, newRoom, talk, until } from '../support/browser.mjs';
 import { Pages } from '../support/chromium.mjs';
-import { throughout } from '../support/throughout.mjs';
+import { useFixtures } from '../support/fixtures.mjs';
 import { Coturn, StandIn } from '../support/turn.mjs';
 import { startWorkerd } from '../support/workerd.mjs';
 
@@ -53,7 +53,7 @@ let coturn;
 /** @type {import('../support/workerd.mjs').Workerd<string>} */
 let workerd;
 
-before(async () => {
+async function start() {
   coturn = await Coturn.start(TURN_SECRET);
   const shared = { STUN_URLS: STUN, TURN_URLS: coturn.url, TURN_SECRET };
   const api = await standIn.start();
@@ -80,8 +80,11 @@ before(async () => {
     },
     { log: hear, assets: true },
   );
+}
+useFixtures({
+  start,
+  stop: () => Promise.all([workerd?.stop(), coturn?.stop(), standIn.stop()]),
 });
-after(() => Promise.all([workerd?.stop(), coturn?.stop(), standIn.stop()]));
 
 /**
  * @param {string} instance
@@ -175,6 +178,7 @@ describe('a TURN service that fails', { concurrency: true }, () => {
     });
 
   after(async () => {
+    if (!workerd) return;
     const failed = await lines('turn-failed', FAILING.length);
     assert.equal(failed.length, FAILING.length);
     assert.ok(!log.includes(CLOUDFLARE_TURN_API_TOKEN), 'the log has the API token');
@@ -256,7 +260,7 @@ describe('over HTTP', () => {
 
 describe('in a browser, by coturn alone', () => {
   const pages = new Pages();
-  throughout(pages);
+  useFixtures(pages);
 
   /**
    * Gathers relay candidates.
