@@ -138,18 +138,39 @@ export class Server {
  */
 
 /**
+ * @typedef {object} StartOptions
+ * @property {boolean} [preventEviction]
+ * @property {string} [persist] the folder that keeps the storage
+ * @property {boolean} [assets] whether `public/` is served, too
+ * @property {boolean} [verbose] prints the output of workerd
+ * @property {string} [around] a module that wraps ours, which it imports from `./index.js`
+ * @property {(text: string) => void} [log] receives the log of the Workers
+ */
+
+/**
+ * Starts one workerd process with an instance of the Worker for each set of settings.
  * @template {string} Name
  * @param {Record<Name, Settings>} instances the settings of each instance, over those that ship
- * @param {{ preventEviction?: boolean, persist?: string, assets?: boolean, verbose?: boolean,
- *   around?: string, log?: (text: string) => void }} [options] `around` is a module that stands
- *   around ours, which it imports from `./index.js`; `log` gets what the Workers log
+ * @param {StartOptions} [options]
  * @returns {Promise<Workerd<Name>>}
  */
-export async function startWorkerd(
-  instances,
-  { preventEviction, persist, assets, verbose, around, log } = {},
-) {
+export async function startWorkerd(instances, options) {
   assertBuilt();
+  const started = lastStart.then(() => startNow(instances, options ?? {}));
+  lastStart = started.catch(() => {});
+  return started;
+}
+
+/** Starts follow each other, so that each can tell its own process from the others'. */
+let lastStart = /** @type {Promise<unknown>} */ (Promise.resolve());
+
+/**
+ * @template {string} Name
+ * @param {Record<Name, Settings>} instances
+ * @param {StartOptions} options
+ * @returns {Promise<Workerd<Name>>}
+ */
+async function startNow(instances, { preventEviction, persist, assets, verbose, around, log }) {
   const { date, flags, vars, ratelimits } = shipped();
   const names = /** @type {Name[]} */ (Object.keys(instances));
   const before = new Set(children());
