@@ -129,8 +129,8 @@ const INTRODUCTIONS = {
   })),
   lobby: overSockets((kind, toId) => ({ toId, [kind]: {} })),
   async http(server) {
-    const ann = await HttpPeer.meet(server, 'cost-http', 'ann');
-    const bob = await HttpPeer.meet(server, 'cost-http', 'bob');
+    const ann = await HttpPeer.join(server, 'cost-http', 'ann');
+    const bob = await HttpPeer.join(server, 'cost-http', 'bob');
     await ann.next();
     const say = async (
       /** @type {HttpPeer} */ from,
@@ -138,7 +138,7 @@ const INTRODUCTIONS = {
       /** @type {string} */ type,
       /** @type {string} */ target,
     ) => {
-      await from.says({ type, payload: {}, target });
+      await from.sends({ type, payload: {}, target });
       await to.next();
     };
     await exchange(
@@ -154,16 +154,16 @@ const INTRODUCTIONS = {
 function overSockets(frame) {
   return async (/** @type {Server} */ server, /** @type {string} */ dialect) => {
     const room = `cost-${dialect}`;
-    const ann = await Peer.join(server, room, { id: 'ann', dialect });
+    const ann = await Peer.connect(server, room, { id: 'ann', dialect });
     await ann.next();
-    const bob = await Peer.join(server, room, { id: 'bob', dialect });
+    const bob = await Peer.connect(server, room, { id: 'bob', dialect });
     const say = async (
       /** @type {Peer} */ from,
       /** @type {Peer} */ to,
       /** @type {string} */ kind,
       /** @type {string} */ id,
     ) => {
-      from.say(frame(kind, id));
+      from.send(frame(kind, id));
       while (!(await to.next()).includes(`"${kind}"`));
     };
     await exchange(

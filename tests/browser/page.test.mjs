@@ -6,7 +6,7 @@ import { WebSocket } from 'ws';
 import { newRoom, PATIENCE, until } from '../support/browser.mjs';
 import { Pages } from '../support/chromium.mjs';
 import { Dev } from '../support/dev.mjs';
-import { Line } from '../support/line.mjs';
+import { TcpProxy } from '../support/tcp-proxy.mjs';
 import { at, enter } from '../support/page.mjs';
 import { useFixtures } from '../support/fixtures.mjs';
 
@@ -112,7 +112,7 @@ test('a page that is left is gone for the others at once', async () => {
 });
 
 test('a peer who is lost is shown so, until word comes that it has left', async () => {
-  const line = await Line.to(dev);
+  const line = await TcpProxy.to(dev);
   try {
     const room = newRoom();
     const ann = await enter(pages, { room, id: 'ann' });
@@ -132,7 +132,7 @@ test('a peer who is lost is shown so, until word comes that it has left', async 
 });
 
 test('a server that is gone is told, talk goes on, and its return ends the alarm', async () => {
-  const line = await Line.to(dev);
+  const line = await TcpProxy.to(dev);
   try {
     const room = newRoom();
     const ann = await enter(pages, { room, id: 'ann' });
@@ -143,7 +143,7 @@ test('a server that is gone is told, talk goes on, and its return ends the alarm
     await bob.getByText('Reconnecting', { exact: true }).waitFor();
     await write(bob, 'still here');
     await reads(ann, 'bob', 'still here');
-    line.mend();
+    line.restore();
     await bob
       .getByRole('alert')
       .getByText('The server')

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { connected, join, log, logged, meet, newRoom, talk, until } from '../support/browser.mjs';
 import { Pages } from '../support/chromium.mjs';
 import { Dev } from '../support/dev.mjs';
-import { Line } from '../support/line.mjs';
+import { TcpProxy } from '../support/tcp-proxy.mjs';
 import { useFixtures } from '../support/fixtures.mjs';
 import { held, lose, lost, release } from '../support/wire.mjs';
 
@@ -14,7 +14,7 @@ import { held, lose, lost, release } from '../support/wire.mjs';
 const dev = new Dev();
 const pages = new Pages(dev);
 /** Ann's way to the server. */
-const line = new Line(dev);
+const line = new TcpProxy(dev);
 useFixtures(dev, pages, line);
 
 /** Ann's page is behind the line, bob's is not. @returns {Promise<[Page, Page]>} */
@@ -77,7 +77,7 @@ test('a connection outlives the line: messages go on, and nobody has left', asyn
         /** @type {any} */ (globalThis).room.peers.get('bob').connection.addTransceiver('audio')
       ),
   );
-  line.mend();
+  line.restore();
   await logged(ann, 'state joined', 2);
   await until(bob, 'the offer made meanwhile has come', () => {
     const { connection } = /** @type {any} */ (globalThis).room.peers.get('ann');
@@ -185,7 +185,7 @@ test('tries come ever more slowly, and at once when the network is back', async 
     assert(seen[i] >= most / 2 && seen[i] <= most, `${i}: ${seen[i]} of ${most}`),
   );
   await logged(ann, 'state reconnecting', most.length + 1);
-  line.mend();
+  line.restore();
   await ann.evaluate(() => dispatchEvent(new Event('online')));
   await logged(ann, 'state joined', 2);
 });
@@ -221,7 +221,7 @@ test('a server that starts again ends no connection, and who is gone is dropped'
   const hurry = () => dispatchEvent(new Event('online'));
   await bob.evaluate(hurry);
   await logged(bob, 'state joined', 2);
-  line.mend();
+  line.restore();
   await ann.evaluate(hurry);
   await logged(ann, 'state joined', 2);
   // Chromium takes some seconds to notice that a peer no longer answers.

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { connected, join, log, logged, newRoom, talk, until } from '../support/browser.mjs';
 import { Pages } from '../support/chromium.mjs';
 import { Dev } from '../support/dev.mjs';
-import { Line } from '../support/line.mjs';
+import { TcpProxy } from '../support/tcp-proxy.mjs';
 import { useFixtures } from '../support/fixtures.mjs';
 import { hold, lose, lost, release } from '../support/wire.mjs';
 
@@ -14,7 +14,7 @@ import { hold, lose, lost, release } from '../support/wire.mjs';
 const dev = new Dev();
 const pages = new Pages(dev);
 /** Ann's way to the server. */
-const line = new Line(dev);
+const line = new TcpProxy(dev);
 useFixtures(dev, pages, line);
 
 /**
@@ -178,7 +178,7 @@ test('who hangs up while its line is down is understood all the same', async () 
   await logged(ann, 'state reconnecting');
   await call(ann, 'bob', 'cancel');
   await stands(bob, 'ann', 'none');
-  line.mend();
+  line.restore();
 });
 
 test('who is asked back while asking has an agreement', async () => {
@@ -282,7 +282,7 @@ test('what is asked while the line is down is said when it is back', async () =>
   await logged(ann, 'state reconnecting');
   await call(ann, 'bob', 'request');
   await stands(ann, 'bob', 'requested');
-  line.mend();
+  line.restore();
   await logged(bob, 'request ann');
 });
 

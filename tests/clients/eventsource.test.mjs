@@ -9,7 +9,7 @@ import { describe, test } from 'node:test';
 import { EventSource } from 'eventsource';
 import { Pages } from '../support/chromium.mjs';
 import { HttpPeer } from '../support/http-peer.mjs';
-import { Line } from '../support/line.mjs';
+import { TcpProxy } from '../support/tcp-proxy.mjs';
 import { Peer, quiet, within } from '../support/peer.mjs';
 import { useFixtures } from '../support/fixtures.mjs';
 import { some } from '../support/tier.mjs';
@@ -78,13 +78,13 @@ const CLIENTS = {
  */
 async function meet(t, room, client) {
   const server = workerd.at.main;
-  const proxy = await Line.to(server);
-  const ann = await Peer.meet(server, room, 'ann');
+  const proxy = await TcpProxy.to(server);
+  const ann = await Peer.join(server, room, 'ann');
   const device = new HttpPeer(server, room, 'device');
   await device.register();
   const stream = new Stream();
   const close = await CLIENTS[client](proxy.origin + device.path('events'), stream);
-  await ann.hears({ type: 'peer-joined', id: 'device', polite: true });
+  await ann.receives({ type: 'peer-joined', id: 'device', polite: true });
   t.after(async () => {
     await close();
     proxy.stop();
@@ -100,7 +100,7 @@ async function meet(t, room, client) {
     async send(count) {
       const end = sent + count;
       while (sent < end) {
-        ann.say({ type: 'offer', to: 'device', payload: (sent += 1) });
+        ann.send({ type: 'offer', to: 'device', payload: (sent += 1) });
       }
       await ann.settle();
     },
@@ -127,7 +127,7 @@ describe('event streams', { concurrency: true }, () => {
         await receive(5);
         proxy.down();
         await send(20);
-        proxy.mend();
+        proxy.restore();
         await receive(20);
         await send(5);
         await receive(5);

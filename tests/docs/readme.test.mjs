@@ -77,7 +77,7 @@ test('a token made in three lines of Node lets in, and only whom it is for', asy
     );
     assert.equal(code, 0, said);
     const token = said.trim();
-    await Peer.meet(workerd.at.tokens, 'demo', 'ann', {
+    await Peer.join(workerd.at.tokens, 'demo', 'ann', {
       protocols: ['partyline', `token.${token}`],
     });
     assert.equal(

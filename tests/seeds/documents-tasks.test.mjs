@@ -89,7 +89,7 @@ const gather = async (page) => {
 /** @param {Page} page @param {string} to */
 const sendCandidates = (page, to) =>
   page.evaluate((to) => {
-    for (const payload of my.candidates) device.say({ type: 'candidate', to, payload });
+    for (const payload of my.candidates) device.sendFrame({ type: 'candidate', to, payload });
     return my.candidates.length;
   }, to);
 
@@ -144,8 +144,8 @@ test('7: PEER1 collects candidates', () => gather(peer1));
 
 test('8: PEER1 sends its offer, though nobody is there yet', async () => {
   await peer1.evaluate(() => {
-    device.say({ type: 'offer', payload: my.offer });
-    device.say({ type: 'taken?', to: 'PEER1' });
+    device.sendFrame({ type: 'offer', payload: my.offer });
+    device.sendFrame({ type: 'taken?', to: 'PEER1' });
   });
   // Frames are handled in order, and there was no word of refusal.
   await logged(peer1, '< {"type":"taken?","from":"PEER1"}');
@@ -225,7 +225,7 @@ test('19: PEER2 sets its local description', async () => {
 test('20: PEER2 collects candidates', () => gather(peer2));
 
 test('21: PEER2 sends its answer', async () => {
-  await peer2.evaluate(() => device.say({ type: 'answer', to: 'PEER1', payload: my.answer }));
+  await peer2.evaluate(() => device.sendFrame({ type: 'answer', to: 'PEER1', payload: my.answer }));
 });
 
 test('22: PEER2 sends its candidates', async () => {

@@ -116,7 +116,7 @@ test('000: client A, client B, and a client C that learns who is left', async ()
   await start(d, 'Forum', room);
   await logged(d, welcome(A, C));
   for (const id of [A, C]) await logged(d, `open ${id}`);
-  await d.evaluate((B) => device.say({ action: 'forward-offer', offer: {}, toPeerId: B }), B);
+  await d.evaluate((B) => device.sendFrame({ action: 'forward-offer', offer: {}, toPeerId: B }), B);
   await logged(d, '< {"type":"error","code":"no-such-peer"');
   const kinds = (await frames(a, '<')).map(({ type }) => type);
   assert.deepEqual(new Set(kinds), new Set(['connected-peers', 'offer', 'icecandidate']));

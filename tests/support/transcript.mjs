@@ -81,14 +81,14 @@ export async function play(server, { dialect, room, lines }) {
       const frame = text.slice(text.indexOf(verb) + verb.length).trim();
       if (verb === '<') assert.match(await peer.next(PATIENCE), pattern(frame));
       else if (verb === '>') {
-        peer.say(frame);
+        peer.send(frame);
         // The next line may be another peer's, and its frame must not overtake this one.
         await peer.settle();
       } else if (verb === 'drops') await peer.cut();
       else if (verb === 'closes') {
         await peer.close(rest[0] ? Number(rest[0]) : undefined);
         await noticed(server, room);
-      } else if (verb === 'closed') await peer.ends(Number(rest[0]), rest.slice(1).join(' '));
+      } else if (verb === 'closed') await peer.isClosed(Number(rest[0]), rest.slice(1).join(' '));
       else assert.fail(`"${verb}" is no verb of a transcript; see tests/transcripts/README.md`);
     } catch (error) {
       throw new Error(
@@ -102,8 +102,8 @@ export async function play(server, { dialect, room, lines }) {
     assert.equal(answer, undefined, `${name} got a response that the transcript does not have`);
     if (!peer.stream || peer.stream.ended) continue;
     // A signal to itself arrives after everything else that the room has sent.
-    await peer.says({ type: 'last', target: name });
-    await peer.hears(`{"type":"last","payload":null,"senderId":"${name}"}`);
+    await peer.sends({ type: 'last', target: name });
+    await peer.receives(`{"type":"last","payload":null,"senderId":"${name}"}`);
     peer.stream.cut();
   }
   // A WebSocket must not end unless the transcript says so.
@@ -130,8 +130,8 @@ export async function play(server, { dialect, room, lines }) {
 async function playHttp(one, verb, rest, frame) {
   const { peer } = one;
   if (verb === 'registers') {
-    const who = Object.fromEntries(rest.map(pair));
-    if (rest.length) peer.who = who;
+    const credentials = Object.fromEntries(rest.map(pair));
+    if (rest.length) peer.credentials = credentials;
     const { status, text } = await peer.register();
     const body = JSON.parse(text);
     one.answer =
@@ -185,7 +185,7 @@ function join(server, room, dialect, name, rest) {
       wanted[field] = value;
     }
   }
-  return Peer.join(server, room, wanted);
+  return Peer.connect(server, room, wanted);
 }
 
 /**

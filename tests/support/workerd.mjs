@@ -1,10 +1,10 @@
 // @ts-check
 /**
- * One workerd process on loopback that runs the built worker, once for each set of settings.
+ * Runs the built Worker in one workerd process on loopback, with one instance for each set of settings.
  *
- * Every instance has a port, bindings and Durable Objects of its own, so a test file needs one
- * process however many settings it tries. Requests reach the worker directly: no proxy stands in
- * between that could mend or change a frame. It does not build: `node scripts/build.mjs` does.
+ * Each instance has its own port, bindings and Durable Objects, so a test file needs a single process.
+ * Requests reach the Worker directly, since a proxy might repair or change frames. This module does not
+ * build the Worker; `npm run build` does.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import http from 'node:http';
@@ -24,14 +24,11 @@ const START_TIMEOUT = 30_000;
  * @property {string} text
  */
 
-/**
- * The settings that ship, and the date and flags the platform is asked for: read, so that they
- * cannot drift.
- */
+/** Reads the settings, compatibility date and flags from `wrangler.toml`, so that tests use the same. */
 function shipped() {
   const toml = readFileSync(new URL('wrangler.toml', ROOT), 'utf8');
   const date = /^compatibility_date\s*=\s*"([^"]+)"/m.exec(toml)?.[1];
-  if (!date) throw new Error('wrangler.toml names no compatibility_date');
+  if (!date) throw new Error('wrangler.toml has no compatibility_date');
   const flags = /^compatibility_flags\s*=\s*\[([^\]]*)\]/m.exec(toml)?.[1] ?? '';
   const vars = /^\[vars\]\n([^[]*)/m.exec(toml)?.[1] ?? '';
   const limits = [
@@ -59,7 +56,7 @@ function esModule(path) {
   return { type: /** @type {const} */ ('ESModule'), path: fileURLToPath(new URL(path, ROOT)) };
 }
 
-/** One worker with settings of its own. */
+/** One instance of the Worker. */
 export class Server {
   /** @param {number} port */
   constructor(port) {
@@ -69,8 +66,7 @@ export class Server {
   }
 
   /**
-   * A plain HTTP request. The path goes out as it is written: nothing is normalised or encoded on
-   * the way.
+   * Sends an HTTP request. The path is sent unchanged, without normalization or encoding.
    * @param {string} path
    * @param {{ method?: string, headers?: Record<string, string>, body?: string }} [init]
    * @returns {Promise<Answer>}
@@ -98,7 +94,7 @@ export class Server {
         resolve({ status: response.statusCode ?? 0, headers: response.headers, text: '' });
       });
       request.on('timeout', () =>
-        request.destroy(new Error(`${method} ${path}: no answer in 20 s`)),
+        request.destroy(new Error(`${method} ${path}: no response within 20 s`)),
       );
       request.on('error', reject);
       request.end(body);
@@ -106,7 +102,7 @@ export class Server {
   }
 
   /**
-   * The same for a WebSocket upgrade that is expected to be refused, or only looked at.
+   * Requests a WebSocket upgrade and closes the connection after the response.
    * @param {string} path
    * @param {Record<string, string>} [headers]
    */
@@ -122,7 +118,7 @@ export class Server {
     });
   }
 
-  /** What the room says of itself, as JSON. @param {string} room @returns {Promise<any>} */
+  /** Reads the status of a room. @param {string} room @returns {Promise<any>} */
   async status(room) {
     const { status, text } = await this.request(`/parties/main/${encodeURIComponent(room)}`);
     if (status !== 200) throw new Error(`room ${room}: ${status} ${text}`);
@@ -249,7 +245,7 @@ function assertBuilt() {
       throw new Error(`build/${file} does not exist. Run \`npm run build\` before the tests.`);
 }
 
-/** All that is deployed, the page with it, with the settings that ship. */
+/** The Worker and the page with the default settings. */
 export class Deployed {
   /** @type {Workerd<'main'> | undefined} */
   #workerd;
@@ -272,7 +268,7 @@ export class Deployed {
 }
 
 /**
- * The workerd processes that this process has started.
+ * The workerd processes that this process has started and that still run.
  * @returns {import('node:child_process').ChildProcess[]}
  */
 function children() {

@@ -77,7 +77,7 @@ describe('origins', () => {
   for (const Origin of LISTED) {
     test(`a page of ${Origin} joins and asks`, async () => {
       const server = workerd.at.origins;
-      const ann = await Peer.meet(server, `listed ${Origin}`, 'ann', { headers: { Origin } });
+      const ann = await Peer.join(server, `listed ${Origin}`, 'ann', { headers: { Origin } });
       const { status, headers } = await server.request('/parties/main/listed', {
         headers: { Origin },
       });
@@ -103,13 +103,13 @@ describe('origins', () => {
   }
 
   test('what is not a browser has no origin, and joins', async () => {
-    const ann = await Peer.meet(workerd.at.origins, 'no-origin', 'ann');
+    const ann = await Peer.join(workerd.at.origins, 'no-origin', 'ann');
     await quiet(ann);
   });
 
   test('without a list every page joins and asks', async () => {
     const headers = { Origin: 'https://anything.example' };
-    const ann = await Peer.meet(workerd.at.open, 'any-origin', 'ann', { headers });
+    const ann = await Peer.join(workerd.at.open, 'any-origin', 'ann', { headers });
     const answer = await workerd.at.open.request('/parties/main/any-origin', { headers });
     assert.equal(answer.status, 200);
     assert.ok(['*', headers.Origin].includes(answer.headers['access-control-allow-origin'] ?? ''));
@@ -139,9 +139,9 @@ describe('tokens', () => {
    * @param {import('../support/peer.mjs').Join} join
    */
   async function turnedAway(room, join) {
-    const ann = await Peer.join(workerd.at.tokens, room, { id: 'ann', ...join });
-    await ann.refused('unauthorized');
-    await ann.ends(4010, 'unauthorized');
+    const ann = await Peer.connect(workerd.at.tokens, room, { id: 'ann', ...join });
+    await ann.receivesError('unauthorized');
+    await ann.isClosed(4010, 'unauthorized');
   }
 
   /**
@@ -177,7 +177,7 @@ describe('tokens', () => {
       const room = `right ${what}`;
       const token = mint(claims(room));
       for (const place of places(token)) {
-        const ann = await Peer.meet(workerd.at.tokens, room, 'ann', place);
+        const ann = await Peer.join(workerd.at.tokens, room, 'ann', place);
         assert.equal(
           ann.socket.protocol,
           place.protocols ? 'partyline' : '',
@@ -257,15 +257,15 @@ describe('tokens', () => {
 
   test('a subprotocol is chosen on a refusal, too, or a browser shows no frame', async () => {
     const protocols = ['partyline', 'token.a.b.c'];
-    const ann = await Peer.join(workerd.at.tokens, 'chosen', { id: 'ann', protocols });
+    const ann = await Peer.connect(workerd.at.tokens, 'chosen', { id: 'ann', protocols });
     assert.equal(ann.socket.protocol, 'partyline');
-    await ann.refused('unauthorized');
-    await ann.ends(4010, 'unauthorized');
+    await ann.receivesError('unauthorized');
+    await ann.isClosed(4010, 'unauthorized');
   });
 
   test('a token can be for a room of any name', async () => {
     for (const room of ['a b', 'ä/€', '🎉', '*']) {
-      const ann = await Peer.meet(workerd.at.tokens, room, 'ann', {
+      const ann = await Peer.join(workerd.at.tokens, room, 'ann', {
         token: mint({ exp: soon(), room }),
       });
       await ann.close(1000);
@@ -274,7 +274,7 @@ describe('tokens', () => {
 
   test('those who are in hear nothing of those who are turned away', async () => {
     const room = 'undisturbed';
-    const bob = await Peer.meet(workerd.at.tokens, room, 'bob', {
+    const bob = await Peer.join(workerd.at.tokens, room, 'bob', {
       token: mint({ exp: soon(), room }),
     });
     await turnedAway(room, {});
@@ -286,10 +286,10 @@ describe('tokens', () => {
   test('a token does not outweigh a key', async () => {
     const room = 'token and key';
     const token = mint({ exp: soon(), room });
-    await Peer.meet(workerd.at.tokens, room, 'ann', { token, key: 'secret of ann' });
-    const eve = await Peer.join(workerd.at.tokens, room, { id: 'ann', token, key: 'guess' });
-    await eve.refused('id-taken');
-    await eve.ends(4009, 'id-taken');
+    await Peer.join(workerd.at.tokens, room, 'ann', { token, key: 'secret of ann' });
+    const eve = await Peer.connect(workerd.at.tokens, room, { id: 'ann', token, key: 'guess' });
+    await eve.receivesError('id-taken');
+    await eve.isClosed(4009, 'id-taken');
   });
 
   test('how a room and the worker are may be asked without a token', async () => {
@@ -310,20 +310,20 @@ describe('tokens', () => {
     });
     assert.equal(elsewhere.status, 403);
     const headers = { Origin: LISTED[0] };
-    const eve = await Peer.join(both, 'both', { id: 'eve', headers });
-    await eve.refused('unauthorized');
-    await eve.ends(4010, 'unauthorized');
-    const ann = await Peer.meet(both, 'both', 'ann', { token, headers });
+    const eve = await Peer.connect(both, 'both', { id: 'eve', headers });
+    await eve.receivesError('unauthorized');
+    await eve.isClosed(4010, 'unauthorized');
+    const ann = await Peer.join(both, 'both', 'ann', { token, headers });
     await ann.close(1000);
   });
 
   test('without a secret a token means nothing', async () => {
-    const ann = await Peer.meet(workerd.at.open, 'no-secret', 'ann', { token: 'open sesame' });
-    const bob = await Peer.meet(workerd.at.open, 'no-secret', 'bob', {
+    const ann = await Peer.join(workerd.at.open, 'no-secret', 'ann', { token: 'open sesame' });
+    const bob = await Peer.join(workerd.at.open, 'no-secret', 'bob', {
       protocols: ['partyline', 'token.x'],
     });
     assert.equal(bob.socket.protocol, 'partyline');
-    await ann.hears({ type: 'peer-joined', id: 'bob', polite: true });
+    await ann.receives({ type: 'peer-joined', id: 'bob', polite: true });
     await quiet(ann, bob);
   });
 
@@ -340,7 +340,7 @@ describe('tokens', () => {
     }
 
     /**
-     * @param {import('../support/http-peer.mjs').Who} who
+     * @param {import('../support/http-peer.mjs').Credentials} who
      * @param {string} room
      * @param {string} [id]
      */
@@ -362,8 +362,8 @@ describe('tokens', () => {
       ]) {
         const bob = new HttpPeer(workerd.at.tokens, room, 'bob', who);
         await bob.open();
-        await bob.says({ type: 'x', target: 'bob' });
-        await bob.hears('{"type":"x","payload":null,"senderId":"bob"}');
+        await bob.sends({ type: 'x', target: 'bob' });
+        await bob.receives('{"type":"x","payload":null,"senderId":"bob"}');
         bob.stream?.cut();
       }
     });
@@ -408,14 +408,14 @@ describe('tokens', () => {
           assert.equal(status, 409, guess);
           assert.equal(JSON.parse(text).error.code, 'id-taken');
         }
-      await bob.says({ type: 'still', target: 'bob' });
-      await bob.hears('{"type":"still","payload":null,"senderId":"bob"}');
+      await bob.sends({ type: 'still', target: 'bob' });
+      await bob.receives('{"type":"still","payload":null,"senderId":"bob"}');
     });
 
     test('a key opens nobody but its peer, nor one that has a WebSocket', async () => {
       const room = 'http others';
       const { key } = await registered(room);
-      await Peer.meet(workerd.at.tokens, room, 'ann', { token: mint({ exp: soon(), room }) });
+      await Peer.join(workerd.at.tokens, room, 'ann', { token: mint({ exp: soon(), room }) });
       for (const id of ['ann', 'zed'])
         for (const { status, text } of await refusals({ key }, room, id)) {
           assert.equal(status, 409, id);
@@ -429,40 +429,40 @@ describe('imitations', () => {
   test('nobody imitates a notice, or speaks for somebody else, in any dialect', async () => {
     const { open } = workerd.at;
     const room = 'imitations';
-    const ann = await Peer.meet(open, room, 'ann');
-    const eve = await Peer.meet(open, room, 'eve');
-    await ann.hears({ type: 'peer-joined', id: 'eve', polite: true });
+    const ann = await Peer.join(open, room, 'ann');
+    const eve = await Peer.join(open, room, 'eve');
+    await ann.receives({ type: 'peer-joined', id: 'eve', polite: true });
     for (const kind of ['welcome', 'peer-joined', 'peer-left', 'error']) {
-      eve.say({ type: kind, to: 'ann', payload: { id: 'bob' } });
-      await eve.refused('reserved-type');
+      eve.send({ type: kind, to: 'ann', payload: { id: 'bob' } });
+      await eve.receivesError('reserved-type');
     }
-    eve.say({ type: 'offer', to: 'ann', from: 'bob', payload: 1 });
-    await eve.refused('malformed');
-    eve.say({ type: 'offer', to: 'ann', id: 'bob', payload: 1 });
-    await eve.refused('malformed');
+    eve.send({ type: 'offer', to: 'ann', from: 'bob', payload: 1 });
+    await eve.receivesError('malformed');
+    eve.send({ type: 'offer', to: 'ann', id: 'bob', payload: 1 });
+    await eve.receivesError('malformed');
 
-    const lobby = await Peer.join(open, room, { id: 'lob', dialect: 'lobby' });
+    const lobby = await Peer.connect(open, room, { id: 'lob', dialect: 'lobby' });
     for (let n = 0; n < 3; n += 1) await lobby.next();
     for (const peer of [ann, eve])
-      await peer.hears({ type: 'peer-joined', id: 'lob', polite: true });
-    lobby.say({ toId: 'ann', fromId: 'eve', offer: 1 });
+      await peer.receives({ type: 'peer-joined', id: 'lob', polite: true });
+    lobby.send({ toId: 'ann', fromId: 'eve', offer: 1 });
     assert.equal(JSON.parse(await lobby.next()).code, 'malformed');
-    lobby.say({ toId: 'lob', fromId: 'lob', kind: 'disconnected' });
+    lobby.send({ toId: 'lob', fromId: 'lob', kind: 'disconnected' });
     assert.equal(JSON.parse(await lobby.next()).code, 'reserved-type');
 
-    const forum = await Peer.join(open, room, { id: 'foz', dialect: 'forum' });
+    const forum = await Peer.connect(open, room, { id: 'foz', dialect: 'forum' });
     await forum.next();
     for (const peer of [ann, eve])
-      await peer.hears({ type: 'peer-joined', id: 'foz', polite: true });
+      await peer.receives({ type: 'peer-joined', id: 'foz', polite: true });
     await lobby.next();
-    forum.say({ action: 'forward-offer', offer: 1, toPeerId: 'ann', fromPeerId: 'eve' });
+    forum.send({ action: 'forward-offer', offer: 1, toPeerId: 'ann', fromPeerId: 'eve' });
     assert.equal(JSON.parse(await forum.next()).code, 'malformed');
-    forum.say({ action: 'forward-error', error: 1, toPeerId: 'ann' });
+    forum.send({ action: 'forward-error', error: 1, toPeerId: 'ann' });
     assert.equal(JSON.parse(await forum.next()).code, 'reserved-type');
 
-    const device = await HttpPeer.meet(open, room, 'dev');
+    const device = await HttpPeer.join(open, room, 'dev');
     for (const peer of [ann, eve])
-      await peer.hears({ type: 'peer-joined', id: 'dev', polite: true });
+      await peer.receives({ type: 'peer-joined', id: 'dev', polite: true });
     await lobby.next();
     for (const [body, code] of /** @type {const} */ ([
       [{ type: 'offer', target: 'ann', senderId: 'eve' }, 'malformed'],
@@ -501,10 +501,10 @@ describe('joins of one address', () => {
     assert.equal(JSON.parse(answer.text).error.code, 'too-fast');
     assert.ok(Number(answer.headers['retry-after']) > 0);
     assert.equal((await bob.request()).statusCode, 429, 'a stream');
-    const ann = await Peer.join(server, 'limited', { id: 'ann', headers: from('203.0.113.7') });
-    await ann.refused('too-fast');
-    await ann.ends(4008, 'too-fast');
-    const eve = await Peer.meet(server, 'limited too', 'eve', { headers: from('203.0.113.8') });
+    const ann = await Peer.connect(server, 'limited', { id: 'ann', headers: from('203.0.113.7') });
+    await ann.receivesError('too-fast');
+    await ann.isClosed(4008, 'too-fast');
+    const eve = await Peer.join(server, 'limited too', 'eve', { headers: from('203.0.113.8') });
     await quiet(eve);
   });
 });

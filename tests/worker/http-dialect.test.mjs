@@ -37,7 +37,7 @@ function isError({ status, headers, text }, expected, code) {
 
 describe('registering', () => {
   test('is answered with a key, and with who is there', async () => {
-    const ann = await Peer.meet(workerd.at.shipped, 'register', 'ann');
+    const ann = await Peer.join(workerd.at.shipped, 'register', 'ann');
     const bob = new HttpPeer(workerd.at.shipped, 'register', 'bob');
     const { status, headers, text } = await bob.register();
     assert.equal(status, 200);
@@ -46,7 +46,7 @@ describe('registering', () => {
     assert.match(key, /^[0-9a-f]{32}$/, '128 random bits');
     const peers = [{ id: 'ann', polite: false }];
     assert.deepEqual(rest, { message: 'session registered successfully', id: 'bob', peers });
-    await ann.hears({ type: 'peer-joined', id: 'bob', polite: true });
+    await ann.receives({ type: 'peer-joined', id: 'bob', polite: true });
     const again = JSON.parse((await bob.register()).text);
     assert.notEqual(again.key, key, 'each time another');
     await quiet(ann);
@@ -60,7 +60,7 @@ describe('registering', () => {
   test('is refused where there is no place, and where the id is taken', async () => {
     assert.equal((await new HttpPeer(workerd.at.small, 'full', 'ann').register()).status, 200);
     isError(await new HttpPeer(workerd.at.small, 'full', 'bob').register(), 409, 'room-full');
-    await Peer.meet(workerd.at.shipped, 'taken', 'ann', { key: 'secret of ann' });
+    await Peer.join(workerd.at.shipped, 'taken', 'ann', { key: 'secret of ann' });
     for (const key of [undefined, 'guess']) {
       const eve = new HttpPeer(workerd.at.shipped, 'taken', 'ann', { key });
       isError(await eve.register(), 409, 'id-taken');
@@ -69,10 +69,10 @@ describe('registering', () => {
 
   test('takes names of all kinds, and refuses those that cannot be', async () => {
     const { shipped } = workerd.at;
-    const ann = await HttpPeer.meet(shipped, 'ä / b', 'a~b:c.d_e-');
+    const ann = await HttpPeer.join(shipped, 'ä / b', 'a~b:c.d_e-');
     assert.equal((await shipped.status('ä / b')).peers, 1);
-    await ann.says({ type: 'x', target: 'a~b:c.d_e-' });
-    await ann.hears('{"type":"x","payload":null,"senderId":"a~b:c.d_e-"}');
+    await ann.sends({ type: 'x', target: 'a~b:c.d_e-' });
+    await ann.receives('{"type":"x","payload":null,"senderId":"a~b:c.d_e-"}');
     for (const call of ['register', 'message']) {
       const post = (/** @type {string} */ path) =>
         shipped.request(`/${call}${path}`, { method: 'POST' });
@@ -144,12 +144,12 @@ describe('methods', () => {
   });
 
   test('to ask what a stream begins with opens none', async () => {
-    const ann = await HttpPeer.meet(workerd.at.shipped, 'head', 'ann');
+    const ann = await HttpPeer.join(workerd.at.shipped, 'head', 'ann');
     const response = await ann.request(undefined, 'HEAD');
     assert.equal(response.statusCode, 200);
     assert.equal(response.headers['content-type'], 'text/event-stream');
-    await ann.says({ type: 'still', target: 'ann' });
-    await ann.hears('{"type":"still","payload":null,"senderId":"ann"}');
+    await ann.sends({ type: 'still', target: 'ann' });
+    await ann.receives('{"type":"still","payload":null,"senderId":"ann"}');
   });
 });
 
@@ -162,12 +162,12 @@ describe('bodies', () => {
   };
 
   test('of 64 KiB are sent on, and of one byte more are refused', async () => {
-    const ann = await HttpPeer.meet(workerd.at.shipped, 'bodies', 'ann');
-    await ann.says(body(MAX));
+    const ann = await HttpPeer.join(workerd.at.shipped, 'bodies', 'ann');
+    await ann.sends(body(MAX));
     assert.ok((await ann.next()).data.length > MAX - 50);
     isError(await ann.post(body(MAX + 1)), 413, 'too-large');
-    await ann.says({ type: 'still', target: 'ann' });
-    await ann.hears('{"type":"still","payload":null,"senderId":"ann"}');
+    await ann.sends({ type: 'still', target: 'ann' });
+    await ann.receives('{"type":"still","payload":null,"senderId":"ann"}');
   });
 
   /**
@@ -195,7 +195,7 @@ describe('bodies', () => {
   });
 
   test('that are no signal are refused, and say why', async () => {
-    const ann = await HttpPeer.meet(workerd.at.shipped, 'no-signal', 'ann');
+    const ann = await HttpPeer.join(workerd.at.shipped, 'no-signal', 'ann');
     for (const text of [
       '',
       'hello',
@@ -226,10 +226,10 @@ describe('bodies', () => {
   test('that come too fast are refused, and those of others are not', async () => {
     const { shipped } = workerd.at;
     const [ann, bob] = [
-      await HttpPeer.meet(shipped, 'fast', 'ann'),
-      await HttpPeer.meet(shipped, 'fast', 'bob'),
+      await HttpPeer.join(shipped, 'fast', 'ann'),
+      await HttpPeer.join(shipped, 'fast', 'bob'),
     ];
-    await ann.hears('{"type":"new-peer","senderId":"bob"}');
+    await ann.receives('{"type":"new-peer","senderId":"bob"}');
     /** @type {import('../support/workerd.mjs').Answer[]} */
     let refused = [];
     // A slow machine takes a while to be too fast.
@@ -242,13 +242,13 @@ describe('bodies', () => {
       isError(answer, 429, 'too-fast');
       assert.match(`${answer.headers['retry-after']}`, /^\d+$/);
     }
-    await bob.says({ type: 'hello', target: 'bob' });
-    await bob.hears('{"type":"hello","payload":null,"senderId":"bob"}');
+    await bob.sends({ type: 'hello', target: 'bob' });
+    await bob.receives('{"type":"hello","payload":null,"senderId":"bob"}');
   });
 
   test('of many lines arrive as the same JSON', async () => {
-    const ann = await HttpPeer.meet(workerd.at.shipped, 'lines', 'ann');
-    await ann.says(
+    const ann = await HttpPeer.join(workerd.at.shipped, 'lines', 'ann');
+    await ann.sends(
       '{\n  "type": "x",\r\n  "payload": {\r\n    "a": [1,\n2],\r"b": "\\n\\u2028 "\n  },\n' +
         ' "target": "ann"\n}',
     );
@@ -259,7 +259,7 @@ describe('bodies', () => {
 
 describe('streams', () => {
   test('a stream is pinged, which is no event that is counted', async () => {
-    const ann = await HttpPeer.meet(workerd.at.pinging, 'pings', 'ann');
+    const ann = await HttpPeer.join(workerd.at.pinging, 'pings', 'ann');
     assert.ok(ann.stream);
     const { type, time, ...rest } = await ann.stream.pinged();
     assert.deepEqual([type, rest], ['ping', {}]);
@@ -273,28 +273,28 @@ describe('streams', () => {
 
   test('a client that goes away is noticed within one ping', async () => {
     const { strict } = workerd.at;
-    const ann = await HttpPeer.meet(strict, 'away', 'ann');
-    const bob = await HttpPeer.meet(strict, 'away', 'bob');
-    await ann.hears('{"type":"new-peer","senderId":"bob"}');
+    const ann = await HttpPeer.join(strict, 'away', 'ann');
+    const bob = await HttpPeer.join(strict, 'away', 'bob');
+    await ann.receives('{"type":"new-peer","senderId":"bob"}');
     assert.ok(ann.stream && bob.stream);
     // So that the next one, which does not arrive, is a whole interval away.
     await bob.stream.pinged();
     const pings = () => ann.stream?.raw.split('"ping"').length ?? 0;
     const before = pings();
     bob.stream.cut();
-    await ann.hears('{"type":"peer-left","senderId":"bob"}');
+    await ann.receives('{"type":"peer-left","senderId":"bob"}');
     // Ann's own come as often as bob's would have: she gets one or two in an interval.
     assert.ok(pings() - before <= 2, `${pings() - before} pings later`);
   });
 
   test('a client that is reset before anything has come is noticed, too', async () => {
     const { strict } = workerd.at;
-    const ann = await Peer.meet(strict, 'reset', 'ann');
+    const ann = await Peer.join(strict, 'reset', 'ann');
     // Many at once: it matters what the server was just about to write.
     const ids = new Set(Array.from({ length: 20 }, (_, n) => `bob-${n}`));
     await Promise.all(
       [...ids].map(async (id) => {
-        const bob = await HttpPeer.meet(strict, 'reset', id);
+        const bob = await HttpPeer.join(strict, 'reset', id);
         bob.stream?.response.socket.resetAndDestroy();
       }),
     );
@@ -307,12 +307,12 @@ describe('streams', () => {
 
   test('a stream that breaks goes on where it was, though nobody has noticed', async () => {
     const { shipped } = workerd.at;
-    const ann = await Peer.meet(shipped, 'breaks', 'ann');
-    const bob = await HttpPeer.meet(shipped, 'breaks', 'bob');
-    await ann.hears({ type: 'peer-joined', id: 'bob', polite: true });
-    const say = (/** @type {number} */ n) => ann.say({ type: 'n', to: 'bob', payload: n });
+    const ann = await Peer.join(shipped, 'breaks', 'ann');
+    const bob = await HttpPeer.join(shipped, 'breaks', 'bob');
+    await ann.receives({ type: 'peer-joined', id: 'bob', polite: true });
+    const say = (/** @type {number} */ n) => ann.send({ type: 'n', to: 'bob', payload: n });
     const heard = (/** @type {number} */ n) =>
-      bob.hears(`{"type":"n","payload":${n},"senderId":"ann"}`);
+      bob.receives(`{"type":"n","payload":${n},"senderId":"ann"}`);
     say(0);
     await heard(0);
     for (let round = 0; round < 3; round += 1) {
@@ -331,15 +331,15 @@ describe('streams', () => {
 
   test('a stream that was replaced is told to stay away', async () => {
     const { shipped } = workerd.at;
-    const tab = await HttpPeer.meet(shipped, 'replaced', 'ann');
-    await tab.says({ type: 'x', target: 'ann' });
+    const tab = await HttpPeer.join(shipped, 'replaced', 'ann');
+    await tab.sends({ type: 'x', target: 'ann' });
     await tab.next();
-    const other = await HttpPeer.meet(shipped, 'replaced', 'ann');
+    const other = await HttpPeer.join(shipped, 'replaced', 'ann');
     await within(/** @type {Promise<void>} */ (tab.stream?.gone), 'the older stream is ended');
     const response = await tab.request(tab.stream?.lastId);
     assert.equal(response.statusCode, 204, 'EventSource does not try again after this');
-    await other.says({ type: 'y', target: 'ann' });
-    await other.hears('{"type":"y","payload":null,"senderId":"ann"}');
+    await other.sends({ type: 'y', target: 'ann' });
+    await other.receives('{"type":"y","payload":null,"senderId":"ann"}');
   });
 
   test('what cannot be opened is answered as an error, not as a stream', async () => {
@@ -353,22 +353,22 @@ describe('streams', () => {
 
   test('a client that reads nothing loses its stream, and nobody else theirs', async () => {
     const { shipped } = workerd.at;
-    const ann = await Peer.meet(shipped, 'slow', 'ann');
-    const bob = await HttpPeer.meet(shipped, 'slow', 'bob');
-    const eve = await HttpPeer.meet(shipped, 'slow', 'eve');
-    await ann.hears({ type: 'peer-joined', id: 'bob', polite: true });
-    await ann.hears({ type: 'peer-joined', id: 'eve', polite: true });
+    const ann = await Peer.join(shipped, 'slow', 'ann');
+    const bob = await HttpPeer.join(shipped, 'slow', 'bob');
+    const eve = await HttpPeer.join(shipped, 'slow', 'eve');
+    await ann.receives({ type: 'peer-joined', id: 'bob', polite: true });
+    await ann.receives({ type: 'peer-joined', id: 'eve', polite: true });
     bob.stream?.response.pause();
     // More than the operating system takes for him, and than is kept for him in the Worker.
     const payload = 'x'.repeat(60_000);
-    for (let n = 0; n < 190; n += 1) ann.say({ type: 'big', to: 'bob', payload });
+    for (let n = 0; n < 190; n += 1) ann.send({ type: 'big', to: 'bob', payload });
     await ann.settle();
-    ann.say({ type: 'hello', to: 'eve' });
-    await eve.hears('{"type":"hello","payload":null,"senderId":"ann"}');
+    ann.send({ type: 'hello', to: 'eve' });
+    await eve.receives('{"type":"hello","payload":null,"senderId":"ann"}');
     bob.stream?.response.resume();
     await within(/** @type {Promise<void>} */ (bob.stream?.gone), "bob's stream ends", 20_000);
     await bob.resume();
-    ann.say({ type: 'hello', to: 'bob' });
+    ann.send({ type: 'hello', to: 'bob' });
     for (;;)
       if ((await bob.next()).data === '{"type":"hello","payload":null,"senderId":"ann"}') break;
     await quiet(ann);

@@ -82,7 +82,7 @@ test('the page and the library are files, and what is none goes to the worker', 
   }
   assert.equal(JSON.parse((await whole.request('/health')).text).status, 'ok');
   isError(await whole.request('/nothing'), 404, 'not-found', '/nothing');
-  const ann = await Peer.meet(whole, 'demo', 'ann');
+  const ann = await Peer.join(whole, 'demo', 'ann');
   assert.equal((await whole.status('demo')).peers, 1);
   await ann.close();
 });
@@ -95,8 +95,8 @@ test('a room tells programs how it is: a count and no names', async () => {
   assert.deepEqual(rest, { status: 'ok', room: 'how-it-is', peers: 0 });
   assert.equal(new Date(awakeSince).toISOString(), awakeSince);
 
-  const ann = await Peer.meet(server, 'how-it-is', 'ann-with-a-long-name');
-  const bob = await Peer.meet(server, 'how-it-is', 'bob-with-a-long-name');
+  const ann = await Peer.join(server, 'how-it-is', 'ann-with-a-long-name');
+  const bob = await Peer.join(server, 'how-it-is', 'bob-with-a-long-name');
   const { text } = await server.request('/parties/main/how-it-is');
   assert.deepEqual(JSON.parse(text), { status: 'ok', room: 'how-it-is', peers: 2, awakeSince });
   assert.doesNotMatch(text, /ann|bob/);
@@ -108,8 +108,8 @@ test('a room tells programs how it is: a count and no names', async () => {
 });
 
 test('a room tells people how it is on a page: a count and no names', async () => {
-  await Peer.meet(server, 'a-page', 'ann-with-a-long-name');
-  await Peer.meet(server, 'a-page', 'bob-with-a-long-name');
+  await Peer.join(server, 'a-page', 'ann-with-a-long-name');
+  await Peer.join(server, 'a-page', 'bob-with-a-long-name');
   const headers = { Accept: 'text/html,application/xhtml+xml,*/*;q=0.8' };
   const page = await server.request('/parties/main/a-page', { headers });
   assert.equal(page.status, 200);
@@ -160,7 +160,7 @@ test('a room has any name of 1 to 128 bytes', async () => {
     const { status, text } = await server.request(`/parties/main/${written}`);
     assert.equal(status, 200, `${written}: ${text}`);
     assert.equal(JSON.parse(text).room, name);
-    const ann = await Peer.meet(server, name, 'ann');
+    const ann = await Peer.join(server, name, 'ann');
     assert.equal(ann.welcome.room, name);
     assert.equal(JSON.parse((await server.request(`/parties/main/${written}`)).text).peers, 1);
     await ann.close();
@@ -168,7 +168,7 @@ test('a room has any name of 1 to 128 bytes', async () => {
 });
 
 test('a name written in two ways is one room', async () => {
-  const ann = await Peer.meet(server, 'two ways~', 'ann');
+  const ann = await Peer.join(server, 'two ways~', 'ann');
   for (const written of ['two%20ways~', '%74wo%20ways%7E', '%74wo%20ways%7e']) {
     const { text } = await server.request(`/parties/main/${written}`);
     assert.equal(JSON.parse(text).peers, 1, written);
@@ -226,9 +226,9 @@ test('an id, a key or a dialect that cannot be is refused', async () => {
 
 test('the longest id and the longest key let in', async () => {
   const id = 'AZaz09._~:-'.padEnd(64, 'x');
-  const bob = await Peer.meet(server, 'the-longest', id, { key: 'k'.repeat(128) });
+  const bob = await Peer.join(server, 'the-longest', id, { key: 'k'.repeat(128) });
   assert.equal(bob.welcome.id, id);
-  const eve = await Peer.meet(server, 'the-longest', 'eve', { key: '🔑'.repeat(128) });
+  const eve = await Peer.join(server, 'the-longest', 'eve', { key: '🔑'.repeat(128) });
   assert.deepEqual(eve.welcome.peers, [{ id, polite: false }]);
   await Promise.all([bob.close(), eve.close()]);
 });
@@ -236,7 +236,7 @@ test('the longest id and the longest key let in', async () => {
 test('who brings no id is given one, and everybody another', async () => {
   const ids = new Set();
   for (let n = 0; n < 3; n += 1) {
-    const peer = await Peer.join(server, 'given-an-id');
+    const peer = await Peer.connect(server, 'given-an-id');
     const { type, id } = JSON.parse(await peer.next());
     assert.equal(type, 'welcome');
     assert.match(id, /^[A-Za-z0-9._~:-]{22,64}$/, 'has 128 random bits');
@@ -339,9 +339,9 @@ test('an upgrade is answered with a websocket', async () => {
 });
 
 test('an id of 300 characters is refused, and no other room feels it', async () => {
-  const ann = await Peer.meet(server, 'next-door', 'ann');
-  const bob = await Peer.meet(server, 'next-door', 'bob');
-  await ann.hears({ type: 'peer-joined', id: 'bob', polite: true });
+  const ann = await Peer.join(server, 'next-door', 'ann');
+  const bob = await Peer.join(server, 'next-door', 'bob');
+  await ann.receives({ type: 'peer-joined', id: 'bob', polite: true });
   const { awakeSince } = await server.status('next-door');
 
   const path = joinPath('the-room-in-question', { id: 'x'.repeat(300) });
@@ -349,10 +349,10 @@ test('an id of 300 characters is refused, and no other room feels it', async () 
   isError(await server.upgrade(path), 400, 'bad-id', 'joining');
 
   assert.equal((await server.status('next-door')).awakeSince, awakeSince, 'it was not built again');
-  ann.say({ type: 'offer', to: 'bob', payload: { sdp: 'v=0' } });
-  await bob.hears({ type: 'offer', from: 'ann', payload: { sdp: 'v=0' } });
-  bob.say({ type: 'answer', to: 'ann', payload: { sdp: 'v=0' } });
-  await ann.hears({ type: 'answer', from: 'bob', payload: { sdp: 'v=0' } });
+  ann.send({ type: 'offer', to: 'bob', payload: { sdp: 'v=0' } });
+  await bob.receives({ type: 'offer', from: 'ann', payload: { sdp: 'v=0' } });
+  bob.send({ type: 'answer', to: 'ann', payload: { sdp: 'v=0' } });
+  await ann.receives({ type: 'answer', from: 'bob', payload: { sdp: 'v=0' } });
   await quiet(ann, bob);
 });
 

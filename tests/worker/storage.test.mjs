@@ -33,31 +33,31 @@ after(async () => {
 
 test('writes nothing and sets no alarm in an ordinary session', async () => {
   const { room, server, stored } = await awaken('ordinary');
-  const ann = await Peer.meet(server, room, 'ann', { key: 'secret of ann' });
-  const bob = await Peer.meet(server, room, 'bob', { key: 'secret of bob' });
-  await ann.hears({ type: 'peer-joined', id: 'bob', polite: true });
-  const eve = await Peer.meet(server, room, 'eve');
-  await ann.hears({ type: 'peer-joined', id: 'eve', polite: true });
-  await bob.hears({ type: 'peer-joined', id: 'eve', polite: true });
+  const ann = await Peer.join(server, room, 'ann', { key: 'secret of ann' });
+  const bob = await Peer.join(server, room, 'bob', { key: 'secret of bob' });
+  await ann.receives({ type: 'peer-joined', id: 'bob', polite: true });
+  const eve = await Peer.join(server, room, 'eve');
+  await ann.receives({ type: 'peer-joined', id: 'eve', polite: true });
+  await bob.receives({ type: 'peer-joined', id: 'eve', polite: true });
 
-  bob.say({ type: 'offer', to: 'ann', payload: { sdp: 'v=0' } });
-  await ann.hears({ type: 'offer', from: 'bob', payload: { sdp: 'v=0' } });
-  ann.say({ type: 'answer', to: 'bob', payload: { sdp: 'v=0' } });
-  await bob.hears({ type: 'answer', from: 'ann', payload: { sdp: 'v=0' } });
-  eve.say({ type: 'hello', payload: 'all' });
-  await ann.hears({ type: 'hello', from: 'eve', payload: 'all' });
-  await bob.hears({ type: 'hello', from: 'eve', payload: 'all' });
-  eve.say({ type: 'offer', to: 'zed' });
-  await eve.refused('no-such-peer', { to: 'zed' });
+  bob.send({ type: 'offer', to: 'ann', payload: { sdp: 'v=0' } });
+  await ann.receives({ type: 'offer', from: 'bob', payload: { sdp: 'v=0' } });
+  ann.send({ type: 'answer', to: 'bob', payload: { sdp: 'v=0' } });
+  await bob.receives({ type: 'answer', from: 'ann', payload: { sdp: 'v=0' } });
+  eve.send({ type: 'hello', payload: 'all' });
+  await ann.receives({ type: 'hello', from: 'eve', payload: 'all' });
+  await bob.receives({ type: 'hello', from: 'eve', payload: 'all' });
+  eve.send({ type: 'offer', to: 'zed' });
+  await eve.receivesError('no-such-peer', { to: 'zed' });
 
   // The page is reopened before its old WebSocket has closed.
-  const tab = await Peer.meet(server, room, 'bob', { key: 'secret of bob' });
-  await bob.ends(4001, 'replaced');
+  const tab = await Peer.join(server, room, 'bob', { key: 'secret of bob' });
+  await bob.isClosed(4001, 'replaced');
   await eve.close(1000, 'bye');
-  await ann.hears({ type: 'peer-left', id: 'eve' });
-  await tab.hears({ type: 'peer-left', id: 'eve' });
+  await ann.receives({ type: 'peer-left', id: 'eve' });
+  await tab.receives({ type: 'peer-left', id: 'eve' });
   await tab.close();
-  await ann.hears({ type: 'peer-left', id: 'bob' });
+  await ann.receives({ type: 'peer-left', id: 'bob' });
   await ann.close();
   await quiet(ann, bob, tab, eve);
 
@@ -67,9 +67,9 @@ test('writes nothing and sets no alarm in an ordinary session', async () => {
 
 test('writes a row and sets an alarm when a peer becomes absent', async () => {
   const { room, server, stored } = await awaken('lossy');
-  const ann = await Peer.meet(server, room, 'ann');
-  const bob = await Peer.meet(server, room, 'bob');
-  await ann.hears({ type: 'peer-joined', id: 'bob', polite: true });
+  const ann = await Peer.join(server, room, 'ann');
+  const bob = await Peer.join(server, room, 'bob');
+  await ann.receives({ type: 'peer-joined', id: 'bob', polite: true });
   await quiet(ann, bob);
   assert.deepEqual(await read('lossy'), stored, 'nothing is written while all peers are connected');
 
@@ -81,11 +81,11 @@ test('writes a row and sets an alarm when a peer becomes absent', async () => {
 
 test('writes a row and sets an alarm when a broadcast is held for the next peer', async () => {
   const { room, server, stored } = await awaken('lonely');
-  const ann = await Peer.meet(server, room, 'ann');
+  const ann = await Peer.join(server, room, 'ann');
   await quiet(ann);
   assert.deepEqual(await read('lonely'), stored, 'nothing is written before a broadcast is held');
 
-  ann.say({ type: 'offer', payload: 1 });
+  ann.send({ type: 'offer', payload: 1 });
   await quiet(ann);
   await assertWritten('lonely', stored);
   await ann.close();

@@ -64,16 +64,16 @@ const told = async () => JSON.parse((await workerd.at.main.request('/told')).tex
  */
 async function pair(room) {
   const server = workerd.at.main;
-  const [ann, bob] = [await Peer.meet(server, room, 'ann'), await Peer.meet(server, room, 'bob')];
-  await ann.hears({ type: 'peer-joined', id: 'bob', polite: true });
+  const [ann, bob] = [await Peer.join(server, room, 'ann'), await Peer.join(server, room, 'bob')];
+  await ann.receives({ type: 'peer-joined', id: 'bob', polite: true });
   let count = 0;
   const talk = async () => {
     for (const [from, to] of [
       [ann, bob],
       [bob, ann],
     ]) {
-      from.say({ type: 'word', to: to.name, payload: (count += 1) });
-      await to.hears({ type: 'word', from: from.name, payload: count });
+      from.send({ type: 'word', to: to.name, payload: (count += 1) });
+      await to.receives({ type: 'word', from: from.name, payload: count });
     }
   };
   await talk();
@@ -84,7 +84,7 @@ test('a frame that traps is lost, and nothing else', async () => {
   const here = await pair('frame');
   const there = await pair('another');
   await trapNext();
-  here.ann.say({ type: 'word', to: 'bob', payload: 'lost' });
+  here.ann.send({ type: 'word', to: 'bob', payload: 'lost' });
   await here.talk();
   await there.talk();
   const { peers } = await workerd.at.main.status('frame');
@@ -97,22 +97,23 @@ test('a join that traps is answered with an error, and the next one comes in', a
   await trapNext();
   const { status } = await workerd.at.main.upgrade('/parties/main/join?id=eve');
   assert.equal(status, 500);
-  const eve = await Peer.meet(workerd.at.main, 'join', 'eve');
-  for (const peer of [ann, bob]) await peer.hears({ type: 'peer-joined', id: 'eve', polite: true });
+  const eve = await Peer.join(workerd.at.main, 'join', 'eve');
+  for (const peer of [ann, bob])
+    await peer.receives({ type: 'peer-joined', id: 'eve', polite: true });
   await talk();
   await quiet(ann, bob, eve);
 });
 
 test('a message that traps after its body has come is answered with an error', async () => {
   const { ann, bob, talk } = await pair('message');
-  const device = await HttpPeer.meet(workerd.at.main, 'message', 'device');
+  const device = await HttpPeer.join(workerd.at.main, 'message', 'device');
   for (const peer of [ann, bob])
-    await peer.hears({ type: 'peer-joined', id: 'device', polite: true });
+    await peer.receives({ type: 'peer-joined', id: 'device', polite: true });
   await trapNext();
   const word = { type: 'word', target: 'ann', payload: 'lost' };
   assert.equal((await device.post(word)).status, 500);
-  await device.says({ ...word, payload: 'heard' });
-  await ann.hears({ type: 'word', from: 'device', payload: 'heard' });
+  await device.sends({ ...word, payload: 'heard' });
+  await ann.receives({ type: 'word', from: 'device', payload: 'heard' });
   await talk();
   await quiet(ann, bob);
 });
@@ -137,7 +138,7 @@ test('what was begun before that fails, and is not taken for another trap', asyn
   while ((await told()).slow === 0);
   const { lives } = await told();
   await trapNext();
-  ann.say({ type: 'word', to: 'bob', payload: 'lost' });
+  ann.send({ type: 'word', to: 'bob', payload: 'lost' });
   await talk();
   slow.end('"target":"bob"}');
   const [response] = await within(answered, 'it is answered');

@@ -42,20 +42,20 @@ class TestRoom {
     for (const id of ids) {
       const others = Object.values(this.peers);
       this.peers[id] = await this.join(id);
-      for (const other of others) await other.hears({ type: 'peer-joined', id, polite: true });
+      for (const other of others) await other.receives({ type: 'peer-joined', id, polite: true });
     }
   }
 
   /** @param {string} id */
   join(id) {
-    return Peer.meet(workerd.at[this.instance], this.room, id, { key: `secret of ${id}` });
+    return Peer.join(workerd.at[this.instance], this.room, id, { key: `secret of ${id}` });
   }
 
   /** A join under this id with a wrong key is refused. @param {string} id @param {string} [key] */
   async refusesKey(id, key) {
-    const eve = await Peer.join(workerd.at[this.instance], this.room, { id, key });
-    await eve.refused('id-taken');
-    await eve.ends(4009, 'id-taken');
+    const eve = await Peer.connect(workerd.at[this.instance], this.room, { id, key });
+    await eve.receivesError('id-taken');
+    await eve.isClosed(4009, 'id-taken');
   }
 
   /** @param {...Peer} newcomers */
@@ -141,25 +141,25 @@ export const evictionTests = () =>
         [silent, registered],
       ])) {
         assert.equal((await peer.register()).status, 200);
-        await room.peers.ann.hears({ type: 'peer-joined', id: 'bob', polite: true });
+        await room.peers.ann.receives({ type: 'peer-joined', id: 'bob', polite: true });
         if (peer !== silent) await peer.open();
       }
-      stream.peers.ann.say({ type: 'n', to: 'bob', payload: 1 });
-      await bob.hears('{"type":"n","payload":1,"senderId":"ann"}');
-      broken.peers.ann.say({ type: 'n', to: 'bob', payload: 1 });
-      await cutOff.hears('{"type":"n","payload":1,"senderId":"ann"}');
+      stream.peers.ann.send({ type: 'n', to: 'bob', payload: 1 });
+      await bob.receives('{"type":"n","payload":1,"senderId":"ann"}');
+      broken.peers.ann.send({ type: 'n', to: 'bob', payload: 1 });
+      await cutOff.receives('{"type":"n","payload":1,"senderId":"ann"}');
       // From here on bob's client reads nothing. The connection stays open, so the server cannot notice.
       cutOff.lastId = cutOff.stream?.lastId;
       cutOff.stream?.response.pause();
       for (const payload of [2, LARGE, LARGE, 3])
-        broken.peers.ann.say({ type: 'n', to: 'bob', payload });
-      registered.peers.ann.say({ type: 'n', to: 'bob', payload: 1 });
+        broken.peers.ann.send({ type: 'n', to: 'bob', payload });
+      registered.peers.ann.send({ type: 'n', to: 'bob', payload: 1 });
 
-      lone.peers.ann.say({ type: 'offer', payload: 1 });
-      lone.peers.ann.say({ type: 'candidate', payload: 2 });
+      lone.peers.ann.send({ type: 'offer', payload: 1 });
+      lone.peers.ann.send({ type: 'candidate', payload: 2 });
       await absent.peers.bob.cut();
-      absent.peers.ann.say({ type: 'offer', to: 'bob', payload: 1 });
-      absent.peers.ann.say({ type: 'candidate', payload: 2 });
+      absent.peers.ann.send({ type: 'offer', to: 'bob', payload: 1 });
+      absent.peers.ann.send({ type: 'candidate', payload: 2 });
 
       const all = [lone, stream, broken, registered, ...pairs, ...threes];
       await Promise.all(all.map((room) => room.quiet()));
@@ -173,11 +173,11 @@ export const evictionTests = () =>
         });
         await room.peers.bob.cut();
       }
-      unheard.peers.ann.say({ type: 'offer', to: 'bob', payload: 1 });
+      unheard.peers.ann.send({ type: 'offer', to: 'bob', payload: 1 });
 
       const timers = [
-        setInterval(() => warm.peers.ann.say({ type: 'hello', to: 'bob' }), 3_000),
-        setInterval(() => (pinged.peers.ann.say('ping'), (pings += 1)), 2_000),
+        setInterval(() => warm.peers.ann.send({ type: 'hello', to: 'bob' }), 3_000),
+        setInterval(() => (pinged.peers.ann.send('ping'), (pings += 1)), 2_000),
       ];
       await sleep(IDLE);
       timers.forEach(clearInterval);
@@ -185,7 +185,7 @@ export const evictionTests = () =>
     after(() => workerd?.stop());
 
     test('keeps a room in memory while signals arrive every 3 s', async () => {
-      await warm.peers.bob.hears({ type: 'hello', from: 'ann' });
+      await warm.peers.bob.receives({ type: 'hello', from: 'ann' });
       const { awakeSince } = await warm.status();
       assert.equal(awakeSince, warm.awakeSince);
     });
@@ -195,22 +195,22 @@ export const evictionTests = () =>
       const { ann, bob } = pinged.peers;
       assert(pings >= 4, `${pings} pings`);
       for (let i = 0; i < pings; i += 1) assert.equal(await ann.next(), 'pong');
-      ann.say({ type: 'hello', payload: 1 });
-      await bob.hears({ type: 'hello', from: 'ann', payload: 1 });
+      ann.send({ type: 'hello', payload: 1 });
+      await bob.receives({ type: 'hello', from: 'ann', payload: 1 });
       await pinged.wokenAfter(now);
     });
 
     test('delivers a signal that wakes its room only to the peer in `to`', async () => {
       const now = Date.now();
       const { ann, bob, eve } = signal.peers;
-      bob.say({ type: 'offer', to: 'eve', payload: 1 });
-      await eve.hears({ type: 'offer', from: 'bob', payload: 1 });
+      bob.send({ type: 'offer', to: 'eve', payload: 1 });
+      await eve.receives({ type: 'offer', from: 'bob', payload: 1 });
       await signal.wokenAfter(now);
-      eve.say({ type: 'answer', to: 'bob', payload: 2 });
-      await bob.hears({ type: 'answer', from: 'eve', payload: 2 });
-      ann.say({ type: 'hello', payload: 3 });
-      await bob.hears({ type: 'hello', from: 'ann', payload: 3 });
-      await eve.hears({ type: 'hello', from: 'ann', payload: 3 });
+      eve.send({ type: 'answer', to: 'bob', payload: 2 });
+      await bob.receives({ type: 'answer', from: 'eve', payload: 2 });
+      ann.send({ type: 'hello', payload: 3 });
+      await bob.receives({ type: 'hello', from: 'ann', payload: 3 });
+      await eve.receives({ type: 'hello', from: 'ann', payload: 3 });
       await signal.quiet();
     });
 
@@ -222,10 +222,10 @@ export const evictionTests = () =>
       const peers = ['ann', 'bob', 'eve'].map((id) => ({ id, polite: false }));
       assert.deepEqual(late.welcome, { type: 'welcome', id: 'late', room: 'newcomer', peers });
       for (const peer of [ann, bob, eve]) {
-        await peer.hears({ type: 'peer-joined', id: 'late', polite: true });
+        await peer.receives({ type: 'peer-joined', id: 'late', polite: true });
       }
-      late.say({ type: 'offer', to: 'ann', payload: 1 });
-      await ann.hears({ type: 'offer', from: 'late', payload: 1 });
+      late.send({ type: 'offer', to: 'ann', payload: 1 });
+      await ann.receives({ type: 'offer', from: 'late', payload: 1 });
       await newcomer.quiet(late);
     });
 
@@ -241,7 +241,7 @@ export const evictionTests = () =>
       for (const [id, polite] of Object.entries(others)) {
         const tab = await roles.join(id);
         if (again.length === 0) await roles.wokenAfter(now);
-        await roles.peers[id].ends(4001, 'replaced');
+        await roles.peers[id].isClosed(4001, 'replaced');
         const peers = Object.entries(polite).map(([id, polite]) => ({ id, polite }));
         assert.deepEqual(tab.welcome, { type: 'welcome', id, room: 'roles', peers });
         again.push(tab);
@@ -256,27 +256,27 @@ export const evictionTests = () =>
       await keys.wokenAfter(now);
       await keys.refusesKey('bob');
       const tab = await keys.join('bob');
-      await bob.ends(4001, 'replaced');
-      ann.say({ type: 'offer', to: 'bob', payload: 1 });
-      await tab.hears({ type: 'offer', from: 'ann', payload: 1 });
+      await bob.isClosed(4001, 'replaced');
+      ann.send({ type: 'offer', to: 'bob', payload: 1 });
+      await tab.receives({ type: 'offer', from: 'ann', payload: 1 });
       await keys.quiet(tab);
     });
 
     test('restores the seat and the queued signals of an absent peer that returns', async () => {
       const now = Date.now();
       const { ann, bob } = absent.peers;
-      ann.say({ type: 'candidate', to: 'bob', payload: 3 });
+      ann.send({ type: 'candidate', to: 'bob', payload: 3 });
       await absent.quiet();
       await absent.wokenAfter(now);
       assert.equal((await absent.status()).peers, 2);
       await absent.refusesKey('bob', 'guess');
       const back = await absent.join('bob');
       assert.deepEqual(back.welcome, bob.welcome);
-      await back.hears({ type: 'offer', from: 'ann', payload: 1 });
-      await back.hears({ type: 'candidate', from: 'ann', payload: 2 });
-      await back.hears({ type: 'candidate', from: 'ann', payload: 3 });
-      back.say({ type: 'answer', to: 'ann', payload: 4 });
-      await ann.hears({ type: 'answer', from: 'bob', payload: 4 });
+      await back.receives({ type: 'offer', from: 'ann', payload: 1 });
+      await back.receives({ type: 'candidate', from: 'ann', payload: 2 });
+      await back.receives({ type: 'candidate', from: 'ann', payload: 3 });
+      back.send({ type: 'answer', to: 'ann', payload: 4 });
+      await ann.receives({ type: 'answer', from: 'bob', payload: 4 });
       await absent.quiet(back);
     });
 
@@ -286,9 +286,9 @@ export const evictionTests = () =>
       const bob = await lone.join('bob');
       await lone.wokenAfter(now);
       assert.deepEqual(bob.welcome.peers, [{ id: 'ann', polite: false }]);
-      await bob.hears({ type: 'offer', from: 'ann', payload: 1 });
-      await bob.hears({ type: 'candidate', from: 'ann', payload: 2 });
-      await ann.hears({ type: 'peer-joined', id: 'bob', polite: true });
+      await bob.receives({ type: 'offer', from: 'ann', payload: 1 });
+      await bob.receives({ type: 'candidate', from: 'ann', payload: 2 });
+      await ann.receives({ type: 'peer-joined', id: 'bob', polite: true });
       await lone.quiet(bob);
     });
 
@@ -296,7 +296,7 @@ export const evictionTests = () =>
       const now = Date.now();
       const { ann, bob } = closed.peers;
       assert.deepEqual(await bob.close(1000, 'bye'), { code: 1000, reason: 'bye' });
-      await ann.hears({ type: 'peer-left', id: 'bob' });
+      await ann.receives({ type: 'peer-left', id: 'bob' });
       await closed.wokenAfter(now);
       await closed.quiet();
       assert.equal((await closed.status()).peers, 1);
@@ -307,17 +307,17 @@ export const evictionTests = () =>
       const { ann, bob } = lost.peers;
       await ann.cut();
       await lost.wokenAfter(now);
-      bob.say({ type: 'offer', to: 'ann', payload: 1 });
+      bob.send({ type: 'offer', to: 'ann', payload: 1 });
       await lost.quiet();
       const back = await lost.join('ann');
       assert.deepEqual(back.welcome.peers, [{ id: 'bob', polite: true }]);
-      await back.hears({ type: 'offer', from: 'bob', payload: 1 });
+      await back.receives({ type: 'offer', from: 'bob', payload: 1 });
       await lost.quiet(back);
     });
 
     test('removes an absent peer on time when the end of its grace wakes the room', async () => {
       const { ann } = gone.peers;
-      await ann.hears({ type: 'peer-left', id: 'bob' });
+      await ann.receives({ type: 'peer-left', id: 'bob' });
       await leftOnTime(gone);
       await gone.quiet();
       assert.equal((await gone.status()).peers, 1);
@@ -325,11 +325,11 @@ export const evictionTests = () =>
 
     test('refuses the queued signals of a peer that never returns to their sender', async () => {
       const { ann } = unheard.peers;
-      await ann.refused('no-such-peer', { to: 'bob' });
-      await ann.hears({ type: 'peer-left', id: 'bob' });
+      await ann.receivesError('no-such-peer', { to: 'bob' });
+      await ann.receives({ type: 'peer-left', id: 'bob' });
       await leftOnTime(unheard);
       const bob = await unheard.join('bob');
-      await ann.hears({ type: 'peer-joined', id: 'bob', polite: true });
+      await ann.receives({ type: 'peer-joined', id: 'bob', polite: true });
       await unheard.quiet(bob);
     });
 
@@ -338,11 +338,11 @@ export const evictionTests = () =>
       const { stream: bob } = httpPeers;
       assert.ok(bob?.stream);
       for (let pings = 0; pings < 4; pings += 1) await bob.stream.pinged();
-      stream.peers.ann.say({ type: 'n', to: 'bob', payload: 2 });
-      await bob.hears('{"type":"n","payload":2,"senderId":"ann"}');
+      stream.peers.ann.send({ type: 'n', to: 'bob', payload: 2 });
+      await bob.receives('{"type":"n","payload":2,"senderId":"ann"}');
       await stream.wokenAfter(now);
-      await bob.says({ type: 'answer', payload: 3, target: 'ann' });
-      await stream.peers.ann.hears({ type: 'answer', from: 'bob', payload: 3 });
+      await bob.sends({ type: 'answer', payload: 3, target: 'ann' });
+      await stream.peers.ann.receives({ type: 'answer', from: 'bob', payload: 3 });
       assert.deepEqual(bob.stream.unread, []);
     });
 
@@ -352,10 +352,10 @@ export const evictionTests = () =>
       assert.ok(bob);
       await bob.open(bob.lastId);
       for (const payload of [2, LARGE, LARGE, 3])
-        await bob.hears(`{"type":"n","payload":${JSON.stringify(payload)},"senderId":"ann"}`);
+        await bob.receives(`{"type":"n","payload":${JSON.stringify(payload)},"senderId":"ann"}`);
       await broken.wokenAfter(now);
-      broken.peers.ann.say({ type: 'n', to: 'bob', payload: 4 });
-      await bob.hears('{"type":"n","payload":4,"senderId":"ann"}');
+      broken.peers.ann.send({ type: 'n', to: 'bob', payload: 4 });
+      await bob.receives('{"type":"n","payload":4,"senderId":"ann"}');
     });
 
     test('keeps signals for a registered peer until it opens its stream', async () => {
@@ -363,7 +363,7 @@ export const evictionTests = () =>
       const { registered: bob } = httpPeers;
       assert.ok(bob);
       await bob.open();
-      await bob.hears('{"type":"n","payload":1,"senderId":"ann"}');
+      await bob.receives('{"type":"n","payload":1,"senderId":"ann"}');
       await registered.wokenAfter(now);
     });
   });

@@ -77,12 +77,12 @@ export const storedSignalTests = () =>
        * @param {string} room
        */
       async function meet(server, room) {
-        const ann = await Peer.meet(server, room, 'ann');
-        const device = await HttpPeer.meet(server, room, 'device');
-        await ann.hears({ type: 'peer-joined', id: 'device', polite: true });
+        const ann = await Peer.join(server, room, 'ann');
+        const device = await HttpPeer.join(server, room, 'device');
+        await ann.receives({ type: 'peer-joined', id: 'device', polite: true });
         assert.deepEqual(await written(server, room), [], 'nothing is stored yet');
         const say = async () => {
-          ann.say({ type: 'long', to: 'device', payload: 'x'.repeat(20_000) });
+          ann.send({ type: 'long', to: 'device', payload: 'x'.repeat(20_000) });
           await device.next();
           const rows = await written(server, room);
           assert.match(rows.join(), /^outside \d+$/, 'one row is stored beside the attachment');
@@ -101,7 +101,7 @@ export const storedSignalTests = () =>
         );
         assert.notDeepEqual(await say(), rows, 'the row belongs to the new WebSocket');
         device.stream?.cut();
-        await ann.hears({ type: 'peer-left', id: 'device' });
+        await ann.receives({ type: 'peer-left', id: 'device' });
         await quiet(ann);
         assert.deepEqual(await written(server, 'gone'), [], 'the device has left');
         await ann.close();
@@ -114,8 +114,8 @@ export const storedSignalTests = () =>
         do {
           assert((pings += 1) < 30, 'the row is kept no longer than the grace and 10 s');
           await device.stream?.pinged();
-          ann.say({ type: 'short', to: 'device' });
-          await device.hears('{"type":"short","payload":null,"senderId":"ann"}');
+          ann.send({ type: 'short', to: 'device' });
+          await device.receives('{"type":"short","payload":null,"senderId":"ann"}');
         } while ((await written(server, 'old')).length);
         await quiet(ann);
         await ann.close();
