@@ -1,8 +1,8 @@
 // @ts-check
 /**
- * The project started from five seed documents, 000 to 004, which describe how their peers connect. These tests follow each from its first line to
- * its last, in Chromium, with clients written to that document (`support/devices.mjs`). Document 002 is
- * a list of tasks and has its own file, `tasks.test.mjs`.
+ * The project started from five seed documents, 000 to 004, which describe how their peers connect.
+ * These tests follow each document from its first line to its last, in Chromium, with clients written
+ * to it (`support/devices.mjs`). Document 002 is a list of tasks and has its own file, `tasks.test.mjs`.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * All tests of the Worker that wait for the clock for more than 2 s, side by side: evictions, graces and
- * timeouts. Their waits overlap, so this file takes as long as its longest test, about 40 s.
+ * Runs all tests of the Worker side by side that wait for the clock for more than 2 s: evictions, graces
+ * and timeouts. Their waits overlap, so this file takes as long as its longest test, about 35 s.
  */
 import { describe } from 'node:test';
 import { transcriptTests } from '../support/transcript-tests.mjs';

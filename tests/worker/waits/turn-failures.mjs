@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * Failures of Cloudflare's TURN service, each with its own instance. Two of the failures are silence,
- * which the Worker ends with a timeout.
+ * Failures of Cloudflare's TURN service, each with its own instance. Two of the fake services never
+ * complete a response, so the Worker has to time out.
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
