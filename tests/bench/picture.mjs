@@ -1,5 +1,8 @@
 // @ts-check
-/** Draws growth as SVG, with one panel per measurement. Both axes are logarithmic, so proportional growth has slope 1. */
+/**
+ * Draws growth as SVG, with one panel per measurement. Both axes are logarithmic, so proportional growth
+ * has slope 1.
+ */
 
 const COLOURS = ['#0b6bcb', '#8a8a8a', '#2e9e5b', '#d9772b'];
 const [WIDTH, HEIGHT, LEFT, TOP, BOTTOM] = [360, 260, 56, 40, 36];

@@ -102,7 +102,7 @@ export class HttpPeer {
   /** @type {EventStream | undefined} */
   stream;
   /**
-   * The id of the last event that was read. Only tests that set it use it.
+   * The id of the last event that the test has read, if it records that.
    * @type {string | undefined}
    */
   lastId;

@@ -13,7 +13,7 @@ import { Log, LogLevel, Miniflare } from 'miniflare';
 import { within } from './peer.mjs';
 
 const ROOT = new URL('../../', import.meta.url);
-/** In milliseconds. On two busy cores, workerd with 17 Workers starts in 3 s. */
+/** In milliseconds. A start takes far less, even on two busy cores. */
 const START_TIMEOUT = 30_000;
 
 /** @typedef {Record<string, string>} Settings */
@@ -157,7 +157,7 @@ export async function startWorkerd(instances, options) {
   return started;
 }
 
-/** Starts follow each other, so that each can tell its own process from the others'. */
+/** Calls start one after another, so that each can identify its own workerd process. */
 let lastStart = /** @type {Promise<unknown>} */ (Promise.resolve());
 
 /**
@@ -238,7 +238,7 @@ async function startNow(instances, { preventEviction, persist, assets, verbose, 
   }
 }
 
-/** Throws unless the Worker was built, since miniflare reports a missing file only as ENOENT. */
+/** Throws unless the Worker was built, before any process is started. */
 function assertBuilt() {
   for (const file of ['index.js', 'rust_bg.wasm'])
     if (!existsSync(new URL(`build/${file}`, ROOT)))
