@@ -1,11 +1,11 @@
 // @ts-check
 /**
- * `npm run bench`: what partyline costs, beside what others would pick, on this machine, in under
- * ten minutes. `npm run bench -- --quick` takes under two, and is for looking, not for quoting;
- * `npm run bench -- --profile` shows in three what a signal and a join are made of.
+ * `npm run bench` measures partyline beside alternatives on this machine, in under ten minutes.
+ * `npm run bench -- --quick` takes under two minutes, but its figures are too noisy to quote.
+ * `npm run bench -- --profile` shows within three minutes where the time of a signal and a join goes.
  *
- * Every server is one process. They take turns within each round, and nothing is said of a single
- * round. Figures differ from machine to machine; ratios hardly do.
+ * Every server is one process. The servers take turns within each round, and the report contains
+ * medians of all rounds. Figures differ between machines; ratios hardly do.
  */
 
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -16,7 +16,7 @@ import { setup } from '../../scripts/setup.mjs';
 
 const quick = process.argv.includes('--quick');
 const rounds = quick ? 2 : 5;
-/** How much of everything is done in a round. */
+/** Scales the amount of work in a round. */
 const size = quick ? 0.4 : 1;
 
 const start = Date.now();
@@ -25,10 +25,10 @@ for (const command of [
   [process.execPath, 'scripts/build.mjs'],
   ['cargo', 'build', '--release', '--example', 'load'],
 ])
-  if (!show(command)) stop(`${command.join(' ')}: failed`);
+  if (!show(command)) stop(`\`${command.join(' ')}\` failed. Its output is above.`);
 
-// Only now are the packages there for certain.
-const { KINDS, start: startServer } = await import('./servers.mjs');
+// These modules import npm packages, which setup() may have installed just now.
+const { SERVERS, start: startServer } = await import('./servers.mjs');
 const { startLoad } = await import('./load.mjs');
 const { Figures, short, table } = await import('./figures.mjs');
 const { growth } = await import('./growth.mjs');
@@ -36,8 +36,8 @@ const { cost } = await import('./cost.mjs');
 
 /** @typedef {import('./servers.mjs').Server} Server */
 
-const names = Object.keys(KINDS);
-const inWorkerd = names.filter((name) => KINDS[name].workerd);
+const names = Object.keys(SERVERS);
+const inWorkerd = names.filter((name) => SERVERS[name].workerd);
 const load = startLoad();
 if (process.argv.includes('--profile')) {
   const { profile } = await import('./profile.mjs');
@@ -48,25 +48,25 @@ if (process.argv.includes('--profile')) {
 const figures = new Figures();
 
 /** @param {Server} server */
-const address = ({ pid, port, speech }) => ({ pid, port, speech });
+const address = ({ pid, port, protocol }) => ({ pid, port, protocol });
 
 /**
- * The servers in another order each round, so that none is always the one that comes after another.
+ * The order of the servers in a round. It changes, so that no server always follows the same one.
  * @param {number} round
  */
 const turns = (round) => names.map((_, place) => names[(place + round) % names.length]);
 
 await measureWork();
-await measureSleep();
+await measureHibernation();
 const grown = await growth(load, inWorkerd, quick);
 load.stop();
 const costs = await cost(
-  figures.median('introduction', 'ours') ?? 0,
+  figures.median('setup', 'ours') ?? 0,
   figures.median('connectionKib', 'peer') ?? 0,
 );
 report();
 
-/** Signals, connections, introductions. */
+/** Signals, connections and connection setups. */
 async function measureWork() {
   const servers = Object.fromEntries(
     await Promise.all(names.map(async (name) => [name, await startServer(name)])),
@@ -81,20 +81,25 @@ async function measureWork() {
         order.forEach((name, place) => figures.add(row, name, results[place][figure]));
     };
     const [offer, candidate] = [
-      await load.ask('signals', { servers: all, kind: 'offer', rooms: 50, each: 80 * size }),
-      await load.ask('signals', { servers: all, kind: 'candidate', rooms: 50, each: 80 * size }),
+      await load.ask('signals', { servers: all, signalType: 'offer', rooms: 50, each: 80 * size }),
+      await load.ask('signals', {
+        servers: all,
+        signalType: 'candidate',
+        rooms: 50,
+        each: 80 * size,
+      }),
     ];
     const connections = await load.ask('connections', { servers: all, rooms: 40 * size });
     keep('offer', offer);
     keep('candidate', candidate);
     keep('join', connections, 'join');
     keep('leave', connections, 'leave');
-    keep('introduction', await load.ask('introductions', { servers: all, count: 40 * size }));
-    // Once more, candidates that come together in one frame: room.js does that, the others cannot.
-    const able = all.map((each, place) => ({ ...each, lists: order[place] === 'ours' }));
-    keep('together', await load.ask('introductions', { servers: able, count: 40 * size }));
+    keep('setup', await load.ask('setups', { servers: all, count: 40 * size }));
+    // The same with lists of candidates. room.js sends them; the other servers do not support them.
+    const withLists = all.map((each, place) => ({ ...each, lists: order[place] === 'ours' }));
+    keep('setupWithLists', await load.ask('setups', { servers: withLists, count: 40 * size }));
     const rates = candidate.map((/** @type {any} */ { perSecond }) => perSecond);
-    // Half of what the slowest of them can do, for all.
+    // All servers get the same rate: half of the maximum of the slowest server.
     const perSecond = Math.min(...rates) / 2;
     /** @type {any[]} */
     const times = [];
@@ -106,10 +111,10 @@ async function measureWork() {
   await Promise.all(Object.values(servers).map((server) => server.stop()));
 }
 
-/** Cold start, memory, rooms that sleep. */
-async function measureSleep() {
+/** Cold start, memory, and hibernating rooms. */
+async function measureHibernation() {
   for (let round = 0; round < (quick ? 2 : 3); round++) {
-    tell(`a round of sleeping, ${round + 1}`);
+    tell(`hibernation, round ${round + 1}`);
     /** @type {Server[]} */
     const servers = [];
     for (const name of turns(round)) {
@@ -117,7 +122,7 @@ async function measureSleep() {
       figures.add('coldStart', name, server.coldStart);
       servers.push(server);
     }
-    // workerd evicts what has been idle for ten seconds.
+    // workerd evicts an object after ten idle seconds.
     const results = await load.ask('idle', {
       servers: servers.map(address),
       rooms: 100,
@@ -126,7 +131,7 @@ async function measureSleep() {
     servers.forEach(({ name }, place) => {
       const { awakeKib, asleepKib, wake, wakeCpu } = results[place];
       figures.add('connectionKib', name, awakeKib / 2);
-      if (!KINDS[name].workerd) return;
+      if (!SERVERS[name].workerd) return;
       figures.add('asleepKib', name, asleepKib);
       figures.add('wake', name, wake.p50);
       figures.add('wakeCpu', name, wakeCpu);
@@ -135,24 +140,24 @@ async function measureSleep() {
   }
 }
 
-/** What is aimed at, and what came of it. @param {number} gzip */
+/** The targets and whether they are met. @param {number} gzip */
 function targets(gzip) {
   /** @type {[row: string, server: string, most: number][]} */
-  const aims = [
+  const goals = [
     ['offer', 'floor', 1.05],
     ['offer', 'party', 0.8],
     ['join', 'floor', 1.1],
     ['join', 'party', 0.7],
-    ['together', 'party', 0.67],
+    ['setupWithLists', 'party', 0.67],
   ];
-  const lines = aims.map(([row, server, most]) => {
+  const lines = goals.map(([row, server, most]) => {
     const ratio = figures.ratio(row, 'ours', server) ?? Infinity;
-    const what = `${row} to ${KINDS[server].label}`;
-    return `${ratio <= most ? '✓' : '✗'} ${what}: ${short(ratio)}, aimed at ${most}`;
+    const name = `${row} to ${SERVERS[server].label}`;
+    return `${ratio <= most ? '✓' : '✗'} ${name}: ${short(ratio)}, target ${most}`;
   });
   return [
     ...lines,
-    `${gzip <= 150_000 ? '✓' : '✗'} wasm with gzip: ${short(gzip / 1000)} KB, aimed at 150`,
+    `${gzip <= 150_000 ? '✓' : '✗'} wasm with gzip: ${short(gzip / 1000)} KB, target 150`,
   ];
 }
 
@@ -162,21 +167,21 @@ function report() {
     candidate: 'a signal of 200 bytes, µs',
     join: 'a join, µs',
     leave: 'a leave, µs',
-    introduction: 'a whole introduction, µs',
-    together: 'the same as room.js sends it, µs',
+    setup: 'a connection setup, µs',
+    setupWithLists: 'a connection setup with lists (room.js), µs',
     p50: 'round trip at half load, p50, µs',
     p99: 'round trip at half load, p99, µs',
-    connectionKib: 'memory a connection, KiB',
-    asleepKib: 'memory a room of two asleep, KiB',
+    connectionKib: 'memory per connection, KiB',
+    asleepKib: 'memory per hibernating room of two, KiB',
     wake: 'first frame after eviction, µs',
-    wakeCpu: 'first frame after eviction, µs of CPU',
+    wakeCpu: 'first frame after eviction, CPU µs',
     coldStart: 'cold start, ms',
   };
   const others = inWorkerd.slice(1);
   const head = [
     '',
-    ...names.map((name) => KINDS[name].label),
-    ...others.map((name) => `to ${KINDS[name].label}`),
+    ...names.map((name) => SERVERS[name].label),
+    ...others.map((name) => `to ${SERVERS[name].label}`),
   ];
   const lines = Object.entries(rows).map(([row, label]) => [
     label,
@@ -188,7 +193,7 @@ function report() {
   console.log(`\n${table(head, lines)}\n`);
   for (const line of targets(bytes.gzip)) console.log(line);
   console.log(
-    `\nThe wasm has ${short(bytes.raw / 1000)} KB, ${short(bytes.gzip / 1000)} KB with gzip.\n`,
+    `\nSize of the Wasm module: ${short(bytes.raw / 1000)} KB, ${short(bytes.gzip / 1000)} KB with gzip.\n`,
   );
   console.log(`${grown.table}\n\n${costs.text}\n`);
   const folder = join(root, 'target', 'bench');
@@ -205,5 +210,5 @@ function report() {
   writeFileSync(join(folder, 'report.json'), `${JSON.stringify(all, null, 1)}\n`);
   writeFileSync(join(folder, 'growth.svg'), grown.picture);
   const seconds = Math.round((Date.now() - start) / 1000);
-  tell(`target/bench has report.json and growth.svg; it took ${seconds} seconds`);
+  tell(`wrote report.json and growth.svg to target/bench after ${seconds} seconds`);
 }

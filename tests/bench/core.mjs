@@ -1,11 +1,10 @@
 // @ts-check
 /**
- * Counts the instructions of the core, and fails where one thing takes a tenth more than the
- * figures in core.json. Counts repeat exactly, whatever else the machine does. `node
- * tests/bench/core.mjs --accept` writes them anew: do that with a change that is worth its
- * instructions, or with a new compiler.
+ * Counts the instructions of the core with callgrind, and fails when a case takes over a tenth more than
+ * in core.json. Counts repeat exactly, regardless of other load. `node tests/bench/core.mjs --accept`
+ * updates the file, after a change that justifies its instructions or with a new compiler.
  *
- * Without valgrind there is nothing to count with, and nothing to fail.
+ * Without valgrind it counts nothing and succeeds.
  */
 
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -18,15 +17,15 @@ const SCRATCH = join(root, 'target', 'bench', 'core');
 const MOST = 1.1;
 
 if (ask(['valgrind', '--version']) === undefined)
-  tell('no valgrind, so no instructions are counted');
+  tell('valgrind is not installed, so no instructions are counted');
 else check(count());
 
 /** @returns {Record<string, number>} */
 function count() {
-  // Its symbols are how callgrind finds what to count.
+  // callgrind finds the measured function by its symbol.
   const env = { ...process.env, CARGO_PROFILE_RELEASE_STRIP: 'none' };
   if (!run(['cargo', 'build', '--release', '--example', 'core'], { env }))
-    stop('the core did not build');
+    stop('The example "core" did not build. The output of cargo is above.');
   rmSync(SCRATCH, { recursive: true, force: true });
   mkdirSync(SCRATCH, { recursive: true });
   const names = ask([
@@ -38,8 +37,11 @@ function count() {
     '--dump-after=core::measured',
     join(root, 'target', 'release', 'examples', 'core'),
   ])?.split('\n');
-  if (!names) stop('callgrind failed; run it by hand to see why.');
-  // One file a case, out.1 and so on; what comes after the last has no number.
+  if (!names)
+    stop(
+      'callgrind failed. Run `valgrind --tool=callgrind target/release/examples/core` to see why.',
+    );
+  // callgrind writes one file per case, out.1 and so on. The rest of the run is in a file without number.
   const counts = readdirSync(SCRATCH)
     .filter((file) => /^out\.\d+$/.test(file))
     .sort((a, b) => Number(a.slice(4)) - Number(b.slice(4)))
@@ -54,7 +56,7 @@ function check(counts) {
   const rustc = ask(['rustc', '--version']);
   if (process.argv.includes('--accept')) {
     writeFileSync(FILE, `${JSON.stringify({ rustc, instructions: counts }, null, 2)}\n`);
-    return tell(`tests/bench/core.json has ${Object.keys(counts).length} new figures`);
+    return tell(`wrote ${Object.keys(counts).length} figures to tests/bench/core.json`);
   }
   const known = JSON.parse(readFileSync(FILE, 'utf8'));
   const rows = Object.entries(counts).map(([name, now]) => {
@@ -71,12 +73,16 @@ function check(counts) {
   ]);
   console.log(table(['instructions', 'now', 'before', 'change'], lines));
   const risen = rows.filter(({ change }) => change > MOST - 1).map(({ name }) => name);
-  const gone = Object.keys(known.instructions).filter((name) => !(name in counts));
-  const with_ =
+  const missing = Object.keys(known.instructions).filter((name) => !(name in counts));
+  const compilers =
     known.rustc === rustc
       ? ''
-      : ` The figures were counted with ${known.rustc}, these with ${rustc}.`;
-  const accept = 'If that is meant: node tests/bench/core.mjs --accept';
-  if (gone.length) stop(`no longer counted: ${gone.join(', ')}. ${accept}`);
-  if (risen.length) stop(`more than a tenth slower: ${risen.join(', ')}.${with_} ${accept}`);
+      : ` core.json was counted with ${known.rustc}, this run with ${rustc}.`;
+  const accept = 'To accept this, run: node tests/bench/core.mjs --accept';
+  if (missing.length)
+    stop(`These cases are in core.json but were not counted: ${missing.join(', ')}. ${accept}`);
+  if (risen.length)
+    stop(
+      `These cases take over a tenth more instructions: ${risen.join(', ')}.${compilers} ${accept}`,
+    );
 }

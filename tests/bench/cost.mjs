@@ -1,8 +1,8 @@
 // @ts-check
 /**
- * What it costs to run: requests, frames and writes are counted in an introduction of each dialect,
- * and multiplied by what Cloudflare asks for them. What is included in a plan is left out: it is
- * the price of one more.
+ * The cost of running partyline. It counts the requests, frames and writes of a connection setup in each
+ * dialect, and multiplies them by Cloudflare's prices. The free allowance of a plan is left out, so the
+ * result is the marginal price.
  */
 
 import { HttpPeer } from '../support/http-peer.mjs';
@@ -13,8 +13,8 @@ import { start } from './servers.mjs';
 
 /**
  * Dollars, from developers.cloudflare.com/workers/platform/pricing and
- * /durable-objects/platform/pricing. Twenty frames that come in are billed as one request, frames
- * that go out not at all; an object that can hibernate is billed while it runs.
+ * /durable-objects/platform/pricing. Twenty incoming frames are billed as one request and outgoing
+ * frames not at all. An object that can hibernate is billed only while it runs.
  */
 const PRICES = {
   asOf: 'November 2026',
@@ -28,7 +28,7 @@ const PRICES = {
   server: 4,
 };
 
-/** How long a room of two that cannot hibernate is open, in seconds: a call of ten minutes. */
+/** The duration of a call in seconds, for rooms that cannot hibernate. */
 const CALL = 600;
 const MILLION = 1e6;
 
@@ -41,24 +41,24 @@ const MILLION = 1e6;
  */
 
 /**
- * @param {number} cpu how many microseconds an introduction takes, in all
- * @param {number} kib of memory a connection of PeerServer takes
+ * @param {number} cpu microseconds of CPU time for a connection setup
+ * @param {number} kib memory of a connection to PeerServer
  */
 export async function cost(cpu, kib) {
   const process = await start('counted');
   const server = new Server(process.port);
-  const counted = async () =>
+  const takeCounts = async () =>
     /** @type {Counted} */ (JSON.parse((await server.request('/counted')).text));
   /** @type {Record<string, Counted>} */
   const counts = {};
-  for (const [dialect, introduce] of Object.entries(INTRODUCTIONS)) {
-    await counted();
-    await introduce(server, dialect);
-    // Over HTTP nobody says goodbye: the room waits for them to come back, which is written down.
-    let asked = 1;
-    while ((await server.status(`cost-${dialect}`)).peers > 0) asked += 1;
-    const { workerRequests, objectRequests, ...count } = await counted();
-    const ours = { workerRequests: workerRequests - asked, objectRequests: objectRequests - asked };
+  for (const [dialect, connect] of Object.entries(SETUPS)) {
+    await takeCounts();
+    await connect(server, dialect);
+    // HTTP clients have no close handshake. The room waits for them to return and stores their seats.
+    let polls = 1;
+    while ((await server.status(`cost-${dialect}`)).peers > 0) polls += 1;
+    const { workerRequests, objectRequests, ...count } = await takeCounts();
+    const ours = { workerRequests: workerRequests - polls, objectRequests: objectRequests - polls };
     counts[dialect] = { ...ours, ...count };
   }
   await process.stop();
@@ -70,8 +70,8 @@ export async function cost(cpu, kib) {
         PRICES;
       const requests =
         workerRequests * workerRequest + objectRequests * objectRequest + frames * frame;
-      // Who speaks HTTP takes as much again for each request. All of it is billed twice, to be on
-      // the safe side.
+      // Each request of the HTTP dialect takes the same CPU time again. All CPU time is counted for both
+      // Worker and object, as an upper bound.
       const busy =
         seconds * Math.max(1, workerRequests / 2) * (workerMillisecond * 1000 + objectSecond);
       return [
@@ -94,7 +94,7 @@ export async function cost(cpu, kib) {
   const lines = [
     table(
       [
-        'an introduction',
+        'a connection setup',
         'Worker requests',
         'object requests',
         'frames in',
@@ -104,14 +104,14 @@ export async function cost(cpu, kib) {
       rows,
     ),
     '',
-    'A million introductions in a room that cannot hibernate and is open for ten minutes: ' +
+    'A million connection setups in rooms that cannot hibernate and stay open for ten minutes: ' +
       `${money(open)}.`,
-    'A million hours of an idle connection: nothing where rooms hibernate; ' +
-      `${money((MILLION / 2) * 3600 * PRICES.objectSecond)} where rooms of two cannot.`,
-    `A server with PeerServer: ${money(PRICES.server)} a month, whatever it does. ` +
-      `A million hours in a month are ${short(connections)} connections at a time, ` +
+    'A million hours of an idle connection: free where rooms hibernate; ' +
+      `${money((MILLION / 2) * 3600 * PRICES.objectSecond)} for rooms of two that cannot hibernate.`,
+    `A server for PeerServer: ${money(PRICES.server)} a month at any load. ` +
+      `A million hours in a month are ${short(connections)} concurrent connections, ` +
       `${short((connections * kib) / 1024)} MiB.`,
-    `Prices of ${PRICES.asOf}, in dollars, without what a plan includes.`,
+    `Prices in dollars, ${PRICES.asOf}, without the free allowance of a plan.`,
   ];
   return { counts, dollars, prices: PRICES, text: lines.join('\n') };
 }
@@ -120,62 +120,62 @@ export async function cost(cpu, kib) {
  * Two joins, offer, answer, 16 candidates, two leaves.
  * @type {Record<string, (server: Server, dialect: string) => Promise<void>>}
  */
-const INTRODUCTIONS = {
-  native: overSockets((kind, to) => ({ type: kind, to, payload: {} })),
-  forum: overSockets((kind, toPeerId) => ({
-    action: `forward-${kind === 'candidate' ? 'icecandidate' : kind}`,
-    [kind]: {},
+const SETUPS = {
+  native: overSockets((type, to) => ({ type, to, payload: {} })),
+  forum: overSockets((type, toPeerId) => ({
+    action: `forward-${type === 'candidate' ? 'icecandidate' : type}`,
+    [type]: {},
     toPeerId,
   })),
-  lobby: overSockets((kind, toId) => ({ toId, [kind]: {} })),
+  lobby: overSockets((type, toId) => ({ toId, [type]: {} })),
   async http(server) {
-    const ann = await HttpPeer.meet(server, 'cost-http', 'ann');
-    const bob = await HttpPeer.meet(server, 'cost-http', 'bob');
+    const ann = await HttpPeer.join(server, 'cost-http', 'ann');
+    const bob = await HttpPeer.join(server, 'cost-http', 'bob');
     await ann.next();
-    const say = async (
+    const send = async (
       /** @type {HttpPeer} */ from,
       /** @type {HttpPeer} */ to,
       /** @type {string} */ type,
       /** @type {string} */ target,
     ) => {
-      await from.says({ type, payload: {}, target });
+      await from.sends({ type, payload: {}, target });
       await to.next();
     };
     await exchange(
-      (kind) => say(bob, ann, kind, 'ann'),
-      (kind) => say(ann, bob, kind, 'bob'),
+      (type) => send(bob, ann, type, 'ann'),
+      (type) => send(ann, bob, type, 'bob'),
     );
     bob.stream?.cut();
     ann.stream?.cut();
   },
 };
 
-/** @param {(kind: string, to: string) => object} frame */
+/** @param {(type: string, to: string) => object} frame */
 function overSockets(frame) {
   return async (/** @type {Server} */ server, /** @type {string} */ dialect) => {
     const room = `cost-${dialect}`;
-    const ann = await Peer.join(server, room, { id: 'ann', dialect });
+    const ann = await Peer.connect(server, room, { id: 'ann', dialect });
     await ann.next();
-    const bob = await Peer.join(server, room, { id: 'bob', dialect });
-    const say = async (
+    const bob = await Peer.connect(server, room, { id: 'bob', dialect });
+    const send = async (
       /** @type {Peer} */ from,
       /** @type {Peer} */ to,
-      /** @type {string} */ kind,
+      /** @type {string} */ type,
       /** @type {string} */ id,
     ) => {
-      from.say(frame(kind, id));
-      while (!(await to.next()).includes(`"${kind}"`));
+      from.send(frame(type, id));
+      while (!(await to.next()).includes(`"${type}"`));
     };
     await exchange(
-      (kind) => say(bob, ann, kind, 'ann'),
-      (kind) => say(ann, bob, kind, 'bob'),
+      (type) => send(bob, ann, type, 'ann'),
+      (type) => send(ann, bob, type, 'bob'),
     );
     await bob.close(1000);
     await ann.close(1000);
   };
 }
 
-/** @param {(kind: string) => Promise<void>} there @param {(kind: string) => Promise<void>} back */
+/** @param {(type: string) => Promise<void>} there @param {(type: string) => Promise<void>} back */
 async function exchange(there, back) {
   await there('offer');
   await back('answer');

@@ -1,5 +1,5 @@
 // @ts-check
-/** Figures of several rounds: medians, ratios within a round, and how they are shown. */
+/** Figures of several rounds: medians, ratios within a round, and tables. */
 
 /** @param {number[]} values */
 export function median(values) {
@@ -27,8 +27,8 @@ export class Figures {
   }
 
   /**
-   * How many times the other's figure ours is: the median of the ratios of each round, since what
-   * else the machine does changes between rounds more than within one.
+   * The ratio of two servers: the median of the ratios of each round. The load of the machine changes
+   * more between rounds than within one.
    * @param {string} row
    * @param {string} server
    * @param {string} other
@@ -39,7 +39,7 @@ export class Figures {
     return median(ours.map((value, round) => value / theirs[round]));
   }
 
-  /** Everything, for a file. */
+  /** All figures, for the report. */
   toJSON() {
     return Object.fromEntries(
       [...this.#rows].map(([row, servers]) => [
@@ -52,7 +52,7 @@ export class Figures {
   }
 }
 
-/** A number with as many digits as mean something. @param {number | undefined} value */
+/** Formats a number with its significant digits. @param {number | undefined} value */
 export function short(value) {
   if (value === undefined || Number.isNaN(value)) return '–';
   if (Math.abs(value) >= 100) return Math.round(value).toLocaleString('en');
@@ -60,7 +60,7 @@ export function short(value) {
 }
 
 /**
- * Prints a table: the first column to the left, all others to the right.
+ * Formats a table with the first column aligned left and all others aligned right.
  * @param {string[]} head
  * @param {string[][]} rows
  */

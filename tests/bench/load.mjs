@@ -1,19 +1,17 @@
 // @ts-check
-/**
- * The client process that is all the peers: one for the whole run, asked in turn about each server.
- */
+/** The load generator: one client process for the whole run, which simulates all peers. */
 
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { root, stop } from '../../scripts/run.mjs';
 
-/** Starts it. */
+/** Starts the process. */
 export function startLoad() {
   const child = spawn(join(root, 'target', 'release', 'examples', 'load'), {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
-  child.on('exit', (code) => code && stop('the load failed; what it says stands above.'));
+  child.on('exit', (code) => code && stop('The load generator failed. Its output is above.'));
   const answers = createInterface(child.stdout)[Symbol.asyncIterator]();
   return {
     /** @param {string} measure @param {object} how @returns {Promise<any>} */
@@ -21,7 +19,7 @@ export function startLoad() {
       child.stdin.write(`${JSON.stringify({ measure, ...how })}\n`);
       const { value, done } = await answers.next();
       if (done)
-        throw new Error(`the load ended in the midst of ${measure}: ${JSON.stringify(how)}`);
+        throw new Error(`the load generator exited during ${measure}: ${JSON.stringify(how)}`);
       return JSON.parse(value);
     },
     stop: () => child.stdin.end(),

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * Growth as a picture: one panel a question, both axes logarithmic, so that what grows in
- * proportion is a slope of one.
+ * Draws growth as SVG, with one panel per measurement. Both axes are logarithmic, so proportional growth
+ * has slope 1.
  */
 
 const COLOURS = ['#0b6bcb', '#8a8a8a', '#2e9e5b', '#d9772b'];

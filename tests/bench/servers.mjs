@@ -1,8 +1,5 @@
 // @ts-check
-/**
- * The servers that are measured, each a process of its own on loopback, started without anything in
- * between.
- */
+/** Starts the measured servers, each as a process on loopback without a proxy. */
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -16,19 +13,19 @@ import { root } from '../../scripts/run.mjs';
 
 const HERE = join(root, 'tests', 'bench', 'servers');
 const BUILD = join(root, 'build');
-/** Everything that a run writes but its report. */
+/** Working files of a run. */
 const SCRATCH = join(root, 'target', 'bench');
 /**
- * Their disks. In memory where that can be: what the system takes to make a room's file is the same
- * for all of them, and hides what they do.
+ * The storage of the servers, in memory if possible. Creating the file of a room costs the same for all
+ * servers and would hide their differences.
  */
 const DISKS = join(existsSync('/dev/shm') ? '/dev/shm' : SCRATCH, `partyline-${process.pid}`);
 
 /**
- * @typedef {object} Kind
+ * @typedef {object} ServerType
  * @property {string} label
- * @property {string} speech how the load speaks to it
- * @property {boolean} workerd whether it runs in workerd, and so has rooms that sleep
+ * @property {string} protocol the protocol that the load generator uses
+ * @property {boolean} workerd whether it runs in workerd, where rooms hibernate
  * @property {(folder: string, v8Flags: string[]) => Promise<Started>} run
  */
 
@@ -40,40 +37,40 @@ const DISKS = join(existsSync('/dev/shm') ? '/dev/shm' : SCRATCH, `partyline-${p
  * @property {string} name
  * @property {number} pid
  * @property {number} port
- * @property {string} speech
+ * @property {string} protocol
  * @property {number} coldStart milliseconds from the start of the process to its first answer
  * @property {() => Promise<void>} stop
  */
 
-/** All of them, in the order of the table. @type {Record<string, Kind>} */
-export const KINDS = {
+/** All servers, in the order of the table. @type {Record<string, ServerType>} */
+export const SERVERS = {
   ours: {
     label: 'partyline',
-    speech: 'native',
+    protocol: 'native',
     workerd: true,
     run: (folder, flags) => workerd(folder, flags, 'ROOM', ours),
   },
   floor: {
     label: 'floor object',
-    speech: 'floor',
+    protocol: 'floor',
     workerd: true,
     run: (folder, flags) => workerd(folder, flags, 'ROOM', bundled('floor')),
   },
   object: {
     label: 'JavaScript object',
-    speech: 'native',
+    protocol: 'native',
     workerd: true,
     run: (folder, flags) => workerd(folder, flags, 'ROOM', bundled('object')),
   },
   party: {
     label: 'partyserver',
-    speech: 'native',
+    protocol: 'native',
     workerd: true,
     run: (folder, flags) => workerd(folder, flags, 'Main', bundled('party')),
   },
   peer: {
     label: 'PeerServer',
-    speech: 'peer',
+    protocol: 'peer',
     workerd: false,
     run: () =>
       node('peer/dist/bin/peerjs.js', (port) => [
@@ -87,23 +84,23 @@ export const KINDS = {
   },
   topic: {
     label: 'y-webrtc',
-    speech: 'topic',
+    protocol: 'topic',
     workerd: false,
     run: () => node('y-webrtc/bin/server.js', () => []),
   },
 };
 
-/** What is waited for otherwise takes half a minute. */
-const HASTY = { PING_INTERVAL: '1', RECONNECT_GRACE: '1' };
+/** Short timeouts, since the defaults would take half a minute. */
+const SHORT_TIMEOUTS = { PING_INTERVAL: '1', RECONNECT_GRACE: '1' };
 
-/** Ours with a count of what is billed; not one of those that are measured. */
+/** Our Worker with counters of the billed operations. It is not measured. */
 const COUNTED = {
-  ...KINDS.ours,
-  run: (/** @type {string} */ folder) => workerd(folder, [], 'ROOM', counted, HASTY),
+  ...SERVERS.ours,
+  run: (/** @type {string} */ folder) => workerd(folder, [], 'ROOM', counted, SHORT_TIMEOUTS),
 };
 
 /**
- * Starts a server, in a process and on a disk of its own.
+ * Starts a server with its own process and storage.
  * @param {string} name
  * @param {string[]} [v8Flags]
  * @returns {Promise<Server>}
@@ -114,29 +111,29 @@ export async function start(name, v8Flags = []) {
     rmSync(empty, { recursive: true, force: true });
     mkdirSync(empty, { recursive: true });
   }
-  const { speech, workerd, run } = KINDS[name] ?? COUNTED;
+  const { protocol, workerd, run } = SERVERS[name] ?? COUNTED;
   const { child, port, since } = await run(folder, v8Flags);
   running.add(child);
-  // In workerd the room answers, so that all that a join takes is there.
+  // In workerd a room answers, so that everything a join needs has started.
   await answers(port, workerd ? '/parties/main/cold' : '/');
   return {
     name,
     port,
-    speech,
+    protocol,
     pid: child.pid ?? 0,
     coldStart: performance.now() - since,
     stop: async () => {
-      const gone =
+      const exited =
         child.exitCode === null && child.signalCode === null ? once(child, 'exit') : undefined;
       child.kill('SIGKILL');
-      await gone;
+      await exited;
       running.delete(child);
     },
   };
 }
 
 /**
- * Waits until there is an answer.
+ * Waits until the server answers.
  * @param {number} port
  * @param {string} path
  * @returns {Promise<void>}
@@ -152,7 +149,7 @@ async function answers(port, path) {
     if (answered) return;
     await new Promise((resolve) => setTimeout(resolve, 2));
   }
-  throw new Error(`nothing answers at ${path}`);
+  throw new Error(`the server did not answer ${path} within 20 s`);
 }
 
 /** @type {Set<import('node:child_process').ChildProcess>} */
@@ -164,7 +161,7 @@ process.on('exit', () => {
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
 
 /**
- * The files of a Worker, by the names of their modules; the first is the entry.
+ * The files of a Worker by module name. The first is the entry.
  * @typedef {Record<string, string>} Modules
  */
 
@@ -199,7 +196,7 @@ function bundled(name) {
 /**
  * @param {string} folder
  * @param {string[]} v8Flags
- * @param {string} binding the name under which the Worker finds its rooms
+ * @param {string} binding the name of the Durable Object binding
  * @param {() => Modules} modules
  * @param {Record<string, string>} [vars]
  */
@@ -254,7 +251,7 @@ ${Object.entries({ MAX_PEERS: '16384', ...vars })
     const { event, port } = JSON.parse(line);
     if (event === 'listen') return { child, since, port: Number(port) };
   }
-  throw new Error('workerd ended before it listened');
+  throw new Error('workerd exited before it listened');
 }
 
 /** @param {string} script @param {(port: number) => string[]} args */

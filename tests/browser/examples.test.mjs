@@ -6,14 +6,14 @@ import { test } from 'node:test';
 import { newRoom, until } from '../support/browser.mjs';
 import { Pages } from '../support/chromium.mjs';
 import { Dev } from '../support/dev.mjs';
-import { throughout } from '../support/throughout.mjs';
+import { useFixtures } from '../support/fixtures.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
 
 const MAX_LINES = 30;
 const dev = new Dev();
 const pages = new Pages(dev);
-throughout(dev, pages);
+useFixtures(dev, pages);
 
 /**
  * Ann opens the example, and bob opens the address that ann's page then has.

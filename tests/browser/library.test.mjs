@@ -6,14 +6,14 @@ import { test } from 'node:test';
 import { connected, join, log, logged, meet, newRoom, talk, until } from '../support/browser.mjs';
 import { Pages } from '../support/chromium.mjs';
 import { Dev } from '../support/dev.mjs';
-import { throughout } from '../support/throughout.mjs';
+import { useFixtures } from '../support/fixtures.mjs';
 import { hold, release } from '../support/wire.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
 
 const dev = new Dev();
 const pages = new Pages(dev);
-throughout(dev, pages);
+useFixtures(dev, pages);
 
 test('a track event names the peer that sends the track', async () => {
   const [ann, bob] = await pages.pair();

@@ -7,7 +7,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { connected, join, log, logged, newRoom, start, until } from '../support/browser.mjs';
 import { Pages } from '../support/chromium.mjs';
-import { throughout } from '../support/throughout.mjs';
+import { useFixtures } from '../support/fixtures.mjs';
 import { Deployed } from '../support/workerd.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
@@ -21,7 +21,7 @@ let room;
 
 const server = new Deployed();
 const pages = new Pages(server);
-throughout(server, pages);
+useFixtures(server, pages);
 
 /**
  * Opens two pages of the server's origin and returns them with the name of a room.

@@ -5,14 +5,14 @@ import { test } from 'node:test';
 import { connected, join, log, logged, meet, newRoom, talk, until } from '../support/browser.mjs';
 import { Pages } from '../support/chromium.mjs';
 import { Dev } from '../support/dev.mjs';
-import { throughout } from '../support/throughout.mjs';
+import { useFixtures } from '../support/fixtures.mjs';
 import { held, hold, release } from '../support/wire.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
 
 const dev = new Dev();
 const pages = new Pages(dev);
-throughout(dev, pages);
+useFixtures(dev, pages);
 
 /**
  * Notes every signaling state of the connection with a peer in `states`.

@@ -20,7 +20,7 @@ import {
   PHONE,
   pictured,
 } from '../support/page.mjs';
-import { throughout } from '../support/throughout.mjs';
+import { useFixtures } from '../support/fixtures.mjs';
 import { held, hold, release } from '../support/wire.mjs';
 import { Deployed } from '../support/workerd.mjs';
 
@@ -29,7 +29,7 @@ import { Deployed } from '../support/workerd.mjs';
 const PUBLIC = fileURLToPath(new URL('../../public/', import.meta.url));
 const server = new Deployed();
 const pages = new Pages(server);
-throughout(server, pages);
+useFixtures(server, pages);
 
 /** How many connections this page has created. @param {Page} page */
 function connectionsCreated(page) {

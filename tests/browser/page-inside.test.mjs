@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { newRoom, until } from '../support/browser.mjs';
 import { Pages } from '../support/chromium.mjs';
 import { at, DESKTOP, enter, fits, inspect, isShown, meet, PHONE } from '../support/page.mjs';
-import { throughout } from '../support/throughout.mjs';
+import { useFixtures } from '../support/fixtures.mjs';
 import { passed } from '../support/wire.mjs';
 import { Deployed } from '../support/workerd.mjs';
 
@@ -13,7 +13,7 @@ import { Deployed } from '../support/workerd.mjs';
 
 const server = new Deployed();
 const pages = new Pages(server);
-throughout(server, pages);
+useFixtures(server, pages);
 
 /**
  * Waits until the diagram has these rows in this order. Other rows may be between them.

@@ -17,14 +17,14 @@ import {
   pictured,
   TABLETS,
 } from '../support/page.mjs';
-import { throughout } from '../support/throughout.mjs';
+import { useFixtures } from '../support/fixtures.mjs';
 import { Deployed } from '../support/workerd.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
 
 const server = new Deployed();
 const pages = new Pages(server);
-throughout(server, pages);
+useFixtures(server, pages);
 
 /** @param {Page} page @param {string} name */
 const press = (page, name) => page.getByRole('button', { name, exact: true }).click();

@@ -6,15 +6,15 @@ import { WebSocket } from 'ws';
 import { newRoom, PATIENCE, until } from '../support/browser.mjs';
 import { Pages } from '../support/chromium.mjs';
 import { Dev } from '../support/dev.mjs';
-import { Line } from '../support/line.mjs';
+import { TcpProxy } from '../support/tcp-proxy.mjs';
 import { at, enter } from '../support/page.mjs';
-import { throughout } from '../support/throughout.mjs';
+import { useFixtures } from '../support/fixtures.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
 
 const dev = new Dev();
 const pages = new Pages(dev);
-throughout(dev, pages);
+useFixtures(dev, pages);
 
 /**
  * Waits until the stage shows exactly these peers, all of them connected, beside our own tile.
@@ -117,7 +117,7 @@ test('a peer who clicks "Leave" disappears for the others at once', async () => 
 });
 
 test('a peer is shown as lost when its connection breaks, until the server reports that it left', async () => {
-  const line = await Line.to(dev);
+  const line = await TcpProxy.to(dev);
   try {
     const room = newRoom();
     const ann = await enter(pages, { room, id: 'ann' });
@@ -137,7 +137,7 @@ test('a peer is shown as lost when its connection breaks, until the server repor
 });
 
 test('the chat goes on while the server is unreachable, and the alert disappears on reconnect', async () => {
-  const line = await Line.to(dev);
+  const line = await TcpProxy.to(dev);
   try {
     const room = newRoom();
     const ann = await enter(pages, { room, id: 'ann' });
@@ -148,7 +148,7 @@ test('the chat goes on while the server is unreachable, and the alert disappears
     await bob.getByText('Reconnecting', { exact: true }).waitFor();
     await write(bob, 'still here');
     await reads(ann, 'bob', 'still here');
-    line.mend();
+    line.restore();
     await bob
       .getByRole('alert')
       .getByText('The server')

@@ -5,8 +5,8 @@ import { test } from 'node:test';
 import { connected, join, log, logged, meet, newRoom, talk, until } from '../support/browser.mjs';
 import { Pages } from '../support/chromium.mjs';
 import { Dev } from '../support/dev.mjs';
-import { Line } from '../support/line.mjs';
-import { throughout } from '../support/throughout.mjs';
+import { TcpProxy } from '../support/tcp-proxy.mjs';
+import { useFixtures } from '../support/fixtures.mjs';
 import { held, lose, lost, release } from '../support/wire.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
@@ -14,8 +14,8 @@ import { held, lose, lost, release } from '../support/wire.mjs';
 const dev = new Dev();
 const pages = new Pages(dev);
 /** The network between ann and the server. */
-const network = new Line(dev);
-throughout(dev, pages, network);
+const network = new TcpProxy(dev);
+useFixtures(dev, pages, network);
 
 /** Only ann reaches the server through `network`. @returns {Promise<[Page, Page]>} */
 function pair() {
@@ -75,7 +75,7 @@ test('a connection stays open while the WebSocket is down, and no peer leaves', 
         /** @type {any} */ (globalThis).room.peers.get('bob').connection.addTransceiver('audio')
       ),
   );
-  network.mend();
+  network.restore();
   await logged(ann, 'state joined', 2);
   await until(bob, 'the offer made meanwhile has arrived', () => {
     const { connection } = /** @type {any} */ (globalThis).room.peers.get('ann');
@@ -183,7 +183,7 @@ test('attempts to reconnect slow down, and the event online triggers one at once
     assert(seen[i] >= limit / 2 && seen[i] <= limit, `${i}: ${seen[i]} of ${limit}`),
   );
   await logged(ann, 'state reconnecting', longest.length + 1);
-  network.mend();
+  network.restore();
   await ann.evaluate(() => dispatchEvent(new Event('online')));
   await logged(ann, 'state joined', 2);
 });
@@ -219,7 +219,7 @@ test('a server restart ends no connection, and a peer that left meanwhile is rem
   const reconnectNow = () => dispatchEvent(new Event('online'));
   await bob.evaluate(reconnectNow);
   await logged(bob, 'state joined', 2);
-  network.mend();
+  network.restore();
   await ann.evaluate(reconnectNow);
   await logged(ann, 'state joined', 2);
   // Chromium needs some seconds to detect that a peer does not respond.

@@ -5,8 +5,8 @@ import { test } from 'node:test';
 import { connected, join, log, logged, newRoom, talk, until } from '../support/browser.mjs';
 import { Pages } from '../support/chromium.mjs';
 import { Dev } from '../support/dev.mjs';
-import { Line } from '../support/line.mjs';
-import { throughout } from '../support/throughout.mjs';
+import { TcpProxy } from '../support/tcp-proxy.mjs';
+import { useFixtures } from '../support/fixtures.mjs';
 import { hold, lose, lost, release } from '../support/wire.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
@@ -14,8 +14,8 @@ import { hold, lose, lost, release } from '../support/wire.mjs';
 const dev = new Dev();
 const pages = new Pages(dev);
 /** The network between ann and the server. */
-const network = new Line(dev);
-throughout(dev, pages, network);
+const network = new TcpProxy(dev);
+useFixtures(dev, pages, network);
 
 /**
  * Opens ann and bob in one room, without a connection. Ann is first and behind `network`.
@@ -181,7 +181,7 @@ test('cancel() closes the connection while the WebSocket is down', async () => {
   await logged(ann, 'state reconnecting');
   await call(ann, 'bob', 'cancel');
   await hasRelation(bob, 'ann', 'none');
-  network.mend();
+  network.restore();
 });
 
 test('two requests that cross are an agreement', async () => {
@@ -285,7 +285,7 @@ test('a request made while disconnected is sent after the reconnect', async () =
   await logged(ann, 'state reconnecting');
   await call(ann, 'bob', 'request');
   await hasRelation(ann, 'bob', 'requested');
-  network.mend();
+  network.restore();
   await logged(bob, 'request ann');
 });
 

@@ -1,10 +1,10 @@
 // @ts-check
-/** The real `partysocket`, as its users have it, over a network that can go away. */
+/** The npm package `partysocket` behind a proxy that can interrupt its connection. */
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import PartySocket from 'partysocket';
 import { WebSocket } from 'ws';
-import { Line } from '../support/line.mjs';
+import { TcpProxy } from '../support/tcp-proxy.mjs';
 import { noticed, Peer, quiet, within } from '../support/peer.mjs';
 import { startWorkerd } from '../support/workerd.mjs';
 
@@ -12,25 +12,25 @@ import { startWorkerd } from '../support/workerd.mjs';
 let server;
 /** @type {() => Promise<void>} */
 let stop;
-/** The way to the server of everyone who has a PartySocket. @type {Line} */
-let line;
-/** @type {Party[]} */
+/** Stands between every PartySocket and the server. @type {TcpProxy} */
+let proxy;
+/** @type {PartyPeer[]} */
 const parties = [];
 
 before(async () => {
   const workerd = await startWorkerd({ open: {} });
   server = workerd.at.open;
   stop = workerd.stop;
-  line = await Line.to(server);
+  proxy = await TcpProxy.to(server);
 });
 afterEach(() => parties.splice(0).forEach((party) => party.socket.close()));
 after(async () => {
-  line?.stop();
+  proxy?.stop();
   await stop?.();
 });
 
-/** Somebody who uses PartySocket, and the frames that came, which are read one by one. */
-class Party {
+/** A peer that uses PartySocket. Its frames are read one at a time. */
+class PartyPeer {
   /** @type {string[]} */
   #unread = [];
   #wake = () => {};
@@ -38,7 +38,7 @@ class Party {
   /** @param {string} room @param {{ id?: string, key?: string }} [as] */
   constructor(room, { id, key } = {}) {
     this.socket = new PartySocket({
-      host: new URL(line.origin).host,
+      host: new URL(proxy.origin).host,
       room,
       id,
       query: { key },
@@ -54,85 +54,86 @@ class Party {
   }
 
   /** @param {unknown} frame */
-  say(frame) {
+  send(frame) {
     this.socket.send(JSON.stringify(frame));
   }
 
   /** The next frame is this object, key for key. @param {any} expected */
-  async hears(expected) {
+  async receives(expected) {
     while (this.#unread.length === 0) {
       const woken = new Promise((/** @type {(value?: unknown) => void} */ resolve) => {
         this.#wake = resolve;
       });
-      await within(woken, `a frame comes: ${JSON.stringify(expected)}`);
+      await within(woken, `a frame arrives: ${JSON.stringify(expected)}`);
     }
     assert.deepEqual(JSON.parse(/** @type {string} */ (this.#unread.shift())), expected);
   }
 
   /**
-   * The connection opens, closes, or could not be opened.
+   * Waits for the next event of this type.
    * @param {'open' | 'close' | 'error'} type
    */
-  becomes(type) {
+  fires(type) {
     const happened = new Promise((/** @type {(value?: unknown) => void} */ resolve) => {
       this.socket.addEventListener(type, () => resolve(), { once: true });
     });
-    return within(happened, `PartySocket says ${type}`);
+    return within(happened, `PartySocket fires ${type}`);
   }
 }
 
-test('a partysocket joins under its own id, and signals another', async () => {
+test('joins under the id that PartySocket generates and exchanges signals', async () => {
   const room = 'party';
-  const ann = new Party(room);
+  const ann = new PartyPeer(room);
   const id = ann.socket.id;
-  assert.match(id, /^[0-9a-f-]{36}$/, 'it has made one by itself');
-  await ann.hears({ type: 'welcome', id, room, peers: [] });
-  const bob = new Party(room, { id: 'bob' });
-  await bob.hears({ type: 'welcome', id: 'bob', room, peers: [{ id, polite: false }] });
-  await ann.hears({ type: 'peer-joined', id: 'bob', polite: true });
-  bob.say({ type: 'offer', to: id, payload: { sdp: 'v=0' } });
-  await ann.hears({ type: 'offer', from: 'bob', payload: { sdp: 'v=0' } });
-  ann.say({ type: 'answer', to: 'bob', payload: { sdp: 'v=0' } });
-  await bob.hears({ type: 'answer', from: id, payload: { sdp: 'v=0' } });
+  assert.match(id, /^[0-9a-f-]{36}$/, 'PartySocket has generated an id');
+  await ann.receives({ type: 'welcome', id, room, peers: [] });
+  const bob = new PartyPeer(room, { id: 'bob' });
+  await bob.receives({ type: 'welcome', id: 'bob', room, peers: [{ id, polite: false }] });
+  await ann.receives({ type: 'peer-joined', id: 'bob', polite: true });
+  bob.send({ type: 'offer', to: id, payload: { sdp: 'v=0' } });
+  await ann.receives({ type: 'offer', from: 'bob', payload: { sdp: 'v=0' } });
+  ann.send({ type: 'answer', to: 'bob', payload: { sdp: 'v=0' } });
+  await bob.receives({ type: 'answer', from: id, payload: { sdp: 'v=0' } });
 });
 
-test('a partysocket that is closed leaves at once', async () => {
+test('leaves at once when PartySocket closes', async () => {
   const room = 'left';
-  const bob = await Peer.meet(server, room, 'bob');
-  const ann = new Party(room, { id: 'ann' });
-  await ann.hears({ type: 'welcome', id: 'ann', room, peers: [{ id: 'bob', polite: false }] });
-  await bob.hears({ type: 'peer-joined', id: 'ann', polite: true });
+  const bob = await Peer.join(server, room, 'bob');
+  const ann = new PartyPeer(room, { id: 'ann' });
+  await ann.receives({ type: 'welcome', id: 'ann', room, peers: [{ id: 'bob', polite: false }] });
+  await bob.receives({ type: 'peer-joined', id: 'ann', polite: true });
   ann.socket.close();
-  await bob.hears({ type: 'peer-left', id: 'ann' });
+  await bob.receives({ type: 'peer-left', id: 'ann' });
   await quiet(bob);
 });
 
-test('a partysocket that is cut comes back by itself, and nothing is lost or told', async () => {
+test('loses no signal when PartySocket reconnects after an interruption', async () => {
   const room = 'cut';
-  const bob = await Peer.meet(server, room, 'bob');
-  const ann = new Party(room, { id: 'ann', key: 'secret of ann' });
+  const bob = await Peer.join(server, room, 'bob');
+  const ann = new PartyPeer(room, { id: 'ann', key: 'secret of ann' });
   const welcome = { type: 'welcome', id: 'ann', room, peers: [{ id: 'bob', polite: false }] };
-  await ann.hears(welcome);
-  await bob.hears({ type: 'peer-joined', id: 'ann', polite: true });
+  await ann.receives(welcome);
+  await bob.receives({ type: 'peer-joined', id: 'ann', polite: true });
 
-  const closed = ann.becomes('close');
-  line.down();
+  const closed = ann.fires('close');
+  proxy.down();
   await closed;
   await noticed(server, room);
-  for (let n = 0; n < 20; n += 1) bob.say({ type: 'candidate', to: 'ann', payload: n });
-  bob.say({ type: 'hello', payload: 'to all' });
+  for (let n = 0; n < 20; n += 1) bob.send({ type: 'candidate', to: 'ann', payload: n });
+  bob.send({ type: 'hello', payload: 'to all' });
   await quiet(bob);
-  // What it is to send meanwhile, PartySocket keeps by itself.
-  for (let n = 0; n < 3; n += 1) ann.say({ type: 'late', to: 'bob', payload: n });
-  await ann.becomes('error'); // an attempt in vain
+  // PartySocket queues its own frames until it is connected again.
+  for (let n = 0; n < 3; n += 1) ann.send({ type: 'late', to: 'bob', payload: n });
+  await ann.fires('error'); // a failed attempt
 
-  line.mend();
-  await ann.hears(welcome);
-  for (let n = 0; n < 20; n += 1) await ann.hears({ type: 'candidate', from: 'bob', payload: n });
-  await ann.hears({ type: 'hello', from: 'bob', payload: 'to all' });
-  for (let n = 0; n < 3; n += 1) await bob.hears({ type: 'late', from: 'ann', payload: n });
+  proxy.restore();
+  await ann.receives(welcome);
+  for (let n = 0; n < 20; n += 1)
+    await ann.receives({ type: 'candidate', from: 'bob', payload: n });
+  await ann.receives({ type: 'hello', from: 'bob', payload: 'to all' });
+  for (let n = 0; n < 3; n += 1) await bob.receives({ type: 'late', from: 'ann', payload: n });
 
-  bob.say({ type: 'done', to: 'ann' });
-  await ann.hears({ type: 'done', from: 'bob' });
+  bob.send({ type: 'done', to: 'ann' });
+  await ann.receives({ type: 'done', from: 'bob' });
   await quiet(bob);
 });

@@ -130,7 +130,7 @@ describe('samples', () => {
       );
       assert.equal(code, 0, said);
       const token = said.trim();
-      await Peer.meet(workerd.at.tokens, 'demo', 'ann', {
+      await Peer.join(workerd.at.tokens, 'demo', 'ann', {
         protocols: ['partyline', `token.${token}`],
       });
       assert.equal(

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * Imports run downward only and form no cycle, in `src/` and in `public/`. The order of the layers is
- * the one that `src/lib.rs` draws.
+ * Imports run downward only and form no cycle, in `src/` and in `public/`. `src/lib.rs` shows the order
+ * of the layers.
  */
 
 import assert from 'node:assert/strict';
@@ -12,7 +12,7 @@ import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
-/** Each layer of `src/`, and the layers that it may import beside itself. */
+/** Each layer of `src/`, and the other layers that it may import. */
 const LAYERS = {
   core: [],
   dialect: ['core'],
@@ -66,8 +66,8 @@ describe('imports in public/', () => {
 });
 
 /**
- * The modules of `src/`, without `.rs`, and what each of them imports. A module and the folder of its
- * name are one, since a private part of a module may use the whole; a `mod.rs` stands for itself.
+ * The modules of `src/`, without `.rs`, and the imports of each. A module and the folder of the same name
+ * count as one, since the parts of a module may use the whole. A `mod.rs` counts separately.
  */
 function rustImports() {
   const src = join(ROOT, 'src');
@@ -89,7 +89,7 @@ function rustImports() {
     const from = owner(module) ?? module;
     const targets = imports.get(from) ?? new Set();
     imports.set(from, targets);
-    // A module's own tests may use more than the module does.
+    // Unit tests may import more than their module does.
     const [text] = readFileSync(join(src, file), 'utf8').split('#[cfg(test)]\nmod tests');
     for (const path of usedPaths(text, module)) {
       let target = path;
@@ -102,9 +102,9 @@ function rustImports() {
 }
 
 /**
- * The paths that `use` declarations name, as paths below `src/`.
+ * The paths in `use` declarations, relative to `src/`.
  * @param {string} text
- * @param {string} module that it is the text of
+ * @param {string} module the module with this text
  */
 function* usedPaths(text, module) {
   const here = module.replace(/\/mod$/, '');
@@ -120,7 +120,7 @@ function* usedPaths(text, module) {
 }
 
 /**
- * `a::{b, c::{d}}` as `a::b` and `a::c::d`.
+ * Expands `a::{b, c::{d}}` to `a::b` and `a::c::d`.
  * @param {string} tree
  * @returns {string[]}
  */
@@ -139,7 +139,7 @@ function expand(tree) {
   return parts.filter(Boolean).flatMap((part) => expand(start + part));
 }
 
-/** The modules of `public/` and what each of them imports, types aside. */
+/** The modules of `public/` and the imports of each, without type imports. */
 function scriptImports() {
   const folder = join(ROOT, 'public');
   /** @type {Map<string, Set<string>>} */
@@ -160,7 +160,7 @@ function scriptImports() {
 }
 
 /**
- * The modules of one cycle, in order; empty if there is none.
+ * The modules of one cycle in order, or an empty list.
  * @param {Map<string, Set<string>>} imports
  */
 function cycle(imports) {

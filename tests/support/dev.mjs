@@ -1,9 +1,9 @@
 // @ts-check
 /**
- * The very thing a user runs: `wrangler dev`, which serves `public/` and the worker on one port.
+ * Runs `wrangler dev`, as a user does. It serves `public/` and the Worker on one port.
  *
- * Only that it does not build, since a test that starts three of them would wait for three builds:
- * `node scripts/build.mjs` does.
+ * The build step is left out, since a test that starts three servers would wait for three builds. Run
+ * `npm run build` first.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -15,14 +15,14 @@ import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
-/** The process groups that are up, so that none outlives a test run that is broken off. */
+/** The running process groups, so that an interrupted test run can kill them. */
 const groups = new Set();
 
 const killAll = () => groups.forEach((group) => process.kill(-group, 'SIGKILL'));
 process.once('exit', killAll);
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
 
-/** One of them, on a port of its own, which it keeps when it is killed and started again. */
+/** One `wrangler dev`. It keeps its port when it is killed and started again. */
 export class Dev {
   /** @type {import('node:child_process').ChildProcess | undefined} */
   #process;
@@ -33,8 +33,8 @@ export class Dev {
   #protocol;
 
   /**
-   * @param {Record<string, string>} [vars] settings, over those that ship
-   * @param {"http" | "https"} [protocol] the latter with a certificate that nobody has signed
+   * @param {Record<string, string>} [vars] settings that override those in `wrangler.toml`
+   * @param {"http" | "https"} [protocol] `https` uses a self-signed certificate
    */
   constructor(vars = {}, protocol = 'http') {
     this.#protocol = protocol;
@@ -69,15 +69,15 @@ export class Dev {
     const group = child.pid;
     groups.add(group);
     child.once('exit', () => groups.delete(group));
-    let said = '';
+    let output = '';
     await new Promise((resolve, reject) => {
-      const hear = (/** @type {Buffer} */ text) => {
-        said += text;
-        if (said.includes('Ready on')) resolve(undefined);
+      const read = (/** @type {Buffer} */ text) => {
+        output += text;
+        if (output.includes('Ready on')) resolve(undefined);
       };
-      child.stdout.on('data', hear);
-      child.stderr.on('data', hear);
-      child.on('exit', (code) => reject(new Error(`wrangler dev ended with ${code}:\n${said}`)));
+      child.stdout.on('data', read);
+      child.stderr.on('data', read);
+      child.on('exit', (code) => reject(new Error(`wrangler dev exited with ${code}:\n${output}`)));
     });
   }
 
@@ -96,7 +96,7 @@ export class Dev {
   }
 }
 
-/** wrangler.toml without its build, and with paths that hold wherever it lies. */
+/** `wrangler.toml` without its build step, and with absolute paths. */
 async function configWithoutBuild() {
   const toml = await readFile(path.join(ROOT, 'wrangler.toml'), 'utf8');
   const absolute = (
@@ -110,8 +110,8 @@ async function configWithoutBuild() {
 }
 
 /**
- * A port in the range that is ours, tried from a random start so that test files may run side by
- * side.
+ * A free port from 3100 to 3199. The search starts at a random port, so that test files running at the
+ * same time rarely collide.
  */
 async function freePort() {
   const start = Math.floor(Math.random() * 100);
@@ -124,5 +124,5 @@ async function freePort() {
     await new Promise((resolve) => server.close(resolve));
     if (free) return port;
   }
-  throw new Error('no free port from 3100 to 3199');
+  throw new Error('No port from 3100 to 3199 is free. Stop a process that uses one.');
 }

@@ -1,21 +1,20 @@
 // @ts-check
 /**
- * Clients that run in a page, as the documents describe them: a line to the server, connections,
- * and nothing of ours. Each keeps a log for the test: `> ` and what it said, `< ` and what it
- * heard, both as they were, `= ` and what a request was answered, and what became of its
- * connections.
+ * Clients that run in a page and follow the seed documents, without any of our code. Each client keeps
+ * a log for the test. It contains sent frames (`> `), received frames (`< `), HTTP responses (`= `) and
+ * events of the connections.
  *
- * The page itself imports this file, which therefore imports nothing.
+ * The page loads this file by its URL, so it imports nothing.
  */
 
 /**
  * @typedef {object} Link
  * @property {RTCPeerConnection} connection
- * @property {RTCDataChannel} channel the one that this side sends on
- * @property {(RTCIceCandidateInit | null)[]} early candidates that came before their description
+ * @property {RTCDataChannel} channel the channel for sending
+ * @property {(RTCIceCandidateInit | null)[]} early candidates that arrived before their description
  */
 
-/** What they have in common: how two connect, once either can say something to the other. */
+/** The part that all clients share: connecting two peers that can signal each other. */
 class Device {
   /** @type {string[]} */
   log = [];
@@ -24,7 +23,7 @@ class Device {
   turn = Promise.resolve();
   /** @type {RTCConfiguration} */
   configuration = {};
-  /** What it sends to everybody. @type {MediaStream | undefined} */
+  /** The media sent to every peer. @type {MediaStream | undefined} */
   stream;
 
   /** @param {string} room @param {string} [id] */
@@ -62,23 +61,23 @@ class Device {
     this.signal('offer', id, offer);
   }
 
-  /** One after the other. @param {string} kind @param {string} from @param {any} payload */
-  handle(kind, from, payload) {
-    this.turn = this.turn.then(() => this.take(kind, from, payload));
+  /** Handles signals strictly in order. @param {string} type @param {string} from @param {any} payload */
+  handle(type, from, payload) {
+    this.turn = this.turn.then(() => this.take(type, from, payload));
     return this.turn;
   }
 
-  /** @param {string} kind @param {string} from @param {any} payload */
-  async take(kind, from, payload) {
-    const { connection, early } = this.takeBack(kind, from) ?? this.link(from);
-    if (kind === 'candidate') {
+  /** @param {string} type @param {string} from @param {any} payload */
+  async take(type, from, payload) {
+    const { connection, early } = this.takeBack(type, from) ?? this.link(from);
+    if (type === 'candidate') {
       if (connection.remoteDescription) await connection.addIceCandidate(payload);
       else early.push(payload);
       return;
     }
     await connection.setRemoteDescription(payload);
     for (const candidate of early.splice(0)) await connection.addIceCandidate(candidate);
-    if (kind === 'offer') {
+    if (type === 'offer') {
       const answer = await connection.createAnswer();
       await connection.setLocalDescription(answer);
       this.signal('answer', from, answer);
@@ -86,15 +85,14 @@ class Device {
   }
 
   /**
-   * The link that there is. Where both have offered, another one takes its place: Chromium 156 would
-   * take back the search for candidates with its offer, and never take it up again. What the old one
-   * is in the midst of comes to nothing.
-   * @param {string} kind
+   * The existing link. When both sides have offered, a new link replaces it: Chromium 156 stops gathering
+   * candidates when it rolls its offer back, and never resumes.
+   * @param {string} type
    * @param {string} from
    */
-  takeBack(kind, from) {
+  takeBack(type, from) {
     const link = this.links.get(from);
-    if (kind !== 'offer' || link?.connection.signalingState !== 'have-local-offer') return link;
+    if (type !== 'offer' || link?.connection.signalingState !== 'have-local-offer') return link;
     link.connection.onicecandidate = null;
     return Object.assign(this.link(from), { early: link.early });
   }
@@ -105,7 +103,7 @@ class Device {
   }
 }
 
-/** One on a WebSocket. By itself it speaks the native dialect, and does nothing untold. */
+/** A client on a WebSocket. It uses the native dialect by default and acts only when told to. */
 export class Plain extends Device {
   /** @param {string} room @param {string} [id] @param {string} [dialect] */
   constructor(room, id, dialect = 'native') {
@@ -116,15 +114,15 @@ export class Plain extends Device {
     this.socket = new WebSocket(url);
     this.socket.onmessage = ({ data }) => {
       this.log.push(`< ${data}`);
-      this.hear(JSON.parse(data));
+      this.receiveFrame(JSON.parse(data));
     };
   }
 
   /** @param {any} _frame */
-  hear(_frame) {}
+  receiveFrame(_frame) {}
 
   /** @param {object} frame */
-  say(frame) {
+  sendFrame(frame) {
     const text = JSON.stringify(frame);
     this.log.push(`> ${text}`);
     this.socket.send(text);
@@ -139,30 +137,30 @@ export class Plain extends Device {
   }
 }
 
-/** A client of 000: it offers to all who are there, and answers whoever comes. */
+/** A client of document 000. It offers to all present peers and answers every offer. */
 export class Forum extends Plain {
   /** @param {string} room @param {string} [id] */
   constructor(room, id) {
     super(room, id, 'forum');
   }
 
-  /** @override @param {string} kind @param {string} toPeerId @param {unknown} payload */
-  signal(kind, toPeerId, payload) {
-    const spelled = kind === 'candidate' ? 'icecandidate' : kind;
-    this.say({ action: `forward-${spelled}`, [kind]: payload, toPeerId });
+  /** @override @param {string} type @param {string} toPeerId @param {unknown} payload */
+  signal(type, toPeerId, payload) {
+    const action = `forward-${type === 'candidate' ? 'icecandidate' : type}`;
+    this.sendFrame({ action, [type]: payload, toPeerId });
   }
 
   /** @override @param {any} frame */
-  hear(frame) {
+  receiveFrame(frame) {
     const { type, fromPeerId } = frame;
     if (type === 'connected-peers') for (const id of frame.peerIds) this.request(id);
     if (!fromPeerId) return;
-    const kind = type === 'icecandidate' ? 'candidate' : type;
-    this.handle(kind, fromPeerId, frame[kind]);
+    const signal = type === 'icecandidate' ? 'candidate' : type;
+    this.handle(signal, fromPeerId, frame[signal]);
   }
 }
 
-/** A user of 001, who clicks to request, and clicks to accept. */
+/** A user of document 001, who clicks to request a connection and clicks to accept one. */
 export class Lobby extends Plain {
   /** @type {Map<string, unknown>} */
   offers = new Map();
@@ -173,21 +171,21 @@ export class Lobby extends Plain {
   }
 
   /**
-   * Says descriptions alone, as the document does: so they wait for the candidates, to have "all
-   * the data that the other needs".
+   * Sends only descriptions, as the document does. Each waits for its candidates, to contain "all the
+   * data that the other needs".
    *
    * @override
-   * @param {string} kind @param {string} toId @param {unknown} payload
+   * @param {string} type @param {string} toId @param {unknown} payload
    */
-  signal(kind, toId, payload) {
+  signal(type, toId, payload) {
     const description = this.links.get(toId)?.connection.localDescription;
-    const complete = kind === 'candidate' && payload === null;
+    const complete = type === 'candidate' && payload === null;
     if (complete && description)
-      this.say({ toId, fromId: this.id, [description.type]: description });
+      this.sendFrame({ toId, fromId: this.id, [description.type]: description });
   }
 
   /** @override @param {any} frame */
-  hear({ kind, id, fromId, offer, answer, candidate }) {
+  receiveFrame({ kind, id, fromId, offer, answer, candidate }) {
     if (kind === 'self-connected') this.id = id;
     if (offer) this.offers.set(fromId, offer);
     if (answer) this.handle('answer', fromId, answer);
@@ -200,9 +198,9 @@ export class Lobby extends Plain {
   }
 }
 
-/** A device of 004, "using SSE": it offers to whoever is new. */
+/** A device of document 004, "using SSE". It offers to every new peer. */
 export class Http extends Device {
-  /** One request after the other: of two at once, either may arrive first. */
+  /** Serializes requests, since two concurrent ones may arrive in either order. */
   #posted = Promise.resolve();
 
   async findServers() {
@@ -220,21 +218,21 @@ export class Http extends Device {
     this.events = new EventSource(`/events/${this.room}/${this.id}`);
     this.events.onmessage = ({ data }) => {
       this.log.push(`< ${data}`);
-      this.hear(JSON.parse(data));
+      this.receiveFrame(JSON.parse(data));
     };
   }
 
-  /** @override @param {string} kind @param {string} target @param {unknown} payload */
-  signal(kind, target, payload) {
-    const type = kind === 'candidate' ? 'ice-candidate' : kind;
+  /** @override @param {string} signal @param {string} target @param {unknown} payload */
+  signal(signal, target, payload) {
+    const type = signal === 'candidate' ? 'ice-candidate' : signal;
     this.#posted = this.#posted.then(() => this.post('message', { target, type, payload }));
   }
 
   /** @param {any} event */
-  hear({ type, senderId, payload }) {
+  receiveFrame({ type, senderId, payload }) {
     if (type === 'new-peer') this.request(senderId);
-    const kind = type === 'ice-candidate' ? 'candidate' : type;
-    if (['offer', 'answer', 'candidate'].includes(kind)) this.handle(kind, senderId, payload);
+    const signal = type === 'ice-candidate' ? 'candidate' : type;
+    if (['offer', 'answer', 'candidate'].includes(signal)) this.handle(signal, senderId, payload);
   }
 
   /** @param {string} what @param {object} [message] */
@@ -247,8 +245,8 @@ export class Http extends Device {
 }
 
 /**
- * A peer of 003: perfect negotiation as textbooks have it (WebRTC 1.0, section 10.7), who is polite
- * as the server says.
+ * A peer of document 003: perfect negotiation (WebRTC 1.0, section 10.7). The server decides which peer
+ * is polite.
  */
 export class Perfect extends Plain {
   #makingOffer = false;
@@ -257,11 +255,11 @@ export class Perfect extends Plain {
 
   /** @override @param {string} type @param {string} to @param {unknown} payload */
   signal(type, to, payload) {
-    this.say({ type, to, payload });
+    this.sendFrame({ type, to, payload });
   }
 
   /** @override @param {any} frame */
-  async hear({ type, id, peers, polite, from, payload }) {
+  async receiveFrame({ type, id, peers, polite, from, payload }) {
     if (type === 'welcome') for (const peer of peers) this.meet(peer.id, peer.polite, true);
     else if (type === 'peer-joined') this.meet(id, polite, false);
     else if (['offer', 'answer'].includes(type)) await this.describe(from, payload);

@@ -1,7 +1,5 @@
 // @ts-check
-/**
- * A peer that speaks the HTTP dialect: requests, and an event stream that is read event by event.
- */
+/** A peer of the HTTP dialect: requests, and an event stream that is read one event at a time. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import http from 'node:http';
@@ -9,13 +7,13 @@ import { within } from './peer.mjs';
 
 /** @typedef {import('./workerd.mjs').Server} Server */
 /** @typedef {{ id?: string, data: string }} Event */
-/** @typedef {{ key?: string, token?: string, headers?: Record<string, string> }} Who */
+/** @typedef {{ key?: string, token?: string, headers?: Record<string, string> }} Credentials */
 
-/** Its own event stream, from the opening to the end. */
+/** One event stream, from its opening to its end. */
 export class EventStream {
-  /** The last id that was given, with or without data, and so even with a ping. */
+  /** The last event id received, even if its event had no data. */
   lastId = '';
-  /** All that has come, as it came. */
+  /** All text received. */
   raw = '';
   #rest = '';
   /** @type {Event[]} */
@@ -26,7 +24,7 @@ export class EventStream {
   constructor(response) {
     this.response = response;
     this.ended = false;
-    /** The server has ended it, or it was cut. @type {Promise<void>} */
+    /** Resolves when either side has ended the stream. @type {Promise<void>} */
     this.gone = new Promise((resolve) => {
       response.on('close', () => {
         this.ended = true;
@@ -34,7 +32,7 @@ export class EventStream {
         this.#changed();
       });
     });
-    response.on('error', () => {}); // a close always follows
+    response.on('error', () => {}); // `close` always follows
     response.setEncoding('utf8').on('data', (text) => this.#read(text));
   }
 
@@ -57,41 +55,41 @@ export class EventStream {
     this.#changed();
   }
 
-  /** The next event that is no ping. @param {number} [patience] @returns {Promise<Event>} */
-  async next(patience) {
+  /** Reads the next event, pings excepted. @param {number} [timeout] @returns {Promise<Event>} */
+  async next(timeout) {
     for (;;) {
       const event = this.#unread.shift();
       if (event && !isPing(event)) return event;
       if (event) continue;
-      assert.ok(!this.ended, 'the stream has ended, though an event was waited for');
-      await this.#change('an event comes', patience);
+      assert.ok(!this.ended, 'expected an event, but the stream has ended');
+      await this.#change('an event arrives', timeout);
     }
   }
 
-  /** Waits for a ping: an event without an id. */
+  /** Waits for the next ping, an event without an id. */
   async pinged() {
     for (;;) {
       const at = this.#unread.findIndex(isPing);
       if (at >= 0) return JSON.parse(this.#unread.splice(at, 1)[0].data);
-      await this.#change('a ping comes');
+      await this.#change('a ping arrives');
     }
   }
 
-  /** @param {string} claim @param {number} [patience] */
-  #change(claim, patience) {
+  /** @param {string} claim @param {number} [timeout] */
+  #change(claim, timeout) {
     return within(
       new Promise((resolve) => (this.#changed = () => resolve(undefined))),
       claim,
-      patience,
+      timeout,
     );
   }
 
-  /** What has come and was not read, pings left out. */
+  /** Events that have arrived and were not read, without pings. */
   get unread() {
     return this.#unread.filter((event) => !isPing(event));
   }
 
-  /** The client goes away without a word. */
+  /** Destroys the connection on the client's side. */
   cut() {
     this.response.socket.destroy();
   }
@@ -104,24 +102,24 @@ export class HttpPeer {
   /** @type {EventStream | undefined} */
   stream;
   /**
-   * The id of the last event that was read, not only received, if somebody keeps it.
+   * The id of the last event that the test has read, if it records that.
    * @type {string | undefined}
    */
   lastId;
 
-  /** @param {Server} server @param {string} room @param {string} id @param {Who} [who] */
-  constructor(server, room, id, who = {}) {
+  /** @param {Server} server @param {string} room @param {string} id @param {Credentials} [credentials] */
+  constructor(server, room, id, credentials = {}) {
     this.server = server;
     this.room = room;
     this.id = id;
-    this.who = who;
+    this.credentials = credentials;
   }
 
-  /** @param {string} call */
+  /** @param {string} call `register`, `message` or `events` */
   path(call) {
     const query = new URLSearchParams();
     for (const name of /** @type {const} */ (['key', 'token'])) {
-      const value = this.who[name];
+      const value = this.credentials[name];
       if (value !== undefined) query.set(name, value);
     }
     const search = query.toString();
@@ -132,47 +130,47 @@ export class HttpPeer {
   register() {
     return this.server.request(this.path('register'), {
       method: 'POST',
-      headers: this.who.headers,
+      headers: this.credentials.headers,
     });
   }
 
   /**
-   * Registers, is let in, and opens its stream.
+   * Registers and opens the event stream.
    * @param {Server} server
    * @param {string} room
    * @param {string} id
-   * @param {Who} [who]
+   * @param {Credentials} [credentials]
    */
-  static async meet(server, room, id, who) {
-    const peer = new HttpPeer(server, room, id, who);
+  static async join(server, room, id, credentials) {
+    const peer = new HttpPeer(server, room, id, credentials);
     const { status, text } = await peer.register();
     assert.equal(status, 200, text);
     await peer.open();
     return peer;
   }
 
-  /** @param {unknown} body text as it is, anything else as JSON */
+  /** @param {unknown} body strings are sent unchanged, anything else as JSON */
   post(body) {
-    const headers = { 'Content-Type': 'application/json', ...this.who.headers };
+    const headers = { 'Content-Type': 'application/json', ...this.credentials.headers };
     const text = typeof body === 'string' ? body : JSON.stringify(body);
     return this.server.request(this.path('message'), { method: 'POST', headers, body: text });
   }
 
-  /** Posts what is sent. @param {unknown} body */
-  async says(body) {
+  /** Posts a message and asserts that it was accepted. @param {unknown} body */
+  async sends(body) {
     const { status, text } = await this.post(body);
     assert.deepEqual([status, text], [200, '{"message":"Message sent"}']);
   }
 
   /**
-   * Asks for its stream.
-   * @param {string} [last] the id of the last event that it got
+   * Requests the event stream.
+   * @param {string} [last] the id of the last event received
    * @param {string} [method]
    * @returns {Promise<http.IncomingMessage>}
    */
   async request(last, method = 'GET') {
     const headers = {
-      ...this.who.headers,
+      ...this.credentials.headers,
       ...(last === undefined ? {} : { 'Last-Event-ID': last }),
     };
     const { port } = this.server;
@@ -187,11 +185,11 @@ export class HttpPeer {
     const request = http.request(options);
     const answered = once(request, 'response');
     request.end();
-    const [response] = await within(answered, 'the stream is answered');
+    const [response] = await within(answered, 'the server answers the request for a stream');
     return response;
   }
 
-  /** Opens its stream. @param {string} [last] */
+  /** Opens the event stream. @param {string} [last] */
   async open(last) {
     const response = await this.request(last);
     assert.equal(response.statusCode, 200);
@@ -205,19 +203,19 @@ export class HttpPeer {
     return this.stream;
   }
 
-  /** Opens it again, to go on after what it got last. */
+  /** Reopens the stream after the last event received. */
   resume() {
     return this.open(this.stream?.lastId);
   }
 
-  /** The next event. @param {number} [patience] */
-  next(patience) {
-    assert.ok(this.stream, `${this.id} has no stream`);
-    return this.stream.next(patience);
+  /** Reads the next event. @param {number} [timeout] */
+  next(timeout) {
+    assert.ok(this.stream, `${this.id} has no stream; call open() first`);
+    return this.stream.next(timeout);
   }
 
-  /** The next event has these data, byte for byte. @param {string} data */
-  async hears(data) {
+  /** Asserts that the next event has this data, byte for byte. @param {string} data */
+  async receives(data) {
     assert.equal((await this.next()).data, data);
   }
 }

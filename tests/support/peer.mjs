@@ -1,5 +1,5 @@
 // @ts-check
-/** A peer of the tests: a WebSocket whose frames are read one by one, in order, and never lost. */
+/** A peer on a WebSocket. Its frames are queued and read one at a time. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { WebSocket } from 'ws';
@@ -16,11 +16,8 @@ import { WebSocket } from 'ws';
  */
 /** @typedef {{ code: number, reason: string }} Closed */
 
-/**
- * How long a frame is waited for: far more than any takes, since only a failing test ever waits so
- * long.
- */
-const PATIENCE = 10_000;
+/** How long a test waits for a frame, in milliseconds. Only a failing test waits this long. */
+const TIMEOUT = 10_000;
 
 /** The path of a WebSocket join. @param {string} room @param {Join} [join] */
 export function joinPath(room, { id, key, token, dialect } = {}) {
@@ -33,14 +30,14 @@ export function joinPath(room, { id, key, token, dialect } = {}) {
 }
 
 export class Peer {
-  /** What the native dialect says first; there after `meet`. @type {any} */
+  /** The `welcome` of the native dialect, after `join`. @type {any} */
   welcome;
   /** @type {string[]} */
   #unread = [];
   /** @type {(() => void)[]} */
   #wakers = [];
   /**
-   * Who asked for the pongs still under way: a `settle`, or the test itself.
+   * One entry for each expected pong: the callback of a `settle`, or nothing for a ping of the test.
    * @type {((() => void) | undefined)[]}
    */
   #pings = [];
@@ -61,7 +58,7 @@ export class Peer {
         this.#wake();
       });
     });
-    socket.on('error', () => {}); // a close always follows and says more
+    socket.on('error', () => {}); // `close` always follows, with the code
     socket.on('message', (data, binary) => {
       const text = binary
         ? `(binary frame of ${/** @type {Buffer} */ (data).length} bytes)`
@@ -74,37 +71,41 @@ export class Peer {
   }
 
   /**
-   * Opens a socket into a room; any frame is still to be read.
+   * Opens a WebSocket to a room and reads no frame.
    * @param {Server} server
    * @param {string} room
    * @param {Join} [join]
    */
-  static async join(server, room, join = {}) {
-    // Both Close frames have passed by then: workerd keeps the connection of a socket that it has
-    // closed, and that never said anything. The types do not know the option yet.
-    const patience = { closeTimeout: 2000 };
-    const options = { headers: join.headers, perMessageDeflate: false, ...patience };
+  static async connect(server, room, join = {}) {
+    // workerd keeps the connection of a closed WebSocket that never sent a frame, although both
+    // Close frames have passed. @types/ws 8.18 lacks the option `closeTimeout`.
+    const close = { closeTimeout: 2000 };
+    const options = { headers: join.headers, perMessageDeflate: false, ...close };
     const socket = new WebSocket(
       `ws://${server.host}${joinPath(room, join)}`,
       join.protocols ?? [],
       options,
     );
     const peer = new Peer(server, room, join.id ?? 'nameless', socket);
-    await once(socket, 'open', { signal: AbortSignal.timeout(PATIENCE) });
+    await once(socket, 'open', { signal: AbortSignal.timeout(TIMEOUT) });
     return peer;
   }
 
   /**
-   * Joins and reads the welcome.
+   * Joins a room and reads the `welcome`.
    * @param {Server} server
    * @param {string} room
    * @param {string} id
    * @param {Join} [join]
    */
-  static async meet(server, room, id, join = {}) {
-    const peer = await Peer.join(server, room, { ...join, id });
+  static async join(server, room, id, join = {}) {
+    const peer = await Peer.connect(server, room, { ...join, id });
     peer.welcome = JSON.parse(await peer.next());
-    assert.equal(peer.welcome.type, 'welcome', `${id} is let in: ${JSON.stringify(peer.welcome)}`);
+    assert.equal(
+      peer.welcome.type,
+      'welcome',
+      `${id} expected a welcome: ${JSON.stringify(peer.welcome)}`,
+    );
     return peer;
   }
 
@@ -112,31 +113,31 @@ export class Peer {
     return this.socket.readyState === WebSocket.OPEN;
   }
 
-  /** Frames that have come and were not read. */
+  /** Frames that have arrived and were not read. */
   get unread() {
     return this.#unread;
   }
 
-  /** Sends a frame: text as it is, anything else as JSON. @param {unknown} frame */
-  say(frame) {
+  /** Sends a frame: strings and buffers unchanged, anything else as JSON. @param {unknown} frame */
+  send(frame) {
     if (frame === 'ping') this.#pings.push(undefined);
     this.socket.send(
       typeof frame === 'string' || frame instanceof Buffer ? frame : JSON.stringify(frame),
     );
   }
 
-  /** The next frame, as text. @param {number} [patience] @returns {Promise<string>} */
-  async next(patience = PATIENCE) {
-    const late = Date.now() + patience;
+  /** Reads the next frame as text. @param {number} [timeout] @returns {Promise<string>} */
+  async next(timeout = TIMEOUT) {
+    const late = Date.now() + timeout;
     for (;;) {
       const frame = this.#unread.shift();
       if (frame !== undefined) return frame;
       if (this.#ended)
         throw new Error(
-          `${this.name} waits for a frame, but was closed: ${JSON.stringify(this.#ended)}`,
+          `${this.name} expected a frame, but its WebSocket closed: ${JSON.stringify(this.#ended)}`,
         );
       const left = late - Date.now();
-      if (left <= 0) throw new Error(`${this.name} got no frame in ${patience} ms`);
+      if (left <= 0) throw new Error(`${this.name} received no frame within ${timeout} ms`);
       await new Promise((/** @type {(value?: unknown) => void} */ resolve) => {
         const timer = setTimeout(resolve, left);
         this.#wakers.push(() => (clearTimeout(timer), resolve()));
@@ -145,43 +146,43 @@ export class Peer {
   }
 
   /**
-   * The next frame is this object, key for key.
+   * Asserts that the next frame is this object, key for key.
    * @param {any} expected
-   * @param {number} [patience]
+   * @param {number} [timeout]
    */
-  async hears(expected, patience) {
-    assert.deepEqual(JSON.parse(await this.next(patience)), expected);
+  async receives(expected, timeout) {
+    assert.deepEqual(JSON.parse(await this.next(timeout)), expected);
   }
 
   /**
-   * The next frame is an error notice with this code; returns its message.
+   * Asserts that the next frame is an error with this code, and returns its message.
    * @param {string} code
    * @param {{ to?: string }} [about]
-   * @param {number} [patience]
+   * @param {number} [timeout]
    */
-  async refused(code, about = {}, patience = PATIENCE) {
-    const { message, ...rest } = JSON.parse(await this.next(patience));
+  async receivesError(code, about = {}, timeout = TIMEOUT) {
+    const { message, ...rest } = JSON.parse(await this.next(timeout));
     assert.deepEqual(rest, { type: 'error', code, ...about });
-    assert.ok(typeof message === 'string' && message.length > 0, 'an error says what was wrong');
+    assert.ok(typeof message === 'string' && message.length > 0, 'an error has a message');
     return /** @type {string} */ (message);
   }
 
-  /** The server ends the socket with this code. @param {number} code @param {string} [reason] */
-  async ends(code, reason) {
-    const closed = await within(this.closed, `${this.name} is closed`);
+  /** Asserts that the server closes the WebSocket with this code. @param {number} code @param {string} [reason] */
+  async isClosed(code, reason) {
+    const closed = await within(this.closed, `the WebSocket of ${this.name} closes`);
     assert.deepEqual(closed, { code, reason: reason ?? closed.reason });
   }
 
   /**
-   * Resolves when the server has handled all that this peer has sent: a socket's frames are handled
-   * one by one.
+   * Waits until the server has handled all frames of this peer. The server handles the frames of a
+   * WebSocket in order, so a pong proves it.
    */
   async settle() {
     const answered = new Promise((/** @type {(value?: unknown) => void} */ resolve) =>
       this.#pings.push(resolve),
     );
     this.socket.send('ping');
-    await within(Promise.race([answered, this.closed]), `${this.name} gets its pong`);
+    await within(Promise.race([answered, this.closed]), `${this.name} receives a pong`);
   }
 
   /**
@@ -191,10 +192,10 @@ export class Peer {
    */
   async close(code, reason) {
     this.socket.close(code, reason);
-    return within(this.closed, `${this.name} gets the server's Close frame`);
+    return within(this.closed, `${this.name} receives the server's Close frame`);
   }
 
-  /** Ends the connection without a Close frame, and gives the server the time to notice. */
+  /** Ends the connection without a Close frame, and waits until the server has noticed. */
   async cut() {
     this.socket.terminate();
     await this.closed;
@@ -207,8 +208,8 @@ export class Peer {
 }
 
 /**
- * By now the server has noticed that a connection of this room has ended: the operating system told
- * it of that before it told it of these requests.
+ * Waits until the server has noticed that a connection of this room has ended. The operating system
+ * reports that end before these two requests.
  * @param {Server} server
  * @param {string} room
  */
@@ -218,16 +219,16 @@ export async function noticed(server, room) {
 }
 
 /**
- * Nobody in the room has a frame unread, nor is one under way: all that these peers have sent has
- * been handled, and all that the room has sent has come.
+ * Asserts that no peer has an unread frame, after the room has handled all their frames and all its own
+ * frames have arrived.
  * @param {Peer[]} peers all of one room
  */
 export async function quiet(...peers) {
   const settleAll = () =>
     Promise.all(peers.filter((peer) => peer.open).map((peer) => peer.settle()));
   await settleAll();
-  // A room's frames wait until what it has stored is safe, and pongs do not wait: the room's own
-  // answer does.
+  // The platform holds frames, but not pongs, back until writes are durable. A response of the room
+  // is also held back.
   await peers[0].server.status(peers[0].room);
   await settleAll();
   assert.deepEqual(
@@ -237,12 +238,21 @@ export async function quiet(...peers) {
   );
 }
 
-/** @template T @param {Promise<T>} promise @param {string} claim @returns {Promise<T>} */
-export async function within(promise, claim, patience = PATIENCE) {
+/**
+ * Rejects when the promise takes longer than the timeout.
+ * @template T
+ * @param {Promise<T>} promise
+ * @param {string} claim what should have happened
+ * @returns {Promise<T>}
+ */
+export async function within(promise, claim, timeout = TIMEOUT) {
   /** @type {NodeJS.Timeout | undefined} */
   let timer;
   const late = new Promise((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`${claim}: not in ${patience} ms`)), patience);
+    timer = setTimeout(
+      () => reject(new Error(`${claim}: did not happen within ${timeout} ms`)),
+      timeout,
+    );
   });
   try {
     return await /** @type {Promise<T>} */ (Promise.race([promise, late]));

@@ -1,6 +1,7 @@
 // @ts-check
 /**
- * Reads a transcript and plays it over real sockets. The format is in tests/transcripts/README.md.
+ * Reads a transcript and plays it over real WebSockets and event streams. `tests/transcripts/README.md`
+ * describes the format.
  */
 import assert from 'node:assert/strict';
 import { HttpPeer } from './http-peer.mjs';
@@ -14,9 +15,10 @@ import { Peer, noticed, quiet, within } from './peer.mjs';
  * @property {string} claim its first comment
  * @property {Record<string, string>} settings
  * @property {Line[]} lines
+ * @property {boolean} isLong whether it waits longer than 2 s
  */
 
-/** Time passes by itself here, so a frame that comes after a while is simply waited for. */
+/** The clock is real here, so `after` is skipped and the next frame is awaited this long. */
 const PATIENCE = 30_000;
 
 /** @param {string} dialect @param {string} room @param {string} source @returns {Transcript} */
@@ -33,17 +35,27 @@ export function parse(dialect, room, source) {
   const settings = Object.fromEntries(
     lines.filter(({ words }) => words[0] === 'set').map(({ words }) => pair(words[1])),
   );
-  return { dialect, room, claim, settings, lines: lines.filter(({ words }) => words[0] !== 'set') };
+  const seconds = lines
+    .filter(({ words }) => words[0] === 'after')
+    .reduce((sum, { words }) => sum + parseFloat(words[1]), 0);
+  return {
+    dialect,
+    room,
+    claim,
+    settings,
+    lines: lines.filter(({ words }) => words[0] !== 'set'),
+    isLong: seconds > 2,
+  };
 }
 
 /** @param {import('./workerd.mjs').Server} server @param {Transcript} transcript */
 export async function play(server, { dialect, room, lines }) {
-  /** Who a name stands for now. @type {Map<string, Peer>} */
+  /** The current peer of each name. @type {Map<string, Peer>} */
   const now = new Map();
   /** @type {Peer[]} */
   const all = [];
   /**
-   * Those who speak HTTP, and what each was answered last.
+   * The peers of the HTTP dialect, each with its last response until the transcript has read it.
    * @type {Map<string, { peer: HttpPeer, answer?: string }>}
    */
   const overHttp = new Map();
@@ -65,20 +77,19 @@ export async function play(server, { dialect, room, lines }) {
         continue;
       }
       const peer = now.get(name);
-      assert.ok(peer, `nobody is called ${name}`);
+      assert.ok(peer, `no peer is called "${name}"; a "joins" or "registers" line must come first`);
       const frame = text.slice(text.indexOf(verb) + verb.length).trim();
       if (verb === '<') assert.match(await peer.next(PATIENCE), pattern(frame));
       else if (verb === '>') {
-        peer.say(frame);
-        // The next line may be another peer's: what the file says first has to reach the room
-        // first.
+        peer.send(frame);
+        // The next line may be another peer's, and its frame must not overtake this one.
         await peer.settle();
       } else if (verb === 'drops') await peer.cut();
       else if (verb === 'closes') {
         await peer.close(rest[0] ? Number(rest[0]) : undefined);
         await noticed(server, room);
-      } else if (verb === 'closed') await peer.ends(Number(rest[0]), rest.slice(1).join(' '));
-      else assert.fail('not a line of a transcript');
+      } else if (verb === 'closed') await peer.isClosed(Number(rest[0]), rest.slice(1).join(' '));
+      else assert.fail(`"${verb}" is no verb of a transcript; see tests/transcripts/README.md`);
     } catch (error) {
       throw new Error(
         `line ${number}: ${text}\n${error instanceof Error ? error.message : error}`,
@@ -88,26 +99,29 @@ export async function play(server, { dialect, room, lines }) {
   }
   if (all.length) await quiet(...all);
   for (const [name, { peer, answer }] of overHttp) {
-    assert.equal(answer, undefined, `${name} was answered, which is not written`);
+    assert.equal(answer, undefined, `${name} got a response that the transcript does not have`);
     if (!peer.stream || peer.stream.ended) continue;
-    // What comes after all that the room has sent: a signal to itself.
-    await peer.says({ type: 'last', target: name });
-    await peer.hears(`{"type":"last","payload":null,"senderId":"${name}"}`);
+    // A signal to itself arrives after everything else that the room has sent.
+    await peer.sends({ type: 'last', target: name });
+    await peer.receives(`{"type":"last","payload":null,"senderId":"${name}"}`);
     peer.stream.cut();
   }
-  // A socket whose end is not written has not ended.
+  // A WebSocket must not end unless the transcript says so.
   const ended = new Set(
     lines
       .filter(({ words }) => /^(drops|closes|closed)$/.test(words[1]))
       .map(({ words }) => words[0]),
   );
   for (const [name, peer] of now)
-    assert.ok(peer.open || ended.has(name), `${name} was closed, which is not written`);
+    assert.ok(
+      peer.open || ended.has(name),
+      `${name} was closed, but the transcript has no such line`,
+    );
   await Promise.all(all.filter((peer) => peer.open).map((peer) => peer.close(1000)));
 }
 
 /**
- * A line of a peer that speaks HTTP.
+ * Plays a line of a peer of the HTTP dialect.
  * @param {{ peer: HttpPeer, answer?: string }} one
  * @param {string} verb
  * @param {string[]} rest
@@ -116,8 +130,8 @@ export async function play(server, { dialect, room, lines }) {
 async function playHttp(one, verb, rest, frame) {
   const { peer } = one;
   if (verb === 'registers') {
-    const who = Object.fromEntries(rest.map(pair));
-    if (rest.length) peer.who = who;
+    const credentials = Object.fromEntries(rest.map(pair));
+    if (rest.length) peer.credentials = credentials;
     const { status, text } = await peer.register();
     const body = JSON.parse(text);
     one.answer =
@@ -147,7 +161,7 @@ async function playHttp(one, verb, rest, frame) {
     await peer.stream?.gone;
   } else if (verb === 'ends') {
     await within(/** @type {Promise<void>} */ (peer.stream?.gone), 'the server ends the stream');
-  } else assert.fail('not a line of a transcript');
+  } else assert.fail(`"${verb}" is no verb of a transcript; see tests/transcripts/README.md`);
 }
 
 /**
@@ -166,16 +180,16 @@ function join(server, room, dialect, name, rest) {
       const [field, value] = pair(rest[i]);
       assert.ok(
         field === 'key' || field === 'token' || field === 'dialect',
-        `joins takes no ${field}`,
+        `"joins" takes as, key, token and dialect, but not "${field}"`,
       );
       wanted[field] = value;
     }
   }
-  return Peer.join(server, room, wanted);
+  return Peer.connect(server, room, wanted);
 }
 
 /**
- * The frame as written, byte for byte, but `…` is any run of characters without a quotation mark.
+ * Matches the frame byte for byte, except that `…` matches any characters without a quotation mark.
  * @param {string} frame
  */
 function pattern(frame) {
@@ -186,6 +200,6 @@ function pattern(frame) {
 /** @param {string} text */
 function pair(text) {
   const at = text.indexOf('=');
-  assert.ok(at > 0, `${text} is not of the form name=value`);
+  assert.ok(at > 0, `"${text}" is not of the form name=value`);
   return [text.slice(0, at), text.slice(at + 1)];
 }

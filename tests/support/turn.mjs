@@ -1,7 +1,5 @@
 // @ts-check
-/**
- * TURN services for tests: a real coturn, and a stand-in for the one call to Cloudflare's.
- */
+/** TURN services for tests: a real coturn, and a replacement for the call to Cloudflare's API. */
 import { spawn } from 'node:child_process';
 import dgram from 'node:dgram';
 import { once } from 'node:events';
@@ -11,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { coturnPath } from '../../scripts/coturn.mjs';
 
-/** coturn on a loopback port of its own, with the secret that the Worker has, too. */
+/** coturn on its own loopback port, with the secret that the Worker also has. */
 export class Coturn {
   /**
    * @param {import('node:child_process').ChildProcess} child
@@ -29,7 +27,7 @@ export class Coturn {
   static async start(secret) {
     const port = await freePort();
     const program = coturnPath();
-    if (!program) throw new Error('there is no turnserver: npm test installs it');
+    if (!program) throw new Error('turnserver (coturn) is not installed. `npm test` installs it.');
     const folder = await mkdtemp(join(tmpdir(), 'partyline-turn-'));
     const args =
       `-n -v --use-auth-secret --static-auth-secret=${secret} --realm=partyline.test ` +
@@ -39,17 +37,17 @@ export class Coturn {
     const child = spawn(program, args.split(' '), { stdio: ['ignore', 'pipe', 'pipe'] });
     const killed = () => child.kill('SIGKILL');
     process.once('exit', killed);
-    let said = '';
+    let output = '';
     await new Promise((resolve, reject) => {
       /** @param {Buffer} text */
-      const hear = (text) => {
-        said += text;
-        if (said.includes(`UDP listener opened on: 127.0.0.1:${port}`)) resolve(undefined);
+      const read = (text) => {
+        output += text;
+        if (output.includes(`UDP listener opened on: 127.0.0.1:${port}`)) resolve(undefined);
       };
-      child.stdout.on('data', hear);
-      child.stderr.on('data', hear);
+      child.stdout.on('data', read);
+      child.stderr.on('data', read);
       child.once('error', reject);
-      child.once('exit', (code) => reject(new Error(`turnserver ended with ${code}:\n${said}`)));
+      child.once('exit', (code) => reject(new Error(`turnserver exited with ${code}:\n${output}`)));
     });
     child.once('exit', () => process.off('exit', killed));
     return new Coturn(child, port, folder);
@@ -57,15 +55,15 @@ export class Coturn {
 
   async stop() {
     if (this.child.exitCode === null && this.child.signalCode === null) {
-      const gone = once(this.child, 'exit');
+      const exited = once(this.child, 'exit');
       this.child.kill('SIGKILL');
-      await gone;
+      await exited;
     }
     await rm(this.folder, { recursive: true, force: true });
   }
 }
 
-/** A UDP port that nobody has right now. */
+/** A UDP port that is currently free. */
 async function freePort() {
   const socket = dgram.createSocket('udp4');
   socket.bind(0, '127.0.0.1');
@@ -77,15 +75,24 @@ async function freePort() {
   return port;
 }
 
+/** A TURN server with credentials, as Cloudflare's service returns it. */
+export const RELAY = {
+  urls: ['turn:t.example:3478?transport=udp'],
+  username: 'u',
+  credential: 'c',
+};
+/** A successful response of Cloudflare's service. */
+export const CREDENTIALS = { iceServers: [{ urls: ['stun:theirs.example'] }, RELAY] };
+
 /**
- * Stands in for Cloudflare's TURN service: it writes down what it is asked, and answers as the
- * key's id in the path says.
+ * Replaces Cloudflare's TURN service. It records each request and picks the response by the key id in
+ * the path.
  */
-export class StandIn {
+export class FakeTurnApi {
   /**
    * @type {{ method?: string, url?: string, headers: http.IncomingHttpHeaders, body: string }[]}
    */
-  asked = [];
+  requests = [];
 
   /** @param {Record<string, (response: http.ServerResponse) => void>} answers */
   constructor(answers) {
@@ -93,8 +100,8 @@ export class StandIn {
       let body = '';
       for await (const chunk of request.setEncoding('utf8')) body += chunk;
       const { method, url, headers } = request;
-      this.asked.push({ method, url, headers, body });
-      answers[(url ?? '').split('/')[4]]?.(response); // one that is not known gets no answer
+      this.requests.push({ method, url, headers, body });
+      answers[(url ?? '').split('/')[4]]?.(response); // an unknown key gets no response
     });
   }
 

@@ -1,48 +1,48 @@
 // @ts-check
-/** What lies between a page and its WebSockets, where frames can be kept back and get lost. */
+/** Intercepts the WebSocket frames of a page, so that tests can drop them or hold them back. */
 import { until } from './browser.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
-/** @typedef {'in' | 'out'} Way */
+/** @typedef {'in' | 'out'} Direction */
 
 /**
- * Put under a page's WebSockets before anything runs: `wire` can lose the next frame of a kind, and
- * keep frames of either way back until they are released.
+ * Replaces `WebSocket` in a page before any script runs. The global `wire` can drop the next frame of a
+ * type, and hold frames of either direction back until they are released.
  */
 export function installWire() {
   const wire = {
-    /** @type {Record<Way, string[]>} kinds of which the next frame gets lost */
+    /** @type {Record<Direction, string[]>} the types whose next frame is dropped */
     lose: { in: [], out: [] },
-    /** @type {string[]} what got lost */
+    /** @type {string[]} the dropped frames */
     lost: [],
-    /** @type {string[]} what did not */
+    /** @type {string[]} the forwarded frames */
     passed: [],
-    /** @type {Record<Way, boolean>} */
+    /** @type {Record<Direction, boolean>} */
     holding: { in: false, out: false },
-    /** @type {Record<Way, ((() => void) & { text: unknown })[]>} */
+    /** @type {Record<Direction, ((() => void) & { text: unknown })[]>} */
     held: { in: [], out: [] },
-    /** @param {Way} way */
-    release(way) {
-      wire.holding[way] = false;
-      for (const pass of wire.held[way].splice(0)) pass();
+    /** @param {Direction} direction */
+    release(direction) {
+      wire.holding[direction] = false;
+      for (const pass of wire.held[direction].splice(0)) pass();
     },
-    /** @param {Way} way @param {unknown} text @param {() => void} pass */
-    handle(way, text, pass) {
-      // Of a list, all are of one kind.
+    /** @param {Direction} direction @param {unknown} text @param {() => void} pass */
+    handle(direction, text, pass) {
+      // All signals of a list have the same type.
       const frame = typeof text === 'string' && /^[{[]/.test(text) && [JSON.parse(text)].flat()[0];
-      const kind = frame ? frame.type : text;
-      const at = wire.lose[way].indexOf(kind);
+      const type = frame ? frame.type : text;
+      const at = wire.lose[direction].indexOf(type);
       if (at >= 0) {
-        wire.lose[way].splice(at, 1);
-        wire.lost.push(`${way} ${kind}`);
+        wire.lose[direction].splice(at, 1);
+        wire.lost.push(`${direction} ${type}`);
         return;
       }
       const go = () => {
-        wire.passed.push(`${way} ${kind}`);
+        wire.passed.push(`${direction} ${type}`);
         pass();
       };
       const note = Object.assign(go, { text });
-      if (wire.holding[way]) wire.held[way].push(note);
+      if (wire.holding[direction]) wire.held[direction].push(note);
       else note();
     },
   };
@@ -53,7 +53,7 @@ export function installWire() {
       super(url, protocols);
       /** @type {Set<Event>} */
       const passed = new Set();
-      // First of all listeners, so that it can keep a frame from the others.
+      // This listener is registered first, so it can withhold a frame from all others.
       this.addEventListener('message', (event) => {
         if (passed.delete(event)) return;
         event.stopImmediatePropagation();
@@ -73,53 +73,53 @@ export function installWire() {
 }
 
 /**
- * The next frame of this kind gets lost on its way.
+ * Drops the next frame of this type.
  * @param {Page} page
- * @param {Way} way
- * @param {string} kind
+ * @param {Direction} direction
+ * @param {string} type
  */
-export const lose = (page, way, kind) =>
+export const lose = (page, direction, type) =>
   page.evaluate(
-    ([way, kind]) => /** @type {any} */ (globalThis).wire.lose[way].push(kind),
-    [way, kind],
+    ([direction, type]) => /** @type {any} */ (globalThis).wire.lose[direction].push(type),
+    [direction, type],
   );
 
-/** Waits until it is lost. @param {Page} page @param {Way} way @param {string} kind */
-export const lost = (page, way, kind) =>
+/** Waits until that frame was dropped. @param {Page} page @param {Direction} direction @param {string} type */
+export const lost = (page, direction, type) =>
   until(
     page,
-    `${way} ${kind} is lost`,
+    `${direction} ${type} is dropped`,
     (frame) => /** @type {any} */ (globalThis).wire.lost.includes(frame),
-    `${way} ${kind}`,
+    `${direction} ${type}`,
   );
 
-/** The frames that went through, as `out offer`. @param {Page} page @returns {Promise<string[]>} */
+/** The forwarded frames, such as `out offer`. @param {Page} page @returns {Promise<string[]>} */
 export const passed = (page) => page.evaluate(() => /** @type {any} */ (globalThis).wire.passed);
 
 /**
- * Keeps back all that the page sends, or is sent, until `release`.
+ * Holds all frames of one direction back until `release`.
  * @param {Page} page
- * @param {Way} [way]
+ * @param {Direction} [direction]
  */
-export const hold = (page, way = 'out') =>
-  page.evaluate((way) => {
-    /** @type {any} */ (globalThis).wire.holding[way] = true;
-  }, way);
+export const hold = (page, direction = 'out') =>
+  page.evaluate((direction) => {
+    /** @type {any} */ (globalThis).wire.holding[direction] = true;
+  }, direction);
 
-/** @param {Page} page @param {Way} [way] */
-export const release = (page, way = 'out') =>
-  page.evaluate((way) => /** @type {any} */ (globalThis).wire.release(way), way);
+/** @param {Page} page @param {Direction} [direction] */
+export const release = (page, direction = 'out') =>
+  page.evaluate((direction) => /** @type {any} */ (globalThis).wire.release(direction), direction);
 
 /**
- * Waits until so many frames are kept back.
+ * Waits until this many frames are held back.
  * @param {Page} page
- * @param {Way} way
+ * @param {Direction} direction
  * @param {number} count
  */
-export const held = (page, way, count) =>
+export const held = (page, direction, count) =>
   until(
     page,
-    `${count} frames ${way} are held`,
-    ([way, count]) => /** @type {any} */ (globalThis).wire.held[way].length >= count,
-    /** @type {[Way, number]} */ ([way, count]),
+    `${count} frames ${direction} are held`,
+    ([direction, count]) => /** @type {any} */ (globalThis).wire.held[direction].length >= count,
+    /** @type {[Direction, number]} */ ([direction, count]),
   );

@@ -1,17 +1,20 @@
 // @ts-check
 /**
- * One workerd process on loopback that runs the built worker, once for each set of settings.
+ * Runs the built Worker in one workerd process on loopback, with one instance for each set of settings.
  *
- * Every instance has a port, bindings and Durable Objects of its own, so a test file needs one
- * process however many settings it tries. Requests reach the worker directly: no proxy stands in
- * between that could mend or change a frame. It does not build: `node scripts/build.mjs` does.
+ * Each instance has its own port, bindings and Durable Objects, so a test file needs a single process.
+ * Requests reach the Worker directly, since a proxy might repair or change frames. This module does not
+ * build the Worker; `npm run build` does.
  */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import http from 'node:http';
 import { fileURLToPath } from 'node:url';
 import { Log, LogLevel, Miniflare } from 'miniflare';
+import { within } from './peer.mjs';
 
 const ROOT = new URL('../../', import.meta.url);
+/** In milliseconds. A start takes far less, even on two busy cores. */
+const START_TIMEOUT = 30_000;
 
 /** @typedef {Record<string, string>} Settings */
 /**
@@ -21,14 +24,11 @@ const ROOT = new URL('../../', import.meta.url);
  * @property {string} text
  */
 
-/**
- * The settings that ship, and the date and flags the platform is asked for: read, so that they
- * cannot drift.
- */
+/** Reads the settings, compatibility date and flags from `wrangler.toml`, so that tests use the same. */
 function shipped() {
   const toml = readFileSync(new URL('wrangler.toml', ROOT), 'utf8');
   const date = /^compatibility_date\s*=\s*"([^"]+)"/m.exec(toml)?.[1];
-  if (!date) throw new Error('wrangler.toml names no compatibility_date');
+  if (!date) throw new Error('wrangler.toml has no compatibility_date');
   const flags = /^compatibility_flags\s*=\s*\[([^\]]*)\]/m.exec(toml)?.[1] ?? '';
   const vars = /^\[vars\]\n([^[]*)/m.exec(toml)?.[1] ?? '';
   const limits = [
@@ -56,7 +56,7 @@ function esModule(path) {
   return { type: /** @type {const} */ ('ESModule'), path: fileURLToPath(new URL(path, ROOT)) };
 }
 
-/** One worker with settings of its own. */
+/** One instance of the Worker. */
 export class Server {
   /** @param {number} port */
   constructor(port) {
@@ -66,8 +66,7 @@ export class Server {
   }
 
   /**
-   * A plain HTTP request. The path goes out as it is written: nothing is normalised or encoded on
-   * the way.
+   * Sends an HTTP request. The path is sent unchanged, without normalization or encoding.
    * @param {string} path
    * @param {{ method?: string, headers?: Record<string, string>, body?: string }} [init]
    * @returns {Promise<Answer>}
@@ -95,7 +94,7 @@ export class Server {
         resolve({ status: response.statusCode ?? 0, headers: response.headers, text: '' });
       });
       request.on('timeout', () =>
-        request.destroy(new Error(`${method} ${path}: no answer in 20 s`)),
+        request.destroy(new Error(`${method} ${path}: no response within 20 s`)),
       );
       request.on('error', reject);
       request.end(body);
@@ -103,7 +102,7 @@ export class Server {
   }
 
   /**
-   * The same for a WebSocket upgrade that is expected to be refused, or only looked at.
+   * Requests a WebSocket upgrade and closes the connection after the response.
    * @param {string} path
    * @param {Record<string, string>} [headers]
    */
@@ -119,7 +118,7 @@ export class Server {
     });
   }
 
-  /** What the room says of itself, as JSON. @param {string} room @returns {Promise<any>} */
+  /** Reads the status of a room. @param {string} room @returns {Promise<any>} */
   async status(room) {
     const { status, text } = await this.request(`/parties/main/${encodeURIComponent(room)}`);
     if (status !== 200) throw new Error(`room ${room}: ${status} ${text}`);
@@ -135,17 +134,39 @@ export class Server {
  */
 
 /**
+ * @typedef {object} StartOptions
+ * @property {boolean} [preventEviction]
+ * @property {string} [persist] the folder that keeps the storage
+ * @property {boolean} [assets] whether `public/` is served, too
+ * @property {boolean} [verbose] prints the output of workerd
+ * @property {string} [around] a module that wraps ours, which it imports from `./index.js`
+ * @property {(text: string) => void} [log] receives the log of the Workers
+ */
+
+/**
+ * Starts one workerd process with an instance of the Worker for each set of settings.
  * @template {string} Name
  * @param {Record<Name, Settings>} instances the settings of each instance, over those that ship
- * @param {{ preventEviction?: boolean, persist?: string, assets?: boolean, verbose?: boolean,
- *   around?: string, log?: (text: string) => void }} [options] `around` is a module that stands
- *   around ours, which it imports from `./index.js`; `log` gets what the Workers log
+ * @param {StartOptions} [options]
  * @returns {Promise<Workerd<Name>>}
  */
-export async function startWorkerd(
-  instances,
-  { preventEviction, persist, assets, verbose, around, log } = {},
-) {
+export async function startWorkerd(instances, options) {
+  assertBuilt();
+  const started = lastStart.then(() => startNow(instances, options ?? {}));
+  lastStart = started.catch(() => {});
+  return started;
+}
+
+/** Calls start one after another, so that each can identify its own workerd process. */
+let lastStart = /** @type {Promise<unknown>} */ (Promise.resolve());
+
+/**
+ * @template {string} Name
+ * @param {Record<Name, Settings>} instances
+ * @param {StartOptions} options
+ * @returns {Promise<Workerd<Name>>}
+ */
+async function startNow(instances, { preventEviction, persist, assets, verbose, around, log }) {
   const { date, flags, vars, ratelimits } = shipped();
   const names = /** @type {Name[]} */ (Object.keys(instances));
   const before = new Set(children());
@@ -190,25 +211,41 @@ export async function startWorkerd(
       unsafeDirectSockets: [{ host: '127.0.0.1', port: 0 }],
     })),
   });
-  await miniflare.ready;
-  const mine = children().filter((child) => !before.has(child));
-  const at = /** @type {Record<Name, Server>} */ ({});
-  for (const name of names)
-    at[name] = new Server(Number((await miniflare.unsafeGetDirectURL(name)).port));
-
-  return {
-    at,
-    stop: async () => {
-      // dispose() waits for ever when the isolate is dead
-      const patience = setTimeout(() => mine.forEach((child) => child.kill('SIGKILL')), 5000);
-      await miniflare.dispose();
-      clearTimeout(patience);
-      mine.forEach((child) => child.kill('SIGKILL'));
-    },
+  /** The processes of this call alone, since a later call may start others. */
+  let mine = /** @type {ReturnType<typeof children>} */ ([]);
+  const kill = () => mine.forEach((child) => child.kill('SIGKILL'));
+  const stop = async () => {
+    // dispose() never resolves when the isolate is dead, so workerd is killed after 5 s.
+    const timer = setTimeout(kill, 5000);
+    await miniflare.dispose();
+    clearTimeout(timer);
+    kill();
   };
+
+  try {
+    await within(miniflare.ready, 'workerd starts', START_TIMEOUT).finally(
+      () => (mine = children().filter((child) => !before.has(child))),
+    );
+    const at = /** @type {Record<Name, Server>} */ ({});
+    for (const name of names)
+      at[name] = new Server(Number((await miniflare.unsafeGetDirectURL(name)).port));
+    return { at, stop };
+  } catch (error) {
+    // A workerd that is left running keeps the test process alive until the runner kills it.
+    kill();
+    miniflare.dispose().catch(() => {});
+    throw error;
+  }
 }
 
-/** All that is deployed, the page with it, with the settings that ship. */
+/** Throws unless the Worker was built, before any process is started. */
+function assertBuilt() {
+  for (const file of ['index.js', 'rust_bg.wasm'])
+    if (!existsSync(new URL(`build/${file}`, ROOT)))
+      throw new Error(`build/${file} does not exist. Run \`npm run build\` before the tests.`);
+}
+
+/** The Worker and the page with the default settings. */
 export class Deployed {
   /** @type {Workerd<'main'> | undefined} */
   #workerd;
@@ -231,7 +268,7 @@ export class Deployed {
 }
 
 /**
- * The workerd processes that this process has started.
+ * The workerd processes that this process has started and that still run.
  * @returns {import('node:child_process').ChildProcess[]}
  */
 function children() {

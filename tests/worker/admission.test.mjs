@@ -1,10 +1,11 @@
 // @ts-check
-/** Who may join: pages of the listed origins, and, where there is a secret, bearers of a token. */
+/** Admission: the origins in `ALLOWED_ORIGINS`, tokens signed with `ROOM_SECRET`, and the join limit. */
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import { HttpPeer } from '../support/http-peer.mjs';
 import { joinPath, Peer, quiet } from '../support/peer.mjs';
+import { all } from '../support/tier.mjs';
 import { startWorkerd } from '../support/workerd.mjs';
 
 const SECRET = 'a secret of more than thirty-two bytes, for the tests';
@@ -46,7 +47,7 @@ describe('origins', () => {
   ];
 
   for (const Origin of ELSEWHERE) {
-    test(`a page of ${Origin} can neither join nor ask`, async () => {
+    test(`refuses every request of a page of ${Origin}`, async () => {
       const server = workerd.at.origins;
       const answers = [
         await server.upgrade(joinPath('guarded', { id: 'eve' }), { Origin }),
@@ -68,16 +69,20 @@ describe('origins', () => {
         assert.equal(headers['content-type'], 'application/json');
         const { code, message, ...rest } = JSON.parse(text).error;
         assert.ok(code && message && Object.keys(rest).length === 0, text);
-        assert.equal(headers['access-control-allow-origin'], undefined, 'nor read why');
+        assert.equal(
+          headers['access-control-allow-origin'],
+          undefined,
+          'the page must not read the error',
+        );
       }
       assert.equal((await server.status('guarded')).peers, 0);
     });
   }
 
   for (const Origin of LISTED) {
-    test(`a page of ${Origin} joins and asks`, async () => {
+    test(`accepts every request of a page of ${Origin}`, async () => {
       const server = workerd.at.origins;
-      const ann = await Peer.meet(server, `listed ${Origin}`, 'ann', { headers: { Origin } });
+      const ann = await Peer.join(server, `listed ${Origin}`, 'ann', { headers: { Origin } });
       const { status, headers } = await server.request('/parties/main/listed', {
         headers: { Origin },
       });
@@ -90,7 +95,7 @@ describe('origins', () => {
       assert.equal(
         refused.headers['access-control-allow-origin'],
         Origin,
-        'it may read why it was refused, too',
+        'the page may read the error',
       );
       const asked = await server.request('/parties/main/listed', {
         headers: { Origin },
@@ -102,14 +107,14 @@ describe('origins', () => {
     });
   }
 
-  test('what is not a browser has no origin, and joins', async () => {
-    const ann = await Peer.meet(workerd.at.origins, 'no-origin', 'ann');
+  test('accepts clients that send no Origin header', async () => {
+    const ann = await Peer.join(workerd.at.origins, 'no-origin', 'ann');
     await quiet(ann);
   });
 
-  test('without a list every page joins and asks', async () => {
+  test('accepts pages of every origin without ALLOWED_ORIGINS', async () => {
     const headers = { Origin: 'https://anything.example' };
-    const ann = await Peer.meet(workerd.at.open, 'any-origin', 'ann', { headers });
+    const ann = await Peer.join(workerd.at.open, 'any-origin', 'ann', { headers });
     const answer = await workerd.at.open.request('/parties/main/any-origin', { headers });
     assert.equal(answer.status, 200);
     assert.ok(['*', headers.Origin].includes(answer.headers['access-control-allow-origin'] ?? ''));
@@ -121,7 +126,7 @@ describe('tokens', () => {
   const soon = () => Math.floor(Date.now() / 1000) + 600;
 
   /**
-   * What any JWT library would mint.
+   * Signs a token as any JWT library does.
    * @param {object} claims
    * @param {{ secret?: string, alg?: string, hash?: string }} [how]
    */
@@ -134,18 +139,18 @@ describe('tokens', () => {
   }
 
   /**
-   * Joins as ann, and is told why not.
+   * Asserts that a join as ann is refused as unauthorized.
    * @param {string} room
    * @param {import('../support/peer.mjs').Join} join
    */
-  async function turnedAway(room, join) {
-    const ann = await Peer.join(workerd.at.tokens, room, { id: 'ann', ...join });
-    await ann.refused('unauthorized');
-    await ann.ends(4010, 'unauthorized');
+  async function isUnauthorized(room, join) {
+    const ann = await Peer.connect(workerd.at.tokens, room, { id: 'ann', ...join });
+    await ann.receivesError('unauthorized');
+    await ann.isClosed(4010, 'unauthorized');
   }
 
   /**
-   * Every place that a client can put its token.
+   * All places for a token in a join.
    * @param {string} token
    * @returns {import('../support/peer.mjs').Join[]}
    */
@@ -158,12 +163,12 @@ describe('tokens', () => {
   ];
 
   /** @type {Record<string, (room: string) => object>} */
-  const right = {
+  const valid = {
     'for this room': (room) => ({ exp: soon(), room }),
     'for any room': () => ({ exp: soon(), room: '*' }),
     'for this room and peer': (room) => ({ exp: soon(), room, sub: 'ann' }),
-    'that has begun': (room) => ({ exp: soon() + 0.5, nbf: soon() - 601.5, room }),
-    'with claims of no meaning here': (room) => ({
+    'with nbf in the past': (room) => ({ exp: soon() + 0.5, nbf: soon() - 601.5, room }),
+    'with unknown claims': (room) => ({
       exp: soon(),
       room,
       iss: 'shop',
@@ -172,16 +177,16 @@ describe('tokens', () => {
       role: { host: true },
     }),
   };
-  for (const [what, claims] of Object.entries(right)) {
-    test(`a token ${what} lets in, wherever a client can put it`, async () => {
-      const room = `right ${what}`;
+  for (const [name, claims] of Object.entries(valid)) {
+    test(`accepts a token ${name} in every place`, async () => {
+      const room = `valid ${name}`;
       const token = mint(claims(room));
       for (const place of places(token)) {
-        const ann = await Peer.meet(workerd.at.tokens, room, 'ann', place);
+        const ann = await Peer.join(workerd.at.tokens, room, 'ann', place);
         assert.equal(
           ann.socket.protocol,
           place.protocols ? 'partyline' : '',
-          'the token is not said back',
+          'the response does not repeat the token',
         );
         await ann.close(1000);
       }
@@ -189,24 +194,25 @@ describe('tokens', () => {
   }
 
   /** @type {Record<string, (room: string) => string>} */
-  const wrong = {
+  const invalid = {
     'that is empty': () => '',
-    'that is none': () => 'open-sesame',
-    'of dots': () => '..',
+    'that is no JWT': () => 'open-sesame',
+    'of two dots': () => '..',
     'that has expired': (room) => mint({ exp: soon() - 1200, room }),
     'without an expiry': (room) => mint({ room }),
     'whose expiry is text': (room) => mint({ exp: `${soon()}`, room }),
     'for another room': () => mint({ exp: soon(), room: 'another' }),
-    'for a room of which this is a part': (room) => mint({ exp: soon(), room: `${room}s` }),
-    'for a part of this room': (room) => mint({ exp: soon(), room: room.slice(0, -1) }),
+    'for a longer room name': (room) => mint({ exp: soon(), room: `${room}s` }),
+    'for a shorter room name': (room) => mint({ exp: soon(), room: room.slice(0, -1) }),
     'for no room': () => mint({ exp: soon() }),
     'for a list of rooms': (room) => mint({ exp: soon(), room: [room] }),
-    'for somebody else': (room) => mint({ exp: soon(), room, sub: 'bob' }),
+    'for another id': (room) => mint({ exp: soon(), room, sub: 'bob' }),
     'that is not valid yet': (room) => mint({ exp: soon(), nbf: soon() - 60, room }),
     'signed with another secret': (room) => mint({ exp: soon(), room }, { secret: `${SECRET}.` }),
     'that is not signed': (room) => mint({ exp: soon(), room }, { alg: 'none' }),
-    'signed another way': (room) => mint({ exp: soon(), room }, { alg: 'HS512', hash: 'sha512' }),
-    'that says it is signed another way': (room) => mint({ exp: soon(), room }, { alg: 'RS256' }),
+    'signed with HS512': (room) => mint({ exp: soon(), room }, { alg: 'HS512', hash: 'sha512' }),
+    'with the algorithm RS256 in its header': (room) =>
+      mint({ exp: soon(), room }, { alg: 'RS256' }),
     'with one bit of its signature changed': (room) => {
       const [head, claims, signature] = mint({ exp: soon(), room }).split('.');
       const bytes = Buffer.from(signature, 'base64url');
@@ -219,80 +225,81 @@ describe('tokens', () => {
       return [head, mint({ exp: soon(), room }).split('.')[1], signature].join('.');
     },
   };
-  test('without a token nobody joins, and is told so in a frame', async () => {
-    await turnedAway('no token', {});
-    await turnedAway('no token', { protocols: ['partyline'] });
-    await turnedAway('no token', { headers: { Authorization: 'Basic YW5uOmJvYg==' } });
+  test('refuses a join without a token with an error frame', async () => {
+    await isUnauthorized('no token', {});
+    await isUnauthorized('no token', { protocols: ['partyline'] });
+    await isUnauthorized('no token', { headers: { Authorization: 'Basic YW5uOmJvYg==' } });
   });
 
-  for (const [what, token] of Object.entries(wrong)) {
-    test(`a token ${what} does not let in, wherever it stands`, async () => {
-      const room = `wrong ${what}`;
+  for (const [index, [name, token]] of Object.entries(invalid).entries()) {
+    test(`refuses a token ${name}`, async () => {
+      const room = `invalid ${name}`;
       const [inQuery, ...others] = places(token(room));
-      await turnedAway(room, inQuery);
-      // No header can end in nothing, and no library offers a subprotocol without a name.
-      if (token(room)) for (const place of others) await turnedAway(room, place);
+      await isUnauthorized(room, inQuery);
+      // A header cannot have an empty token, and libraries refuse an empty subprotocol. The default tier
+      // tries one of the other places for each token.
+      const tried = all ? others : [others[index % others.length]];
+      if (token(room)) for (const place of tried) await isUnauthorized(room, place);
       assert.equal((await workerd.at.tokens.status(room)).peers, 0);
     });
   }
 
-  test('a token of 100 KB is not even looked at', () =>
-    turnedAway('long', { token: 'x'.repeat(100_000) }));
+  test('refuses a token of 100 KB', () => isUnauthorized('long', { token: 'x'.repeat(100_000) }));
 
-  test('two tokens at once do not let in, even if both are right', async () => {
+  test('refuses two tokens in one join, even if both are valid', async () => {
     const token = mint({ exp: soon(), room: 'two' });
     const [query, header, , protocol] = places(token);
-    await turnedAway('two', { ...query, ...header });
-    await turnedAway('two', { ...query, ...protocol });
-    await turnedAway('two', { ...header, ...protocol });
-    await turnedAway('two', { token: 'a wrong one', ...header });
+    await isUnauthorized('two', { ...query, ...header });
+    await isUnauthorized('two', { ...query, ...protocol });
+    await isUnauthorized('two', { ...header, ...protocol });
+    await isUnauthorized('two', { token: 'a wrong one', ...header });
   });
 
-  test('a token for one peer is for nobody else, nor for one that names no id', async () => {
+  test('refuses a token for one id with another id or without one', async () => {
     const token = mint({ exp: soon(), room: 'sub', sub: 'ann' });
-    await turnedAway('sub', { token, id: 'bob' });
-    await turnedAway('sub', { token, id: 'Ann' });
-    await turnedAway('sub', { token, id: undefined });
+    await isUnauthorized('sub', { token, id: 'bob' });
+    await isUnauthorized('sub', { token, id: 'Ann' });
+    await isUnauthorized('sub', { token, id: undefined });
   });
 
-  test('a subprotocol is chosen on a refusal, too, or a browser shows no frame', async () => {
+  test('selects a subprotocol when it refuses, since browsers otherwise show no frame', async () => {
     const protocols = ['partyline', 'token.a.b.c'];
-    const ann = await Peer.join(workerd.at.tokens, 'chosen', { id: 'ann', protocols });
+    const ann = await Peer.connect(workerd.at.tokens, 'chosen', { id: 'ann', protocols });
     assert.equal(ann.socket.protocol, 'partyline');
-    await ann.refused('unauthorized');
-    await ann.ends(4010, 'unauthorized');
+    await ann.receivesError('unauthorized');
+    await ann.isClosed(4010, 'unauthorized');
   });
 
-  test('a token can be for a room of any name', async () => {
+  test('accepts tokens for rooms of any name', async () => {
     for (const room of ['a b', 'ä/€', '🎉', '*']) {
-      const ann = await Peer.meet(workerd.at.tokens, room, 'ann', {
+      const ann = await Peer.join(workerd.at.tokens, room, 'ann', {
         token: mint({ exp: soon(), room }),
       });
       await ann.close(1000);
     }
   });
 
-  test('those who are in hear nothing of those who are turned away', async () => {
+  test('sends no frame to the room when it refuses a join', async () => {
     const room = 'undisturbed';
-    const bob = await Peer.meet(workerd.at.tokens, room, 'bob', {
+    const bob = await Peer.join(workerd.at.tokens, room, 'bob', {
       token: mint({ exp: soon(), room }),
     });
-    await turnedAway(room, {});
-    await turnedAway(room, { id: 'bob' });
+    await isUnauthorized(room, {});
+    await isUnauthorized(room, { id: 'bob' });
     assert.ok(bob.open);
     await quiet(bob);
   });
 
-  test('a token does not outweigh a key', async () => {
+  test('refuses a wrong key despite a valid token', async () => {
     const room = 'token and key';
     const token = mint({ exp: soon(), room });
-    await Peer.meet(workerd.at.tokens, room, 'ann', { token, key: 'secret of ann' });
-    const eve = await Peer.join(workerd.at.tokens, room, { id: 'ann', token, key: 'guess' });
-    await eve.refused('id-taken');
-    await eve.ends(4009, 'id-taken');
+    await Peer.join(workerd.at.tokens, room, 'ann', { token, key: 'secret of ann' });
+    const eve = await Peer.connect(workerd.at.tokens, room, { id: 'ann', token, key: 'guess' });
+    await eve.receivesError('id-taken');
+    await eve.isClosed(4009, 'id-taken');
   });
 
-  test('how a room and the worker are may be asked without a token', async () => {
+  test('serves /health and the status of a room without a token', async () => {
     for (const path of ['/health', '/parties/main/asked'])
       for (const Accept of ['*/*', 'text/html'])
         assert.equal(
@@ -302,7 +309,7 @@ describe('tokens', () => {
         );
   });
 
-  test('neither a token nor a listed page makes up for the other', async () => {
+  test('requires both a listed origin and a token when both are set', async () => {
     const { both } = workerd.at;
     const token = mint({ exp: soon(), room: 'both' });
     const elsewhere = await both.upgrade(joinPath('both', { token }), {
@@ -310,25 +317,25 @@ describe('tokens', () => {
     });
     assert.equal(elsewhere.status, 403);
     const headers = { Origin: LISTED[0] };
-    const eve = await Peer.join(both, 'both', { id: 'eve', headers });
-    await eve.refused('unauthorized');
-    await eve.ends(4010, 'unauthorized');
-    const ann = await Peer.meet(both, 'both', 'ann', { token, headers });
+    const eve = await Peer.connect(both, 'both', { id: 'eve', headers });
+    await eve.receivesError('unauthorized');
+    await eve.isClosed(4010, 'unauthorized');
+    const ann = await Peer.join(both, 'both', 'ann', { token, headers });
     await ann.close(1000);
   });
 
-  test('without a secret a token means nothing', async () => {
-    const ann = await Peer.meet(workerd.at.open, 'no-secret', 'ann', { token: 'open sesame' });
-    const bob = await Peer.meet(workerd.at.open, 'no-secret', 'bob', {
+  test('ignores tokens without ROOM_SECRET', async () => {
+    const ann = await Peer.join(workerd.at.open, 'no-secret', 'ann', { token: 'open sesame' });
+    const bob = await Peer.join(workerd.at.open, 'no-secret', 'bob', {
       protocols: ['partyline', 'token.x'],
     });
     assert.equal(bob.socket.protocol, 'partyline');
-    await ann.hears({ type: 'peer-joined', id: 'bob', polite: true });
+    await ann.receives({ type: 'peer-joined', id: 'bob', polite: true });
     await quiet(ann, bob);
   });
 
   describe('over HTTP', () => {
-    /** A room, and bob, who was let in with a token and got a key for it. @param {string} room */
+    /** Registers bob with a token, and returns it with his key. @param {string} room */
     async function registered(room) {
       const token = mint({ exp: soon(), room, sub: 'bob' });
       const bob = new HttpPeer(workerd.at.tokens, room, 'bob', {
@@ -340,7 +347,7 @@ describe('tokens', () => {
     }
 
     /**
-     * @param {import('../support/http-peer.mjs').Who} who
+     * @param {import('../support/http-peer.mjs').Credentials} who
      * @param {string} room
      * @param {string} [id]
      */
@@ -352,7 +359,7 @@ describe('tokens', () => {
       return [await peer.post({ type: 'x', target: 'bob' }), opened];
     }
 
-    test('a token lets register, and is then worth as much as the key it comes with', async () => {
+    test('accepts the token, the key or both after registration', async () => {
       const room = 'http tokens';
       const { token, key } = await registered(room);
       for (const who of [
@@ -362,15 +369,15 @@ describe('tokens', () => {
       ]) {
         const bob = new HttpPeer(workerd.at.tokens, room, 'bob', who);
         await bob.open();
-        await bob.says({ type: 'x', target: 'bob' });
-        await bob.hears('{"type":"x","payload":null,"senderId":"bob"}');
+        await bob.sends({ type: 'x', target: 'bob' });
+        await bob.receives('{"type":"x","payload":null,"senderId":"bob"}');
         bob.stream?.cut();
       }
     });
 
-    for (const [what, token] of Object.entries(wrong))
-      test(`a token ${what} lets nobody register, listen or post`, async () => {
-        const room = `http ${what}`;
+    for (const [name, token] of Object.entries(invalid))
+      test(`refuses to register, listen or post with a token ${name}`, async () => {
+        const room = `http ${name}`;
         const made = token(room);
         if (!made) return;
         const eve = new HttpPeer(workerd.at.tokens, room, 'ann', { token: made });
@@ -385,13 +392,13 @@ describe('tokens', () => {
         assert.equal((await workerd.at.tokens.status(room)).peers, 0);
       });
 
-    test('without token and key nobody speaks for a peer, nor hears what it is sent', async () => {
+    test('refuses to listen or post without token and key', async () => {
       const room = 'http nothing';
       await registered(room);
       for (const { status } of await refusals({}, room)) assert.equal(status, 401);
     });
 
-    test('a guessed key is refused, one by one, and does not disturb its owner', async () => {
+    test('refuses guessed keys without affecting the owner', async () => {
       const room = 'http guesses';
       const { key } = await registered(room);
       const bob = new HttpPeer(workerd.at.tokens, room, 'bob', { key });
@@ -408,14 +415,14 @@ describe('tokens', () => {
           assert.equal(status, 409, guess);
           assert.equal(JSON.parse(text).error.code, 'id-taken');
         }
-      await bob.says({ type: 'still', target: 'bob' });
-      await bob.hears('{"type":"still","payload":null,"senderId":"bob"}');
+      await bob.sends({ type: 'still', target: 'bob' });
+      await bob.receives('{"type":"still","payload":null,"senderId":"bob"}');
     });
 
-    test('a key opens nobody but its peer, nor one that has a WebSocket', async () => {
+    test('refuses the key of another peer, and of a peer on a WebSocket', async () => {
       const room = 'http others';
       const { key } = await registered(room);
-      await Peer.meet(workerd.at.tokens, room, 'ann', { token: mint({ exp: soon(), room }) });
+      await Peer.join(workerd.at.tokens, room, 'ann', { token: mint({ exp: soon(), room }) });
       for (const id of ['ann', 'zed'])
         for (const { status, text } of await refusals({ key }, room, id)) {
           assert.equal(status, 409, id);
@@ -425,44 +432,44 @@ describe('tokens', () => {
   });
 });
 
-describe('imitations', () => {
-  test('nobody imitates a notice, or speaks for somebody else, in any dialect', async () => {
+describe('forged frames', () => {
+  test('refuses reserved types and forged senders in every dialect', async () => {
     const { open } = workerd.at;
     const room = 'imitations';
-    const ann = await Peer.meet(open, room, 'ann');
-    const eve = await Peer.meet(open, room, 'eve');
-    await ann.hears({ type: 'peer-joined', id: 'eve', polite: true });
-    for (const kind of ['welcome', 'peer-joined', 'peer-left', 'error']) {
-      eve.say({ type: kind, to: 'ann', payload: { id: 'bob' } });
-      await eve.refused('reserved-type');
+    const ann = await Peer.join(open, room, 'ann');
+    const eve = await Peer.join(open, room, 'eve');
+    await ann.receives({ type: 'peer-joined', id: 'eve', polite: true });
+    for (const type of ['welcome', 'peer-joined', 'peer-left', 'error']) {
+      eve.send({ type, to: 'ann', payload: { id: 'bob' } });
+      await eve.receivesError('reserved-type');
     }
-    eve.say({ type: 'offer', to: 'ann', from: 'bob', payload: 1 });
-    await eve.refused('malformed');
-    eve.say({ type: 'offer', to: 'ann', id: 'bob', payload: 1 });
-    await eve.refused('malformed');
+    eve.send({ type: 'offer', to: 'ann', from: 'bob', payload: 1 });
+    await eve.receivesError('malformed');
+    eve.send({ type: 'offer', to: 'ann', id: 'bob', payload: 1 });
+    await eve.receivesError('malformed');
 
-    const lobby = await Peer.join(open, room, { id: 'lob', dialect: 'lobby' });
+    const lobby = await Peer.connect(open, room, { id: 'lob', dialect: 'lobby' });
     for (let n = 0; n < 3; n += 1) await lobby.next();
     for (const peer of [ann, eve])
-      await peer.hears({ type: 'peer-joined', id: 'lob', polite: true });
-    lobby.say({ toId: 'ann', fromId: 'eve', offer: 1 });
+      await peer.receives({ type: 'peer-joined', id: 'lob', polite: true });
+    lobby.send({ toId: 'ann', fromId: 'eve', offer: 1 });
     assert.equal(JSON.parse(await lobby.next()).code, 'malformed');
-    lobby.say({ toId: 'lob', fromId: 'lob', kind: 'disconnected' });
+    lobby.send({ toId: 'lob', fromId: 'lob', kind: 'disconnected' });
     assert.equal(JSON.parse(await lobby.next()).code, 'reserved-type');
 
-    const forum = await Peer.join(open, room, { id: 'foz', dialect: 'forum' });
+    const forum = await Peer.connect(open, room, { id: 'foz', dialect: 'forum' });
     await forum.next();
     for (const peer of [ann, eve])
-      await peer.hears({ type: 'peer-joined', id: 'foz', polite: true });
+      await peer.receives({ type: 'peer-joined', id: 'foz', polite: true });
     await lobby.next();
-    forum.say({ action: 'forward-offer', offer: 1, toPeerId: 'ann', fromPeerId: 'eve' });
+    forum.send({ action: 'forward-offer', offer: 1, toPeerId: 'ann', fromPeerId: 'eve' });
     assert.equal(JSON.parse(await forum.next()).code, 'malformed');
-    forum.say({ action: 'forward-error', error: 1, toPeerId: 'ann' });
+    forum.send({ action: 'forward-error', error: 1, toPeerId: 'ann' });
     assert.equal(JSON.parse(await forum.next()).code, 'reserved-type');
 
-    const device = await HttpPeer.meet(open, room, 'dev');
+    const device = await HttpPeer.join(open, room, 'dev');
     for (const peer of [ann, eve])
-      await peer.hears({ type: 'peer-joined', id: 'dev', polite: true });
+      await peer.receives({ type: 'peer-joined', id: 'dev', polite: true });
     await lobby.next();
     for (const [body, code] of /** @type {const} */ ([
       [{ type: 'offer', target: 'ann', senderId: 'eve' }, 'malformed'],
@@ -471,21 +478,20 @@ describe('imitations', () => {
       const { status, text } = await device.post(body);
       assert.deepEqual([status, JSON.parse(text).error.code], [400, code]);
     }
-    // Nobody has heard anything of all that.
+    // No peer has received a frame from these attempts.
     await quiet(ann, eve, lobby, forum);
     assert.deepEqual(device.stream?.unread, []);
   });
 });
 
-describe('joins of one address', () => {
+describe('join limit of an address', () => {
   /** @param {string} address @returns {Record<string, string>} */
   const from = (address) => ({ 'CF-Connecting-IP': address });
 
-  test('are refused from the 601st in a minute on, in every form; others are not', async () => {
+  test('refuses joins of every form after 600 in a minute, but not those of other addresses', async () => {
     const server = workerd.at.limited;
     const { upgrade } = server;
-    // All in one room under one id, which costs the least; a minute of the limit may end on the
-    // way.
+    // One room and one id cost the least. The minute of the limit may end during the test.
     const join = () =>
       upgrade.call(server, joinPath('limited', { id: 'ann' }), from('203.0.113.7'));
     let joins = 0;
@@ -494,17 +500,17 @@ describe('joins of one address', () => {
       const bob = new HttpPeer(server, 'limited too', 'bob', { headers: from('203.0.113.7') });
       refused = (await bob.register()).status === 429;
     }
-    assert.ok(joins >= 560, `${joins} were let in`);
+    assert.ok(joins >= 560, `the limit applied after ${joins} joins`);
     const bob = new HttpPeer(server, 'limited too', 'bob', { headers: from('203.0.113.7') });
     const answer = await bob.register();
     assert.equal(answer.status, 429);
     assert.equal(JSON.parse(answer.text).error.code, 'too-fast');
     assert.ok(Number(answer.headers['retry-after']) > 0);
     assert.equal((await bob.request()).statusCode, 429, 'a stream');
-    const ann = await Peer.join(server, 'limited', { id: 'ann', headers: from('203.0.113.7') });
-    await ann.refused('too-fast');
-    await ann.ends(4008, 'too-fast');
-    const eve = await Peer.meet(server, 'limited too', 'eve', { headers: from('203.0.113.8') });
+    const ann = await Peer.connect(server, 'limited', { id: 'ann', headers: from('203.0.113.7') });
+    await ann.receivesError('too-fast');
+    await ann.isClosed(4008, 'too-fast');
+    const eve = await Peer.join(server, 'limited too', 'eve', { headers: from('203.0.113.8') });
     await quiet(eve);
   });
 });

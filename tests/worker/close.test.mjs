@@ -1,24 +1,24 @@
 // @ts-check
 /**
- * How a socket ends: whoever closes it, with whatever code, nobody is left waiting, and the room
- * goes on.
+ * The end of a WebSocket: either side may close it with any code; the connection always ends, and the
+ * room continues.
  *
- * The peers whose frames matter here are sockets by hand: a WebSocket library sends no wrong codes,
- * and always answers a Close frame. No peer is ever given up in these rooms (`RECONNECT_GRACE`), so
- * a `peer-left` can only come of a Close frame.
+ * The peers under test are raw WebSockets, since a library sends no invalid codes and answers every
+ * Close frame. `RECONNECT_GRACE` is an hour in these rooms, so only a Close frame causes `peer-left`.
  */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { noticed, Peer, quiet, within } from '../support/peer.mjs';
-import { BINARY, CLOSE, RawSocket } from '../support/raw.mjs';
+import { BINARY, CLOSE, RawWebSocket } from '../support/raw-websocket.mjs';
+import { some } from '../support/tier.mjs';
 import { startWorkerd } from '../support/workerd.mjs';
 
 /** @typedef {import('../support/workerd.mjs').Server} Server */
 
-/** Longer than any answer takes, and shorter than anything that the server could be waiting for. */
-const PROMPTLY = 4_000;
+/** Longer than any response takes and shorter than any timeout of the server, in milliseconds. */
+const SOON = 4_000;
 
-const FOREVER = { RECONNECT_GRACE: '3600' };
+const LONG_GRACE = { RECONNECT_GRACE: '3600' };
 
 /** @type {Awaited<ReturnType<typeof startWorkerd>>} */
 let workerd;
@@ -27,92 +27,95 @@ let server;
 
 before(async () => {
   workerd = await startWorkerd({
-    open: FOREVER,
-    small: { ...FOREVER, MAX_PEERS: '2' },
-    locked: { ...FOREVER, ROOM_SECRET: 'a secret that is long enough to be one' },
+    open: LONG_GRACE,
+    small: { ...LONG_GRACE, MAX_PEERS: '2' },
+    locked: { ...LONG_GRACE, ROOM_SECRET: 'a secret that is long enough to be one' },
   });
   server = workerd.at.open;
 });
-after(() => workerd.stop());
+after(() => workerd?.stop());
 
 /**
- * Joins by hand. The others in the room hear of it.
+ * Joins with a raw WebSocket. The others in the room receive `peer-joined`.
  * @param {string} room
  * @param {string} id
  * @param {Peer[]} others
  */
 async function joinRaw(room, id, ...others) {
-  const raw = await RawSocket.join(server, room, { id });
-  assert.equal((await raw.hear()).type, 'welcome');
-  for (const other of others) await other.hears({ type: 'peer-joined', id, polite: true });
+  const raw = await RawWebSocket.connect(server, room, { id });
+  assert.equal((await raw.receive()).type, 'welcome');
+  for (const other of others) await other.receives({ type: 'peer-joined', id, polite: true });
   return raw;
 }
 
-/** The server ends the connection. @param {RawSocket} raw @param {string} claim */
-const isGone = (raw, claim) => within(raw.gone, claim, PROMPTLY);
+/** Waits until the server has closed the connection. @param {RawWebSocket} raw @param {string} claim */
+const isGone = (raw, claim) => within(raw.gone, claim, SOON);
 
 /**
- * The next frame is a Close frame, and comes promptly.
- * @param {RawSocket} raw
+ * Reads the next frame, which must be a Close frame and arrive soon.
+ * @param {RawWebSocket} raw
  * @param {string} claim
  */
-const closing = (raw, claim) => within(raw.closing(), claim, PROMPTLY);
+const closing = (raw, claim) => within(raw.closing(), claim, SOON);
 
-for (const [code, name] of /** @type {[number | undefined, string][]} */ ([
+/** @type {[number | undefined, string][]} */
+const VALID_CODES = [
   [undefined, 'without a code'],
   [1000, 'with 1000'],
+  [4123, 'with 4123'],
   [1001, 'with 1001'],
   [3000, 'with 3000'],
-  [4123, 'with 4123'],
   [4999, 'with 4999'],
-])) {
-  test(`a close frame ${name} is answered with the same, and the peer has left`, async () => {
+];
+
+for (const [code, name] of some(VALID_CODES, 3)) {
+  test(`echoes a Close frame ${name} and removes the peer`, async () => {
     const room = `close ${name}`;
-    const bob = await Peer.meet(server, room, 'bob');
+    const bob = await Peer.join(server, room, 'bob');
     const ann = await joinRaw(room, 'ann', bob);
     ann.close(code, 'gone to lunch');
     const answer = code ? { code, reason: 'gone to lunch' } : { code: 1005, reason: '' };
     assert.deepEqual(await closing(ann, 'the Close frame is answered'), answer);
     await isGone(ann, 'the connection ends');
-    await bob.hears({ type: 'peer-left', id: 'ann' }, PROMPTLY);
+    await bob.receives({ type: 'peer-left', id: 'ann' }, SOON);
     assert.equal((await server.status(room)).peers, 1);
     await quiet(bob);
   });
 
-  test(`a library that closes ${name} sees a clean end`, async () => {
+  test(`completes the closing handshake of a library that closes ${name}`, async () => {
     const room = `library ${name}`;
-    const bob = await Peer.meet(server, room, 'bob');
-    const ann = await Peer.meet(server, room, 'ann');
-    await bob.hears({ type: 'peer-joined', id: 'ann', polite: true });
+    const bob = await Peer.join(server, room, 'bob');
+    const ann = await Peer.join(server, room, 'ann');
+    await bob.receives({ type: 'peer-joined', id: 'ann', polite: true });
     const closed = await within(
       ann.close(code, code ? 'bye' : undefined),
-      'ann is closed',
-      PROMPTLY,
+      'the WebSocket of ann closes',
+      SOON,
     );
     assert.deepEqual(closed, code ? { code, reason: 'bye' } : { code: 1005, reason: '' });
-    await bob.hears({ type: 'peer-left', id: 'ann' }, PROMPTLY);
+    await bob.receives({ type: 'peer-left', id: 'ann' }, SOON);
     await quiet(bob);
   });
 }
 
 /**
- * What holds for every Close frame, whatever is in it: it is answered with one that may be sent,
- * the connection ends, the peer leaves at once and the room goes on.
+ * Asserts the reaction to any Close frame: the server answers with a valid code, the connection ends,
+ * the peer leaves at once, and the room continues.
  * @param {Buffer} payload
  * @param {string} room
  */
 async function leavesWith(payload, room) {
-  const bob = await Peer.meet(server, room, 'bob');
-  const eve = await Peer.meet(server, room, 'eve');
-  await bob.hears({ type: 'peer-joined', id: 'eve', polite: true });
+  const bob = await Peer.join(server, room, 'bob');
+  const eve = await Peer.join(server, room, 'eve');
+  await bob.receives({ type: 'peer-joined', id: 'eve', polite: true });
   const ann = await joinRaw(room, 'ann', bob, eve);
   ann.send(CLOSE, payload);
   const { code } = await closing(ann, 'the Close frame is answered');
   assert.ok(code >= 1000 && code < 5000 && ![1004, 1006, 1015].includes(code), `with ${code}`);
   await isGone(ann, 'the connection ends');
-  for (const other of [bob, eve]) await other.hears({ type: 'peer-left', id: 'ann' }, PROMPTLY);
-  bob.say({ type: 'chat', payload: room });
-  await eve.hears({ type: 'chat', from: 'bob', payload: room });
+  for (const other of [bob, eve]) await other.receives({ type: 'peer-left', id: 'ann' }, SOON);
+  bob.send({ type: 'chat', payload: room });
+  await eve.receives({ type: 'chat', from: 'bob', payload: room });
   assert.equal((await server.status(room)).peers, 2);
   await quiet(bob, eve);
 }
@@ -125,238 +128,244 @@ for (const [payload, name] of /** @type {[Buffer, string][]} */ ([
   [Buffer.from([3]), 'half a code'],
   [Buffer.concat([coded(1000), Buffer.from([0xff, 0xfe])]), 'a reason that is not utf-8'],
 ])) {
-  test(`a close frame with ${name} is answered, and the peer has left`, () =>
+  test(`answers a Close frame with ${name} and removes the peer`, () =>
     leavesWith(payload, `close with ${name}`));
 }
 
-// These stand for "no frame": a frame that has one all the same is still a frame.
-test('a close frame with 1006 or 1015 is answered, and the peer has left', async () => {
+// RFC 6455 reserves these codes for a missing Close frame. A frame that carries one is still a frame.
+test('answers a Close frame with 1006 or 1015 and removes the peer', async () => {
   await Promise.all([1006, 1015].map((code) => leavesWith(coded(code), `close with ${code}`)));
 });
 
 for (const code of [1006, 1015]) {
-  test(`a close frame with ${code} does not break the room`, async () => {
+  test(`keeps the room working after a Close frame with ${code}`, async () => {
     const room = `no harm by ${code}`;
-    const bob = await Peer.meet(server, room, 'bob');
-    const eve = await Peer.meet(server, room, 'eve');
-    await bob.hears({ type: 'peer-joined', id: 'eve', polite: true });
+    const bob = await Peer.join(server, room, 'bob');
+    const eve = await Peer.join(server, room, 'eve');
+    await bob.receives({ type: 'peer-joined', id: 'eve', polite: true });
     const ann = await joinRaw(room, 'ann', bob, eve);
     ann.send(CLOSE, coded(code));
-    ann.say({ type: 'chat', payload: 'after the end' });
+    ann.sendText({ type: 'chat', payload: 'after the end' });
     await noticed(server, room);
     await Promise.all([bob.settle(), eve.settle()]);
     const left = bob.unread.length > 0;
-    if (left) for (const one of [bob, eve]) await one.hears({ type: 'peer-left', id: 'ann' });
+    if (left) for (const one of [bob, eve]) await one.receives({ type: 'peer-left', id: 'ann' });
     assert.equal((await server.status(room)).peers, left ? 2 : 3);
-    bob.say({ type: 'chat', payload: 'still here' });
-    await eve.hears({ type: 'chat', from: 'bob', payload: 'still here' }, PROMPTLY);
+    bob.send({ type: 'chat', payload: 'still here' });
+    await eve.receives({ type: 'chat', from: 'bob', payload: 'still here' }, SOON);
     await quiet(bob, eve);
 
-    const again = await Peer.meet(server, room, 'ann');
+    const again = await Peer.join(server, room, 'ann');
     if (left)
       for (const one of [bob, eve])
-        await one.hears({ type: 'peer-joined', id: 'ann', polite: true });
-    else await again.hears({ type: 'chat', from: 'bob', payload: 'still here' }); // held meanwhile
+        await one.receives({ type: 'peer-joined', id: 'ann', polite: true });
+    else await again.receives({ type: 'chat', from: 'bob', payload: 'still here' }); // queued while ann was absent
     assert.equal((await server.status(room)).peers, 3);
     await quiet(again, bob, eve);
   });
 }
 
-test('what comes after a close frame is not forwarded', async () => {
-  const bob = await Peer.meet(server, 'after the end', 'bob');
+test('ignores frames after a Close frame', async () => {
+  const bob = await Peer.join(server, 'after the end', 'bob');
   const ann = await joinRaw('after the end', 'ann', bob);
-  ann.say({ type: 'chat', to: 'bob', payload: 'last words' });
+  ann.sendText({ type: 'chat', to: 'bob', payload: 'last words' });
   ann.close(1000);
-  ann.say({ type: 'chat', to: 'bob', payload: 'one thing more' });
+  ann.sendText({ type: 'chat', to: 'bob', payload: 'one thing more' });
   assert.equal((await closing(ann, 'the Close frame is answered')).code, 1000);
   await isGone(ann, 'the connection ends');
-  await bob.hears({ type: 'chat', from: 'ann', payload: 'last words' });
-  await bob.hears({ type: 'peer-left', id: 'ann' });
+  await bob.receives({ type: 'chat', from: 'ann', payload: 'last words' });
+  await bob.receives({ type: 'peer-left', id: 'ann' });
   await quiet(bob);
 });
 
-for (const [how, cut] of /** @type {[string, (raw: RawSocket) => unknown][]} */ ([
+for (const [how, cut] of /** @type {[string, (raw: RawWebSocket) => unknown][]} */ ([
   ['reset', (raw) => raw.destroy()],
-  ['ended without a close frame', (raw) => raw.tcp.end()],
+  ['ended without a Close frame', (raw) => raw.tcp.end()],
 ])) {
-  test(`a connection that is ${how} is told to nobody, and what comes is held`, async () => {
+  test(`keeps the seat and queues signals when a connection is ${how}`, async () => {
     const room = `a connection ${how}`;
-    const bob = await Peer.meet(server, room, 'bob');
+    const bob = await Peer.join(server, room, 'bob');
     const ann = await joinRaw(room, 'ann', bob);
     cut(ann);
     await noticed(server, room);
     assert.equal((await server.status(room)).peers, 2);
-    bob.say({ type: 'offer', to: 'ann', payload: 'for when you are back' });
+    bob.send({ type: 'offer', to: 'ann', payload: 'for when you are back' });
     await quiet(bob);
-    const again = await Peer.meet(server, room, 'ann');
+    const again = await Peer.join(server, room, 'ann');
     assert.deepEqual(again.welcome.peers, [{ id: 'bob', polite: false }]);
-    await again.hears({ type: 'offer', from: 'bob', payload: 'for when you are back' });
+    await again.receives({ type: 'offer', from: 'bob', payload: 'for when you are back' });
     await again.close();
-    await bob.hears({ type: 'peer-left', id: 'ann' }, PROMPTLY);
+    await bob.receives({ type: 'peer-left', id: 'ann' }, SOON);
   });
 }
 
-test('a peer that is taken over answers, and its connection ends', async () => {
-  const ann = await Peer.meet(server, 'taken over', 'ann');
+test('closes the replaced connection of a peer with 4001 and ends it after the answer', async () => {
+  const ann = await Peer.join(server, 'taken over', 'ann');
   const old = await joinRaw('taken over', 'bob', ann);
-  old.say({ type: 'chat', to: 'ann' });
-  await ann.hears({ type: 'chat', from: 'bob' });
-  const bob = await Peer.meet(server, 'taken over', 'bob');
+  old.sendText({ type: 'chat', to: 'ann' });
+  await ann.receives({ type: 'chat', from: 'bob' });
+  const bob = await Peer.join(server, 'taken over', 'bob');
   assert.deepEqual(bob.welcome.peers, [{ id: 'ann', polite: false }]);
-  assert.deepEqual(await closing(old, 'it is told'), { code: 4001, reason: 'replaced' });
+  assert.deepEqual(await closing(old, 'the replaced WebSocket is closed'), {
+    code: 4001,
+    reason: 'replaced',
+  });
   old.close(4001, 'replaced');
   await isGone(old, 'the connection ends');
   assert.equal((await server.status('taken over')).peers, 2);
   await quiet(ann, bob);
-  ann.say({ type: 'chat', to: 'bob', payload: 'still there?' });
-  await bob.hears({ type: 'chat', from: 'ann', payload: 'still there?' });
+  ann.send({ type: 'chat', to: 'bob', payload: 'still there?' });
+  await bob.receives({ type: 'chat', from: 'ann', payload: 'still there?' });
 });
 
 /**
- * Sends as fast as can be until the server has had enough: the code in its Close frame. Two
- * frames that pass one after the other forgive all before them, so it takes a flood.
- * @param {RawSocket} raw
+ * Sends as fast as possible until the server closes the WebSocket, and returns the code. Two accepted
+ * frames in succession reset the count of refusals, so only a flood triggers this.
+ * @param {RawWebSocket} raw
  */
 async function flood(raw) {
   for (let wave = 0; wave < 100; wave += 1) {
-    raw.tcp.cork(); // for one packet after the other, with nothing between
-    for (let n = 0; n < 2_000; n += 1) raw.say('{}');
+    raw.tcp.cork(); // sends full packets without a pause
+    for (let n = 0; n < 2_000; n += 1) raw.sendText('{}');
     raw.tcp.uncork();
     for (let n = 0; n < 2_000; n += 1) {
       const { opcode, payload } = await raw.next();
       if (opcode === CLOSE) return payload.readUInt16BE(0);
     }
   }
-  return assert.fail('200,000 frames in a flood do not close the socket');
+  return assert.fail('a flood of 200,000 frames did not close the WebSocket');
 }
 
 /**
- * How a peer gets kicked; resolves when it has been sent its Close frame, and to the one who is bob
- * from now on, if there is one.
- * @typedef {(room: string, old: RawSocket, others: Peer[]) => Promise<Peer | undefined>} Kick
+ * A way to make the server close the WebSocket of bob. It resolves when the Close frame has arrived, with
+ * the peer that replaces bob, if any.
+ * @typedef {(room: string, old: RawWebSocket, others: Peer[]) => Promise<Peer | undefined>} Kick
  * @type {Record<string, Kick>}
  */
 const KICKS = {
-  'taken over': async (room, old) => {
-    const bob = await Peer.meet(server, room, 'bob');
-    assert.deepEqual(await closing(old, 'it is told'), { code: 4001, reason: 'replaced' });
+  'being replaced': async (room, old) => {
+    const bob = await Peer.join(server, room, 'bob');
+    assert.deepEqual(await closing(old, 'the replaced WebSocket is closed'), {
+      code: 4001,
+      reason: 'replaced',
+    });
     return bob;
   },
-  'far too fast': async (room, old, others) => {
+  'sending too fast': async (room, old, others) => {
     assert.equal(await flood(old), 4008);
-    for (const other of others) await other.hears({ type: 'peer-left', id: 'bob' });
+    for (const other of others) await other.receives({ type: 'peer-left', id: 'bob' });
     return undefined;
   },
 };
 
 for (const [how, kick] of Object.entries(KICKS)) {
-  test(`a peer kicked for being ${how}, that never answers but goes on, is ignored`, async () => {
-    const room = `kicked: ${how}`;
-    const ann = await Peer.meet(server, room, 'ann');
-    const eve = await Peer.meet(server, room, 'eve');
-    await ann.hears({ type: 'peer-joined', id: 'eve', polite: true });
+  test(`ignores a peer closed for ${how} that keeps sending and never answers`, async () => {
+    const room = `closed: ${how}`;
+    const ann = await Peer.join(server, room, 'ann');
+    const eve = await Peer.join(server, room, 'eve');
+    await ann.receives({ type: 'peer-joined', id: 'eve', polite: true });
     const old = await joinRaw(room, 'bob', ann, eve);
-    old.say({ type: 'chat', to: 'ann', payload: 'hello' });
-    await ann.hears({ type: 'chat', from: 'bob', payload: 'hello' });
+    old.sendText({ type: 'chat', to: 'ann', payload: 'hello' });
+    await ann.receives({ type: 'chat', from: 'bob', payload: 'hello' });
 
     const bob = await kick(room, old, [ann, eve]);
     const all = bob ? [ann, eve, bob] : [ann, eve];
-    old.say({ type: 'chat', to: 'ann', payload: 'I am bob' });
-    old.say({ type: 'chat', payload: 'I am bob, all of you' });
-    old.say({ type: 'welcome' });
-    old.say('not JSON');
-    old.say('ping');
+    old.sendText({ type: 'chat', to: 'ann', payload: 'I am bob' });
+    old.sendText({ type: 'chat', payload: 'I am bob, all of you' });
+    old.sendText({ type: 'welcome' });
+    old.sendText('not JSON');
+    old.sendText('ping');
     old.send(BINARY, 'bytes');
     await noticed(server, room);
     assert.equal((await server.status(room)).peers, all.length);
     await quiet(...all);
 
-    // One socket that can be sent nothing does not stop the others.
-    ann.say({ type: 'chat', payload: 'to all' });
+    // A WebSocket that cannot be written to must not affect the others.
+    ann.send({ type: 'chat', payload: 'to all' });
     for (const other of all.slice(1))
-      await other.hears({ type: 'chat', from: 'ann', payload: 'to all' });
-    ann.say({ type: 'chat', to: 'bob', payload: 'to bob' });
-    if (bob) await bob.hears({ type: 'chat', from: 'ann', payload: 'to bob' });
-    else await ann.refused('no-such-peer', { to: 'bob' });
+      await other.receives({ type: 'chat', from: 'ann', payload: 'to all' });
+    ann.send({ type: 'chat', to: 'bob', payload: 'to bob' });
+    if (bob) await bob.receives({ type: 'chat', from: 'ann', payload: 'to bob' });
+    else await ann.receivesError('no-such-peer', { to: 'bob' });
     await quiet(...all);
 
-    // Its end, whenever it comes, is nobody's: all that it has sent has been read by then.
+    // The end of the old connection causes no frame, after the server has read all its frames.
     old.tcp.end();
     await isGone(old, 'the connection ends');
     await noticed(server, room);
     assert.equal((await server.status(room)).peers, all.length);
-    eve.say({ type: 'chat', payload: 'once more' });
+    eve.send({ type: 'chat', payload: 'once more' });
     for (const other of all.filter((one) => one !== eve))
-      await other.hears({ type: 'chat', from: 'eve', payload: 'once more' });
+      await other.receives({ type: 'chat', from: 'eve', payload: 'once more' });
     await quiet(...all);
     await bob?.close();
-    if (bob) for (const other of [ann, eve]) await other.hears({ type: 'peer-left', id: 'bob' });
+    if (bob) for (const other of [ann, eve]) await other.receives({ type: 'peer-left', id: 'bob' });
   });
 }
 
-test('a full room turns away, and those in it hear nothing of it', async () => {
+test('refuses a join to a full room without informing its peers', async () => {
   const { small } = workerd.at;
-  const ann = await Peer.meet(small, 'full', 'ann');
-  const bob = await Peer.meet(small, 'full', 'bob');
-  await ann.hears({ type: 'peer-joined', id: 'bob', polite: true });
-  const eve = await Peer.join(small, 'full', { id: 'eve' });
-  await eve.refused('room-full');
-  await eve.ends(4003, 'room-full');
+  const ann = await Peer.join(small, 'full', 'ann');
+  const bob = await Peer.join(small, 'full', 'bob');
+  await ann.receives({ type: 'peer-joined', id: 'bob', polite: true });
+  const eve = await Peer.connect(small, 'full', { id: 'eve' });
+  await eve.receivesError('room-full');
+  await eve.isClosed(4003, 'room-full');
   assert.equal((await small.status('full')).peers, 2);
   await quiet(ann, bob);
   await bob.close();
-  await ann.hears({ type: 'peer-left', id: 'bob' });
-  const again = await Peer.meet(small, 'full', 'eve');
+  await ann.receives({ type: 'peer-left', id: 'bob' });
+  const again = await Peer.join(small, 'full', 'eve');
   assert.deepEqual(again.welcome.peers, [{ id: 'ann', polite: false }]);
 });
 
-test('who is absent takes a place in a full room, and may come back to it', async () => {
+test('counts an absent peer in a full room and lets it reconnect', async () => {
   const { small } = workerd.at;
-  const ann = await Peer.meet(small, 'full of absent', 'ann');
-  const bob = await Peer.meet(small, 'full of absent', 'bob');
-  await ann.hears({ type: 'peer-joined', id: 'bob', polite: true });
+  const ann = await Peer.join(small, 'full of absent', 'ann');
+  const bob = await Peer.join(small, 'full of absent', 'bob');
+  await ann.receives({ type: 'peer-joined', id: 'bob', polite: true });
   await bob.cut();
-  const eve = await Peer.join(small, 'full of absent', { id: 'eve' });
-  await eve.refused('room-full');
-  await eve.ends(4003, 'room-full');
-  const again = await Peer.meet(small, 'full of absent', 'bob');
+  const eve = await Peer.connect(small, 'full of absent', { id: 'eve' });
+  await eve.receivesError('room-full');
+  await eve.isClosed(4003, 'room-full');
+  const again = await Peer.join(small, 'full of absent', 'bob');
   await quiet(ann, again);
 });
 
-test('an id under another key, or under none, is taken', async () => {
-  const ann = await Peer.meet(server, 'whose id', 'ann');
-  const bob = await Peer.meet(server, 'whose id', 'bob', { key: 'the right one' });
-  await ann.hears({ type: 'peer-joined', id: 'bob', polite: true });
+test('refuses an id with another key or without one', async () => {
+  const ann = await Peer.join(server, 'whose id', 'ann');
+  const bob = await Peer.join(server, 'whose id', 'bob', { key: 'the right one' });
+  await ann.receives({ type: 'peer-joined', id: 'bob', polite: true });
   for (const key of ['a wrong one', undefined]) {
-    const eve = await Peer.join(server, 'whose id', { id: 'bob', key });
-    await eve.refused('id-taken');
-    await eve.ends(4009, 'id-taken');
+    const eve = await Peer.connect(server, 'whose id', { id: 'bob', key });
+    await eve.receivesError('id-taken');
+    await eve.isClosed(4009, 'id-taken');
   }
   await quiet(ann, bob);
-  bob.say({ type: 'chat', payload: 1 });
-  await ann.hears({ type: 'chat', from: 'bob', payload: 1 });
+  bob.send({ type: 'chat', payload: 1 });
+  await ann.receives({ type: 'chat', from: 'bob', payload: 1 });
 
-  const again = await Peer.meet(server, 'whose id', 'bob', { key: 'the right one' });
-  await bob.ends(4001, 'replaced');
+  const again = await Peer.join(server, 'whose id', 'bob', { key: 'the right one' });
+  await bob.isClosed(4001, 'replaced');
   await again.cut();
-  const absent = await Peer.join(server, 'whose id', { id: 'bob', key: 'a wrong one' });
-  await absent.refused('id-taken');
-  await absent.ends(4009, 'id-taken');
+  const absent = await Peer.connect(server, 'whose id', { id: 'bob', key: 'a wrong one' });
+  await absent.receivesError('id-taken');
+  await absent.isClosed(4009, 'id-taken');
   assert.equal((await server.status('whose id')).peers, 2);
   await quiet(ann);
 });
 
-for (const { name, code, reason, turnedAway } of [
-  { name: 'a full room', code: 4003, reason: 'room-full', turnedAway: () => fromFullRoom() },
-  { name: 'a taken id', code: 4009, reason: 'id-taken', turnedAway: () => fromTakenId() },
-  { name: 'no token', code: 4010, reason: 'unauthorized', turnedAway: () => withoutToken() },
+for (const { name, code, reason, connectRefused } of [
+  { name: 'a full room', code: 4003, reason: 'room-full', connectRefused: () => fromFullRoom() },
+  { name: 'a taken id', code: 4009, reason: 'id-taken', connectRefused: () => fromTakenId() },
+  { name: 'no token', code: 4010, reason: 'unauthorized', connectRefused: () => withoutToken() },
 ]) {
-  test(`who is turned away for ${name} gets upgrade, error and close code, promptly`, async () => {
-    const raw = await turnedAway();
-    const { message, ...rest } = await within(raw.hear(), 'the error comes', PROMPTLY);
+  test(`answers a join refused for ${name} with upgrade, error and close code`, async () => {
+    const raw = await connectRefused();
+    const { message, ...rest } = await within(raw.receive(), 'the error arrives', SOON);
     assert.deepEqual(rest, { type: 'error', code: reason });
     assert.ok(message.length > 0);
-    assert.deepEqual(await closing(raw, 'the Close frame comes'), { code, reason });
+    assert.deepEqual(await closing(raw, 'the Close frame arrives'), { code, reason });
     raw.close(code, reason);
     await isGone(raw, 'the connection ends');
   });
@@ -364,35 +373,35 @@ for (const { name, code, reason, turnedAway } of [
 
 async function fromFullRoom() {
   const { small } = workerd.at;
-  await Peer.meet(small, 'full, by hand', 'ann');
-  await Peer.meet(small, 'full, by hand', 'bob');
-  return RawSocket.join(small, 'full, by hand', { id: 'eve' });
+  await Peer.join(small, 'full, raw', 'ann');
+  await Peer.join(small, 'full, raw', 'bob');
+  return RawWebSocket.connect(small, 'full, raw', { id: 'eve' });
 }
 
 async function fromTakenId() {
-  await Peer.meet(server, 'taken, by hand', 'bob', { key: 'the right one' });
-  return RawSocket.join(server, 'taken, by hand', { id: 'bob', key: 'a wrong one' });
+  await Peer.join(server, 'taken, raw', 'bob', { key: 'the right one' });
+  return RawWebSocket.connect(server, 'taken, raw', { id: 'bob', key: 'a wrong one' });
 }
 
 function withoutToken() {
-  return RawSocket.join(workerd.at.locked, 'locked, by hand', { id: 'eve' });
+  return RawWebSocket.connect(workerd.at.locked, 'locked, raw', { id: 'eve' });
 }
 
-test('who is turned away, never answers and goes on sending is ignored', async () => {
+test('ignores frames of a refused join that never answers the Close frame', async () => {
   const { small } = workerd.at;
-  const ann = await Peer.meet(small, 'goes on', 'ann');
-  const bob = await Peer.meet(small, 'goes on', 'bob');
-  await ann.hears({ type: 'peer-joined', id: 'bob', polite: true });
-  const eve = await RawSocket.join(small, 'goes on', { id: 'eve' });
-  assert.equal((await eve.hear()).code, 'room-full');
-  assert.equal((await closing(eve, 'the Close frame comes')).code, 4003);
-  eve.say({ type: 'chat', payload: 'let me in' });
-  eve.say({ type: 'chat', to: 'ann', payload: 'let me in' });
+  const ann = await Peer.join(small, 'goes on', 'ann');
+  const bob = await Peer.join(small, 'goes on', 'bob');
+  await ann.receives({ type: 'peer-joined', id: 'bob', polite: true });
+  const eve = await RawWebSocket.connect(small, 'goes on', { id: 'eve' });
+  assert.equal((await eve.receive()).code, 'room-full');
+  assert.equal((await closing(eve, 'the Close frame arrives')).code, 4003);
+  eve.sendText({ type: 'chat', payload: 'let me in' });
+  eve.sendText({ type: 'chat', to: 'ann', payload: 'let me in' });
   await noticed(small, 'goes on');
   await quiet(ann, bob);
   eve.destroy();
   await noticed(small, 'goes on');
-  ann.say({ type: 'chat', payload: 1 });
-  await bob.hears({ type: 'chat', from: 'ann', payload: 1 });
+  ann.send({ type: 'chat', payload: 1 });
+  await bob.receives({ type: 'chat', from: 'ann', payload: 1 });
   await quiet(ann, bob);
 });

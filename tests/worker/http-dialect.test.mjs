@@ -1,5 +1,5 @@
 // @ts-check
-/** The HTTP dialect on workerd: what each request is answered, and how long a stream lives. */
+/** The HTTP dialect on workerd: the responses to all requests, and the lifetime of event streams. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import http from 'node:http';
@@ -7,6 +7,7 @@ import net from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { HttpPeer } from '../support/http-peer.mjs';
 import { Peer, quiet, within } from '../support/peer.mjs';
+import { times } from '../support/tier.mjs';
 import { startWorkerd } from '../support/workerd.mjs';
 
 const MAX = 64 * 1024;
@@ -35,9 +36,9 @@ function isError({ status, headers, text }, expected, code) {
   assert.deepEqual([error.code, Object.keys(error), rest], [code, ['code', 'message'], {}]);
 }
 
-describe('registering', () => {
-  test('is answered with a key, and with who is there', async () => {
-    const ann = await Peer.meet(workerd.at.shipped, 'register', 'ann');
+describe('POST /register', () => {
+  test('returns a key and the peers in the room', async () => {
+    const ann = await Peer.join(workerd.at.shipped, 'register', 'ann');
     const bob = new HttpPeer(workerd.at.shipped, 'register', 'bob');
     const { status, headers, text } = await bob.register();
     assert.equal(status, 200);
@@ -46,33 +47,33 @@ describe('registering', () => {
     assert.match(key, /^[0-9a-f]{32}$/, '128 random bits');
     const peers = [{ id: 'ann', polite: false }];
     assert.deepEqual(rest, { message: 'session registered successfully', id: 'bob', peers });
-    await ann.hears({ type: 'peer-joined', id: 'bob', polite: true });
+    await ann.receives({ type: 'peer-joined', id: 'bob', polite: true });
     const again = JSON.parse((await bob.register()).text);
-    assert.notEqual(again.key, key, 'each time another');
+    assert.notEqual(again.key, key, 'each registration has a new key');
     await quiet(ann);
   });
 
-  test('with a key of its own is answered with that', async () => {
+  test('returns the key of the client, if it has one', async () => {
     const bob = new HttpPeer(workerd.at.shipped, 'own-key', 'bob', { key: 'a b&ä' });
     assert.equal(JSON.parse((await bob.register()).text).key, 'a b&ä');
   });
 
-  test('is refused where there is no place, and where the id is taken', async () => {
+  test('refuses a full room and a taken id with 409', async () => {
     assert.equal((await new HttpPeer(workerd.at.small, 'full', 'ann').register()).status, 200);
     isError(await new HttpPeer(workerd.at.small, 'full', 'bob').register(), 409, 'room-full');
-    await Peer.meet(workerd.at.shipped, 'taken', 'ann', { key: 'secret of ann' });
+    await Peer.join(workerd.at.shipped, 'taken', 'ann', { key: 'secret of ann' });
     for (const key of [undefined, 'guess']) {
       const eve = new HttpPeer(workerd.at.shipped, 'taken', 'ann', { key });
       isError(await eve.register(), 409, 'id-taken');
     }
   });
 
-  test('takes names of all kinds, and refuses those that cannot be', async () => {
+  test('accepts encoded names and refuses invalid ones', async () => {
     const { shipped } = workerd.at;
-    const ann = await HttpPeer.meet(shipped, 'ä / b', 'a~b:c.d_e-');
+    const ann = await HttpPeer.join(shipped, 'ä / b', 'a~b:c.d_e-');
     assert.equal((await shipped.status('ä / b')).peers, 1);
-    await ann.says({ type: 'x', target: 'a~b:c.d_e-' });
-    await ann.hears('{"type":"x","payload":null,"senderId":"a~b:c.d_e-"}');
+    await ann.sends({ type: 'x', target: 'a~b:c.d_e-' });
+    await ann.receives('{"type":"x","payload":null,"senderId":"a~b:c.d_e-"}');
     for (const call of ['register', 'message']) {
       const post = (/** @type {string} */ path) =>
         shipped.request(`/${call}${path}`, { method: 'POST' });
@@ -89,14 +90,14 @@ describe('registering', () => {
 });
 
 describe('methods', () => {
-  test('each path has its own, and names them', async () => {
+  test('answers other methods with 405 and an Allow header', async () => {
     for (const [path, allowed] of /** @type {const} */ ([
       ['/register/methods/ann', ['OPTIONS', 'POST']],
       ['/message/methods/ann', ['OPTIONS', 'POST']],
       ['/events/methods/ann', ['GET', 'HEAD', 'OPTIONS']],
     ])) {
       for (const method of ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'PATCH']) {
-        if (allowed.some((one) => one === method)) continue;
+        if (allowed.some((each) => each === method)) continue;
         const { status, headers } = await workerd.at.shipped.request(path, { method });
         assert.equal(status, 405, `${method} ${path}`);
         assert.deepEqual((headers.allow ?? '').split(', ').sort(), allowed);
@@ -105,7 +106,7 @@ describe('methods', () => {
     assert.equal((await workerd.at.shipped.status('methods')).peers, 0);
   });
 
-  test('a browser that asks before it posts is told that it may', async () => {
+  test('answers a CORS preflight', async () => {
     for (const [path, method] of [
       ['/register/preflight/ann', 'POST'],
       ['/message/preflight/ann', 'POST'],
@@ -127,7 +128,7 @@ describe('methods', () => {
     assert.equal((await workerd.at.shipped.status('preflight')).peers, 0);
   });
 
-  test('a page of any origin may read what is answered, refusals too', async () => {
+  test('sends CORS headers with every response, errors included', async () => {
     const ann = new HttpPeer(workerd.at.shipped, 'cors', 'ann', {
       headers: { Origin: 'https://a.example' },
     });
@@ -143,35 +144,35 @@ describe('methods', () => {
     response.destroy();
   });
 
-  test('to ask what a stream begins with opens none', async () => {
-    const ann = await HttpPeer.meet(workerd.at.shipped, 'head', 'ann');
+  test('answers HEAD without opening a stream', async () => {
+    const ann = await HttpPeer.join(workerd.at.shipped, 'head', 'ann');
     const response = await ann.request(undefined, 'HEAD');
     assert.equal(response.statusCode, 200);
     assert.equal(response.headers['content-type'], 'text/event-stream');
-    await ann.says({ type: 'still', target: 'ann' });
-    await ann.hears('{"type":"still","payload":null,"senderId":"ann"}');
+    await ann.sends({ type: 'still', target: 'ann' });
+    await ann.receives('{"type":"still","payload":null,"senderId":"ann"}');
   });
 });
 
-describe('bodies', () => {
-  /** A body of just so many bytes. @param {number} length */
+describe('POST /message', () => {
+  /** A body of exactly this many bytes. @param {number} length */
   const body = (length) => {
     const frame = (/** @type {string} */ payload) =>
       `{"type":"big","target":"ann","payload":"${payload}"}`;
     return frame('x'.repeat(length - frame('').length));
   };
 
-  test('of 64 KiB are sent on, and of one byte more are refused', async () => {
-    const ann = await HttpPeer.meet(workerd.at.shipped, 'bodies', 'ann');
-    await ann.says(body(MAX));
+  test('forwards a body of 64 KiB and refuses one byte more', async () => {
+    const ann = await HttpPeer.join(workerd.at.shipped, 'bodies', 'ann');
+    await ann.sends(body(MAX));
     assert.ok((await ann.next()).data.length > MAX - 50);
     isError(await ann.post(body(MAX + 1)), 413, 'too-large');
-    await ann.says({ type: 'still', target: 'ann' });
-    await ann.hears('{"type":"still","payload":null,"senderId":"ann"}');
+    await ann.sends({ type: 'still', target: 'ann' });
+    await ann.receives('{"type":"still","payload":null,"senderId":"ann"}');
   });
 
   /**
-   * Sends this much of a request, whose body is not at its end, and waits for an answer.
+   * Sends a request whose body is incomplete, and returns the response.
    * @param {string} head
    * @param {string} part
    */
@@ -179,23 +180,23 @@ describe('bodies', () => {
     const socket = net.connect({ host: '127.0.0.1', port: workerd.at.shipped.port });
     await once(socket, 'connect');
     socket.write(`POST /message/bodies/ann HTTP/1.1\r\nHost: a\r\n${head}\r\n\r\n${part}`);
-    const [said] = await within(once(socket, 'data'), 'the server answers');
+    const [data] = await within(once(socket, 'data'), 'the server answers');
     socket.destroy();
-    return `${said}`;
+    return `${data}`;
   }
 
-  test('that say how long they are, and are too long, are refused unread', async () => {
+  test('refuses a too large Content-Length without reading the body', async () => {
     assert.match(await answerTo('Content-Length: 1000000000', ''), /^HTTP\/1.1 413 /);
   });
 
-  test('that do not say how long they are are read no further than they may be long', async () => {
+  test('stops reading a chunked body at the size limit', async () => {
     const chunk = `${(16_384).toString(16)}\r\n${'x'.repeat(16_384)}\r\n`;
-    const said = await answerTo('Transfer-Encoding: chunked', chunk.repeat(5));
-    assert.match(said, /^HTTP\/1.1 413 /);
+    const response = await answerTo('Transfer-Encoding: chunked', chunk.repeat(5));
+    assert.match(response, /^HTTP\/1.1 413 /);
   });
 
-  test('that are no signal are refused, and say why', async () => {
-    const ann = await HttpPeer.meet(workerd.at.shipped, 'no-signal', 'ann');
+  test('refuses a body that is no valid signal', async () => {
+    const ann = await HttpPeer.join(workerd.at.shipped, 'no-signal', 'ann');
     for (const text of [
       '',
       'hello',
@@ -223,16 +224,16 @@ describe('bodies', () => {
     assert.match((await response.toArray()).join(''), /UTF-8/);
   });
 
-  test('that come too fast are refused, and those of others are not', async () => {
+  test('refuses messages of a peer that sends too fast, but not those of others', async () => {
     const { shipped } = workerd.at;
     const [ann, bob] = [
-      await HttpPeer.meet(shipped, 'fast', 'ann'),
-      await HttpPeer.meet(shipped, 'fast', 'bob'),
+      await HttpPeer.join(shipped, 'fast', 'ann'),
+      await HttpPeer.join(shipped, 'fast', 'bob'),
     ];
-    await ann.hears('{"type":"new-peer","senderId":"bob"}');
+    await ann.receives('{"type":"new-peer","senderId":"bob"}');
     /** @type {import('../support/workerd.mjs').Answer[]} */
     let refused = [];
-    // A slow machine takes a while to be too fast.
+    // A slow machine needs several waves to exceed the rate limit.
     for (let waves = 0; refused.length === 0 && waves < 25; waves += 1) {
       const wave = Array.from({ length: 200 }, () => ann.post({ type: 'x', target: 'ann' }));
       refused = (await Promise.all(wave)).filter(({ status }) => status !== 200);
@@ -242,13 +243,13 @@ describe('bodies', () => {
       isError(answer, 429, 'too-fast');
       assert.match(`${answer.headers['retry-after']}`, /^\d+$/);
     }
-    await bob.says({ type: 'hello', target: 'bob' });
-    await bob.hears('{"type":"hello","payload":null,"senderId":"bob"}');
+    await bob.sends({ type: 'hello', target: 'bob' });
+    await bob.receives('{"type":"hello","payload":null,"senderId":"bob"}');
   });
 
-  test('of many lines arrive as the same JSON', async () => {
-    const ann = await HttpPeer.meet(workerd.at.shipped, 'lines', 'ann');
-    await ann.says(
+  test('forwards a body of several lines as equivalent JSON', async () => {
+    const ann = await HttpPeer.join(workerd.at.shipped, 'lines', 'ann');
+    await ann.sends(
       '{\n  "type": "x",\r\n  "payload": {\r\n    "a": [1,\n2],\r"b": "\\n\\u2028 "\n  },\n' +
         ' "target": "ann"\n}',
     );
@@ -257,9 +258,9 @@ describe('bodies', () => {
   });
 });
 
-describe('streams', () => {
-  test('a stream is pinged, which is no event that is counted', async () => {
-    const ann = await HttpPeer.meet(workerd.at.pinging, 'pings', 'ann');
+describe('event streams', () => {
+  test('sends pings without an event id', async () => {
+    const ann = await HttpPeer.join(workerd.at.pinging, 'pings', 'ann');
     assert.ok(ann.stream);
     const { type, time, ...rest } = await ann.stream.pinged();
     assert.deepEqual([type, rest], ['ping', {}]);
@@ -271,30 +272,30 @@ describe('streams', () => {
     assert.match(lastId, /^\d+$/);
   });
 
-  test('a client that goes away is noticed within one ping', async () => {
+  test('removes a disconnected client within one ping interval', async () => {
     const { strict } = workerd.at;
-    const ann = await HttpPeer.meet(strict, 'away', 'ann');
-    const bob = await HttpPeer.meet(strict, 'away', 'bob');
-    await ann.hears('{"type":"new-peer","senderId":"bob"}');
+    const ann = await HttpPeer.join(strict, 'away', 'ann');
+    const bob = await HttpPeer.join(strict, 'away', 'bob');
+    await ann.receives('{"type":"new-peer","senderId":"bob"}');
     assert.ok(ann.stream && bob.stream);
-    // So that the next one, which does not arrive, is a whole interval away.
+    // The next ping, which fails, is then a whole interval away.
     await bob.stream.pinged();
     const pings = () => ann.stream?.raw.split('"ping"').length ?? 0;
     const before = pings();
     bob.stream.cut();
-    await ann.hears('{"type":"peer-left","senderId":"bob"}');
-    // Ann's own come as often as bob's would have: she gets one or two in an interval.
+    await ann.receives('{"type":"peer-left","senderId":"bob"}');
+    // ann has the same interval as bob, so she receives one or two pings meanwhile.
     assert.ok(pings() - before <= 2, `${pings() - before} pings later`);
   });
 
-  test('a client that is reset before anything has come is noticed, too', async () => {
+  test('removes clients that reset their connection before the first event', async () => {
     const { strict } = workerd.at;
-    const ann = await Peer.meet(strict, 'reset', 'ann');
-    // Many at once: it matters what the server was just about to write.
-    const ids = new Set(Array.from({ length: 20 }, (_, n) => `bob-${n}`));
+    const ann = await Peer.join(strict, 'reset', 'ann');
+    // The outcome depends on what the server is writing at that moment, hence several clients.
+    const ids = new Set(Array.from({ length: times(20, 8) }, (_, n) => `bob-${n}`));
     await Promise.all(
       [...ids].map(async (id) => {
-        const bob = await HttpPeer.meet(strict, 'reset', id);
+        const bob = await HttpPeer.join(strict, 'reset', id);
         bob.stream?.response.socket.resetAndDestroy();
       }),
     );
@@ -305,44 +306,44 @@ describe('streams', () => {
     await ann.close();
   });
 
-  test('a stream that breaks goes on where it was, though nobody has noticed', async () => {
+  test('resumes a broken stream that the server still considers open', async () => {
     const { shipped } = workerd.at;
-    const ann = await Peer.meet(shipped, 'breaks', 'ann');
-    const bob = await HttpPeer.meet(shipped, 'breaks', 'bob');
-    await ann.hears({ type: 'peer-joined', id: 'bob', polite: true });
-    const say = (/** @type {number} */ n) => ann.say({ type: 'n', to: 'bob', payload: n });
-    const heard = (/** @type {number} */ n) =>
-      bob.hears(`{"type":"n","payload":${n},"senderId":"ann"}`);
+    const ann = await Peer.join(shipped, 'breaks', 'ann');
+    const bob = await HttpPeer.join(shipped, 'breaks', 'bob');
+    await ann.receives({ type: 'peer-joined', id: 'bob', polite: true });
+    const say = (/** @type {number} */ n) => ann.send({ type: 'n', to: 'bob', payload: n });
+    const receives = (/** @type {number} */ n) =>
+      bob.receives(`{"type":"n","payload":${n},"senderId":"ann"}`);
     say(0);
-    await heard(0);
-    for (let round = 0; round < 3; round += 1) {
+    await receives(0);
+    for (let round = 0; round < times(3); round += 1) {
       bob.stream?.cut();
       await bob.stream?.gone;
       for (const n of [1, 2, 3]) say(n);
       await quiet(ann);
       await bob.resume();
-      for (const n of [1, 2, 3]) await heard(n);
+      for (const n of [1, 2, 3]) await receives(n);
     }
     say(4);
-    await heard(4);
-    assert.deepEqual(bob.stream?.unread, [], 'nothing came twice');
-    assert.equal((await shipped.status('breaks')).peers, 2, 'it never left');
+    await receives(4);
+    assert.deepEqual(bob.stream?.unread, [], 'no event was repeated');
+    assert.equal((await shipped.status('breaks')).peers, 2, 'bob never left');
   });
 
-  test('a stream that was replaced is told to stay away', async () => {
+  test('answers a replaced client with 204', async () => {
     const { shipped } = workerd.at;
-    const tab = await HttpPeer.meet(shipped, 'replaced', 'ann');
-    await tab.says({ type: 'x', target: 'ann' });
+    const tab = await HttpPeer.join(shipped, 'replaced', 'ann');
+    await tab.sends({ type: 'x', target: 'ann' });
     await tab.next();
-    const other = await HttpPeer.meet(shipped, 'replaced', 'ann');
-    await within(/** @type {Promise<void>} */ (tab.stream?.gone), 'the older stream is ended');
+    const other = await HttpPeer.join(shipped, 'replaced', 'ann');
+    await within(/** @type {Promise<void>} */ (tab.stream?.gone), 'the older stream ends');
     const response = await tab.request(tab.stream?.lastId);
-    assert.equal(response.statusCode, 204, 'EventSource does not try again after this');
-    await other.says({ type: 'y', target: 'ann' });
-    await other.hears('{"type":"y","payload":null,"senderId":"ann"}');
+    assert.equal(response.statusCode, 204, 'EventSource does not reconnect after 204');
+    await other.sends({ type: 'y', target: 'ann' });
+    await other.receives('{"type":"y","payload":null,"senderId":"ann"}');
   });
 
-  test('what cannot be opened is answered as an error, not as a stream', async () => {
+  test('refuses a stream before registration with a JSON error', async () => {
     const eve = new HttpPeer(workerd.at.shipped, 'not-open', 'eve');
     const response = await eve.request();
     assert.equal(response.statusCode, 409);
@@ -351,24 +352,24 @@ describe('streams', () => {
     isError(await eve.post({ type: 'x' }), 409, 'not-registered');
   });
 
-  test('a client that reads nothing loses its stream, and nobody else theirs', async () => {
+  test('ends the stream of a client that reads nothing, and no other', async () => {
     const { shipped } = workerd.at;
-    const ann = await Peer.meet(shipped, 'slow', 'ann');
-    const bob = await HttpPeer.meet(shipped, 'slow', 'bob');
-    const eve = await HttpPeer.meet(shipped, 'slow', 'eve');
-    await ann.hears({ type: 'peer-joined', id: 'bob', polite: true });
-    await ann.hears({ type: 'peer-joined', id: 'eve', polite: true });
+    const ann = await Peer.join(shipped, 'slow', 'ann');
+    const bob = await HttpPeer.join(shipped, 'slow', 'bob');
+    const eve = await HttpPeer.join(shipped, 'slow', 'eve');
+    await ann.receives({ type: 'peer-joined', id: 'bob', polite: true });
+    await ann.receives({ type: 'peer-joined', id: 'eve', polite: true });
     bob.stream?.response.pause();
-    // More than the operating system takes for him, and than is kept for him in the Worker.
+    // This exceeds the buffers of the operating system and of the Worker for bob.
     const payload = 'x'.repeat(60_000);
-    for (let n = 0; n < 190; n += 1) ann.say({ type: 'big', to: 'bob', payload });
+    for (let n = 0; n < 190; n += 1) ann.send({ type: 'big', to: 'bob', payload });
     await ann.settle();
-    ann.say({ type: 'hello', to: 'eve' });
-    await eve.hears('{"type":"hello","payload":null,"senderId":"ann"}');
+    ann.send({ type: 'hello', to: 'eve' });
+    await eve.receives('{"type":"hello","payload":null,"senderId":"ann"}');
     bob.stream?.response.resume();
     await within(/** @type {Promise<void>} */ (bob.stream?.gone), "bob's stream ends", 20_000);
     await bob.resume();
-    ann.say({ type: 'hello', to: 'bob' });
+    ann.send({ type: 'hello', to: 'bob' });
     for (;;)
       if ((await bob.next()).data === '{"type":"hello","payload":null,"senderId":"ann"}') break;
     await quiet(ann);

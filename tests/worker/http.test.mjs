@@ -1,5 +1,5 @@
 // @ts-check
-/** What is where over plain HTTP, and how what cannot be had is refused. */
+/** The endpoints over plain HTTP, and the errors of invalid requests. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
@@ -9,8 +9,8 @@ import { startWorkerd } from '../support/workerd.mjs';
 /** @typedef {import('../support/workerd.mjs').Server} Server */
 /** @typedef {import('../support/workerd.mjs').Answer} Answer */
 
-/** Settings that cannot be read, one for each instance. @type {Record<string, [string, string]>} */
-const UNREADABLE = {
+/** Invalid settings, one for each instance. @type {Record<string, [string, string]>} */
+const INVALID = {
   'max-peers-word': ['MAX_PEERS', 'many'],
   'max-peers-none': ['MAX_PEERS', '0'],
   'max-peers-negative': ['MAX_PEERS', '-1'],
@@ -26,23 +26,20 @@ let workerd;
 let server;
 
 before(async () => {
-  const unreadable = Object.entries(UNREADABLE).map(([name, [key, value]]) => [
-    name,
-    { [key]: value },
-  ]);
-  const instances = { open: {}, ...Object.fromEntries(unreadable) };
+  const invalid = Object.entries(INVALID).map(([name, [key, value]]) => [name, { [key]: value }]);
+  const instances = { open: {}, ...Object.fromEntries(invalid) };
   workerd = await startWorkerd(instances);
   server = workerd.at.open;
 });
-after(() => workerd.stop());
+after(() => workerd?.stop());
 
 /**
- * The answer is an error: this status, and the one shape that all errors have.
+ * Asserts that the response is an error with this status, in the shape that all errors share.
  * @param {Answer} answer
  * @param {number} status
  * @param {string} code
  * @param {string} about
- * @returns {string} the message
+ * @returns {string} its message
  */
 function isError(answer, status, code, about) {
   assert.equal(answer.status, status, `${about}: ${answer.text}`);
@@ -50,14 +47,11 @@ function isError(answer, status, code, about) {
   const body = JSON.parse(answer.text);
   const message = body.error?.message;
   assert.deepEqual(body, { error: { code, message } }, about);
-  assert.ok(
-    typeof message === 'string' && message.length > 0,
-    `${about}: an error says what is wrong`,
-  );
+  assert.ok(typeof message === 'string' && message.length > 0, `${about}: an error has a message`);
   return message;
 }
 
-test('the health of the worker is told without a room', async () => {
+test('serves the health of the Worker without a room', async () => {
   const { status, headers, text } = await server.request('/health');
   assert.equal(status, 200);
   assert.equal(headers['content-type'], 'application/json');
@@ -66,7 +60,7 @@ test('the health of the worker is told without a room', async () => {
   assert.match(version, /^\d+\.\d+\.\d+/);
 });
 
-test('the page and the library are files, and what is none goes to the worker', async (t) => {
+test('serves the page and the library as files and passes other paths to the Worker', async (t) => {
   const deployed = await startWorkerd({ whole: {} }, { assets: true });
   t.after(() => deployed.stop());
   const { whole } = deployed.at;
@@ -82,12 +76,12 @@ test('the page and the library are files, and what is none goes to the worker', 
   }
   assert.equal(JSON.parse((await whole.request('/health')).text).status, 'ok');
   isError(await whole.request('/nothing'), 404, 'not-found', '/nothing');
-  const ann = await Peer.meet(whole, 'demo', 'ann');
+  const ann = await Peer.join(whole, 'demo', 'ann');
   assert.equal((await whole.status('demo')).peers, 1);
   await ann.close();
 });
 
-test('a room tells programs how it is: a count and no names', async () => {
+test('serves the status of a room as JSON, with a count and without ids', async () => {
   const empty = await server.request('/parties/main/how-it-is');
   assert.equal(empty.status, 200);
   assert.equal(empty.headers['content-type'], 'application/json');
@@ -95,8 +89,8 @@ test('a room tells programs how it is: a count and no names', async () => {
   assert.deepEqual(rest, { status: 'ok', room: 'how-it-is', peers: 0 });
   assert.equal(new Date(awakeSince).toISOString(), awakeSince);
 
-  const ann = await Peer.meet(server, 'how-it-is', 'ann-with-a-long-name');
-  const bob = await Peer.meet(server, 'how-it-is', 'bob-with-a-long-name');
+  const ann = await Peer.join(server, 'how-it-is', 'ann-with-a-long-name');
+  const bob = await Peer.join(server, 'how-it-is', 'bob-with-a-long-name');
   const { text } = await server.request('/parties/main/how-it-is');
   assert.deepEqual(JSON.parse(text), { status: 'ok', room: 'how-it-is', peers: 2, awakeSince });
   assert.doesNotMatch(text, /ann|bob/);
@@ -107,9 +101,9 @@ test('a room tells programs how it is: a count and no names', async () => {
   assert.equal((await server.status('how-it-is')).peers, 0);
 });
 
-test('a room tells people how it is on a page: a count and no names', async () => {
-  await Peer.meet(server, 'a-page', 'ann-with-a-long-name');
-  await Peer.meet(server, 'a-page', 'bob-with-a-long-name');
+test('serves the status of a room as a page, with a count and without ids', async () => {
+  await Peer.join(server, 'a-page', 'ann-with-a-long-name');
+  await Peer.join(server, 'a-page', 'bob-with-a-long-name');
   const headers = { Accept: 'text/html,application/xhtml+xml,*/*;q=0.8' };
   const page = await server.request('/parties/main/a-page', { headers });
   assert.equal(page.status, 200);
@@ -120,17 +114,17 @@ test('a room tells people how it is on a page: a count and no names', async () =
   assert.doesNotMatch(page.text, /ann|bob/);
 });
 
-test('who does not ask for a page gets json', async () => {
+test('serves JSON unless the Accept header prefers HTML', async () => {
   /** @type {Record<string, string>[]} */
   const all = [{}, { Accept: '*/*' }, { Accept: 'application/json' }, { Accept: 'text/plain' }];
   for (const headers of all) {
-    const answer = await server.request('/parties/main/who-asks', { headers });
+    const answer = await server.request('/parties/main/accept', { headers });
     assert.equal(answer.headers['content-type'], 'application/json', headers.Accept);
-    assert.equal(JSON.parse(answer.text).room, 'who-asks', headers.Accept);
+    assert.equal(JSON.parse(answer.text).room, 'accept', headers.Accept);
   }
 });
 
-test('the name of a room is never markup', async () => {
+test('escapes the name of a room on its page', async () => {
   const name = `</h1><script>alert("1")</script>&'`;
   const headers = { Accept: 'text/html' };
   const path = `/parties/main/${encodeURIComponent(name)}`;
@@ -142,7 +136,7 @@ test('the name of a room is never markup', async () => {
   assert.match(`${sent['content-security-policy']}`, /default-src 'none'/);
 });
 
-test('a room has any name of 1 to 128 bytes', async () => {
+test('accepts any room name of 1 to 128 bytes', async () => {
   for (const [written, name] of /** @type {[string, string][]} */ ([
     ['demo', 'demo'],
     ['x', 'x'],
@@ -160,24 +154,24 @@ test('a room has any name of 1 to 128 bytes', async () => {
     const { status, text } = await server.request(`/parties/main/${written}`);
     assert.equal(status, 200, `${written}: ${text}`);
     assert.equal(JSON.parse(text).room, name);
-    const ann = await Peer.meet(server, name, 'ann');
+    const ann = await Peer.join(server, name, 'ann');
     assert.equal(ann.welcome.room, name);
     assert.equal(JSON.parse((await server.request(`/parties/main/${written}`)).text).peers, 1);
     await ann.close();
   }
 });
 
-test('a name written in two ways is one room', async () => {
-  const ann = await Peer.meet(server, 'two ways~', 'ann');
+test('treats two encodings of a name as one room', async () => {
+  const ann = await Peer.join(server, 'two ways~', 'ann');
   for (const written of ['two%20ways~', '%74wo%20ways%7E', '%74wo%20ways%7e']) {
     const { text } = await server.request(`/parties/main/${written}`);
     assert.equal(JSON.parse(text).peers, 1, written);
   }
-  assert.equal((await server.status('Two ways~')).peers, 0, 'upper and lower case are two rooms');
+  assert.equal((await server.status('Two ways~')).peers, 0, 'names are case-sensitive');
   await ann.close();
 });
 
-test('a name that no room can have is refused', async () => {
+test('refuses invalid room names with bad-room', async () => {
   for (const name of [
     '',
     'a'.repeat(129),
@@ -188,8 +182,8 @@ test('a name that no room can have is refused', async () => {
     '%+1',
     '%ff',
     '%C3',
-    '%ED%A0%80', // half of a pair of surrogates
-    '%C0%AF', // "/", longer than it must be
+    '%ED%A0%80', // an unpaired surrogate
+    '%C0%AF', // an overlong encoding of "/"
     '%00',
     'a%0Ab',
     '%0D',
@@ -201,7 +195,7 @@ test('a name that no room can have is refused', async () => {
   }
 });
 
-test('an id, a key or a dialect that cannot be is refused', async () => {
+test('refuses invalid ids, keys and dialects', async () => {
   for (const [query, code] of [
     ['_pk=', 'bad-id'],
     ['_pk=a%20b', 'bad-id'],
@@ -217,40 +211,40 @@ test('an id, a key or a dialect that cannot be is refused', async () => {
     ['_pk=ann&dialect=klingon', 'bad-dialect'],
     ['_pk=ann&dialect=Native', 'bad-dialect'],
   ]) {
-    const path = `/parties/main/what-cannot-be?${query}`;
+    const path = `/parties/main/invalid-parameters?${query}`;
     isError(await server.upgrade(path), 400, code, query);
     isError(await server.request(path), 400, code, `${query}, without a WebSocket`);
   }
-  assert.equal((await server.status('what-cannot-be')).peers, 0);
+  assert.equal((await server.status('invalid-parameters')).peers, 0);
 });
 
-test('the longest id and the longest key let in', async () => {
+test('accepts an id of 64 bytes and a key of 128 characters', async () => {
   const id = 'AZaz09._~:-'.padEnd(64, 'x');
-  const bob = await Peer.meet(server, 'the-longest', id, { key: 'k'.repeat(128) });
+  const bob = await Peer.join(server, 'the-longest', id, { key: 'k'.repeat(128) });
   assert.equal(bob.welcome.id, id);
-  const eve = await Peer.meet(server, 'the-longest', 'eve', { key: '🔑'.repeat(128) });
+  const eve = await Peer.join(server, 'the-longest', 'eve', { key: '🔑'.repeat(128) });
   assert.deepEqual(eve.welcome.peers, [{ id, polite: false }]);
   await Promise.all([bob.close(), eve.close()]);
 });
 
-test('who brings no id is given one, and everybody another', async () => {
+test('generates a different id for each peer that joins without one', async () => {
   const ids = new Set();
   for (let n = 0; n < 3; n += 1) {
-    const peer = await Peer.join(server, 'given-an-id');
+    const peer = await Peer.connect(server, 'given-an-id');
     const { type, id } = JSON.parse(await peer.next());
     assert.equal(type, 'welcome');
-    assert.match(id, /^[A-Za-z0-9._~:-]{22,64}$/, 'has 128 random bits');
+    assert.match(id, /^[A-Za-z0-9._~:-]{22,64}$/, 'the id has 128 random bits');
     ids.add(id);
   }
   assert.equal(ids.size, 3);
 });
 
-test('parameters that mean nothing here are left alone', async () => {
+test('ignores unknown query parameters', async () => {
   const { status } = await server.request('/parties/main/parameters?utm_source=x&_pks=%ff&');
   assert.equal(status, 200);
 });
 
-test('paths that lead nowhere are not found', async () => {
+test('answers unknown paths with 404', async () => {
   for (const path of [
     '/nothing',
     '/parties',
@@ -267,18 +261,18 @@ test('paths that lead nowhere are not found', async () => {
   }
 });
 
-test('other methods are refused, and the right ones named', async () => {
+test('answers other methods with 405 and an Allow header', async () => {
   for (const method of ['POST', 'PUT', 'PATCH', 'DELETE']) {
     for (const path of ['/health', '/parties/main/methods', '/parties/main/methods?_pk=ann']) {
       const answer = await server.request(path, { method, body: '{}' });
       isError(answer, 405, 'method-not-allowed', `${method} ${path}`);
-      const allow = (answer.headers.allow ?? '').split(',').map((one) => one.trim());
+      const allow = (answer.headers.allow ?? '').split(',').map((method) => method.trim());
       assert.deepEqual(allow.sort(), ['GET', 'HEAD', 'OPTIONS'], `${method} ${path}`);
     }
   }
 });
 
-test('a head request gets what a get would, without the body', async () => {
+test('answers HEAD like GET, without the body', async () => {
   for (const [path, accept] of [
     ['/health', '*/*'],
     ['/parties/main/head', '*/*'],
@@ -296,7 +290,7 @@ test('a head request gets what a get would, without the body', async () => {
   }
 });
 
-test('a browser that asks before it asks is told what it may do', async () => {
+test('answers a CORS preflight', async () => {
   for (const path of ['/health', '/parties/main/options']) {
     const headers = { Origin: 'https://game.example', 'Access-Control-Request-Method': 'GET' };
     const answer = await server.request(path, { method: 'OPTIONS', headers });
@@ -309,7 +303,7 @@ test('a browser that asks before it asks is told what it may do', async () => {
   isError(await server.request('/nothing', { method: 'OPTIONS' }), 404, 'not-found', 'OPTIONS');
 });
 
-test('everybody may read an answer, and no cache keeps it', async () => {
+test('sends CORS and no-store headers with every response', async () => {
   for (const path of ['/health', '/parties/main/everybody', '/parties/main/%zz', '/nothing']) {
     const { headers } = await server.request(path, { headers: { Origin: 'https://a.example' } });
     assert.equal(headers['access-control-allow-origin'], '*', path);
@@ -318,7 +312,7 @@ test('everybody may read an answer, and no cache keeps it', async () => {
   }
 });
 
-test('joining takes a websocket', async () => {
+test('refuses a join without a WebSocket upgrade', async () => {
   for (const query of ['_pk=ann', 'key=k', 'token=t', 'dialect=native', '_pk=ann&key=k']) {
     const answer = await server.request(`/parties/main/a-websocket?${query}`);
     isError(answer, 426, 'upgrade-required', query);
@@ -331,38 +325,42 @@ test('joining takes a websocket', async () => {
   assert.equal((await server.status('a-websocket')).peers, 0);
 });
 
-test('an upgrade is answered with a websocket', async () => {
+test('accepts a WebSocket upgrade', async () => {
   const upgraded = await server.upgrade('/parties/main/an-upgrade?_pk=ann');
   assert.equal(upgraded.status, 101);
   assert.equal(upgraded.headers.upgrade?.toLowerCase(), 'websocket');
   assert.equal(upgraded.headers['sec-websocket-accept'], 's3pPLMBiTxaQ9kYGzzhZRbK+xOo=');
 });
 
-test('an id of 300 characters is refused, and no other room feels it', async () => {
-  const ann = await Peer.meet(server, 'next-door', 'ann');
-  const bob = await Peer.meet(server, 'next-door', 'bob');
-  await ann.hears({ type: 'peer-joined', id: 'bob', polite: true });
+test('refuses an id of 300 characters without affecting other rooms', async () => {
+  const ann = await Peer.join(server, 'next-door', 'ann');
+  const bob = await Peer.join(server, 'next-door', 'bob');
+  await ann.receives({ type: 'peer-joined', id: 'bob', polite: true });
   const { awakeSince } = await server.status('next-door');
 
   const path = joinPath('the-room-in-question', { id: 'x'.repeat(300) });
   isError(await server.request(path), 400, 'bad-id', 'plain');
   isError(await server.upgrade(path), 400, 'bad-id', 'joining');
 
-  assert.equal((await server.status('next-door')).awakeSince, awakeSince, 'it was not built again');
-  ann.say({ type: 'offer', to: 'bob', payload: { sdp: 'v=0' } });
-  await bob.hears({ type: 'offer', from: 'ann', payload: { sdp: 'v=0' } });
-  bob.say({ type: 'answer', to: 'ann', payload: { sdp: 'v=0' } });
-  await ann.hears({ type: 'answer', from: 'bob', payload: { sdp: 'v=0' } });
+  assert.equal(
+    (await server.status('next-door')).awakeSince,
+    awakeSince,
+    'the room was not rebuilt',
+  );
+  ann.send({ type: 'offer', to: 'bob', payload: { sdp: 'v=0' } });
+  await bob.receives({ type: 'offer', from: 'ann', payload: { sdp: 'v=0' } });
+  bob.send({ type: 'answer', to: 'ann', payload: { sdp: 'v=0' } });
+  await ann.receives({ type: 'answer', from: 'bob', payload: { sdp: 'v=0' } });
   await quiet(ann, bob);
 });
 
-for (const [name, [setting, value]] of Object.entries(UNREADABLE)) {
-  test(`${setting}="${value}" cannot be read, and every answer says so`, async () => {
+for (const [name, [setting, value]] of Object.entries(INVALID)) {
+  test(`reports the invalid setting ${setting}="${value}" in every response`, async () => {
     const broken = workerd.at[name];
     for (const path of ['/health', '/parties/main/demo', '/parties/main/%zz', '/nothing']) {
       const message = isError(await broken.request(path), 500, 'bad-setting', path);
       assert.match(message, new RegExp(`\\b${setting}\\b`));
-      assert.ok(!message.includes(value) || setting !== 'ROOM_SECRET', 'a secret is never told');
+      assert.ok(!message.includes(value) || setting !== 'ROOM_SECRET', 'a secret is never quoted');
     }
     for (const method of ['POST', 'OPTIONS']) {
       isError(await broken.request('/parties/main/demo', { method }), 500, 'bad-setting', method);

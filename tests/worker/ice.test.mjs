@@ -1,19 +1,19 @@
 // @ts-check
 /**
- * ICE servers: from every source, for whom, and what is left when a TURN service fails.
+ * ICE servers: their sources, and the clients that receive TURN credentials. Failures of a TURN service
+ * are tested in `waits/turn-failures.mjs`.
  *
- * Cloudflare's own TURN service cannot be had in a test, so a local server stands in for the one
- * call to it. That is the only mock: the Worker runs in workerd, the TURN server is coturn, and
- * the media paths are those of Chromium.
+ * Cloudflare's TURN service is not available in a test, so a local server replaces its API. That is the
+ * only mock: the Worker runs in workerd, the TURN server is coturn, and Chromium connects through it.
  */
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
-import { EventEmitter, once } from 'node:events';
-import { after, before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { connected, join, logged, newRoom, talk, until } from '../support/browser.mjs';
 import { Pages } from '../support/chromium.mjs';
-import { throughout } from '../support/throughout.mjs';
-import { Coturn, StandIn } from '../support/turn.mjs';
+import { useFixtures } from '../support/fixtures.mjs';
+import { Coturn, CREDENTIALS, FakeTurnApi, RELAY } from '../support/turn.mjs';
+import { WorkerLog } from '../support/worker-log.mjs';
 import { startWorkerd } from '../support/workerd.mjs';
 
 const ROOM_SECRET = 'a secret of more than thirty-two bytes, for the tests';
@@ -21,42 +21,22 @@ const TURN_SECRET = 'what-coturn-knows-too';
 const STUN = 'stun:stun.example:3478';
 const CLOUDFLARE_TURN_API_TOKEN = 'api-token';
 
-const relay = { urls: ['turn:t.example:3478?transport=udp'], username: 'u', credential: 'c' };
-const answered = { iceServers: [{ urls: ['stun:theirs.example'] }, relay] };
-/**
- * @type {(status: number, body: string) => (response: import('node:http').ServerResponse) => void}
- */
-const says = (status, body) => (response) => response.writeHead(status).end(body);
-
-/** What stands in for Cloudflare's service answers to each key. The key `silent` is not here. */
-const standIn = new StandIn({
-  good: says(201, JSON.stringify(answered)),
-  failing: says(500, JSON.stringify(answered)),
-  refusing: says(401, '{"error":"Unauthorized"}'),
-  elsewhere: (response) => response.writeHead(307, { Location: '/v1/turn/keys/good/x' }).end(),
-  nonsense: says(201, '<html>it works</html>'),
-  without: says(201, '{"iceServers":[{"urls":["stun:theirs.example"]}]}'),
-  endless: (response) => response.writeHead(201).write('{"iceServers":['),
+/** The fake service knows two keys. */
+const turnApi = new FakeTurnApi({
+  good: (response) => response.writeHead(201).end(JSON.stringify(CREDENTIALS)),
+  refusing: (response) => response.writeHead(401).end('{"error":"Unauthorized"}'),
 });
-const FAILING = ['failing', 'refusing', 'elsewhere', 'nonsense', 'without', 'endless', 'silent'];
 
-/** What the Workers log, so far. */
-let log = '';
-const logging = new EventEmitter();
-/** @param {string} text */
-const hear = (text) => {
-  log += text;
-  logging.emit('text');
-};
+const log = new WorkerLog();
 /** @type {Coturn} */
 let coturn;
 /** @type {import('../support/workerd.mjs').Workerd<string>} */
 let workerd;
 
-before(async () => {
+async function start() {
   coturn = await Coturn.start(TURN_SECRET);
   const shared = { STUN_URLS: STUN, TURN_URLS: coturn.url, TURN_SECRET };
-  const api = await standIn.start();
+  const api = await turnApi.start();
   /** @param {string} key */
   const cloudflare = (key) => ({
     CLOUDFLARE_TURN_KEY_ID: key,
@@ -65,7 +45,7 @@ before(async () => {
     STUN_URLS: STUN,
     TURN_OPEN: 'true',
   });
-  const keys = ['good', ...FAILING].map((key) => [key, cloudflare(key)]);
+  const keys = ['good', 'refusing'].map((key) => [key, cloudflare(key)]);
   workerd = await startWorkerd(
     {
       shipped: {},
@@ -75,13 +55,16 @@ before(async () => {
       wrong: { ...shared, TURN_SECRET: 'not-what-coturn-knows', TURN_OPEN: 'true' },
       listed: { ...shared, TURN_OPEN: 'true', ALLOWED_ORIGINS: 'https://game.example' },
       page: { STUN_URLS: '', TURN_URLS: coturn.url, TURN_SECRET, TURN_OPEN: 'true' },
-      unreadable: { TURN_OPEN: 'yes' },
+      invalid: { TURN_OPEN: 'yes' },
       ...Object.fromEntries(keys),
     },
-    { log: hear, assets: true },
+    { log: log.add, assets: true },
   );
+}
+useFixtures({
+  start,
+  stop: () => Promise.all([workerd?.stop(), coturn?.stop(), turnApi.stop()]),
 });
-after(() => Promise.all([workerd?.stop(), coturn?.stop(), standIn.stop()]));
 
 /**
  * @param {string} instance
@@ -92,22 +75,6 @@ async function list(instance, query = '', headers = {}) {
   const { status, text } = await workerd.at[instance].request(`/ice-servers${query}`, { headers });
   assert.equal(status, 200, text);
   return JSON.parse(text);
-}
-
-/**
- * The lines of the log with this event, as soon as there are so many.
- * @param {string} event
- * @param {number} least
- */
-async function lines(event, least) {
-  for (;;) {
-    const found = log
-      .split('\n')
-      .slice(0, -1)
-      .filter((line) => line.includes(`"${event}"`));
-    if (found.length >= least) return found.map((line) => JSON.parse(line));
-    await once(logging, 'text', { signal: AbortSignal.timeout(10_000) });
-  }
 }
 
 /** @param {string} username */
@@ -125,14 +92,14 @@ function mint(claims) {
 }
 
 describe('sources', () => {
-  test('as it ships there is a public STUN server, and nothing that expires', async () => {
+  test('returns a public STUN server without an expiry by default', async () => {
     const stun = 'stun:stun.cloudflare.com:3478';
     assert.deepEqual(await list('shipped'), { iceServers: [{ urls: [stun] }] });
     const { text } = await workerd.at.shipped.request('/iceServers');
     assert.deepEqual(JSON.parse(text), { urls: [stun] });
   });
 
-  test('a TURN server with a shared secret gets its own credentials for each peer', async () => {
+  test('creates TURN credentials for each peer from a shared secret', async () => {
     const from = Math.floor(Date.now() / 1000);
     const answer = await list('open', '?_pk=ann:1');
     const to = Math.floor(Date.now() / 1000);
@@ -144,19 +111,19 @@ describe('sources', () => {
     assert.match((await list('open')).iceServers[1].username, /^\d+:anonymous$/);
   });
 
-  test('/iceServers is one server with all URLs', async () => {
+  test('returns one server with all URLs at /iceServers', async () => {
     const { text } = await workerd.at.open.request('/iceServers?_pk=ann');
     const { username, ...rest } = JSON.parse(text);
     assert.match(username, /^\d+:ann$/);
     assert.deepEqual(rest, { urls: [STUN, coturn.url], credential: credential(username) });
   });
 
-  test("Cloudflare's service is asked as its documentation says", async () => {
-    const at = standIn.asked.length;
-    const expected = { iceServers: [{ urls: [STUN] }, relay], ttl: 3600 };
+  test("requests credentials from Cloudflare's API as documented", async () => {
+    const at = turnApi.requests.length;
+    const expected = { iceServers: [{ urls: [STUN] }, RELAY], ttl: 3600 };
     assert.deepEqual(await list('good'), expected);
-    assert.equal(standIn.asked.length, at + 1);
-    const { method, url, headers, body } = standIn.asked[at];
+    assert.equal(turnApi.requests.length, at + 1);
+    const { method, url, headers, body } = turnApi.requests[at];
     assert.equal(`${method} ${url}`, 'POST /v1/turn/keys/good/credentials/generate-ice-servers');
     assert.equal(headers.authorization, `Bearer ${CLOUDFLARE_TURN_API_TOKEN}`);
     assert.equal(headers['content-type'], 'application/json');
@@ -164,38 +131,19 @@ describe('sources', () => {
   });
 });
 
-describe('a TURN service that fails', { concurrency: true }, () => {
-  for (const key of FAILING)
-    test(`${key}: STUN is left, the answer says so, and the log why`, async () => {
-      const start = performance.now();
-      const answer = await list(key);
-      const took = performance.now() - start;
-      assert.deepEqual(answer, { iceServers: [{ urls: [STUN] }], ttl: 300, degraded: true });
-      assert.ok(took < 6_000, `it took ${took} ms`);
-    });
-
-  after(async () => {
-    const failed = await lines('turn-failed', FAILING.length);
-    assert.equal(failed.length, FAILING.length);
-    assert.ok(!log.includes(CLOUDFLARE_TURN_API_TOKEN), 'the log has the API token');
-    // The redirection was not followed: it would have taken the API token along.
-    assert.ok(!standIn.asked.some(({ url }) => url?.endsWith('/x')));
-  });
-});
-
-describe('who gets TURN', () => {
-  test('nobody, where no token is asked for and nothing is set; the log says why', async () => {
+describe('access to TURN', () => {
+  test('returns no TURN server without ROOM_SECRET and TURN_OPEN, and logs the reason once', async () => {
     for (let i = 0; i < 3; i += 1)
       assert.deepEqual(await list('closed'), { iceServers: [{ urls: [STUN] }] });
-    const before = (await lines('turn-failed', 0)).length;
+    const before = (await log.lines('turn-failed', 0)).length;
     await list('refusing');
-    await lines('turn-failed', before + 1); // the log has now got as far
-    const told = await lines('turn-closed', 1);
-    assert.equal(told.length, 1);
-    assert.match(told[0].message, /ROOM_SECRET.*TURN_OPEN/);
+    await log.lines('turn-failed', before + 1); // the log is now complete up to here
+    const entries = await log.lines('turn-closed', 1);
+    assert.equal(entries.length, 1);
+    assert.match(entries[0].message, /ROOM_SECRET.*TURN_OPEN/);
   });
 
-  test('who has a token, wherever it stands', async () => {
+  test('returns TURN servers with a valid token in every place', async () => {
     const exp = Math.floor(Date.now() / 1000) + 60;
     const token = mint({ exp, room: 'demo' });
     for (const answer of [
@@ -207,7 +155,7 @@ describe('who gets TURN', () => {
       assert.equal(answer.iceServers[1].urls[0], coturn.url);
   });
 
-  test('nobody else, where a token is asked for', async () => {
+  test('refuses requests without a valid token when ROOM_SECRET is set', async () => {
     const now = Math.floor(Date.now() / 1000);
     const token = mint({ exp: now + 60, room: 'demo' });
     for (const query of [
@@ -232,8 +180,8 @@ describe('who gets TURN', () => {
 
 describe('over HTTP', () => {
   for (const path of ['/ice-servers', '/iceServers'])
-    test(`${path} behaves as everything here does`, async () => {
-      const { open, listed, unreadable } = workerd.at;
+    test(`answers ${path} with the headers, methods and errors of all endpoints`, async () => {
+      const { open, listed, invalid } = workerd.at;
       const { headers } = await open.request(path, { headers: { Origin: 'https://a.example' } });
       assert.equal(headers['access-control-allow-origin'], '*');
       assert.equal(headers['cache-control'], 'no-store');
@@ -248,15 +196,15 @@ describe('over HTTP', () => {
       assert.equal((await open.request(`${path}?_pk=a%20b`)).status, 400);
       const evil = await listed.request(path, { headers: { Origin: 'https://evil.example' } });
       assert.equal(evil.status, 403);
-      const bad = await unreadable.request(path);
+      const bad = await invalid.request(path);
       assert.equal(bad.status, 500);
       assert.match(JSON.parse(bad.text).error.message, /TURN_OPEN/);
     });
 });
 
-describe('in a browser, by coturn alone', () => {
+describe('in a browser, through coturn only', () => {
   const pages = new Pages();
-  throughout(pages);
+  useFixtures(pages);
 
   /**
    * Gathers relay candidates.
@@ -282,7 +230,7 @@ describe('in a browser, by coturn alone', () => {
       return { types, errors };
     }, iceServers);
 
-  test('two connections with our credentials carry a message over the relay', async () => {
+  test('connects two peers through the relay with its credentials', async () => {
     const page = await pages.open('ann', `${workerd.at.open.origin}/style.css`);
     const [ann, bob] = await Promise.all(
       ['ann', 'bob'].map(async (id) => (await list('open', `?_pk=${id}`)).iceServers.slice(1)),
@@ -309,18 +257,18 @@ describe('in a browser, by coturn alone', () => {
     );
     await until(
       page,
-      'the message came',
+      'the message has arrived',
       () => /** @type {any} */ (globalThis).heard === 'over the relay',
     );
-    const path = await page.evaluate(() => {
+    const types = await page.evaluate(() => {
       const { iceTransport } = /** @type {any} */ (globalThis).a.sctp.transport;
       const { local, remote } = iceTransport.getSelectedCandidatePair();
       return [local.type, remote.type];
     });
-    assert.deepEqual(path, ['relay', 'relay']);
+    assert.deepEqual(types, ['relay', 'relay']);
   });
 
-  test('coturn refuses credentials that are expired, changed or of another secret', async () => {
+  test('creates credentials that coturn refuses when expired, changed or of another secret', async () => {
     const page = await pages.open('eve', `${workerd.at.open.origin}/style.css`);
     const good = (await list('open')).iceServers[1];
     assert.deepEqual((await gather(page, [good])).types, ['relay']);
@@ -336,7 +284,7 @@ describe('in a browser, by coturn alone', () => {
   });
 
   /**
-   * The username with which the connection to a peer would go to a TURN server.
+   * The TURN username in the configuration of the connection to a peer.
    * @param {import('playwright-core').Page} page
    * @param {string} id
    */
@@ -346,7 +294,7 @@ describe('in a browser, by coturn alone', () => {
       return connection.getConfiguration().iceServers.at(-1)?.username;
     }, id);
 
-  test('the library asks by itself, with its token, before it connects', async () => {
+  test('lets the library request TURN servers with its token before it connects', async () => {
     const token = mint({ exp: Math.floor(Date.now() / 1000) + 60, room: '*' });
     const [ann, bob] = await Promise.all(
       ['ann', 'bob'].map((name) => pages.open(name, `${workerd.at.guarded.origin}/style.css`)),
@@ -361,16 +309,16 @@ describe('in a browser, by coturn alone', () => {
     assert.match(await username(bob, 'ann'), /^\d+:bob$/);
   });
 
-  test('the library meets others without an answer, and renews one that expires', async () => {
+  test('lets the library connect without TURN servers, and renews expired credentials', async () => {
     const { origin } = workerd.at.page;
     const [ann, bob] = await Promise.all(
       ['ann', 'bob'].map((name) => pages.open(name, `${origin}/style.css`)),
     );
-    let asked = 0;
+    let requests = 0;
     await ann.route('**/ice-servers*', (route) => {
-      asked += 1;
-      const server = { urls: [coturn.url], username: `try-${asked}`, credential: 'c' };
-      return route.fulfill({ json: { iceServers: [server], ttl: asked === 1 ? 2 : 3600 } });
+      requests += 1;
+      const server = { urls: [coturn.url], username: `try-${requests}`, credential: 'c' };
+      return route.fulfill({ json: { iceServers: [server], ttl: requests === 1 ? 2 : 3600 } });
     });
     await bob.route('**/ice-servers*', (route) => route.abort());
     const room = newRoom();
@@ -383,6 +331,6 @@ describe('in a browser, by coturn alone', () => {
       return connection.getConfiguration().iceServers[0].username === 'try-2';
     });
     await talk(bob, 'bob', ann, 'ann', 'still here');
-    assert.equal(asked, 2);
+    assert.equal(requests, 2);
   });
 });

@@ -1,5 +1,5 @@
 // @ts-check
-/** What a peer may send: how large, how fast, and how much is kept for one that is away. */
+/** The limits of a peer: frame size, rate, and the signals that are queued while it is absent. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { Peer, quiet } from '../support/peer.mjs';
@@ -18,16 +18,16 @@ before(async () => {
 });
 after(() => workerd?.stop());
 
-/** Ann and bob, who have been told of each other. @param {string} room */
+/** Joins ann and bob to a room. @param {string} room */
 async function pair(room) {
-  const ann = await Peer.meet(server, room, 'ann');
-  const bob = await Peer.meet(server, room, 'bob');
-  await ann.hears({ type: 'peer-joined', id: 'bob', polite: true });
+  const ann = await Peer.join(server, room, 'ann');
+  const bob = await Peer.join(server, room, 'bob');
+  await ann.receives({ type: 'peer-joined', id: 'bob', polite: true });
   return { ann, bob };
 }
 
 /**
- * A signal to this peer whose frame is of just this many bytes.
+ * A frame of exactly this many bytes with a signal to this peer.
  * @param {string} to
  * @param {number} bytes
  * @param {string} [letter]
@@ -41,76 +41,76 @@ function frameOf(to, bytes, letter = 'x') {
 
 describe('size', () => {
   for (const letter of ['x', 'é', '😀']) {
-    test(`a frame of 64 KiB of ${letter} passes, and comes out as it went in`, async () => {
+    test(`forwards a frame of 64 KiB of ${letter} with its payload unchanged`, async () => {
       const { ann, bob } = await pair(`as-large-as-may-be-${letter.codePointAt(0)}`);
       const frame = frameOf('ann', 64 * KIB, letter);
       assert.equal(Buffer.byteLength(frame), 64 * KIB);
-      bob.say(frame);
+      bob.send(frame);
       assert.equal(await ann.next(), frame.replace('"to":"ann"', '"from":"bob"'));
       await quiet(ann, bob);
     });
 
-    test(`one byte of ${letter} more is refused, and the socket closed`, async () => {
+    test(`refuses a frame of 64 KiB + 1 of ${letter} with 1009`, async () => {
       const { ann, bob } = await pair(`too-large-${letter.codePointAt(0)}`);
-      bob.say(frameOf('ann', 64 * KIB + 1, letter));
-      await bob.refused('too-large');
-      await bob.ends(1009, 'too-large');
-      await ann.hears({ type: 'peer-left', id: 'bob' });
+      bob.send(frameOf('ann', 64 * KIB + 1, letter));
+      await bob.receivesError('too-large');
+      await bob.isClosed(1009, 'too-large');
+      await ann.receives({ type: 'peer-left', id: 'bob' });
       await quiet(ann);
     });
   }
 
-  test('a frame of 8 MiB does the server no harm', async () => {
+  test('refuses a frame of 8 MiB without restarting the room', async () => {
     const { ann, bob } = await pair('far-too-large');
     const { awakeSince } = await server.status('far-too-large');
-    bob.say(frameOf('ann', 8 * KIB * KIB));
-    await bob.refused('too-large');
-    await bob.ends(1009, 'too-large');
-    await ann.hears({ type: 'peer-left', id: 'bob' });
+    bob.send(frameOf('ann', 8 * KIB * KIB));
+    await bob.receivesError('too-large');
+    await bob.isClosed(1009, 'too-large');
+    await ann.receives({ type: 'peer-left', id: 'bob' });
     assert.equal((await server.status('far-too-large')).awakeSince, awakeSince);
     await quiet(ann);
   });
 
-  for (const [what, frame] of /** @type {[string, Buffer][]} */ ([
+  for (const [name, frame] of /** @type {[string, Buffer][]} */ ([
     ['of one byte', Buffer.from([0])],
     ['with a signal in it', Buffer.from('{"type":"offer","to":"ann","payload":1}')],
-    ['that is empty', Buffer.alloc(0)],
-    ['that says ping', Buffer.from('ping')],
+    ['without content', Buffer.alloc(0)],
+    ['with the text ping', Buffer.from('ping')],
   ])) {
-    test(`a binary frame ${what} is malformed, and the socket stays open`, async () => {
+    test(`refuses a binary frame ${name} as malformed and keeps the WebSocket open`, async () => {
       const { ann, bob } = await pair(`binary-${frame.length}`);
-      bob.say(frame);
-      await bob.refused('malformed');
-      bob.say({ type: 'offer', to: 'ann', payload: 1 });
-      await ann.hears({ type: 'offer', from: 'bob', payload: 1 });
+      bob.send(frame);
+      await bob.receivesError('malformed');
+      bob.send({ type: 'offer', to: 'ann', payload: 1 });
+      await ann.receives({ type: 'offer', from: 'bob', payload: 1 });
       await quiet(ann, bob);
     });
   }
 
-  test('a binary frame that is too large closes as one of text does', async () => {
+  test('refuses a binary frame of 64 KiB + 1 with 1009', async () => {
     const { ann, bob } = await pair('large-and-binary');
-    bob.say(Buffer.alloc(64 * KIB));
-    await bob.refused('malformed');
-    bob.say(Buffer.alloc(64 * KIB + 1));
-    await bob.refused('too-large');
-    await bob.ends(1009, 'too-large');
-    await ann.hears({ type: 'peer-left', id: 'bob' });
+    bob.send(Buffer.alloc(64 * KIB));
+    await bob.receivesError('malformed');
+    bob.send(Buffer.alloc(64 * KIB + 1));
+    await bob.receivesError('too-large');
+    await bob.isClosed(1009, 'too-large');
+    await ann.receives({ type: 'peer-left', id: 'bob' });
     await quiet(ann);
   });
 });
 
-describe('pace', () => {
+describe('rate limit', () => {
   const BURST = 200;
   const REFUSALS = 200;
-  /** Two that pass one after the other end the row: this much at once leaves them no time to. */
+  /** Two accepted frames in succession reset the refusals; this many leave no time for that. */
   const FLOOD = 5_000;
 
   /**
-   * Sends this many signals at once, and reads what comes back until all have been answered.
+   * Sends this many signals at once, and returns the refusals and the forwarded signals.
    * @param {Peer} from @param {Peer} to @param {number} count
    */
   async function flood(from, to, count) {
-    for (let i = 0; i < count; i++) from.say(`{"type":"tick","to":"${to.name}","payload":${i}}`);
+    for (let i = 0; i < count; i++) from.send(`{"type":"tick","to":"${to.name}","payload":${i}}`);
     await from.settle();
     if (from.open) await to.settle();
     const refused = from.unread.splice(0).map((frame) => JSON.parse(frame));
@@ -120,14 +120,14 @@ describe('pace', () => {
     return { refused, ticks };
   }
 
-  test('a burst of 200 passes whole, and in order', async () => {
+  test('forwards a burst of 200 signals in order', async () => {
     const { ann, bob } = await pair('burst');
     const { refused, ticks } = await flood(bob, ann, BURST);
     assert.deepEqual(refused, []);
     assert.deepEqual(ticks, [...Array(BURST).keys()]);
   });
 
-  test('past the burst a frame is refused to its sender; who slows down goes on', async () => {
+  test('refuses frames past the burst and forwards again once the sender slows down', async () => {
     const { ann, bob } = await pair('too-fast');
     const sent = BURST + 150;
     const { refused, ticks } = await flood(bob, ann, sent);
@@ -135,37 +135,37 @@ describe('pace', () => {
     for (const { type, code } of refused)
       assert.deepEqual({ type, code }, { type: 'error', code: 'too-fast' });
     assert.ok(ticks.length >= BURST, `only ${ticks.length} passed`);
-    assert.equal(ticks.length + refused.length, sent, 'each was forwarded or refused');
+    assert.equal(ticks.length + refused.length, sent, 'each signal is forwarded or refused');
     assert.deepEqual(
       ticks,
       [...ticks].sort((a, b) => a - b),
-      'in the order sent',
+      'the order is kept',
     );
-    assert.ok(bob.open, 'the socket stays open');
+    assert.ok(bob.open, 'the WebSocket stays open');
     ann.unread.splice(0);
-    // One ask is enough once a token has come back; a hundred come back in a second.
-    for (let asks = 0; ; asks++) {
-      assert.ok(asks < REFUSALS, 'a slow peer is let through again');
-      bob.say({ type: 'again', to: 'ann' });
+    // One frame is enough once a token is available; the limit adds 100 tokens per second.
+    for (let attempts = 0; ; attempts++) {
+      assert.ok(attempts < REFUSALS, 'a slow peer can send again');
+      bob.send({ type: 'again', to: 'ann' });
       await bob.settle();
       await ann.settle();
       if (ann.unread.length > 0) break;
     }
-    await ann.hears({ type: 'again', from: 'bob' });
+    await ann.receives({ type: 'again', from: 'bob' });
   });
 
-  test('after 200 refusals in a row the socket is closed, and the others go on', async () => {
+  test('closes the WebSocket after 200 consecutive refusals, and the others continue', async () => {
     const { ann, bob } = await pair('far-too-fast');
-    const eve = await Peer.meet(server, 'far-too-fast', 'eve');
+    const eve = await Peer.join(server, 'far-too-fast', 'eve');
     for (const each of [ann, bob])
-      await each.hears({ type: 'peer-joined', id: 'eve', polite: true });
-    for (let i = 0; i < FLOOD; i++) bob.say('{"type":"tick","to":"ann"}');
-    await bob.ends(4008, 'too-fast');
+      await each.receives({ type: 'peer-joined', id: 'eve', polite: true });
+    for (let i = 0; i < FLOOD; i++) bob.send('{"type":"tick","to":"ann"}');
+    await bob.isClosed(4008, 'too-fast');
     const codes = bob.unread.splice(0).map((frame) => JSON.parse(frame).code);
     assert.ok(codes.length >= REFUSALS, `closed after only ${codes.length} refusals`);
     assert.deepEqual(new Set(codes), new Set(['too-fast']));
-    await eve.hears({ type: 'peer-left', id: 'bob' });
-    eve.say({ type: 'still here', to: 'ann' });
+    await eve.receives({ type: 'peer-left', id: 'bob' });
+    eve.send({ type: 'still here', to: 'ann' });
     for (;;) {
       const frame = await ann.next();
       if (frame === '{"type":"still here","from":"eve"}') break;
@@ -175,126 +175,127 @@ describe('pace', () => {
       );
     }
     await quiet(ann, eve);
-    // It may come back later, and has a pace of its own again.
-    const again = await Peer.meet(server, 'far-too-fast', 'bob');
-    again.say({ type: 'slowly', to: 'eve' });
-    await eve.hears({ type: 'peer-joined', id: 'bob', polite: true });
-    await eve.hears({ type: 'slowly', from: 'bob' });
+    // It may join again, with a fresh rate limit.
+    const again = await Peer.join(server, 'far-too-fast', 'bob');
+    again.send({ type: 'slowly', to: 'eve' });
+    await eve.receives({ type: 'peer-joined', id: 'bob', polite: true });
+    await eve.receives({ type: 'slowly', from: 'bob' });
   });
 
-  test('frames that are refused for something else count too', async () => {
+  test('counts frames that are refused for another reason', async () => {
     const { ann, bob } = await pair('fast-nonsense');
-    for (let i = 0; i < FLOOD; i++) bob.say('nonsense');
-    await bob.ends(4008, 'too-fast');
+    for (let i = 0; i < FLOOD; i++) bob.send('nonsense');
+    await bob.isClosed(4008, 'too-fast');
     const codes = bob.unread.splice(0).map((frame) => JSON.parse(frame).code);
     assert.ok(codes.filter((code) => code === 'malformed').length >= BURST);
     assert.deepEqual(new Set(codes), new Set(['malformed', 'too-fast']));
     assert.ok(codes.filter((code) => code === 'too-fast').length >= REFUSALS);
-    await ann.hears({ type: 'peer-left', id: 'bob' });
+    await ann.receives({ type: 'peer-left', id: 'bob' });
   });
 
-  test('pings are not counted', async () => {
+  test('does not count pings', async () => {
     const { ann, bob } = await pair('pings');
-    for (let i = 0; i < 2 * BURST + REFUSALS; i++) bob.say('ping');
+    for (let i = 0; i < 2 * BURST + REFUSALS; i++) bob.send('ping');
     for (let i = 0; i < 2 * BURST + REFUSALS; i++) assert.equal(await bob.next(), 'pong');
-    bob.say({ type: 'here', to: 'ann' });
-    await ann.hears({ type: 'here', from: 'bob' });
+    bob.send({ type: 'here', to: 'ann' });
+    await ann.receives({ type: 'here', from: 'bob' });
     await quiet(ann, bob);
   });
 });
 
-describe('mailbox', () => {
-  test('64 signals are held for an absent peer, and one more is refused', async () => {
+describe('signals for absent peers', () => {
+  test('queues 64 signals for an absent peer and refuses the 65th', async () => {
     const { ann, bob } = await pair('many');
     await bob.cut();
-    for (let i = 0; i < 65; i++) ann.say({ type: 'candidate', to: 'bob', payload: i });
-    await ann.refused('mailbox-full', { to: 'bob' });
+    for (let i = 0; i < 65; i++) ann.send({ type: 'candidate', to: 'bob', payload: i });
+    await ann.receivesError('mailbox-full', { to: 'bob' });
     await quiet(ann);
-    const back = await Peer.meet(server, 'many', 'bob');
-    for (let i = 0; i < 64; i++) await back.hears({ type: 'candidate', from: 'ann', payload: i });
-    ann.say({ type: 'candidate', to: 'bob', payload: 65 });
-    await back.hears({ type: 'candidate', from: 'ann', payload: 65 });
+    const back = await Peer.join(server, 'many', 'bob');
+    for (let i = 0; i < 64; i++)
+      await back.receives({ type: 'candidate', from: 'ann', payload: i });
+    ann.send({ type: 'candidate', to: 'bob', payload: 65 });
+    await back.receives({ type: 'candidate', from: 'ann', payload: 65 });
     await quiet(ann, back);
   });
 
-  test('256 KiB are held for an absent peer, and a signal more is refused', async () => {
+  test('queues 256 KiB for an absent peer and refuses a larger total', async () => {
     const { ann, bob } = await pair('much');
     await bob.cut();
     const frame = frameOf('bob', 60_000);
-    for (let i = 0; i < 5; i++) ann.say(frame);
-    await ann.refused('mailbox-full', { to: 'bob' });
-    ann.say({ type: 'offer', to: 'bob', payload: 'a small one' });
+    for (let i = 0; i < 5; i++) ann.send(frame);
+    await ann.receivesError('mailbox-full', { to: 'bob' });
+    ann.send({ type: 'offer', to: 'bob', payload: 'a small one' });
     await quiet(ann);
-    const back = await Peer.meet(server, 'much', 'bob');
+    const back = await Peer.join(server, 'much', 'bob');
     for (let i = 0; i < 4; i++)
       assert.equal(await back.next(), frame.replace('"to":"bob"', '"from":"ann"'));
-    await back.hears({ type: 'offer', from: 'ann', payload: 'a small one' });
+    await back.receives({ type: 'offer', from: 'ann', payload: 'a small one' });
     await quiet(ann, back);
   });
 
-  test('the bound is the absent peer’s, whoever the senders are', async () => {
+  test('counts the queued signals of all senders together', async () => {
     const { ann, bob } = await pair('two-senders');
-    const eve = await Peer.meet(server, 'two-senders', 'eve');
+    const eve = await Peer.join(server, 'two-senders', 'eve');
     for (const each of [ann, bob])
-      await each.hears({ type: 'peer-joined', id: 'eve', polite: true });
+      await each.receives({ type: 'peer-joined', id: 'eve', polite: true });
     await bob.cut();
     for (let i = 0; i < 64; i++) {
-      ann.say({ type: 'candidate', to: 'bob', payload: i });
+      ann.send({ type: 'candidate', to: 'bob', payload: i });
       if (i === 31) await ann.settle();
     }
     await ann.settle();
-    eve.say({ type: 'candidate', to: 'bob', payload: 'one more' });
-    await eve.refused('mailbox-full', { to: 'bob' });
+    eve.send({ type: 'candidate', to: 'bob', payload: 'one more' });
+    await eve.receivesError('mailbox-full', { to: 'bob' });
     await quiet(ann, eve);
   });
 
-  test('a signal to all reaches those who are there, though one is away and full', async () => {
+  test('delivers a broadcast although the queue of an absent peer is full', async () => {
     const { ann, bob } = await pair('all-but-one');
-    const eve = await Peer.meet(server, 'all-but-one', 'eve');
+    const eve = await Peer.join(server, 'all-but-one', 'eve');
     for (const each of [ann, bob])
-      await each.hears({ type: 'peer-joined', id: 'eve', polite: true });
+      await each.receives({ type: 'peer-joined', id: 'eve', polite: true });
     await bob.cut();
-    for (let i = 0; i < 64; i++) ann.say({ type: 'candidate', to: 'bob', payload: i });
-    ann.say({ type: 'to all', payload: 1 });
-    await eve.hears({ type: 'to all', from: 'ann', payload: 1 });
-    await ann.refused('mailbox-full', { to: 'bob' });
+    for (let i = 0; i < 64; i++) ann.send({ type: 'candidate', to: 'bob', payload: i });
+    ann.send({ type: 'to all', payload: 1 });
+    await eve.receives({ type: 'to all', from: 'ann', payload: 1 });
+    await ann.receivesError('mailbox-full', { to: 'bob' });
     await quiet(ann, eve);
   });
 
-  test('a lone peer’s signals to all are bounded likewise', async () => {
-    const ann = await Peer.meet(server, 'alone', 'ann');
-    for (let i = 0; i < 65; i++) ann.say({ type: 'candidate', payload: i });
-    await ann.refused('mailbox-full');
+  test('holds 64 broadcasts of a lone peer and refuses the 65th', async () => {
+    const ann = await Peer.join(server, 'alone', 'ann');
+    for (let i = 0; i < 65; i++) ann.send({ type: 'candidate', payload: i });
+    await ann.receivesError('mailbox-full');
     await quiet(ann);
-    const bob = await Peer.meet(server, 'alone', 'bob');
-    for (let i = 0; i < 64; i++) await bob.hears({ type: 'candidate', from: 'ann', payload: i });
-    await ann.hears({ type: 'peer-joined', id: 'bob', polite: true });
+    const bob = await Peer.join(server, 'alone', 'bob');
+    for (let i = 0; i < 64; i++) await bob.receives({ type: 'candidate', from: 'ann', payload: i });
+    await ann.receives({ type: 'peer-joined', id: 'bob', polite: true });
     await quiet(ann, bob);
   });
 
-  test('a lone peer’s signals to all are bounded in bytes, too', async () => {
-    const ann = await Peer.meet(server, 'alone-with-much', 'ann');
+  test('holds 256 KiB of broadcasts and refuses a larger total', async () => {
+    const ann = await Peer.join(server, 'alone-with-much', 'ann');
     const payload = 'x'.repeat(60_000);
-    for (let i = 0; i < 5; i++) ann.say({ type: 'offer', payload });
-    await ann.refused('mailbox-full');
+    for (let i = 0; i < 5; i++) ann.send({ type: 'offer', payload });
+    await ann.receivesError('mailbox-full');
     await quiet(ann);
-    const bob = await Peer.meet(server, 'alone-with-much', 'bob');
-    for (let i = 0; i < 4; i++) await bob.hears({ type: 'offer', from: 'ann', payload });
-    await ann.hears({ type: 'peer-joined', id: 'bob', polite: true });
+    const bob = await Peer.join(server, 'alone-with-much', 'bob');
+    for (let i = 0; i < 4; i++) await bob.receives({ type: 'offer', from: 'ann', payload });
+    await ann.receives({ type: 'peer-joined', id: 'bob', polite: true });
     await quiet(ann, bob);
   });
 
-  test('what an absent peer has not been given is gone when it has left', async () => {
+  test('deletes queued signals when their peer has left', async () => {
     const { ann, bob } = await pair('left');
     await bob.cut();
-    ann.say({ type: 'offer', to: 'bob', payload: 1 });
+    ann.send({ type: 'offer', to: 'bob', payload: 1 });
     await ann.settle();
-    const back = await Peer.meet(server, 'left', 'bob');
-    await back.hears({ type: 'offer', from: 'ann', payload: 1 });
+    const back = await Peer.join(server, 'left', 'bob');
+    await back.receives({ type: 'offer', from: 'ann', payload: 1 });
     await back.close(1000);
-    await ann.hears({ type: 'peer-left', id: 'bob' });
-    const later = await Peer.meet(server, 'left', 'bob');
-    await ann.hears({ type: 'peer-joined', id: 'bob', polite: true });
+    await ann.receives({ type: 'peer-left', id: 'bob' });
+    const later = await Peer.join(server, 'left', 'bob');
+    await ann.receives({ type: 'peer-joined', id: 'bob', polite: true });
     await quiet(ann, later);
   });
 });

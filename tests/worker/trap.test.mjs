@@ -1,9 +1,9 @@
 // @ts-check
 /**
- * Should the Rust trap in the midst of something, it is started anew, and nobody else is worse off.
+ * A trap in the Rust code restarts the Wasm instance and affects no other request.
  *
- * Nothing is known that makes it trap. So the clock does: it throws what a trap throws when the Rust
- * asks it for the time, which it does with the room in its hands.
+ * No input is known to cause a trap. These tests therefore replace `Date.now`: it throws the exception
+ * of a trap when the Rust code reads the time, while it holds the room.
  */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -30,12 +30,12 @@ const TRAPPING = `
   }
   export default {
     fetch(request, env, ctx) {
-      const room = request.headers.get('slow'); // the Worker would wait for the body itself
+      const room = request.headers.get('slow'); // the Worker itself would wait for the body
       if (room) return env.ROOM.getByName(room).fetch(request);
       const { pathname } = new URL(request.url);
       if (pathname === '/trap') Date.now = trap;
-      else if (pathname !== '/told') return ours.fetch(request, env, ctx);
-      return Response.json({ lives: __worker_init_state.instanceId, slow });
+      else if (pathname !== '/counts') return ours.fetch(request, env, ctx);
+      return Response.json({ starts: __worker_init_state.instanceId, slow });
     },
   };
 `;
@@ -44,104 +44,105 @@ const TRAPPING = `
 let workerd;
 
 before(async () => {
-  const relay = { TURN_URLS: 'turn:relay.example:3478', TURN_SECRET: '0123456789abcdef' };
-  workerd = await startWorkerd({ main: { ...relay, TURN_OPEN: 'true' } }, { around: TRAPPING });
+  const turn = { TURN_URLS: 'turn:relay.example:3478', TURN_SECRET: '0123456789abcdef' };
+  workerd = await startWorkerd({ main: { ...turn, TURN_OPEN: 'true' } }, { around: TRAPPING });
 });
 after(() => workerd?.stop());
 
-/** The next time the Rust asks for the time, it traps. */
+/** Makes the Rust code trap when it next reads the time. */
 const trapNext = () => workerd.at.main.request('/trap');
 
 /**
- * How often the Rust was started, and how many slow requests have reached their room.
- * @returns {Promise<{ lives: number, slow: number }>}
+ * How often the Wasm instance was started, and how many slow requests have reached their room.
+ * @returns {Promise<{ starts: number, slow: number }>}
  */
-const told = async () => JSON.parse((await workerd.at.main.request('/told')).text);
+const counts = async () => JSON.parse((await workerd.at.main.request('/counts')).text);
 
 /**
- * Two who have met, and a line between them that works in both directions.
+ * Joins two peers, and returns a function that exchanges signals in both directions.
  * @param {string} room
  */
 async function pair(room) {
   const server = workerd.at.main;
-  const [ann, bob] = [await Peer.meet(server, room, 'ann'), await Peer.meet(server, room, 'bob')];
-  await ann.hears({ type: 'peer-joined', id: 'bob', polite: true });
+  const [ann, bob] = [await Peer.join(server, room, 'ann'), await Peer.join(server, room, 'bob')];
+  await ann.receives({ type: 'peer-joined', id: 'bob', polite: true });
   let count = 0;
-  const talk = async () => {
+  const exchange = async () => {
     for (const [from, to] of [
       [ann, bob],
       [bob, ann],
     ]) {
-      from.say({ type: 'word', to: to.name, payload: (count += 1) });
-      await to.hears({ type: 'word', from: from.name, payload: count });
+      from.send({ type: 'word', to: to.name, payload: (count += 1) });
+      await to.receives({ type: 'word', from: from.name, payload: count });
     }
   };
-  await talk();
-  return { ann, bob, talk };
+  await exchange();
+  return { ann, bob, exchange };
 }
 
-test('a frame that traps is lost, and nothing else', async () => {
-  const here = await pair('frame');
-  const there = await pair('another');
+test('loses only the frame that traps', async () => {
+  const room = await pair('frame');
+  const other = await pair('another');
   await trapNext();
-  here.ann.say({ type: 'word', to: 'bob', payload: 'lost' });
-  await here.talk();
-  await there.talk();
+  room.ann.send({ type: 'word', to: 'bob', payload: 'lost' });
+  await room.exchange();
+  await other.exchange();
   const { peers } = await workerd.at.main.status('frame');
   assert.equal(peers, 2);
-  await quiet(here.ann, here.bob, there.ann, there.bob);
+  await quiet(room.ann, room.bob, other.ann, other.bob);
 });
 
-test('a join that traps is answered with an error, and the next one comes in', async () => {
-  const { ann, bob, talk } = await pair('join');
+test('answers a join that traps with 500 and accepts the next one', async () => {
+  const { ann, bob, exchange } = await pair('join');
   await trapNext();
   const { status } = await workerd.at.main.upgrade('/parties/main/join?id=eve');
   assert.equal(status, 500);
-  const eve = await Peer.meet(workerd.at.main, 'join', 'eve');
-  for (const peer of [ann, bob]) await peer.hears({ type: 'peer-joined', id: 'eve', polite: true });
-  await talk();
+  const eve = await Peer.join(workerd.at.main, 'join', 'eve');
+  for (const peer of [ann, bob])
+    await peer.receives({ type: 'peer-joined', id: 'eve', polite: true });
+  await exchange();
   await quiet(ann, bob, eve);
 });
 
-test('a message that traps after its body has come is answered with an error', async () => {
-  const { ann, bob, talk } = await pair('message');
-  const device = await HttpPeer.meet(workerd.at.main, 'message', 'device');
+test('answers a message that traps after its body has arrived with 500', async () => {
+  const { ann, bob, exchange } = await pair('message');
+  const device = await HttpPeer.join(workerd.at.main, 'message', 'device');
   for (const peer of [ann, bob])
-    await peer.hears({ type: 'peer-joined', id: 'device', polite: true });
+    await peer.receives({ type: 'peer-joined', id: 'device', polite: true });
   await trapNext();
   const word = { type: 'word', target: 'ann', payload: 'lost' };
   assert.equal((await device.post(word)).status, 500);
-  await device.says({ ...word, payload: 'heard' });
-  await ann.hears({ type: 'word', from: 'device', payload: 'heard' });
-  await talk();
+  await device.sends({ ...word, payload: 'heard' });
+  await ann.receives({ type: 'word', from: 'device', payload: 'heard' });
+  await exchange();
   await quiet(ann, bob);
 });
 
-test('what traps where nobody called it is answered with an error, and the next is not', async () => {
-  const ask = async () => (await workerd.at.main.request('/ice-servers?room=trap')).status;
-  assert.equal(await ask(), 200);
-  const { lives } = await told();
+test('answers a request that traps in a promise callback with 500, and the next with 200', async () => {
+  const status = async () => (await workerd.at.main.request('/ice-servers?room=trap')).status;
+  assert.equal(await status(), 200);
+  const { starts } = await counts();
   await trapNext();
-  assert.equal(await ask(), 500);
-  assert.equal(await ask(), 200);
-  assert.equal((await told()).lives, lives + 1, 'the Rust was started anew, and once');
+  assert.equal(await status(), 500);
+  assert.equal(await status(), 200);
+  assert.equal((await counts()).starts, starts + 1, 'the Wasm instance was restarted once');
 });
 
-test('what was begun before that fails, and is not taken for another trap', async () => {
-  const { ann, talk } = await pair('begun');
+test('fails a request that began before the restart without restarting again', async () => {
+  const { ann, exchange } = await pair('begun');
   const { port } = workerd.at.main;
   const headers = { slow: 'begun' };
   const slow = request({ port, path: '/message/begun/ann', method: 'POST', headers });
   const answered = once(slow, 'response');
   slow.write('{"type":"word",');
-  while ((await told()).slow === 0);
-  const { lives } = await told();
+  while ((await counts()).slow === 0);
+  const { starts } = await counts();
   await trapNext();
-  ann.say({ type: 'word', to: 'bob', payload: 'lost' });
-  await talk();
+  ann.send({ type: 'word', to: 'bob', payload: 'lost' });
+  await exchange();
   slow.end('"target":"bob"}');
-  const [response] = await within(answered, 'it is answered');
+  const [response] = await within(answered, 'the slow request is answered');
   assert.equal(response.resume().statusCode, 500);
-  await talk();
-  assert.equal((await told()).lives, lives + 1);
+  await exchange();
+  assert.equal((await counts()).starts, starts + 1);
 });

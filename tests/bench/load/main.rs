@@ -1,22 +1,22 @@
-//! The load of `npm run bench`: one process that is all the peers, of all the servers in turn.
+//! The load generator of `npm run bench`: one process that simulates all peers of all servers.
 //!
-//! It reads what to measure from its input, one line of JSON each, and answers each with one. What
-//! the servers are, and what follows from the figures, is not its business: see `tests/bench`.
+//! Each line of its input is a measurement as JSON, and each line of its output is the result. The
+//! scripts in `tests/bench` start the servers and evaluate the results.
 
-mod line;
 mod measures;
 mod process;
+mod protocol;
 mod room;
-mod speech;
+mod websocket;
 
 use std::io::{BufRead, Write};
 
 fn main() {
     for line in std::io::stdin().lock().lines() {
-        let line = line.expect("the input is text");
+        let line = line.expect("the input is UTF-8");
         let measure = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{line}: {error}"));
         let mut out = std::io::stdout().lock();
-        writeln!(out, "{}", measures::perform(&measure)).expect("somebody listens");
+        writeln!(out, "{}", measures::perform(&measure)).expect("the output is read");
         out.flush().unwrap();
     }
 }

@@ -1,9 +1,9 @@
-//! What is measured. Each measure uses rooms of its own, and leaves none behind.
+//! The measurements. Each uses its own rooms and leaves none behind.
 //!
-//! All servers are measured together, and take turns every few milliseconds: how fast a shared machine
-//! is changes from one second to the next, by more than what is to be told apart.
+//! All servers are measured together, in turns of a few milliseconds. The speed of a shared machine
+//! changes within seconds by more than the differences between servers.
 //!
-//! No peer sends more than 200 frames in one measure: that is the burst that partyline allows.
+//! No peer sends more than 200 frames in one measurement, which is the burst that partyline allows.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,21 +12,21 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::process::{cpu, memory};
+use crate::protocol::{Protocol, SignalType};
 use crate::room::{Room, mark};
-use crate::speech::{Kind, Speech};
 
-/// Where a server is.
+/// The address of a server.
 #[derive(Clone, Copy, Debug, Deserialize)]
 pub(crate) struct Server {
     pub(crate) pid: u32,
     pub(crate) port: u16,
-    pub(crate) speech: Speech,
-    /// Whether candidates that come together go in one frame, as a list.
+    pub(crate) protocol: Protocol,
+    /// Whether candidates found at the same time are sent as a list in one frame.
     #[serde(default)]
     pub(crate) lists: bool,
 }
 
-/// What is asked for: one line of JSON.
+/// A measurement, as one line of JSON.
 #[derive(Debug, Deserialize)]
 #[serde(
     tag = "measure",
@@ -34,53 +34,53 @@ pub(crate) struct Server {
     rename_all_fields = "camelCase"
 )]
 pub(crate) enum Measure {
-    /// Rooms of two, all of which signal at once: processor time a signal.
+    /// CPU time per signal, in rooms of two that all send at the same time.
     Signals {
         servers: Vec<Server>,
-        kind: Kind,
+        signal_type: SignalType,
         rooms: usize,
         each: usize,
     },
-    /// Rooms of two that send a signal and wait for the answer, so many times a second in all.
+    /// Round-trip time in rooms of two, at a fixed total rate.
     Latency {
         server: Server,
         per_second: f64,
         trips: usize,
     },
-    /// Rooms of two that fill and empty: processor time a connection.
+    /// CPU time per join and per leave, in rooms of two.
     Connections { servers: Vec<Server>, rooms: usize },
-    /// Two joins, offer, answer, 16 candidates, two leaves.
-    Introductions { servers: Vec<Server>, count: usize },
-    /// Rooms of two that sleep.
+    /// CPU time per connection setup: two joins, offer, answer, 16 candidates, two leaves.
+    Setups { servers: Vec<Server>, count: usize },
+    /// Memory of rooms of two that hibernate, and the time that the first frame then takes.
     Idle {
         servers: Vec<Server>,
         rooms: usize,
         seconds: u64,
     },
-    /// One room that grows.
+    /// CPU time per join, signal and broadcast, in one room that grows.
     Growth {
         servers: Vec<Server>,
         sizes: Vec<usize>,
     },
-    /// Very many that join one room at once, and a pair in another room that goes on talking.
-    Storm { server: Server, peers: usize },
+    /// Many joins to one room at the same time, and their effect on a pair in another room.
+    Burst { server: Server, peers: usize },
 }
 
 pub(crate) fn perform(measure: &Measure) -> Value {
     match *measure {
         Measure::Signals {
             ref servers,
-            kind,
+            signal_type,
             rooms,
             each,
-        } => signals(servers, kind, rooms, each),
+        } => signals(servers, signal_type, rooms, each),
         Measure::Latency {
             server,
             per_second,
             trips,
         } => latency(server, per_second, trips),
         Measure::Connections { ref servers, rooms } => connections(servers, rooms),
-        Measure::Introductions { ref servers, count } => introductions(servers, count),
+        Measure::Setups { ref servers, count } => setups(servers, count),
         Measure::Idle {
             ref servers,
             rooms,
@@ -90,15 +90,15 @@ pub(crate) fn perform(measure: &Measure) -> Value {
             ref servers,
             ref sizes,
         } => growth(servers, sizes),
-        Measure::Storm { server, peers } => storm(server, peers),
+        Measure::Burst { server, peers } => burst(server, peers),
     }
 }
 
-/// The processor time that each server has used since it was last asked.
-struct Used(Vec<(Server, f64)>);
+/// The CPU time that each server has used since the last call.
+struct CpuTimes(Vec<(Server, f64)>);
 
-impl Used {
-    fn since_now(servers: &[Server]) -> Self {
+impl CpuTimes {
+    fn start(servers: &[Server]) -> Self {
         Self(
             servers
                 .iter()
@@ -107,7 +107,7 @@ impl Used {
         )
     }
 
-    fn by_now(&mut self) -> Vec<f64> {
+    fn since_last(&mut self) -> Vec<f64> {
         let used = |(server, before): &mut (Server, f64)| {
             let now = cpu(server.pid);
             now - std::mem::replace(before, now)
@@ -116,25 +116,25 @@ impl Used {
     }
 }
 
-fn signals(servers: &[Server], kind: Kind, rooms: usize, each: usize) -> Value {
+fn signals(servers: &[Server], signal_type: SignalType, rooms: usize, each: usize) -> Value {
     let mut all: Vec<_> = servers
         .iter()
         .map(|server| Room::filled(*server, rooms, 2))
         .collect();
     let mut took = vec![Duration::ZERO; servers.len()];
-    let mut turn_about = |each: usize| {
+    let mut take_turns = |each: usize| {
         for turn in 0..each * 2 {
             for (rooms, took) in all.iter_mut().zip(&mut took) {
                 let start = Instant::now();
-                exchange(rooms, kind, turn % 2);
+                exchange(rooms, signal_type, turn % 2);
                 *took += start.elapsed();
             }
         }
     };
-    turn_about(each.div_ceil(10));
-    let mut used = Used::since_now(servers);
-    turn_about(each);
-    let used = used.by_now();
+    take_turns(each.div_ceil(10));
+    let mut used = CpuTimes::start(servers);
+    take_turns(each);
+    let used = used.since_last();
     let count = (rooms * each * 2) as f64;
     let all_count = (rooms * (each + each.div_ceil(10)) * 2) as f64;
     all.iter_mut().for_each(|rooms| empty(rooms));
@@ -144,19 +144,19 @@ fn signals(servers: &[Server], kind: Kind, rooms: usize, each: usize) -> Value {
     results.collect()
 }
 
-/// One peer of each room sends a signal to the other.
-fn exchange(rooms: &mut [Room], kind: Kind, from: usize) {
-    exchange_together(rooms, kind, from, 1);
+/// Sends a signal from one peer of each room to the other.
+fn exchange(rooms: &mut [Room], signal_type: SignalType, from: usize) {
+    exchange_list(rooms, signal_type, from, 1);
 }
 
-fn exchange_together(rooms: &mut [Room], kind: Kind, from: usize, count: usize) {
+fn exchange_list(rooms: &mut [Room], signal_type: SignalType, from: usize, count: usize) {
     let to = 1 - from;
     let marks: Vec<_> = rooms
         .iter_mut()
-        .map(|room| room.send_together(kind, from, to, count))
+        .map(|room| room.send_list(signal_type, from, to, count))
         .collect();
     for (room, mark) in rooms.iter_mut().zip(marks) {
-        room.lines[to].until(&mark);
+        room.sockets[to].until(&mark);
     }
 }
 
@@ -175,15 +175,16 @@ fn latency(server: Server, per_second: f64, trips: usize) -> Value {
     percentiles(times.collect())
 }
 
-/// One peer sends at its times and waits for the answer; the other answers at once.
+/// One peer sends on schedule and waits for the reply; the other replies at once.
 fn round_trips(mut room: Room, start: Instant, pause: Duration, trips: usize) -> Vec<f64> {
-    let speech = room.server.speech;
+    let protocol = room.server.protocol;
     let marks: Vec<_> = (0..trips).map(|_| (mark(), mark())).collect();
-    let frame =
-        |to, mark: &str| speech.signal(Kind::Candidate, &room.name, Some(&Room::id(to)), mark);
+    let frame = |to, mark: &str| {
+        protocol.signal(SignalType::Candidate, &room.name, Some(&Room::id(to)), mark)
+    };
     let there: Vec<_> = marks.iter().map(|(mark, _)| frame(1, mark)).collect();
     let back: Vec<_> = marks.iter().map(|(_, mark)| frame(0, mark)).collect();
-    let (mut bob, mut ann) = (room.lines.pop().unwrap(), room.lines.pop().unwrap());
+    let (mut bob, mut ann) = (room.sockets.pop().unwrap(), room.sockets.pop().unwrap());
     let (asked, answered): (Vec<_>, Vec<_>) = marks.into_iter().unzip();
     let bob = thread::spawn(move || {
         for (asked, answer) in asked.iter().zip(&back) {
@@ -201,62 +202,62 @@ fn round_trips(mut room: Room, start: Instant, pause: Duration, trips: usize) ->
         ann.until(answer);
         times.push(micros(sent.elapsed()));
     }
-    room.lines = vec![ann, bob.join().unwrap()];
+    room.sockets = vec![ann, bob.join().unwrap()];
     empty(&mut [room]);
     times
 }
 
 fn connections(servers: &[Server], rooms: usize) -> Value {
-    let mut used = Used::since_now(servers);
+    let mut used = CpuTimes::start(servers);
     let mut all: Vec<Vec<Room>> = servers.iter().map(|_| vec![]).collect();
     for _ in 0..rooms.div_ceil(4) {
         for (server, rooms) in servers.iter().zip(&mut all) {
             rooms.extend(Room::filled(*server, 4, 2));
         }
     }
-    let joined = used.by_now();
+    let joined = used.since_last();
     for some in 0..rooms.div_ceil(4) {
         for rooms in &mut all {
             empty(&mut rooms[some * 4..][..4]);
         }
     }
-    let left = used.by_now();
+    let left = used.since_last();
     let count = (rooms.div_ceil(4) * 8) as f64;
     let each = |(join, leave): (f64, f64)| json!({ "join": join / count, "leave": leave / count });
     joined.into_iter().zip(left).map(each).collect()
 }
 
-fn introductions(servers: &[Server], count: usize) -> Value {
-    let mut used = Used::since_now(servers);
+fn setups(servers: &[Server], count: usize) -> Value {
+    let mut used = CpuTimes::start(servers);
     for _ in 0..count.div_ceil(8) {
         for server in servers {
             let mut rooms = Room::filled(*server, 8, 2);
-            // Who came second offers.
-            exchange(&mut rooms, Kind::Offer, 1);
-            exchange(&mut rooms, Kind::Answer, 0);
-            // A browser finds some of its candidates at once, and has to ask for others.
+            // The second peer sends the offer.
+            exchange(&mut rooms, SignalType::Offer, 1);
+            exchange(&mut rooms, SignalType::Answer, 0);
+            // A browser finds some candidates at once, and others only after requests to STUN servers.
             let together: &[usize] = if server.lists { &[3, 3, 2] } else { &[1; 8] };
             for (count, from) in together.iter().flat_map(|count| [(*count, 0), (*count, 1)]) {
-                exchange_together(&mut rooms, Kind::Candidate, from, count);
+                exchange_list(&mut rooms, SignalType::Candidate, from, count);
             }
             empty(&mut rooms);
         }
     }
     let count = (count.div_ceil(8) * 8) as f64;
-    used.by_now()
+    used.since_last()
         .into_iter()
         .map(|used| json!({ "cpu": used / count }))
         .collect()
 }
 
 fn idle(servers: &[Server], rooms: usize, seconds: u64) -> Value {
-    // What the first of them take is not what each takes: code that is compiled, caches that fill.
+    // The first rooms cost more, since code is compiled and caches are filled.
     let first = servers
         .iter()
         .map(|server| Room::filled(*server, rooms / 4, 2));
     let mut first: Vec<_> = first.collect();
     for rooms in &mut first {
-        exchange(rooms, Kind::Candidate, 0);
+        exchange(rooms, SignalType::Candidate, 0);
     }
     let before: Vec<_> = servers.iter().map(|server| memory(server.pid)).collect();
     let mut all: Vec<_> = servers
@@ -271,8 +272,8 @@ fn idle(servers: &[Server], rooms: usize, seconds: u64) -> Value {
         let used = cpu(server.pid);
         let times = rooms.iter_mut().map(|room| {
             let sent = Instant::now();
-            let mark = room.send(Kind::Candidate, 0, 1);
-            room.lines[1].until(&mark);
+            let mark = room.send(SignalType::Candidate, 0, 1);
+            room.sockets[1].until(&mark);
             micros(sent.elapsed())
         });
         let times = times.collect();
@@ -293,33 +294,33 @@ fn idle(servers: &[Server], rooms: usize, seconds: u64) -> Value {
 fn growth(servers: &[Server], sizes: &[usize]) -> Value {
     let mut rooms: Vec<_> = servers.iter().map(|server| Room::new(*server)).collect();
     let mut results = vec![vec![]; servers.len()];
-    let mut used = Used::since_now(servers);
+    let mut used = CpuTimes::start(servers);
     for &size in sizes {
         for room in &mut rooms {
-            while room.lines.len() < size - 1 {
-                room.ask();
-                room.join();
+            while room.sockets.len() < size - 1 {
+                room.begin_join();
+                room.finish_join();
             }
         }
-        // The last one comes and goes a few times.
+        // The last peer joins and leaves several times.
         let mut joins = vec![0.0; servers.len()];
         for _ in 0..JOINS {
-            used.by_now();
+            used.since_last();
             for room in &mut rooms {
-                room.ask();
-                room.join();
+                room.begin_join();
+                room.finish_join();
             }
             joins
                 .iter_mut()
-                .zip(used.by_now())
+                .zip(used.since_last())
                 .for_each(|(sum, used)| *sum += used);
             rooms.iter_mut().for_each(Room::leave);
         }
         for room in &mut rooms {
-            room.ask();
-            room.join();
+            room.begin_join();
+            room.finish_join();
         }
-        used.by_now();
+        used.since_last();
         for turn in 0..SIGNALS {
             for room in &mut rooms {
                 let (from, to) = if turn % 2 == 0 {
@@ -327,15 +328,15 @@ fn growth(servers: &[Server], sizes: &[usize]) -> Value {
                 } else {
                     (size - 1, 0)
                 };
-                let mark = room.send(Kind::Candidate, from, to);
-                room.lines[to].until(&mark);
+                let mark = room.send(SignalType::Candidate, from, to);
+                room.sockets[to].until(&mark);
             }
         }
-        let signals = used.by_now();
+        let signals = used.since_last();
         for _ in 0..BROADCASTS {
             rooms.iter_mut().for_each(Room::broadcast);
         }
-        let broadcasts = used.by_now();
+        let broadcasts = used.since_last();
         for (place, results) in results.iter_mut().enumerate() {
             results.push(json!({
                 "size": size,
@@ -344,19 +345,19 @@ fn growth(servers: &[Server], sizes: &[usize]) -> Value {
                 "broadcast": broadcasts[place] / f64::from(BROADCASTS),
             }));
         }
-        // The first peer has used up a part of its burst.
+        // The rate limit of the first peer has to recover.
         thread::sleep(Duration::from_secs(1));
     }
     rooms.iter_mut().for_each(hang_up);
     json!(results)
 }
 
-/// How often each thing is done in a room of one size.
+/// The number of repetitions in a room of one size.
 const JOINS: u32 = 5;
 const SIGNALS: u32 = 120;
 const BROADCASTS: u32 = 10;
 
-fn storm(server: Server, peers: usize) -> Value {
+fn burst(server: Server, peers: usize) -> Value {
     let mut pair = Room::filled(server, 1, 2).pop().unwrap();
     let mut room = Room::new(server);
     let (over, ended) = std::sync::mpsc::channel::<()>();
@@ -364,19 +365,19 @@ fn storm(server: Server, peers: usize) -> Value {
         let mut times = vec![];
         while ended.try_recv().is_err() {
             let sent = Instant::now();
-            let mark = pair.send(Kind::Candidate, 0, 1);
-            pair.lines[1].until(&mark);
-            let mark = pair.send(Kind::Candidate, 1, 0);
-            pair.lines[0].until(&mark);
+            let mark = pair.send(SignalType::Candidate, 0, 1);
+            pair.sockets[1].until(&mark);
+            let mark = pair.send(SignalType::Candidate, 1, 0);
+            pair.sockets[0].until(&mark);
             times.push(micros(sent.elapsed()));
-            // At the pace that it may keep up for ever.
+            // The rate limit allows this pace indefinitely.
             thread::sleep(Duration::from_millis(10).saturating_sub(sent.elapsed()));
         }
         empty(&mut [pair]);
         times
     });
     let (used, start) = (cpu(server.pid), Instant::now());
-    let frames = room.storm(peers);
+    let frames = room.burst(peers);
     let (used, took) = (cpu(server.pid) - used, start.elapsed());
     over.send(()).unwrap();
     let bystander = percentiles(talk.join().unwrap());
@@ -384,17 +385,21 @@ fn storm(server: Server, peers: usize) -> Value {
     json!({ "cpu": used, "millis": took.as_secs_f64() * 1000.0, "frames": frames, "bystander": bystander })
 }
 
-/// All leave, the last first.
+/// All peers leave, the last one first.
 fn empty(rooms: &mut [Room]) {
-    while rooms.iter().any(|room| !room.lines.is_empty()) {
+    while rooms.iter().any(|room| !room.sockets.is_empty()) {
         rooms.iter_mut().for_each(Room::leave);
     }
 }
 
-/// All leave at once, and nobody listens to who else does.
+/// All peers leave at once, without reading the notices.
 fn hang_up(room: &mut Room) {
-    room.lines.iter_mut().for_each(crate::line::Line::hang_up);
-    room.lines.drain(..).for_each(crate::line::Line::hung_up);
+    room.sockets
+        .iter_mut()
+        .for_each(crate::websocket::WebSocket::hang_up);
+    room.sockets
+        .drain(..)
+        .for_each(crate::websocket::WebSocket::hung_up);
 }
 
 fn micros(time: Duration) -> f64 {

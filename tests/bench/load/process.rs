@@ -1,12 +1,12 @@
-//! What the server's process has used so far, as the kernel counts it.
+//! The CPU time and memory of a server process, as counted by the kernel.
 
 use std::fs::{read_dir, read_to_string};
 
-/// The processor time of all threads of a process, in microseconds.
+/// The CPU time of all threads of a process, in microseconds.
 pub(crate) fn cpu(pid: u32) -> f64 {
     let tasks = read_dir(format!("/proc/{pid}/task")).expect("the server runs");
-    // The first number is the time on a processor in nanoseconds
-    // (docs.kernel.org/scheduler/sched-stats.html). A thread may have ended since it was listed.
+    // The first number is the CPU time in nanoseconds (docs.kernel.org/scheduler/sched-stats.html). A
+    // thread may have ended since it was listed.
     let on_cpu = |task: std::fs::DirEntry| {
         let text = read_to_string(task.path().join("schedstat")).ok()?;
         text.split(' ').next()?.parse::<f64>().ok()
@@ -14,10 +14,13 @@ pub(crate) fn cpu(pid: u32) -> f64 {
     tasks.flatten().filter_map(on_cpu).sum::<f64>() / 1000.0
 }
 
-/// The memory of a process that is its own, in KiB: what it shares is counted by its share.
+/// The proportional set size of a process in KiB. Shared pages are divided among their users.
 pub(crate) fn memory(pid: u32) -> f64 {
     let rollup = read_to_string(format!("/proc/{pid}/smaps_rollup")).expect("the server runs");
     let pss = rollup.lines().find_map(|line| line.strip_prefix("Pss:"));
     let kib = pss.and_then(|line| line.trim().strip_suffix("kB"));
-    kib.expect("the kernel tells").trim().parse().unwrap()
+    kib.expect("smaps_rollup has a line Pss")
+        .trim()
+        .parse()
+        .unwrap()
 }

@@ -1,12 +1,12 @@
-//! A room of the load: its peers, and what they do together.
+//! A room with its simulated peers.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::line::Line;
 use crate::measures::Server;
-use crate::speech::Kind;
+use crate::protocol::SignalType;
+use crate::websocket::WebSocket;
 
-/// A number that this process has not used before.
+/// A number that this process has not returned before.
 fn fresh() -> u64 {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     COUNT.fetch_add(1, Ordering::Relaxed)
@@ -16,135 +16,144 @@ fn fresh() -> u64 {
 pub(crate) struct Room {
     pub(crate) server: Server,
     pub(crate) name: String,
-    pub(crate) lines: Vec<Line>,
-    /// Those who have asked to join and were not answered yet.
-    asked: Vec<Line>,
+    pub(crate) sockets: Vec<WebSocket>,
+    /// Peers whose join has not been answered yet.
+    pending: Vec<WebSocket>,
     joined: usize,
 }
 
 impl Room {
-    /// A room that nobody has used before.
+    /// A room with a new name.
     pub(crate) fn new(server: Server) -> Self {
         let name = format!("room{}", fresh());
         Self {
             server,
             name,
-            lines: vec![],
-            asked: vec![],
+            sockets: vec![],
+            pending: vec![],
             joined: 0,
         }
     }
 
-    /// So many rooms with so many peers in each, who join in many rooms at a time.
+    /// Creates this many rooms with this many peers each. Peers join up to 32 rooms at the same time.
     pub(crate) fn filled(server: Server, rooms: usize, peers: usize) -> Vec<Self> {
         let mut rooms: Vec<_> = (0..rooms).map(|_| Self::new(server)).collect();
         for some in rooms.chunks_mut(32) {
             for _ in 0..peers {
-                some.iter_mut().for_each(Self::ask);
-                some.iter_mut().for_each(Self::join);
+                some.iter_mut().for_each(Self::begin_join);
+                some.iter_mut().for_each(Self::finish_join);
             }
         }
         rooms
     }
 
-    /// The next peer asks to join.
-    pub(crate) fn ask(&mut self) {
-        let id = Self::id(self.joined + self.asked.len());
-        let line = self.server.speech.begin(self.server.port, &self.name, &id);
-        self.asked.push(line);
+    /// Starts the join of the next peer.
+    pub(crate) fn begin_join(&mut self) {
+        let id = Self::id(self.joined + self.pending.len());
+        let socket = self
+            .server
+            .protocol
+            .begin(self.server.port, &self.name, &id);
+        self.pending.push(socket);
     }
 
-    /// The one that asked first is in, and all have heard of it.
-    pub(crate) fn join(&mut self) {
-        let mut line = self.asked.remove(0);
+    /// Completes the first pending join, and reads the notices of all other peers.
+    pub(crate) fn finish_join(&mut self) {
+        let mut socket = self.pending.remove(0);
         self.server
-            .speech
-            .finish(&mut line, &self.name, self.lines.len());
-        if self.server.speech.tells() {
-            self.lines.iter_mut().for_each(|other| other.skip(1));
+            .protocol
+            .finish(&mut socket, &self.name, self.sockets.len());
+        if self.server.protocol.sends_notices() {
+            self.sockets.iter_mut().for_each(|other| other.skip(1));
         }
-        self.lines.push(line);
+        self.sockets.push(socket);
         self.joined += 1;
     }
 
-    /// The one who joined last hangs up, and all have heard of it.
+    /// Closes the connection of the last peer, and reads the notices of all others.
     pub(crate) fn leave(&mut self) {
-        let Some(mut line) = self.lines.pop() else {
+        let Some(mut socket) = self.sockets.pop() else {
             return;
         };
-        line.hang_up();
-        line.hung_up();
+        socket.hang_up();
+        socket.hung_up();
         self.joined -= 1;
-        if self.server.speech.tells() {
-            self.lines.iter_mut().for_each(|other| other.skip(1));
+        if self.server.protocol.sends_notices() {
+            self.sockets.iter_mut().for_each(|other| other.skip(1));
         }
     }
 
-    /// So many join at once; answers how many frames they were sent until the last had joined.
+    /// Joins this many peers at the same time, and returns the number of frames that they received.
     ///
-    /// A broadcast after it is how each knows that it has heard all.
-    pub(crate) fn storm(&mut self, peers: usize) -> usize {
-        (0..peers).for_each(|_| self.ask());
-        self.lines = std::mem::take(&mut self.asked);
+    /// A final broadcast marks the end of the notices for each peer.
+    pub(crate) fn burst(&mut self, peers: usize) -> usize {
+        (0..peers).for_each(|_| self.begin_join());
+        self.sockets = std::mem::take(&mut self.pending);
         self.joined = peers;
-        self.lines.iter_mut().for_each(Line::finish);
+        self.sockets.iter_mut().for_each(WebSocket::finish);
         let mark = mark();
         let frame = self
             .server
-            .speech
-            .signal(Kind::Candidate, &self.name, None, &mark);
-        // Not before the last is in: each reads its first frame.
-        let greeted = usize::from(self.server.speech != crate::speech::Speech::Floor);
-        self.lines.iter_mut().for_each(|line| line.skip(greeted));
-        self.lines[0].send(&frame);
-        let told = self.lines.iter_mut().skip(1).map(|line| line.until(&mark));
-        greeted * peers + told.sum::<usize>()
+            .protocol
+            .signal(SignalType::Candidate, &self.name, None, &mark);
+        // Each peer reads its first frame, so that all have joined before the broadcast.
+        let greeted = usize::from(self.server.protocol != crate::protocol::Protocol::Floor);
+        self.sockets
+            .iter_mut()
+            .for_each(|socket| socket.skip(greeted));
+        self.sockets[0].send(&frame);
+        let notices = self
+            .sockets
+            .iter_mut()
+            .skip(1)
+            .map(|socket| socket.until(&mark));
+        greeted * peers + notices.sum::<usize>()
     }
 
-    /// A peer, by its place, sends a signal to another; answers the mark to wait for.
-    pub(crate) fn send(&mut self, kind: Kind, from: usize, to: usize) -> String {
-        self.send_together(kind, from, to, 1)
+    /// Sends a signal from one peer to another, both given by index, and returns its mark.
+    pub(crate) fn send(&mut self, signal_type: SignalType, from: usize, to: usize) -> String {
+        self.send_list(signal_type, from, to, 1)
     }
 
-    /// A peer sends some signals in one frame; answers the mark of the last.
-    pub(crate) fn send_together(
+    /// Sends several signals as a list in one frame, and returns the mark of the last.
+    pub(crate) fn send_list(
         &mut self,
-        kind: Kind,
+        signal_type: SignalType,
         from: usize,
         to: usize,
         count: usize,
     ) -> String {
-        let (speech, to, last) = (self.server.speech, Self::id(to), mark());
-        let signal = |mark: &str| speech.signal(kind, &self.name, Some(&to), mark);
+        let (protocol, to, last) = (self.server.protocol, Self::id(to), mark());
+        let signal = |mark: &str| protocol.signal(signal_type, &self.name, Some(&to), mark);
         let mut frame = signal(&last);
         if count > 1 {
             let others: String = (1..count).map(|_| signal(&mark()) + ",").collect();
             frame = format!("[{others}{frame}]");
         }
-        self.lines[from].send(&frame);
+        self.sockets[from].send(&frame);
         last
     }
 
-    /// The first peer sends a signal to all others, and they have it.
+    /// Sends a broadcast from the first peer, and waits until all others have received it.
     pub(crate) fn broadcast(&mut self) {
         let mark = mark();
         let frame = self
             .server
-            .speech
-            .signal(Kind::Candidate, &self.name, None, &mark);
-        self.lines[0].send(&frame);
-        for line in self.lines.iter_mut().skip(1) {
-            line.until(&mark);
+            .protocol
+            .signal(SignalType::Candidate, &self.name, None, &mark);
+        self.sockets[0].send(&frame);
+        for socket in self.sockets.iter_mut().skip(1) {
+            socket.until(&mark);
         }
     }
 
-    /// The id of a peer, by its place.
+    /// The id of a peer, given by index.
     pub(crate) fn id(place: usize) -> String {
         format!("peer{place}")
     }
 }
 
-/// What a frame is found by.
+/// A unique text by which a receiver recognizes a frame.
 pub(crate) fn mark() -> String {
     format!("#{}#", fresh())
 }

@@ -1,18 +1,15 @@
 // @ts-check
-/**
- * Ours, with every request, frame and write counted on its way in and out. `GET /counted` tells,
- * and starts anew.
- */
+/** Our Worker with counters of requests, frames and writes. `GET /counted` returns and resets them. */
 
-// @ts-expect-error It lies beside this when it runs.
+// @ts-expect-error servers.mjs copies this file next to ours.
 import ours, { Room as OurRoom } from './index.js';
 
-/** What Cloudflare bills. */
+/** The operations that Cloudflare bills. */
 const none = () => ({ workerRequests: 0, objectRequests: 0, frames: 0, writes: 0 });
 let counted = none();
 
 /**
- * Counts each call of some methods as a write.
+ * Counts each call of these methods as a write.
  * @param {any} object
  * @param {string[]} names
  */
@@ -69,9 +66,9 @@ export default {
   /** @param {Request} request @param {any} env @param {any} ctx */
   fetch(request, env, ctx) {
     if (new URL(request.url).pathname === '/counted') {
-      const told = counted;
+      const result = counted;
       counted = none();
-      return Response.json(told);
+      return Response.json(result);
     }
     counted.workerRequests += 1;
     return ours.fetch(request, env, ctx);

@@ -1,8 +1,5 @@
 // @ts-check
-/**
- * The floor: an object that finds a tag and sends, and does nothing else that a signaling server
- * must.
- */
+/** The lower bound: an object that only looks up a WebSocket by its tag and forwards frames. */
 
 import { DurableObject } from 'cloudflare:workers';
 

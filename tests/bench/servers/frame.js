@@ -1,8 +1,5 @@
 // @ts-check
-/**
- * The frames that the two JavaScript servers read and write: the native ones, with the checks that
- * ours makes.
- */
+/** Native frames for the two JavaScript servers, with the same checks as our Worker. */
 
 const RESERVED = ['welcome', 'peer-joined', 'peer-left', 'error'];
 
@@ -25,9 +22,10 @@ export function check(message) {
     if (key !== 'type' && key !== 'to' && key !== 'payload') return { error: `unknown key ${key}` };
   }
   const { type, to } = signal;
-  if (typeof type !== 'string' || type.length < 1 || type.length > 64) return { error: 'no type' };
+  if (typeof type !== 'string' || type.length < 1 || type.length > 64)
+    return { error: 'type is missing or invalid' };
   if (to !== undefined && typeof to !== 'string') return { error: 'to is not a string' };
-  if (RESERVED.includes(type)) return { error: `only the server says ${type}` };
+  if (RESERVED.includes(type)) return { error: `the type "${type}" is reserved for the server` };
   return { signal, error: '' };
 }
 

@@ -1,8 +1,7 @@
 // @ts-check
 /**
- * The same work as ours in JavaScript, written by hand on the platform's own API: the frames are
- * parsed and checked, the sender is put in, seats decide who is polite, and all that must survive
- * is in attachments.
+ * The same work as our Worker, in JavaScript on the platform's own API. It parses and checks frames,
+ * inserts the sender, assigns roles by seat, and keeps its state in attachments.
  */
 
 import { DurableObject } from 'cloudflare:workers';
@@ -51,7 +50,7 @@ export class Room extends DurableObject {
     }
     const [to] = this.ctx.getWebSockets(signal.to);
     if (to?.readyState === WebSocket.OPEN) to.send(frame);
-    else ws.send(refusal('no-such-peer', 'nobody in the room has this id', signal.to));
+    else ws.send(refusal('no-such-peer', 'no peer in the room has this id', signal.to));
   }
 
   /** @param {WebSocket} ws @param {number} code @param {string} reason */

@@ -1,5 +1,5 @@
 // @ts-check
-/** The same work with partyserver, as its README has it. */
+/** The same work with partyserver, written as its README shows. */
 
 import { routePartykitRequest, Server } from 'partyserver';
 import { check, refusal } from './frame.js';
@@ -41,7 +41,7 @@ export class Room extends Server {
     if (signal.to === undefined) return this.broadcast(frame, [connection.id]);
     const to = this.getConnection(signal.to);
     if (to) to.send(frame);
-    else connection.send(refusal('no-such-peer', 'nobody in the room has this id', signal.to));
+    else connection.send(refusal('no-such-peer', 'no peer in the room has this id', signal.to));
   }
 
   /** @param {import('partyserver').Connection} connection */

@@ -1,40 +1,41 @@
-//! How each server is spoken to. The load is the same for all: only the words differ.
+//! The wire protocols of the servers. The load is the same for all; only the frames differ.
 
 use serde::Deserialize;
 
-use crate::line::Line;
+use crate::websocket::WebSocket;
 
 /// The protocol of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Speech {
-    /// partyline's own, which the JavaScript objects that do the same speak, too.
+pub(crate) enum Protocol {
+    /// partyline's native dialect, which the JavaScript servers also implement.
     Native,
-    /// The same frames to an object that only passes them on: it greets nobody.
+    /// The same frames, to an object that only forwards them and sends no `welcome`.
     Floor,
     /// partyline's forum dialect.
     Forum,
     /// partyline's lobby dialect.
     Lobby,
-    /// PeerServer's.
+    /// The protocol of PeerServer.
     Peer,
-    /// y-webrtc's: topics instead of peers. All who subscribed get all, the sender, too.
+    /// The protocol of y-webrtc, with topics instead of peers. Every subscriber receives every message,
+    /// including the sender.
     Topic,
 }
 
-/// What is sent from one peer to another.
+/// The type of a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Kind {
-    /// An SDP of a data channel, about 1.5 KB as JSON.
+pub(crate) enum SignalType {
+    /// The SDP of a data channel, about 1.5 KB as JSON.
     Offer,
-    /// The same size.
+    /// The same size as an offer.
     Answer,
     /// About 200 bytes.
     Candidate,
 }
 
-impl Kind {
+impl SignalType {
     fn name(self) -> &'static str {
         match self {
             Self::Offer => "offer",
@@ -43,7 +44,7 @@ impl Kind {
         }
     }
 
-    /// A payload that `mark` is found in again.
+    /// A payload that contains `mark`.
     fn payload(self, mark: &str) -> String {
         match self {
             Self::Offer | Self::Answer => {
@@ -69,7 +70,7 @@ impl Kind {
     }
 }
 
-impl Speech {
+impl Protocol {
     /// The path of a join.
     fn path(self, room: &str, id: &str) -> String {
         match self {
@@ -81,35 +82,41 @@ impl Speech {
         }
     }
 
-    /// Asks to join, and does not wait for the answer.
-    pub(crate) fn begin(self, port: u16, room: &str, id: &str) -> Line {
-        Line::begin(port, &self.path(room, id))
+    /// Starts a join, without waiting for the response.
+    pub(crate) fn begin(self, port: u16, room: &str, id: &str) -> WebSocket {
+        WebSocket::begin(port, &self.path(room, id))
     }
 
-    /// Waits for the answer, and for all that a newcomer is told where `others` are.
-    pub(crate) fn finish(self, line: &mut Line, room: &str, others: usize) {
-        line.finish();
+    /// Waits for the response, and reads all frames that a newcomer receives in a room with `others`.
+    pub(crate) fn finish(self, socket: &mut WebSocket, room: &str, others: usize) {
+        socket.finish();
         if self == Self::Topic {
-            // A subscription is not answered; what comes after it is.
-            line.send(&format!(r#"{{"type":"subscribe","topics":["{room}"]}}"#));
-            line.send(r#"{"type":"ping"}"#);
+            // A subscription has no response, but the ping after it does.
+            socket.send(&format!(r#"{{"type":"subscribe","topics":["{room}"]}}"#));
+            socket.send(r#"{"type":"ping"}"#);
         }
-        let told = match self {
+        let frames = match self {
             Self::Floor => 0,
             Self::Lobby => 1 + others,
             _ => 1,
         };
-        line.skip(told);
+        socket.skip(frames);
     }
 
-    /// Whether those who are there are told who comes and who goes.
-    pub(crate) fn tells(self) -> bool {
+    /// Whether peers receive a notice when another joins or leaves.
+    pub(crate) fn sends_notices(self) -> bool {
         matches!(self, Self::Native | Self::Lobby)
     }
 
-    /// A frame to `to`, or to all others. It arrives with `mark` in it.
-    pub(crate) fn signal(self, kind: Kind, room: &str, to: Option<&str>, mark: &str) -> String {
-        let (name, payload) = (kind.name(), kind.payload(mark));
+    /// A frame with a signal to `to`, or a broadcast. It contains `mark`.
+    pub(crate) fn signal(
+        self,
+        signal_type: SignalType,
+        room: &str,
+        to: Option<&str>,
+        mark: &str,
+    ) -> String {
+        let (name, payload) = (signal_type.name(), signal_type.payload(mark));
         let with = |key: &str, prefix: &str| match to {
             Some(to) => format!(r#""{key}":"{prefix}{to}","#),
             None => String::new(),
@@ -122,13 +129,13 @@ impl Speech {
                 )
             }
             Self::Forum => {
-                let spelled = if kind == Kind::Candidate {
+                let action = if signal_type == SignalType::Candidate {
                     "icecandidate"
                 } else {
                     name
                 };
                 let to = with("toPeerId", "");
-                format!(r#"{{"action":"forward-{spelled}",{to}"{name}":{payload}}}"#)
+                format!(r#"{{"action":"forward-{action}",{to}"{name}":{payload}}}"#)
             }
             Self::Lobby => format!(r#"{{{}"{name}":{payload}}}"#, with("toId", "")),
             Self::Peer => {

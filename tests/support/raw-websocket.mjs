@@ -1,12 +1,12 @@
 // @ts-check
 /**
- * A WebSocket by hand over TCP, for what no WebSocket library will send: Close frames that are
- * malformed, never answered or missing. It answers nothing by itself.
+ * A WebSocket client over plain TCP. It sends what no WebSocket library sends: malformed Close frames,
+ * or none at all. It never answers a frame by itself.
  */
 import { once } from 'node:events';
 import { randomBytes } from 'node:crypto';
 import net from 'node:net';
-import { reset } from './line.mjs';
+import { reset } from './tcp-proxy.mjs';
 import { joinPath, within } from './peer.mjs';
 
 export const TEXT = 0x1;
@@ -15,7 +15,7 @@ export const CLOSE = 0x8;
 
 /** @typedef {{ opcode: number, payload: Buffer }} Frame */
 
-export class RawSocket {
+export class RawWebSocket {
   #buffer = Buffer.alloc(0);
   #changed = () => {};
 
@@ -23,7 +23,7 @@ export class RawSocket {
   constructor(tcp) {
     this.tcp = tcp;
     this.ended = false;
-    /** The server has closed the connection. @type {Promise<void>} */
+    /** Resolves when the server has closed the connection. @type {Promise<void>} */
     this.gone = new Promise((resolve) => {
       tcp.on('close', () => {
         this.ended = true;
@@ -31,7 +31,7 @@ export class RawSocket {
         this.#changed();
       });
     });
-    tcp.on('error', () => {}); // a close always follows
+    tcp.on('error', () => {}); // `close` always follows
     tcp.on('data', (chunk) => {
       this.#buffer = Buffer.concat([this.#buffer, chunk]);
       this.#changed();
@@ -39,27 +39,28 @@ export class RawSocket {
   }
 
   /**
-   * Opens a connection and upgrades it.
+   * Opens a connection and upgrades it to a WebSocket.
    * @param {import('./workerd.mjs').Server} server
    * @param {string} room
    * @param {import('./peer.mjs').Join} join
    */
-  static async join(server, room, join) {
+  static async connect(server, room, join) {
     const tcp = net.connect({ host: '127.0.0.1', port: server.port });
     await once(tcp, 'connect');
-    const raw = new RawSocket(tcp);
+    const socket = new RawWebSocket(tcp);
     tcp.write(
       `GET ${joinPath(room, join)} HTTP/1.1\r\nHost: ${server.host}\r\n` +
         'Connection: Upgrade\r\nUpgrade: websocket\r\n' +
         'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
     );
-    const head = await within(raw.#take(endOfHead), 'the upgrade is answered');
-    if (!head.toString().startsWith('HTTP/1.1 101')) throw new Error(`not upgraded: ${head}`);
-    return raw;
+    const head = await within(socket.#take(endOfHead), 'the server answers the upgrade');
+    if (!head.toString().startsWith('HTTP/1.1 101'))
+      throw new Error(`the upgrade was refused: ${head}`);
+    return socket;
   }
 
   /**
-   * Sends one frame, masked as a client must.
+   * Sends one frame, masked as RFC 6455, section 5.1 requires of clients.
    * @param {number} opcode
    * @param {string | Buffer} [payload]
    */
@@ -74,12 +75,12 @@ export class RawSocket {
   }
 
   /** Sends a text frame. @param {unknown} frame */
-  say(frame) {
+  sendText(frame) {
     this.send(TEXT, typeof frame === 'string' ? frame : JSON.stringify(frame));
   }
 
   /**
-   * Sends a Close frame with this code, whatever it is; without one, an empty Close frame.
+   * Sends a Close frame with any code, valid or not. Without a code the frame is empty.
    * @param {number} [code]
    * @param {string} [reason]
    */
@@ -90,36 +91,38 @@ export class RawSocket {
 
   /** The next frame. @returns {Promise<Frame>} */
   async next() {
-    const frame = await within(this.#take(endOfFrame), 'a frame comes');
+    const frame = await within(this.#take(endOfFrame), 'a frame arrives');
     const start = frame[1] < 126 ? 2 : frame[1] === 126 ? 4 : 10;
     return { opcode: frame[0] & 0x0f, payload: frame.subarray(start) };
   }
 
-  /** The next frame is a text frame with JSON in it. @returns {Promise<any>} */
-  async hear() {
+  /** Reads the next frame, which must be text, and parses it as JSON. @returns {Promise<any>} */
+  async receive() {
     const { opcode, payload } = await this.next();
     if (opcode !== TEXT)
-      throw new Error(`not a text frame: opcode ${opcode}, ${payload.toString('hex')}`);
+      throw new Error(`expected a text frame, got opcode ${opcode}: ${payload.toString('hex')}`);
     return JSON.parse(payload.toString());
   }
 
-  /** The next frame is a Close frame: its code, or 1005 for none, and its reason. */
+  /** Reads the next frame, which must be a Close frame. An empty one has the code 1005. */
   async closing() {
     const { opcode, payload } = await this.next();
-    if (opcode !== CLOSE) throw new Error(`not a Close frame: opcode ${opcode}, ${payload}`);
+    if (opcode !== CLOSE)
+      throw new Error(`expected a Close frame, got opcode ${opcode}: ${payload}`);
     return {
       code: payload.length < 2 ? 1005 : payload.readUInt16BE(0),
       reason: payload.subarray(2).toString(),
     };
   }
 
-  /** Ends the connection at once and without a Close frame. */
+  /** Resets the connection without a Close frame. */
   destroy() {
     reset(this.tcp);
   }
 
   /**
-   * @param {(buffer: Buffer) => number} end where the first whole thing in the buffer ends, or -1
+   * Waits until the buffer contains a whole unit, and removes it.
+   * @param {(buffer: Buffer) => number} end the length of the first whole unit, or -1
    */
   async #take(end) {
     for (;;) {

@@ -1,42 +1,41 @@
 // @ts-check
 /**
- * Five documents describe how peers of theirs meet. Here each is played from its first line to its
- * last, in Chromium, by clients that are written as it says (`support/devices.mjs`). The task list,
- * 002, has a file of its own: `documents-tasks.test.mjs`.
+ * The project started from five seed documents, 000 to 004, which describe how their peers connect.
+ * These tests follow each document from its first line to its last, in Chromium, with clients written
+ * to it (`support/devices.mjs`). Document 002 is a list of tasks and has its own file, `tasks.test.mjs`.
  */
 import assert from 'node:assert/strict';
-import { after, afterEach, before, test } from 'node:test';
+import { test } from 'node:test';
 import { frames, log, logged, newRoom, start, until } from '../support/browser.mjs';
 import { Pages } from '../support/chromium.mjs';
+import { useFixtures } from '../support/fixtures.mjs';
 import { Coturn } from '../support/turn.mjs';
 import { hold, release } from '../support/wire.mjs';
 import { startWorkerd } from '../support/workerd.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
 
-/**
- * What pages have, the client. Here it only has a type: the functions that name it run in pages.
- * @type {any}
- */
+/** The client, a global that exists only in the pages. @type {any} */
 let device;
 
 const TURN_SECRET = 'what-coturn-knows-too';
-/** The end of a stream shows with the pings, one a second here, and is told after the grace. */
-const NOTICED = 10_000;
+/** The timeout for `peer-left`: a ping detects a closed stream, and the grace follows. */
+const LEAVE_TIMEOUT = 10_000;
 const pages = new Pages();
 /** @type {Coturn} */
 let coturn;
 /** @type {import('../support/workerd.mjs').Workerd<'main'>} */
 let workerd;
 
-before(async () => {
-  coturn = await Coturn.start(TURN_SECRET);
-  const turn = { TURN_URLS: coturn.url, TURN_SECRET, TURN_OPEN: 'true' };
-  const main = { STUN_URLS: coturn.stun, ...turn, RECONNECT_GRACE: '1', PING_INTERVAL: '1' };
-  [workerd] = await Promise.all([startWorkerd({ main }, { assets: true }), pages.start()]);
+useFixtures(pages, {
+  start: async () => {
+    coturn = await Coturn.start(TURN_SECRET);
+    const turn = { TURN_URLS: coturn.url, TURN_SECRET, TURN_OPEN: 'true' };
+    const main = { STUN_URLS: coturn.stun, ...turn, RECONNECT_GRACE: '1', PING_INTERVAL: '1' };
+    workerd = await startWorkerd({ main }, { assets: true });
+  },
+  stop: () => Promise.all([workerd?.stop(), coturn?.stop()]),
 });
-afterEach(() => pages.tidy());
-after(() => Promise.all([workerd?.stop(), coturn?.stop(), pages.stop()]));
 
 /** A page of the server's origin. @param {string} name */
 const open = (name) => pages.open(name, `${workerd.at.main.origin}/health`);
@@ -47,7 +46,7 @@ const present = async (room) => (await workerd.at.main.status(room)).peers;
 let texts = 0;
 
 /**
- * Sends a text over the data channel of a client, and waits until it has come.
+ * Sends a text over the data channel of a client, and waits until it has arrived.
  * @param {Page} from
  * @param {string} sender
  * @param {Page} to
@@ -57,20 +56,20 @@ async function talk(from, sender, to, receiver) {
   const text = `text ${(texts += 1)}.`;
   await from.evaluate(([id, text]) => device.send(id, text), [receiver, text]);
   await logged(to, `message ${sender} ${text}`);
-  // On the sender's own channel, not in reply on the receiver's.
+  // The text must arrive on the channel of the sender, not on that of the receiver.
   assert.ok((await log(to)).includes(`message ${sender} ${text}`));
 }
 
-test('000: client A, client B, and a client C that learns who is left', async () => {
+test('seed 000 (forum): connects clients A, B and C, and lists the remaining peers to a newcomer', async () => {
   const [a, b, c, d] = await Promise.all(['A', 'B', 'C', 'D'].map(open));
   const room = newRoom();
   /** @param {...string} peerIds */
   const welcome = (...peerIds) => `< ${JSON.stringify({ type: 'connected-peers', peerIds })}`;
 
-  // A connects, learns that nobody is there, and does nothing.
+  // A connects, receives an empty list, and does nothing.
   await start(a, 'Forum', room);
   await logged(a, welcome());
-  // B connects, learns of A, makes a connection and a channel, and offers.
+  // B connects, receives the id of A, creates a connection with a channel, and sends an offer.
   await start(b, 'Forum', room);
   await logged(b, '< {"type":"connected-peers"');
   const [{ peerIds }] = await frames(b, '<');
@@ -79,29 +78,29 @@ test('000: client A, client B, and a client C that learns who is left', async ()
   await logged(a, '< {"type":"offer","offer":');
   const [, { fromPeerId: B }] = await frames(a, '<');
   assert.notEqual(A, B);
-  // A answers; both send each candidate as it is found, and at last that there are no more.
+  // A answers. Both send each candidate as it is found, and then the end of candidates.
   await logged(b, '< {"type":"answer","answer":');
   for (const page of [a, b]) await logged(page, '< {"type":"icecandidate","candidate":null');
   await Promise.all([logged(a, `open ${B}`), logged(b, `open ${A}`)]);
   await talk(a, A, b, B);
   await talk(b, B, a, A);
 
-  // Whatever either said was forwarded to the other as the document writes it, in its order.
+  // Each frame was forwarded to the other client in the document's form and in order.
   for (const [from, fromPeerId, to, toPeerId] of /** @type {[Page, string, Page, string][]} */ ([
     [b, B, a, A],
     [a, A, b, B],
   ])) {
-    const said = await frames(from, '>');
-    assert.equal(said[0].action, from === b ? 'forward-offer' : 'forward-answer');
-    assert.ok(said.some(({ candidate }) => candidate?.candidate.includes('typ host')));
-    const forwarded = said.map(({ action, toPeerId: to, ...rest }) => {
+    const sent = await frames(from, '>');
+    assert.equal(sent[0].action, from === b ? 'forward-offer' : 'forward-answer');
+    assert.ok(sent.some(({ candidate }) => candidate?.candidate.includes('typ host')));
+    const forwarded = sent.map(({ action, toPeerId: to, ...rest }) => {
       assert.equal(to, toPeerId);
       return { type: action.slice('forward-'.length), ...rest, fromPeerId };
     });
     assert.deepEqual((await frames(to, '<')).slice(1), forwarded);
   }
 
-  // C is connected with both of them.
+  // C connects to both.
   await start(c, 'Forum', room);
   await logged(c, welcome(A, B));
   for (const id of [A, B]) await logged(c, `open ${id}`);
@@ -109,22 +108,22 @@ test('000: client A, client B, and a client C that learns who is left', async ()
   await talk(c, C, a, A);
   await talk(b, B, c, C);
 
-  // B disconnects, and is on no list any more; nobody is told, and the two still talk.
+  // B disconnects from the server. It is on no later list, A receives no frame, and both still talk.
   await b.evaluate(() => device.leave());
   await start(d, 'Forum', room);
   await logged(d, welcome(A, C));
   for (const id of [A, C]) await logged(d, `open ${id}`);
-  await d.evaluate((B) => device.say({ action: 'forward-offer', offer: {}, toPeerId: B }), B);
+  await d.evaluate((B) => device.sendFrame({ action: 'forward-offer', offer: {}, toPeerId: B }), B);
   await logged(d, '< {"type":"error","code":"no-such-peer"');
-  const kinds = (await frames(a, '<')).map(({ type }) => type);
-  assert.deepEqual(new Set(kinds), new Set(['connected-peers', 'offer', 'icecandidate']));
+  const types = (await frames(a, '<')).map(({ type }) => type);
+  assert.deepEqual(new Set(types), new Set(['connected-peers', 'offer', 'icecandidate']));
   await talk(b, B, a, A);
 });
 
-test('001: users A and B, who at last both disconnect from the server and still talk', async () => {
+test('seed 001 (lobby): connects users A and B, who still talk after both leave the server', async () => {
   const [a, b] = await Promise.all(['A', 'B'].map(open));
   const room = newRoom();
-  // A user is told its own id, and who is there; the others are told of it.
+  // A user receives its own id and the present peers; the others receive its id.
   await start(a, 'Lobby', room);
   await logged(a, '< {"kind":"self-connected"');
   await start(b, 'Lobby', room);
@@ -146,7 +145,7 @@ test('001: users A and B, who at last both disconnect from the server and still 
   await talk(a, A, b, B);
   await talk(b, B, a, A);
 
-  // That took one frame each way, forwarded as it was said.
+  // That took one frame in each direction, forwarded unchanged.
   const [[offer, ...rest], [answer, ...others]] = await Promise.all(
     [a, b].map((page) => frames(page, '>')),
   );
@@ -156,7 +155,7 @@ test('001: users A and B, who at last both disconnect from the server and still 
   assert.deepEqual((await frames(b, '<')).slice(2), [offer]);
   assert.deepEqual((await frames(a, '<')).slice(2), [answer]);
 
-  // Both disconnect. Who is still there is told, and they need the server no more.
+  // Both disconnect. The remaining user is informed, and neither needs the server any more.
   await a.evaluate(() => device.leave());
   await logged(b, `< {"kind":"disconnected","id":"${A}"}`);
   await b.evaluate(() => device.leave());
@@ -165,7 +164,7 @@ test('001: users A and B, who at last both disconnect from the server and still 
   await talk(b, B, a, A);
 });
 
-test('003: the first is polite, the second offers, and they change when offers cross', async () => {
+test('seed 003 (native): assigns roles by the order of joining and resolves colliding offers', async () => {
   const [ann, bob] = await Promise.all(['ann', 'bob'].map(open));
   const room = newRoom();
   await start(ann, 'Perfect', room, 'ann');
@@ -177,7 +176,7 @@ test('003: the first is polite, the second offers, and they change when offers c
   const [[first], [reply]] = await Promise.all([frames(bob, '>'), frames(ann, '>')]);
   assert.deepEqual([first.type, reply.type], ['offer', 'answer']);
 
-  // What the server does not know is passed through, to the one that is named.
+  // The server forwards unknown types to the addressed peer.
   const payload = { anything: ['at', 'all', null, 1.5] };
   await ann.evaluate((payload) => device.signal('never heard of', 'bob', payload), payload);
   await logged(
@@ -185,7 +184,7 @@ test('003: the first is polite, the second offers, and they change when offers c
     `< {"type":"never heard of","from":"ann","payload":${JSON.stringify(payload)}}`,
   );
 
-  // Offers cross: neither leaves before both are made. The polite caller becomes the callee.
+  // Both offers are created before either is sent. The polite peer rolls its own back.
   for (const page of [ann, bob]) {
     await hold(page);
     await page.evaluate(() => {
@@ -194,18 +193,18 @@ test('003: the first is polite, the second offers, and they change when offers c
     });
   }
   for (const page of [ann, bob])
-    await until(page, 'an offer waits to leave', () =>
+    await until(page, 'an offer is held back', () =>
       device.log
         .slice(device.from)
         .some((/** @type {string} */ line) => line.startsWith('> {"type":"offer"')),
     );
   for (const page of [ann, bob]) await release(page);
   for (const page of [ann, bob])
-    await until(page, 'both transceivers are agreed', () => {
-      const agreed = (/** @type {any} */ { currentDirection }) => currentDirection !== null;
+    await until(page, 'both transceivers are negotiated', () => {
+      const negotiated = (/** @type {any} */ { currentDirection }) => currentDirection !== null;
       return (
         device.peer.signalingState === 'stable' &&
-        device.peer.getTransceivers().filter(agreed).length === 2
+        device.peer.getTransceivers().filter(negotiated).length === 2
       );
     });
   const states = (/** @type {Page} */ page) =>
@@ -224,7 +223,7 @@ test('003: the first is polite, the second offers, and they change when offers c
   await logged(ann, 'message bob still here');
 });
 
-test('003: the health page of a room, in a browser', async () => {
+test('seed 003 (native): shows the status page of a room in a browser', async () => {
   const page = await pages.open('a person', `${workerd.at.main.origin}/parties/main/example`);
   assert.equal(await page.innerText('h1'), 'example');
   assert.equal(await page.innerText('.peers'), 'Nobody is here yet.');
@@ -235,7 +234,7 @@ test('003: the health page of a room, in a browser', async () => {
   assert.equal(await page.innerText('.peers'), 'One peer is here.');
 });
 
-test('004: peer1 and peer2, with requests and an event stream alone', async () => {
+test('seed 004 (HTTP): connects peer1 and peer2 over HTTP requests and event streams', async () => {
   const room = newRoom();
   const [peer1, peer2] = await Promise.all(['peer1', 'peer2'].map(open));
   /** @param {Page} page */
@@ -259,7 +258,7 @@ test('004: peer1 and peer2, with requests and an event stream alone', async () =
     assert.deepEqual(urls, [coturn.stun, coturn.url]);
     assert.deepEqual(Object.keys(credentials).sort(), ['credential', 'username']);
   }
-  // peer1 starts its stream, and is there.
+  // peer1 opens its event stream and is in the room.
   await peer1.evaluate(() => {
     const canvas = document.createElement('canvas');
     canvas.getContext('2d');
@@ -267,27 +266,27 @@ test('004: peer1 and peer2, with requests and an event stream alone', async () =
   });
   await register(peer1);
   await listen(peer1);
-  // peer2 registers; peer1 hears of it and offers, while peer2 has no event stream yet.
+  // peer2 registers. peer1 is informed and sends an offer before peer2 has an event stream.
   await register(peer2);
   await logged(peer1, '< {"type":"new-peer","senderId":"peer2"}');
   await logged(peer1, '= 200 {"message":"Message sent"}');
-  // When peer2 has one, the offer comes first.
+  // The offer is the first event of the stream that peer2 opens.
   await listen(peer2);
   await logged(peer2, '< {"type":"offer"');
   const [offer] = await frames(peer2, '<');
   assert.equal(offer.type, 'offer');
-  // It answers, both send their candidates as they are found, and the connection starts.
+  // peer2 answers, both send their candidates as they are found, and the connection opens.
   await Promise.all([logged(peer1, 'open peer2'), logged(peer2, 'open peer1')]);
   await logged(peer2, 'track peer1 video');
   await talk(peer1, 'peer1', peer2, 'peer2');
   await talk(peer2, 'peer2', peer1, 'peer1');
 
-  // Whatever either posted came to the other as the document writes it, in order, once.
+  // Each posted message arrived once, in the document's form and in order.
   for (const [from, senderId, to, other] of /** @type {[Page, string, Page, string][]} */ ([
     [peer1, 'peer1', peer2, 'peer2'],
     [peer2, 'peer2', peer1, 'peer1'],
   ])) {
-    await logged(to, '< {"type":"ice-candidate","payload":null'); // there are no more
+    await logged(to, '< {"type":"ice-candidate","payload":null'); // the end of candidates
     const posted = await frames(from, '>');
     assert.equal(posted[0].type, from === peer1 ? 'offer' : 'answer');
     const expected = posted.map(({ target, type, payload }) => {
@@ -299,9 +298,9 @@ test('004: peer1 and peer2, with requests and an event stream alone', async () =
     await logged(from, '= 200 {"message":"Message sent"}', posted.length);
   }
 
-  // The streams are closed, and the two still talk.
+  // Both close their event streams and still talk.
   await peer2.evaluate(() => device.events.close());
-  await logged(peer1, '< {"type":"peer-left","senderId":"peer2"}', 1, NOTICED);
+  await logged(peer1, '< {"type":"peer-left","senderId":"peer2"}', 1, LEAVE_TIMEOUT);
   await peer1.evaluate(() => device.events.close());
   await talk(peer1, 'peer1', peer2, 'peer2');
   await talk(peer2, 'peer2', peer1, 'peer1');

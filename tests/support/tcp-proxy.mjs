@@ -1,24 +1,24 @@
 // @ts-check
-/** A network that can go away: a TCP proxy to stand between a page and the server. */
+/** A TCP proxy between a client and the server, which can interrupt the network. */
 import net from 'node:net';
 
-export class Line {
+export class TcpProxy {
   #server = net.createServer((near) => this.#handleConnection(near));
-  /** Each with the one on the other side. @type {Map<net.Socket, net.Socket>} */
+  /** Each socket and its counterpart on the other side. @type {Map<net.Socket, net.Socket>} */
   #sockets = new Map();
-  #dead = false;
-  #end;
+  #down = false;
+  #target;
 
-  /** @param {{ port: number }} end the server behind it, whose port may come later */
-  constructor(end) {
-    this.#end = end;
+  /** @param {{ port: number }} target the server, whose port may be set later */
+  constructor(target) {
+    this.#target = target;
   }
 
-  /** One that is there. @param {{ port: number }} end */
-  static async to(end) {
-    const line = new Line(end);
-    await line.start();
-    return line;
+  /** Creates and starts a proxy. @param {{ port: number }} target */
+  static async to(target) {
+    const proxy = new TcpProxy(target);
+    await proxy.start();
+    return proxy;
   }
 
   start() {
@@ -30,33 +30,31 @@ export class Line {
     return `http://127.0.0.1:${port}`;
   }
 
-  /**
-   * Ends every connection without a word, as a network does that goes away. New ones come through.
-   */
+  /** Resets every connection. New connections are still accepted. */
   cut() {
     for (const socket of this.#sockets.keys()) reset(socket);
   }
 
-  /** Cuts, and lets no new connection through until `mend`. */
+  /** Resets every connection, and refuses new ones until `restore`. */
   down() {
-    this.#dead = true;
+    this.#down = true;
     this.cut();
   }
 
-  mend() {
-    this.#dead = false;
+  restore() {
+    this.#down = false;
   }
 
   tidy() {
-    this.mend();
+    this.restore();
   }
 
-  /** Nothing goes through any more, but the connections look open to both ends. */
+  /** Forwards no bytes until `thaw`, while the connections stay open. */
   freeze() {
     for (const socket of this.#sockets.keys()) socket.unpipe().pause();
   }
 
-  /** What has been stuck since `freeze` goes through. */
+  /** Forwards all bytes that arrived since `freeze`. */
   thaw() {
     for (const [socket, other] of this.#sockets) socket.pipe(other);
   }
@@ -68,8 +66,8 @@ export class Line {
 
   /** @param {net.Socket} near */
   #handleConnection(near) {
-    if (this.#dead) return reset(near);
-    const far = net.connect(this.#end.port, '127.0.0.1');
+    if (this.#down) return reset(near);
+    const far = net.connect(this.#target.port, '127.0.0.1');
     for (const [socket, other] of [
       [near, far],
       [far, near],
@@ -86,8 +84,8 @@ export class Line {
 }
 
 /**
- * Ends a connection without a word. One that is already ending cannot be reset: Node believes that
- * it was, and then waits for it for ever when the process exits.
+ * Resets a connection. A connection that is already ending is destroyed instead: after a reset of such
+ * a connection, Node waits for it forever when the process exits.
  *
  * @param {net.Socket} socket
  */

@@ -1,20 +1,20 @@
 // @ts-check
 /**
- * The document with 26 tasks, 002: PEER1 and PEER2 do them one by one in Chromium, over native
- * frames, and each is looked at as it happens. Its buttons make it unlike the others: the offer is
- * sent before PEER2 has loaded the page, and candidates only when there is an answer.
+ * Seed document 002 has 26 tasks. PEER1 and PEER2 perform them one by one in Chromium, with the native
+ * dialect, and each task is checked as it happens. Unlike in the other documents, buttons drive the
+ * steps: the offer is sent before PEER2 has loaded the page, and candidates only after an answer.
  */
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import { frames, logged, newRoom, start, until } from '../support/browser.mjs';
 import { Pages } from '../support/chromium.mjs';
+import { useFixtures } from '../support/fixtures.mjs';
 import { Coturn } from '../support/turn.mjs';
 import { startWorkerd } from '../support/workerd.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
 
-// What pages have, the client and what its user has made. Here they only have a type: the functions
-// that name them run in pages.
+// These globals exist only in the pages: the client, and the objects that its user has created.
 /** @type {any} */
 let device;
 /** @type {any} */
@@ -38,18 +38,22 @@ let offer;
 /** @type {any} */
 let answer;
 
-before(async () => {
-  coturn = await Coturn.start(TURN_SECRET);
-  const turn = { TURN_URLS: coturn.url, TURN_SECRET, TURN_OPEN: 'true' };
-  const main = { STUN_URLS: coturn.stun, ...turn };
-  const [workerd] = await Promise.all([startWorkerd({ main }, { assets: true }), pages.start()]);
-  server = workerd.at.main;
-  stop = workerd.stop;
-  peer1 = await open('PEER1');
-  await start(peer1, 'Plain', room, 'PEER1');
-  await logged(peer1, '< {"type":"welcome"');
+useFixtures({
+  start: async () => {
+    coturn = await Coturn.start(TURN_SECRET);
+    const turn = { TURN_URLS: coturn.url, TURN_SECRET, TURN_OPEN: 'true' };
+    const main = { STUN_URLS: coturn.stun, ...turn };
+    const workerd = await startWorkerd({ main }, { assets: true });
+    server = workerd.at.main;
+    stop = workerd.stop;
+    await pages.start();
+    // The page stays open from the first task to the last.
+    peer1 = await open('PEER1');
+    await start(peer1, 'Plain', room, 'PEER1');
+    await logged(peer1, '< {"type":"welcome"');
+  },
+  stop: () => pages.tidy().finally(() => Promise.all([stop?.(), coturn?.stop(), pages.stop()])),
 });
-after(() => pages.tidy().finally(() => Promise.all([stop?.(), coturn?.stop(), pages.stop()])));
 
 /** A page of the server's origin. @param {string} name */
 const open = (name) => pages.open(name, `${server.origin}/health`);
@@ -62,7 +66,7 @@ const configure = (page) =>
     return my.configuration.iceServers[0].urls[0];
   });
 
-/** A connection that keeps its candidates, for the button that sends them. @param {Page} page */
+/** Creates a connection that keeps its candidates for the button that sends them. @param {Page} page */
 const create = (page) =>
   page.evaluate(() => {
     const connection = new RTCPeerConnection(my.configuration);
@@ -76,33 +80,33 @@ const create = (page) =>
 const gather = async (page) => {
   await until(page, 'gathered', () => my.connection.iceGatheringState === 'complete');
   const types = await page.evaluate(() => my.candidates.map((/** @type {any} */ c) => c.type));
-  // One from TURN, which is there for who needs it. What STUN says is left out where it is what the
-  // peer knew already (RFC 8445 §5.1.3), as with a server on the same machine.
+  // A server-reflexive candidate equal to a host candidate is redundant and left out (RFC 8445, section
+  // 5.1.3). That is the case here, since the STUN server runs on the same machine.
   for (const type of ['host', 'relay']) assert.ok(types.includes(type), `${type} in ${types}`);
 };
 
 /** @param {Page} page @param {string} to */
 const sendCandidates = (page, to) =>
   page.evaluate((to) => {
-    for (const payload of my.candidates) device.say({ type: 'candidate', to, payload });
+    for (const payload of my.candidates) device.sendFrame({ type: 'candidate', to, payload });
     return my.candidates.length;
   }, to);
 
-/** The candidates in a page's frames, as JSON. @param {Page} page @param {'>' | '<'} way */
-const candidates = async (page, way) => {
-  const all = await frames(page, way);
+/** The candidates in a page's frames, as JSON. @param {Page} page @param {'>' | '<'} direction */
+const candidates = async (page, direction) => {
+  const all = await frames(page, direction);
   return all.filter(({ type }) => type === 'candidate').map(({ payload }) => payload);
 };
 
-test('1: PEER1 configures STUN servers', async () => {
+test('seed 002, task 1: PEER1 configures STUN servers', async () => {
   assert.match(await configure(peer1), /^stun:/);
 });
 
-test('2: PEER1 creates a connection', async () => {
+test('seed 002, task 2: PEER1 creates a connection', async () => {
   assert.deepEqual(await create(peer1), ['stable', 'new']);
 });
 
-test('3: PEER1 defines its data, a channel', async () => {
+test('seed 002, task 3: PEER1 creates a data channel', async () => {
   const state = await peer1.evaluate(() => {
     my.connection.onnegotiationneeded = () => device.log.push('negotiation needed');
     my.channel = my.connection.createDataChannel('chat');
@@ -113,12 +117,12 @@ test('3: PEER1 defines its data, a channel', async () => {
   assert.equal(state, 'connecting');
 });
 
-test('4: it is added with that, and no candidate is gathered yet', async () => {
+test('seed 002, task 4: PEER1 adds the channel and gathers no candidate yet', async () => {
   await logged(peer1, 'negotiation needed');
   assert.equal(await peer1.evaluate(() => my.connection.iceGatheringState), 'new');
 });
 
-test('5: PEER1 creates an offer that has the channel', async () => {
+test('seed 002, task 5: PEER1 creates an offer with the channel', async () => {
   offer = await peer1.evaluate(async () => {
     my.offer = await my.connection.createOffer();
     return { type: my.offer.type, sdp: my.offer.sdp };
@@ -127,7 +131,7 @@ test('5: PEER1 creates an offer that has the channel', async () => {
   assert.match(offer.sdp, /^m=application /m);
 });
 
-test('6: PEER1 sets its local description', async () => {
+test('seed 002, task 6: PEER1 sets its local description', async () => {
   const state = await peer1.evaluate(async () => {
     await my.connection.setLocalDescription(my.offer);
     return my.connection.signalingState;
@@ -135,55 +139,55 @@ test('6: PEER1 sets its local description', async () => {
   assert.equal(state, 'have-local-offer');
 });
 
-test('7: PEER1 collects candidates', () => gather(peer1));
+test('seed 002, task 7: PEER1 collects candidates', () => gather(peer1));
 
-test('8: PEER1 sends its offer, though nobody is there yet', async () => {
+test('seed 002, task 8: PEER1 sends its offer while it is alone', async () => {
   await peer1.evaluate(() => {
-    device.say({ type: 'offer', payload: my.offer });
-    device.say({ type: 'taken?', to: 'PEER1' });
+    device.sendFrame({ type: 'offer', payload: my.offer });
+    device.sendFrame({ type: 'accepted?', to: 'PEER1' });
   });
-  // Frames are handled in order, and there was no word of refusal.
-  await logged(peer1, '< {"type":"taken?","from":"PEER1"}');
+  // Frames are handled in order, and no error arrived before this one.
+  await logged(peer1, '< {"type":"accepted?","from":"PEER1"}');
   assert.deepEqual(
     (await frames(peer1, '<')).map(({ type }) => type),
-    ['welcome', 'taken?'],
+    ['welcome', 'accepted?'],
   );
 });
 
-test('9: PEER1 keeps its candidates until there is an answer', async () => {
+test('seed 002, task 9: PEER1 keeps its candidates until an answer arrives', async () => {
   assert.deepEqual(await candidates(peer1, '>'), []);
 });
 
-test('10: the server has the offer for PEER2, who is not there', async () => {
+test('seed 002, task 10: the server holds the offer for PEER2, which has not joined', async () => {
   assert.equal((await server.status(room)).peers, 1);
 });
 
-test('11: PEER2 loads the page and opens its socket', async () => {
+test('seed 002, task 11: PEER2 loads the page and opens its WebSocket', async () => {
   peer2 = await open('PEER2');
   await start(peer2, 'Plain', room, 'PEER2');
   await logged(peer2, '< {"type":"welcome","id":"PEER2"');
   await logged(peer1, '< {"type":"peer-joined","id":"PEER2","polite":true}');
 });
 
-test('12: PEER2 receives the offer', async () => {
+test('seed 002, task 12: PEER2 receives the offer', async () => {
   await logged(peer2, '< {"type":"offer"');
   const [, received] = await frames(peer2, '<');
   assert.deepEqual(received, { type: 'offer', from: 'PEER1', payload: offer });
 });
 
-test('13: PEER2 configures STUN servers', async () => {
+test('seed 002, task 13: PEER2 configures STUN servers', async () => {
   assert.match(await configure(peer2), /^stun:/);
 });
 
-test('14: PEER2 creates a connection', async () => {
+test('seed 002, task 14: PEER2 creates a connection', async () => {
   assert.deepEqual(await create(peer2), ['stable', 'new']);
 });
 
-test('15: PEER2 decides for data that is sent and received, and no media', async () => {
+test('seed 002, task 15: PEER2 receives an offer with data and without media', async () => {
   assert.doesNotMatch(offer.sdp, /^m=(audio|video)/m);
 });
 
-test('16: PEER2 listens for the channel', () =>
+test('seed 002, task 16: PEER2 listens for the channel', () =>
   peer2.evaluate(() => {
     my.connection.ondatachannel = (/** @type {RTCDataChannelEvent} */ { channel }) => {
       my.channel = channel;
@@ -192,7 +196,7 @@ test('16: PEER2 listens for the channel', () =>
     };
   }));
 
-test('17: PEER2 sets its remote description', async () => {
+test('seed 002, task 17: PEER2 sets its remote description', async () => {
   const state = await peer2.evaluate(async (offer) => {
     await my.connection.setRemoteDescription(offer);
     return my.connection.signalingState;
@@ -200,7 +204,7 @@ test('17: PEER2 sets its remote description', async () => {
   assert.equal(state, 'have-remote-offer');
 });
 
-test('18: PEER2 creates an answer', async () => {
+test('seed 002, task 18: PEER2 creates an answer', async () => {
   answer = await peer2.evaluate(async () => {
     my.answer = await my.connection.createAnswer();
     return { type: my.answer.type, sdp: my.answer.sdp };
@@ -209,7 +213,7 @@ test('18: PEER2 creates an answer', async () => {
   assert.match(answer.sdp, /^m=application /m);
 });
 
-test('19: PEER2 sets its local description', async () => {
+test('seed 002, task 19: PEER2 sets its local description', async () => {
   const state = await peer2.evaluate(async () => {
     await my.connection.setLocalDescription(my.answer);
     return my.connection.signalingState;
@@ -217,17 +221,17 @@ test('19: PEER2 sets its local description', async () => {
   assert.equal(state, 'stable');
 });
 
-test('20: PEER2 collects candidates', () => gather(peer2));
+test('seed 002, task 20: PEER2 collects candidates', () => gather(peer2));
 
-test('21: PEER2 sends its answer', async () => {
-  await peer2.evaluate(() => device.say({ type: 'answer', to: 'PEER1', payload: my.answer }));
+test('seed 002, task 21: PEER2 sends its answer', async () => {
+  await peer2.evaluate(() => device.sendFrame({ type: 'answer', to: 'PEER1', payload: my.answer }));
 });
 
-test('22: PEER2 sends its candidates', async () => {
+test('seed 002, task 22: PEER2 sends its candidates', async () => {
   assert.ok((await sendCandidates(peer2, 'PEER1')) > 0);
 });
 
-test('23: the server sends PEER1 the answer and the candidates, in order', async () => {
+test('seed 002, task 23: the server sends PEER1 the answer and the candidates, in order', async () => {
   const sent = await candidates(peer2, '>');
   await logged(peer1, '< {"type":"candidate"', sent.length);
   const received = (await frames(peer1, '<')).slice(3);
@@ -236,17 +240,17 @@ test('23: the server sends PEER1 the answer and the candidates, in order', async
   assert.deepEqual(received, [answered, ...forwarded]);
 });
 
-test('24: PEER1 has the answer, and keeps the candidates for later', async () => {
+test('seed 002, task 24: PEER1 keeps the answer and the candidates for later', async () => {
   assert.equal(await peer1.evaluate(() => my.connection.signalingState), 'have-local-offer');
 });
 
-test('25: PEER1 sends its candidates, and PEER2 gets all of them', async () => {
+test('seed 002, task 25: PEER1 sends its candidates, and PEER2 receives all of them', async () => {
   const count = await sendCandidates(peer1, 'PEER2');
   await logged(peer2, '< {"type":"candidate"', count);
   assert.deepEqual(await candidates(peer2, '<'), await candidates(peer1, '>'));
 });
 
-test('26: PEER1 sets its remote description', async () => {
+test('seed 002, task 26: PEER1 sets its remote description', async () => {
   const state = await peer1.evaluate(async (answer) => {
     await my.connection.setRemoteDescription(answer);
     return my.connection.signalingState;
@@ -254,7 +258,7 @@ test('26: PEER1 sets its remote description', async () => {
   assert.equal(state, 'stable');
 });
 
-test('with their candidates both are connected, and data flows both ways', async () => {
+test('seed 002, result: connects both peers with their candidates and carries data both ways', async () => {
   for (const page of [peer1, peer2]) {
     const theirs = await candidates(page, '<');
     await page.evaluate(async (/** @type {any[]} */ theirs) => {

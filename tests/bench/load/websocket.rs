@@ -1,11 +1,11 @@
-//! A WebSocket client as small as the load allows: text frames, one thread, and a reader that blocks.
+//! A minimal blocking WebSocket client for text frames.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
-/// Longer than anything takes: a server that does not answer ends the run with a message.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Longer than any response takes. A server that does not answer ends the run with a message.
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 const TEXT: u8 = 1;
 const CLOSE: u8 = 8;
@@ -13,20 +13,20 @@ const PING: u8 = 9;
 const PONG: u8 = 10;
 
 /// One connection.
-pub(crate) struct Line {
+pub(crate) struct WebSocket {
     stream: TcpStream,
-    /// What was received; what stands before `read` was taken out.
+    /// Received bytes. Those before the index `read` are consumed.
     received: Vec<u8>,
     read: usize,
 }
 
-impl Line {
-    /// Asks for an upgrade, and does not wait for the answer.
+impl WebSocket {
+    /// Connects and requests an upgrade, without waiting for the response.
     pub(crate) fn begin(port: u16, path: &str) -> Self {
         let stream = TcpStream::connect(("127.0.0.1", port)).expect("the server listens");
         stream.set_nodelay(true).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let mut line = Self {
+        stream.set_read_timeout(Some(TIMEOUT)).unwrap();
+        let mut socket = Self {
             stream,
             received: Vec::new(),
             read: 0,
@@ -36,11 +36,11 @@ impl Line {
              Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
              Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
         );
-        line.stream.write_all(request.as_bytes()).unwrap();
-        line
+        socket.stream.write_all(request.as_bytes()).unwrap();
+        socket
     }
 
-    /// Waits for the answer.
+    /// Waits for the response to the upgrade.
     pub(crate) fn finish(&mut self) {
         loop {
             let head = self
@@ -48,8 +48,11 @@ impl Line {
                 .windows(4)
                 .position(|four| four == b"\r\n\r\n");
             if let Some(end) = head {
-                let said = String::from_utf8_lossy(&self.received);
-                assert!(said.starts_with("HTTP/1.1 101"), "no upgrade: {said}");
+                let response = String::from_utf8_lossy(&self.received);
+                assert!(
+                    response.starts_with("HTTP/1.1 101"),
+                    "the upgrade was refused: {response}"
+                );
                 self.read = end + 4;
                 return;
             }
@@ -62,7 +65,7 @@ impl Line {
         self.frame(TEXT, text.as_bytes());
     }
 
-    /// The next text frame.
+    /// Reads the next text frame.
     pub(crate) fn next(&mut self) -> &str {
         let (from, to) = loop {
             let (opcode, from, to) = self.next_frame();
@@ -79,14 +82,14 @@ impl Line {
         std::str::from_utf8(&self.received[from..to]).expect("text is UTF-8")
     }
 
-    /// Reads so many frames.
+    /// Reads this many frames.
     pub(crate) fn skip(&mut self, frames: usize) {
         for _ in 0..frames {
             self.next();
         }
     }
 
-    /// Reads on until a frame has `mark` in it; answers how many came before that.
+    /// Reads until a frame contains `mark`, and returns the number of frames before it.
     pub(crate) fn until(&mut self, mark: &str) -> usize {
         let mut before = 0;
         while !self.next().contains(mark) {
@@ -100,7 +103,7 @@ impl Line {
         self.frame(CLOSE, &1000_u16.to_be_bytes());
     }
 
-    /// Waits for the server's Close frame. One that just ends the connection has answered, too.
+    /// Waits for the server's Close frame, or for the end of the connection.
     pub(crate) fn hung_up(mut self) {
         while self.next_frame().0 != CLOSE {}
         let _ = self.stream.shutdown(Shutdown::Both);
@@ -109,7 +112,8 @@ impl Line {
     fn frame(&mut self, opcode: u8, payload: &[u8]) {
         let mut frame = Vec::with_capacity(payload.len() + 8);
         frame.push(0x80 | opcode);
-        // A client must mask (RFC 6455 §5.1); with zeroes, the server has as much work as with others.
+        // A client must mask its frames (RFC 6455, section 5.1). A mask of zeros costs the server the same
+        // work as any other.
         match u16::try_from(payload.len()).expect("frames are small") {
             len @ 0..126 => frame.push(0x80 | len as u8),
             len => {
@@ -122,7 +126,7 @@ impl Line {
         self.stream.write_all(&frame).expect("the server reads");
     }
 
-    /// Where the payload of the next frame of any kind is.
+    /// Reads the next frame of any opcode, and returns the range of its payload.
     fn next_frame(&mut self) -> (u8, usize, usize) {
         loop {
             let unread = &self.received[self.read..];
@@ -150,7 +154,7 @@ impl Line {
         }
     }
 
-    /// Receives what is there, or waits for it; false at the end.
+    /// Receives more bytes, and returns false at the end of the connection.
     fn receive(&mut self) -> bool {
         self.received.drain(..self.read);
         self.read = 0;
@@ -159,7 +163,7 @@ impl Line {
         let count = match self.stream.read(&mut self.received[old..]) {
             Ok(count) => count,
             Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => 0,
-            Err(error) => panic!("the server does not answer: {error}"),
+            Err(error) => panic!("reading from the server failed: {error}"),
         };
         self.received.truncate(old + count);
         count > 0

@@ -1,0 +1,17 @@
+// @ts-check
+/**
+ * Runs all tests of the Worker side by side that wait for the clock for more than 2 s: evictions, graces
+ * and timeouts. Their waits overlap, so this file takes as long as its longest test, about 35 s.
+ */
+import { describe } from 'node:test';
+import { transcriptTests } from '../support/transcript-tests.mjs';
+import { evictionTests } from './waits/eviction.mjs';
+import { storedSignalTests } from './waits/stored-signals.mjs';
+import { turnFailureTests } from './waits/turn-failures.mjs';
+
+describe('waits', { concurrency: true }, () => {
+  transcriptTests('long transcripts', (transcript) => transcript.isLong);
+  evictionTests();
+  storedSignalTests();
+  turnFailureTests();
+});

@@ -1,0 +1,377 @@
+// @ts-check
+/**
+ * Hibernation is invisible to peers: a room that is evicted from memory and rebuilt behaves as before.
+ *
+ * workerd evicts an object after ten idle seconds, and no option shortens that. All rooms are
+ * therefore prepared first and stay idle together through one wait; then each test continues in its
+ * own room. A test recognizes an eviction by a new `awakeSince`. It reads that value only after the
+ * action under test has woken the room, since the request itself would wake it.
+ */
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { HttpPeer } from '../../support/http-peer.mjs';
+import { Peer, quiet } from '../../support/peer.mjs';
+import { startWorkerd } from '../../support/workerd.mjs';
+
+/** 2.5 s longer than an idle object stays in memory. */
+const IDLE = 12_500;
+/** The short grace. It ends after the eviction and shortly after the wait. */
+const GRACE = 13_000;
+/** The allowed delay between the end of a grace and its `peer-left`, in milliseconds. */
+const LATE = 4_000;
+
+/** @type {import('../../support/workerd.mjs').Workerd<'patient' | 'strict'>} */
+let workerd;
+
+/** A room of one test and its peers. */
+class TestRoom {
+  /** @type {Record<string, Peer>} */
+  peers = {};
+  /** `awakeSince` before the wait. */
+  awakeSince = '';
+
+  /** @param {string} room @param {'patient' | 'strict'} [instance] */
+  constructor(room, instance = 'patient') {
+    this.room = room;
+    this.instance = instance;
+  }
+
+  /** Joins peers one by one; the earlier ones receive `peer-joined`. @param {...string} ids */
+  async meet(...ids) {
+    for (const id of ids) {
+      const others = Object.values(this.peers);
+      this.peers[id] = await this.join(id);
+      for (const other of others) await other.receives({ type: 'peer-joined', id, polite: true });
+    }
+  }
+
+  /** @param {string} id */
+  join(id) {
+    return Peer.join(workerd.at[this.instance], this.room, id, { key: `secret of ${id}` });
+  }
+
+  /** A join under this id with a wrong key is refused. @param {string} id @param {string} [key] */
+  async refusesKey(id, key) {
+    const eve = await Peer.connect(workerd.at[this.instance], this.room, { id, key });
+    await eve.receivesError('id-taken');
+    await eve.isClosed(4009, 'id-taken');
+  }
+
+  /** @param {...Peer} newcomers */
+  quiet(...newcomers) {
+    return quiet(...Object.values(this.peers), ...newcomers);
+  }
+
+  status() {
+    return workerd.at[this.instance].status(this.room);
+  }
+
+  /** Reads `awakeSince`, as the last request before the wait. */
+  async recordAwakeSince() {
+    this.awakeSince = (await this.status()).awakeSince;
+  }
+
+  /**
+   * Asserts that the room was evicted, and rebuilt only after this moment.
+   * @param {number} moment
+   */
+  async wokenAfter(moment) {
+    const { awakeSince } = await this.status();
+    assert.notEqual(awakeSince, this.awakeSince, `${this.room} was evicted`);
+    assert(Date.parse(awakeSince) >= moment, `${this.room} was rebuilt too early: ${awakeSince}`);
+  }
+}
+
+const warm = new TestRoom('warm');
+const pinged = new TestRoom('pinged');
+const signal = new TestRoom('signal');
+const newcomer = new TestRoom('newcomer');
+const roles = new TestRoom('roles');
+const keys = new TestRoom('keys');
+const absent = new TestRoom('absent');
+const lone = new TestRoom('lone');
+const closed = new TestRoom('closed');
+const lost = new TestRoom('lost');
+const gone = new TestRoom('gone', 'strict');
+const unheard = new TestRoom('unheard', 'strict');
+const stream = new TestRoom('stream');
+const broken = new TestRoom('broken');
+const registered = new TestRoom('registered');
+
+/** The HTTP peers called bob, by room. */
+const httpPeers = {
+  /** @type {HttpPeer | undefined} */ stream: undefined,
+  /** @type {HttpPeer | undefined} */ broken: undefined,
+  /** @type {HttpPeer | undefined} */ registered: undefined,
+};
+/** Two of these exceed the attachment of a WebSocket. */
+const LARGE = 'ä'.repeat(5_000);
+
+/**
+ * When bob's connection was lost, and when ann received `peer-left`.
+ * @type {Map<TestRoom, [number, number?]>}
+ */
+const left = new Map();
+let pings = 0;
+
+export const evictionTests = () =>
+  describe('a room that was evicted from memory', () => {
+    before(async () => {
+      const settings = { RECONNECT_GRACE: `${GRACE / 1000}` };
+      const patient = { RECONNECT_GRACE: '60', PING_INTERVAL: '2' };
+      workerd = await startWorkerd({ patient, strict: settings });
+      const pairs = [warm, pinged, keys, absent, closed, lost, gone, unheard];
+      const threes = [signal, newcomer, roles];
+      await Promise.all([
+        lone.meet('ann'),
+        ...pairs.map((room) => room.meet('ann', 'bob')),
+        ...threes.map((room) => room.meet('ann', 'bob', 'eve')),
+      ]);
+
+      for (const room of [stream, broken, registered]) await room.meet('ann');
+      const { patient: server } = workerd.at;
+      const [bob, cutOff, silent] = [stream, broken, registered].map(
+        ({ room }) => new HttpPeer(server, room, 'bob'),
+      );
+      Object.assign(httpPeers, { stream: bob, broken: cutOff, registered: silent });
+      for (const [peer, room] of /** @type {const} */ ([
+        [bob, stream],
+        [cutOff, broken],
+        [silent, registered],
+      ])) {
+        assert.equal((await peer.register()).status, 200);
+        await room.peers.ann.receives({ type: 'peer-joined', id: 'bob', polite: true });
+        if (peer !== silent) await peer.open();
+      }
+      stream.peers.ann.send({ type: 'n', to: 'bob', payload: 1 });
+      await bob.receives('{"type":"n","payload":1,"senderId":"ann"}');
+      broken.peers.ann.send({ type: 'n', to: 'bob', payload: 1 });
+      await cutOff.receives('{"type":"n","payload":1,"senderId":"ann"}');
+      // From here on bob's client reads nothing. The connection stays open, so the server cannot notice.
+      cutOff.lastId = cutOff.stream?.lastId;
+      cutOff.stream?.response.pause();
+      for (const payload of [2, LARGE, LARGE, 3])
+        broken.peers.ann.send({ type: 'n', to: 'bob', payload });
+      registered.peers.ann.send({ type: 'n', to: 'bob', payload: 1 });
+
+      lone.peers.ann.send({ type: 'offer', payload: 1 });
+      lone.peers.ann.send({ type: 'candidate', payload: 2 });
+      await absent.peers.bob.cut();
+      absent.peers.ann.send({ type: 'offer', to: 'bob', payload: 1 });
+      absent.peers.ann.send({ type: 'candidate', payload: 2 });
+
+      const all = [lone, stream, broken, registered, ...pairs, ...threes];
+      await Promise.all(all.map((room) => room.quiet()));
+      await Promise.all(all.map((room) => room.recordAwakeSince()));
+
+      for (const room of [gone, unheard]) {
+        const times = /** @type {[number, number?]} */ ([Date.now()]);
+        left.set(room, times);
+        room.peers.ann.socket.on('message', (data) => {
+          if (data.toString().includes('peer-left')) times[1] ??= Date.now();
+        });
+        await room.peers.bob.cut();
+      }
+      unheard.peers.ann.send({ type: 'offer', to: 'bob', payload: 1 });
+
+      const timers = [
+        setInterval(() => warm.peers.ann.send({ type: 'hello', to: 'bob' }), 3_000),
+        setInterval(() => (pinged.peers.ann.send('ping'), (pings += 1)), 2_000),
+      ];
+      await sleep(IDLE);
+      timers.forEach(clearInterval);
+    });
+    after(() => workerd?.stop());
+
+    test('keeps a room in memory while signals arrive every 3 s', async () => {
+      await warm.peers.bob.receives({ type: 'hello', from: 'ann' });
+      const { awakeSince } = await warm.status();
+      assert.equal(awakeSince, warm.awakeSince);
+    });
+
+    test('answers pings without keeping the room in memory', async () => {
+      const now = Date.now();
+      const { ann, bob } = pinged.peers;
+      assert(pings >= 4, `${pings} pings`);
+      for (let i = 0; i < pings; i += 1) assert.equal(await ann.next(), 'pong');
+      ann.send({ type: 'hello', payload: 1 });
+      await bob.receives({ type: 'hello', from: 'ann', payload: 1 });
+      await pinged.wokenAfter(now);
+    });
+
+    test('delivers a signal that wakes its room only to the peer in `to`', async () => {
+      const now = Date.now();
+      const { ann, bob, eve } = signal.peers;
+      bob.send({ type: 'offer', to: 'eve', payload: 1 });
+      await eve.receives({ type: 'offer', from: 'bob', payload: 1 });
+      await signal.wokenAfter(now);
+      eve.send({ type: 'answer', to: 'bob', payload: 2 });
+      await bob.receives({ type: 'answer', from: 'eve', payload: 2 });
+      ann.send({ type: 'hello', payload: 3 });
+      await bob.receives({ type: 'hello', from: 'ann', payload: 3 });
+      await eve.receives({ type: 'hello', from: 'ann', payload: 3 });
+      await signal.quiet();
+    });
+
+    test('welcomes a peer whose join wakes the room with all peers and their roles', async () => {
+      const now = Date.now();
+      const { ann, bob, eve } = newcomer.peers;
+      const late = await newcomer.join('late');
+      await newcomer.wokenAfter(now);
+      const peers = ['ann', 'bob', 'eve'].map((id) => ({ id, polite: false }));
+      assert.deepEqual(late.welcome, { type: 'welcome', id: 'late', room: 'newcomer', peers });
+      for (const peer of [ann, bob, eve]) {
+        await peer.receives({ type: 'peer-joined', id: 'late', polite: true });
+      }
+      late.send({ type: 'offer', to: 'ann', payload: 1 });
+      await ann.receives({ type: 'offer', from: 'late', payload: 1 });
+      await newcomer.quiet(late);
+    });
+
+    test('keeps the polite and impolite roles of all peers', async () => {
+      const now = Date.now();
+      // The welcome of a repeated join states the roles again. bob joined after ann and before eve.
+      const others = {
+        bob: { ann: false, eve: true },
+        ann: { bob: true, eve: true },
+        eve: { ann: false, bob: false },
+      };
+      const again = [];
+      for (const [id, polite] of Object.entries(others)) {
+        const tab = await roles.join(id);
+        if (again.length === 0) await roles.wokenAfter(now);
+        await roles.peers[id].isClosed(4001, 'replaced');
+        const peers = Object.entries(polite).map(([id, polite]) => ({ id, polite }));
+        assert.deepEqual(tab.welcome, { type: 'welcome', id, room: 'roles', peers });
+        again.push(tab);
+      }
+      await roles.quiet(...again);
+    });
+
+    test('refuses an id with a wrong key and accepts it with the right one', async () => {
+      const now = Date.now();
+      const { ann, bob } = keys.peers;
+      await keys.refusesKey('bob', 'guess');
+      await keys.wokenAfter(now);
+      await keys.refusesKey('bob');
+      const tab = await keys.join('bob');
+      await bob.isClosed(4001, 'replaced');
+      ann.send({ type: 'offer', to: 'bob', payload: 1 });
+      await tab.receives({ type: 'offer', from: 'ann', payload: 1 });
+      await keys.quiet(tab);
+    });
+
+    test('restores the seat and the queued signals of an absent peer that returns', async () => {
+      const now = Date.now();
+      const { ann, bob } = absent.peers;
+      ann.send({ type: 'candidate', to: 'bob', payload: 3 });
+      await absent.quiet();
+      await absent.wokenAfter(now);
+      assert.equal((await absent.status()).peers, 2);
+      await absent.refusesKey('bob', 'guess');
+      const back = await absent.join('bob');
+      assert.deepEqual(back.welcome, bob.welcome);
+      await back.receives({ type: 'offer', from: 'ann', payload: 1 });
+      await back.receives({ type: 'candidate', from: 'ann', payload: 2 });
+      await back.receives({ type: 'candidate', from: 'ann', payload: 3 });
+      back.send({ type: 'answer', to: 'ann', payload: 4 });
+      await ann.receives({ type: 'answer', from: 'bob', payload: 4 });
+      await absent.quiet(back);
+    });
+
+    test('delivers held broadcasts of a lone peer to the next peer that joins', async () => {
+      const now = Date.now();
+      const { ann } = lone.peers;
+      const bob = await lone.join('bob');
+      await lone.wokenAfter(now);
+      assert.deepEqual(bob.welcome.peers, [{ id: 'ann', polite: false }]);
+      await bob.receives({ type: 'offer', from: 'ann', payload: 1 });
+      await bob.receives({ type: 'candidate', from: 'ann', payload: 2 });
+      await ann.receives({ type: 'peer-joined', id: 'bob', polite: true });
+      await lone.quiet(bob);
+    });
+
+    test('sends peer-left when a Close frame wakes the room', async () => {
+      const now = Date.now();
+      const { ann, bob } = closed.peers;
+      assert.deepEqual(await bob.close(1000, 'bye'), { code: 1000, reason: 'bye' });
+      await ann.receives({ type: 'peer-left', id: 'bob' });
+      await closed.wokenAfter(now);
+      await closed.quiet();
+      assert.equal((await closed.status()).peers, 1);
+    });
+
+    test('sends nothing when a lost connection wakes the room, and lets the peer reconnect', async () => {
+      const now = Date.now();
+      const { ann, bob } = lost.peers;
+      await ann.cut();
+      await lost.wokenAfter(now);
+      bob.send({ type: 'offer', to: 'ann', payload: 1 });
+      await lost.quiet();
+      const back = await lost.join('ann');
+      assert.deepEqual(back.welcome.peers, [{ id: 'bob', polite: true }]);
+      await back.receives({ type: 'offer', from: 'bob', payload: 1 });
+      await lost.quiet(back);
+    });
+
+    test('removes an absent peer on time when the end of its grace wakes the room', async () => {
+      const { ann } = gone.peers;
+      await ann.receives({ type: 'peer-left', id: 'bob' });
+      await leftOnTime(gone);
+      await gone.quiet();
+      assert.equal((await gone.status()).peers, 1);
+    });
+
+    test('refuses the queued signals of a peer that never returns to their sender', async () => {
+      const { ann } = unheard.peers;
+      await ann.receivesError('no-such-peer', { to: 'bob' });
+      await ann.receives({ type: 'peer-left', id: 'bob' });
+      await leftOnTime(unheard);
+      const bob = await unheard.join('bob');
+      await ann.receives({ type: 'peer-joined', id: 'bob', polite: true });
+      await unheard.quiet(bob);
+    });
+
+    test('evicts a room although it pings an open event stream', async () => {
+      const now = Date.now();
+      const { stream: bob } = httpPeers;
+      assert.ok(bob?.stream);
+      for (let pings = 0; pings < 4; pings += 1) await bob.stream.pinged();
+      stream.peers.ann.send({ type: 'n', to: 'bob', payload: 2 });
+      await bob.receives('{"type":"n","payload":2,"senderId":"ann"}');
+      await stream.wokenAfter(now);
+      await bob.sends({ type: 'answer', payload: 3, target: 'ann' });
+      await stream.peers.ann.receives({ type: 'answer', from: 'bob', payload: 3 });
+      assert.deepEqual(bob.stream.unread, []);
+    });
+
+    test('resumes a broken event stream at the last event received', async () => {
+      const now = Date.now();
+      const { broken: bob } = httpPeers;
+      assert.ok(bob);
+      await bob.open(bob.lastId);
+      for (const payload of [2, LARGE, LARGE, 3])
+        await bob.receives(`{"type":"n","payload":${JSON.stringify(payload)},"senderId":"ann"}`);
+      await broken.wokenAfter(now);
+      broken.peers.ann.send({ type: 'n', to: 'bob', payload: 4 });
+      await bob.receives('{"type":"n","payload":4,"senderId":"ann"}');
+    });
+
+    test('keeps signals for a registered peer until it opens its stream', async () => {
+      const now = Date.now();
+      const { registered: bob } = httpPeers;
+      assert.ok(bob);
+      await bob.open();
+      await bob.receives('{"type":"n","payload":1,"senderId":"ann"}');
+      await registered.wokenAfter(now);
+    });
+  });
+
+/** Asserts that bob left when his grace ended, and that this woke the room. @param {TestRoom} room */
+async function leftOnTime(room) {
+  const [lost = 0, told = 0] = left.get(room) ?? [];
+  const wait = told - lost;
+  assert(wait >= GRACE && wait < GRACE + LATE, `peer-left came after ${wait} ms`);
+  await room.wokenAfter(lost + GRACE);
+}
