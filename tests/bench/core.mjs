@@ -10,7 +10,7 @@
 
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ask, root, run, stop, tell } from '../../scripts/run.mjs';
+import { ask, root, show, stop, tell } from '../../scripts/run.mjs';
 import { table } from './figures.mjs';
 
 const FILE = join(root, 'tests', 'bench', 'core.json');
@@ -25,7 +25,7 @@ else check(count());
 function count() {
   // Its symbols are how callgrind finds what to count.
   const env = { ...process.env, CARGO_PROFILE_RELEASE_STRIP: 'none' };
-  if (!run(['cargo', 'build', '--release', '--example', 'core'], { env }))
+  if (!show(['cargo', 'build', '--release', '--example', 'core'], { env }))
     stop('the core did not build');
   rmSync(SCRATCH, { recursive: true, force: true });
   mkdirSync(SCRATCH, { recursive: true });

@@ -15,7 +15,7 @@ import { buildSync } from 'esbuild';
 import { root } from '../../scripts/run.mjs';
 
 const HERE = join(root, 'tests', 'bench', 'servers');
-const BUILD = join(root, 'build');
+const BUILD = join(root, 'build', 'release');
 /** Everything that a run writes but its report. */
 const SCRATCH = join(root, 'target', 'bench');
 /**

@@ -12,6 +12,7 @@ import net from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { PLATFORM } from './workerd.mjs';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
@@ -54,7 +55,7 @@ export class Dev {
     this.#state ||= await mkdtemp(path.join(tmpdir(), 'partyline-'));
     const config = path.join(this.#state, 'wrangler.toml');
     await writeFile(config, await configWithoutBuild());
-    const wrangler = path.join(ROOT, 'node_modules/wrangler/bin/wrangler.js');
+    const wrangler = path.join(PLATFORM, 'wrangler/bin/wrangler.js');
     const where =
       `--ip 127.0.0.1 --port ${this.#port} --inspector-port 0 ` +
       `--local-protocol ${this.#protocol}`;
@@ -106,6 +107,7 @@ async function configWithoutBuild() {
   ) => `${key} = ${JSON.stringify(path.join(ROOT, name))}`;
   return toml
     .replace(/^\[build\]\n(?:[^[\n].*\n|\n)*/m, '')
+    .replace('"build/index.js"', '"build/release/index.js"')
     .replace(/^(main|directory)\s*=\s*"([^"]*)"/gm, absolute);
 }
 

@@ -8,10 +8,19 @@
  */
 import { readFileSync } from 'node:fs';
 import http from 'node:http';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Log, LogLevel, Miniflare } from 'miniflare';
 
 const ROOT = new URL('../../', import.meta.url);
+const BUILD = new URL('build/release/', ROOT);
+
+/** The folder of wrangler, miniflare and workerd. `npm test -- --all` names that of newer versions. */
+export const PLATFORM =
+  process.env.PARTYLINE_PLATFORM ?? fileURLToPath(new URL('node_modules', ROOT));
+
+/** @type {typeof import('miniflare')} */
+const { Log, LogLevel, Miniflare } = createRequire(join(PLATFORM, 'main.js'))('miniflare');
 
 /** @typedef {Record<string, string>} Settings */
 /**
@@ -51,9 +60,9 @@ function shipped() {
   };
 }
 
-/** @param {string} path */
-function esModule(path) {
-  return { type: /** @type {const} */ ('ESModule'), path: fileURLToPath(new URL(path, ROOT)) };
+/** @param {string} file */
+function esModule(file) {
+  return { type: /** @type {const} */ ('ESModule'), path: fileURLToPath(new URL(file, BUILD)) };
 }
 
 /** One worker with settings of its own. */
@@ -165,11 +174,11 @@ export async function startWorkerd(
     durableObjectsPersist: persist,
     workers: names.map((name) => ({
       name,
-      modulesRoot: fileURLToPath(new URL('build/', ROOT)),
+      modulesRoot: fileURLToPath(BUILD),
       modules: [
-        ...(around ? [{ ...esModule('build/around.js'), contents: around }] : []),
-        esModule('build/index.js'),
-        { type: 'CompiledWasm', path: fileURLToPath(new URL('build/rust_bg.wasm', ROOT)) },
+        ...(around ? [{ ...esModule('around.js'), contents: around }] : []),
+        esModule('index.js'),
+        { type: 'CompiledWasm', path: fileURLToPath(new URL('rust_bg.wasm', BUILD)) },
       ],
       compatibilityDate: date,
       compatibilityFlags: flags,
