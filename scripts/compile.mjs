@@ -4,10 +4,13 @@
 import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { cached, hash } from './cache.mjs';
-import { root, show, stop } from './run.mjs';
+import { root, show, step, stop } from './run.mjs';
 import { setup } from './setup.mjs';
 
 /** @typedef {'dev' | 'release'} Profile */
+
+/** How long it takes to compile all crates, on two cores. */
+const FIRST_TIME = { dev: 'about 40 s', release: 'about a minute' };
 
 /**
  * Writes rust_bg.wasm and index.js, which loads it.
@@ -20,7 +23,9 @@ export async function compile(profile, folder) {
   const options = ['--lib', '--target', target, '--target-dir', 'target'];
   if (profile === 'release') options.push('--release');
   else env.CARGO_PROFILE_DEV_DEBUG = '0'; // panics name their line without it
-  if (!show(['cargo', 'build', ...options], { env }))
+  if (!process.stdout.isTTY) options.push('--quiet'); // prints warnings and errors only
+  const what = `compiling the Rust, profile ${profile} (${FIRST_TIME[profile]} the first time)`;
+  if (!(await step(what, ['cargo', 'build', ...options], { env, warnings: true })))
     stop('the Rust does not compile. The output of cargo above says why.');
   const subfolder = { dev: 'debug', release: 'release' }[profile];
   const wasm = join(root, 'target', target, subfolder, 'partyline.wasm');

@@ -6,6 +6,7 @@
  */
 
 import { copyFileSync, existsSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { delimiter, dirname, join } from 'node:path';
 import { cached, cacheFolder, hash } from './cache.mjs';
 import { root, step, stop, tell } from './run.mjs';
@@ -15,12 +16,20 @@ import { isOlder } from './versions.mjs';
 /** The oldest Node that the current wrangler runs on. */
 const LEAST_NODE = '22.12.0';
 
-/** Installs them. Returns the path of Node, and the environment for what it runs. */
+/** Installs them. Returns the paths of Node and wrangler, and the environment of what they run. */
 export async function currentPlatform() {
   const modules = join(await install(), 'node_modules');
   const node = findNode(modules);
-  const PATH = dirname(node) + delimiter + process.env.PATH;
-  return { node, modules, env: { ...process.env, PATH, PARTYLINE_PLATFORM: modules } };
+  const wrangler = join(modules, 'wrangler', 'bin', 'wrangler.js');
+  const env = {
+    ...process.env,
+    PATH: dirname(node) + delimiter + process.env.PATH,
+    PARTYLINE_WRANGLER: wrangler,
+    // For miniflare, which the tests go on using in the version of package.json: the options of its
+    // successor, version 5, are others.
+    MINIFLARE_WORKERD_PATH: createRequire(wrangler)('workerd').default,
+  };
+  return { node, wrangler, env };
 }
 
 function install() {

@@ -16,6 +16,7 @@ const HEARTBEAT = 30_000;
  * @property {NodeJS.ProcessEnv} [env] the whole environment. Default: ours
  * @property {string} [cwd] the working directory. Default: the root of the repository
  * @property {number} [timeout] in milliseconds. Default: none
+ * @property {boolean} [warnings] `step` logs the output of a command that succeeds, too
  */
 
 /**
@@ -65,7 +66,7 @@ export function show([program, ...args], options) {
  * @param {Options} [options]
  * @returns {Promise<boolean>}
  */
-export async function step(what, [program, ...args], options) {
+export async function step(what, [program, ...args], { warnings, ...options } = {}) {
   const { isTTY } = process.stdout;
   tell(`${what} …`);
   const start = Date.now();
@@ -88,8 +89,8 @@ export async function step(what, [program, ...args], options) {
     child.on('close', (code) => resolve(code === 0));
   });
   clearInterval(heartbeat);
+  if (warnings || !succeeded) process.stderr.write(Buffer.concat(output));
   if (succeeded) tell(`… done in ${seconds(start)}`);
-  else process.stderr.write(Buffer.concat(output));
   return succeeded;
 }
 

@@ -31,7 +31,6 @@ const page = `${protocol}://localhost:${port}/?room=demo`;
 await checkPort();
 if (!hasPackages() || !isBuilt('dev')) {
   await setup();
-  tell('building the Worker (about 40 s the first time, 2 s after an edit) …');
   await build('dev');
 }
 serve();

@@ -58,7 +58,11 @@ export async function steps({ all, wasm, times }) {
       name: 'types of JavaScript in workerd',
       command: types([], '@cloudflare/workers-types', (file) => IN_WORKERD.test(file)),
     },
-    deploy('build and deploy (dry run)', process.execPath, 'node_modules'),
+    deploy(
+      'build and deploy (dry run)',
+      process.execPath,
+      join('node_modules', 'wrangler', 'bin', 'wrangler.js'),
+    ),
     endToEnd('end-to-end tests', testFiles(), times),
   ];
   if (!all) return list;
@@ -68,7 +72,7 @@ export async function steps({ all, wasm, times }) {
     deploy(
       'build and deploy (dry run, current platform)',
       current.node,
-      current.modules,
+      current.wrangler,
       current.env,
     ),
     endToEnd('end-to-end tests (current platform)', testFiles(), times, current),
@@ -113,12 +117,11 @@ export function endToEnd(name, files, times, current) {
  * wrangler runs the build, as for a real deployment.
  * @param {string} name
  * @param {string} program
- * @param {string} modules
+ * @param {string} wrangler
  * @param {NodeJS.ProcessEnv} [env]
  * @returns {Step}
  */
-function deploy(name, program, modules, env) {
-  const wrangler = join(modules, 'wrangler', 'bin', 'wrangler.js');
+function deploy(name, program, wrangler, env) {
   const options = ['deploy', '--dry-run', '--outdir', 'target/deploy'];
   return { name, command: [program, wrangler, ...options], env: quiet(env) };
 }

@@ -12,9 +12,12 @@ import net from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { PLATFORM } from './workerd.mjs';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+
+/** wrangler: that of package.json, or the newer one that `npm test -- --all` names. */
+const WRANGLER =
+  process.env.PARTYLINE_WRANGLER ?? path.join(ROOT, 'node_modules/wrangler/bin/wrangler.js');
 
 /** The process groups that are up, so that none outlives a test run that is broken off. */
 const groups = new Set();
@@ -55,12 +58,11 @@ export class Dev {
     this.#state ||= await mkdtemp(path.join(tmpdir(), 'partyline-'));
     const config = path.join(this.#state, 'wrangler.toml');
     await writeFile(config, await configWithoutBuild());
-    const wrangler = path.join(PLATFORM, 'wrangler/bin/wrangler.js');
     const where =
       `--ip 127.0.0.1 --port ${this.#port} --inspector-port 0 ` +
       `--local-protocol ${this.#protocol}`;
     const what = ['--config', config, '--persist-to', this.#state, ...this.#args];
-    const child = spawn(process.execPath, [wrangler, 'dev', ...where.split(' '), ...what], {
+    const child = spawn(process.execPath, [WRANGLER, 'dev', ...where.split(' '), ...what], {
       cwd: ROOT,
       env: { ...process.env, WRANGLER_SEND_METRICS: 'false', CI: '1' },
       detached: true, // a process group, since workerd is its child

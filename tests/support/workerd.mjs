@@ -8,19 +8,11 @@
  */
 import { readFileSync } from 'node:fs';
 import http from 'node:http';
-import { createRequire } from 'node:module';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { Log, LogLevel, Miniflare } from 'miniflare';
 
 const ROOT = new URL('../../', import.meta.url);
 const BUILD = new URL('build/release/', ROOT);
-
-/** The folder of wrangler, miniflare and workerd. `npm test -- --all` names that of newer versions. */
-export const PLATFORM =
-  process.env.PARTYLINE_PLATFORM ?? fileURLToPath(new URL('node_modules', ROOT));
-
-/** @type {typeof import('miniflare')} */
-const { Log, LogLevel, Miniflare } = createRequire(join(PLATFORM, 'main.js'))('miniflare');
 
 /** @typedef {Record<string, string>} Settings */
 /**
