@@ -49,12 +49,11 @@ export function hasPackages() {
 async function installPackages() {
   // No package needs its install script, so none may run one.
   const ci = npm('ci', '--ignore-scripts', '--no-audit', '--no-fund');
-  if (!isReachable()) {
-    // npm's cache may have all packages.
-    if (ask([...ci, '--offline']) !== undefined) return;
-    const registry = ask(npm('config', 'get', 'registry'));
-    stop(`npm cannot reach its registry, ${registry}. Check the network (or proxy) and try again.`);
-  }
+  if (!isReachable())
+    stop(
+      `npm cannot reach its registry, ${ask(npm('config', 'get', 'registry'))}. Check the network ` +
+        '(or proxy) and try again. If its cache has all packages: npm ci --offline --ignore-scripts',
+    );
   if (!(await step('installing the npm packages (about 10 s)', ci)))
     stop('npm could not install the packages. Its output above says why; fix that and try again.');
 }

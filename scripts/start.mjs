@@ -36,6 +36,8 @@ if (!hasPackages() || !isBuilt('dev')) {
 serve();
 
 async function checkPort() {
+  if (!(port > 0 && port < 65_536))
+    stop(`--port ${values.port} is not a port. It must be a number from 1 to 65535.`);
   const server = createServer();
   const error = await new Promise((resolve) => {
     server.once('error', resolve).listen(port, host, () => server.close(() => resolve(undefined)));
