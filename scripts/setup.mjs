@@ -26,7 +26,7 @@ export async function setup() {
   checkNode();
   checkRust();
   if (!hasPackages()) await installPackages();
-  if (!hasWasmBindgen()) checkCrates();
+  if (!hasWasmBindgen() || !hasCrates()) checkRegistry();
   return toolchain();
 }
 
@@ -65,17 +65,22 @@ function isReachable() {
   return status !== null && !UNREACHABLE.test(stderr);
 }
 
-/** Asks cargo, too: its registry and proxies may be others than npm's. */
-function checkCrates() {
+/** Whether cargo has downloaded the crates of Cargo.lock before. */
+function hasCrates() {
+  return ask(['cargo', 'fetch', '--offline', '--target', 'wasm32-unknown-unknown']) !== undefined;
+}
+
+/** Asks cargo, because its registry and proxies may differ from those of npm. */
+function checkRegistry() {
   const env = { ...process.env, CARGO_NET_RETRY: '0', CARGO_HTTP_TIMEOUT: '4' };
-  // Outside the repository, cargo looks at no lock file.
+  // In the repository, cargo would look into Cargo.lock instead.
   if (
     ask(['cargo', 'info', bindgenCrate()], { cwd: tmpdir(), env, timeout: CARGO_PROBE }) ===
     undefined
   )
     stop(
-      `cargo cannot get ${bindgenCrate()} from its registry. Check the network (or proxy) and try ` +
-        'again.',
+      'cargo cannot reach its registry (crates.io, if nothing else is configured). Check the ' +
+        'network (or proxy) and try again.',
     );
 }
 
