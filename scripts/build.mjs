@@ -23,30 +23,36 @@ import {
 import { join } from 'node:path';
 import { hash } from './cache.mjs';
 import { compile } from './compile.mjs';
+import { withLock } from './lock.mjs';
 import { ask, isMain, root } from './run.mjs';
 
 /** @typedef {import('./compile.mjs').Profile} Profile */
 
 const BUILD = join(root, 'build');
+/** wrangler starts a build at every event of a file: those that wait find nothing to do. */
+const LOCK = join(BUILD, 'lock');
 /** Its presence and text say what the other two files were built from. */
 const STAMP = 'stamp';
 const FILES = ['rust_bg.wasm', 'index.js', STAMP];
 
 /** Builds a profile if it changed, and copies it to where wrangler reads it. @param {Profile} profile */
 export async function build(profile) {
-  const stamp = `${profile} ${inputs()}`;
-  const folder = join(BUILD, profile);
-  if (stampOf(folder) !== stamp)
-    await withStaging(async (staging) => {
-      await compile(profile, staging);
-      writeFileSync(join(staging, STAMP), stamp);
-      publish(staging, folder);
-    });
-  if (stampOf(BUILD) !== stamp)
-    await withStaging((staging) => {
-      for (const file of FILES) copyFileSync(join(folder, file), join(staging, file));
-      publish(staging, BUILD);
-    });
+  mkdirSync(BUILD, { recursive: true });
+  await withLock(LOCK, async () => {
+    const stamp = `${profile} ${inputs()}`;
+    const folder = join(BUILD, profile);
+    if (stampOf(folder) !== stamp)
+      await withStaging(async (staging) => {
+        await compile(profile, staging);
+        writeFileSync(join(staging, STAMP), stamp);
+        publish(staging, folder);
+      });
+    if (stampOf(BUILD) !== stamp)
+      await withStaging((staging) => {
+        for (const file of FILES) copyFileSync(join(folder, file), join(staging, file));
+        publish(staging, BUILD);
+      });
+  });
 }
 
 /** Whether `build` has nothing to do. @param {Profile} profile */
@@ -72,9 +78,8 @@ function stampOf(folder) {
   return existsSync(file) ? readFileSync(file, 'utf8') : undefined;
 }
 
-/** Builds run at the same time if files change quickly, so each has a folder of its own. */
-async function withStaging(/** @type {(folder: string) => unknown} */ fill) {
-  mkdirSync(BUILD, { recursive: true });
+/** A build that fails leaves the files of the last one. @param {(folder: string) => unknown} fill */
+async function withStaging(fill) {
   const staging = mkdtempSync(join(BUILD, 'staging-'));
   const clean = () => rmSync(staging, { recursive: true, force: true });
   process.once('exit', clean);
