@@ -23,7 +23,7 @@ export async function install(purpose, ...packages) {
   );
   if (missing.length === 0) return true;
   const command = ['apt-get', 'install', ...missing];
-  tell(`${missing.join(', ')}: missing, needed ${purpose}.`);
+  tell(`missing Debian packages, needed ${purpose}: ${missing.join(', ')}`);
   if (!(await mayInstall(`sudo ${command.join(' ')}`))) return false;
   return (
     (await asRoot('updating the package lists of Debian (about 10 s)', [...APT, 'update'])) &&
