@@ -7,7 +7,7 @@ import { tell } from './run.mjs';
 
 /** Milliseconds. */
 const RETRY = 50;
-const PATIENCE = 5000;
+const PATIENCE = 60_000;
 
 /**
  * Runs `action` while no other process has the lock.

@@ -7,15 +7,14 @@
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { availableParallelism, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ask, isMain, root, step, stop } from './run.mjs';
 import { bindgenCrate, checkRust, hasWasmBindgen, toolchain } from './toolchain.mjs';
 import { isOlder } from './versions.mjs';
 
-/** Milliseconds until a registry counts as unreachable: a message within 5 s must be possible. */
-const NPM_PROBE = 3000;
-const CARGO_PROBE = 4500;
+/** Milliseconds until a registry counts as unreachable. A busy machine gets more. */
+const PROBE = 4000 * Math.max(1, loadavg()[0] / availableParallelism() / 2);
 
 /** npm's error codes for a registry that cannot be reached. An HTTP status means that it answered. */
 const UNREACHABLE =
@@ -61,7 +60,7 @@ async function installPackages() {
 /** Asks npm, because it knows the registry, proxies and certificates that are configured. */
 function isReachable() {
   const [program, ...args] = npm('ping', '--fetch-retries=0');
-  const { status, stderr } = spawnSync(program, args, { encoding: 'utf8', timeout: NPM_PROBE });
+  const { status, stderr } = spawnSync(program, args, { encoding: 'utf8', timeout: PROBE });
   return status !== null && !UNREACHABLE.test(stderr);
 }
 
@@ -74,10 +73,7 @@ function hasCrates() {
 function checkRegistry() {
   const env = { ...process.env, CARGO_NET_RETRY: '0', CARGO_HTTP_TIMEOUT: '4' };
   // In the repository, cargo would look into Cargo.lock instead.
-  if (
-    ask(['cargo', 'info', bindgenCrate()], { cwd: tmpdir(), env, timeout: CARGO_PROBE }) ===
-    undefined
-  )
+  if (ask(['cargo', 'info', bindgenCrate()], { cwd: tmpdir(), env, timeout: PROBE }) === undefined)
     stop(
       'cargo cannot reach its registry (crates.io, if nothing else is configured). Check the ' +
         'network (or proxy) and try again.',

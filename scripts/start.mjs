@@ -23,7 +23,9 @@ const { values } = parseArgs({
   },
   strict: false, // the others are for wrangler to understand
 });
-const port = Number(values.port ?? find('wrangler.toml', /^\[dev\]\n(?:.*\n)*?port = (\d+)/m));
+const port = Number(
+  values.port ?? find('wrangler.toml', /^\[dev\]\r?\n(?:.*\r?\n)*?port = (\d+)/m),
+);
 const host = String(values.ip ?? 'localhost');
 const protocol = values['local-protocol'] ?? 'http';
 const page = `${protocol}://localhost:${port}/?room=demo`;
