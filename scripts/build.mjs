@@ -1,79 +1,99 @@
 // @ts-check
 /**
- * Builds the Worker into build/, which wrangler.toml names: the Rust as WebAssembly, and one module
- * of JavaScript that loads it. Builds at the same time do each other no harm.
+ * Builds the Worker: the Rust as WebAssembly, and one JavaScript module that loads it. wrangler runs
+ * this script before it serves or deploys, so it sets up what is missing and uses only what Node
+ * brings until then.
+ *
+ * Each profile has a folder of its own, build/dev/ and build/release/, which is rebuilt only if its
+ * inputs changed. wrangler reads build/, which gets a copy: of dev for `wrangler dev`, because an
+ * edit is compiled in a second or two, and of release otherwise. Tests read build/release/.
  */
 
-import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
-import { buildSync } from 'esbuild';
-import { root, show } from './run.mjs';
-import { toolchain } from './toolchain.mjs';
+import { hash } from './cache.mjs';
+import { compile } from './compile.mjs';
+import { withLock } from './lock.mjs';
+import { ask, isMain, root } from './run.mjs';
 
-const { env, wasmBindgen } = toolchain();
-const build = join(root, 'build');
-mkdirSync(build, { recursive: true });
-const staging = mkdtempSync(join(build, 'staging-'));
-try {
-  process.exitCode = compile() && bind() && optimize() && bundle() ? 0 : 1;
-} finally {
-  rmSync(staging, { recursive: true });
-}
+/** @typedef {import('./compile.mjs').Profile} Profile */
 
-function compile() {
-  const what = ['--release', '--lib', '--target', 'wasm32-unknown-unknown'];
-  return show(['cargo', 'build', ...what, '--target-dir', 'target'], { env });
-}
+const BUILD = join(root, 'build');
+/** wrangler starts a build at every event of a file: those that wait find nothing to do. */
+const LOCK = join(BUILD, 'lock');
+/** Its presence and text say what the other two files were built from. */
+const STAMP = 'stamp';
+const FILES = ['rust_bg.wasm', 'index.js', STAMP];
 
-/** Writes what lies between the two languages: rust.js, which loads rust_bg.wasm. */
-function bind() {
-  return show([
-    wasmBindgen,
-    ...'--target module --out-name rust --no-typescript'.split(' '),
-    '--experimental-reset-state-function', // to start anew after a trap
-    ...['--out-dir', staging],
-    join('target', 'wasm32-unknown-unknown', 'release', 'partyline.wasm'),
-  ]);
-}
-
-function optimize() {
-  const wasm = join(staging, 'rust_bg.wasm');
-  // With all there are, imports would be written as workerd cannot read.
-  const features =
-    'bulk-memory exception-handling multivalue mutable-globals nontrapping-float-to-int ' +
-    'reference-types sign-ext';
-  return show([
-    join(root, 'node_modules', '.bin', 'wasm-opt'),
-    ...features.split(' ').map((feature) => `--enable-${feature}`),
-    '-O3',
-    // V8 compiles a function whole when it is first called: what is rarely needed stays out of what
-    // always is, even if it has just one caller.
-    '--one-caller-inline-max-function-size=50',
-    // The names of functions are a fifth of the module, only good for the stack of a panic.
-    '--strip-debug',
-    '--strip-producers',
-    ...[wasm, '-o', wasm],
-  ]);
-}
-
-function bundle() {
-  const { outputFiles } = buildSync({
-    stdin: {
-      contents: readFileSync(join(root, 'src', 'shell', 'worker.js'), 'utf8'),
-      resolveDir: staging,
-      sourcefile: 'worker.js',
-    },
-    bundle: true,
-    external: ['./rust_bg.wasm'],
-    format: 'esm',
-    logLevel: 'warning',
-    minify: true,
-    write: false,
+/** Builds a profile if it changed, and copies it to where wrangler reads it. @param {Profile} profile */
+export async function build(profile) {
+  mkdirSync(BUILD, { recursive: true });
+  await withLock(LOCK, async () => {
+    const stamp = `${profile} ${inputs()}`;
+    const folder = join(BUILD, profile);
+    if (stampOf(folder) !== stamp)
+      await withStaging(async (staging) => {
+        await compile(profile, staging);
+        writeFileSync(join(staging, STAMP), stamp);
+        publish(staging, folder);
+      });
+    if (stampOf(BUILD) !== stamp)
+      await withStaging((staging) => {
+        for (const file of FILES) copyFileSync(join(folder, file), join(staging, file));
+        publish(staging, BUILD);
+      });
   });
-  // workerd has no source phase imports: all that it imports of WebAssembly is as they would give.
-  const text = outputFiles[0].text.replace(/\bimport source /, 'import ');
-  writeFileSync(join(staging, 'index.js'), text);
-  for (const file of ['rust_bg.wasm', 'index.js'])
-    renameSync(join(staging, file), join(build, file));
-  return true;
 }
+
+/** Whether `build` has nothing to do. @param {Profile} profile */
+export function isBuilt(profile) {
+  return stampOf(BUILD) === `${profile} ${inputs()}`;
+}
+
+/** A hash of everything that a build depends on. */
+function inputs() {
+  const sources = readdirSync(join(root, 'src'), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath ?? entry.path, entry.name))
+    .sort();
+  const others = ['Cargo.toml', 'Cargo.lock', 'package.json', 'scripts/compile.mjs'];
+  const files = [...sources, ...others.map((file) => join(root, file))];
+  const contents = files.flatMap((file) => [file.slice(root.length), readFileSync(file)]);
+  return hash(ask(['rustc', '-vV']) ?? '', ...contents);
+}
+
+/** @param {string} folder */
+function stampOf(folder) {
+  const file = join(folder, STAMP);
+  return existsSync(file) ? readFileSync(file, 'utf8') : undefined;
+}
+
+/** A build that fails leaves the files of the last one. @param {(folder: string) => unknown} fill */
+async function withStaging(fill) {
+  const staging = mkdtempSync(join(BUILD, 'staging-'));
+  const clean = () => rmSync(staging, { recursive: true, force: true });
+  process.once('exit', clean);
+  await fill(staging);
+  clean();
+  process.off('exit', clean);
+}
+
+/** @param {string} staging @param {string} folder */
+function publish(staging, folder) {
+  mkdirSync(folder, { recursive: true });
+  rmSync(join(folder, STAMP), { force: true });
+  for (const file of FILES) renameSync(join(staging, file), join(folder, file));
+}
+
+if (isMain(import.meta.url))
+  await build(process.env.WRANGLER_COMMAND === 'dev' ? 'dev' : 'release');

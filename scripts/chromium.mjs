@@ -1,5 +1,5 @@
 // @ts-check
-/** Where this machine's Chromium is, for the tests that need a browser, and how to get one. */
+/** Finds or installs the Chromium that the browser tests run. */
 
 import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
@@ -8,7 +8,7 @@ import { stop } from './run.mjs';
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
 
-const ELSEWHERE = [
+const OUTSIDE_PATH = [
   '/Applications/Chromium.app/Contents/MacOS/Chromium',
   '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
   'C:\\Program Files\\Google\\Chrome\\Application\\chrome.exe',
@@ -20,11 +20,13 @@ export function chromiumPath() {
   if (process.env.CHROMIUM) return process.env.CHROMIUM;
   const folders = (process.env.PATH ?? '').split(delimiter);
   const onPath = NAMES.flatMap((name) => folders.map((folder) => join(folder, name)));
-  return [...onPath, ...ELSEWHERE].find((path) => existsSync(path));
+  return [...onPath, ...OUTSIDE_PATH].find((path) => existsSync(path));
 }
 
-/** Sees to it that there is one. */
-export function installChromium() {
-  if (chromiumPath() || install('chromium')) return;
-  stop('the tests need Chromium or Chrome. Install it, or name it: CHROMIUM=/path/to/it npm test');
+export async function installChromium() {
+  if (chromiumPath() || (await install('to test in a browser', 'chromium'))) return;
+  stop(
+    'Chromium or Chrome is missing, and the tests need one of them. Install it, or name it: ' +
+      'CHROMIUM=/path/to/chromium npm test',
+  );
 }

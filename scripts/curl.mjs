@@ -1,11 +1,11 @@
 // @ts-check
-/** curl, with which a test pastes what README says. */
+/** Provides curl: a test runs the commands that the documentation shows. */
 
 import { install } from './debian.mjs';
 import { ask, stop } from './run.mjs';
 
-/** Sees to it that there is one. */
-export function installCurl() {
-  if (ask(['curl', '--version']) === undefined && !install('curl'))
-    stop('the tests need curl. Install it from https://curl.se or your system');
+export async function installCurl() {
+  const found = ask(['curl', '--version']) !== undefined;
+  if (!found && !(await install('to run the commands of the documentation', 'curl')))
+    stop('curl is missing, and the tests need it. Install it from https://curl.se.');
 }

@@ -1,103 +1,90 @@
 // @ts-check
 /**
- * Everything that must hold, from the formatting to real browsers, up to the first that does not.
- * `npm test -- clippy docs` runs only the steps with one of these words in their name.
+ * `npm test`: every check, from formatting to real browsers, until one fails. Each feature is tested
+ * once. `npm test -- --all` adds full matrices, repetitions and the current platform: run it before a
+ * release. Words choose: `npm test -- clippy tests/worker` runs the steps that have "clippy" in their
+ * name, and the test files that have "tests/worker" in their path, which a slash or dot marks.
  */
 
-import { readdirSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { installChromium } from './chromium.mjs';
 import { installCoturn } from './coturn.mjs';
 import { installCurl } from './curl.mjs';
-import { root, show, stop, tell } from './run.mjs';
+import { root, seconds, show, stop, tell } from './run.mjs';
 import { setup } from './setup.mjs';
-
-const words = process.argv.slice(2);
-const { env: wasm } = setup();
-installChromium();
-installCoturn();
-installCurl();
-
-const ours = { ...process.env, WRANGLER_SEND_METRICS: 'false', CI: '1' };
-/** What runs in workerd: of ours what loads the Rust, and the servers that ours is measured beside. */
-const inWorkerd = /^(src|tests.bench.servers)[\\/]/;
-const deny = ['--', '-D', 'warnings'];
-
-/** @type {[name: string, command: string[], env?: NodeJS.ProcessEnv][]} */
-const steps = [
-  ['formatting of the Rust', ['cargo', 'fmt', '--check']],
-  [
-    'formatting of the JavaScript',
-    node('prettier/bin/prettier.cjs', '--check', '{public,scripts,src,tests}/**/*.{js,mjs,ts}'),
-  ],
-  ['clippy for the host', ['cargo', 'clippy', '--all-targets', ...deny]],
-  ['clippy for wasm32', ['cargo', 'clippy', '--target', 'wasm32-unknown-unknown', ...deny], wasm],
-  [
-    'docs',
-    ['cargo', 'doc', '--no-deps', '--document-private-items'],
-    { ...process.env, RUSTDOCFLAGS: '-Dwarnings' },
-  ],
-  ['tests of the core', ['cargo', 'test']],
-  ['instructions of the core', [process.execPath, 'tests/bench/core.mjs']],
-  [
-    'types of the JavaScript',
-    types(['dom', 'dom.iterable'], 'node', (file) => !inWorkerd.test(file)),
-  ],
-  [
-    'types of the JavaScript that runs in workerd',
-    types([], '@cloudflare/workers-types', (file) => inWorkerd.test(file)),
-  ],
-  // Wrangler builds first, as it will when it deploys for real.
-  [
-    'build and deploy, without the deploying',
-    node('wrangler/bin/wrangler.js', 'deploy', '--dry-run', '--outdir', 'target/deploy'),
-    ours,
-  ],
-  [
-    'tests of the Worker, in workerd and browsers',
-    [process.execPath, '--test', '--test-concurrency=2', '--test-timeout=300000', ...workerTests()],
-    ours,
-  ],
-];
+import { endToEnd, steps, testFiles } from './steps.mjs';
 
 const start = Date.now();
-const chosen = steps.filter(([name]) => !words.length || words.some((word) => name.includes(word)));
-if (chosen.length === 0) stop(`no step has ${words.join(' or ')} in its name.`);
-for (const [name, command, env] of chosen) {
+const options = process.argv.slice(2);
+const words = options.filter((option) => !option.startsWith('--'));
+const unknown = options.find((option) => option.startsWith('--') && option !== '--all');
+if (unknown) stop(`npm test does not know ${unknown}. Its only option is --all.`);
+const all = options.includes('--all');
+// Tests read it, too.
+process.env.PARTYLINE_TESTS = all ? 'all' : '';
+
+/** Times of the single tests, as scripts/reporter.mjs writes them. */
+const TIMES = join(root, 'target', 'test-times');
+const SLOWEST = 10;
+
+const { env: wasm } = await setup();
+const chosen = await choose();
+/** @type {[name: string, time: string][]} */
+const times = [];
+rmSync(TIMES, { recursive: true, force: true });
+mkdirSync(TIMES, { recursive: true });
+
+for (const { name, command, env } of chosen) {
   tell(name);
-  if (!show(command, { env })) stop(`${name}: failed. Again: npm test -- '${name}'`);
+  const begin = Date.now();
+  const passed = show(command, { env });
+  times.push([name, seconds(begin)]);
+  if (passed) continue;
+  report();
+  stop(`${name}: failed. The output above says why. Repeat it: npm test -- '${name}'`);
 }
-tell(`all is well, after ${Math.round((Date.now() - start) / 1000)} seconds`);
+report();
+tell(`all ${chosen.length} steps passed in ${seconds(start)}`);
 
-/**
- * The command that checks what the comments say of types.
- * @param {string[]} lib what is there beside the language
- * @param {string} known whose globals are there
- * @param {(file: string) => boolean} chosen
- */
-function types(lib, known, chosen) {
-  const how = '--noEmit --allowJs --checkJs --strict --skipLibCheck --module nodenext';
-  const what = ['--target', 'es2023', '--lib', ['es2023', ...lib].join(), '--types', known];
-  const files = ['public', 'scripts', 'src', 'tests']
-    .flatMap((folder) => scriptsIn(folder))
-    .filter(chosen);
-  return node('typescript/bin/tsc', ...how.split(' '), ...what, ...files);
+async function choose() {
+  const known = await steps({ all, wasm, times: TIMES });
+  const byName = known.filter(({ name }) => !words.length || words.some((w) => name.includes(w)));
+  const paths = words.filter((word) => /[./]/.test(word));
+  const files = testFiles().filter((file) => paths.some((path) => file.includes(path)));
+  const isEndToEnd = (/** @type {{ name: string }} */ { name }) => name.startsWith('end-to-end');
+  const result =
+    files.length === 0 || byName.some(isEndToEnd)
+      ? byName
+      : [...byName, endToEnd('end-to-end tests', files, TIMES)];
+  if (result.length === 0)
+    stop(
+      `no step and no test file has ${words.join(' or ')} in its name. The steps are: ` +
+        `${known.map(({ name }) => name).join(', ')}.`,
+    );
+  if (!result.some(isEndToEnd)) return result;
+  await installChromium();
+  await installCoturn();
+  await installCurl();
+  return result;
 }
 
-/** @param {string} folder */
-function scriptsIn(folder) {
-  const all = readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' });
-  return all.filter((file) => /\.m?js$/.test(file)).map((file) => join(folder, file));
+function report() {
+  const width = Math.max(...times.map(([, time]) => time.length));
+  const list = (/** @type {[name: string, time: string][]} */ rows) =>
+    rows.map(([name, time]) => `  ${time.padStart(width)}  ${name}`).join('\n');
+  const tests = slowest();
+  if (tests.length) tell(`the ${tests.length} slowest tests:\n${list(tests)}`);
+  tell(`the time of each step:\n${list(times)}`);
 }
 
-function workerTests() {
-  return scriptsIn('tests').filter((file) => file.endsWith('.test.mjs'));
-}
-
-/**
- * @param {string} script of an npm package
- * @param {...string} args
- */
-function node(script, ...args) {
-  return [process.execPath, join('node_modules', script), ...args];
+/** @returns {[name: string, time: string][]} */
+function slowest() {
+  const files = ['times', 'times-current'].map((name) => join(TIMES, name)).filter(existsSync);
+  return files
+    .flatMap((file) => readFileSync(file, 'utf8').split('\n').filter(Boolean))
+    .map((line) => line.split('\t'))
+    .sort(([a], [b]) => Number(b) - Number(a))
+    .slice(0, SLOWEST)
+    .map(([time, file, name]) => [`${name} (${file})`, `${(Number(time) / 1000).toFixed(1)} s`]);
 }

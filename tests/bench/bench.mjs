@@ -20,7 +20,7 @@ const rounds = quick ? 2 : 5;
 const size = quick ? 0.4 : 1;
 
 const start = Date.now();
-setup();
+await setup();
 for (const command of [
   [process.execPath, 'scripts/build.mjs'],
   ['cargo', 'build', '--release', '--example', 'load'],
@@ -188,7 +188,7 @@ function report() {
     ...names.map((name) => short(figures.median(row, name))),
     ...others.map((name) => short(figures.ratio(row, 'ours', name))),
   ]);
-  const wasm = readFileSync(join(root, 'build', 'rust_bg.wasm'));
+  const wasm = readFileSync(join(root, 'build', 'release', 'rust_bg.wasm'));
   const bytes = { raw: wasm.length, gzip: gzipSync(wasm, { level: 9 }).length };
   console.log(`\n${table(head, lines)}\n`);
   for (const line of targets(bytes.gzip)) console.log(line);

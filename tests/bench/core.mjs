@@ -9,7 +9,7 @@
 
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ask, root, run, stop, tell } from '../../scripts/run.mjs';
+import { ask, root, show, stop, tell } from '../../scripts/run.mjs';
 import { table } from './figures.mjs';
 
 const FILE = join(root, 'tests', 'bench', 'core.json');
@@ -24,7 +24,7 @@ else check(count());
 function count() {
   // callgrind finds the measured function by its symbol.
   const env = { ...process.env, CARGO_PROFILE_RELEASE_STRIP: 'none' };
-  if (!run(['cargo', 'build', '--release', '--example', 'core'], { env }))
+  if (!show(['cargo', 'build', '--release', '--example', 'core'], { env }))
     stop('The example "core" did not build. The output of cargo is above.');
   rmSync(SCRATCH, { recursive: true, force: true });
   mkdirSync(SCRATCH, { recursive: true });

@@ -12,7 +12,7 @@ import { buildSync } from 'esbuild';
 import { root } from '../../scripts/run.mjs';
 
 const HERE = join(root, 'tests', 'bench', 'servers');
-const BUILD = join(root, 'build');
+const BUILD = join(root, 'build', 'release');
 /** Working files of a run. */
 const SCRATCH = join(root, 'target', 'bench');
 /**

@@ -15,6 +15,10 @@ import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
+/** The wrangler of package.json, or the newer one that `npm test -- --all` names. */
+const WRANGLER =
+  process.env.PARTYLINE_WRANGLER ?? path.join(ROOT, 'node_modules/wrangler/bin/wrangler.js');
+
 /** The running process groups, so that an interrupted test run can kill them. */
 const groups = new Set();
 
@@ -54,12 +58,11 @@ export class Dev {
     this.#state ||= await mkdtemp(path.join(tmpdir(), 'partyline-'));
     const config = path.join(this.#state, 'wrangler.toml');
     await writeFile(config, await configWithoutBuild());
-    const wrangler = path.join(ROOT, 'node_modules/wrangler/bin/wrangler.js');
     const where =
       `--ip 127.0.0.1 --port ${this.#port} --inspector-port 0 ` +
       `--local-protocol ${this.#protocol}`;
     const what = ['--config', config, '--persist-to', this.#state, ...this.#args];
-    const child = spawn(process.execPath, [wrangler, 'dev', ...where.split(' '), ...what], {
+    const child = spawn(process.execPath, [WRANGLER, 'dev', ...where.split(' '), ...what], {
       cwd: ROOT,
       env: { ...process.env, WRANGLER_SEND_METRICS: 'false', CI: '1' },
       detached: true, // a process group, since workerd is its child
@@ -106,6 +109,7 @@ async function configWithoutBuild() {
   ) => `${key} = ${JSON.stringify(path.join(ROOT, name))}`;
   return toml
     .replace(/^\[build\]\n(?:[^[\n].*\n|\n)*/m, '')
+    .replace('"build/index.js"', '"build/release/index.js"')
     .replace(/^(main|directory)\s*=\s*"([^"]*)"/gm, absolute);
 }
 

@@ -13,6 +13,7 @@ import { Log, LogLevel, Miniflare } from 'miniflare';
 import { within } from './peer.mjs';
 
 const ROOT = new URL('../../', import.meta.url);
+const BUILD = new URL('build/release/', ROOT);
 /** In milliseconds. A start takes far less, even on two busy cores. */
 const START_TIMEOUT = 30_000;
 
@@ -51,9 +52,9 @@ function shipped() {
   };
 }
 
-/** @param {string} path */
-function esModule(path) {
-  return { type: /** @type {const} */ ('ESModule'), path: fileURLToPath(new URL(path, ROOT)) };
+/** @param {string} file */
+function esModule(file) {
+  return { type: /** @type {const} */ ('ESModule'), path: fileURLToPath(new URL(file, BUILD)) };
 }
 
 /** One instance of the Worker. */
@@ -186,11 +187,11 @@ async function startNow(instances, { preventEviction, persist, assets, verbose, 
     durableObjectsPersist: persist,
     workers: names.map((name) => ({
       name,
-      modulesRoot: fileURLToPath(new URL('build/', ROOT)),
+      modulesRoot: fileURLToPath(BUILD),
       modules: [
-        ...(around ? [{ ...esModule('build/around.js'), contents: around }] : []),
-        esModule('build/index.js'),
-        { type: 'CompiledWasm', path: fileURLToPath(new URL('build/rust_bg.wasm', ROOT)) },
+        ...(around ? [{ ...esModule('around.js'), contents: around }] : []),
+        esModule('index.js'),
+        { type: 'CompiledWasm', path: fileURLToPath(new URL('rust_bg.wasm', BUILD)) },
       ],
       compatibilityDate: date,
       compatibilityFlags: flags,
@@ -241,8 +242,10 @@ async function startNow(instances, { preventEviction, persist, assets, verbose, 
 /** Throws unless the Worker was built, before any process is started. */
 function assertBuilt() {
   for (const file of ['index.js', 'rust_bg.wasm'])
-    if (!existsSync(new URL(`build/${file}`, ROOT)))
-      throw new Error(`build/${file} does not exist. Run \`npm run build\` before the tests.`);
+    if (!existsSync(new URL(file, BUILD)))
+      throw new Error(
+        `build/release/${file} does not exist. Run \`npm run build\` before the tests.`,
+      );
 }
 
 /** The Worker and the page with the default settings. */

@@ -1,0 +1,68 @@
+// @ts-check
+/**
+ * The current Node, wrangler and workerd, beside those of package.json, which are the last that run
+ * on Node 20. `npm test -- --all` repeats the end-to-end tests with them. Their versions are in
+ * scripts/current/.
+ */
+
+import { copyFileSync, existsSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { delimiter, dirname, join } from 'node:path';
+import { cached, cacheFolder, hash } from './cache.mjs';
+import { root, step, stop, tell } from './run.mjs';
+import { npm } from './setup.mjs';
+import { isOlder } from './versions.mjs';
+
+/** The oldest Node that the current wrangler runs on. */
+const LEAST_NODE = '22.12.0';
+
+/** Installs them. Returns the paths of Node and wrangler, and the environment of what they run. */
+export async function currentPlatform() {
+  const modules = join(await install(), 'node_modules');
+  const node = findNode(modules);
+  const wrangler = join(modules, 'wrangler', 'bin', 'wrangler.js');
+  const env = {
+    ...process.env,
+    PATH: dirname(node) + delimiter + process.env.PATH,
+    PARTYLINE_WRANGLER: wrangler,
+    // For miniflare, which the tests go on using in the version of package.json: the options of its
+    // successor, version 5, are others.
+    MINIFLARE_WORKERD_PATH: createRequire(wrangler)('workerd').default,
+  };
+  return { node, wrangler, env };
+}
+
+function install() {
+  const { platform, arch } = process;
+  const files = ['package.json', 'package-lock.json'];
+  const texts = files.map((file) => readFileSync(join(root, 'scripts', 'current', file)));
+  const name = `platform-${hash(platform, arch, ...texts)}`;
+  return cached(cacheFolder(), name, async (folder) => {
+    for (const file of files)
+      copyFileSync(join(root, 'scripts', 'current', file), join(folder, file));
+    const what = 'installing the current Node and wrangler from npm (once, about 20 s)';
+    const ci = npm('ci', '--ignore-scripts', '--no-audit', '--no-fund');
+    if (!(await step(what, ci, { cwd: folder })))
+      stop('npm could not install them. Its output above says why; fix that and try again.');
+  });
+}
+
+/** npm has no package with Node 24 for some systems, such as macOS on ARM. @param {string} modules */
+function findNode(modules) {
+  const { execPath, platform, arch, versions } = process;
+  const system = platform === 'win32' ? 'win' : platform;
+  const node = join(
+    modules,
+    `node-${system}-${arch}`,
+    'bin',
+    system === 'win' ? 'node.exe' : 'node',
+  );
+  if (existsSync(node)) return node;
+  if (isOlder(versions.node, LEAST_NODE))
+    stop(
+      `npm has no Node 24 for ${platform}-${arch}, and Node ${versions.node} is too old for the ` +
+        `current wrangler. Run npm test -- --all with Node ${LEAST_NODE} or newer.`,
+    );
+  tell(`using Node ${versions.node}: npm has no Node 24 for ${platform}-${arch}`);
+  return execPath;
+}

@@ -1,0 +1,77 @@
+// @ts-check
+/**
+ * `npm start`: sets up and builds what is missing, runs `wrangler dev`, and says which page to open.
+ * Options after `--` go to wrangler: `npm start -- --port 2005`.
+ */
+
+import { spawn } from 'node:child_process';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { build, isBuilt } from './build.mjs';
+import { root, seconds, stop, tell } from './run.mjs';
+import { hasPackages, setup } from './setup.mjs';
+import { find } from './versions.mjs';
+
+const start = Date.now();
+const { values } = parseArgs({
+  options: {
+    port: { type: 'string' },
+    ip: { type: 'string' },
+    'local-protocol': { type: 'string' },
+  },
+  strict: false, // the others are for wrangler to understand
+});
+const port = Number(
+  values.port ?? find('wrangler.toml', /^\[dev\]\r?\n(?:.*\r?\n)*?port = (\d+)/m),
+);
+const host = String(values.ip ?? 'localhost');
+const protocol = values['local-protocol'] ?? 'http';
+const page = `${protocol}://localhost:${port}/?room=demo`;
+
+await checkPort();
+if (!hasPackages() || !isBuilt('dev')) {
+  await setup();
+  await build('dev');
+}
+serve();
+
+async function checkPort() {
+  if (!(port > 0 && port < 65_536))
+    stop(`--port ${values.port} is not a port. It must be a number from 1 to 65535.`);
+  const server = createServer();
+  const error = await new Promise((resolve) => {
+    server.once('error', resolve).listen(port, host, () => server.close(() => resolve(undefined)));
+  });
+  if (error)
+    stop(
+      `port ${port} of ${host} cannot be used (${error.code}). ` +
+        `Stop the program that uses it, or choose another port: npm start -- --port ${port + 1}`,
+    );
+}
+
+function serve() {
+  const wrangler = join(root, 'node_modules', 'wrangler', 'bin', 'wrangler.js');
+  const command = [wrangler, 'dev', ...process.argv.slice(2)];
+  const child = spawn(process.execPath, command, { cwd: root, stdio: 'inherit' });
+  void answers().then(() => tell(`ready after ${seconds(start)}. Open ${page} in two windows.`));
+  child.on('exit', (code, signal) => process.exit(code ?? (signal === 'SIGINT' ? 130 : 1)));
+  // A terminal sends Ctrl-C to wrangler, too. Other programs send SIGTERM to this process alone.
+  process.on('SIGINT', () => {});
+  process.on('SIGTERM', () => child.kill('SIGTERM'));
+}
+
+/** Resolves at the first answer of the Worker. */
+async function answers() {
+  const { get } = await import(protocol === 'https' ? 'node:https' : 'node:http');
+  const ask = () =>
+    new Promise((resolve) => {
+      const options = { host, port, path: '/health', rejectUnauthorized: false };
+      get(options, (/** @type {import('node:http').IncomingMessage} */ response) => {
+        response.resume();
+        resolve(response.statusCode === 200);
+      }).on('error', () => resolve(false));
+    });
+  while (!(await ask())) await setTimeout(200);
+}
