@@ -10,7 +10,7 @@ import { EventSource } from 'eventsource';
 import { Pages } from '../support/chromium.mjs';
 import { HttpPeer } from '../support/http-peer.mjs';
 import { TcpProxy } from '../support/tcp-proxy.mjs';
-import { Peer, quiet, within } from '../support/peer.mjs';
+import { Peer, expectQuiet, within } from '../support/peer.mjs';
 import { useFixtures } from '../support/fixtures.mjs';
 import { some } from '../support/tier.mjs';
 import { startWorkerd } from '../support/workerd.mjs';
@@ -133,7 +133,7 @@ describe('event streams', { concurrency: true }, () => {
         await receive(5);
         assert.equal(stream.opened, 2);
         // The interruption was shorter than the grace, so ann received nothing about it.
-        await quiet(ann);
+        await expectQuiet(ann);
       });
 
       test('repeats signals that a broken connection has swallowed, and no others', async (t) => {
@@ -153,7 +153,7 @@ describe('event streams', { concurrency: true }, () => {
         await send(1);
         await receive(1);
         assert.deepEqual(stream.unread, []);
-        await quiet(ann);
+        await expectQuiet(ann);
       });
 
       test('loses no signal when the connection breaks during delivery', async (t) => {
@@ -166,7 +166,7 @@ describe('event streams', { concurrency: true }, () => {
           await receive(20 - round);
         }
         assert.ok(stream.opened > 1);
-        await quiet(ann);
+        await expectQuiet(ann);
       });
     });
   }

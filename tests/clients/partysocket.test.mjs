@@ -5,7 +5,7 @@ import { after, afterEach, before, test } from 'node:test';
 import PartySocket from 'partysocket';
 import { WebSocket } from 'ws';
 import { TcpProxy } from '../support/tcp-proxy.mjs';
-import { noticed, Peer, quiet, within } from '../support/peer.mjs';
+import { waitUntilNoticed, Peer, expectQuiet, within } from '../support/peer.mjs';
 import { startWorkerd } from '../support/workerd.mjs';
 
 /** @type {import('../support/workerd.mjs').Server} */
@@ -104,7 +104,7 @@ test('leaves at once when PartySocket closes', async () => {
   await bob.receives({ type: 'peer-joined', id: 'ann', polite: true });
   ann.socket.close();
   await bob.receives({ type: 'peer-left', id: 'ann' });
-  await quiet(bob);
+  await expectQuiet(bob);
 });
 
 test('loses no signal when PartySocket reconnects after an interruption', async () => {
@@ -118,10 +118,10 @@ test('loses no signal when PartySocket reconnects after an interruption', async 
   const closed = ann.fires('close');
   proxy.down();
   await closed;
-  await noticed(server, room);
+  await waitUntilNoticed(server, room);
   for (let n = 0; n < 20; n += 1) bob.send({ type: 'candidate', to: 'ann', payload: n });
   bob.send({ type: 'hello', payload: 'to all' });
-  await quiet(bob);
+  await expectQuiet(bob);
   // PartySocket queues its own frames until it is connected again.
   for (let n = 0; n < 3; n += 1) ann.send({ type: 'late', to: 'bob', payload: n });
   await ann.fires('error'); // a failed attempt
@@ -135,5 +135,5 @@ test('loses no signal when PartySocket reconnects after an interruption', async 
 
   bob.send({ type: 'done', to: 'ann' });
   await ann.receives({ type: 'done', from: 'bob' });
-  await quiet(bob);
+  await expectQuiet(bob);
 });

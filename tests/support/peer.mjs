@@ -199,7 +199,7 @@ export class Peer {
   async cut() {
     this.socket.terminate();
     await this.closed;
-    await noticed(this.server, this.room);
+    await waitUntilNoticed(this.server, this.room);
   }
 
   #wake() {
@@ -213,7 +213,7 @@ export class Peer {
  * @param {Server} server
  * @param {string} room
  */
-export async function noticed(server, room) {
+export async function waitUntilNoticed(server, room) {
   await server.status(room);
   await server.status(room);
 }
@@ -223,7 +223,7 @@ export async function noticed(server, room) {
  * frames have arrived.
  * @param {Peer[]} peers all of one room
  */
-export async function quiet(...peers) {
+export async function expectQuiet(...peers) {
   const settleAll = () =>
     Promise.all(peers.filter((peer) => peer.open).map((peer) => peer.settle()));
   await settleAll();

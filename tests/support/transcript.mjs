@@ -5,7 +5,7 @@
  */
 import assert from 'node:assert/strict';
 import { HttpPeer } from './http-peer.mjs';
-import { Peer, noticed, quiet, within } from './peer.mjs';
+import { Peer, waitUntilNoticed, expectQuiet, within } from './peer.mjs';
 
 /** @typedef {{ number: number, words: string[], text: string }} Line */
 /**
@@ -87,7 +87,7 @@ export async function play(server, { dialect, room, lines }) {
       } else if (verb === 'drops') await peer.cut();
       else if (verb === 'closes') {
         await peer.close(rest[0] ? Number(rest[0]) : undefined);
-        await noticed(server, room);
+        await waitUntilNoticed(server, room);
       } else if (verb === 'closed') await peer.isClosed(Number(rest[0]), rest.slice(1).join(' '));
       else assert.fail(`"${verb}" is no verb of a transcript; see tests/transcripts/README.md`);
     } catch (error) {
@@ -97,7 +97,7 @@ export async function play(server, { dialect, room, lines }) {
       );
     }
   }
-  if (all.length) await quiet(...all);
+  if (all.length) await expectQuiet(...all);
   for (const [name, { peer, answer }] of overHttp) {
     assert.equal(answer, undefined, `${name} got a response that the transcript does not have`);
     if (!peer.stream || peer.stream.ended) continue;

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import { HttpPeer } from '../support/http-peer.mjs';
-import { joinPath, Peer, quiet } from '../support/peer.mjs';
+import { joinPath, Peer, expectQuiet } from '../support/peer.mjs';
 import { all } from '../support/tier.mjs';
 import { startWorkerd } from '../support/workerd.mjs';
 
@@ -109,7 +109,7 @@ describe('origins', () => {
 
   test('accepts clients that send no Origin header', async () => {
     const ann = await Peer.join(workerd.at.origins, 'no-origin', 'ann');
-    await quiet(ann);
+    await expectQuiet(ann);
   });
 
   test('accepts pages of every origin without ALLOWED_ORIGINS', async () => {
@@ -118,7 +118,7 @@ describe('origins', () => {
     const answer = await workerd.at.open.request('/parties/main/any-origin', { headers });
     assert.equal(answer.status, 200);
     assert.ok(['*', headers.Origin].includes(answer.headers['access-control-allow-origin'] ?? ''));
-    await quiet(ann);
+    await expectQuiet(ann);
   });
 });
 
@@ -287,7 +287,7 @@ describe('tokens', () => {
     await isUnauthorized(room, {});
     await isUnauthorized(room, { id: 'bob' });
     assert.ok(bob.open);
-    await quiet(bob);
+    await expectQuiet(bob);
   });
 
   test('refuses a wrong key despite a valid token', async () => {
@@ -331,7 +331,7 @@ describe('tokens', () => {
     });
     assert.equal(bob.socket.protocol, 'partyline');
     await ann.receives({ type: 'peer-joined', id: 'bob', polite: true });
-    await quiet(ann, bob);
+    await expectQuiet(ann, bob);
   });
 
   describe('over HTTP', () => {
@@ -479,7 +479,7 @@ describe('forged frames', () => {
       assert.deepEqual([status, JSON.parse(text).error.code], [400, code]);
     }
     // No peer has received a frame from these attempts.
-    await quiet(ann, eve, lobby, forum);
+    await expectQuiet(ann, eve, lobby, forum);
     assert.deepEqual(device.stream?.unread, []);
   });
 });
@@ -511,6 +511,6 @@ describe('join limit of an address', () => {
     await ann.receivesError('too-fast');
     await ann.isClosed(4008, 'too-fast');
     const eve = await Peer.join(server, 'limited too', 'eve', { headers: from('203.0.113.8') });
-    await quiet(eve);
+    await expectQuiet(eve);
   });
 });

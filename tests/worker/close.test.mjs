@@ -8,7 +8,7 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { noticed, Peer, quiet, within } from '../support/peer.mjs';
+import { waitUntilNoticed, Peer, expectQuiet, within } from '../support/peer.mjs';
 import { BINARY, CLOSE, RawWebSocket } from '../support/raw-websocket.mjs';
 import { some } from '../support/tier.mjs';
 import { startWorkerd } from '../support/workerd.mjs';
@@ -79,7 +79,7 @@ for (const [code, name] of some(VALID_CODES, 3)) {
     await isGone(ann, 'the connection ends');
     await bob.receives({ type: 'peer-left', id: 'ann' }, SOON);
     assert.equal((await server.status(room)).peers, 1);
-    await quiet(bob);
+    await expectQuiet(bob);
   });
 
   test(`completes the closing handshake of a library that closes ${name}`, async () => {
@@ -94,7 +94,7 @@ for (const [code, name] of some(VALID_CODES, 3)) {
     );
     assert.deepEqual(closed, code ? { code, reason: 'bye' } : { code: 1005, reason: '' });
     await bob.receives({ type: 'peer-left', id: 'ann' }, SOON);
-    await quiet(bob);
+    await expectQuiet(bob);
   });
 }
 
@@ -117,7 +117,7 @@ async function leavesWith(payload, room) {
   bob.send({ type: 'chat', payload: room });
   await eve.receives({ type: 'chat', from: 'bob', payload: room });
   assert.equal((await server.status(room)).peers, 2);
-  await quiet(bob, eve);
+  await expectQuiet(bob, eve);
 }
 
 /** @param {number} code */
@@ -146,14 +146,14 @@ for (const code of [1006, 1015]) {
     const ann = await joinRaw(room, 'ann', bob, eve);
     ann.send(CLOSE, coded(code));
     ann.sendText({ type: 'chat', payload: 'after the end' });
-    await noticed(server, room);
+    await waitUntilNoticed(server, room);
     await Promise.all([bob.settle(), eve.settle()]);
     const left = bob.unread.length > 0;
     if (left) for (const one of [bob, eve]) await one.receives({ type: 'peer-left', id: 'ann' });
     assert.equal((await server.status(room)).peers, left ? 2 : 3);
     bob.send({ type: 'chat', payload: 'still here' });
     await eve.receives({ type: 'chat', from: 'bob', payload: 'still here' }, SOON);
-    await quiet(bob, eve);
+    await expectQuiet(bob, eve);
 
     const again = await Peer.join(server, room, 'ann');
     if (left)
@@ -161,7 +161,7 @@ for (const code of [1006, 1015]) {
         await one.receives({ type: 'peer-joined', id: 'ann', polite: true });
     else await again.receives({ type: 'chat', from: 'bob', payload: 'still here' }); // queued while ann was absent
     assert.equal((await server.status(room)).peers, 3);
-    await quiet(again, bob, eve);
+    await expectQuiet(again, bob, eve);
   });
 }
 
@@ -175,7 +175,7 @@ test('ignores frames after a Close frame', async () => {
   await isGone(ann, 'the connection ends');
   await bob.receives({ type: 'chat', from: 'ann', payload: 'last words' });
   await bob.receives({ type: 'peer-left', id: 'ann' });
-  await quiet(bob);
+  await expectQuiet(bob);
 });
 
 for (const [how, cut] of /** @type {[string, (raw: RawWebSocket) => unknown][]} */ ([
@@ -187,10 +187,10 @@ for (const [how, cut] of /** @type {[string, (raw: RawWebSocket) => unknown][]} 
     const bob = await Peer.join(server, room, 'bob');
     const ann = await joinRaw(room, 'ann', bob);
     cut(ann);
-    await noticed(server, room);
+    await waitUntilNoticed(server, room);
     assert.equal((await server.status(room)).peers, 2);
     bob.send({ type: 'offer', to: 'ann', payload: 'for when you are back' });
-    await quiet(bob);
+    await expectQuiet(bob);
     const again = await Peer.join(server, room, 'ann');
     assert.deepEqual(again.welcome.peers, [{ id: 'bob', polite: false }]);
     await again.receives({ type: 'offer', from: 'bob', payload: 'for when you are back' });
@@ -213,7 +213,7 @@ test('closes the replaced connection of a peer with 4001 and ends it after the a
   old.close(4001, 'replaced');
   await isGone(old, 'the connection ends');
   assert.equal((await server.status('taken over')).peers, 2);
-  await quiet(ann, bob);
+  await expectQuiet(ann, bob);
   ann.send({ type: 'chat', to: 'bob', payload: 'still there?' });
   await bob.receives({ type: 'chat', from: 'ann', payload: 'still there?' });
 });
@@ -276,9 +276,9 @@ for (const [how, kick] of Object.entries(KICKS)) {
     old.sendText('not JSON');
     old.sendText('ping');
     old.send(BINARY, 'bytes');
-    await noticed(server, room);
+    await waitUntilNoticed(server, room);
     assert.equal((await server.status(room)).peers, all.length);
-    await quiet(...all);
+    await expectQuiet(...all);
 
     // A WebSocket that cannot be written to must not affect the others.
     ann.send({ type: 'chat', payload: 'to all' });
@@ -287,17 +287,17 @@ for (const [how, kick] of Object.entries(KICKS)) {
     ann.send({ type: 'chat', to: 'bob', payload: 'to bob' });
     if (bob) await bob.receives({ type: 'chat', from: 'ann', payload: 'to bob' });
     else await ann.receivesError('no-such-peer', { to: 'bob' });
-    await quiet(...all);
+    await expectQuiet(...all);
 
     // The end of the old connection causes no frame, after the server has read all its frames.
     old.tcp.end();
     await isGone(old, 'the connection ends');
-    await noticed(server, room);
+    await waitUntilNoticed(server, room);
     assert.equal((await server.status(room)).peers, all.length);
     eve.send({ type: 'chat', payload: 'once more' });
     for (const other of all.filter((one) => one !== eve))
       await other.receives({ type: 'chat', from: 'eve', payload: 'once more' });
-    await quiet(...all);
+    await expectQuiet(...all);
     await bob?.close();
     if (bob) for (const other of [ann, eve]) await other.receives({ type: 'peer-left', id: 'bob' });
   });
@@ -312,7 +312,7 @@ test('refuses a join to a full room without informing its peers', async () => {
   await eve.receivesError('room-full');
   await eve.isClosed(4003, 'room-full');
   assert.equal((await small.status('full')).peers, 2);
-  await quiet(ann, bob);
+  await expectQuiet(ann, bob);
   await bob.close();
   await ann.receives({ type: 'peer-left', id: 'bob' });
   const again = await Peer.join(small, 'full', 'eve');
@@ -329,7 +329,7 @@ test('counts an absent peer in a full room and lets it reconnect', async () => {
   await eve.receivesError('room-full');
   await eve.isClosed(4003, 'room-full');
   const again = await Peer.join(small, 'full of absent', 'bob');
-  await quiet(ann, again);
+  await expectQuiet(ann, again);
 });
 
 test('refuses an id with another key or without one', async () => {
@@ -341,7 +341,7 @@ test('refuses an id with another key or without one', async () => {
     await eve.receivesError('id-taken');
     await eve.isClosed(4009, 'id-taken');
   }
-  await quiet(ann, bob);
+  await expectQuiet(ann, bob);
   bob.send({ type: 'chat', payload: 1 });
   await ann.receives({ type: 'chat', from: 'bob', payload: 1 });
 
@@ -352,7 +352,7 @@ test('refuses an id with another key or without one', async () => {
   await absent.receivesError('id-taken');
   await absent.isClosed(4009, 'id-taken');
   assert.equal((await server.status('whose id')).peers, 2);
-  await quiet(ann);
+  await expectQuiet(ann);
 });
 
 for (const { name, code, reason, connectRefused } of [
@@ -397,11 +397,11 @@ test('ignores frames of a refused join that never answers the Close frame', asyn
   assert.equal((await closing(eve, 'the Close frame arrives')).code, 4003);
   eve.sendText({ type: 'chat', payload: 'let me in' });
   eve.sendText({ type: 'chat', to: 'ann', payload: 'let me in' });
-  await noticed(small, 'goes on');
-  await quiet(ann, bob);
+  await waitUntilNoticed(small, 'goes on');
+  await expectQuiet(ann, bob);
   eve.destroy();
-  await noticed(small, 'goes on');
+  await waitUntilNoticed(small, 'goes on');
   ann.send({ type: 'chat', payload: 1 });
   await bob.receives({ type: 'chat', from: 'ann', payload: 1 });
-  await quiet(ann, bob);
+  await expectQuiet(ann, bob);
 });

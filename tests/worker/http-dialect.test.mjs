@@ -6,7 +6,7 @@ import http from 'node:http';
 import net from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { HttpPeer } from '../support/http-peer.mjs';
-import { Peer, quiet, within } from '../support/peer.mjs';
+import { Peer, expectQuiet, within } from '../support/peer.mjs';
 import { times } from '../support/tier.mjs';
 import { startWorkerd } from '../support/workerd.mjs';
 
@@ -50,7 +50,7 @@ describe('POST /register', () => {
     await ann.receives({ type: 'peer-joined', id: 'bob', polite: true });
     const again = JSON.parse((await bob.register()).text);
     assert.notEqual(again.key, key, 'each registration has a new key');
-    await quiet(ann);
+    await expectQuiet(ann);
   });
 
   test('returns the key of the client, if it has one', async () => {
@@ -320,7 +320,7 @@ describe('event streams', () => {
       bob.stream?.cut();
       await bob.stream?.gone;
       for (const n of [1, 2, 3]) say(n);
-      await quiet(ann);
+      await expectQuiet(ann);
       await bob.resume();
       for (const n of [1, 2, 3]) await receives(n);
     }
@@ -372,6 +372,6 @@ describe('event streams', () => {
     ann.send({ type: 'hello', to: 'bob' });
     for (;;)
       if ((await bob.next()).data === '{"type":"hello","payload":null,"senderId":"ann"}') break;
-    await quiet(ann);
+    await expectQuiet(ann);
   });
 });

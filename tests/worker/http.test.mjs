@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
-import { joinPath, Peer, quiet } from '../support/peer.mjs';
+import { joinPath, Peer, expectQuiet } from '../support/peer.mjs';
 import { startWorkerd } from '../support/workerd.mjs';
 
 /** @typedef {import('../support/workerd.mjs').Server} Server */
@@ -351,7 +351,7 @@ test('refuses an id of 300 characters without affecting other rooms', async () =
   await bob.receives({ type: 'offer', from: 'ann', payload: { sdp: 'v=0' } });
   bob.send({ type: 'answer', to: 'ann', payload: { sdp: 'v=0' } });
   await ann.receives({ type: 'answer', from: 'bob', payload: { sdp: 'v=0' } });
-  await quiet(ann, bob);
+  await expectQuiet(ann, bob);
 });
 
 for (const [name, [setting, value]] of Object.entries(INVALID)) {

@@ -2,7 +2,7 @@
 /** The limits of a peer: frame size, rate, and the signals that are queued while it is absent. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { Peer, quiet } from '../support/peer.mjs';
+import { Peer, expectQuiet } from '../support/peer.mjs';
 import { startWorkerd } from '../support/workerd.mjs';
 
 const KIB = 1024;
@@ -47,7 +47,7 @@ describe('size', () => {
       assert.equal(Buffer.byteLength(frame), 64 * KIB);
       bob.send(frame);
       assert.equal(await ann.next(), frame.replace('"to":"ann"', '"from":"bob"'));
-      await quiet(ann, bob);
+      await expectQuiet(ann, bob);
     });
 
     test(`refuses a frame of 64 KiB + 1 of ${letter} with 1009`, async () => {
@@ -56,7 +56,7 @@ describe('size', () => {
       await bob.receivesError('too-large');
       await bob.isClosed(1009, 'too-large');
       await ann.receives({ type: 'peer-left', id: 'bob' });
-      await quiet(ann);
+      await expectQuiet(ann);
     });
   }
 
@@ -68,7 +68,7 @@ describe('size', () => {
     await bob.isClosed(1009, 'too-large');
     await ann.receives({ type: 'peer-left', id: 'bob' });
     assert.equal((await server.status('far-too-large')).awakeSince, awakeSince);
-    await quiet(ann);
+    await expectQuiet(ann);
   });
 
   for (const [name, frame] of /** @type {[string, Buffer][]} */ ([
@@ -83,7 +83,7 @@ describe('size', () => {
       await bob.receivesError('malformed');
       bob.send({ type: 'offer', to: 'ann', payload: 1 });
       await ann.receives({ type: 'offer', from: 'bob', payload: 1 });
-      await quiet(ann, bob);
+      await expectQuiet(ann, bob);
     });
   }
 
@@ -95,7 +95,7 @@ describe('size', () => {
     await bob.receivesError('too-large');
     await bob.isClosed(1009, 'too-large');
     await ann.receives({ type: 'peer-left', id: 'bob' });
-    await quiet(ann);
+    await expectQuiet(ann);
   });
 });
 
@@ -174,7 +174,7 @@ describe('rate limit', () => {
         frame,
       );
     }
-    await quiet(ann, eve);
+    await expectQuiet(ann, eve);
     // It may join again, with a fresh rate limit.
     const again = await Peer.join(server, 'far-too-fast', 'bob');
     again.send({ type: 'slowly', to: 'eve' });
@@ -199,7 +199,7 @@ describe('rate limit', () => {
     for (let i = 0; i < 2 * BURST + REFUSALS; i++) assert.equal(await bob.next(), 'pong');
     bob.send({ type: 'here', to: 'ann' });
     await ann.receives({ type: 'here', from: 'bob' });
-    await quiet(ann, bob);
+    await expectQuiet(ann, bob);
   });
 });
 
@@ -209,13 +209,13 @@ describe('signals for absent peers', () => {
     await bob.cut();
     for (let i = 0; i < 65; i++) ann.send({ type: 'candidate', to: 'bob', payload: i });
     await ann.receivesError('mailbox-full', { to: 'bob' });
-    await quiet(ann);
+    await expectQuiet(ann);
     const back = await Peer.join(server, 'many', 'bob');
     for (let i = 0; i < 64; i++)
       await back.receives({ type: 'candidate', from: 'ann', payload: i });
     ann.send({ type: 'candidate', to: 'bob', payload: 65 });
     await back.receives({ type: 'candidate', from: 'ann', payload: 65 });
-    await quiet(ann, back);
+    await expectQuiet(ann, back);
   });
 
   test('queues 256 KiB for an absent peer and refuses a larger total', async () => {
@@ -225,12 +225,12 @@ describe('signals for absent peers', () => {
     for (let i = 0; i < 5; i++) ann.send(frame);
     await ann.receivesError('mailbox-full', { to: 'bob' });
     ann.send({ type: 'offer', to: 'bob', payload: 'a small one' });
-    await quiet(ann);
+    await expectQuiet(ann);
     const back = await Peer.join(server, 'much', 'bob');
     for (let i = 0; i < 4; i++)
       assert.equal(await back.next(), frame.replace('"to":"bob"', '"from":"ann"'));
     await back.receives({ type: 'offer', from: 'ann', payload: 'a small one' });
-    await quiet(ann, back);
+    await expectQuiet(ann, back);
   });
 
   test('counts the queued signals of all senders together', async () => {
@@ -246,7 +246,7 @@ describe('signals for absent peers', () => {
     await ann.settle();
     eve.send({ type: 'candidate', to: 'bob', payload: 'one more' });
     await eve.receivesError('mailbox-full', { to: 'bob' });
-    await quiet(ann, eve);
+    await expectQuiet(ann, eve);
   });
 
   test('delivers a broadcast although the queue of an absent peer is full', async () => {
@@ -259,18 +259,18 @@ describe('signals for absent peers', () => {
     ann.send({ type: 'to all', payload: 1 });
     await eve.receives({ type: 'to all', from: 'ann', payload: 1 });
     await ann.receivesError('mailbox-full', { to: 'bob' });
-    await quiet(ann, eve);
+    await expectQuiet(ann, eve);
   });
 
   test('holds 64 broadcasts of a lone peer and refuses the 65th', async () => {
     const ann = await Peer.join(server, 'alone', 'ann');
     for (let i = 0; i < 65; i++) ann.send({ type: 'candidate', payload: i });
     await ann.receivesError('mailbox-full');
-    await quiet(ann);
+    await expectQuiet(ann);
     const bob = await Peer.join(server, 'alone', 'bob');
     for (let i = 0; i < 64; i++) await bob.receives({ type: 'candidate', from: 'ann', payload: i });
     await ann.receives({ type: 'peer-joined', id: 'bob', polite: true });
-    await quiet(ann, bob);
+    await expectQuiet(ann, bob);
   });
 
   test('holds 256 KiB of broadcasts and refuses a larger total', async () => {
@@ -278,11 +278,11 @@ describe('signals for absent peers', () => {
     const payload = 'x'.repeat(60_000);
     for (let i = 0; i < 5; i++) ann.send({ type: 'offer', payload });
     await ann.receivesError('mailbox-full');
-    await quiet(ann);
+    await expectQuiet(ann);
     const bob = await Peer.join(server, 'alone-with-much', 'bob');
     for (let i = 0; i < 4; i++) await bob.receives({ type: 'offer', from: 'ann', payload });
     await ann.receives({ type: 'peer-joined', id: 'bob', polite: true });
-    await quiet(ann, bob);
+    await expectQuiet(ann, bob);
   });
 
   test('deletes queued signals when their peer has left', async () => {
@@ -296,6 +296,6 @@ describe('signals for absent peers', () => {
     await ann.receives({ type: 'peer-left', id: 'bob' });
     const later = await Peer.join(server, 'left', 'bob');
     await ann.receives({ type: 'peer-joined', id: 'bob', polite: true });
-    await quiet(ann, later);
+    await expectQuiet(ann, later);
   });
 });

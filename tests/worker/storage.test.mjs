@@ -12,7 +12,7 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { Peer, quiet } from '../support/peer.mjs';
+import { Peer, expectQuiet } from '../support/peer.mjs';
 import { startWorkerd } from '../support/workerd.mjs';
 
 /** @typedef {'ordinary' | 'lossy' | 'lonely'} Name */
@@ -59,7 +59,7 @@ test('writes nothing and sets no alarm in an ordinary session', async () => {
   await tab.close();
   await ann.receives({ type: 'peer-left', id: 'bob' });
   await ann.close();
-  await quiet(ann, bob, tab, eve);
+  await expectQuiet(ann, bob, tab, eve);
 
   assert.equal((await server.status(room)).peers, 0, 'the room is empty');
   assert.deepEqual(await read('ordinary'), stored);
@@ -70,11 +70,11 @@ test('writes a row and sets an alarm when a peer becomes absent', async () => {
   const ann = await Peer.join(server, room, 'ann');
   const bob = await Peer.join(server, room, 'bob');
   await ann.receives({ type: 'peer-joined', id: 'bob', polite: true });
-  await quiet(ann, bob);
+  await expectQuiet(ann, bob);
   assert.deepEqual(await read('lossy'), stored, 'nothing is written while all peers are connected');
 
   await bob.cut();
-  await quiet(ann);
+  await expectQuiet(ann);
   await assertWritten('lossy', stored);
   await ann.close();
 });
@@ -82,11 +82,11 @@ test('writes a row and sets an alarm when a peer becomes absent', async () => {
 test('writes a row and sets an alarm when a broadcast is held for the next peer', async () => {
   const { room, server, stored } = await awaken('lonely');
   const ann = await Peer.join(server, room, 'ann');
-  await quiet(ann);
+  await expectQuiet(ann);
   assert.deepEqual(await read('lonely'), stored, 'nothing is written before a broadcast is held');
 
   ann.send({ type: 'offer', payload: 1 });
-  await quiet(ann);
+  await expectQuiet(ann);
   await assertWritten('lonely', stored);
   await ann.close();
 });

@@ -10,7 +10,7 @@ import { once } from 'node:events';
 import { request } from 'node:http';
 import { after, before, test } from 'node:test';
 import { HttpPeer } from '../support/http-peer.mjs';
-import { Peer, quiet, within } from '../support/peer.mjs';
+import { Peer, expectQuiet, within } from '../support/peer.mjs';
 import { startWorkerd } from '../support/workerd.mjs';
 
 const TRAPPING = `
@@ -89,7 +89,7 @@ test('loses only the frame that traps', async () => {
   await other.exchange();
   const { peers } = await workerd.at.main.status('frame');
   assert.equal(peers, 2);
-  await quiet(room.ann, room.bob, other.ann, other.bob);
+  await expectQuiet(room.ann, room.bob, other.ann, other.bob);
 });
 
 test('answers a join that traps with 500 and accepts the next one', async () => {
@@ -101,7 +101,7 @@ test('answers a join that traps with 500 and accepts the next one', async () => 
   for (const peer of [ann, bob])
     await peer.receives({ type: 'peer-joined', id: 'eve', polite: true });
   await exchange();
-  await quiet(ann, bob, eve);
+  await expectQuiet(ann, bob, eve);
 });
 
 test('answers a message that traps after its body has arrived with 500', async () => {
@@ -115,7 +115,7 @@ test('answers a message that traps after its body has arrived with 500', async (
   await device.sends({ ...word, payload: 'heard' });
   await ann.receives({ type: 'word', from: 'device', payload: 'heard' });
   await exchange();
-  await quiet(ann, bob);
+  await expectQuiet(ann, bob);
 });
 
 test('answers a request that traps in a promise callback with 500, and the next with 200', async () => {

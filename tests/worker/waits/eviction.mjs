@@ -11,7 +11,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { HttpPeer } from '../../support/http-peer.mjs';
-import { Peer, quiet } from '../../support/peer.mjs';
+import { Peer, expectQuiet } from '../../support/peer.mjs';
 import { startWorkerd } from '../../support/workerd.mjs';
 
 /** 2.5 s longer than an idle object stays in memory. */
@@ -59,8 +59,8 @@ class TestRoom {
   }
 
   /** @param {...Peer} newcomers */
-  quiet(...newcomers) {
-    return quiet(...Object.values(this.peers), ...newcomers);
+  expectQuiet(...newcomers) {
+    return expectQuiet(...Object.values(this.peers), ...newcomers);
   }
 
   status() {
@@ -162,7 +162,7 @@ export const evictionTests = () =>
       absent.peers.ann.send({ type: 'candidate', payload: 2 });
 
       const all = [lone, stream, broken, registered, ...pairs, ...threes];
-      await Promise.all(all.map((room) => room.quiet()));
+      await Promise.all(all.map((room) => room.expectQuiet()));
       await Promise.all(all.map((room) => room.recordAwakeSince()));
 
       for (const room of [gone, unheard]) {
@@ -211,7 +211,7 @@ export const evictionTests = () =>
       ann.send({ type: 'hello', payload: 3 });
       await bob.receives({ type: 'hello', from: 'ann', payload: 3 });
       await eve.receives({ type: 'hello', from: 'ann', payload: 3 });
-      await signal.quiet();
+      await signal.expectQuiet();
     });
 
     test('welcomes a peer whose join wakes the room with all peers and their roles', async () => {
@@ -226,7 +226,7 @@ export const evictionTests = () =>
       }
       late.send({ type: 'offer', to: 'ann', payload: 1 });
       await ann.receives({ type: 'offer', from: 'late', payload: 1 });
-      await newcomer.quiet(late);
+      await newcomer.expectQuiet(late);
     });
 
     test('keeps the polite and impolite roles of all peers', async () => {
@@ -246,7 +246,7 @@ export const evictionTests = () =>
         assert.deepEqual(tab.welcome, { type: 'welcome', id, room: 'roles', peers });
         again.push(tab);
       }
-      await roles.quiet(...again);
+      await roles.expectQuiet(...again);
     });
 
     test('refuses an id with a wrong key and accepts it with the right one', async () => {
@@ -259,14 +259,14 @@ export const evictionTests = () =>
       await bob.isClosed(4001, 'replaced');
       ann.send({ type: 'offer', to: 'bob', payload: 1 });
       await tab.receives({ type: 'offer', from: 'ann', payload: 1 });
-      await keys.quiet(tab);
+      await keys.expectQuiet(tab);
     });
 
     test('restores the seat and the queued signals of an absent peer that returns', async () => {
       const now = Date.now();
       const { ann, bob } = absent.peers;
       ann.send({ type: 'candidate', to: 'bob', payload: 3 });
-      await absent.quiet();
+      await absent.expectQuiet();
       await absent.wokenAfter(now);
       assert.equal((await absent.status()).peers, 2);
       await absent.refusesKey('bob', 'guess');
@@ -277,7 +277,7 @@ export const evictionTests = () =>
       await back.receives({ type: 'candidate', from: 'ann', payload: 3 });
       back.send({ type: 'answer', to: 'ann', payload: 4 });
       await ann.receives({ type: 'answer', from: 'bob', payload: 4 });
-      await absent.quiet(back);
+      await absent.expectQuiet(back);
     });
 
     test('delivers held broadcasts of a lone peer to the next peer that joins', async () => {
@@ -289,7 +289,7 @@ export const evictionTests = () =>
       await bob.receives({ type: 'offer', from: 'ann', payload: 1 });
       await bob.receives({ type: 'candidate', from: 'ann', payload: 2 });
       await ann.receives({ type: 'peer-joined', id: 'bob', polite: true });
-      await lone.quiet(bob);
+      await lone.expectQuiet(bob);
     });
 
     test('sends peer-left when a Close frame wakes the room', async () => {
@@ -298,7 +298,7 @@ export const evictionTests = () =>
       assert.deepEqual(await bob.close(1000, 'bye'), { code: 1000, reason: 'bye' });
       await ann.receives({ type: 'peer-left', id: 'bob' });
       await closed.wokenAfter(now);
-      await closed.quiet();
+      await closed.expectQuiet();
       assert.equal((await closed.status()).peers, 1);
     });
 
@@ -308,18 +308,18 @@ export const evictionTests = () =>
       await ann.cut();
       await lost.wokenAfter(now);
       bob.send({ type: 'offer', to: 'ann', payload: 1 });
-      await lost.quiet();
+      await lost.expectQuiet();
       const back = await lost.join('ann');
       assert.deepEqual(back.welcome.peers, [{ id: 'bob', polite: true }]);
       await back.receives({ type: 'offer', from: 'bob', payload: 1 });
-      await lost.quiet(back);
+      await lost.expectQuiet(back);
     });
 
     test('removes an absent peer on time when the end of its grace wakes the room', async () => {
       const { ann } = gone.peers;
       await ann.receives({ type: 'peer-left', id: 'bob' });
       await leftOnTime(gone);
-      await gone.quiet();
+      await gone.expectQuiet();
       assert.equal((await gone.status()).peers, 1);
     });
 
@@ -330,7 +330,7 @@ export const evictionTests = () =>
       await leftOnTime(unheard);
       const bob = await unheard.join('bob');
       await ann.receives({ type: 'peer-joined', id: 'bob', polite: true });
-      await unheard.quiet(bob);
+      await unheard.expectQuiet(bob);
     });
 
     test('evicts a room although it pings an open event stream', async () => {

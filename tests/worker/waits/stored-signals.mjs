@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { HttpPeer } from '../../support/http-peer.mjs';
-import { Peer, quiet } from '../../support/peer.mjs';
+import { Peer, expectQuiet } from '../../support/peer.mjs';
 import { startWorkerd } from '../../support/workerd.mjs';
 
 /** @typedef {import('../../support/workerd.mjs').Server} Server */
@@ -102,7 +102,7 @@ export const storedSignalTests = () =>
         assert.notDeepEqual(await say(), rows, 'the row belongs to the new WebSocket');
         device.stream?.cut();
         await ann.receives({ type: 'peer-left', id: 'device' });
-        await quiet(ann);
+        await expectQuiet(ann);
         assert.deepEqual(await written(server, 'gone'), [], 'the device has left');
         await ann.close();
       });
@@ -117,7 +117,7 @@ export const storedSignalTests = () =>
           ann.send({ type: 'short', to: 'device' });
           await device.receives('{"type":"short","payload":null,"senderId":"ann"}');
         } while ((await written(server, 'old')).length);
-        await quiet(ann);
+        await expectQuiet(ann);
         await ann.close();
       });
 
