@@ -85,7 +85,7 @@ pub struct Refusal<'a> {
 }
 
 impl Refusal<'_> {
-    /// A refusal that is not about one receiver.
+    /// A refusal that names no receiver.
     #[must_use]
     pub fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
         Self {
@@ -95,7 +95,16 @@ impl Refusal<'_> {
         }
     }
 
-    /// The same, where the reason quotes what a peer has sent: it does so not without end.
+    /// Copies all borrowed text.
+    #[must_use]
+    pub fn into_owned(self) -> Refusal<'static> {
+        let Self { code, message, to } = self;
+        let to = to.map(|to| Cow::Owned(to.into_owned()));
+        Refusal { code, message, to }
+    }
+
+    /// Like [`malformed`](Self::malformed), for a message that quotes client input. It is cut after
+    /// 200 characters.
     #[must_use]
     pub fn quoting(message: String) -> Self {
         let end = message.char_indices().nth(MAX_QUOTE).map(|(end, _)| end);

@@ -311,7 +311,7 @@ proptest! {
                 step => history.take(step),
             }
         }
-        prop_assert_eq!(history.rig.writes, 0);
+        prop_assert_eq!(history.rig.writes(), 0);
     }
 }
 

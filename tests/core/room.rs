@@ -79,7 +79,7 @@ fn without_grace_a_lost_peer_leaves_at_once() {
     let (mut rig, ann, bob) = pair(Limits { grace: 0, ..LIMITS });
     rig.lose(bob);
     assert_eq!(rig.frames(ann), [r#"{"type":"peer-left","id":"bob"}"#]);
-    assert_eq!(rig.writes, 0);
+    assert_eq!(rig.writes(), 0);
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn an_ordinary_session_writes_nothing() {
     rig.send(bob, r#"{"type":"all"}"#);
     rig.close(bob);
     rig.close(ann);
-    assert_eq!(rig.writes, 0);
+    assert_eq!(rig.writes(), 0);
     assert_eq!(rig.len(), 0);
 }
 
@@ -290,4 +290,20 @@ fn a_full_room_counts_its_absent_peers_and_lets_them_back_in() {
     assert_eq!(rig.frames(ann), [r#"{"type":"peer-left","id":"bob"}"#]);
     let eve = rig.join("eve", None);
     assert!(rig.frames(eve)[0].contains("welcome"));
+}
+
+#[test]
+fn a_peer_leaves_at_once_when_the_platform_does_not_accept_its_websocket() {
+    let (mut rig, ann, bob) = pair(LIMITS);
+    rig.accept_nothing();
+    let eve = rig.join("eve", None);
+    assert!(!rig.is_open(eve));
+    let joined_and_left = [
+        r#"{"type":"peer-joined","id":"eve","polite":true}"#,
+        r#"{"type":"peer-left","id":"eve"}"#,
+    ];
+    assert_eq!(rig.frames(ann), joined_and_left);
+    assert_eq!(rig.frames(bob), joined_and_left);
+    assert_eq!(rig.len(), 2);
+    assert_eq!(rig.writes(), 0);
 }

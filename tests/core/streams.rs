@@ -6,7 +6,7 @@ use partyline::core::close::Close;
 use partyline::core::outbox::MAX_HELD;
 use partyline::core::peer::Socket;
 use partyline::core::refusal::{Code, Refusal};
-use partyline::core::room::REGISTERED;
+use partyline::core::room::OPEN_STREAM_TIMEOUT_MS;
 use partyline::dialect::Dialect;
 
 const OFFER: &str = r#"{"type":"offer","to":"bob","payload":1}"#;
@@ -72,7 +72,7 @@ fn what_waited_for_the_next_to_join_waits_on_for_one_that_has_registered() {
 fn who_registers_and_never_listens_leaves_after_thirty_seconds() {
     let (mut rig, ann) = registered();
     rig.send(ann, OFFER);
-    rig.pass(REGISTERED - 1);
+    rig.pass(OPEN_STREAM_TIMEOUT_MS - 1);
     assert_eq!(rig.heard(ann), []);
     rig.pass(1);
     let frames = rig.frames(ann);
