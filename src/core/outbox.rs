@@ -208,7 +208,7 @@ impl Outbox {
     }
 }
 
-/// Milliseconds, which clocks here return, as microseconds.
+/// Converts milliseconds to microseconds.
 const fn micros(time: Time) -> u64 {
     time.0.saturating_mul(1_000)
 }

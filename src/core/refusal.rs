@@ -18,7 +18,7 @@ pub enum Code {
     MailboxFull,
     /// The frame is larger than [`MAX_FRAME`](crate::core::event::MAX_FRAME).
     TooLarge,
-    /// More than 100 frames a second, or 200 in a burst.
+    /// The peer exceeded the rate limit.
     TooFast,
     /// The room has as many peers as `MAX_PEERS` allows.
     RoomFull,

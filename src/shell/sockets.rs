@@ -166,7 +166,7 @@ pub(super) fn restore(ws: WebSocket, overflow: &LiteMap<Socket, String>) -> Rest
     let Some(Attachment { member, dialect }) = Attachment::decode(text) else {
         let length = text.len();
         return Restored::Unreadable(format!(
-            "an attachment of {length} bytes has an unknown form: its client must reconnect"
+            "an attachment of {length} bytes is unreadable: its client must reconnect"
         ));
     };
     let connection = Connection::new(ws, member.socket, dialect, number);

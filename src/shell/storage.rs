@@ -14,7 +14,7 @@ use super::platform::Stored;
 use crate::core::event::{Row, RowKey};
 use crate::core::peer::{Socket, Time};
 
-/// The first word of the keys of overflow rows. It is older than the name.
+/// The key prefix of overflow rows. Stored rows have it, so it must not change.
 const OVERFLOW: &str = "outside ";
 
 /// Writes a row, over the one with the same key if there is one.
@@ -71,8 +71,9 @@ pub(super) fn read(state: &State) -> Result<StoredRows> {
 /// The text of a row has payloads and the hash of a key, so it is not logged.
 #[inline(never)]
 fn log_unreadable(key: &str, length: usize) {
-    let message =
-        format!("the row `{key}` of {length} bytes has an unknown form: it is kept and ignored");
+    let message = format!(
+        "the row `{key}` of {length} bytes is unreadable: redeploy the version that wrote it"
+    );
     log("unreadable-row", &message);
 }
 

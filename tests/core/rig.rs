@@ -95,7 +95,7 @@ impl Rig {
         socket
     }
 
-    /// A client registers, and is told who is in the room.
+    /// A client registers, and gets the list of peers.
     pub(crate) fn register(
         &mut self,
         id: &str,

@@ -54,13 +54,12 @@ test('an unreadable row or attachment is logged without its text', async () => {
   // The log is a pipe of its own, and may arrive after the response.
   const lines = () => logged.match(/\{"event":"unreadable.*\}/g) ?? [];
   for (let tries = 0; lines().length < 4 && tries < 100; tries += 1) await setTimeout(20);
-  const form = 'has an unknown form';
   const entries = lines().map((line) => JSON.parse(line));
   assert.deepEqual(entries.map(({ event, message }) => `${event}: ${message}`).sort(), [
-    `unreadable-attachment: an attachment of 17 bytes ${form}: its client must reconnect`,
+    `unreadable-attachment: an attachment of 17 bytes is unreadable: its client must reconnect`,
     'unreadable-attachment: the overflow row of a WebSocket is missing: its client must reconnect',
-    `unreadable-row: the row \`held 7\` of 10 bytes ${form}: it is kept and ignored`,
-    `unreadable-row: the row \`outside x\` of 15 bytes ${form}: it is kept and ignored`,
+    `unreadable-row: the row \`held 7\` of 10 bytes is unreadable: redeploy the version that wrote it`,
+    `unreadable-row: the row \`outside x\` of 15 bytes is unreadable: redeploy the version that wrote it`,
   ]);
   assert.ok(!logged.includes('secret'), logged);
 });

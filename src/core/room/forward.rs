@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::rate_limit::Decision;
+use super::rate_limit::{Decision, TOO_FAST};
 use super::register::find_registered;
 use super::roster::{Peer, Presence};
 use super::turn::Turn;
@@ -77,7 +77,7 @@ impl<'a> Turn<'_, 'a> {
         let (refusal, close) = match signal {
             _ if decision != Decision::Pass => {
                 let close = (decision == Decision::Disconnect).then_some(Close::TooFast);
-                (too_fast(), close)
+                (Refusal::new(Code::TooFast, TOO_FAST), close)
             }
             Ok(signal) => match check(&signal, &sender.id) {
                 Ok(()) => return self.forward(sender, signal),
@@ -178,7 +178,7 @@ impl<'a> Turn<'_, 'a> {
     }
 }
 
-/// Refuses types that belong to the server, and a sender that is not the sender.
+/// Checks that the type is not reserved, and that a stated sender is the real one.
 fn check<'a>(signal: &Signal<'a>, sender: &PeerId) -> Result<(), Refusal<'a>> {
     let signal_type = &*signal.signal_type;
     if RESERVED.contains(&signal_type) {
@@ -195,11 +195,6 @@ fn check<'a>(signal: &Signal<'a>, sender: &PeerId) -> Result<(), Refusal<'a>> {
         return Err(Refusal::quoting(message));
     }
     Ok(())
-}
-
-fn too_fast() -> Refusal<'static> {
-    let message = "too many signals: send at most 100 a second, and 200 in a burst";
-    Refusal::new(Code::TooFast, message)
 }
 
 /// The refusal of a signal that cannot be queued for its absent receiver.

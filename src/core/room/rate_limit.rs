@@ -5,10 +5,14 @@
 
 use crate::core::peer::Time;
 
-/// The cost of a frame in tokens. One token is added each millisecond, so 100 frames a second pass.
-const COST: u64 = 10;
-/// The capacity of the bucket: a burst of 200 frames.
-const CAPACITY: u64 = 200 * COST;
+const FRAMES_PER_SECOND: u64 = 100;
+const BURST: u64 = 200;
+/// The message for a peer that exceeds the limit. It is constant, because a flood causes it most.
+pub(crate) const TOO_FAST: &str = "too many signals: send at most 100 a second, and 200 in a burst";
+/// The cost of a frame in tokens. One token is added each millisecond.
+const COST: u64 = 1_000 / FRAMES_PER_SECOND;
+/// The capacity of the bucket.
+const CAPACITY: u64 = BURST * COST;
 /// After this many consecutive refusals, the client evidently ignores them and is disconnected.
 const MAX_CONSECUTIVE_REFUSALS: u32 = 200;
 
@@ -79,6 +83,12 @@ mod tests {
         (0..frames)
             .filter(|_| limiter.check(Time(now)) == Decision::Pass)
             .count()
+    }
+
+    #[test]
+    fn the_message_names_the_limits() {
+        assert!(TOO_FAST.contains(&format!("{FRAMES_PER_SECOND} a second")));
+        assert!(TOO_FAST.contains(&format!("{BURST} in a burst")));
     }
 
     #[test]
