@@ -28,10 +28,10 @@ pub trait Transport {
         notice: &Notice<'_>,
     ) -> Vec<(Socket, SendError)>;
 
-    /// Drops a WebSocket that a notice could not be sent to, and what is kept with it.
+    /// Drops a dead WebSocket and the member kept with it.
     fn drop_socket(&mut self, socket: Socket);
 
-    /// Closes a WebSocket, and drops what is kept with it.
+    /// Closes a WebSocket, and drops the member kept with it.
     fn close(&mut self, socket: Socket, close: Close);
 
     /// Keeps a member with its WebSocket.
@@ -58,8 +58,8 @@ pub enum SendError {
 
 /// Hands an event to the room, and performs effects until there are none left.
 ///
-/// All effects of one round are performed before the room hears of their failures. The loop ends,
-/// because each round with a failure has one live WebSocket or one unanswered signal less.
+/// All effects of one round are performed before their failures are handed to the room. The loop
+/// ends: a failed send removes a WebSocket or refuses a signal, and neither can fail again.
 pub fn drive(room: &mut Room, now: Time, event: Event<'_>, transport: &mut impl Transport) {
     let posted = matches!(event, Event::Post { .. });
     let mut effects = Vec::new();

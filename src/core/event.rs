@@ -139,7 +139,7 @@ pub enum Effect<'a> {
     },
     /// Close a WebSocket.
     Close(Socket, Close),
-    /// Replace what is kept with the WebSocket of this member.
+    /// Keep this member with its WebSocket, in place of the one kept before.
     Keep(Member),
     /// Write a row, over the one with the same key if there is one.
     Store(Row),

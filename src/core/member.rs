@@ -3,7 +3,7 @@
 use super::outbox::Outbox;
 use super::peer::{Lock, PeerId, Seat, Socket};
 
-/// What is kept with each open WebSocket, so that the room can be restored from its WebSockets alone.
+/// The state kept with each open WebSocket. A room can be restored from its WebSockets alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
     /// The peer's WebSocket. For an absent peer, its last one, or the number that it registered
@@ -13,7 +13,7 @@ pub struct Member {
     pub id: PeerId,
     /// Its position in the order of joining.
     pub seat: Seat,
-    /// What a client must send to take the id over.
+    /// The key that a client must send to take the id over.
     pub lock: Lock,
     /// Whether the peer receives notices over an event stream. A stream can be resumed, so each of its
     /// notices is numbered and kept for a while.

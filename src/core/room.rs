@@ -41,8 +41,10 @@ pub struct Room {
 
 impl Room {
     /// Restores a room from the members of its WebSockets and its stored rows, in any order. Without
-    /// any, the room is new. Contradictions are resolved: a WebSocket wins over an absent row, and a
-    /// broadcast without a sender expires at the next event.
+    /// members and rows, the room is new.
+    ///
+    /// If a peer has both a WebSocket and a row, the WebSocket wins. A held broadcast whose sender is
+    /// not in the room expires at the next event.
     pub fn restore(
         name: &str,
         limits: Limits,

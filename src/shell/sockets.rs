@@ -1,4 +1,4 @@
-//! The WebSockets of one room: sending, closing, and what is kept with them.
+//! The WebSockets of one room: sends, closes, and the attachments that survive hibernation.
 
 use litemap::LiteMap;
 use worker::wasm_bindgen::JsValue;

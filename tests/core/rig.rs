@@ -27,7 +27,7 @@ pub(crate) const LIMITS: Limits = Limits {
     hold: 120_000,
 };
 
-/// What a client receives on its WebSocket.
+/// An event that a client sees on its WebSocket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Heard {
     Frame(String),
@@ -39,7 +39,7 @@ pub(crate) struct Rig {
     limits: Limits,
     pub(crate) now: Time,
     next_socket: u64,
-    /// What each client has received since the test last asked.
+    /// The frames and closes that each client received since the test last read them.
     heard: BTreeMap<Socket, Vec<Heard>>,
     world: World,
 }
@@ -242,12 +242,12 @@ impl Rig {
         self.room = Room::restore(&name, self.limits, self.now, members.rev(), rows);
     }
 
-    /// What a client has received since this was last called.
+    /// The frames and closes that a client received since this was last called.
     pub(crate) fn heard(&mut self, socket: Socket) -> Vec<Heard> {
         self.heard.remove(&socket).unwrap_or_default()
     }
 
-    /// The frames that a client has received since this or `heard` was last called.
+    /// The frames that a client received since this or `heard` was last called.
     pub(crate) fn frames(&mut self, socket: Socket) -> Vec<String> {
         let heard = self.heard(socket).into_iter();
         heard

@@ -30,7 +30,7 @@ pub(crate) struct RateLimiter {
     passed: bool,
 }
 
-/// What to do with a frame.
+/// The treatment of one frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Decision {
     /// The frame is within the limit.

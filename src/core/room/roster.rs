@@ -33,17 +33,20 @@ pub(crate) struct Peer {
 /// Whether a peer has a working WebSocket.
 ///
 /// ```text
-///   Join ──────────────▶ ┌───────────┐ ── Lost, Undelivered ──▶ ┌────────┐ ◀── Register
-///                        │ Connected │                          │ Absent │
-///                        └───────────┘ ◀── Join, Open ───────── └────────┘
-///                              │                                    │
-///    Closed, too-fast, too-large, or Lost without                   │ Closed, or expires_at
-///    grace                     │                                    │
-///                              └────────────▶ left ◀────────────────┘
+///         Join                          Register
+///           │                              │
+///           ▼       Lost, Undelivered      ▼
+///     ┌───────────┐ ────────────────▶ ┌────────┐
+///     │ Connected │                   │ Absent │
+///     └───────────┘ ◀──────────────── └────────┘
+///           │           Join, Open         │
+///           │                              │
+///           │ Closed, too-fast, too-large  │ Closed, expires_at
+///           └────────────▶ left ◀──────────┘
 /// ```
 ///
-/// Register also makes a connected peer absent, and closes its WebSocket with `replaced`. Join and
-/// Open also replace the WebSocket of a connected peer.
+/// Join and Open also replace the WebSocket of a connected peer. Register closes it, and makes the
+/// peer absent. Without a grace period, Lost removes the peer at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Presence {
     /// The peer has an open WebSocket, as far as the room knows.

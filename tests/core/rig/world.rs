@@ -35,7 +35,7 @@ pub(super) struct World {
     pub(super) joining: Option<(Socket, Dialect)>,
     /// The first reply to the current event.
     pub(super) reply: Option<Result<Registered, Refusal<'static>>>,
-    /// What clients received during the current event.
+    /// The frames and closes that clients received during the current event.
     pub(super) sent: BTreeMap<Socket, Vec<Heard>>,
     /// Signals that the room must deliver, keep or refuse during the current event.
     owed: Vec<Content>,
@@ -60,7 +60,7 @@ impl World {
         self.members.remove(&socket);
     }
 
-    /// Checks what must hold after every event:
+    /// Checks the invariants of every event:
     ///
     /// - A signal that was queued, held or not delivered has been sent, is queued or held now, or was
     ///   refused. The exception is a signal whose sender is not connected to receive the refusal.
