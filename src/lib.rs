@@ -14,17 +14,19 @@
 //!
 //! # The contract
 //!
-//! 1. The shell numbers each new [`Socket`](core::peer::Socket), and hands [`Event`](core::event::Event)s to
-//!    [`Room::handle`](core::room::Room::handle) one at a time, each with the time.
-//! 2. It performs the [`Effect`](core::event::Effect)s in their order, before the next event.
-//! 3. What could not be delivered goes back in as
-//!    [`Event::Undelivered`](core::event::Event::Undelivered), what could not be said as
+//! 1. The shell gives each new WebSocket a number, its [`Socket`](core::peer::Socket). It hands
+//!    [`Event`](core::event::Event)s to the room one at a time, each with the time, through
+//!    [`drive`](core::drive::drive).
+//! 2. `drive` performs the [`Effect`](core::event::Effect)s in their order on the shell's
+//!    [`Transport`](core::drive::Transport), before the next event.
+//! 3. `drive` reports each failed send to the room, as
+//!    [`Event::Undelivered`](core::event::Event::Undelivered) or
 //!    [`Event::Unencodable`](core::event::Event::Unencodable).
-//! 4. It keeps one [`Member`](core::member::Member) with each socket, and the
-//!    [`Row`](core::event::Row)s it is told to store: nothing else.
-//! 5. It may drop the room after any event, and build it again from those with
-//!    [`Room::restore`](core::room::Room::restore): nobody can tell.
-//! 6. It rings once, with [`Event::Tick`](core::event::Event::Tick), at the time of the last
+//! 4. The shell keeps one [`Member`](core::member::Member) with each WebSocket, and the
+//!    [`Row`](core::event::Row)s that it was told to store. It keeps nothing else.
+//! 5. The shell may drop the room between two events, and restore it from those with
+//!    [`Room::restore`](core::room::Room::restore). No client can notice.
+//! 6. The shell delivers one [`Event::Tick`](core::event::Event::Tick) at the time of the last
 //!    [`Effect::Alarm`](core::event::Effect::Alarm).
 
 // A panic in one room resets every room of its isolate.

@@ -23,15 +23,21 @@ use std::borrow::Cow;
 
 use super::fields::{Reader, write_line};
 use crate::core::notice::{Notice, RoutedSignal};
-use crate::core::outbox::{Numbered, Outbox};
+use crate::core::outbox::{Counters, Numbered, Outbox};
 use crate::core::peer::PeerId;
 use crate::core::refusal::{Code, Refusal};
 
 impl Outbox {
     /// Appends the outbox to a record.
     pub(super) fn write(&self, text: &mut String) {
-        let [last, sent, since, resumed] = self.numbers();
-        write_line(text, format_args!("{last} {sent} {since} {resumed}"), &[]);
+        let Counters {
+            last,
+            sent,
+            stream_start,
+            resumed_at,
+        } = self.counters();
+        let counters = format_args!("{last} {sent} {stream_start} {resumed_at}");
+        write_line(text, counters, &[]);
         for Numbered { number, notice } in self.kept() {
             match notice {
                 Notice::Joined { id, polite } => {
@@ -63,19 +69,19 @@ impl Outbox {
     /// Reads the rest of a record that [`write`](Self::write) appended to.
     pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
         reader.next_line()?;
-        let numbers = [
-            reader.number()?,
-            reader.number()?,
-            reader.number()?,
-            reader.number()?,
-        ];
+        let counters = Counters {
+            last: reader.number()?,
+            sent: reader.number()?,
+            stream_start: reader.number()?,
+            resumed_at: reader.number()?,
+        };
         let mut kept = Vec::new();
         while !reader.is_last_line() {
             reader.next_line()?;
             kept.push(read_notice(reader)?);
         }
         reader.end_line()?;
-        Some(Self::restore(numbers, kept))
+        Some(Self::restore(counters, kept))
     }
 }
 

@@ -35,22 +35,22 @@ impl Row {
     #[must_use]
     pub fn encode(&self) -> String {
         match self {
-            Self::Absent(Absent { member, until }) => {
+            Self::Absent(Absent { member, expires_at }) => {
                 let mut text = start_record();
-                text.push_str(&format!("{} ", until.0));
+                text.push_str(&format!("{} ", expires_at.0));
                 Attachment::absent(member.clone()).write(&mut text);
                 text
             }
             Self::Held(Held {
                 from,
-                until,
+                expires_at,
                 signal_type,
                 payload,
                 number: _,
             }) => {
                 let mut text = start_record();
                 let bodies = [Some(&**signal_type), payload.as_deref()];
-                write_line(&mut text, format_args!("{} {from}", until.0), &bodies);
+                write_line(&mut text, format_args!("{} {from}", expires_at.0), &bodies);
                 text
             }
         }
@@ -63,15 +63,15 @@ impl Row {
         match key.split_once(' ')? {
             ("absent", _) => {
                 let mut reader = Reader::new(text)?;
-                let until = Time(reader.number()?);
+                let expires_at = Time(reader.number()?);
                 let Attachment { member, .. } = Attachment::read(reader)?;
-                Some(Self::Absent(Absent { member, until }))
+                Some(Self::Absent(Absent { member, expires_at }))
             }
             ("held", number) => {
                 let mut reader = Reader::new(text)?;
                 let held = Held {
                     number: number.parse().ok()?,
-                    until: Time(reader.number()?),
+                    expires_at: Time(reader.number()?),
                     from: reader.id()?,
                     signal_type: reader.body()?.to_owned(),
                     payload: reader.optional_body()?.map(str::to_owned),
@@ -99,7 +99,7 @@ mod tests {
             Row::Held(Held {
                 number: u64::MAX,
                 from: id("ann"),
-                until: Time(9),
+                expires_at: Time(9),
                 signal_type: "a b\n".to_owned(),
                 payload: payload.map(str::to_owned),
             })
@@ -116,7 +116,7 @@ mod tests {
                 has_stream: true,
                 outbox,
             },
-            until: Time(u64::MAX),
+            expires_at: Time(u64::MAX),
         });
         for row in [
             held(None),

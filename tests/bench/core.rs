@@ -1,7 +1,7 @@
-//! What the core does for one event or one frame, to be counted in instructions rather than timed.
+//! One event or one frame for each part of the core. The cost is counted in instructions, not timed.
 //!
-//! Run under callgrind by `tests/bench/core.mjs`, which counts what happens inside [`measured`]. The
-//! names of the cases are printed in the order of their calls.
+//! `tests/bench/core.mjs` runs this under callgrind, which counts the instructions inside [`measured`].
+//! The cases print their names in the order of their calls.
 
 use std::hint::black_box;
 
@@ -135,23 +135,23 @@ fn main() {
     });
 }
 
-/// Prepares, then does once what is counted.
+/// Prepares a case, then runs the counted part once.
 fn case<F: FnOnce() -> T, T>(name: &str, prepare: impl FnOnce() -> F) {
     println!("{name}");
     let mut work = Some(prepare());
     let mut made = None;
     measured(&mut || made = work.take().map(|work| work()));
-    // Only now is it dropped: what one event makes is used up by others.
+    // The result is dropped outside of `measured`, because later events would consume it.
     black_box(made);
 }
 
-/// Its name is what callgrind is told to look for.
+/// Callgrind finds this function by its name.
 #[inline(never)]
 fn measured(work: &mut dyn FnMut()) {
     black_box(work)();
 }
 
-/// The room comes back, so that it is not counted how it goes.
+/// Returns the room, so that dropping it is not counted.
 fn handle<'a>(mut room: Room, event: Event<'a>) -> (Room, Vec<Effect<'a>>) {
     let mut effects = Vec::new();
     room.handle(NOW, event, &mut effects);
