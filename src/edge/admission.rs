@@ -8,9 +8,9 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use self::token::Claims;
+use super::quote::shorten;
 use crate::core::peer::{PeerId, Time};
 use crate::core::refusal::{Code, Refusal};
-use crate::dialect::json::quote;
 
 /// The longest accepted token, in bytes. A token with all claims has about 250.
 const MAX_TOKEN: usize = 4_096;
@@ -128,8 +128,8 @@ fn mismatch(claims: &Claims, now: Time, room: Option<&str>, id: Option<&PeerId>)
         return Some(format!(
             "the token is for another room: `room` is {}, and the request is for {}. Request a \
              token for this room",
-            quote(granted),
-            quote(room)
+            shorten(granted),
+            shorten(room)
         ));
     }
     if let Some(sub) = sub
@@ -137,7 +137,7 @@ fn mismatch(claims: &Claims, now: Time, room: Option<&str>, id: Option<&PeerId>)
     {
         return Some(format!(
             "the token is for another peer: `sub` is {}. Join with that id as `_pk`",
-            quote(sub)
+            shorten(sub)
         ));
     }
     None

@@ -2,6 +2,7 @@
 
 pub mod admission;
 pub mod ice;
+pub mod quote;
 pub mod route;
 mod setting;
 pub mod settings;

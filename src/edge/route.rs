@@ -14,11 +14,11 @@ pub use error::HttpError;
 pub use url::split_url;
 
 use self::endpoint::{Endpoint, HttpAction};
-use self::error::shorten;
 use self::query::{QueryParams, peer_id, room_name};
 use crate::core::peer::{Key, PeerId};
 use crate::dialect::Dialect;
 use crate::edge::ice::IceFormat;
+use crate::edge::quote::shorten;
 
 /// The parts of an HTTP request that decide its route.
 #[derive(Clone, Copy, Debug, Default)]

@@ -2,10 +2,7 @@
 
 use std::fmt;
 
-use crate::dialect::json::quote;
-
-/// The longest part of a value that a message quotes, in characters.
-const MAX_QUOTE: usize = 80;
+use super::quote::shorten;
 
 /// A setting with an invalid value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,13 +20,9 @@ pub struct BadSetting {
 impl BadSetting {
     /// A variable in `wrangler.toml`. The message quotes its value.
     pub(super) fn variable(name: &'static str, value: &str, expected: impl Into<String>) -> Self {
-        let value = match value.char_indices().nth(MAX_QUOTE) {
-            Some((end, _)) => quote(&format!("{}…", value.get(..end).unwrap_or_default())),
-            None => quote(value),
-        };
         Self {
             name,
-            problem: format!("is {value}"),
+            problem: format!("is {}", shorten(value)),
             expected: expected.into(),
             fix: format!("Correct {name} in wrangler.toml and deploy again"),
         }

@@ -22,10 +22,15 @@ use worker::{
 };
 
 use self::live::Live;
-use super::answer::{Answer, Cors, HTML, JSON, refuse, respond};
-use super::platform::{ORIGIN, header};
+use super::answer::{Answer, Cors, HTML, JSON, refuse, respond, upgrade};
+use super::failure::Failure;
+use super::log::log;
+use super::platform::{self, ORIGIN, header, now};
+use super::promise::on_settled_once;
+use super::request::find_route;
+use super::settings::settings;
 use super::sockets::{CLOSED, Connection, end_socket, forget, keep, send};
-use super::{find_route, log, now, platform, refuse_setting, settings, storage, upgrade};
+use super::storage;
 use crate::core::close;
 use crate::core::event::{Effect, Event};
 use crate::core::notice::Notice;
@@ -108,7 +113,10 @@ impl Object {
     fn fetch(self: &Rc<Self>, request: &Request) -> Result<Answer> {
         let settings = match &self.settings {
             Ok(settings) => settings,
-            Err(bad) => return refuse_setting(bad).map(Answer::Now),
+            Err(bad) => {
+                let failure = Err::<Answer, _>(Failure::from(bad.clone()));
+                return Ok(Answer::new(failure, &Cors::default()));
+            }
         };
         let headers = request.headers();
         let origin = header(&headers, &ORIGIN)?;
@@ -131,7 +139,7 @@ impl Object {
     /// Waits for a body, and sends what it says.
     fn read(self: &Rc<Self>, peer: HttpPeer, request: &Request, cors: Cors) -> Result<Answer> {
         let this = Rc::clone(self);
-        Ok(platform::then_once(&request.text()?, move |body| {
+        Ok(on_settled_once(&request.text()?, move |body| {
             let answer = match body.as_string() {
                 Some(body) => this.post(peer, &body, &cors),
                 None => Err(body.into()),

@@ -7,9 +7,6 @@ use crate::core::event::Limits;
 use crate::core::refusal::{Code, Refusal};
 use crate::dialect::json::{Object, quote};
 
-/// The longest part of a refused value that a message quotes, in characters.
-const MAX_QUOTE: usize = 80;
-
 /// The error that answers a refused HTTP request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpError {
@@ -92,14 +89,6 @@ impl HttpError {
         let mut error = Object::read(body.take("error")?).ok()?;
         let mut text = |key| Some(error.take_string(key).ok()??.into_owned());
         Some((text("code")?, text("message")?))
-    }
-}
-
-/// Quotes a value, cut after [`MAX_QUOTE`] characters.
-pub(super) fn shorten(value: &str) -> String {
-    match value.char_indices().nth(MAX_QUOTE) {
-        Some((end, _)) => quote(&format!("{}…", value.get(..end).unwrap_or_default())),
-        None => quote(value),
     }
 }
 

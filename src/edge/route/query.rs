@@ -2,10 +2,10 @@
 
 use percent_encoding::percent_decode_str;
 
-use super::KeyWithSecret;
-use super::error::{HttpError, shorten};
+use super::{HttpError, KeyWithSecret};
 use crate::core::peer::{Key, PeerId};
 use crate::dialect::Dialect;
+use crate::edge::quote::shorten;
 
 /// The longest name of a room, in bytes of UTF-8.
 const MAX_ROOM: usize = 128;

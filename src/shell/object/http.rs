@@ -4,7 +4,7 @@ use worker::Result;
 use worker::web_sys::{Headers, Response};
 
 use super::super::answer::{Cors, JSON, refuse, respond};
-use super::super::now;
+use super::super::platform::now;
 use super::live::Asker;
 use super::{Object, random};
 use crate::core::event::Event;
@@ -73,7 +73,11 @@ impl Object {
             signal,
         });
         match answer {
-            Some(Notice::Refused(refusal)) => refuse(&HttpError::refused(refusal), cors),
+            Some(Notice::Refused(refusal)) => {
+                let limits = self.settings.as_ref().map(|settings| settings.limits);
+                let limits = limits.unwrap_or_default();
+                refuse(&HttpError::refused_by_room(refusal, &limits), cors)
+            }
             _ => respond(200, JSON, r#"{"message":"Message sent"}"#, cors),
         }
     }

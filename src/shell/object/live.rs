@@ -3,9 +3,10 @@
 use litemap::LiteMap;
 use worker::State;
 
+use super::super::log::log;
+use super::super::platform::now;
 use super::super::sockets::{Connection, restore};
 use super::super::storage::{self, Written};
-use super::super::{log, now};
 use crate::core::event::Row;
 use crate::core::notice::Notice;
 use crate::core::peer::Socket;
