@@ -1,4 +1,5 @@
-//! partyline: the WebRTC signaling server that costs nothing while it waits.
+//! partyline is a WebRTC signaling server. It runs as a Cloudflare Worker with one Durable Object per
+//! room.
 //!
 //! ```text
 //!   WebSocket ──text──▶ dialect ──Signal──▶ ┌──────────────────┐
@@ -7,27 +8,40 @@
 //!   WebSocket ◀──text── dialect ◀──Notice── └──────────────────┘
 //! ```
 //!
-//! A *room* is a plain value. A *dialect* turns one kind of client's text into signals, and the
-//! room's notices back into text. The *shell* alone knows Cloudflare. Clock, randomness, identity
-//! and memory come from outside, so that nearly all that can go wrong in signaling is tested on the
-//! host, in milliseconds.
+//! A *room* is a plain value. It handles events and returns effects, without I/O. A *dialect* decodes
+//! the text of one family of clients into signals, and encodes the room's notices as text. The *shell*
+//! connects both to Cloudflare. The shell passes in clock, randomness, ids and storage, so nearly all
+//! of signaling is tested on the host, in milliseconds.
 //!
-//! # The contract
+//! # Folders
 //!
-//! 1. The shell numbers each new [`Socket`](core::peer::Socket), and hands [`Event`](core::event::Event)s to
-//!    [`Room::handle`](core::room::Room::handle) one at a time, each with the time.
-//! 2. It performs the [`Effect`](core::event::Effect)s in their order, before the next event.
-//! 3. What could not be delivered goes back in as
-//!    [`Event::Undelivered`](core::event::Event::Undelivered), what could not be said as
+//! The folders in reading order. Imports run downward only: shell → edge, record → dialect → core.
+//!
+//! | folder | contents |
+//! |---|---|
+//! | [`core`] | the room and its values: ids, members, events, notices, outbox, refusals, close codes |
+//! | [`dialect`] | one file per wire protocol, and the JSON reader that they share |
+//! | [`record`] | the text form of everything that survives the eviction of a room |
+//! | [`edge`] | routes, admission, ICE servers, settings and status |
+//! | `shell` | the Worker and the Durable Object, the only code that names Cloudflare |
+//!
+//! # The contract between room and shell
+//!
+//! 1. The shell gives each new [`Socket`](core::peer::Socket) a number. It passes
+//!    [`Event`](core::event::Event)s to [`Room::handle`](core::room::Room::handle) one at a time, each
+//!    with the current time.
+//! 2. The shell performs the returned [`Effect`](core::event::Effect)s in order, before the next event.
+//! 3. The shell reports a failed send as [`Event::Undelivered`](core::event::Event::Undelivered), and a
+//!    notice that the receiver's dialect cannot encode as
 //!    [`Event::Unencodable`](core::event::Event::Unencodable).
-//! 4. It keeps one [`Member`](core::member::Member) with each socket, and the
-//!    [`Row`](core::event::Row)s it is told to store: nothing else.
-//! 5. It may drop the room after any event, and build it again from those with
-//!    [`Room::restore`](core::room::Room::restore): nobody can tell.
-//! 6. It rings once, with [`Event::Tick`](core::event::Event::Tick), at the time of the last
-//!    [`Effect::Alarm`](core::event::Effect::Alarm).
+//! 4. The shell keeps one [`Member`](core::member::Member) with each socket, and the
+//!    [`Row`](core::event::Row)s that effects tell it to store. It keeps nothing else.
+//! 5. The shell may drop the room after any event. [`Room::restore`](core::room::Room::restore) rebuilds
+//!    an equal room from those members and rows.
+//! 6. The shell has one alarm. It sends [`Event::Tick`](core::event::Event::Tick) at the time of the
+//!    last [`Effect::Alarm`](core::event::Effect::Alarm).
 
-// A panic in one room resets every room of its isolate.
+// A panic in one room resets every room of its isolate, so the lints forbid what can panic.
 #![cfg_attr(
     not(test),
     deny(
@@ -39,7 +53,6 @@
     )
 )]
 
-// From the outermost that the host can build to the innermost.
 pub mod core;
 pub mod dialect;
 pub mod edge;

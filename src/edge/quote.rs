@@ -5,7 +5,7 @@ use crate::dialect::json::quote;
 /// The longest part of a refused value that a message quotes, in characters.
 const MAX_QUOTE: usize = 80;
 
-/// Quotes a value, cut after [`MAX_QUOTE`] characters.
+/// Quotes a value as JSON. A long value is cut after 80 characters.
 #[must_use]
 pub fn shorten(value: &str) -> String {
     match value.char_indices().nth(MAX_QUOTE) {

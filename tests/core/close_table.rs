@@ -1,32 +1,32 @@
-//! One table, three places: `src/core/close.rs` is the source, README's copy and the browser client's rule
-//! for coming back are held to it.
+//! `src/core/close.rs` is the source of the close codes. These tests compare README's copy and the
+//! retry rule of the browser client with it.
 
 use partyline::core::close::{Close, Retry};
 
 #[test]
-fn readme_has_the_table_of_close_codes() {
+fn readme_lists_every_close_code() {
     let readme = include_str!("../../README.md");
     for close in Close::ALL {
-        let back = match close.retry() {
+        let retry = match close.retry() {
             Retry::Never => "no",
             Retry::Later => "later",
         };
         let row = format!("| {} | `{}` |", close.code(), close.reason());
         let row = readme.lines().find(|line| line.starts_with(&row));
         let row = row.unwrap_or_else(|| panic!("README has no row for {close:?}"));
-        assert!(row.ends_with(&format!("| {back} |")), "{row}");
+        assert!(row.ends_with(&format!("| {retry} |")), "{row}");
     }
 }
 
 #[test]
-fn the_browser_client_comes_back_when_it_may() {
+fn the_browser_client_follows_the_retry_rule() {
     let client = include_str!("../../public/signaling.js");
     for close in Close::ALL {
-        let back = match close.retry() {
+        let retry = match close.retry() {
             Retry::Never => "never",
             Retry::Later => "later",
         };
-        let row = format!("{}: '{back}', // {}", close.code(), close.reason());
+        let row = format!("{}: '{retry}', // {}", close.code(), close.reason());
         assert!(client.contains(&row), "signaling.js has no `{row}`");
     }
 }
