@@ -29,17 +29,25 @@ pub(super) enum Answer {
 }
 
 impl Answer {
-    /// The only place that turns a failure into a response. Logs failures of the server itself.
+    /// Turns the result of a handler into an answer.
     pub(super) fn new<T: Into<Self>>(result: std::result::Result<T, Failure>, cors: &Cors) -> Self {
-        let refused = match result {
-            Ok(answer) => return answer.into(),
-            Err(Failure::Refused(error)) => {
+        match result {
+            Ok(answer) => answer.into(),
+            Err(failure) => Self::refused(failure, cors),
+        }
+    }
+
+    /// The only place that turns a failure into a response. Logs failures of the server itself.
+    #[inline(never)] // rare, and V8 compiles whole functions
+    pub(super) fn refused(failure: Failure, cors: &Cors) -> Self {
+        let response = match failure {
+            Failure::Refused(error) => {
                 if error.status >= 500 {
                     log(error.code, &error.message);
                 }
                 refuse(&error, cors)
             }
-            Err(Failure::Platform(error)) => {
+            Failure::Platform(error) => {
                 log("request", &error.to_string());
                 let message = "the platform failed while it handled this request. Try again";
                 let error = HttpError::new(500, "internal", message);
@@ -47,7 +55,7 @@ impl Answer {
                 refuse(&error, &Cors(Some("*".to_owned())))
             }
         };
-        match refused {
+        match response {
             Ok(response) => Self::Now(response),
             Err(error) => Self::Later(Promise::reject(&error.into())),
         }
@@ -66,7 +74,7 @@ impl Answer {
 
     /// The answer after a failure of the platform.
     pub(super) fn failed(error: Error) -> Self {
-        Self::new(Err::<Self, _>(error.into()), &Cors::default())
+        Self::refused(error.into(), &Cors::default())
     }
 }
 

@@ -7,8 +7,8 @@ use crate::core::refusal::Refusal;
 use crate::edge::BadSetting;
 use crate::edge::route::HttpError;
 
-/// The reason why a request has no ordinary answer. [`Answer::new`](super::answer::Answer::new) makes
-/// the response.
+/// The reason why a request has no ordinary answer. [`Answer::refused`](super::answer::Answer::refused)
+/// makes the response.
 pub(super) enum Failure {
     /// The request is refused, or the settings are invalid.
     Refused(HttpError),

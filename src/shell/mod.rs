@@ -5,6 +5,7 @@
 //! reached no room.
 
 mod answer;
+mod env;
 mod failure;
 mod forward;
 mod http;
@@ -16,7 +17,6 @@ mod platform;
 mod promise;
 mod rate;
 mod request;
-mod settings;
 mod sockets;
 mod storage;
 mod stream;
@@ -26,11 +26,11 @@ use worker::web_sys::{Request, Response};
 use worker::{Env, event};
 
 use self::answer::{Answer, Cors, JSON, preflight, respond};
+use self::env::settings;
 use self::failure::Failure;
 use self::forward::forward_to_room;
 use self::platform::{ORIGIN, header};
 use self::request::find_route;
-use self::settings::settings;
 use crate::edge::admission;
 use crate::edge::quote::shorten;
 use crate::edge::route::{HttpError, Join, Route};
@@ -63,7 +63,7 @@ fn handle(request: Request, env: Env) -> Result<Answer, Failure> {
         Ok(route) => Ok(Answer::later(cors, async move |cors| {
             answer_http(route, &request, &env, &settings, cors).await
         })),
-        Err(error) => Ok(Answer::new(Err::<Answer, _>(error.into()), &cors)),
+        Err(error) => Ok(Answer::refused(error.into(), &cors)),
     }
 }
 

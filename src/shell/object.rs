@@ -23,12 +23,12 @@ use worker::{
 
 use self::live::Live;
 use super::answer::{Answer, Cors, HTML, JSON, refuse, respond, upgrade};
+use super::env::settings;
 use super::failure::Failure;
 use super::log::log;
 use super::platform::{self, ORIGIN, header, now};
 use super::promise::on_settled_once;
 use super::request::find_route;
-use super::settings::settings;
 use super::sockets::{CLOSED, Connection, end_socket, forget, keep, send};
 use super::storage;
 use crate::core::close;
@@ -114,8 +114,8 @@ impl Object {
         let settings = match &self.settings {
             Ok(settings) => settings,
             Err(bad) => {
-                let failure = Err::<Answer, _>(Failure::from(bad.clone()));
-                return Ok(Answer::new(failure, &Cors::default()));
+                let failure = Failure::from(bad.clone());
+                return Ok(Answer::refused(failure, &Cors::default()));
             }
         };
         let headers = request.headers();
