@@ -27,19 +27,20 @@
 //!
 //! # The contract between room and shell
 //!
-//! 1. The shell gives each new [`Socket`](core::peer::Socket) a number. It passes
-//!    [`Event`](core::event::Event)s to [`Room::handle`](core::room::Room::handle) one at a time, each
-//!    with the current time.
-//! 2. The shell performs the returned [`Effect`](core::event::Effect)s in order, before the next event.
-//! 3. The shell reports a failed send as [`Event::Undelivered`](core::event::Event::Undelivered), and a
-//!    notice that the receiver's dialect cannot encode as
+//! 1. The shell gives each new WebSocket a number, its [`Socket`](core::peer::Socket). It hands
+//!    [`Event`](core::event::Event)s to the room one at a time, each with the time, through
+//!    [`drive`](core::drive::drive).
+//! 2. `drive` performs the [`Effect`](core::event::Effect)s in their order on the shell's
+//!    [`Transport`](core::drive::Transport), before the next event.
+//! 3. `drive` reports each failed send to the room, as
+//!    [`Event::Undelivered`](core::event::Event::Undelivered) or
 //!    [`Event::Unencodable`](core::event::Event::Unencodable).
-//! 4. The shell keeps one [`Member`](core::member::Member) with each socket, and the
-//!    [`Row`](core::event::Row)s that effects tell it to store. It keeps nothing else.
-//! 5. The shell may drop the room after any event. [`Room::restore`](core::room::Room::restore) rebuilds
-//!    an equal room from those members and rows.
-//! 6. The shell has one alarm. It sends [`Event::Tick`](core::event::Event::Tick) at the time of the
-//!    last [`Effect::Alarm`](core::event::Effect::Alarm).
+//! 4. The shell keeps one [`Member`](core::member::Member) with each WebSocket, and the
+//!    [`Row`](core::event::Row)s that it was told to store. It keeps nothing else.
+//! 5. The shell may drop the room between two events, and restore it from those with
+//!    [`Room::restore`](core::room::Room::restore). No client can notice.
+//! 6. The shell delivers one [`Event::Tick`](core::event::Event::Tick) at the time of the last
+//!    [`Effect::Alarm`](core::event::Effect::Alarm).
 
 // A panic in one room resets every room of its isolate, so the lints forbid what can panic.
 #![cfg_attr(

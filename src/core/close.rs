@@ -1,33 +1,34 @@
-//! Every reason why the server ends a socket, and how it answers the Close frame of a peer.
+//! The reasons for which the server closes a WebSocket, and its answers to Close frames.
 //!
-//! This is the one table of close codes: README's copy and the browser client's retry rule are held
-//! to it by `tests/core/close_table.rs`.
+//! This is the only table of close codes. `tests/core/close_table.rs` compares README's copy and the
+//! retry rules of the browser client with it.
 
 use crate::core::refusal::Code;
 
-/// Why the server ends a socket.
+/// Why the server closes a WebSocket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Close {
-    /// The same peer joined again on another socket.
+    /// The same peer joined again on another WebSocket.
     Replaced,
-    /// The room has as many peers as `MAX_PEERS` allows, absent ones counted.
+    /// The room has as many peers as `MAX_PEERS` allows, absent ones included.
     RoomFull,
-    /// The peer went on sending after all its frames had been refused for being too fast.
+    /// The peer ignored too many consecutive `too-fast` refusals.
     TooFast,
-    /// The id is in the room under another key.
+    /// The id is in use with another key.
     IdTaken,
-    /// The token is missing, expired, or not for this room or this peer.
+    /// The token is missing, expired, or for another room or peer.
     Unauthorized,
     /// A frame was larger than [`MAX_FRAME`](crate::core::event::MAX_FRAME).
     TooLarge,
 }
 
-/// May a client whose socket was closed come back by itself?
+/// Whether a client may reconnect without asking its user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retry {
-    /// No: it would meet the same end, or fight with itself.
+    /// Never: the server would refuse again, or two clients with one id would replace each other
+    /// forever.
     Never,
-    /// Not at once: what stands in its way may pass.
+    /// Later: the cause may pass.
     Later,
 }
 
@@ -42,8 +43,7 @@ impl Close {
         Self::TooLarge,
     ];
 
-    /// How the socket is closed after a refusal, if it must be: one while joining, or of a frame that
-    /// should never have been made.
+    /// How the WebSocket is closed after a refusal. `None` if it stays open.
     #[must_use]
     pub const fn after(code: Code) -> Option<Self> {
         match code {
@@ -51,16 +51,16 @@ impl Close {
             Code::RoomFull => Some(Self::RoomFull),
             Code::IdTaken => Some(Self::IdTaken),
             Code::Unauthorized => Some(Self::Unauthorized),
-            // The last of very many closes with `TooFast`; that is for the room to count.
+            // A single one keeps the WebSocket open. The room counts them, and closes after 200 in a row.
             Code::TooFast => None,
             Code::Malformed | Code::ReservedType | Code::NoSuchPeer | Code::MailboxFull => None,
-            // Said over HTTP alone, to somebody who has no socket.
+            // Sent over HTTP only, to clients without a WebSocket.
             Code::NotRegistered | Code::Replaced => None,
         }
     }
 
-    /// The close code. 4000 to 4999 are for applications (RFC 6455 §7.4.2); 1009 is the standard's
-    /// own word for a message that is too big (§7.4.1).
+    /// The close code. 4000 to 4999 are for applications (RFC 6455 §7.4.2). 1009 is the standard code
+    /// for a message that is too big (§7.4.1).
     #[must_use]
     pub const fn code(self) -> u16 {
         match self {
@@ -73,7 +73,7 @@ impl Close {
         }
     }
 
-    /// The reason in the Close frame: one word, the same as the error code where there is one.
+    /// The reason in the Close frame. It equals the error code, if there is one.
     #[must_use]
     pub const fn reason(self) -> &'static str {
         match self {
@@ -86,7 +86,7 @@ impl Close {
         }
     }
 
-    /// May the client come back by itself?
+    /// Whether the client may reconnect without asking its user.
     #[must_use]
     pub const fn retry(self) -> Retry {
         match self {
@@ -96,24 +96,23 @@ impl Close {
     }
 }
 
-/// How a Close frame of a peer is answered: the hibernation API leaves that to us.
+/// The answer to a Close frame. The hibernation API leaves it to us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// With the peer's own code.
+    /// A Close frame with the peer's own code.
     Code(u16),
-    /// With a Close frame that has no code.
+    /// A Close frame without a code.
     Empty,
-    /// Not at all: nobody is left to hear it.
+    /// No Close frame, because the connection is broken.
     Nothing,
 }
 
-/// The answer to a close that the platform reports with `code`, and `was_clean` if there was a Close
-/// frame.
+/// The answer to a close that the platform reports with `code`. `was_clean` tells whether there was a
+/// Close frame.
 ///
-/// 1005 and 1006 never travel: they stand for "a frame without a code" and "no frame" (RFC 6455
-/// §7.4.1), 1015 likewise for a failed TLS handshake. A frame that has one of them all the same is
-/// answered, though not with it: the platform throws when asked to send one, or a code outside 1000
-/// to 4999.
+/// 1005, 1006 and 1015 are never sent. They stand for a frame without a code, no frame, and a failed
+/// TLS handshake (RFC 6455 §7.4.1). A client may send one of them all the same, and gets an empty
+/// Close frame: the platform throws when asked to send one of them, or a code outside 1000 to 4999.
 #[must_use]
 pub const fn answer(code: u16, was_clean: bool) -> Answer {
     match code {
@@ -123,7 +122,8 @@ pub const fn answer(code: u16, was_clean: bool) -> Answer {
     }
 }
 
-/// Did the socket die without a Close frame from the peer? Then the peer is absent, not gone.
+/// Whether the connection broke without a Close frame. The peer then becomes absent, and does not
+/// leave.
 #[must_use]
 pub const fn is_loss(code: u16, was_clean: bool) -> bool {
     matches!(code, 1006 | 1015) && !was_clean
@@ -134,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_code_can_be_sent_and_is_used_once() {
+    fn every_close_code_can_be_sent_and_is_unique() {
         for (n, close) in Close::ALL.into_iter().enumerate() {
             assert_eq!(answer(close.code(), true), Answer::Code(close.code()));
             assert!(
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn codes_that_never_travel_are_never_echoed() {
+    fn a_code_that_may_not_be_sent_is_not_echoed() {
         for code in [0, 999, 1004, 1005, 1006, 1015, 5000, u16::MAX] {
             assert_eq!(answer(code, true), Answer::Empty, "{code}");
         }
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_death_without_a_frame_is_a_loss() {
+    fn a_close_is_a_loss_only_without_a_close_frame() {
         assert_eq!(answer(1006, false), Answer::Nothing);
         assert!(is_loss(1006, false) && is_loss(1015, false));
         assert!(

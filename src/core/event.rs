@@ -1,184 +1,192 @@
-//! What goes into a room, and what comes out of it: the words that the core, the dialects and the
-//! shell share.
+//! The input and the output of a room: [`Event`]s, [`Effect`]s, and the rows that it stores.
 //!
-//! A dialect reads text into a [`Signal`]; the shell hands it to the room in an [`Event`]; the room
-//! answers in [`Effect`]s; those that are for a peer carry a [`Notice`], which a dialect writes.
+//! A dialect decodes text into a [`Signal`]. The shell hands it to the room in an [`Event`], and the
+//! room returns [`Effect`]s. An effect for a peer carries a [`Notice`], which a dialect encodes.
 
 use std::borrow::Cow;
 
 use crate::core::close::Close;
 use crate::core::member::Member;
-use crate::core::notice::Notice;
+use crate::core::notice::{Notice, Registered};
 use crate::core::peer::{Key, Lock, PeerId, Socket, Time};
 use crate::core::refusal::Refusal;
 
-/// The largest frame that a peer may send, in bytes. An SDP of a call with many tracks is about
+/// The largest frame that a peer may send, in bytes. The SDP of a call with many tracks has about
 /// 20 KiB.
 pub const MAX_FRAME: usize = 64 * 1024;
 
-/// What bounds a room.
+/// The limits of a room.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
-    /// The most peers in it, absent ones counted.
+    /// The maximum number of peers, absent ones included.
     pub peers: usize,
-    /// How long a lost peer keeps its seat, in milliseconds.
+    /// How long an absent peer keeps its seat, in milliseconds.
     pub grace: u64,
-    /// How long a signal to all waits while its sender is alone, in milliseconds.
+    /// How long a broadcast is held while its sender is alone, in milliseconds.
     pub hold: u64,
 }
 
-/// What one peer sends to another, or to all others.
+/// A signal from a client, as its dialect decoded it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signal<'a> {
-    /// The receiver as the sender wrote it; without one, everybody else.
+    /// The receiver as the sender wrote it. `None` means a broadcast to all other peers.
     pub to: Option<Cow<'a, str>>,
-    /// `offer`, `answer`, `candidate`, or whatever an application likes.
+    /// `offer`, `answer`, `candidate`, or a type that the application defines.
     pub signal_type: Cow<'a, str>,
-    /// JSON that nobody reads on the way; without one, the sender sent none, or `null`.
+    /// JSON, forwarded unparsed. `None` if the sender sent no payload, or `null`.
     pub payload: Option<Cow<'a, str>>,
-    /// Who the sender says it is, where its dialect has it say so.
+    /// The sender that the frame names, in dialects whose frames name their sender.
     pub stated_sender: Option<Cow<'a, str>>,
 }
 
-/// What happened.
+/// One thing that happened to a room.
 #[derive(Clone, Debug)]
 pub enum Event<'a> {
-    /// A new socket asks to be the peer `id`.
+    /// A client wants to join as the peer `id` over a new WebSocket. The room answers with
+    /// [`Effect::Accept`], or with a refusal in [`Effect::Reply`].
     Join {
-        /// The new socket.
+        /// The number that the new WebSocket gets.
         socket: Socket,
-        /// The peer it wants to be.
+        /// The peer id that the client wants.
         id: PeerId,
-        /// What it holds on to the id with, and shows if the id is in the room already.
+        /// The hash of the client's key. It protects the id, and takes it over if it is in the room.
         key: Option<Key>,
     },
-    /// Somebody asks to be the peer `id`, and will open a stream for what it is to be told.
+    /// A client wants to join as the peer `id` over HTTP, and opens its stream later. The room answers
+    /// with [`Effect::Reply`].
     Register {
-        /// Who asks: it is answered at once, and then is no more.
-        asker: Socket,
-        /// The peer it wants to be.
+        /// A number that no WebSocket has. The peer is stored under it until its stream opens.
+        socket: Socket,
+        /// The peer id that the client wants.
         id: PeerId,
-        /// What it holds on to the id with: its own key, or the one that it is offered.
+        /// The client's own key, or the one that the server has just made for it.
         lock: Lock,
     },
-    /// A registered peer opens its stream, or opens it again.
+    /// A registered peer opens its stream, for the first time or again. The room answers as it does to
+    /// [`Event::Join`].
     Open {
-        /// The new socket, at the end of which the stream is.
+        /// The number that the WebSocket behind the stream gets.
         socket: Socket,
-        /// Who it says it is.
+        /// The peer id that the client states.
         id: PeerId,
-        /// How it proves that, if it does.
+        /// The hash of the key that the client sent.
         key: Option<Key>,
-        /// The number of the last notice that it has got, if this is the same stream again.
+        /// `Last-Event-ID`: the number of the last notice that arrived, if the client resumes a
+        /// stream.
         last: Option<u64>,
     },
-    /// A registered peer sends a signal, but not over its stream, which has only one direction.
+    /// A registered peer sends a signal in an HTTP request. The room answers with a refusal in
+    /// [`Effect::Reply`]. Without a reply, the signal was accepted.
     Post {
-        /// Who asks: it is told what is wrong, or nothing, and then is no more.
-        asker: Socket,
-        /// Who it says it is.
+        /// The peer id that the client states.
         id: PeerId,
-        /// How it proves that, if it does.
+        /// The hash of the key that the client sent.
         key: Option<Key>,
-        /// What it sends.
+        /// The signal.
         signal: Signal<'a>,
     },
-    /// A frame came in, and its dialect could or could not read it.
+    /// A frame arrived.
     Frame {
-        /// The socket that it came from.
+        /// The WebSocket that it arrived on.
         socket: Socket,
-        /// What it says.
+        /// The signal in the frame, or why the dialect could not decode it.
         signal: Result<Signal<'a>, Refusal<'a>>,
     },
-    /// The peer closed its socket: it leaves.
+    /// The client closed its WebSocket. Its peer leaves.
     Closed(Socket),
-    /// The socket died without a word: its peer may come back.
+    /// The WebSocket failed without a Close frame. Its peer becomes absent.
     Lost(Socket),
-    /// A notice could not be given to the socket, which is therefore as good as dead.
+    /// A notice could not be sent, so the WebSocket is dead.
     Undelivered {
-        /// The socket.
+        /// The WebSocket.
         socket: Socket,
         /// The number of the notice, if it has one.
         number: Option<u64>,
         /// The notice.
         notice: Notice<'a>,
     },
-    /// A notice could not be said to a socket in its dialect, which keeps the kind for itself.
+    /// A signal cannot be encoded for its receiver, because the receiver's dialect reserves its type.
     Unencodable {
-        /// Who is to be told, if not the sender's own socket.
-        asker: Option<Socket>,
-        /// The notice.
+        /// Whether the sender is still waiting for the reply to its [`Event::Post`]. If so, the
+        /// refusal is that reply.
+        posted: bool,
+        /// The signal.
         notice: Notice<'a>,
     },
-    /// Time has passed. It does no harm when nothing is due.
+    /// The alarm fired. An alarm that fires early or late is harmless.
     Tick,
 }
 
-/// What is to be done.
+/// One action for the shell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect<'a> {
-    /// Give a notice to each of these sockets. Those that cannot take it come back as
-    /// [`Event::Undelivered`].
+    /// Accept the WebSocket of an [`Event::Join`] or [`Event::Open`]. If the platform cannot accept
+    /// it, the room needs [`Event::Closed`].
+    Accept(Socket),
+    /// Answer the HTTP request behind the event. A client that wants to join is refused with this,
+    /// too. Only the first reply to a request counts.
+    Reply(Result<Registered, Refusal<'a>>),
+    /// Send a notice to each of these WebSockets. Each failure comes back as [`Event::Undelivered`] or
+    /// [`Event::Unencodable`].
     Send {
-        /// The sockets, each once.
+        /// The receivers, without duplicates.
         to: Vec<Socket>,
-        /// The number by which the receiver can say that it has got it: only for one with a stream,
-        /// which then is the only one in `to`.
+        /// The event id by which the receiver can resume. Only streams have numbers; `to` then has one
+        /// element.
         number: Option<u64>,
-        /// What they are told.
+        /// The notice.
         notice: Notice<'a>,
     },
-    /// End a socket.
+    /// Close a WebSocket.
     Close(Socket, Close),
-    /// Keep this with its socket.
+    /// Replace what is kept with the WebSocket of this member.
     Keep(Member),
-    /// Write a row.
+    /// Write a row, over the one with the same key if there is one.
     Store(Row),
     /// Delete a row.
     Erase(RowKey),
-    /// Come back with [`Event::Tick`] at this time, and not at the one said before; or never.
+    /// Set the alarm, in place of the one before, or clear it. It delivers [`Event::Tick`].
     Alarm(Option<Time>),
 }
 
-/// What is written down only where a peer is absent or a signal is held.
+/// A stored row. An ordinary session stores none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Row {
-    /// A peer that may come back.
+    /// A peer that may reconnect.
     Absent(Absent),
-    /// A signal that waits.
+    /// A broadcast that is held for the next peer to join.
     Held(Held),
 }
 
-/// Which row.
+/// The key of a stored row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RowKey {
-    /// The one of an absent peer.
+    /// The row of an absent peer.
     Absent(PeerId),
-    /// The one of a held signal, by its number.
+    /// The row of a held broadcast, by [`Held::number`].
     Held(u64),
 }
 
-/// A signal to all that waits for whoever joins next. It is also the row that keeps it while the
-/// room sleeps.
+/// A broadcast that is held for the next peer to join.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Held {
-    /// Its place in the order of sending; no other row of the room has it.
+    /// Its position in the order of sending, unique among the rows of the room.
     pub number: u64,
-    /// Who sent it.
+    /// The sender.
     pub from: PeerId,
-    /// Until when it waits.
-    pub until: Time,
-    /// What kind of signal it is.
+    /// When it is refused to its sender, if no peer has joined.
+    pub expires_at: Time,
+    /// The type of the signal.
     pub signal_type: String,
-    /// What it says, as it was sent.
+    /// The payload, as it was sent.
     pub payload: Option<String>,
 }
 
-/// A peer without a socket that keeps its seat.
+/// An absent peer: its seat is kept, and it has no working WebSocket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Absent {
-    /// What was kept with its last socket, and what has been held for it since.
+    /// The state that was kept with its last WebSocket, and the notices queued since.
     pub member: Member,
-    /// When it leaves.
-    pub until: Time,
+    /// When it leaves the room, if it has not reconnected.
+    pub expires_at: Time,
 }

@@ -1,22 +1,23 @@
-//! What is kept of a peer while its room sleeps.
+//! The state of one peer that survives the eviction of its room.
 
 use super::outbox::Outbox;
 use super::peer::{Lock, PeerId, Seat, Socket};
 
-/// What is kept with each open socket, so that its room can be built again from its sockets alone.
+/// What is kept with each open WebSocket, so that the room can be restored from its WebSockets alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
-    /// The socket it is kept with, or was last.
+    /// The peer's WebSocket. For an absent peer, its last one, or the number that it registered
+    /// under.
     pub socket: Socket,
-    /// The peer whose socket this is.
+    /// The peer's id.
     pub id: PeerId,
-    /// Its place in the order of joining.
+    /// Its position in the order of joining.
     pub seat: Seat,
-    /// What whoever wants to take the id over must show.
+    /// What a client must send to take the id over.
     pub lock: Lock,
-    /// Whether it is told things over a stream, which can break, and be taken up again where it
-    /// broke: then all that it is told is kept for a while.
+    /// Whether the peer receives notices over an event stream. A stream can be resumed, so each of its
+    /// notices is numbered and kept for a while.
     pub has_stream: bool,
-    /// What it has not heard yet, or may not have heard.
+    /// Notices that the peer has not received, or may not have received.
     pub outbox: Outbox,
 }

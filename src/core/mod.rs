@@ -1,8 +1,8 @@
-//! Plain values without text format, clock or platform: the room, and the words that go into it and
-//! come out of it.
+//! The room and its vocabulary: plain values without text format, clock or platform.
 
 // In reading order.
 pub mod close;
+pub mod drive;
 pub mod event;
 pub mod member;
 pub mod notice;

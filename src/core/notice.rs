@@ -1,4 +1,4 @@
-//! What the room says to one peer.
+//! Messages from the room to one peer, before a dialect encodes them.
 
 use std::borrow::Cow;
 use std::rc::Rc;
@@ -6,41 +6,40 @@ use std::rc::Rc;
 use super::peer::PeerId;
 use super::refusal::Refusal;
 
-/// What the room says to one peer.
+/// A message from the room to one peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice<'a> {
-    /// You are in.
+    /// The receiver has joined.
     Welcome {
-        /// Your id.
+        /// The receiver's id.
         id: PeerId,
         /// The name of the room.
         room: Rc<str>,
-        /// Who else is there, in seat order, and whether you are polite to them.
+        /// The other peers in seat order, each with whether the receiver is polite to it.
         peers: Vec<(PeerId, bool)>,
     },
-    /// Somebody joined.
+    /// Another peer joined.
     Joined {
-        /// Who.
+        /// The other peer.
         id: PeerId,
-        /// Whether you are polite to them.
+        /// Whether the receiver is polite to it.
         polite: bool,
     },
-    /// Somebody left.
+    /// Another peer left.
     Left {
-        /// Who.
+        /// The other peer.
         id: PeerId,
     },
-    /// Somebody sent you a signal.
+    /// A signal from another peer.
     Signal(RoutedSignal<'a>),
-    /// You asked for something that will not be done.
+    /// The room refused something that the receiver sent.
     Refused(Refusal<'a>),
 }
 
 impl Notice<'_> {
-    /// The same, with all its text copied.
+    /// Copies all borrowed text.
     #[must_use]
     pub fn into_owned(self) -> Notice<'static> {
-        let own = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
         match self {
             Self::Welcome { id, room, peers } => Notice::Welcome { id, room, peers },
             Self::Joined { id, polite } => Notice::Joined { id, polite },
@@ -48,14 +47,12 @@ impl Notice<'_> {
             Self::Signal(signal) => Notice::Signal(RoutedSignal {
                 from: signal.from,
                 to: signal.to,
-                signal_type: own(signal.signal_type),
-                payload: signal.payload.map(own),
+                signal_type: Cow::Owned(signal.signal_type.into_owned()),
+                payload: signal
+                    .payload
+                    .map(|payload| Cow::Owned(payload.into_owned())),
             }),
-            Self::Refused(Refusal { code, message, to }) => Notice::Refused(Refusal {
-                code,
-                message,
-                to: to.map(own),
-            }),
+            Self::Refused(refusal) => Notice::Refused(refusal.into_owned()),
         }
     }
 }
@@ -63,12 +60,21 @@ impl Notice<'_> {
 /// A signal on its way to a peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RoutedSignal<'a> {
-    /// Who sent it, whatever the sender said.
+    /// The sender, as the room knows it.
     pub from: PeerId,
-    /// Whom it is for, unless it was sent to all.
+    /// The receiver. `None` for a broadcast.
     pub to: Option<PeerId>,
-    /// What kind of signal it is.
+    /// The type of the signal.
     pub signal_type: Cow<'a, str>,
-    /// What it says, as it was sent.
+    /// The payload, as it was sent.
     pub payload: Option<Cow<'a, str>>,
+}
+
+/// The reply to a client that has registered: what [`Notice::Welcome`] is to a WebSocket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registered {
+    /// The peer's id.
+    pub id: PeerId,
+    /// The other peers in seat order, each with whether the new peer is polite to it.
+    pub peers: Vec<(PeerId, bool)>,
 }

@@ -1,8 +1,8 @@
-//! What one peer has not heard yet, or may not have heard: notices in their order, each with a number.
+//! The notices that one peer has not received, or may not have received, numbered in order.
 //!
-//! Nobody knows how much of a stream has arrived when it breaks, so what went out on one is kept for
-//! a while, and the peer says how far it got. A peer with a WebSocket is told who is there when it
-//! comes back, and numbers nothing: for such a one, only signals wait here, while it is absent.
+//! When a stream breaks, the server cannot know how much of it arrived. Notices sent on a stream are
+//! therefore kept for a while, and the client resumes after the last number that it got. A WebSocket
+//! peer gets a new welcome when it reconnects, so only signals are queued for it, while it is absent.
 
 use std::collections::VecDeque;
 
@@ -10,9 +10,9 @@ use crate::core::notice::{Notice, RoutedSignal};
 use crate::core::peer::Time;
 use crate::core::refusal::Code;
 
-/// The most notices that are kept for one peer, or held for whoever joins next.
+/// The maximum number of notices kept for one peer, and of broadcasts held for the next to join.
 pub const MAX_HELD: usize = 64;
-/// The most bytes that they may have together, kinds and payloads.
+/// The maximum size of those together, in bytes of signal types and payloads.
 pub const MAX_HELD_BYTES: usize = 256 * 1024;
 
 /// The notices that are kept for one peer.
@@ -20,30 +20,40 @@ pub const MAX_HELD_BYTES: usize = 256 * 1024;
 pub struct Outbox {
     /// In the order of their numbers.
     kept: VecDeque<Numbered>,
-    /// What [`weight`] of all of them adds up to.
+    /// The sum of the [`weight`]s in `kept`.
     bytes: usize,
-    /// The highest number that was ever given.
-    last: u64,
-    /// The highest number that went out; what is kept above it is still to be sent.
-    sent: u64,
-    /// Where the stream of now began: one that has got no further than below this is an older one.
-    since: u64,
-    /// When it went on last: what was kept then went out again.
-    resumed: u64,
+    counters: Counters,
 }
 
-/// One notice and its number: the time at which it was put here, in microseconds since 1970, or one
-/// more than the number before, if that is later. So numbers rise even from one life of a room to
-/// its next, and say how old a notice is. JavaScript can count so far.
+/// The numbers that an outbox needs beside its notices.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// The highest number given to a notice or a stream.
+    pub last: u64,
+    /// The highest number that was sent. Kept notices above it are still to be sent.
+    pub sent: u64,
+    /// The number at which the current stream started. A client that resumes below it belongs to an
+    /// earlier stream.
+    pub stream_start: u64,
+    /// When the stream was last resumed, in microseconds since 1970. All notices kept then were sent
+    /// again.
+    pub resumed_at: u64,
+}
+
+/// A notice and its number.
+///
+/// The number is the time of queueing in microseconds since 1970, or one more than the previous
+/// number if that is higher. So numbers rise across evictions of the room, and tell how old a notice
+/// is. They stay below 2⁵³, so JavaScript reads them exactly.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Numbered {
-    /// The number.
+    /// The number, which is the event id on a stream.
     pub number: u64,
-    /// What the peer is to be told.
+    /// The notice.
     pub notice: Notice<'static>,
 }
 
-/// Whether what is put into an outbox goes out at once.
+/// Whether a notice is sent at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delivery {
     /// The notice is sent now.
@@ -51,56 +61,51 @@ pub enum Delivery {
         /// How long the notice is kept afterwards, in milliseconds, in case it does not arrive.
         keep_ms: u64,
     },
-    /// The notice waits until the peer opens its stream.
+    /// The notice waits until the peer reconnects.
     Queued,
 }
 
 impl Outbox {
-    /// Builds one out of what was kept of it: its four numbers, and its notices in order.
+    /// Restores an outbox from its counters, and its notices in order.
     #[must_use]
-    pub fn restore(
-        [last, sent, since, resumed]: [u64; 4],
-        kept: impl IntoIterator<Item = Numbered>,
-    ) -> Self {
+    pub fn restore(counters: Counters, kept: impl IntoIterator<Item = Numbered>) -> Self {
         let kept: VecDeque<_> = kept.into_iter().collect();
-        let bytes = kept.iter().map(|one| weight(&one.notice)).sum();
+        let bytes = kept.iter().map(|entry| weight(&entry.notice)).sum();
         Self {
             kept,
             bytes,
-            last,
-            sent,
-            since,
-            resumed,
+            counters,
         }
     }
 
-    /// The four numbers that [`restore`](Self::restore) takes.
+    /// The counters, for [`restore`](Self::restore).
     #[must_use]
-    pub const fn numbers(&self) -> [u64; 4] {
-        [self.last, self.sent, self.since, self.resumed]
+    pub const fn counters(&self) -> Counters {
+        self.counters
     }
 
-    /// All that is kept, in order.
+    /// All kept notices, in order.
     pub fn kept(&self) -> impl Iterator<Item = &Numbered> {
         self.kept.iter()
     }
 
-    /// Is it as good as none?
+    /// Whether the outbox equals a new one.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.kept.is_empty() && self.numbers() == [0; 4]
+        self.kept.is_empty() && self.counters == Counters::default()
     }
 
-    /// What is still to be sent, in order.
+    /// The notices that are still to be sent, in order.
     pub fn unsent(&self) -> impl Iterator<Item = &Numbered> {
-        self.kept.iter().filter(|one| one.number > self.sent)
+        let sent = self.counters.sent;
+        self.kept.iter().filter(move |entry| entry.number > sent)
     }
 
-    /// Adds a notice and says its number.
+    /// Adds a notice and returns its number.
     ///
     /// # Errors
     ///
-    /// [`Code::MailboxFull`], if there is no place but those of notices that are still to be sent.
+    /// [`Code::MailboxFull`] if the outbox is full of notices that have not been sent yet.
     pub fn push(
         &mut self,
         now: Time,
@@ -108,95 +113,107 @@ impl Outbox {
         notice: Notice<'static>,
     ) -> Result<u64, Code> {
         let bytes = weight(&notice);
-        while let Some(first) = self.kept.front() {
-            let old = match delivery {
-                Delivery::Sent { keep_ms } => {
-                    let since = first.number.max(self.resumed);
-                    since.saturating_add(micros(Time(keep_ms))) < micros(now)
-                }
-                Delivery::Queued => false,
-            };
-            let full =
-                self.kept.len() >= MAX_HELD || self.bytes.saturating_add(bytes) > MAX_HELD_BYTES;
-            if first.number > self.sent || !(old || full) {
-                break;
-            }
-            self.forget_first();
-        }
-        if self.kept.len() >= MAX_HELD || self.bytes.saturating_add(bytes) > MAX_HELD_BYTES {
+        self.evict(now, delivery, bytes);
+        if self.is_full(bytes) {
             return Err(Code::MailboxFull);
         }
-        let number = self.next(now);
+        let number = self.next_number(now);
         if delivery != Delivery::Queued {
-            self.sent = number;
+            self.counters.sent = number;
         }
         self.bytes = self.bytes.saturating_add(bytes);
         self.kept.push_back(Numbered { number, notice });
         Ok(number)
     }
 
-    /// A notice that was thought to have gone out did not.
+    /// Records that a notice was not sent after all.
     pub fn unsend(&mut self, number: u64) {
-        self.sent = self.sent.min(number.saturating_sub(1));
+        self.counters.sent = self.counters.sent.min(number.saturating_sub(1));
     }
 
-    /// A new stream begins, and knows nothing of those before it: it is to get what was not sent yet.
-    /// Says the number with which it begins.
+    /// Starts a new stream and returns its first number. Sent notices are dropped; the others get new
+    /// numbers, after that one.
     pub fn restart(&mut self, now: Time) -> u64 {
-        while self
-            .kept
-            .front()
-            .is_some_and(|first| first.number <= self.sent)
-        {
-            self.forget_first();
+        self.drop_through(self.counters.sent);
+        let start = self.next_number(now);
+        for entry in &mut self.kept {
+            self.counters.last = self.counters.last.saturating_add(1);
+            entry.number = self.counters.last;
         }
-        self.since = self.next(now);
-        self.sent = self.since;
-        let mut last = self.last;
-        for one in &mut self.kept {
-            last = last.saturating_add(1);
-            one.number = last;
-        }
-        self.last = last;
-        self.since
+        self.counters.stream_start = start;
+        self.counters.sent = start;
+        start
     }
 
-    /// The same stream goes on after the notice `got`: it is to get all that came later, and what
-    /// came before needs to be kept no longer. `false` if it is not the same stream.
+    /// Resumes the stream after the notice `got`: earlier notices are dropped, later ones are to be
+    /// sent again. Returns `false` if `got` belongs to an earlier stream.
     pub fn resume(&mut self, now: Time, got: u64) -> bool {
-        if got < self.since {
+        if got < self.counters.stream_start {
             return false;
         }
-        while self.kept.front().is_some_and(|first| first.number <= got) {
-            self.forget_first();
-        }
-        self.resumed = micros(now);
+        self.drop_through(got);
+        self.counters.resumed_at = micros(now);
         true
     }
 
-    /// All that is kept is sent now.
+    /// Records that all kept notices are sent now.
     pub const fn send_all(&mut self) {
-        self.sent = self.last;
+        self.counters.sent = self.counters.last;
     }
 
-    fn next(&mut self, now: Time) -> u64 {
-        self.last = micros(now).max(self.last.saturating_add(1));
-        self.last
+    /// Drops sent notices from the front that were kept long enough, or whose space is needed.
+    fn evict(&mut self, now: Time, delivery: Delivery, bytes: usize) {
+        while let Some(first) = self.kept.front()
+            && first.number <= self.counters.sent
+            && (self.is_outdated(first, now, delivery) || self.is_full(bytes))
+        {
+            self.drop_first();
+        }
     }
 
-    fn forget_first(&mut self) {
+    /// Whether a sent notice was kept for long enough.
+    fn is_outdated(&self, sent: &Numbered, now: Time, delivery: Delivery) -> bool {
+        match delivery {
+            Delivery::Sent { keep_ms } => {
+                let sent_at = sent.number.max(self.counters.resumed_at);
+                sent_at.saturating_add(micros(Time(keep_ms))) < micros(now)
+            }
+            // The peer is absent, and may resume its stream at any of the notices.
+            Delivery::Queued => false,
+        }
+    }
+
+    /// Whether a notice of this many bytes does not fit.
+    fn is_full(&self, bytes: usize) -> bool {
+        self.kept.len() >= MAX_HELD || self.bytes.saturating_add(bytes) > MAX_HELD_BYTES
+    }
+
+    fn next_number(&mut self, now: Time) -> u64 {
+        self.counters.last = micros(now).max(self.counters.last.saturating_add(1));
+        self.counters.last
+    }
+
+    fn drop_through(&mut self, number: u64) {
+        while let Some(first) = self.kept.front()
+            && first.number <= number
+        {
+            self.drop_first();
+        }
+    }
+
+    fn drop_first(&mut self) {
         if let Some(first) = self.kept.pop_front() {
             self.bytes = self.bytes.saturating_sub(weight(&first.notice));
         }
     }
 }
 
-/// Milliseconds, as clocks here have them, in microseconds.
+/// Milliseconds, which clocks here return, as microseconds.
 const fn micros(time: Time) -> u64 {
     time.0.saturating_mul(1_000)
 }
 
-/// How many bytes of an outbox a notice takes: what its sender can make long.
+/// The size of a notice in an outbox: the fields whose length the sender decides, in bytes.
 fn weight(notice: &Notice<'_>) -> usize {
     match notice {
         Notice::Signal(RoutedSignal {
@@ -228,11 +245,11 @@ mod tests {
     }
 
     fn numbers(outbox: &Outbox) -> Vec<u64> {
-        outbox.kept().map(|one| one.number).collect()
+        outbox.kept().map(|entry| entry.number).collect()
     }
 
     #[test]
-    fn sixty_four_signals_wait_and_one_more_does_not_fit() {
+    fn the_outbox_is_full_when_64_signals_are_queued() {
         let mut outbox = Outbox::default();
         for _ in 0..64 {
             assert!(outbox.push(Time(9), Delivery::Queued, signal(1)).is_ok());
@@ -241,11 +258,11 @@ mod tests {
         assert_eq!(outbox.push(Time(9), Delivery::Queued, signal(1)), full);
         outbox.send_all();
         assert!(outbox.push(Time(9), SENT, signal(1)).is_ok());
-        assert_eq!(outbox.kept().count(), 64, "what was sent makes room");
+        assert_eq!(outbox.kept().count(), 64, "sent notices are dropped");
     }
 
     #[test]
-    fn a_quarter_of_a_mebibyte_waits_and_one_more_byte_does_not_fit() {
+    fn the_outbox_is_full_when_256_kib_are_queued() {
         let mut outbox = Outbox::default();
         assert!(
             outbox
@@ -257,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_rise_though_time_does_not() {
+    fn numbers_rise_when_the_clock_does_not() {
         let mut outbox = Outbox::default();
         for (now, number) in [
             (100, 100_000),
@@ -270,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_sent_is_kept_for_a_while() {
+    fn a_sent_notice_is_kept_for_a_while() {
         let mut outbox = Outbox::default();
         for now in [100, 500, 1_100, 1_101] {
             outbox.push(Time(now), SENT, signal(1)).unwrap();
@@ -279,24 +296,24 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_goes_on_where_it_broke() {
+    fn a_stream_resumes_after_the_last_notice_that_arrived() {
         let mut outbox = Outbox::default();
-        let since = outbox.restart(Time(100));
+        let start = outbox.restart(Time(100));
         for now in [200, 300, 400] {
             outbox.push(Time(now), SENT, signal(1)).unwrap();
         }
         outbox.push(Time(500), Delivery::Queued, signal(1)).unwrap();
         assert!(
-            !outbox.clone().resume(Time(600), since - 1),
-            "that was another stream"
+            !outbox.clone().resume(Time(600), start - 1),
+            "the number belongs to an earlier stream"
         );
-        assert!(outbox.clone().resume(Time(600), since));
+        assert!(outbox.clone().resume(Time(600), start));
         assert!(outbox.resume(Time(600), 300_000));
         assert_eq!(numbers(&outbox), [400_000, 500_000]);
     }
 
     #[test]
-    fn a_new_stream_gets_what_was_not_sent_yet() {
+    fn a_new_stream_gets_the_unsent_notices() {
         let mut outbox = Outbox::default();
         outbox.push(Time(100), SENT, signal(1)).unwrap();
         outbox.push(Time(200), SENT, signal(1)).unwrap();
@@ -307,7 +324,7 @@ mod tests {
         assert_eq!(numbers(&outbox), [1_000_001, 1_000_002]);
         assert!(
             !outbox.resume(Time(600), 300_000),
-            "the stream before it was replaced"
+            "the number belongs to an earlier stream"
         );
     }
 }

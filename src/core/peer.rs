@@ -1,6 +1,6 @@
-//! Who takes part: ids, seats, sockets, keys, and what is kept of a peer while its room sleeps.
+//! Ids, seats, sockets, times and keys.
 //!
-//! Parse, don't validate: a [`PeerId`] or a [`Key`] that exists is a good one.
+//! Parse, don't validate: every [`PeerId`] and every [`Key`] is valid.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -14,10 +14,10 @@ use subtle::ConstantTimeEq;
 pub struct PeerId(Rc<str>);
 
 impl PeerId {
-    /// The longest id, in characters, which are all one byte long.
+    /// The maximum length of an id, in characters of one byte each.
     pub const MAX: usize = 64;
 
-    /// Reads an id; `None` unless it has the form above.
+    /// Parses an id. `None` unless it has the form above.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._~:-".contains(&byte);
@@ -25,7 +25,7 @@ impl PeerId {
         (fits && text.bytes().all(plain)).then(|| Self(text.into()))
     }
 
-    /// A new id out of 128 random bits, as 32 hexadecimal digits.
+    /// Makes an id of 32 hexadecimal digits from 128 random bits.
     #[must_use]
     pub fn random(bits: u128) -> Self {
         Self(format!("{bits:032x}").into())
@@ -50,44 +50,43 @@ impl fmt::Display for PeerId {
     }
 }
 
-/// The order of joining in one room: a peer with a lower seat came earlier, and is polite to those
-/// with higher ones.
+/// The position of a peer in the order of joining. A peer is polite to all peers with higher seats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Seat(pub u64);
 
-/// One WebSocket of a room. The shell numbers them; a number is never used again while its socket,
-/// open or not, is still listed by the platform.
+/// The number of one WebSocket of a room. The shell does not reuse it while the platform lists the
+/// WebSocket, which it may do after the close.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Socket(pub u64);
 
-/// Milliseconds since 1970, as the outside says them: nothing in here reads a clock.
+/// Milliseconds since 1970, from the clock of the shell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Time(pub u64);
 
 impl Time {
-    /// So many milliseconds later.
+    /// This many milliseconds later.
     #[must_use]
     pub const fn plus(self, millis: u64) -> Self {
         Self(self.0.saturating_add(millis))
     }
 }
 
-/// The SHA-256 of the secret with which a peer holds on to its id. The secret itself is forgotten.
+/// The hash (SHA-256) of the key that a client sent. The key itself is not kept.
 #[derive(Clone, Copy)]
 pub struct Key([u8; 32]);
 
 impl Key {
-    /// The longest secret, in characters.
+    /// The maximum length of a key, in characters.
     pub const MAX: usize = 128;
 
-    /// Hashes a secret of 1 to 128 characters; `None` for one of another length.
+    /// Hashes a key of 1 to 128 characters. `None` for any other length.
     #[must_use]
     pub fn new(secret: &str) -> Option<Self> {
         let fits = (1..=Self::MAX).contains(&secret.chars().count());
         fits.then(|| Self(Sha256::digest(secret.as_bytes()).into()))
     }
 
-    /// Reads what [`fmt::LowerHex`] writes: 64 hexadecimal digits.
+    /// Parses 64 hexadecimal digits, which [`fmt::LowerHex`] writes.
     #[must_use]
     pub fn from_hex(hex: &str) -> Option<Self> {
         let mut hash = [0; 32];
@@ -101,7 +100,7 @@ impl Key {
 }
 
 impl PartialEq for Key {
-    /// Takes the same time whatever differs, so that a key cannot be guessed byte by byte.
+    /// Compares in constant time, so a hash cannot be guessed byte by byte.
     fn eq(&self, other: &Self) -> bool {
         self.0.ct_eq(&other.0).into()
     }
@@ -123,26 +122,26 @@ impl fmt::Debug for Key {
     }
 }
 
-/// What keeps an id for its owner.
+/// Which key a client must send to be a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lock {
-    /// Nothing: whoever asks for the id gets it.
+    /// None: any client may take the id over.
     Open,
-    /// A key that the server made, and that is asked for as soon as it has been shown once: before
-    /// that, nobody can tell whether its owner can show keys at all.
+    /// A key made by the server. It becomes mandatory once the client has sent it, since some clients
+    /// cannot send keys.
     Unconfirmed(Key),
-    /// A key that must be shown.
+    /// This key.
     Locked(Key),
 }
 
 impl Lock {
-    /// May somebody who shows this key, or none, be the peer?
+    /// Whether a client that sends this key, or none, may be the peer.
     #[must_use]
-    pub fn opens_to(&self, shown: Option<&Key>) -> bool {
+    pub fn opens_to(&self, sent: Option<&Key>) -> bool {
         match self {
             Self::Open => true,
-            Self::Unconfirmed(key) => shown.is_none_or(|shown| shown == key),
-            Self::Locked(key) => shown == Some(key),
+            Self::Unconfirmed(key) => sent.is_none_or(|sent| sent == key),
+            Self::Locked(key) => sent == Some(key),
         }
     }
 }
@@ -158,7 +157,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_are_plain_and_short() {
+    fn an_id_has_1_to_64_plain_characters() {
         for good in ["a", "A.b_c~d:e-9", &"x".repeat(64)] {
             assert_eq!(PeerId::parse(good).unwrap().as_str(), good);
         }
@@ -168,13 +167,13 @@ mod tests {
     }
 
     #[test]
-    fn random_ids_have_one_length() {
+    fn a_random_id_has_32_digits() {
         assert_eq!(PeerId::random(0).as_str(), "0".repeat(32));
         assert_eq!(PeerId::random(u128::MAX).as_str(), "f".repeat(32));
     }
 
     #[test]
-    fn keys_are_counted_in_characters_and_survive_hexadecimal() {
+    fn a_key_has_1_to_128_characters_and_survives_hexadecimal() {
         assert_eq!(Key::new(""), None);
         assert_eq!(Key::new(&"ä".repeat(129)), None);
         let key = Key::new(&"ä".repeat(128)).unwrap();
@@ -183,14 +182,14 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_the_sha_256_of_its_secret() {
+    fn a_key_hash_is_its_sha_256() {
         // FIPS 180-2, appendix B.1.
         let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(format!("{:x}", Key::new("abc").unwrap()), abc);
     }
 
     #[test]
-    fn an_offered_key_may_be_left_out_but_not_be_wrong() {
+    fn an_unconfirmed_key_may_be_left_out_but_not_be_wrong() {
         let (one, two) = (Key::new("one").unwrap(), Key::new("two").unwrap());
         for (lock, none, right, wrong) in [
             (Lock::Open, true, true, true),
@@ -204,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn hexadecimal_of_another_length_or_alphabet_is_no_key() {
+    fn hexadecimal_of_another_length_or_alphabet_is_refused() {
         let hex = "0".repeat(64);
         assert!(Key::from_hex(&hex).is_some());
         for bad in [

@@ -1,39 +1,39 @@
-//! What the server says when it will not do what a peer asked: one code and one sentence.
+//! Refusals: a code for programs and a message for people.
 
 use std::borrow::Cow;
 
-/// The longest explanation that quotes what a peer has sent, in characters.
+/// The maximum length of a message that quotes client input, in characters.
 const MAX_QUOTE: usize = 200;
 
-/// The codes of error notices, as they stand on the wire.
+/// The code of a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Code {
-    /// The frame could not be read.
+    /// The frame cannot be decoded, or names another sender.
     Malformed,
-    /// The kind of the signal is one that only the server uses.
+    /// The type of the signal is reserved for the server.
     ReservedType,
-    /// The peer that the signal names is not in the room.
+    /// The receiver is not in the room, or left before it got the signal.
     NoSuchPeer,
-    /// The peer is absent, and no more can be held for it.
+    /// The receiver is absent and its outbox is full, or no more broadcasts can be held.
     MailboxFull,
     /// The frame is larger than [`MAX_FRAME`](crate::core::event::MAX_FRAME).
     TooLarge,
     /// More than 100 frames a second, or 200 in a burst.
     TooFast,
-    /// The room has no place left.
+    /// The room has as many peers as `MAX_PEERS` allows.
     RoomFull,
-    /// The id is in the room under another key.
+    /// The id is in use with another key.
     IdTaken,
-    /// The token is missing, expired, or not for this room or peer.
+    /// The token is missing, expired, or for another room or peer.
     Unauthorized,
-    /// Over HTTP: no peer of this id has registered, or it has left since.
+    /// Over HTTP: no peer with this id is registered, or it has left.
     NotRegistered,
-    /// Over HTTP: the stream that is to go on was replaced by a newer one of the same peer.
+    /// Over HTTP: a newer stream of the same peer has replaced the one to be resumed.
     Replaced,
 }
 
 impl Code {
-    /// All of them.
+    /// All codes.
     pub const ALL: [Self; 11] = [
         Self::Malformed,
         Self::ReservedType,
@@ -48,13 +48,13 @@ impl Code {
         Self::Replaced,
     ];
 
-    /// The code that is sent as `text`.
+    /// Parses a code from its form on the wire.
     #[must_use]
     pub fn named(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|code| code.as_str() == text)
     }
 
-    /// The code as it is sent.
+    /// The code on the wire.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -73,19 +73,19 @@ impl Code {
     }
 }
 
-/// One refusal, told to the peer that caused it in the form of its dialect.
+/// Why the server did not do what a client asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal<'a> {
-    /// What programs read.
+    /// For programs.
     pub code: Code,
-    /// What people read: what was wrong, and what would be right.
+    /// For people: what was wrong, what is expected, and what to do next.
     pub message: Cow<'static, str>,
-    /// The peer that the refused signal named, as it was written.
+    /// The receiver of the refused signal, as the sender wrote it.
     pub to: Option<Cow<'a, str>>,
 }
 
 impl Refusal<'_> {
-    /// A refusal that is not about one receiver.
+    /// A refusal that names no receiver.
     #[must_use]
     pub fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
         Self {
@@ -95,7 +95,16 @@ impl Refusal<'_> {
         }
     }
 
-    /// The same, where the reason quotes what a peer has sent: it does so not without end.
+    /// Copies all borrowed text.
+    #[must_use]
+    pub fn into_owned(self) -> Refusal<'static> {
+        let Self { code, message, to } = self;
+        let to = to.map(|to| Cow::Owned(to.into_owned()));
+        Refusal { code, message, to }
+    }
+
+    /// Like [`malformed`](Self::malformed), for a message that quotes client input. It is cut after
+    /// 200 characters.
     #[must_use]
     pub fn quoting(message: String) -> Self {
         let end = message.char_indices().nth(MAX_QUOTE).map(|(end, _)| end);
@@ -103,7 +112,7 @@ impl Refusal<'_> {
         Self::malformed(short.unwrap_or(message))
     }
 
-    /// A frame that could not be read, and why.
+    /// A frame that cannot be decoded.
     #[must_use]
     pub fn malformed(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Code::Malformed, message)
@@ -115,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_code_has_a_name_of_its_own() {
+    fn every_code_is_parsed_from_its_own_form() {
         for code in Code::ALL {
             assert_eq!(Code::named(code.as_str()), Some(code));
         }

@@ -1,27 +1,29 @@
 //! The room: who joins and leaves, who is polite to whom, and where a signal goes.
 //!
-//! [`Room::handle`] takes one [`Event`] and says in [`Effect`]s what is to be done. It reads no
+//! [`Room::handle`] takes one [`Event`] and appends the [`Effect`]s that follow from it. It reads no
 //! clock, draws no random number, knows no dialect and performs nothing.
 
 mod forward;
+mod held;
 mod join;
-mod mailbox;
-mod pace;
+mod notify;
+mod rate_limit;
+mod register;
 mod roster;
-mod tell;
+mod turn;
+mod undelivered;
 
 use std::rc::Rc;
 
-pub use join::REGISTERED;
+pub use register::OPEN_STREAM_TIMEOUT_MS;
 
-use self::mailbox::Mailbox;
-use self::pace::Pace;
+use self::held::HeldBroadcasts;
+use self::rate_limit::RateLimiter;
 use self::roster::{Peer, Presence, Roster};
-use crate::core::event::{Absent, Effect, Event, Limits, Row, RowKey};
+use self::turn::Turn;
+use crate::core::event::{Absent, Effect, Event, Limits, Row};
 use crate::core::member::Member;
-use crate::core::notice::Notice;
-use crate::core::peer::{Seat, Socket, Time};
-use crate::core::refusal::Code;
+use crate::core::peer::Time;
 
 /// One room.
 #[derive(Debug)]
@@ -29,20 +31,18 @@ pub struct Room {
     name: Rc<str>,
     limits: Limits,
     roster: Roster,
-    /// What a peer that was alone has sent to all. Empty unless there is just one peer.
-    waiting: Mailbox,
-    /// Higher than the number of any signal in `waiting`.
+    /// Broadcasts from a peer that was alone. Empty unless the room has exactly one peer.
+    held: HeldBroadcasts,
+    /// Higher than [`Held::number`](crate::core::event::Held::number) of any held broadcast.
     next_held: u64,
-    /// The alarm that was asked for last and has not rung: the earliest `until` of all.
+    /// The alarm that was set last, unless it has fired. It is the earliest `expires_at` in the room.
     alarm: Option<Time>,
 }
 
-/// What is to be done, as it is found out.
-type Effects<'a> = Vec<Effect<'a>>;
-
 impl Room {
-    /// Builds a room out of what was kept: a new one from nothing, one that slept from its sockets'
-    /// members and its rows, in any order. What makes no sense together is dropped, in time.
+    /// Restores a room from the members of its WebSockets and its stored rows, in any order. Without
+    /// any, the room is new. Contradictions are resolved: a WebSocket wins over an absent row, and a
+    /// broadcast without a sender expires at the next event.
     pub fn restore(
         name: &str,
         limits: Limits,
@@ -51,42 +51,41 @@ impl Room {
         rows: impl IntoIterator<Item = Row>,
     ) -> Self {
         let mut roster = Roster::default();
-        let mut seat = |member, presence| {
-            let pace = Pace::new(now);
+        let mut insert = |member, presence| {
             roster.insert(Peer {
                 member,
                 presence,
-                pace,
+                rate_limiter: RateLimiter::new(now),
             });
         };
-        let mut held = Vec::new();
+        let mut rows_held = Vec::new();
         for row in rows {
             match row {
-                Row::Absent(Absent { member, until }) => seat(member, Presence::Absent(until)),
-                Row::Held(row) => held.push(row),
+                Row::Absent(Absent { member, expires_at }) => {
+                    insert(member, Presence::Absent(expires_at));
+                }
+                Row::Held(row) => rows_held.push(row),
             }
         }
-        // A socket outweighs a row that says its peer is absent.
         for member in members {
-            seat(member, Presence::Connected);
+            insert(member, Presence::Connected);
         }
-        let mut waiting = Mailbox::default();
+        let mut held = HeldBroadcasts::default();
         let mut next_held = 0;
-        held.sort_unstable_by_key(|held| held.number);
-        for mut held in held {
-            next_held = held.number.saturating_add(1);
-            if roster.by_id(held.from.as_str()).is_none() {
-                // Who sent it went without a trace: the next event erases it.
-                held.until = Time(0);
+        rows_held.sort_unstable_by_key(|row| row.number);
+        for mut row in rows_held {
+            next_held = row.number.saturating_add(1);
+            if roster.by_id(row.from.as_str()).is_none() {
+                row.expires_at = Time(0);
             }
-            // What fitted before fits again.
-            let _ = waiting.push(held);
+            // The rows fitted when they were written, so they fit again.
+            let _ = held.push(row);
         }
         let mut room = Self {
             name: name.into(),
             limits,
             roster,
-            waiting,
+            held,
             next_held,
             alarm: None,
         };
@@ -100,134 +99,63 @@ impl Room {
         &self.name
     }
 
-    /// How many peers are in the room, absent ones counted.
+    /// The number of peers in the room, absent ones included.
     #[must_use]
     pub fn peers(&self) -> usize {
         self.roster.len()
     }
 
-    /// Takes in what happened, and appends what is to be done, in order.
+    /// Handles an event, and appends its effects in order.
     ///
-    /// It is total: no event, however odd or late, is an error or a panic, and one about a socket
-    /// that the room does not know, or knows no longer, does nothing.
+    /// No event is an error or a panic. An event of a WebSocket that the room does not know has no
+    /// effect.
     ///
-    /// What happens rarely is not inlined into it: a Worker that has just started would compile that,
-    /// too, before anybody gets an answer.
+    /// Handlers of rare events are `#[inline(never)]`. V8 compiles whole functions on their first call,
+    /// so this shortens the cold start of a Worker.
     pub fn handle<'a>(&mut self, now: Time, event: Event<'a>, effects: &mut Vec<Effect<'a>>) {
-        // An alarm that rang must be asked for again, even one that rang early.
+        // An alarm that fired must be set again, even if it fired early.
         if matches!(event, Event::Tick) {
             self.alarm = None;
         }
         let due = self.alarm.or_else(|| self.next_expiry());
+        let mut turn = Turn {
+            room: self,
+            now,
+            effects,
+        };
         if due.is_some_and(|due| due <= now) {
-            self.expire(now, effects);
+            turn.expire();
         }
         match event {
-            Event::Join { socket, id, key } => self.join(now, socket, id, key, effects),
-            Event::Register { asker, id, lock } => self.register(now, asker, id, lock, effects),
+            Event::Join { socket, id, key } => turn.handle_join(socket, id, key),
+            Event::Register { socket, id, lock } => turn.handle_register(socket, id, lock),
             Event::Open {
                 socket,
                 id,
                 key,
                 last,
-            } => self.open(now, socket, &id, key.as_ref(), last, effects),
-            Event::Post {
-                asker,
-                id,
-                key,
-                signal,
-            } => self.post(now, asker, &id, key.as_ref(), signal, effects),
-            Event::Frame { socket, signal } => self.frame(now, socket, signal, effects),
-            Event::Closed(socket) => {
-                let seat = self.roster.by_socket(socket).map(|peer| peer.member.seat);
-                seat.into_iter()
-                    .for_each(|seat| self.leave(now, seat, effects));
-            }
-            Event::Lost(socket) => self.lose(now, socket, effects),
+            } => turn.handle_open(socket, &id, key.as_ref(), last),
+            Event::Post { id, key, signal } => turn.handle_post(&id, key.as_ref(), signal),
+            Event::Frame { socket, signal } => turn.handle_frame(socket, signal),
+            Event::Closed(socket) => turn.handle_closed(socket),
+            Event::Lost(socket) => turn.disconnect(socket),
             Event::Undelivered {
                 socket,
                 number,
                 notice,
-            } => self.undelivered(now, socket, number, notice, effects),
-            Event::Unencodable { asker, notice } => self.unencodable(now, asker, notice, effects),
+            } => turn.handle_undelivered(socket, number, notice),
+            Event::Unencodable { posted, notice } => turn.handle_unencodable(posted, notice),
             Event::Tick => {}
         }
-        self.set_alarm(effects);
+        turn.set_alarm();
     }
 
-    /// A socket died without a Close frame: its peer is absent, and nobody is told.
-    #[inline(never)]
-    fn lose(&mut self, now: Time, socket: Socket, effects: &mut Effects<'_>) {
-        let Some(peer) = self.roster.by_socket(socket) else {
-            return;
-        };
-        if peer.presence != Presence::Connected {
-            return;
-        }
-        let member = peer.member.clone();
-        if self.limits.grace == 0 {
-            return self.leave(now, member.seat, effects);
-        }
-        let until = now.plus(self.limits.grace);
-        self.roster.make_absent(member.seat, until);
-        effects.push(Effect::Store(Row::Absent(Absent { member, until })));
-    }
-
-    /// A peer goes for good: what was held for it is refused, what it had waiting goes with it, and
-    /// those who are there are told.
-    fn leave<'a>(&mut self, now: Time, seat: Seat, effects: &mut Effects<'a>) {
-        let Some(Peer {
-            member, presence, ..
-        }) = self.roster.remove(seat)
-        else {
-            return;
-        };
-        if let Presence::Absent(_) = presence {
-            effects.push(Effect::Erase(RowKey::Absent(member.id.clone())));
-        }
-        for unsent in member.outbox.unsent() {
-            if let Notice::Signal(signal) = &unsent.notice {
-                let message = "the peer did not come back, and has left";
-                let to = Some(member.id.to_string().into());
-                self.refuse(now, &signal.from, Code::NoSuchPeer, message, to, effects);
-            }
-        }
-        for held in self.waiting.take() {
-            effects.push(Effect::Erase(RowKey::Held(held.number)));
-        }
-        self.tell_all(now, None, &Notice::Left { id: member.id }, effects);
-    }
-
-    /// Does what is due: absent peers leave, and what waited in vain is refused to its sender.
-    #[inline(never)]
-    fn expire(&mut self, now: Time, effects: &mut Effects<'_>) {
-        for held in self.waiting.take_expired(now) {
-            effects.push(Effect::Erase(RowKey::Held(held.number)));
-            let message = "nobody joined in time to get this signal";
-            self.refuse(now, &held.from, Code::NoSuchPeer, message, None, effects);
-        }
-        let absent = self.roster.absent();
-        let gone = absent.filter(|peer| peer.until().is_some_and(|until| until <= now));
-        let gone: Vec<_> = gone.map(|peer| peer.member.seat).collect();
-        gone.into_iter()
-            .for_each(|seat| self.leave(now, seat, effects));
-    }
-
-    /// Asks for the alarm that is needed now, if it is not the one asked for before.
-    fn set_alarm(&mut self, effects: &mut Effects<'_>) {
-        let first = self.next_expiry();
-        if self.alarm != first {
-            self.alarm = first;
-            effects.push(Effect::Alarm(first));
-        }
-    }
-
-    /// When something is due next.
+    /// The earliest time at which an absent peer leaves or a held broadcast expires.
     fn next_expiry(&self) -> Option<Time> {
         self.roster
             .next_expiry()
             .into_iter()
-            .chain(self.waiting.next_expiry())
+            .chain(self.held.next_expiry())
             .min()
     }
 }

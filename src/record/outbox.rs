@@ -18,7 +18,7 @@ use std::borrow::Cow;
 use std::fmt::Write;
 
 use crate::core::notice::{Notice, RoutedSignal};
-use crate::core::outbox::{Numbered, Outbox};
+use crate::core::outbox::{Counters, Numbered, Outbox};
 use crate::core::peer::PeerId;
 use crate::core::refusal::{Code, Refusal};
 
@@ -26,8 +26,13 @@ impl Outbox {
     /// Appends it to a text.
     pub fn write(&self, text: &mut String) {
         // Writing into memory has nothing to fail at.
-        let [last, sent, since, resumed] = self.numbers();
-        let _ = writeln!(text, "{last} {sent} {since} {resumed}");
+        let Counters {
+            last,
+            sent,
+            stream_start,
+            resumed_at,
+        } = self.counters();
+        let _ = writeln!(text, "{last} {sent} {stream_start} {resumed_at}");
         for Numbered { number, notice } in self.kept() {
             let _ = match notice {
                 Notice::Joined { id, polite } => {
@@ -69,7 +74,12 @@ impl Outbox {
         let (numbers, mut rest) = text.split_once('\n')?;
         let mut numbers = numbers.split(' ').map(|number| number.parse().ok());
         let mut next = || numbers.next().flatten();
-        let numbers = [next()?, next()?, next()?, next()?];
+        let counters = Counters {
+            last: next()?,
+            sent: next()?,
+            stream_start: next()?,
+            resumed_at: next()?,
+        };
         let mut kept = Vec::new();
         while !rest.is_empty() {
             let (head, body) = rest.split_once('\n')?;
@@ -103,7 +113,7 @@ impl Outbox {
             };
             kept.push(Numbered { number, notice });
         }
-        Some(Self::restore(numbers, kept))
+        Some(Self::restore(counters, kept))
     }
 }
 

@@ -34,13 +34,13 @@ impl Row {
     #[must_use]
     pub fn encode(&self) -> String {
         match self {
-            Self::Absent(Absent { member, until }) => {
+            Self::Absent(Absent { member, expires_at }) => {
                 let member = Attachment::absent(member.clone()).encode();
-                format!("{} {member}", until.0)
+                format!("{} {member}", expires_at.0)
             }
             Self::Held(Held {
                 from,
-                until,
+                expires_at,
                 signal_type,
                 payload,
                 number: _,
@@ -50,7 +50,7 @@ impl Row {
                 let payload = payload.as_deref().unwrap_or_default();
                 format!(
                     "{} {from} {} {length}\n{signal_type}{payload}",
-                    until.0,
+                    expires_at.0,
                     signal_type.len()
                 )
             }
@@ -63,15 +63,15 @@ impl Row {
     pub fn decode(key: &str, text: &str) -> Option<Self> {
         match key.split_once(' ')? {
             ("absent", _) => {
-                let (until, member) = text.split_once(' ')?;
-                let until = Time(until.parse().ok()?);
+                let (expires_at, member) = text.split_once(' ')?;
+                let expires_at = Time(expires_at.parse().ok()?);
                 let Attachment { member, .. } = Attachment::decode(member)?;
-                Some(Self::Absent(Absent { member, until }))
+                Some(Self::Absent(Absent { member, expires_at }))
             }
             ("held", number) => {
                 let (head, body) = text.split_once('\n')?;
                 let mut fields = head.split(' ');
-                let until = Time(fields.next()?.parse().ok()?);
+                let expires_at = Time(fields.next()?.parse().ok()?);
                 let from = PeerId::parse(fields.next()?)?;
                 let (signal_type, rest) = body.split_at_checked(fields.next()?.parse().ok()?)?;
                 let payload = match fields.next()? {
@@ -81,7 +81,7 @@ impl Row {
                 Some(Self::Held(Held {
                     number: number.parse().ok()?,
                     from,
-                    until,
+                    expires_at,
                     signal_type: signal_type.to_owned(),
                     payload,
                 }))
@@ -106,7 +106,7 @@ mod tests {
             Row::Held(Held {
                 number: u64::MAX,
                 from: id("ann"),
-                until: Time(9),
+                expires_at: Time(9),
                 signal_type: "a b\n".to_owned(),
                 payload: payload.map(str::to_owned),
             })
@@ -123,7 +123,7 @@ mod tests {
                 has_stream: true,
                 outbox,
             },
-            until: Time(u64::MAX),
+            expires_at: Time(u64::MAX),
         });
         for row in [
             held(None),

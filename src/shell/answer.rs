@@ -149,7 +149,7 @@ pub(super) fn headers(content_type: &str, cors: &Cors) -> Result<Headers> {
     Ok(headers)
 }
 
-pub(super) fn refuse(error: &HttpError, cors: &Cors) -> Result<Response> {
+fn refuse(error: &HttpError, cors: &Cors) -> Result<Response> {
     let headers = headers(JSON, cors)?;
     if let Some((name, value)) = &error.header {
         headers.set(name, value)?;

@@ -1,4 +1,4 @@
-//! The sockets of one room: what is sent to them, what is kept with them, how they end.
+//! The WebSockets of one room: sending, closing, and what is kept with them.
 
 use litemap::LiteMap;
 use worker::wasm_bindgen::JsValue;
@@ -9,24 +9,25 @@ use worker::{Result, State};
 use super::platform::set_number;
 use super::storage;
 use crate::core::close::Close;
-use crate::core::event::Event;
+use crate::core::drive::SendError;
 use crate::core::member::Member;
 use crate::core::notice::Notice;
 use crate::core::peer::Socket;
 use crate::dialect::Dialect;
 use crate::record::attachment::Attachment;
 
-/// `WebSocket.OPEN`. All other states mean that nothing can be sent any more.
+/// `WebSocket.OPEN`. In every other state, nothing can be sent.
 const OPEN: u16 = 1;
 /// `WebSocket.CLOSED`.
 pub(super) const CLOSED: u16 = 3;
 
-/// A socket that a notice may be sent to.
+/// An open WebSocket.
 pub(super) struct Connection {
     pub(super) socket: WebSocket,
     pub(super) dialect: Dialect,
-    /// Its own number, if what is kept with it is too long for its attachment.
-    pub(super) outside: Option<Socket>,
+    /// The number of the WebSocket, if its state is too long for an attachment and is kept in an
+    /// overflow row.
+    pub(super) overflow: Option<Socket>,
 }
 
 impl Connection {
@@ -34,84 +35,77 @@ impl Connection {
         ws: WebSocket,
         socket: Socket,
         dialect: Dialect,
-        outside: Option<Socket>,
+        overflow: Option<Socket>,
     ) -> Self {
         set_number(&ws, socket);
         Self {
             socket: ws,
             dialect,
-            outside,
+            overflow,
         }
     }
 }
 
-/// Sends a notice to each of some sockets, written once for each dialect. One that cannot take it
-/// never keeps the others from theirs; what comes of it is appended to `news`, for `asker` if somebody
-/// waits for an answer.
-pub(super) fn send<'a>(
+/// Sends a notice to each WebSocket, and returns the failures in order. The notice is encoded once for
+/// each dialect.
+pub(super) fn send(
     to: &[Socket],
     number: Option<u64>,
-    notice: Notice<'a>,
+    notice: &Notice<'_>,
     sockets: &LiteMap<Socket, Connection>,
-    asker: Option<Socket>,
-    news: &mut Vec<Event<'a>>,
-) {
-    let mut written: Vec<(Dialect, Option<Vec<String>>)> = Vec::new();
-    let mut refused = false;
+) -> Vec<(Socket, SendError)> {
+    let mut encoded: Vec<(Dialect, Option<Vec<String>>)> = Vec::new();
+    let mut failures = Vec::new();
+    let mut found_dead = false;
     for socket in to {
-        let undelivered = || Event::Undelivered {
-            socket: *socket,
-            number,
-            notice: notice.clone(),
-        };
         let Some(Connection {
             socket: ws,
             dialect,
             ..
         }) = sockets.get(socket)
         else {
-            news.push(undelivered());
+            failures.push((*socket, SendError::Dead));
             continue;
         };
-        if !written.iter().any(|(known, _)| known == dialect) {
-            written.push((*dialect, dialect.encode(&notice, number)));
+        if !encoded.iter().any(|(known, _)| known == dialect) {
+            encoded.push((*dialect, dialect.encode(notice, number)));
         }
-        let Some((_, frames)) = written.iter().find(|(known, _)| known == dialect) else {
+        let Some((_, frames)) = encoded.iter().find(|(known, _)| known == dialect) else {
             continue;
         };
         let Some(frames) = frames else {
-            news.push(Event::Unencodable {
-                asker,
-                notice: notice.clone(),
-            });
+            failures.push((*socket, SendError::Unencodable));
             continue;
         };
-        // To be refused costs an exception with its stack. Where one socket is dead, there are more.
-        let open = !refused || ws.ready_state() == OPEN;
+        // A failed send costs an exception. After the first one, check `readyState` before sending:
+        // dead WebSockets come in groups.
+        let open = !found_dead || ws.ready_state() == OPEN;
         if !open || frames.iter().any(|frame| ws.send_with_str(frame).is_err()) {
-            refused = true;
-            news.push(undelivered());
+            found_dead = true;
+            failures.push((*socket, SendError::Dead));
         }
     }
+    failures
 }
 
-/// Ends a socket. The platform goes on listing it until the client answers, which it may never do.
-pub(super) fn end_socket(state: &State, connection: &Connection, close: Close) -> Result<()> {
+/// Closes a WebSocket. The platform lists it until the client answers, which may never happen.
+pub(super) fn close_socket(state: &State, connection: &Connection, close: Close) -> Result<()> {
     forget(state, connection)?;
     let ws = &connection.socket;
     Ok(ws.close_with_code_and_reason(close.code(), close.reason())?)
 }
 
-/// Forgets whose socket it was: one that is listed long after its end must not be taken for a peer's.
+/// Clears the attachment of a WebSocket that has ended. The platform may list it for long, and it must
+/// not be restored as a peer.
 pub(super) fn forget(state: &State, connection: &Connection) -> Result<()> {
-    if let Some(socket) = connection.outside {
-        storage::erase_outside(state, socket)?;
+    if let Some(socket) = connection.overflow {
+        storage::erase_overflow(state, socket)?;
     }
     Ok(connection.socket.serialize_attachment(JsValue::NULL)?)
 }
 
-/// Writes what is to be kept of a member into its socket's attachment, or, if that is too small, into
-/// a row to which the attachment points.
+/// Writes the state of a member into the attachment of its WebSocket. If it does not fit, the state
+/// goes into an overflow row, and the attachment has `@` and the number of the WebSocket.
 pub(super) fn keep(
     state: &State,
     member: Member,
@@ -124,42 +118,57 @@ pub(super) fn keep(
     let dialect = connection.dialect;
     let mut text = Attachment { member, dialect }.encode();
     if !fits(&text) {
-        storage::store_outside(state, socket, &text)?;
-        connection.outside = Some(socket);
+        storage::store_overflow(state, socket, &text)?;
+        connection.overflow = Some(socket);
         text = format!("@{}", socket.0);
-    } else if connection.outside.take().is_some() {
-        storage::erase_outside(state, socket)?;
+    } else if connection.overflow.take().is_some() {
+        storage::erase_overflow(state, socket)?;
     }
     Ok(connection.socket.serialize_attachment(text.into())?)
 }
 
-/// Does a text fit into an attachment? One may have 16,384 bytes. The platform writes text of
-/// ASCII alone with one byte a character, and other text with two for each unit of UTF-16.
+/// Whether a text fits into an attachment of 16,384 bytes. V8 serializes ASCII text with one byte a
+/// character, and all other text as UTF-16.
 fn fits(text: &str) -> bool {
-    const MOST: usize = 16_000;
-    text.len() <= if text.is_ascii() { MOST } else { MOST / 2 }
+    const MAX: usize = 16_000;
+    text.len() <= if text.is_ascii() { MAX } else { MAX / 2 }
 }
 
-/// What was kept with a socket, in its attachment or among the rows to which those point.
+/// The state that was kept with a WebSocket.
+pub(super) enum Restored {
+    Member(Member, Connection),
+    /// The WebSocket has ended, and its attachment was cleared.
+    Cleared,
+    /// The attachment or its overflow row cannot be decoded, for this reason.
+    Unreadable(String),
+}
+
+/// Restores a member from the attachment of its WebSocket, or from the overflow row that it names.
 #[inline(never)]
-pub(super) fn restore(
-    ws: WebSocket,
-    outside: &LiteMap<Socket, String>,
-) -> Option<(Member, Connection)> {
-    let text = attached(&ws)?;
-    let pointed = text.strip_prefix('@');
-    let pointed = match pointed {
-        Some(digits) => Some(Socket(digits.parse().ok()?)),
-        None => None,
+pub(super) fn restore(ws: WebSocket, overflow: &LiteMap<Socket, String>) -> Restored {
+    let attached = ws.deserialize_attachment();
+    let Some(text) = attached.ok().and_then(|attached| attached.as_string()) else {
+        return Restored::Cleared;
     };
-    let Attachment { member, dialect } = match &pointed {
-        Some(socket) => Attachment::decode(outside.get(socket)?)?,
-        None => Attachment::decode(&text)?,
+    let (number, text) = match text.strip_prefix('@') {
+        None => (None, Some(&text)),
+        Some(digits) => {
+            let number = digits.parse().ok().map(Socket);
+            (number, number.and_then(|number| overflow.get(&number)))
+        }
     };
-    let connection = Connection::new(ws, member.socket, dialect, pointed);
-    Some((member, connection))
-}
-
-fn attached(ws: &WebSocket) -> Option<String> {
-    ws.deserialize_attachment().ok()?.as_string()
+    let Some(text) = text else {
+        return Restored::Unreadable(
+            "the overflow row of a WebSocket is missing: its client must reconnect".to_owned(),
+        );
+    };
+    // The text has the hash of a key, so it is not logged.
+    let Some(Attachment { member, dialect }) = Attachment::decode(text) else {
+        let length = text.len();
+        return Restored::Unreadable(format!(
+            "an attachment of {length} bytes has an unknown form: its client must reconnect"
+        ));
+    };
+    let connection = Connection::new(ws, member.socket, dialect, number);
+    Restored::Member(member, connection)
 }

@@ -1,17 +1,21 @@
-//! The rows of one room in the database of its object, and its alarm.
+//! The stored rows of one room, and its alarm.
 //!
-//! An ordinary session comes here for nothing but a look whether there is anything, for which the
-//! platform does not go to the disk: each write costs more than all the rest of it. To the platform
-//! they are keys and values, since a question in SQL would cost a tenth of a join.
+//! With no absent peer and no held broadcast, storage is only listed once, which does not touch the
+//! disk. A write costs more than the rest of a session. The rows are key-value pairs, because one SQL
+//! query costs a tenth of a join.
 
 use litemap::LiteMap;
 use worker::js_sys::{Date, Promise};
 use worker::wasm_bindgen::JsValue;
 use worker::{Result, State};
 
+use super::log::log;
 use super::platform::Stored;
 use crate::core::event::{Row, RowKey};
 use crate::core::peer::{Socket, Time};
+
+/// The first word of the keys of overflow rows. It is older than the name.
+const OVERFLOW: &str = "outside ";
 
 /// Writes a row, over the one with the same key if there is one.
 pub(super) fn store(state: &State, row: &Row) -> Result<()> {
@@ -23,46 +27,57 @@ pub(super) fn erase(state: &State, key: &RowKey) -> Result<()> {
     Ok(Stored::of(state).delete(&key.encode())?)
 }
 
-/// Writes what is too long for the attachment of a socket.
-pub(super) fn store_outside(state: &State, socket: Socket, text: &str) -> Result<()> {
-    Ok(Stored::of(state).put(&outside(socket), text)?)
+/// Writes an overflow row: the state of a member that is too long for an attachment.
+pub(super) fn store_overflow(state: &State, socket: Socket, text: &str) -> Result<()> {
+    Ok(Stored::of(state).put(&overflow_key(socket), text)?)
 }
 
-/// Deletes it.
-pub(super) fn erase_outside(state: &State, socket: Socket) -> Result<()> {
-    Ok(Stored::of(state).delete(&outside(socket))?)
+/// Deletes an overflow row.
+pub(super) fn erase_overflow(state: &State, socket: Socket) -> Result<()> {
+    Ok(Stored::of(state).delete(&overflow_key(socket))?)
 }
 
-fn outside(socket: Socket) -> String {
-    format!("outside {}", socket.0)
+fn overflow_key(socket: Socket) -> String {
+    format!("{OVERFLOW}{}", socket.0)
 }
 
-/// All that was written down.
+/// All stored rows.
 #[derive(Default)]
-pub(super) struct Written {
-    /// For the room.
+pub(super) struct StoredRows {
+    /// The rows of the room.
     pub(super) rows: Vec<Row>,
-    /// What was too long for the attachments of sockets.
-    pub(super) outside: LiteMap<Socket, String>,
+    /// The overflow rows, by the number of their WebSocket.
+    pub(super) overflow: LiteMap<Socket, String>,
 }
 
-/// Reads all rows. One that cannot be read is left out.
-pub(super) fn read(state: &State) -> Result<Written> {
-    let mut written = Written::default();
+/// Reads all rows. A row that cannot be decoded is logged and skipped.
+pub(super) fn read(state: &State) -> Result<StoredRows> {
+    let mut stored = StoredRows::default();
     for (key, text) in Stored::of(state).list()? {
-        if let Some(socket) = key.strip_prefix("outside ") {
-            if let Ok(socket) = socket.parse() {
-                written.outside.insert(Socket(socket), text);
-            }
+        if let Some(socket) = key
+            .strip_prefix(OVERFLOW)
+            .and_then(|digits| digits.parse().ok())
+        {
+            stored.overflow.insert(Socket(socket), text);
+        } else if let Some(row) = Row::decode(&key, &text) {
+            stored.rows.push(row);
         } else {
-            written.rows.extend(Row::decode(&key, &text));
+            log_unreadable(&key, text.len());
         }
     }
-    Ok(written)
+    Ok(stored)
 }
 
-/// Asks for the alarm, or takes it back. The answer is not waited for: the platform lets nothing out
-/// before such a write is safe.
+/// The text of a row has payloads and the hash of a key, so it is not logged.
+#[inline(never)]
+fn log_unreadable(key: &str, length: usize) {
+    let message =
+        format!("the row `{key}` of {length} bytes has an unknown form: it is kept and ignored");
+    log("unreadable-row", &message);
+}
+
+/// Sets or clears the alarm. The promise is not awaited: the platform sends no output before such a
+/// write is durable.
 pub(super) fn set_alarm(state: &State, at: Option<Time>) -> Result<()> {
     let storage = state.storage();
     let storage = storage.as_raw();

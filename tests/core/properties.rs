@@ -1,11 +1,13 @@
-//! What is true of every history, however odd: random ones, played by the [`Rig`].
+//! Random histories of a room, played on the [`Rig`].
 //!
-//! The Rig itself checks each step: nothing is sent to a socket that is gone, no held signal is
-//! swallowed, the alarm is right. Here is what holds over a whole history.
+//! The Rig checks the invariants of each event. These tests check what must hold over a history.
+
+mod resume;
 
 use std::collections::BTreeMap;
 
 use crate::rig::{Heard, LIMITS, Rig, event};
+use partyline::core::peer::Socket;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::Config;
@@ -13,8 +15,8 @@ use serde_json::Value;
 
 const NAMES: [&str; 5] = ["ann", "bob", "eve", "dan", "fay"];
 
-/// One thing that clients, the network or time can do. Sockets are meant by their place among those
-/// that were ever opened, so that the dead are talked about, too.
+/// One action of a client, the network or the clock. A socket is named by its index among all sockets
+/// ever opened, so closed ones are used, too.
 #[derive(Clone, Debug)]
 enum Step {
     Join {
@@ -25,7 +27,7 @@ enum Step {
         who: usize,
         key: Option<usize>,
     },
-    /// Opens a stream, to go on so many events before the last that came, or anew.
+    /// Opens a new stream, or resumes one this many events before the last that arrived.
     Open {
         who: usize,
         back: Option<usize>,
@@ -38,7 +40,7 @@ enum Step {
         socket: usize,
         to: Option<usize>,
     },
-    Babble {
+    Garbage {
         socket: usize,
         text: String,
     },
@@ -61,7 +63,7 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(who, to)| Step::Post { who, to }),
         8 => (socket(), prop_oneof![1 => Just(None), 3 => (0..6_usize).prop_map(Some)])
             .prop_map(|(socket, to)| Step::Signal { socket, to }),
-        1 => (socket(), ".{0,20}").prop_map(|(socket, text)| Step::Babble { socket, text }),
+        1 => (socket(), ".{0,20}").prop_map(|(socket, text)| Step::Garbage { socket, text }),
         2 => socket().prop_map(Step::Close),
         3 => socket().prop_map(Step::Lose),
         1 => socket().prop_map(Step::Jam),
@@ -70,17 +72,18 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// A rig, and what has been opened and said in it.
+/// A Rig, and what its clients did and received.
 struct History {
     rig: Rig,
-    sockets: Vec<partyline::core::peer::Socket>,
-    said: u64,
+    sockets: Vec<Socket>,
+    /// How many signals were sent. It is the payload of the next one.
+    count: u64,
     heard: BTreeMap<usize, Vec<Heard>>,
-    /// Whose stream is at the end of a socket.
+    /// The peer of each stream, by the index of its socket.
     streams: BTreeMap<usize, usize>,
-    /// The numbers of the events that each peer has got.
+    /// The numbers of the events that each peer received.
     numbers: BTreeMap<usize, Vec<u64>>,
-    /// What was answered to those who speak HTTP.
+    /// The replies to HTTP requests.
     answers: Vec<String>,
 }
 
@@ -89,7 +92,7 @@ impl History {
         Self {
             rig: Rig::new(LIMITS),
             sockets: Vec::new(),
-            said: 0,
+            count: 0,
             heard: BTreeMap::new(),
             streams: BTreeMap::new(),
             numbers: BTreeMap::new(),
@@ -97,8 +100,8 @@ impl History {
         }
     }
 
-    fn take(&mut self, step: &Step) {
-        // No two things happen at the very same time.
+    fn play(&mut self, step: &Step) {
+        // No two steps happen in the same millisecond.
         self.rig.pass(1);
         let place = |n: usize| n.checked_rem(self.sockets.len());
         let socket = |n: usize| place(n).map(|n| self.sockets[n]);
@@ -125,19 +128,19 @@ impl History {
                 }
             }
             Step::Post { who, to } => {
-                let body = say("target", *to, self.said);
-                self.said += 1;
+                let body = signal("target", *to, self.count);
+                self.count += 1;
                 let answer = self.rig.post(NAMES[*who], None, &body);
                 self.answers.push(format!("{answer:?}"));
             }
             Step::Signal { socket: n, to } => {
                 if let Some(socket) = socket(*n) {
-                    let frame = say("to", *to, self.said);
-                    self.said += 1;
+                    let frame = signal("to", *to, self.count);
+                    self.count += 1;
                     self.rig.send(socket, &frame);
                 }
             }
-            Step::Babble { socket: n, text } => {
+            Step::Garbage { socket: n, text } => {
                 socket(*n)
                     .into_iter()
                     .for_each(|socket| self.rig.send(socket, text));
@@ -167,19 +170,20 @@ impl History {
     }
 }
 
-fn say(receiver: &str, to: Option<usize>, said: u64) -> String {
+/// A signal to one peer, to nobody in the room, or to all.
+fn signal(receiver: &str, to: Option<usize>, count: u64) -> String {
     let to = to.map(|to| NAMES.get(to).unwrap_or(&"nobody"));
     let to = to.map_or_else(String::new, |to| format!(r#","{receiver}":"{to}""#));
-    format!(r#"{{"type":"say"{to},"payload":{said}}}"#)
+    format!(r#"{{"type":"say"{to},"payload":{count}}}"#)
 }
 
-/// What one socket knows of the room, from its frames alone.
+/// The room as one client knows it from its frames.
 #[derive(Default)]
 struct View {
     me: String,
-    /// Who is there, and whether the reader is polite to them.
+    /// The other peers, and whether this client is polite to each.
     peers: BTreeMap<String, bool>,
-    /// The last thing heard from each.
+    /// The last signal from each peer.
     last: BTreeMap<String, u64>,
 }
 
@@ -196,12 +200,12 @@ impl View {
             let signal_type = text("type");
             assert!(
                 n > 0 || signal_type == "welcome" || signal_type == "error",
-                "first comes a welcome: {text:?}",
+                "the first frame is not a welcome: {text:?}",
                 text = frame
             );
             match &*signal_type {
                 "welcome" => {
-                    assert_eq!(n, 0, "one welcome a socket");
+                    assert_eq!(n, 0, "a second welcome");
                     view.me = text("id");
                     for peer in frame["peers"].as_array().expect("a list") {
                         let id = peer["id"].as_str().expect("an id").to_owned();
@@ -211,18 +215,18 @@ impl View {
                 }
                 "peer-joined" => {
                     let polite = frame["polite"].as_bool().expect("a role");
-                    assert!(polite, "who was there first is polite");
+                    assert!(polite, "the peer that joined first is polite");
                     assert_eq!(view.peers.insert(text("id"), polite), None, "joined twice");
                 }
                 "peer-left" => assert!(view.peers.remove(&text("id")).is_some(), "left twice"),
                 "error" => {}
                 "say" => {
-                    let said = frame["payload"].as_u64().expect("a number");
-                    if let Some(before) = view.last.insert(text("from"), said) {
-                        assert!(before < said, "{before} came before {said}");
+                    let count = frame["payload"].as_u64().expect("a number");
+                    if let Some(before) = view.last.insert(text("from"), count) {
+                        assert!(before < count, "{before} came before {count}");
                     }
                 }
-                other => panic!("nobody says {other}"),
+                other => panic!("no peer sends {other}"),
             }
         }
         view
@@ -230,7 +234,7 @@ impl View {
 }
 
 fn config() -> Config {
-    // A failing history is printed; nothing is written beside the sources.
+    // A failing history is printed, and not written to a file.
     Config {
         cases: 20_000,
         failure_persistence: None,
@@ -242,19 +246,19 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn every_peer_knows_who_is_there_and_the_two_of_a_pair_have_opposite_roles(
+    fn every_peer_knows_all_others_and_each_pair_has_opposite_roles(
         steps in vec(step(), 1..60),
     ) {
         let mut history = History::new();
-        steps.iter().for_each(|step| history.take(step));
-        // Let all that are lost be lost, and those that are jammed be found out.
-        history.take(&Step::Pass(30_000));
+        steps.iter().for_each(|step| history.play(step));
+        // Disconnected peers leave, and jammed WebSockets are found.
+        history.play(&Step::Pass(30_000));
         for _ in 0..2 {
-            history.take(&Step::Pass(15_000));
+            history.play(&Step::Pass(15_000));
             let open: Vec<_> = (0..history.sockets.len()).collect();
-            open.iter().for_each(|n| history.take(&Step::Signal { socket: *n, to: None }));
+            open.iter().for_each(|n| history.play(&Step::Signal { socket: *n, to: None }));
         }
-        history.take(&Step::Pass(15_000));
+        history.play(&Step::Pass(15_000));
         let views: BTreeMap<usize, View> = history
             .heard
             .iter()
@@ -271,7 +275,7 @@ proptest! {
             let there: Vec<_> = there.chain(&streams).collect();
             let mut known: Vec<_> = view.peers.keys().collect();
             known.sort_by_key(|id| there.iter().position(|other| other == id));
-            prop_assert_eq!(&known, &there, "{} knows {:?}", view.me, view.peers);
+            prop_assert_eq!(&known, &there, "{} lists {:?}", view.me, view.peers);
             for other in others {
                 prop_assert_ne!(view.peers[&other.me], other.peers[&view.me], "roles of a pair");
             }
@@ -279,7 +283,7 @@ proptest! {
     }
 
     #[test]
-    fn a_room_that_slept_cannot_be_told_from_one_that_did_not(
+    fn a_room_behaves_the_same_when_it_was_evicted(
         steps in vec((step(), any::<bool>()), 1..60),
     ) {
         let (mut awake, mut asleep) = (History::new(), History::new());
@@ -287,8 +291,8 @@ proptest! {
             if *sleeps {
                 asleep.rig.sleep();
             }
-            awake.take(step);
-            asleep.take(step);
+            awake.play(step);
+            asleep.play(step);
             prop_assert_eq!(&awake.heard, &asleep.heard);
             prop_assert_eq!(&awake.answers, &asleep.answers);
             prop_assert_eq!(awake.rig.len(), asleep.rig.len());
@@ -296,165 +300,21 @@ proptest! {
     }
 
     #[test]
-    fn a_room_of_peers_that_come_and_go_politely_writes_nothing(
+    fn a_room_stores_nothing_when_no_peer_is_lost_or_alone(
         steps in vec(step(), 1..60),
     ) {
         let mut history = History::new();
-        // Two that stay, so that nobody is ever alone.
-        history.take(&Step::Join { who: 3, key: None });
-        history.take(&Step::Join { who: 4, key: None });
+        // Two peers stay, so no peer is ever alone.
+        history.play(&Step::Join { who: 3, key: None });
+        history.play(&Step::Join { who: 4, key: None });
         for step in &steps {
             match step {
                 Step::Lose(_) | Step::Jam(_) | Step::Register { .. } => {}
                 Step::Close(n) if n % history.sockets.len() < 2 => {}
                 Step::Join { who: 3 | 4, .. } => {}
-                step => history.take(step),
+                step => history.play(step),
             }
         }
-        prop_assert_eq!(history.rig.writes, 0);
-    }
-}
-
-/// What happens to a peer that listens to a stream.
-#[derive(Clone, Debug)]
-enum Life {
-    /// Somebody tells it something, or all.
-    Say {
-        all: bool,
-    },
-    /// Somebody joins or leaves.
-    Guest,
-    /// Its stream breaks; so many of the events that came last did not come after all, and the room
-    /// hears of it or does not.
-    Break {
-        lost: usize,
-        noticed: bool,
-    },
-    /// It opens its stream again.
-    Resume,
-    /// The room is dropped and built again.
-    Sleep,
-    Pass(u64),
-}
-
-fn life() -> impl Strategy<Value = Life> {
-    prop_oneof![
-        6 => any::<bool>().prop_map(|all| Life::Say { all }),
-        1 => Just(Life::Guest),
-        3 => (0..4_usize, any::<bool>()).prop_map(|(lost, noticed)| Life::Break { lost, noticed }),
-        2 => Just(Life::Resume),
-        2 => Just(Life::Sleep),
-        3 => prop_oneof![Just(1), Just(900), 1_000..7_000_u64].prop_map(Life::Pass),
-    ]
-}
-
-/// A client with a stream: what it has read of it, and from where it would go on.
-struct Listener {
-    socket: Option<partyline::core::peer::Socket>,
-    got: Vec<(u64, String)>,
-    /// How many of those may still be under way: nothing has happened since they were sent.
-    fresh: usize,
-    last: u64,
-    broken: u64,
-}
-
-impl Listener {
-    fn read(&mut self, rig: &mut Rig) {
-        let Some(socket) = self.socket else { return };
-        for heard in rig.heard(socket) {
-            let Heard::Frame(text) = heard else {
-                panic!("{heard:?} though nobody else has opened its stream")
-            };
-            match event(&text) {
-                (Some(number), Some(data)) => {
-                    self.got.push((number, data));
-                    self.fresh += 1;
-                }
-                (Some(number), None) => self.last = number,
-                other => panic!("{other:?} is no event"),
-            }
-        }
-    }
-
-    fn last(&self) -> u64 {
-        self.got
-            .last()
-            .map_or(self.last, |(number, _)| (*number).max(self.last))
-    }
-
-    fn resume(&mut self, rig: &mut Rig) {
-        // An older socket that the room took for open is closed by this: nobody reads it.
-        let socket = rig.open_stream("bob", None, Some(self.last()));
-        self.socket = Some(socket.expect("the stream is the same"));
-        self.broken = 0;
-        self.fresh = 0;
-        self.read(rig);
-    }
-}
-
-proptest! {
-    #![proptest_config(config())]
-
-    #[test]
-    fn a_stream_that_breaks_anywhere_loses_nothing_and_brings_nothing_twice(
-        lives in vec(life(), 1..50),
-    ) {
-        let mut rig = Rig::new(LIMITS);
-        let ann = rig.join("ann", None);
-        rig.register("bob", None).unwrap();
-        let socket = Some(rig.open_stream("bob", None, None).unwrap());
-        let mut bob = Listener {
-            socket,
-            got: Vec::new(),
-            fresh: 0,
-            last: 0,
-            broken: 0,
-        };
-        bob.read(&mut rig);
-        let (mut told, mut guest) = (Vec::new(), None);
-        for (n, life) in lives.iter().enumerate() {
-            match life {
-                Life::Say { all } => {
-                    let to = if *all { "" } else { r#","to":"bob""# };
-                    rig.send(ann, &format!(r#"{{"type":"say"{to},"payload":{n}}}"#));
-                    told.push(format!(r#"{{"type":"say","payload":{n},"senderId":"ann"}}"#));
-                }
-                Life::Guest => match guest.take() {
-                    Some(socket) => {
-                        rig.close(socket);
-                        told.push(r#"{"type":"peer-left","senderId":"eve"}"#.to_owned());
-                    }
-                    None => {
-                        guest = Some(rig.join("eve", None));
-                        told.push(r#"{"type":"new-peer","senderId":"eve"}"#.to_owned());
-                    }
-                },
-                Life::Break { lost, noticed } => {
-                    if let Some(socket) = bob.socket.take() {
-                        bob.broken = 0;
-                        let lost = *lost.min(&bob.fresh);
-                        bob.got.truncate(bob.got.len() - lost);
-                        if *noticed {
-                            rig.lose(socket);
-                        }
-                    }
-                }
-                Life::Resume => bob.resume(&mut rig),
-                Life::Sleep => rig.sleep(),
-                Life::Pass(millis) => {
-                    // A break that is as long as the grace is another story.
-                    if bob.socket.is_none() && bob.broken + millis >= LIMITS.grace {
-                        bob.resume(&mut rig);
-                    }
-                    rig.pass(*millis);
-                    bob.fresh = 0;
-                    bob.broken += millis;
-                }
-            }
-            bob.read(&mut rig);
-        }
-        bob.resume(&mut rig);
-        let got: Vec<_> = bob.got.into_iter().map(|(_, data)| data).collect();
-        prop_assert_eq!(got, told);
+        prop_assert_eq!(history.rig.writes(), 0);
     }
 }

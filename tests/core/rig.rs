@@ -1,20 +1,25 @@
-//! The Rig: a room, a clock, and everything the shell would keep, with the shell's own rules.
+//! The Rig: a room, a clock, and clients, in memory.
 //!
-//! Whatever a test does with it, it holds the room to what must always be true; see [`Rig::handle`].
+//! The room runs in the same loop as in the shell, [`drive`]. The [`World`] stands in for the platform,
+//! and checks after every event that the room keeps its invariants.
 
-#![allow(dead_code, reason = "each test uses what it needs")]
+#![allow(dead_code, reason = "no single test uses all methods")]
 
-use std::collections::{BTreeMap, BTreeSet};
+mod world;
+
+use std::collections::BTreeMap;
 
 use partyline::core::close::Close;
-use partyline::core::event::{Absent, Effect, Event, Held, Limits, Row, RowKey};
-use partyline::core::member::Member;
-use partyline::core::notice::{Notice, RoutedSignal};
+use partyline::core::drive::drive;
+use partyline::core::event::{Absent, Event, Limits, Row};
+use partyline::core::notice::{Notice, Registered};
 use partyline::core::peer::{Key, Lock, PeerId, Socket, Time};
 use partyline::core::refusal::Refusal;
 use partyline::core::room::Room;
 use partyline::dialect::Dialect;
 use partyline::record::attachment::Attachment;
+
+use self::world::World;
 
 pub(crate) const LIMITS: Limits = Limits {
     peers: 4,
@@ -22,7 +27,7 @@ pub(crate) const LIMITS: Limits = Limits {
     hold: 120_000,
 };
 
-/// What a client can see of its socket.
+/// What a client receives on its WebSocket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Heard {
     Frame(String),
@@ -34,27 +39,9 @@ pub(crate) struct Rig {
     limits: Limits,
     pub(crate) now: Time,
     next_socket: u64,
-    /// The sockets that are open, and how they speak.
-    open: BTreeMap<Socket, Dialect>,
-    /// All that ever were at the end of a stream.
-    streams: BTreeSet<Socket>,
-    /// Those of the open ones that nothing can be sent to any more.
-    jammed: BTreeSet<Socket>,
-    /// What each socket has heard since it was last asked.
+    /// What each client has received since the test last asked.
     heard: BTreeMap<Socket, Vec<Heard>>,
-    /// The highest number that each stream has got.
-    numbers: BTreeMap<Socket, u64>,
-    members: BTreeMap<Socket, Member>,
-    absent: BTreeMap<PeerId, Absent>,
-    held: BTreeMap<u64, Held>,
-    alarm: Option<Time>,
-    /// Whoever asks something just now, and what it is answered.
-    asker: Option<Socket>,
-    answer: Option<Notice<'static>>,
-    /// Why sockets that never became a peer's were turned away.
-    refused: BTreeMap<Socket, Refusal<'static>>,
-    /// Rows written or erased, and alarms set, so far.
-    pub(crate) writes: usize,
+    world: World,
 }
 
 pub(crate) fn id(text: &str) -> PeerId {
@@ -63,147 +50,116 @@ pub(crate) fn id(text: &str) -> PeerId {
 
 impl Rig {
     pub(crate) fn new(limits: Limits) -> Self {
-        let now = Time(1_000_000);
-        Self {
-            room: Room::restore("demo", limits, now, [], []),
-            limits,
-            now,
-            next_socket: 0,
-            open: BTreeMap::new(),
-            streams: BTreeSet::new(),
-            jammed: BTreeSet::new(),
-            heard: BTreeMap::new(),
-            numbers: BTreeMap::new(),
-            members: BTreeMap::new(),
-            absent: BTreeMap::new(),
-            held: BTreeMap::new(),
-            alarm: None,
-            asker: None,
-            answer: None,
-            refused: BTreeMap::new(),
-            writes: 0,
-        }
+        Self::named("demo", limits)
     }
 
     pub(crate) fn named(name: &str, limits: Limits) -> Self {
-        let rig = Self::new(limits);
+        let now = Time(1_000_000);
         Self {
-            room: Room::restore(name, limits, rig.now, [], []),
-            ..rig
+            room: Room::restore(name, limits, now, [], []),
+            limits,
+            now,
+            next_socket: 0,
+            heard: BTreeMap::new(),
+            world: World::default(),
         }
     }
 
-    /// A new socket asks to be a peer.
+    /// A client joins over a WebSocket in the native dialect.
     pub(crate) fn join(&mut self, id: &str, key: Option<&str>) -> Socket {
         self.join_speaking(Dialect::Native, id, key)
     }
 
-    /// The same in another dialect.
+    /// A client joins over a WebSocket in any dialect.
     pub(crate) fn join_speaking(
         &mut self,
         dialect: Dialect,
         id: &str,
         key: Option<&str>,
     ) -> Socket {
-        let socket = self.new_socket(dialect);
-        let key = key.map(|key| Key::new(key).unwrap());
-        self.handle(Event::Join {
+        let socket = self.next_socket();
+        let event = Event::Join {
             socket,
             id: self::id(id),
-            key,
-        });
+            key: key.map(hash),
+        };
+        self.world.joining = Some((socket, dialect));
+        if let Some(Err(refusal)) = self.handle(event) {
+            // The Worker accepts a WebSocket of its own to tell the client.
+            let close = Close::after(refusal.code).expect("a refused join closes the WebSocket");
+            let frames = dialect.encode(&Notice::Refused(refusal), None);
+            let frames = frames.into_iter().flatten().map(Heard::Frame);
+            let heard = frames.chain([Heard::Closed(close)]).collect();
+            self.heard.insert(socket, heard);
+        }
         socket
     }
 
-    /// Somebody registers, and is answered who is there.
+    /// A client registers, and is told who is in the room.
     pub(crate) fn register(
         &mut self,
         id: &str,
         key: Option<&str>,
     ) -> Result<Vec<(PeerId, bool)>, Refusal<'static>> {
-        let made = Key::new("made by the server").unwrap();
-        let lock = key.map_or(Lock::Unconfirmed(made), |key| {
-            Lock::Locked(Key::new(key).unwrap())
-        });
-        let id = self::id(id);
-        match self.ask(|asker| Event::Register { asker, id, lock }) {
-            Some(Notice::Welcome { peers, .. }) => Ok(peers),
-            Some(Notice::Refused(refusal)) => Err(refusal),
-            other => panic!("{other:?} is no answer"),
-        }
+        let made = Lock::Unconfirmed(hash("made by the server"));
+        let event = Event::Register {
+            socket: self.next_socket(),
+            id: self::id(id),
+            lock: key.map_or(made, |key| Lock::Locked(hash(key))),
+        };
+        let reply = self.handle(event).expect("a reply");
+        reply.map(|registered| registered.peers)
     }
 
-    /// A registered peer opens its stream, or goes on with it after the notice `last`.
+    /// A registered peer opens its stream, or resumes it after the notice `last`.
     pub(crate) fn open_stream(
         &mut self,
         id: &str,
         key: Option<&str>,
         last: Option<u64>,
     ) -> Result<Socket, Refusal<'static>> {
-        let socket = self.new_socket(Dialect::Http);
-        self.handle(Event::Open {
+        let socket = self.next_socket();
+        let event = Event::Open {
             socket,
             id: self::id(id),
-            key: key.map(|key| Key::new(key).unwrap()),
+            key: key.map(hash),
             last,
-        });
-        match self.refused.remove(&socket) {
-            Some(refusal) => {
-                self.open.remove(&socket);
-                self.heard.remove(&socket);
-                Err(refusal)
-            }
+        };
+        self.world.joining = Some((socket, Dialect::Http));
+        match self.handle(event) {
             None => Ok(socket),
+            Some(reply) => Err(reply.unwrap_err()),
         }
     }
 
-    /// A registered peer sends a signal.
+    /// A registered peer posts a signal.
     pub(crate) fn post(
         &mut self,
         id: &str,
         key: Option<&str>,
         body: &str,
     ) -> Result<(), Refusal<'static>> {
-        let signal = Dialect::Http.decode(body).unwrap();
-        let id = self::id(id);
-        let key = key.map(|key| Key::new(key).unwrap());
-        let answer = self.ask(|asker| Event::Post {
-            asker,
-            id,
-            key,
-            signal,
-        });
-        match answer {
+        let event = Event::Post {
+            id: self::id(id),
+            key: key.map(hash),
+            signal: Dialect::Http.decode(body).unwrap(),
+        };
+        match self.handle(event) {
             None => Ok(()),
-            Some(Notice::Refused(refusal)) => Err(refusal),
-            other => panic!("{other:?} is no answer"),
+            Some(reply) => Err(reply.unwrap_err()),
         }
     }
 
-    /// Somebody asks something, and gets at most one answer that matters.
-    fn ask<'a>(&mut self, event: impl FnOnce(Socket) -> Event<'a>) -> Option<Notice<'static>> {
-        let asker = self.new_socket(Dialect::Http);
-        self.asker = Some(asker);
-        self.handle(event(asker));
-        self.asker = None;
-        self.open.remove(&asker);
-        self.answer.take()
-    }
-
-    fn new_socket(&mut self, dialect: Dialect) -> Socket {
+    fn next_socket(&mut self) -> Socket {
         let socket = Socket(self.next_socket);
         self.next_socket += 1;
-        self.open.insert(socket, dialect);
-        if dialect.is_stream() {
-            self.streams.insert(socket);
-        }
         socket
     }
 
-    /// A frame comes in.
+    /// A client sends a frame.
     pub(crate) fn send(&mut self, socket: Socket, text: &str) {
-        // What comes from a socket that is closing is not listened to.
-        let Some(dialect) = self.open.get(&socket).copied() else {
+        // The shell ignores frames from a WebSocket that it has closed.
+        let Some(dialect) = self.world.open.get(&socket).copied() else {
             return;
         };
         for signal in dialect.split(text) {
@@ -212,68 +168,70 @@ impl Rig {
         }
     }
 
-    /// The peer sends a Close frame.
+    /// A client sends a Close frame. A client with a stream cannot, so its stream breaks.
     pub(crate) fn close(&mut self, socket: Socket) {
-        // Nobody says goodbye over a stream.
-        if self.streams(socket) {
-            return self.lose(socket);
-        }
-        self.open.remove(&socket);
-        self.jammed.remove(&socket);
-        self.members.remove(&socket);
-        self.handle(Event::Closed(socket));
+        let event = if self.streams(socket) {
+            Event::Lost
+        } else {
+            Event::Closed
+        };
+        self.world.forget(socket);
+        self.handle(event(socket));
     }
 
-    /// The socket dies without one.
+    /// A WebSocket or a stream breaks.
     pub(crate) fn lose(&mut self, socket: Socket) {
-        self.open.remove(&socket);
-        self.jammed.remove(&socket);
-        self.members.remove(&socket);
+        self.world.forget(socket);
         self.handle(Event::Lost(socket));
     }
 
-    /// From now on nothing can be sent to the socket, though it was not heard to die.
+    /// Sends to this WebSocket fail from now on, though the room has not heard that it broke.
     pub(crate) fn jam(&mut self, socket: Socket) {
-        if self.open.contains_key(&socket) {
-            self.jammed.insert(socket);
+        if self.is_open(socket) {
+            self.world.jammed.insert(socket);
         }
     }
 
-    /// Time passes, and the alarm rings when it is due.
+    /// The platform accepts no WebSockets from now on.
+    pub(crate) fn accept_nothing(&mut self) {
+        self.world.accepts_nothing = true;
+    }
+
+    /// Time passes, and the alarm fires when it is due.
     pub(crate) fn pass(&mut self, millis: u64) {
         let then = self.now.plus(millis);
-        while let Some(alarm) = self.alarm.filter(|alarm| *alarm <= then) {
+        while let Some(alarm) = self.world.alarm.filter(|alarm| *alarm <= then) {
             self.now = self.now.max(alarm);
-            self.alarm = None;
-            self.handle(Event::Tick);
+            self.ring();
         }
         self.now = then;
     }
 
-    /// The alarm rings, due or not.
+    /// The alarm fires, due or not.
     pub(crate) fn ring(&mut self) {
-        self.alarm = None;
+        self.world.alarm = None;
         self.handle(Event::Tick);
     }
 
-    /// The room is dropped, and built again out of what was kept, and as it is kept.
+    /// The room is evicted, and restored from the text of its attachments and rows.
     pub(crate) fn sleep(&mut self) {
-        let written = |attachment: Attachment| {
-            let read = Attachment::decode(&attachment.encode()).unwrap();
-            assert_eq!(read, attachment);
-            read.member
+        let kept = |attachment: Attachment| {
+            let decoded = Attachment::decode(&attachment.encode()).unwrap();
+            assert_eq!(decoded, attachment);
+            decoded.member
         };
-        let members = self.members.values().map(|member| {
-            let (member, dialect) = (member.clone(), self.open[&member.socket]);
-            written(Attachment { member, dialect })
+        let members = self.world.members.values().map(|member| {
+            let (member, dialect) = (member.clone(), self.world.open[&member.socket]);
+            kept(Attachment { member, dialect })
         });
-        let absent = self.absent.values().cloned();
-        let absent = absent.map(|Absent { member, until }| {
-            let member = written(Attachment::absent(member));
-            Row::Absent(Absent { member, until })
+        let absent = self.world.absent.values().cloned();
+        let absent = absent.map(|Absent { member, expires_at }| {
+            let member = kept(Attachment::absent(member));
+            Row::Absent(Absent { member, expires_at })
         });
-        // The platform lists the newest first; rows come in any order.
+        // The platform lists the newest WebSocket first, and rows in any order.
         let (odd, even): (Vec<_>, Vec<_>) = self
+            .world
             .held
             .values()
             .cloned()
@@ -284,211 +242,64 @@ impl Rig {
         self.room = Room::restore(&name, self.limits, self.now, members.rev(), rows);
     }
 
-    /// What a socket has heard since this was last asked.
+    /// What a client has received since this was last called.
     pub(crate) fn heard(&mut self, socket: Socket) -> Vec<Heard> {
         self.heard.remove(&socket).unwrap_or_default()
     }
 
-    /// The frames among it.
+    /// The frames that a client has received since this or `heard` was last called.
     pub(crate) fn frames(&mut self, socket: Socket) -> Vec<String> {
         let heard = self.heard(socket).into_iter();
         heard
-            .filter_map(|heard| {
-                if let Heard::Frame(text) = heard {
-                    Some(text)
-                } else {
-                    None
-                }
+            .filter_map(|heard| match heard {
+                Heard::Frame(text) => Some(text),
+                Heard::Closed(_) => None,
             })
             .collect()
     }
 
-    /// Every socket that is open.
+    /// All open WebSockets.
     pub(crate) fn open(&self) -> Vec<Socket> {
-        self.open.keys().copied().collect()
+        self.world.open.keys().copied().collect()
     }
 
-    /// Whether a stream is at the other end.
+    /// Whether this WebSocket carries a stream, or did.
     pub(crate) fn streams(&self, socket: Socket) -> bool {
-        self.streams.contains(&socket)
+        self.world.streams.contains(&socket)
     }
 
     pub(crate) fn is_open(&self, socket: Socket) -> bool {
-        self.open.contains_key(&socket)
+        self.world.open.contains_key(&socket)
     }
 
+    /// The number of peers in the room.
     pub(crate) fn len(&self) -> usize {
         self.room.peers()
     }
 
-    /// The signals that wait for somebody, as they are written down.
-    fn waiting(&self) -> Vec<(PeerId, String, Option<String>)> {
-        let held = self.held.values();
-        let held = held.map(|held| {
-            (
-                held.from.clone(),
-                held.signal_type.clone(),
-                held.payload.clone(),
-            )
-        });
-        let members = self.members.values();
-        let absent = self.absent.values().map(|absent| &absent.member);
-        let unsent = members
-            .chain(absent)
-            .flat_map(|member| member.outbox.unsent());
-        let unsent = unsent.filter_map(|one| match &one.notice {
-            Notice::Signal(signal) => Some(said(signal)),
-            _ => None,
-        });
-        held.chain(unsent).collect()
+    /// The number of rows written or erased, and of alarms set or cleared, so far.
+    pub(crate) fn writes(&self) -> usize {
+        self.world.writes
     }
 
-    /// Hands an event to the room, does what it says, and holds it to this:
-    ///
-    /// - nothing is sent to, or kept with, a socket that is not open;
-    /// - a signal that waits no more has been sent to one peer, or refused to its sender, unless
-    ///   that one is not there to hear it;
-    /// - only who has a stream gets numbers, and they rise;
-    /// - the alarm is the earliest time at which something is due.
-    pub(crate) fn handle(&mut self, event: Event<'_>) {
-        let mut effects = Vec::new();
-        let refusable = matches!(
-            event,
-            Event::Frame { .. }
-                | Event::Post { .. }
-                | Event::Undelivered { .. }
-                | Event::Unencodable { .. }
-        );
-        let mut owed = self.waiting();
-        self.room.handle(self.now, event, &mut effects);
-        let (mut undelivered, mut unencodable) = (Vec::new(), Vec::new());
-        let mut refused = 0;
-        for effect in effects {
-            match effect {
-                Effect::Send { to, number, notice } => {
-                    assert!(!to.is_empty(), "sent to nobody: {notice:?}");
-                    refused += usize::from(matches!(&notice, Notice::Refused(_)));
-                    if let Notice::Signal(signal) = &notice {
-                        let said = said(signal);
-                        if let Some(place) = owed.iter().position(|one| *one == said) {
-                            owed.remove(place);
-                        }
-                    }
-                    if self.asker.is_some_and(|asker| to == [asker]) {
-                        self.answer.get_or_insert(notice.into_owned());
-                        continue;
-                    }
-                    if let (Notice::Refused(refusal), [socket]) = (&notice, &to[..])
-                        && !self.members.contains_key(socket)
-                    {
-                        let refusal = Notice::Refused(refusal.clone()).into_owned();
-                        let Notice::Refused(refusal) = refusal else {
-                            unreachable!()
-                        };
-                        self.refused.insert(*socket, refusal);
-                    }
-                    for socket in to {
-                        let dialect = self.open.get(&socket);
-                        let dialect =
-                            dialect.unwrap_or_else(|| panic!("{socket:?} is not open: {notice:?}"));
-                        let refusal = matches!(&notice, Notice::Refused(_));
-                        assert!(
-                            number.is_some() == dialect.is_stream() || refusal,
-                            "{socket:?}: {notice:?} has the number {number:?}"
-                        );
-                        if let Some(number) = number {
-                            let last = self.numbers.entry(socket).or_default();
-                            assert!(*last < number, "{last} came before {number}: {notice:?}");
-                            *last = number;
-                        }
-                        if self.jammed.contains(&socket) {
-                            undelivered.push((socket, number, notice.clone()));
-                        } else if let Some(frames) = dialect.encode(&notice, number) {
-                            let heard = self.heard.entry(socket).or_default();
-                            heard.extend(frames.into_iter().map(Heard::Frame));
-                        } else {
-                            unencodable.push(notice.clone());
-                        }
-                    }
-                }
-                Effect::Close(socket, close) => {
-                    assert!(
-                        self.open.remove(&socket).is_some(),
-                        "{socket:?} is not open"
-                    );
-                    self.jammed.remove(&socket);
-                    self.members.remove(&socket);
-                    self.heard
-                        .entry(socket)
-                        .or_default()
-                        .push(Heard::Closed(close));
-                }
-                Effect::Keep(member) => {
-                    assert!(
-                        self.open.contains_key(&member.socket),
-                        "{member:?} is not open"
-                    );
-                    self.members.insert(member.socket, member);
-                }
-                Effect::Store(Row::Absent(absent)) => {
-                    self.writes += 1;
-                    self.absent.insert(absent.member.id.clone(), absent);
-                }
-                Effect::Store(Row::Held(held)) => {
-                    self.writes += 1;
-                    assert_eq!(self.held.insert(held.number, held), None, "written over");
-                }
-                Effect::Erase(RowKey::Absent(id)) => {
-                    self.writes += 1;
-                    assert!(self.absent.remove(&id).is_some(), "{id} has no row");
-                }
-                Effect::Erase(RowKey::Held(number)) => {
-                    self.writes += 1;
-                    assert!(self.held.remove(&number).is_some(), "{number} has no row");
-                }
-                Effect::Alarm(alarm) => {
-                    self.writes += 1;
-                    self.alarm = alarm;
-                }
-            }
+    /// Runs the room for one event, checks its invariants, and returns the reply.
+    fn handle(&mut self, event: Event<'_>) -> Option<Result<Registered, Refusal<'static>>> {
+        self.world.begin();
+        drive(&mut self.room, self.now, event, &mut self.world);
+        self.world.check_invariants();
+        for (socket, heard) in std::mem::take(&mut self.world.sent) {
+            self.heard.entry(socket).or_default().extend(heard);
         }
-        for left in self.waiting() {
-            if let Some(place) = owed.iter().position(|one| *one == left) {
-                owed.remove(place);
-            }
-        }
-        let here = |id: &PeerId| {
-            let mut members = self.members.values();
-            members.any(|member| member.id == *id && self.open.contains_key(&member.socket))
-        };
-        owed.retain(|(from, ..)| here(from));
-        if !refusable {
-            assert!(owed.len() <= refused, "{owed:?} went nowhere");
-        }
-        for (socket, number, notice) in undelivered {
-            self.open.remove(&socket);
-            self.members.remove(&socket);
-            self.handle(Event::Undelivered {
-                socket,
-                number,
-                notice,
-            });
-        }
-        for notice in unencodable {
-            let asker = self.asker;
-            self.handle(Event::Unencodable { asker, notice });
-        }
-        let absent = self.absent.values().map(|absent| absent.until);
-        let waiting = self.held.values().map(|held| held.until);
-        assert_eq!(
-            self.alarm,
-            absent.chain(waiting).min(),
-            "the alarm is not what is due first"
-        );
+        self.world.joining = None;
+        self.world.reply.take()
     }
 }
 
-/// The number and the data of an event, if the text has any: a stream begins with a number alone.
+fn hash(key: &str) -> Key {
+    Key::new(key).unwrap()
+}
+
+/// The id and the data of an event. The first event of a stream has no data.
 pub(crate) fn event(text: &str) -> (Option<u64>, Option<String>) {
     let field = |name: &str| {
         let values = text.lines().filter_map(|line| line.strip_prefix(name));
@@ -496,16 +307,4 @@ pub(crate) fn event(text: &str) -> (Option<u64>, Option<String>) {
     };
     let data = Some(field("data: ")).filter(|data| !data.is_empty());
     (field("id: ").parse().ok(), data)
-}
-
-/// A signal without whom it was for.
-fn said(signal: &RoutedSignal<'_>) -> (PeerId, String, Option<String>) {
-    let RoutedSignal {
-        from,
-        signal_type,
-        payload,
-        ..
-    } = signal;
-    let payload = payload.as_ref().map(|payload| payload.to_string());
-    (from.clone(), signal_type.to_string(), payload)
 }

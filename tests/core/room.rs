@@ -1,20 +1,15 @@
-//! What transcripts cannot tell: sockets that take nothing, settings at their ends, and what is
-//! written down.
+//! Tests of the room that transcripts cannot express: failing sends, extreme limits, and storage.
 
 use crate::rig::{Heard, LIMITS, Rig};
+use partyline::core::close::Close;
 use partyline::core::event::Limits;
 use partyline::core::outbox::{MAX_HELD, MAX_HELD_BYTES};
+use partyline::core::peer::Socket;
 
 const OFFER: &str = r#"{"type":"offer","to":"bob","payload":1}"#;
 
-/// Ann and bob, who have heard of each other.
-fn pair(
-    limits: Limits,
-) -> (
-    Rig,
-    partyline::core::peer::Socket,
-    partyline::core::peer::Socket,
-) {
+/// A room with ann and bob, who have read their frames.
+fn pair(limits: Limits) -> (Rig, Socket, Socket) {
     let mut rig = Rig::new(limits);
     let (ann, bob) = (rig.join("ann", None), rig.join("bob", None));
     rig.heard(ann);
@@ -23,7 +18,7 @@ fn pair(
 }
 
 #[test]
-fn a_signal_to_a_socket_that_takes_nothing_is_held_until_its_peer_is_back() {
+fn a_signal_is_queued_when_it_cannot_be_sent() {
     let (mut rig, ann, bob) = pair(LIMITS);
     rig.jam(bob);
     rig.send(ann, OFFER);
@@ -31,11 +26,11 @@ fn a_signal_to_a_socket_that_takes_nothing_is_held_until_its_peer_is_back() {
     let bob = rig.join("bob", None);
     let heard = rig.frames(bob);
     assert_eq!(heard[1..], [r#"{"type":"offer","from":"ann","payload":1}"#]);
-    assert_eq!(rig.heard(ann), [], "nobody was told");
+    assert_eq!(rig.heard(ann), [], "no refusal, and nobody left");
 }
 
 #[test]
-fn one_socket_that_takes_nothing_keeps_nobody_else_from_theirs() {
+fn a_broadcast_reaches_the_other_peers_when_one_websocket_fails() {
     let (mut rig, ann, bob) = pair(LIMITS);
     let eve = rig.join("eve", None);
     rig.jam(bob);
@@ -45,7 +40,7 @@ fn one_socket_that_takes_nothing_keeps_nobody_else_from_theirs() {
 }
 
 #[test]
-fn what_was_held_and_not_taken_is_held_again_in_its_order() {
+fn queued_signals_are_queued_again_when_the_next_websocket_fails() {
     let (mut rig, ann, bob) = pair(LIMITS);
     rig.lose(bob);
     for n in 0..3 {
@@ -61,7 +56,7 @@ fn what_was_held_and_not_taken_is_held_again_in_its_order() {
 }
 
 #[test]
-fn a_close_frame_that_comes_after_its_socket_was_found_dead_still_counts() {
+fn a_late_close_frame_ends_the_grace_period() {
     let (mut rig, ann, bob) = pair(LIMITS);
     rig.jam(bob);
     rig.send(ann, OFFER);
@@ -69,21 +64,21 @@ fn a_close_frame_that_comes_after_its_socket_was_found_dead_still_counts() {
     let heard = rig.frames(ann);
     assert!(
         heard[0].contains("no-such-peer"),
-        "what was held for it is refused"
+        "the queued signal is refused"
     );
     assert_eq!(heard[1], r#"{"type":"peer-left","id":"bob"}"#);
 }
 
 #[test]
-fn without_grace_a_lost_peer_leaves_at_once() {
+fn a_disconnected_peer_leaves_at_once_without_grace() {
     let (mut rig, ann, bob) = pair(Limits { grace: 0, ..LIMITS });
     rig.lose(bob);
     assert_eq!(rig.frames(ann), [r#"{"type":"peer-left","id":"bob"}"#]);
-    assert_eq!(rig.writes, 0);
+    assert_eq!(rig.writes(), 0);
 }
 
 #[test]
-fn without_grace_a_signal_that_does_not_arrive_is_refused() {
+fn a_signal_is_refused_without_grace_when_it_cannot_be_sent() {
     let (mut rig, ann, bob) = pair(Limits { grace: 0, ..LIMITS });
     rig.jam(bob);
     rig.send(ann, OFFER);
@@ -91,7 +86,7 @@ fn without_grace_a_signal_that_does_not_arrive_is_refused() {
 }
 
 #[test]
-fn an_ordinary_session_writes_nothing() {
+fn an_ordinary_session_stores_nothing() {
     let (mut rig, ann, bob) = pair(LIMITS);
     rig.send(ann, OFFER);
     rig.send(bob, r#"{"type":"answer","to":"ann"}"#);
@@ -100,12 +95,12 @@ fn an_ordinary_session_writes_nothing() {
     rig.send(bob, r#"{"type":"all"}"#);
     rig.close(bob);
     rig.close(ann);
-    assert_eq!(rig.writes, 0);
+    assert_eq!(rig.writes(), 0);
     assert_eq!(rig.len(), 0);
 }
 
 #[test]
-fn a_lost_peer_leaves_when_its_grace_ends_and_not_before() {
+fn an_absent_peer_leaves_when_its_grace_ends_and_not_before() {
     let (mut rig, ann, bob) = pair(LIMITS);
     rig.lose(bob);
     rig.pass(14_999);
@@ -115,7 +110,7 @@ fn a_lost_peer_leaves_when_its_grace_ends_and_not_before() {
 }
 
 #[test]
-fn an_alarm_that_rings_early_is_asked_for_again() {
+fn an_alarm_is_set_again_when_it_fires_early() {
     let (mut rig, ann, bob) = pair(LIMITS);
     rig.lose(bob);
     rig.pass(14_999);
@@ -127,7 +122,7 @@ fn an_alarm_that_rings_early_is_asked_for_again() {
 }
 
 #[test]
-fn a_mailbox_takes_64_signals_and_256_kib() {
+fn the_queue_of_an_absent_peer_is_full_after_64_signals_or_256_kib() {
     let (mut rig, ann, bob) = pair(LIMITS);
     rig.lose(bob);
     for _ in 0..MAX_HELD {
@@ -148,15 +143,15 @@ fn a_mailbox_takes_64_signals_and_256_kib() {
         assert_eq!(rig.heard(ann), []);
     }
     rig.send(ann, &big);
-    let told = rig.frames(ann);
+    let refused = rig.frames(ann);
     assert!(
-        told[0].contains("mailbox-full") && told[0].contains(r#""to":"bob""#),
-        "{told:?}"
+        refused[0].contains("mailbox-full") && refused[0].contains(r#""to":"bob""#),
+        "{refused:?}"
     );
 }
 
 #[test]
-fn a_lone_peer_cannot_make_the_room_remember_without_end() {
+fn a_peer_that_is_alone_can_have_64_broadcasts_held() {
     let mut rig = Rig::new(LIMITS);
     let ann = rig.join("ann", None);
     rig.heard(ann);
@@ -165,31 +160,29 @@ fn a_lone_peer_cannot_make_the_room_remember_without_end() {
     }
     assert_eq!(rig.heard(ann), []);
     rig.send(ann, r#"{"type":"hello"}"#);
-    let told = rig.frames(ann);
+    let refused = rig.frames(ann);
     assert!(
-        told[0].contains("mailbox-full") && !told[0].contains(r#""to""#),
-        "{told:?}"
+        refused[0].contains("mailbox-full") && !refused[0].contains(r#""to""#),
+        "{refused:?}"
     );
 }
 
 #[test]
-fn who_sends_too_fast_is_refused_and_then_closed() {
+fn a_peer_that_sends_too_fast_is_refused_and_then_disconnected() {
     let (mut rig, ann, bob) = pair(LIMITS);
     for _ in 0..399 {
         rig.send(ann, OFFER);
     }
     assert_eq!(rig.frames(bob).len(), 200);
-    let told = rig.frames(ann);
-    assert_eq!(told.len(), 199);
+    let refused = rig.frames(ann);
+    assert_eq!(refused.len(), 199);
     assert!(
-        told.iter()
+        refused
+            .iter()
             .all(|frame| frame.contains(r#""code":"too-fast""#))
     );
     rig.send(ann, OFFER);
-    assert_eq!(
-        rig.heard(ann)[1],
-        Heard::Closed(partyline::core::close::Close::TooFast)
-    );
+    assert_eq!(rig.heard(ann)[1], Heard::Closed(Close::TooFast));
     assert_eq!(rig.frames(bob), [r#"{"type":"peer-left","id":"ann"}"#]);
 }
 
@@ -201,11 +194,11 @@ fn each_signal_of_a_list_counts_as_a_frame() {
         rig.send(ann, &list);
     }
     assert_eq!(rig.frames(bob).len(), 200);
-    assert_eq!(rig.frames(ann).len(), 24, "too fast");
+    assert_eq!(rig.frames(ann).len(), 24, "the rest is refused");
 }
 
 #[test]
-fn a_frame_of_64_kib_passes_and_one_byte_more_ends_the_socket() {
+fn a_frame_of_64_kib_passes_and_one_byte_more_closes_the_websocket() {
     let (mut rig, ann, bob) = pair(LIMITS);
     let frame = |len: usize| {
         let empty = r#"{"type":"x","payload":""}"#.len();
@@ -216,22 +209,16 @@ fn a_frame_of_64_kib_passes_and_one_byte_more_ends_the_socket() {
     rig.send(ann, &frame(65_537));
     let heard = rig.heard(ann);
     assert!(matches!(&heard[0], Heard::Frame(text) if text.contains(r#""code":"too-large""#)));
-    assert_eq!(
-        heard[1],
-        Heard::Closed(partyline::core::close::Close::TooLarge)
-    );
+    assert_eq!(heard[1], Heard::Closed(Close::TooLarge));
     assert_eq!(rig.frames(bob), [r#"{"type":"peer-left","id":"ann"}"#]);
 }
 
 #[test]
-fn a_peer_that_takes_its_id_over_many_times_is_one_peer() {
+fn a_peer_that_takes_its_id_over_100_times_is_one_peer() {
     let (mut rig, ann, mut bob) = pair(LIMITS);
     for _ in 0..100 {
         let next = rig.join("bob", None);
-        assert_eq!(
-            rig.heard(bob).last(),
-            Some(&Heard::Closed(partyline::core::close::Close::Replaced))
-        );
+        assert_eq!(rig.heard(bob).last(), Some(&Heard::Closed(Close::Replaced)));
         bob = next;
     }
     assert_eq!(rig.heard(ann), []);
@@ -239,12 +226,12 @@ fn a_peer_that_takes_its_id_over_many_times_is_one_peer() {
 }
 
 #[test]
-fn an_id_with_a_key_is_taken_over_with_that_key_alone() {
-    for away in [false, true] {
+fn an_id_with_a_key_is_taken_over_only_with_that_key() {
+    for absent in [false, true] {
         let (mut rig, ann, _) = pair(LIMITS);
         let eve = rig.join("eve", Some("secret"));
         rig.heard(ann);
-        if away {
+        if absent {
             rig.lose(eve);
         }
         for wrong in [None, Some("guess"), Some("Secret")] {
@@ -253,19 +240,16 @@ fn an_id_with_a_key_is_taken_over_with_that_key_alone() {
             assert!(
                 matches!(&heard[0], Heard::Frame(text) if text.contains(r#""code":"id-taken""#))
             );
-            assert_eq!(
-                heard[1..],
-                [Heard::Closed(partyline::core::close::Close::IdTaken)]
-            );
+            assert_eq!(heard[1..], [Heard::Closed(Close::IdTaken)]);
         }
         let back = rig.join("eve", Some("secret"));
         assert_eq!(rig.frames(back).len(), 1);
-        assert_eq!(rig.heard(ann), [], "nobody was told");
+        assert_eq!(rig.heard(ann), [], "no refusal, and nobody left");
     }
 }
 
 #[test]
-fn an_id_without_a_key_is_anybodys_and_then_its_new_owners() {
+fn an_id_without_a_key_can_be_taken_over_with_a_new_key() {
     let (mut rig, _, _) = pair(LIMITS);
     let bob = rig.join("bob", Some("mine"));
     assert_eq!(rig.frames(bob).len(), 1);
@@ -274,20 +258,33 @@ fn an_id_without_a_key_is_anybodys_and_then_its_new_owners() {
 }
 
 #[test]
-fn a_full_room_counts_its_absent_peers_and_lets_them_back_in() {
+fn a_full_room_counts_absent_peers_and_lets_them_reconnect() {
     let (mut rig, ann, bob) = pair(Limits { peers: 2, ..LIMITS });
     rig.lose(bob);
     let eve = rig.join("eve", None);
     let heard = rig.heard(eve);
     assert!(matches!(&heard[0], Heard::Frame(text) if text.contains(r#""code":"room-full""#)));
-    assert_eq!(
-        heard[1..],
-        [Heard::Closed(partyline::core::close::Close::RoomFull)]
-    );
+    assert_eq!(heard[1..], [Heard::Closed(Close::RoomFull)]);
     let bob = rig.join("bob", None);
     assert_eq!(rig.frames(bob).len(), 1);
     rig.close(bob);
     assert_eq!(rig.frames(ann), [r#"{"type":"peer-left","id":"bob"}"#]);
     let eve = rig.join("eve", None);
     assert!(rig.frames(eve)[0].contains("welcome"));
+}
+
+#[test]
+fn a_peer_leaves_at_once_when_the_platform_does_not_accept_its_websocket() {
+    let (mut rig, ann, bob) = pair(LIMITS);
+    rig.accept_nothing();
+    let eve = rig.join("eve", None);
+    assert!(!rig.is_open(eve));
+    let joined_and_left = [
+        r#"{"type":"peer-joined","id":"eve","polite":true}"#,
+        r#"{"type":"peer-left","id":"eve"}"#,
+    ];
+    assert_eq!(rig.frames(ann), joined_and_left);
+    assert_eq!(rig.frames(bob), joined_and_left);
+    assert_eq!(rig.len(), 2);
+    assert_eq!(rig.writes(), 0);
 }

@@ -1,24 +1,23 @@
-//! Peers that speak HTTP, on the core: whose id it is, what waits for them, and what they are told
-//! when it cannot.
+//! Tests of peers with event streams: registering, resuming, keys, queues and refusals.
 
 use crate::rig::{Heard, LIMITS, Rig, event};
 use partyline::core::close::Close;
 use partyline::core::outbox::MAX_HELD;
 use partyline::core::peer::Socket;
 use partyline::core::refusal::{Code, Refusal};
-use partyline::core::room::REGISTERED;
+use partyline::core::room::OPEN_STREAM_TIMEOUT_MS;
 use partyline::dialect::Dialect;
 
 const OFFER: &str = r#"{"type":"offer","to":"bob","payload":1}"#;
 const HEARD: &str = r#"{"type":"offer","payload":1,"senderId":"ann"}"#;
 
-/// The data of all events that came.
+/// The data of the events that arrived.
 fn events(rig: &mut Rig, socket: Socket) -> Vec<String> {
     let frames = rig.frames(socket).into_iter();
     frames.filter_map(|text| event(&text).1).collect()
 }
 
-/// Ann, with a WebSocket, and bob, who has registered.
+/// A room with ann, who has a WebSocket, and bob, who has registered.
 fn registered() -> (Rig, Socket) {
     let mut rig = Rig::new(LIMITS);
     let ann = rig.join("ann", None);
@@ -32,7 +31,7 @@ fn code<T: std::fmt::Debug>(answer: Result<T, Refusal<'_>>) -> Code {
 }
 
 #[test]
-fn who_registers_is_told_who_is_there_and_the_others_that_it_came() {
+fn a_registering_peer_gets_the_list_of_peers_and_is_announced() {
     let mut rig = Rig::new(LIMITS);
     let ann = rig.join("ann", None);
     rig.heard(ann);
@@ -45,7 +44,7 @@ fn who_registers_is_told_who_is_there_and_the_others_that_it_came() {
 }
 
 #[test]
-fn what_is_sent_before_the_stream_is_open_comes_first_on_it() {
+fn a_stream_starts_with_the_signals_sent_before_it_opened() {
     let (mut rig, ann) = registered();
     rig.send(ann, OFFER);
     rig.sleep();
@@ -55,24 +54,24 @@ fn what_is_sent_before_the_stream_is_open_comes_first_on_it() {
 }
 
 #[test]
-fn what_waited_for_the_next_to_join_waits_on_for_one_that_has_registered() {
+fn a_held_broadcast_is_queued_for_the_next_peer_that_registers() {
     let mut rig = Rig::new(LIMITS);
     let ann = rig.join("ann", None);
     rig.send(ann, r#"{"type":"offer","payload":1}"#);
     rig.register("bob", None).unwrap();
     rig.pass(20_000);
     let eve = rig.join("eve", None);
-    assert_eq!(rig.frames(eve).len(), 1, "it was for bob");
+    assert_eq!(rig.frames(eve).len(), 1, "a welcome, and no broadcast");
     let bob = rig.open_stream("bob", None, None).unwrap();
-    let came = r#"{"type":"new-peer","senderId":"eve"}"#;
-    assert_eq!(events(&mut rig, bob), [HEARD, came]);
+    let joined = r#"{"type":"new-peer","senderId":"eve"}"#;
+    assert_eq!(events(&mut rig, bob), [HEARD, joined]);
 }
 
 #[test]
-fn who_registers_and_never_listens_leaves_after_thirty_seconds() {
+fn a_registered_peer_leaves_after_30_seconds_without_a_stream() {
     let (mut rig, ann) = registered();
     rig.send(ann, OFFER);
-    rig.pass(REGISTERED - 1);
+    rig.pass(OPEN_STREAM_TIMEOUT_MS - 1);
     assert_eq!(rig.heard(ann), []);
     rig.pass(1);
     let frames = rig.frames(ann);
@@ -83,7 +82,7 @@ fn who_registers_and_never_listens_leaves_after_thirty_seconds() {
 }
 
 #[test]
-fn registering_again_goes_on_with_the_seat_and_ends_the_older_stream() {
+fn registering_again_keeps_the_seat_and_closes_the_old_stream() {
     let (mut rig, ann) = registered();
     let old = rig.open_stream("bob", None, None).unwrap();
     rig.heard(old);
@@ -92,11 +91,11 @@ fn registering_again_goes_on_with_the_seat_and_ends_the_older_stream() {
     rig.send(ann, OFFER);
     let new = rig.open_stream("bob", None, None).unwrap();
     assert_eq!(events(&mut rig, new), [HEARD]);
-    assert_eq!(rig.heard(ann), [], "the others were told nothing");
+    assert_eq!(rig.heard(ann), [], "nobody joined or left");
 }
 
 #[test]
-fn a_stream_that_was_replaced_does_not_come_back() {
+fn a_stream_cannot_be_resumed_after_it_was_replaced() {
     let (mut rig, ann) = registered();
     let old = rig.open_stream("bob", None, None).unwrap();
     let (begun, _) = event(&rig.frames(old)[0]);
@@ -107,12 +106,12 @@ fn a_stream_that_was_replaced_does_not_come_back() {
     assert_eq!(
         events(&mut rig, new),
         [HEARD],
-        "the newer one is not disturbed"
+        "the newer stream still works"
     );
 }
 
 #[test]
-fn a_stream_of_before_does_not_come_back_after_registering_again() {
+fn a_stream_cannot_be_resumed_after_registering_again() {
     let (mut rig, _) = registered();
     let old = rig.open_stream("bob", None, None).unwrap();
     let (begun, _) = event(&rig.frames(old)[0]);
@@ -123,19 +122,19 @@ fn a_stream_of_before_does_not_come_back_after_registering_again() {
 }
 
 #[test]
-fn a_stream_goes_on_beside_one_that_only_looks_open() {
+fn a_stream_is_resumed_when_the_room_has_not_noticed_its_break() {
     let (mut rig, ann) = registered();
     let old = rig.open_stream("bob", None, None).unwrap();
     let (begun, _) = event(&rig.frames(old)[0]);
     rig.send(ann, OFFER);
-    // It never came: the room has not noticed yet that the stream broke.
+    // The signal was lost with the old stream, and the room does not know yet.
     let new = rig.open_stream("bob", None, begun).unwrap();
     assert_eq!(events(&mut rig, new), [HEARD]);
     assert!(!rig.is_open(old));
 }
 
 #[test]
-fn a_number_that_nobody_gave_is_no_reason_to_get_less() {
+fn a_stream_starts_anew_when_its_last_number_was_never_given() {
     let (mut rig, ann) = registered();
     rig.send(ann, OFFER);
     let bob = rig.open_stream("bob", None, Some(u64::MAX)).unwrap();
@@ -143,15 +142,15 @@ fn a_number_that_nobody_gave_is_no_reason_to_get_less() {
 }
 
 #[test]
-fn an_offered_key_is_asked_for_once_it_was_shown() {
+fn a_key_made_by_the_server_is_required_once_it_was_sent() {
     let made = Some("made by the server");
-    for show in ["opening", "posting"] {
+    for first_use in ["opening", "posting"] {
         let (mut rig, _) = registered();
         assert!(
             rig.open_stream("bob", None, None).is_ok(),
-            "nobody knows yet"
+            "the key was not sent yet"
         );
-        if show == "opening" {
+        if first_use == "opening" {
             rig.open_stream("bob", made, None).unwrap();
         } else {
             rig.post("bob", made, r#"{"type":"x"}"#).unwrap();
@@ -160,17 +159,17 @@ fn an_offered_key_is_asked_for_once_it_was_shown() {
         for key in [None, Some("guess")] {
             assert_eq!(code(rig.open_stream("bob", key, None)), Code::IdTaken);
             let posted = rig.post("bob", key, r#"{"type":"x"}"#);
-            assert_eq!(code(posted), Code::IdTaken, "{show}");
-            assert_eq!(code(rig.register("bob", key)), Code::IdTaken, "{show}");
+            assert_eq!(code(posted), Code::IdTaken, "{first_use}");
+            assert_eq!(code(rig.register("bob", key)), Code::IdTaken, "{first_use}");
             let eve = rig.join("bob", key);
-            assert_eq!(rig.heard(eve).len(), 2, "an error and the end");
+            assert_eq!(rig.heard(eve).len(), 2, "an error and a close");
         }
         assert!(rig.post("bob", made, r#"{"type":"x"}"#).is_ok());
     }
 }
 
 #[test]
-fn a_key_that_was_shown_is_asked_for_though_what_it_was_shown_for_was_refused() {
+fn a_key_made_by_the_server_is_required_even_when_its_first_request_was_refused() {
     let (mut rig, _) = registered();
     let old = rig.open_stream("bob", None, None).unwrap();
     let (begun, _) = event(&rig.frames(old)[0]);
@@ -183,7 +182,7 @@ fn a_key_that_was_shown_is_asked_for_though_what_it_was_shown_for_was_refused() 
 }
 
 #[test]
-fn a_key_that_was_brought_is_asked_for_from_the_start() {
+fn a_key_of_the_client_is_required_from_the_start() {
     let mut rig = Rig::new(LIMITS);
     rig.register("bob", Some("mine")).unwrap();
     assert_eq!(code(rig.open_stream("bob", None, None)), Code::IdTaken);
@@ -195,7 +194,7 @@ fn a_key_that_was_brought_is_asked_for_from_the_start() {
 }
 
 #[test]
-fn nobody_posts_as_a_peer_that_has_a_websocket() {
+fn a_websocket_peer_can_neither_post_nor_open_a_stream() {
     let mut rig = Rig::new(LIMITS);
     rig.join("ann", None);
     let posted = rig.post("ann", None, r#"{"type":"x"}"#);
@@ -205,7 +204,7 @@ fn nobody_posts_as_a_peer_that_has_a_websocket() {
 }
 
 #[test]
-fn who_changes_to_a_websocket_gets_the_signals_that_waited_and_no_more() {
+fn a_peer_that_changes_to_a_websocket_gets_its_queued_signals_only() {
     let (mut rig, ann) = registered();
     rig.send(ann, OFFER);
     rig.join("eve", None);
@@ -225,7 +224,7 @@ fn who_changes_to_a_websocket_gets_the_signals_that_waited_and_no_more() {
 }
 
 #[test]
-fn who_changes_from_a_websocket_keeps_its_seat() {
+fn a_peer_that_changes_from_a_websocket_keeps_its_seat() {
     let mut rig = Rig::new(LIMITS);
     let ann = rig.join("ann", None);
     rig.join("bob", None);
@@ -238,7 +237,7 @@ fn who_changes_from_a_websocket_keeps_its_seat() {
 }
 
 #[test]
-fn what_waits_for_a_stream_is_bounded_and_the_sender_is_told() {
+fn a_signal_is_refused_when_the_queue_of_a_stream_is_full() {
     let (mut rig, ann) = registered();
     for _ in 0..MAX_HELD {
         rig.send(ann, OFFER);
@@ -255,7 +254,7 @@ fn what_waits_for_a_stream_is_bounded_and_the_sender_is_told() {
 }
 
 #[test]
-fn a_stream_that_is_read_never_fills_up() {
+fn the_outbox_of_an_open_stream_is_never_full() {
     let (mut rig, ann) = registered();
     let bob = rig.open_stream("bob", None, None).unwrap();
     for _ in 0..10 * MAX_HELD {
@@ -267,7 +266,7 @@ fn a_stream_that_is_read_never_fills_up() {
 }
 
 #[test]
-fn who_posts_too_fast_is_refused_and_at_last_thrown_out() {
+fn a_peer_that_posts_too_fast_is_refused_and_then_disconnected() {
     let (mut rig, ann) = registered();
     let bob = rig.open_stream("bob", None, None).unwrap();
     let mut post = || rig.post("bob", None, r#"{"type":"x"}"#);
@@ -283,18 +282,18 @@ fn who_posts_too_fast_is_refused_and_at_last_thrown_out() {
 }
 
 #[test]
-fn a_kind_that_has_no_words_is_refused_to_whoever_posted_it() {
+fn a_posted_signal_is_refused_in_the_reply_when_its_type_is_reserved() {
     let (mut rig, _) = registered();
     let bob = rig.open_stream("bob", None, None).unwrap();
     rig.join_speaking(Dialect::Lobby, "eve", None);
     rig.heard(bob);
     let posted = rig.post("bob", None, r#"{"type":"kind","target":"eve"}"#);
     assert_eq!(code(posted), Code::ReservedType);
-    assert_eq!(rig.heard(bob), [], "it is not told twice");
+    assert_eq!(rig.heard(bob), [], "the refusal is not sent on the stream");
 }
 
 #[test]
-fn a_signal_that_was_held_in_vain_is_refused_on_the_stream_of_its_sender() {
+fn a_queued_signal_is_refused_on_the_stream_when_its_receiver_leaves() {
     let (mut rig, ann) = registered();
     let bob = rig.open_stream("bob", None, None).unwrap();
     rig.lose(ann);
@@ -309,7 +308,7 @@ fn a_signal_that_was_held_in_vain_is_refused_on_the_stream_of_its_sender() {
 }
 
 #[test]
-fn peers_with_streams_count_towards_a_full_room() {
+fn peers_with_streams_count_towards_the_limit() {
     let mut rig = Rig::new(LIMITS);
     for id in ["ann", "bob", "eve", "dan"] {
         rig.register(id, None).unwrap();
@@ -317,6 +316,6 @@ fn peers_with_streams_count_towards_a_full_room() {
     assert_eq!(code(rig.register("fay", None)), Code::RoomFull);
     assert!(
         rig.register("dan", None).is_ok(),
-        "who is in may come again"
+        "a peer in the room may register again"
     );
 }

@@ -1,23 +1,24 @@
-//! Who is in a room: found by seat, by id and by socket, those who are there and those who are away.
+//! The peers of a room, found by seat, by id and by WebSocket.
 
 use litemap::LiteMap;
 
-use super::pace::Pace;
+use super::rate_limit::RateLimiter;
 use crate::core::member::Member;
 use crate::core::peer::{PeerId, Seat, Socket, Time};
 
 /// All peers of one room.
 #[derive(Debug, Default)]
 pub(crate) struct Roster {
-    /// In seat order, which is the order of joining.
-    /// In a box each, so that those behind one who leaves are moved up at little cost.
+    /// In seat order, which is the order of joining. Boxed, because a removal moves all peers behind
+    /// the removed one.
     peers: LiteMap<Seat, Box<Peer>>,
     seats: LiteMap<PeerId, Seat>,
-    /// The seat of whoever a socket belongs to. An absent peer's last socket stays here, so that a
-    /// Close frame that was on its way still counts.
+    /// The seat of each WebSocket's peer. The last WebSocket of an absent peer stays here, so that its
+    /// late Close frame still ends the grace period.
     sockets: LiteMap<Socket, Seat>,
+    /// The seats of the absent peers.
     absent: LiteMap<Seat, ()>,
-    /// Higher than any seat taken.
+    /// Higher than any seat in the room.
     next_seat: u64,
 }
 
@@ -26,25 +27,38 @@ pub(crate) struct Roster {
 pub(crate) struct Peer {
     pub(crate) member: Member,
     pub(crate) presence: Presence,
-    pub(crate) pace: Pace,
+    pub(crate) rate_limiter: RateLimiter,
 }
 
-/// Whether a peer can be reached.
+/// Whether a peer has a working WebSocket.
+///
+/// ```text
+///   Join ──────────────▶ ┌───────────┐ ── Lost, Undelivered ──▶ ┌────────┐ ◀── Register
+///                        │ Connected │                          │ Absent │
+///                        └───────────┘ ◀── Join, Open ───────── └────────┘
+///                              │                                    │
+///    Closed, too-fast, too-large, or Lost without                   │ Closed, or expires_at
+///    grace                     │                                    │
+///                              └────────────▶ left ◀────────────────┘
+/// ```
+///
+/// Register also makes a connected peer absent, and closes its WebSocket with `replaced`. Join and
+/// Open also replace the WebSocket of a connected peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Presence {
-    /// It has an open socket, for all we know.
+    /// The peer has an open WebSocket, as far as the room knows.
     Connected,
-    /// It has none, and leaves at this time if it does not come back.
+    /// The peer has none. It leaves at this time if it has not reconnected.
     Absent(Time),
 }
 
 impl Roster {
-    /// A seat that nobody has.
+    /// The seat for the next new peer.
     pub(crate) const fn next_seat(&self) -> Seat {
         Seat(self.next_seat)
     }
 
-    /// Seats a peer, in the place of one with the same id if there is one.
+    /// Adds a peer, in place of one with the same id.
     pub(crate) fn insert(&mut self, peer: Peer) {
         let Peer {
             member, presence, ..
@@ -62,7 +76,7 @@ impl Roster {
         self.peers.insert(seat, Box::new(peer));
     }
 
-    /// Takes a peer out.
+    /// Removes a peer.
     pub(crate) fn remove(&mut self, seat: Seat) -> Option<Peer> {
         let peer = self.peers.remove(&seat)?;
         self.seats.remove(&peer.member.id);
@@ -71,13 +85,13 @@ impl Roster {
         Some(*peer)
     }
 
-    /// Takes the socket away from a peer that has one; it can still be told by that socket who it
-    /// was.
-    pub(crate) fn make_absent(&mut self, seat: Seat, until: Time) {
-        if let Some(peer) = self.peers.get_mut(&seat) {
-            peer.presence = Presence::Absent(until);
-            self.absent.insert(seat, ());
-        }
+    /// Marks a peer as absent, and returns it. Its last socket still maps to it, so a late Close frame
+    /// is recognised.
+    pub(crate) fn set_absent(&mut self, seat: Seat, expires_at: Time) -> Option<&Peer> {
+        let peer = self.peers.get_mut(&seat)?;
+        peer.presence = Presence::Absent(expires_at);
+        self.absent.insert(seat, ());
+        Some(peer)
     }
 
     /// The peer with this id.
@@ -85,15 +99,21 @@ impl Roster {
         self.peers.get(self.seats.get(id)?).map(|peer| &**peer)
     }
 
-    /// The peer whose socket this is, or was last.
+    /// The peer with this id, to be changed.
+    pub(crate) fn by_id_mut(&mut self, id: &str) -> Option<&mut Peer> {
+        let peer = self.peers.get_mut(self.seats.get(id)?);
+        peer.map(|peer| &mut **peer)
+    }
+
+    /// The peer whose current or last WebSocket this is.
     pub(crate) fn by_socket(&mut self, socket: Socket) -> Option<&mut Peer> {
         let peer = self.peers.get_mut(self.sockets.get(&socket)?);
         peer.map(|peer| &mut **peer)
     }
 
     /// The peer on this seat.
-    pub(crate) fn by_seat(&mut self, seat: Seat) -> Option<&mut Peer> {
-        self.peers.get_mut(&seat).map(|peer| &mut **peer)
+    pub(crate) fn by_seat(&self, seat: Seat) -> Option<&Peer> {
+        self.peers.get(&seat).map(|peer| &**peer)
     }
 
     /// All peers, in seat order.
@@ -101,37 +121,50 @@ impl Roster {
         self.peers.values().map(|peer| &**peer)
     }
 
-    /// All who are away, in seat order.
+    /// All peers in seat order, to be changed.
+    pub(crate) fn all_mut(&mut self) -> impl Iterator<Item = &mut Peer> {
+        self.peers.iter_mut().map(|(_, peer)| &mut **peer)
+    }
+
+    /// The absent peers, in seat order.
     pub(crate) fn absent(&self) -> impl Iterator<Item = &Peer> {
         let absent = self.absent.keys();
         absent.filter_map(|seat| self.peers.get(seat).map(|peer| &**peer))
     }
 
-    /// When the first of those who are away has been away too long.
+    /// The earliest time at which an absent peer leaves.
     pub(crate) fn next_expiry(&self) -> Option<Time> {
-        self.absent().filter_map(Peer::until).min()
+        self.absent().filter_map(Peer::expires_at).min()
     }
 
-    /// How many peers there are, absent ones counted.
+    /// The number of peers, absent ones included.
     pub(crate) fn len(&self) -> usize {
         self.peers.len()
     }
 }
 
 impl Peer {
-    /// When an absent peer leaves; `None` for one that is there.
-    pub(crate) const fn until(&self) -> Option<Time> {
+    /// When an absent peer leaves. `None` for a connected one.
+    pub(crate) const fn expires_at(&self) -> Option<Time> {
         match self.presence {
-            Presence::Absent(until) => Some(until),
+            Presence::Absent(expires_at) => Some(expires_at),
             Presence::Connected => None,
         }
     }
 
-    /// The socket that reaches the peer, if one does.
-    pub(crate) const fn reached_by(&self) -> Option<Socket> {
+    /// The WebSocket of a connected peer.
+    pub(crate) const fn open_socket(&self) -> Option<Socket> {
         match self.presence {
             Presence::Connected => Some(self.member.socket),
             Presence::Absent(_) => None,
+        }
+    }
+
+    /// The WebSocket of a connected peer without a stream. Its notices have no numbers.
+    pub(crate) const fn plain_socket(&self) -> Option<Socket> {
+        match self.presence {
+            Presence::Connected if !self.member.has_stream => Some(self.member.socket),
+            _ => None,
         }
     }
 }

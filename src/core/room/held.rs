@@ -1,0 +1,104 @@
+//! Broadcasts from a peer that is alone, held for the next peer to join.
+//!
+//! Their number and size are limited, so a client cannot fill the memory of the room.
+
+use crate::core::event::Held;
+use crate::core::outbox::{MAX_HELD, MAX_HELD_BYTES};
+use crate::core::peer::Time;
+use crate::core::refusal::Code;
+
+/// Broadcasts held for the next peer to join, oldest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct HeldBroadcasts {
+    held: Vec<Held>,
+    /// The sum of the [`size`]s in `held`.
+    bytes: usize,
+}
+
+impl HeldBroadcasts {
+    /// Adds a broadcast.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::MailboxFull`] if it does not fit.
+    pub(crate) fn push(&mut self, held: Held) -> Result<(), Code> {
+        let bytes = self.bytes.saturating_add(size(&held));
+        if self.held.len() >= MAX_HELD || bytes > MAX_HELD_BYTES {
+            return Err(Code::MailboxFull);
+        }
+        self.bytes = bytes;
+        self.held.push(held);
+        Ok(())
+    }
+
+    /// Removes and returns the broadcasts that have expired.
+    pub(crate) fn take_expired(&mut self, now: Time) -> Vec<Held> {
+        let all = std::mem::take(self).held;
+        let (expired, kept): (Vec<_>, Vec<_>) =
+            all.into_iter().partition(|held| held.expires_at <= now);
+        self.bytes = kept.iter().map(size).sum();
+        self.held = kept;
+        expired
+    }
+
+    /// Removes and returns all broadcasts.
+    pub(crate) fn take(&mut self) -> Vec<Held> {
+        std::mem::take(self).held
+    }
+
+    /// The earliest time at which a broadcast expires.
+    pub(crate) fn next_expiry(&self) -> Option<Time> {
+        self.held.iter().map(|held| held.expires_at).min()
+    }
+}
+
+/// The size of a broadcast: its type and payload, in bytes.
+fn size(held: &Held) -> usize {
+    let payload = held.payload.as_ref().map_or(0, String::len);
+    held.signal_type.len().saturating_add(payload)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::peer::PeerId;
+
+    fn broadcast(number: u64, bytes: usize) -> Held {
+        Held {
+            number,
+            from: PeerId::parse("ann").unwrap(),
+            expires_at: Time(number),
+            signal_type: String::new(),
+            payload: Some("x".repeat(bytes)),
+        }
+    }
+
+    #[test]
+    fn a_65th_broadcast_is_refused() {
+        let mut held = HeldBroadcasts::default();
+        for number in 0..64 {
+            assert_eq!(held.push(broadcast(number, 1)), Ok(()));
+        }
+        assert_eq!(held.push(broadcast(64, 1)), Err(Code::MailboxFull));
+        assert_eq!(held.take().len(), 64);
+        assert_eq!(held.push(broadcast(65, 1)), Ok(()), "there is space again");
+    }
+
+    #[test]
+    fn a_broadcast_is_refused_when_256_kib_are_held() {
+        let mut held = HeldBroadcasts::default();
+        assert_eq!(held.push(broadcast(0, MAX_HELD_BYTES)), Ok(()));
+        assert_eq!(held.push(broadcast(1, 1)), Err(Code::MailboxFull));
+        assert_eq!(held.push(broadcast(1, 0)), Ok(()));
+    }
+
+    #[test]
+    fn expired_broadcasts_free_their_space() {
+        let mut held = HeldBroadcasts::default();
+        held.push(broadcast(1, MAX_HELD_BYTES)).unwrap();
+        assert_eq!(held.take_expired(Time(0)), []);
+        assert_eq!(held.take_expired(Time(1)).len(), 1);
+        assert_eq!(held.push(broadcast(2, MAX_HELD_BYTES)), Ok(()));
+        assert_eq!(held.next_expiry(), Some(Time(2)));
+    }
+}

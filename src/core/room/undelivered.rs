@@ -1,0 +1,74 @@
+//! Notices that could not be sent: queues their signals, or refuses them to their senders.
+
+use super::forward::queue_full;
+use super::roster::Presence;
+use super::turn::{Turn, receiver_left, save};
+use crate::core::notice::{Notice, RoutedSignal};
+use crate::core::peer::Socket;
+use crate::core::refusal::{Code, Refusal};
+
+impl<'a> Turn<'_, 'a> {
+    /// A notice could not be sent, so the WebSocket is dead. If the notice is a signal, it is queued,
+    /// or refused to its sender.
+    #[inline(never)]
+    pub(super) fn handle_undelivered(
+        &mut self,
+        socket: Socket,
+        number: Option<u64>,
+        notice: Notice<'a>,
+    ) {
+        // A notice with a number is in the outbox already.
+        if let Some(number) = number {
+            return self.unsend(socket, number);
+        }
+        self.disconnect(socket);
+        let Notice::Signal(RoutedSignal { from, to, .. }) = &notice else {
+            return;
+        };
+        let (from, to) = (from.clone(), to.clone());
+        let (now, grace) = (self.now, self.room.limits.grace);
+        let refusal = match self.room.roster.by_socket(socket) {
+            Some(peer) => match peer.notify(now, grace, notice, self.effects) {
+                Ok(()) => return,
+                Err(_) => queue_full(&peer.member.id),
+            },
+            None => receiver_left(to.as_ref()),
+        };
+        let to = to.map(|to| to.to_string().into());
+        self.refuse(&from, Refusal { to, ..refusal });
+    }
+
+    /// A notice with a number could not be sent on a stream.
+    fn unsend(&mut self, socket: Socket, number: u64) {
+        let Some(peer) = self.room.roster.by_socket(socket) else {
+            return;
+        };
+        peer.member.outbox.unsend(number);
+        match peer.presence {
+            Presence::Connected => self.disconnect(socket),
+            Presence::Absent(_) => save(peer, self.effects),
+        }
+    }
+
+    /// A signal cannot be encoded for its receiver. All other notices have an encoding in every
+    /// dialect, or are omitted.
+    #[inline(never)]
+    pub(super) fn handle_unencodable(&mut self, posted: bool, notice: Notice<'a>) {
+        let Notice::Signal(signal) = notice else {
+            return;
+        };
+        let message = format!(
+            "the type `{}` is reserved in the receiver's dialect: choose another type",
+            signal.signal_type
+        );
+        let refusal = Refusal {
+            to: signal.to.map(|to| to.to_string().into()),
+            ..Refusal::new(Code::ReservedType, message)
+        };
+        if posted {
+            self.reply(Err(refusal));
+        } else {
+            self.refuse(&signal.from, refusal);
+        }
+    }
+}

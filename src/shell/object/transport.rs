@@ -1,0 +1,110 @@
+//! Performs the effects of a room on Cloudflare's platform.
+
+use litemap::LiteMap;
+use worker::web_sys::WebSocket;
+use worker::{Error, Result, State};
+
+use super::super::log::log;
+use super::super::sockets::{Connection, close_socket, forget, keep, send};
+use super::super::storage;
+use crate::core::close::Close;
+use crate::core::drive::{SendError, Transport};
+use crate::core::event::{Row, RowKey};
+use crate::core::member::Member;
+use crate::core::notice::{Notice, Registered};
+use crate::core::peer::{Socket, Time};
+use crate::core::refusal::Refusal;
+use crate::dialect::Dialect;
+
+/// The platform during one event.
+pub(super) struct ObjectTransport<'e> {
+    state: &'e State,
+    sockets: &'e mut LiteMap<Socket, Connection>,
+    /// The WebSocket that wants to join, and the dialect of its client.
+    joining: Option<(&'e WebSocket, Dialect)>,
+    /// Why the platform did not accept that WebSocket.
+    pub(super) accept_error: Option<Error>,
+    /// The first reply to the request.
+    pub(super) reply: Option<std::result::Result<Registered, Refusal<'static>>>,
+}
+
+impl<'e> ObjectTransport<'e> {
+    pub(super) const fn new(
+        state: &'e State,
+        sockets: &'e mut LiteMap<Socket, Connection>,
+        joining: Option<(&'e WebSocket, Dialect)>,
+    ) -> Self {
+        Self {
+            state,
+            sockets,
+            joining,
+            accept_error: None,
+            reply: None,
+        }
+    }
+}
+
+impl Transport for ObjectTransport<'_> {
+    fn accept(&mut self, socket: Socket) -> bool {
+        let Some((ws, dialect)) = self.joining.take() else {
+            return false;
+        };
+        // This fails at 32,768 WebSockets. The wrapper of `worker` would panic then.
+        if let Err(error) = self.state.as_raw().accept_websocket(ws) {
+            self.accept_error = Some(error.into());
+            return false;
+        }
+        let connection = Connection::new(ws.clone(), socket, dialect, None);
+        self.sockets.insert(socket, connection);
+        true
+    }
+
+    fn reply(&mut self, reply: std::result::Result<Registered, Refusal<'_>>) {
+        self.reply
+            .get_or_insert_with(|| reply.map_err(Refusal::into_owned));
+    }
+
+    fn send(
+        &mut self,
+        to: &[Socket],
+        number: Option<u64>,
+        notice: &Notice<'_>,
+    ) -> Vec<(Socket, SendError)> {
+        send(to, number, notice, self.sockets)
+    }
+
+    fn drop_socket(&mut self, socket: Socket) {
+        if let Some(dead) = self.sockets.remove(&socket) {
+            log_failure("forget", forget(self.state, &dead));
+        }
+    }
+
+    fn close(&mut self, socket: Socket, close: Close) {
+        if let Some(connection) = self.sockets.remove(&socket) {
+            log_failure("effect", close_socket(self.state, &connection, close));
+        }
+    }
+
+    fn keep(&mut self, member: Member) {
+        log_failure("effect", keep(self.state, member, self.sockets));
+    }
+
+    fn store(&mut self, row: Row) {
+        log_failure("effect", storage::store(self.state, &row));
+    }
+
+    fn erase(&mut self, key: RowKey) {
+        log_failure("effect", storage::erase(self.state, &key));
+    }
+
+    fn set_alarm(&mut self, at: Option<Time>) {
+        log_failure("effect", storage::set_alarm(self.state, at));
+    }
+}
+
+/// Logs an error. The room goes on: one failed effect must not keep it from the others.
+fn log_failure(event: &str, result: Result<()>) {
+    if let Err(error) = result {
+        log(event, &error.to_string());
+    }
+}

@@ -1,0 +1,151 @@
+//! Random lives of a stream: however it breaks, it can be resumed without loss or repetition.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::config;
+use crate::rig::{Heard, LIMITS, Rig, event};
+use partyline::core::peer::Socket;
+
+/// One event in the life of a peer with a stream.
+#[derive(Clone, Debug)]
+enum Life {
+    /// Another peer sends a signal to it, or a broadcast.
+    Signal {
+        all: bool,
+    },
+    /// A third peer joins or leaves.
+    Guest,
+    /// Its stream breaks, and the last events are lost. The room may not notice.
+    Break {
+        lost: usize,
+        noticed: bool,
+    },
+    /// The peer resumes its stream.
+    Resume,
+    /// The room is evicted and restored.
+    Sleep,
+    Pass(u64),
+}
+
+fn life() -> impl Strategy<Value = Life> {
+    prop_oneof![
+        6 => any::<bool>().prop_map(|all| Life::Signal { all }),
+        1 => Just(Life::Guest),
+        3 => (0..4_usize, any::<bool>()).prop_map(|(lost, noticed)| Life::Break { lost, noticed }),
+        2 => Just(Life::Resume),
+        2 => Just(Life::Sleep),
+        3 => prop_oneof![Just(1), Just(900), 1_000..7_000_u64].prop_map(Life::Pass),
+    ]
+}
+
+/// A client with a stream.
+struct Listener {
+    socket: Option<Socket>,
+    got: Vec<(u64, String)>,
+    /// How many of the events may still be in flight, because no time has passed since.
+    fresh: usize,
+    last: u64,
+    broken: u64,
+}
+
+impl Listener {
+    fn read(&mut self, rig: &mut Rig) {
+        let Some(socket) = self.socket else { return };
+        for heard in rig.heard(socket) {
+            let Heard::Frame(text) = heard else {
+                panic!("{heard:?}, though no other client opened the stream")
+            };
+            match event(&text) {
+                (Some(number), Some(data)) => {
+                    self.got.push((number, data));
+                    self.fresh += 1;
+                }
+                (Some(number), None) => self.last = number,
+                other => panic!("{other:?} is no event"),
+            }
+        }
+    }
+
+    fn last(&self) -> u64 {
+        self.got
+            .last()
+            .map_or(self.last, |(number, _)| (*number).max(self.last))
+    }
+
+    fn resume(&mut self, rig: &mut Rig) {
+        // This closes the older socket, if the room has not noticed its end.
+        let socket = rig.open_stream("bob", None, Some(self.last()));
+        self.socket = Some(socket.expect("the stream can be resumed"));
+        self.broken = 0;
+        self.fresh = 0;
+        self.read(rig);
+    }
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn a_resumed_stream_loses_nothing_and_repeats_nothing(
+        lives in vec(life(), 1..50),
+    ) {
+        let mut rig = Rig::new(LIMITS);
+        let ann = rig.join("ann", None);
+        rig.register("bob", None).unwrap();
+        let socket = Some(rig.open_stream("bob", None, None).unwrap());
+        let mut bob = Listener {
+            socket,
+            got: Vec::new(),
+            fresh: 0,
+            last: 0,
+            broken: 0,
+        };
+        bob.read(&mut rig);
+        let (mut expected, mut guest) = (Vec::new(), None);
+        for (n, life) in lives.iter().enumerate() {
+            match life {
+                Life::Signal { all } => {
+                    let to = if *all { "" } else { r#","to":"bob""# };
+                    rig.send(ann, &format!(r#"{{"type":"say"{to},"payload":{n}}}"#));
+                    expected.push(format!(r#"{{"type":"say","payload":{n},"senderId":"ann"}}"#));
+                }
+                Life::Guest => match guest.take() {
+                    Some(socket) => {
+                        rig.close(socket);
+                        expected.push(r#"{"type":"peer-left","senderId":"eve"}"#.to_owned());
+                    }
+                    None => {
+                        guest = Some(rig.join("eve", None));
+                        expected.push(r#"{"type":"new-peer","senderId":"eve"}"#.to_owned());
+                    }
+                },
+                Life::Break { lost, noticed } => {
+                    if let Some(socket) = bob.socket.take() {
+                        bob.broken = 0;
+                        let lost = *lost.min(&bob.fresh);
+                        bob.got.truncate(bob.got.len() - lost);
+                        if *noticed {
+                            rig.lose(socket);
+                        }
+                    }
+                }
+                Life::Resume => bob.resume(&mut rig),
+                Life::Sleep => rig.sleep(),
+                Life::Pass(millis) => {
+                    // After a break as long as the grace period, the peer has left.
+                    if bob.socket.is_none() && bob.broken + millis >= LIMITS.grace {
+                        bob.resume(&mut rig);
+                    }
+                    rig.pass(*millis);
+                    bob.fresh = 0;
+                    bob.broken += millis;
+                }
+            }
+            bob.read(&mut rig);
+        }
+        bob.resume(&mut rig);
+        let got: Vec<_> = bob.got.into_iter().map(|(_, data)| data).collect();
+        prop_assert_eq!(got, expected);
+    }
+}

@@ -1,0 +1,66 @@
+// @ts-check
+/**
+ * Stored state that the Worker cannot read is logged, and does not keep the room from starting.
+ */
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
+import { Peer } from '../support/peer.mjs';
+import { startWorkerd } from '../support/workerd.mjs';
+
+/** Damages what the platform has stored for a room, and restores the room from it. */
+const DAMAGING = `
+  import ours, { Room as OurRoom } from './index.js';
+  export class Room extends OurRoom {
+    constructor(ctx, env) {
+      super(ctx, env);
+      this.restore = () => new OurRoom(ctx, env);
+      this.ctx = ctx;
+    }
+    fetch(request) {
+      const { pathname } = new URL(request.url);
+      if (!pathname.endsWith('/damage')) return super.fetch(request);
+      this.ctx.storage.kv.put('held 7', 'secret row');
+      this.ctx.storage.kv.put('outside x', 'secret overflow');
+      const attachments = ['secret attachment', '@99', null];
+      for (const ws of this.ctx.getWebSockets()) ws.serializeAttachment(attachments.pop());
+      return this.restore().fetch(new Request(request.url.replace('/damage', '')));
+    }
+  }
+  export default {
+    fetch(request, env, ctx) {
+      const [, room] = /([^/]+)\\/damage$/.exec(request.url) ?? [];
+      return room ? env.ROOM.getByName(room).fetch(request) : ours.fetch(request, env, ctx);
+    },
+  };
+`;
+
+/** @type {import('../support/workerd.mjs').Workerd<'main'>} */
+let workerd;
+let logged = '';
+
+before(async () => {
+  const log = (/** @type {string} */ text) => (logged += text);
+  workerd = await startWorkerd({ main: {} }, { around: DAMAGING, log });
+});
+after(() => workerd?.stop());
+
+test('an unreadable row or attachment is logged without its text', async () => {
+  const server = workerd.at.main;
+  const peers = [];
+  for (const id of ['ann', 'bob', 'eve']) peers.push(await Peer.meet(server, 'broken', id));
+  const status = await server.request('/parties/main/broken/damage');
+  assert.equal(JSON.parse(status.text).peers, 0, 'no peer can be restored');
+  // The log is a pipe of its own, and may arrive after the response.
+  const lines = () => logged.match(/\{"event":"unreadable.*\}/g) ?? [];
+  for (let tries = 0; lines().length < 4 && tries < 100; tries += 1) await setTimeout(20);
+  const form = 'has an unknown form';
+  const entries = lines().map((line) => JSON.parse(line));
+  assert.deepEqual(entries.map(({ event, message }) => `${event}: ${message}`).sort(), [
+    `unreadable-attachment: an attachment of 17 bytes ${form}: its client must reconnect`,
+    'unreadable-attachment: the overflow row of a WebSocket is missing: its client must reconnect',
+    `unreadable-row: the row \`held 7\` of 10 bytes ${form}: it is kept and ignored`,
+    `unreadable-row: the row \`outside x\` of 15 bytes ${form}: it is kept and ignored`,
+  ]);
+  assert.ok(!logged.includes('secret'), logged);
+});
