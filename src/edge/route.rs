@@ -131,8 +131,10 @@ pub struct IceRequest {
 ///
 /// # Errors
 ///
-/// 400 for an invalid room name, id, key or dialect, 404 for an unknown path, 405 for a method that
-/// the path does not allow, 426 for a join without a WebSocket.
+/// - 400: an invalid room name, id, key or dialect
+/// - 404: an unknown path
+/// - 405: a method that the path does not allow
+/// - 426: a join without a WebSocket
 pub fn route(request: &Request<'_>) -> Result<Route, HttpError> {
     let Some(endpoint) = Endpoint::find(request.path) else {
         let path = shorten(request.path);
@@ -208,7 +210,7 @@ fn join_or_status(
             Ok(Route::Join(Join {
                 room,
                 id,
-                key: key.map(|known| known.key),
+                key: key.map(|key| key.key),
                 dialect,
                 token,
             }))

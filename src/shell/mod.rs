@@ -47,7 +47,7 @@ fn start() {
 #[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
 #[allow(unreachable_pub)] // wasm-bindgen requires `pub`
 pub fn fetch(request: Request, env: Env, _context: JsValue) -> JsValue {
-    // Until the settings and the origin are known, no page may read an error.
+    // `handle` fails before it knows settings and origin, so its refusals have no CORS header.
     Answer::new(handle(request, env), &Cors::default()).into()
 }
 

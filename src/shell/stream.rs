@@ -3,11 +3,11 @@
 //!
 //! The stream lives in the Worker, because a stream held by a room would keep that room awake.
 //!
-//! Data is produced only when the client reads. A client that is gone is noticed by a write, or, if it
-//! ended its connection, by the second write, so the stream writes twice in each ping interval. The
-//! platform then drops the stream, and the socket with it. If a client leaves before it receives the
-//! first bytes, the platform neither polls nor drops the stream (workerd, 2026-04). So a stream that is
-//! not polled ends itself.
+//! Data is produced only when the client reads. A write reveals that a client is gone. If the client
+//! ended its connection, only the second write does, so the stream writes twice in each ping interval.
+//! The platform then drops the stream, and the socket with it. If a client leaves before it receives
+//! the first bytes, the platform neither polls nor drops the stream (workerd, 2026-04). So a stream
+//! that is not polled ends itself.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -198,7 +198,7 @@ impl Drop for EventStream {
         let target = self.socket.as_ref();
         for (name, listener) in &self.listeners {
             let listener: &Function = listener.as_ref().unchecked_ref();
-            // If removal fails the listener stays registered, which is harmless: nobody reads the inbox.
+            // If removal fails the listener stays registered, which is harmless: the inbox has no reader.
             let _ = target.remove_event_listener_with_callback(name, listener);
         }
         // Fails if the socket is closed already, which is the goal.

@@ -11,6 +11,12 @@ pub(super) const DEFAULT_STUN: &str = "stun:stun.cloudflare.com:3478";
 /// The API of Cloudflare's TURN service, the default of `CLOUDFLARE_TURN_API`.
 const CLOUDFLARE: &str = "https://rtc.live.cloudflare.com/v1";
 
+/// The setting with the id of Cloudflare's TURN key.
+const KEY_ID: &str = "CLOUDFLARE_TURN_KEY_ID";
+
+/// The setting with the API token that belongs to that key.
+const API_TOKEN: &str = "CLOUDFLARE_TURN_API_TOKEN";
+
 /// The shortest `TURN_SECRET`, in bytes. Anyone with a credential can test guesses of the secret
 /// offline, so a short secret could be found.
 const MIN_SECRET: usize = 16;
@@ -64,13 +70,13 @@ fn read_turn(
         (true, Some(_)) => return Err(missing_urls()),
         (false, secret) => Some(shared(urls, secret)?),
     };
-    let key = find("CLOUDFLARE_TURN_KEY_ID");
-    let token = find("CLOUDFLARE_TURN_API_TOKEN");
+    let key = find(KEY_ID);
+    let token = find(API_TOKEN);
     let (key, token) = match (key, token) {
         (None, None) => return Ok(shared),
         (Some(key), Some(token)) => (key, token),
-        (Some(_), None) => return Err(unpaired("CLOUDFLARE_TURN_API_TOKEN", KEY_ID)),
-        (None, Some(_)) => return Err(unpaired(KEY_ID, "CLOUDFLARE_TURN_API_TOKEN")),
+        (Some(_), None) => return Err(unpaired(API_TOKEN, KEY_ID)),
+        (None, Some(_)) => return Err(unpaired(KEY_ID, API_TOKEN)),
     };
     if shared.is_some() {
         return Err(two_services());
@@ -78,8 +84,6 @@ fn read_turn(
     let base = find("CLOUDFLARE_TURN_API").unwrap_or_else(|| CLOUDFLARE.to_owned());
     cloudflare(&base, &key, token).map(Some)
 }
-
-const KEY_ID: &str = "CLOUDFLARE_TURN_KEY_ID";
 
 /// A TURN server such as coturn.
 fn shared(urls: Vec<String>, secret: Option<String>) -> Result<Turn, BadSetting> {
@@ -107,11 +111,7 @@ fn cloudflare(base: &str, key: &str, token: String) -> Result<Turn, BadSetting> 
     if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
         let problem = "has spaces or characters outside ASCII";
         let expected = "made of visible ASCII characters, since it is sent in a header";
-        return Err(BadSetting::secret(
-            "CLOUDFLARE_TURN_API_TOKEN",
-            problem,
-            expected,
-        ));
+        return Err(BadSetting::secret(API_TOKEN, problem, expected));
     }
     let rest = ["https://", "http://"]
         .iter()
