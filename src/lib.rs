@@ -1,4 +1,5 @@
-//! partyline: the WebRTC signaling server that costs nothing while it waits.
+//! partyline is a WebRTC signaling server. It runs as a Cloudflare Worker with one Durable Object per
+//! room.
 //!
 //! ```text
 //!   WebSocket ──text──▶ dialect ──Signal──▶ ┌──────────────────┐
@@ -7,12 +8,24 @@
 //!   WebSocket ◀──text── dialect ◀──Notice── └──────────────────┘
 //! ```
 //!
-//! A *room* is a plain value. A *dialect* turns one kind of client's text into signals, and the
-//! room's notices back into text. The *shell* alone knows Cloudflare. Clock, randomness, identity
-//! and memory come from outside, so that nearly all that can go wrong in signaling is tested on the
-//! host, in milliseconds.
+//! A *room* is a plain value. It handles events and returns effects, without I/O. A *dialect* decodes
+//! the text of one family of clients into signals, and encodes the room's notices as text. The *shell*
+//! connects both to Cloudflare. The shell passes in clock, randomness, ids and storage, so nearly all
+//! of signaling is tested on the host, in milliseconds.
 //!
-//! # The contract
+//! # Folders
+//!
+//! The folders in reading order. Imports run downward only: shell → edge, record → dialect → core.
+//!
+//! | folder | contents |
+//! |---|---|
+//! | [`core`] | the room and its values: ids, members, events, notices, outbox, refusals, close codes |
+//! | [`dialect`] | one file per wire protocol, and the JSON reader that they share |
+//! | [`record`] | the text form of everything that survives the eviction of a room |
+//! | [`edge`] | routes, admission, ICE servers, settings and status |
+//! | `shell` | the Worker and the Durable Object, the only code that names Cloudflare |
+//!
+//! # The contract between room and shell
 //!
 //! 1. The shell gives each new WebSocket a number, its [`Socket`](core::peer::Socket). It hands
 //!    [`Event`](core::event::Event)s to the room one at a time, each with the time, through
@@ -29,7 +42,7 @@
 //! 6. The shell delivers one [`Event::Tick`](core::event::Event::Tick) at the time of the last
 //!    [`Effect::Alarm`](core::event::Effect::Alarm).
 
-// A panic in one room resets every room of its isolate.
+// A panic in one room resets every room of its isolate, so the lints forbid what can panic.
 #![cfg_attr(
     not(test),
     deny(
@@ -41,7 +54,6 @@
     )
 )]
 
-// From the outermost that the host can build to the innermost.
 pub mod core;
 pub mod dialect;
 pub mod edge;

@@ -1,28 +1,30 @@
-//! Who may come in: by the page they come from, and by the token they bring.
+//! Admission: may a request from this page, with this token, use the server?
 //!
-//! It asks nobody and touches no room: whoever is refused here has cost one request.
+//! The checks need no I/O and no room, so a refused client costs one request.
 
 mod token;
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use self::token::Claims;
+use super::quote::shorten;
 use crate::core::peer::{PeerId, Time};
 use crate::core::refusal::{Code, Refusal};
 
-/// The longest token that is looked at, in bytes. One with all its claims has about 250.
+/// The longest accepted token, in bytes. A token with all claims has about 250.
 const MAX_TOKEN: usize = 4_096;
 
-/// May a page of this origin open a socket or fetch? Who sends no origin is no browser, and could
-/// send any.
+/// Whether a page of this origin may use the server. A request without `Origin` does not come from a
+/// browser and could forge the header, so it is allowed.
 #[must_use]
 pub fn allows_origin(allowed: &[String], origin: Option<&str>) -> bool {
-    origin.is_none_or(|origin| allowed.is_empty() || allowed.iter().any(|one| one == origin))
+    origin.is_none_or(|origin| allowed.is_empty() || allowed.iter().any(|listed| listed == origin))
 }
 
-/// As what an address is counted, where joins are limited: one of IPv4 as itself, one of IPv6 as the
-/// network of its first 64 bits, of which a single line has them all. `None` for one that is not
-/// counted: it is on the machine itself, where nothing is deployed and much is tested.
+/// The rate-limit key of an address: an IPv4 address, or the /64 of an IPv6 address, because one
+/// subscriber holds a whole /64. `None` (not limited) for loopback, where development servers and
+/// tests run, and for text that is not an address.
 #[must_use]
 pub fn rate_limit_key(address: &str) -> Option<String> {
     match address.parse::<IpAddr>().ok()?.to_canonical() {
@@ -39,8 +41,8 @@ pub fn rate_limit_key(address: &str) -> Option<String> {
 ///
 /// # Errors
 ///
-/// [`Code::Unauthorized`], with what is wrong with the token. It says nothing that whoever made the
-/// token does not know.
+/// [`Code::Unauthorized`], with the reason. The message reveals nothing that the issuer of the token
+/// does not know.
 pub fn check_token(
     secret: &str,
     token: Option<&str>,
@@ -51,11 +53,11 @@ pub fn check_token(
     check_claims(secret, token, now, Some(room), id)
 }
 
-/// Checks the token of somebody who has not said which room it is about.
+/// Checks a token for a request that names no room. Every room in the token is accepted.
 ///
 /// # Errors
 ///
-/// As [`check_token`], but for the room.
+/// As [`check_token`], except for the room.
 pub fn check_token_for_any_room(
     secret: &str,
     token: Option<&str>,
@@ -72,41 +74,81 @@ fn check_claims(
     room: Option<&str>,
     id: Option<&PeerId>,
 ) -> Result<(), Refusal<'static>> {
-    let refuse = |message| Err(Refusal::new(Code::Unauthorized, message));
     let Some(token) = token else {
-        return refuse("this server wants a token: ask whoever runs it");
+        return Err(unauthorized(
+            "the request has no token: this server requires one. Ask its operator for a token"
+                .to_owned(),
+        ));
     };
     if token.len() > MAX_TOKEN {
-        return refuse("the token is too long");
+        let length = token.len();
+        return Err(unauthorized(format!(
+            "the token has {length} bytes: expected at most {MAX_TOKEN}. Sign a token with fewer \
+             claims"
+        )));
     }
-    let Some(claims) = token::claims(secret, token) else {
-        return refuse(
-            "the token is not a JWT with HS256, `exp` and `room`, signed for this server",
-        );
-    };
+    let claims = token::claims(secret, token);
+    let claims = claims.map_err(|error| unauthorized(error.to_string()))?;
+    match mismatch(&claims, now, room, id) {
+        Some(message) => Err(unauthorized(message)),
+        None => Ok(()),
+    }
+}
+
+/// The message for the first claim that does not fit time, room or peer.
+fn mismatch(claims: &Claims, now: Time, room: Option<&str>, id: Option<&PeerId>) -> Option<String> {
     let Claims {
         exp,
         nbf,
         room: granted,
         sub,
     } = claims;
-    if exp <= now {
-        return refuse("the token has expired");
+    let seconds = |time: Time| Duration::from_millis(time.0).as_secs();
+    if *exp <= now {
+        return Some(format!(
+            "the token has expired: `exp` is {}, and the time is {}. Request a new token",
+            seconds(*exp),
+            seconds(now)
+        ));
     }
-    if nbf.is_some_and(|nbf| nbf > now) {
-        return refuse("the token is not valid yet");
+    if let Some(nbf) = nbf
+        && *nbf > now
+    {
+        return Some(format!(
+            "the token is not valid yet: `nbf` is {}, and the time is {}. Try again later, or \
+             check the clock of the issuer",
+            seconds(*nbf),
+            seconds(now)
+        ));
     }
-    if granted != "*" && room.is_some_and(|room| granted != room) {
-        return refuse("the token is for another room");
+    if let Some(room) = room
+        && granted != "*"
+        && granted != room
+    {
+        return Some(format!(
+            "the token is for another room: `room` is {}, and the request is for {}. Request a \
+             token for this room",
+            shorten(granted),
+            shorten(room)
+        ));
     }
-    if sub.is_some() && sub.as_deref() != id.map(PeerId::as_str) {
-        return refuse("the token is for another peer: join with its `sub` as `_pk`");
+    if let Some(sub) = sub
+        && id.is_none_or(|id| id.as_str() != sub)
+    {
+        return Some(format!(
+            "the token is for another peer: `sub` is {}. Join with that id as `_pk`",
+            shorten(sub)
+        ));
     }
-    Ok(())
+    None
 }
 
-/// Takes the token out of `Sec-WebSocket-Protocol: partyline, token.<jwt>`: the one header that a
-/// browser lets a page write.
+fn unauthorized(message: String) -> Refusal<'static> {
+    Refusal::new(Code::Unauthorized, message)
+}
+
+/// Finds the token in `Sec-WebSocket-Protocol: partyline, token.<jwt>`. This is the only header of a
+/// WebSocket request that a browser lets a page set.
 #[must_use]
 pub fn token_in_protocols(protocols: &str) -> Option<&str> {
     protocols
@@ -114,7 +156,7 @@ pub fn token_in_protocols(protocols: &str) -> Option<&str> {
         .find_map(|protocol| protocol.trim().strip_prefix("token."))
 }
 
-/// Takes the token out of `Authorization: Bearer <jwt>` (RFC 6750 §2.1).
+/// Finds the token in `Authorization: Bearer <jwt>` (RFC 6750 §2.1).
 #[must_use]
 pub fn token_in_authorization(authorization: &str) -> Option<&str> {
     let (scheme, token) = authorization.split_once(' ')?;
@@ -166,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_for_the_room_lets_in() {
+    fn a_token_for_the_room_is_accepted() {
         for claims in [
             json!({ "exp": 1_000_001, "room": "demo" }),
             json!({ "exp": 1_000_000.5, "room": "*", "nbf": 1_000_000, "sub": "ann", "iss": "x" }),
@@ -176,34 +218,71 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_does_not_fit_is_told_why() {
-        for (claims, why) in [
-            (json!({ "exp": 1_000_000, "room": "demo" }), "expired"),
+    fn a_refused_token_is_answered_with_the_reason() {
+        for (claims, reason) in [
+            (
+                json!({ "exp": 1_000_000, "room": "demo" }),
+                "expired: `exp` is 1000000, and the time is 1000000.",
+            ),
             (
                 json!({ "exp": 1_000_001, "nbf": 1_000_001, "room": "demo" }),
-                "not valid yet",
+                "not valid yet: `nbf` is 1000001",
             ),
-            (json!({ "exp": 1_000_001, "room": "other" }), "another room"),
+            (
+                json!({ "exp": 1_000_001, "room": "other" }),
+                "another room: `room` is \"other\", and the request is for \"demo\"",
+            ),
             (
                 json!({ "exp": 1_000_001, "room": "demo", "sub": "bob" }),
-                "another peer",
+                "another peer: `sub` is \"bob\"",
             ),
-            (json!({ "room": "demo" }), "`exp` and `room`"),
+            (json!({ "room": "demo" }), "no `exp` claim"),
+            (json!({ "exp": null, "room": "demo" }), "no `exp` claim"),
+            (json!({ "exp": 1_000_001 }), "no `room` claim"),
             (
                 json!({ "exp": "tomorrow", "room": "demo" }),
-                "`exp` and `room`",
+                "the `exp` claim of the token is invalid: expected a time in seconds",
             ),
-            (json!({ "exp": null, "room": "demo" }), "`exp` and `room`"),
-            (json!({ "exp": 1_000_001 }), "`exp` and `room`"),
-            (json!("claims"), "`exp` and `room`"),
+            (
+                json!({ "exp": 1_000_001, "nbf": -1, "room": "demo" }),
+                "the `nbf` claim of the token is invalid",
+            ),
+            (
+                json!({ "exp": 1_000_001, "room": 7 }),
+                "the `room` claim of the token is invalid",
+            ),
+            (
+                json!({ "exp": 1_000_001, "room": "demo", "sub": [] }),
+                "the `sub` claim of the token is invalid",
+            ),
+            (json!("claims"), "not a JWT"),
         ] {
-            let told = check(&token(&claims)).unwrap_err();
-            assert!(told.contains(why), "{claims}: {told}");
+            let message = check(&token(&claims)).unwrap_err();
+            assert!(message.contains(reason), "{claims}: {message}");
         }
     }
 
     #[test]
-    fn a_token_that_anybody_could_have_made_is_refused() {
+    fn a_header_with_another_algorithm_or_crit_is_answered_with_the_reason() {
+        let claims = json!({ "exp": 1_000_001, "room": "demo" });
+        for (header, reason) in [
+            (json!({ "alg": "RS256" }), "`alg` \"HS256\""),
+            (json!({ "alg": 256 }), "`alg` \"HS256\""),
+            (json!({ "alg": "HS256", "crit": ["b64"] }), "`crit`"),
+        ] {
+            let message = check(&mint(SECRET, &header, &claims)).unwrap_err();
+            assert!(message.contains(reason), "{header}: {message}");
+        }
+        let other = mint(
+            "another secret of the very same length",
+            &json!({}),
+            &claims,
+        );
+        assert!(check(&other).unwrap_err().contains("signature"));
+    }
+
+    #[test]
+    fn a_forged_or_malformed_token_is_refused() {
         let claims = json!({ "exp": 1_000_001, "room": "demo" });
         let good = token(&claims);
         let unsigned = mint("", &json!({ "alg": "none" }), &claims);
@@ -238,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_token_nobody_comes_in() {
+    fn a_request_without_a_token_is_refused() {
         assert!(check_token(SECRET, None, NOW, "demo", None).is_err());
         let for_ann = token(&json!({ "exp": 1_000_001, "room": "demo", "sub": "ann" }));
         assert!(check_token(SECRET, Some(&for_ann), NOW, "demo", None).is_err());
@@ -247,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn only_who_names_a_room_is_asked_whether_it_is_the_right_one() {
+    fn a_token_for_any_room_is_accepted_when_the_request_names_no_room() {
         let ann = PeerId::parse("ann");
         let other = token(&json!({ "exp": 1_000_001, "room": "other", "sub": "ann" }));
         let any = |now| check_token_for_any_room(SECRET, Some(&other), now, ann.as_ref()).is_ok();
@@ -257,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn an_origin_is_allowed_as_a_whole_or_not_at_all() {
+    fn an_origin_is_allowed_only_if_it_equals_a_listed_one() {
         let allowed = ["https://game.example".to_owned()];
         assert!(allows_origin(&[], Some("https://anywhere.example")));
         assert!(allows_origin(&allowed, None));
@@ -276,8 +355,8 @@ mod tests {
     }
 
     #[test]
-    fn joins_are_counted_for_a_line_and_never_on_the_machine_itself() {
-        for (address, counted) in [
+    fn the_rate_limit_key_is_an_ipv4_address_or_an_ipv6_network_and_never_loopback() {
+        for (address, key) in [
             ("203.0.113.7", Some("203.0.113.7")),
             ("::ffff:203.0.113.7", Some("203.0.113.7")),
             ("2001:db8:1:2:3:4:5:6", Some("2001:db8:1:2::/64")),
@@ -286,12 +365,12 @@ mod tests {
             ("", None),
             ("somewhere", None),
         ] {
-            assert_eq!(rate_limit_key(address).as_deref(), counted, "{address}");
+            assert_eq!(rate_limit_key(address).as_deref(), key, "{address}");
         }
     }
 
     #[test]
-    fn tokens_are_found_where_clients_can_put_them() {
+    fn a_token_is_found_in_both_headers() {
         assert_eq!(token_in_protocols("partyline, token.a.b.c"), Some("a.b.c"));
         assert_eq!(token_in_protocols("partyline"), None);
         assert_eq!(token_in_authorization("bearer  a.b.c"), Some("a.b.c"));

@@ -1,7 +1,7 @@
-//! Which ICE servers a peer is told of, and the credentials that let it use those with TURN.
+//! The ICE servers that the server recommends to clients, and the credentials for those with TURN.
 //!
-//! It calls nobody: what Cloudflare's TURN service has to be asked, and how its answer is read, is
-//! here, while the shell makes the call.
+//! This module does no I/O. It makes the request to Cloudflare's TURN service and reads the answer;
+//! the shell sends the request.
 //!
 //! | request | answer |
 //! |---|---|
@@ -21,54 +21,55 @@ use sha1::Sha1;
 use crate::core::peer::{PeerId, Time};
 use crate::dialect::json::{Object, list, unquote};
 
-/// For how many seconds an answer without the TURN that it should have is good: long enough not to
-/// press a service that fails, short enough for a call that lasts.
+/// `ttl` in seconds of an answer that lacks TURN because the service failed: long enough to spare
+/// that service, short enough that clients soon get TURN.
 const DEGRADED_TTL: u64 = 300;
 
-/// Where ICE servers come from.
+/// The settings of STUN and TURN.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ice {
-    /// `STUN_URLS`: may be none.
+    /// `STUN_URLS`. May be empty.
     pub stun: Vec<String>,
-    /// Who relays.
+    /// The source of TURN credentials. `None`: no TURN.
     pub turn: Option<Turn>,
-    /// `TURN_TTL`: for how many seconds credentials are good.
+    /// `TURN_TTL`: the lifetime of credentials, in seconds.
     pub ttl: u64,
-    /// `TURN_OPEN`: whether they are given to everybody where no token is asked for.
+    /// `TURN_OPEN`: whether every client gets credentials when no token is required.
     pub open: bool,
 }
 
-/// Who relays for peers that cannot reach each other.
+/// The source of TURN credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Turn {
-    /// A server that has a secret in common with us, as coturn with `use-auth-secret` does.
+    /// A TURN server that shares a secret with this server, such as coturn with `use-auth-secret`.
     Shared {
-        /// `TURN_URLS`: at least one.
+        /// `TURN_URLS`. Never empty.
         urls: Vec<String>,
         /// `TURN_SECRET`.
         secret: String,
     },
-    /// Cloudflare's service, which makes credentials when it is asked.
+    /// Cloudflare's service, which issues credentials over HTTP.
     Cloudflare {
-        /// Where to ask, made of `CLOUDFLARE_TURN_API` and `CLOUDFLARE_TURN_KEY_ID`.
+        /// The URL that issues credentials, from `CLOUDFLARE_TURN_API` and `CLOUDFLARE_TURN_KEY_ID`.
         url: String,
         /// `CLOUDFLARE_TURN_API_TOKEN`.
         token: String,
     },
 }
 
-/// A TURN server, and what opens it for a while.
+/// TURN URLs with short-lived credentials.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Relay {
+pub struct TurnServer {
     urls: Vec<String>,
     username: String,
     credential: String,
 }
 
-impl Relay {
-    /// Makes credentials that a server with the same secret accepts until they expire. There is no
-    /// standard, only what all of them do: the username is the second in which it expires (since
-    /// 1970), a colon, and whom it is for; the password is its HMAC-SHA1 in base64.
+impl TurnServer {
+    /// Makes credentials that a TURN server with the same secret accepts until they expire. All TURN
+    /// servers follow the same expired draft (draft-uberti-behave-turn-rest-00): the username is the
+    /// expiry time in seconds since 1970, a colon and the peer; the password is the HMAC-SHA1 of the
+    /// username in base64.
     #[must_use]
     pub fn shared(
         urls: &[String],
@@ -80,7 +81,7 @@ impl Relay {
         let now = std::time::Duration::from_millis(now.0).as_secs();
         let peer = peer.map_or("anonymous", PeerId::as_str);
         let username = format!("{}:{peer}", now.saturating_add(ttl));
-        // HMAC takes keys of any length, so there is always a `Some`.
+        // HMAC accepts keys of any length, so this never returns `None`.
         let mac = Hmac::<Sha1>::new_from_slice(secret.as_bytes()).ok()?;
         let mac = mac.chain_update(&username).finalize().into_bytes();
         Some(Self {
@@ -90,50 +91,54 @@ impl Relay {
         })
     }
 
-    /// Reads what Cloudflare's service has answered: its first server with TURN. Its STUN servers
-    /// are left out, since those are for `STUN_URLS` to say.
+    /// Reads the first TURN server from an answer of Cloudflare's service. STUN servers in the answer
+    /// are ignored, because `STUN_URLS` lists them.
     #[must_use]
     pub fn cloudflare(body: &str) -> Option<Self> {
         let mut body = Object::read(body).ok()?;
         let servers = list(body.take("iceServers")?).ok()?;
         servers.into_iter().find_map(|server| {
             let mut server = Object::read(server).ok()?;
-            let urls = list(server.take("urls")?).ok()?.into_iter();
-            let urls = urls.map(|url| unquote(url).map(Cow::into_owned));
-            let mut urls = urls.collect::<Option<Vec<_>>>()?;
+            let mut urls = list(server.take("urls")?)
+                .ok()?
+                .into_iter()
+                .map(|url| unquote(url).map(Cow::into_owned))
+                .collect::<Option<Vec<_>>>()?;
             urls.retain(|url| settings::is_turn(url));
-            let mut told = |key| {
+            if urls.is_empty() {
+                return None;
+            }
+            let mut field = |key| {
                 let text = server.take_string(key).ok()??;
                 (!text.is_empty()).then(|| text.into_owned())
             };
-            let relay = Self {
+            Some(Self {
                 urls,
-                username: told("username")?,
-                credential: told("credential")?,
-            };
-            (!relay.urls.is_empty()).then_some(relay)
+                username: field("username")?,
+                credential: field("credential")?,
+            })
         })
     }
 }
 
-/// What Cloudflare's service is asked for.
+/// The body of a request to Cloudflare's service.
 #[must_use]
 pub fn cloudflare_request(ttl: u64) -> String {
     format!(r#"{{"ttl":{ttl}}}"#)
 }
 
-/// What came of looking for a relay.
+/// Whether TURN is available for an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TurnState {
-    /// There is none to be had here.
+    /// TURN is not configured, or not given to this client.
     Off,
-    /// There should be one, but the service failed.
+    /// TURN is configured, but the service failed.
     Degraded,
-    /// There is one.
-    On(Relay),
+    /// TURN is available with these credentials.
+    On(TurnServer),
 }
 
-/// In which form the answer is wanted.
+/// The two formats of the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IceFormat {
     /// `GET /ice-servers`: all servers, ready for `new RTCPeerConnection(…)`.
@@ -143,19 +148,19 @@ pub enum IceFormat {
 }
 
 impl Ice {
-    /// The answer. Its `ttl` is the time in seconds for which it is good; without one, it does not
+    /// Encodes the answer. Its `ttl` is its lifetime in seconds; an answer without `ttl` does not
     /// expire.
     #[must_use]
-    pub fn answer(&self, form: IceFormat, relaying: &TurnState) -> String {
-        let (relay, degraded, ttl) = match relaying {
+    pub fn answer(&self, format: IceFormat, state: &TurnState) -> String {
+        let (turn, degraded, ttl) = match state {
             TurnState::Off => (None, None, None),
             TurnState::Degraded => (None, Some(true), Some(DEGRADED_TTL)),
-            TurnState::On(relay) => (Some(relay), None, Some(self.ttl)),
+            TurnState::On(turn) => (Some(turn), None, Some(self.ttl)),
         };
-        let answer = match form {
+        let answer = match format {
             IceFormat::List => {
                 let stun = (!self.stun.is_empty()).then_some(Server::Stun { urls: &self.stun });
-                let servers = stun.into_iter().chain(relay.map(Server::Turn));
+                let servers = stun.into_iter().chain(turn.map(Server::Turn));
                 serde_json::to_string(&List {
                     ice_servers: servers.collect(),
                     ttl,
@@ -163,16 +168,20 @@ impl Ice {
                 })
             }
             IceFormat::One => {
-                let turn = relay.map(|relay| &relay.urls);
+                let turn_urls = turn.map(|turn| &turn.urls);
                 serde_json::to_string(&One {
-                    urls: self.stun.iter().chain(turn.into_iter().flatten()).collect(),
-                    username: relay.map(|relay| &*relay.username),
-                    credential: relay.map(|relay| &*relay.credential),
+                    urls: self
+                        .stun
+                        .iter()
+                        .chain(turn_urls.into_iter().flatten())
+                        .collect(),
+                    username: turn.map(|turn| &*turn.username),
+                    credential: turn.map(|turn| &*turn.credential),
                     degraded,
                 })
             }
         };
-        // Text, numbers and lists of them always become JSON.
+        // Serialising strings, numbers and lists of them never fails.
         answer.unwrap_or_default()
     }
 }
@@ -191,7 +200,7 @@ struct List<'a> {
 #[serde(untagged)]
 enum Server<'a> {
     Stun { urls: &'a [String] },
-    Turn(&'a Relay),
+    Turn(&'a TurnServer),
 }
 
 #[derive(Serialize)]
@@ -221,26 +230,26 @@ mod tests {
         }
     }
 
-    fn relay() -> Relay {
+    fn turn() -> TurnServer {
         let urls = ["turn:b.example".to_owned()];
         let peer = PeerId::parse("ann:1");
-        Relay::shared(&urls, "north of the river", 3_600, NOW, peer.as_ref()).unwrap()
+        TurnServer::shared(&urls, "north of the river", 3_600, NOW, peer.as_ref()).unwrap()
     }
 
-    fn answer(ice: &Ice, form: IceFormat, relaying: &TurnState) -> Value {
-        serde_json::from_str(&ice.answer(form, relaying)).unwrap()
+    fn answer(ice: &Ice, format: IceFormat, state: &TurnState) -> Value {
+        serde_json::from_str(&ice.answer(format, state)).unwrap()
     }
 
     #[test]
-    fn a_shared_secret_makes_the_credential_that_the_turn_server_will_make() {
+    fn a_shared_secret_makes_the_same_credential_as_the_turn_server() {
         // printf 1003600:ann:1 | openssl dgst -sha1 -hmac 'north of the river' -binary | base64
-        let relay = relay();
-        assert_eq!(relay.username, "1003600:ann:1");
-        assert_eq!(relay.credential, "zlVAWLQk7hTMkQFWtuW6hMsByFg=");
+        let turn = turn();
+        assert_eq!(turn.username, "1003600:ann:1");
+        assert_eq!(turn.credential, "zlVAWLQk7hTMkQFWtuW6hMsByFg=");
     }
 
     #[test]
-    fn the_mac_is_that_of_rfc_2202() {
+    fn the_hmac_matches_the_vector_of_rfc_2202() {
         // Its test case 2. Base64 is that of the standard alphabet, with padding.
         let mac = Hmac::<Sha1>::new_from_slice(b"Jefe").unwrap();
         let mac = mac.chain_update("what do ya want for nothing?").finalize();
@@ -251,25 +260,25 @@ mod tests {
     }
 
     #[test]
-    fn credentials_without_a_peer_are_for_anybody_and_expire_all_the_same() {
-        let relay = Relay::shared(&[], "secret", 60, NOW, None).unwrap();
-        assert_eq!(relay.username, "1000060:anonymous");
-        let late = Relay::shared(&[], "secret", u64::MAX, NOW, None).unwrap();
+    fn credentials_without_a_peer_are_anonymous_and_expire() {
+        let turn = TurnServer::shared(&[], "secret", 60, NOW, None).unwrap();
+        assert_eq!(turn.username, "1000060:anonymous");
+        let late = TurnServer::shared(&[], "secret", u64::MAX, NOW, None).unwrap();
         assert_eq!(late.username, format!("{}:anonymous", u64::MAX));
     }
 
     #[test]
-    fn a_list_is_ready_for_a_peer_connection() {
-        let relay = relay();
+    fn a_list_has_one_entry_for_stun_and_one_for_turn() {
+        let turn = turn();
         assert_eq!(
-            answer(&ice(), IceFormat::List, &TurnState::On(relay.clone())),
+            answer(&ice(), IceFormat::List, &TurnState::On(turn.clone())),
             json!({
                 "iceServers": [
                     { "urls": ["stun:a.example"] },
                     {
                         "urls": ["turn:b.example"],
-                        "username": relay.username,
-                        "credential": relay.credential,
+                        "username": turn.username,
+                        "credential": turn.credential,
                     },
                 ],
                 "ttl": 3_600,
@@ -279,7 +288,7 @@ mod tests {
             answer(&ice(), IceFormat::List, &TurnState::Off),
             json!({ "iceServers": [{ "urls": ["stun:a.example"] }] })
         );
-        // A server without a URL is a SyntaxError in browsers.
+        // Browsers throw a SyntaxError for a server without URLs.
         let bare = Ice {
             stun: vec![],
             ..ice()
@@ -291,14 +300,14 @@ mod tests {
     }
 
     #[test]
-    fn one_server_has_all_urls() {
-        let relay = relay();
+    fn the_single_server_has_all_urls() {
+        let turn = turn();
         assert_eq!(
-            answer(&ice(), IceFormat::One, &TurnState::On(relay.clone())),
+            answer(&ice(), IceFormat::One, &TurnState::On(turn.clone())),
             json!({
                 "urls": ["stun:a.example", "turn:b.example"],
-                "username": relay.username,
-                "credential": relay.credential,
+                "username": turn.username,
+                "credential": turn.credential,
             })
         );
         assert_eq!(
@@ -308,9 +317,9 @@ mod tests {
     }
 
     #[test]
-    fn a_service_that_fails_leaves_stun_and_says_so() {
-        for form in [IceFormat::List, IceFormat::One] {
-            let answer = answer(&ice(), form, &TurnState::Degraded);
+    fn an_answer_is_degraded_to_stun_when_the_turn_service_fails() {
+        for format in [IceFormat::List, IceFormat::One] {
+            let answer = answer(&ice(), format, &TurnState::Degraded);
             assert_eq!(answer["degraded"], true);
             assert!(answer.to_string().contains("stun:a.example"));
         }
@@ -321,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn of_what_cloudflare_answers_the_turn_server_is_taken() {
+    fn only_the_turn_server_is_read_from_an_answer_of_cloudflare() {
         let body = json!({ "iceServers": [
             { "urls": ["stun:s.example"] },
             {
@@ -331,9 +340,9 @@ mod tests {
                 "later": "keys",
             },
         ] });
-        let relay = Relay::cloudflare(&body.to_string()).unwrap();
+        let turn = TurnServer::cloudflare(&body.to_string()).unwrap();
         assert_eq!(
-            json!(relay),
+            json!(turn),
             json!({
                 "urls": ["turn:t.example?transport=udp", "turns:t.example:443"],
                 "username": "u",
@@ -344,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_of_cloudflare_without_turn_is_none() {
+    fn an_answer_of_cloudflare_without_turn_is_rejected() {
         let turn = json!({ "urls": ["turn:t.example"], "username": "u", "credential": "c" });
         for (key, value) in [
             ("urls", json!([])),
@@ -358,7 +367,7 @@ mod tests {
             let mut server = turn.clone();
             server[key] = value;
             let body = json!({ "iceServers": [server] }).to_string();
-            assert_eq!(Relay::cloudflare(&body), None, "{body}");
+            assert_eq!(TurnServer::cloudflare(&body), None, "{body}");
         }
         for body in [
             "",
@@ -368,7 +377,7 @@ mod tests {
             r#"{"iceServers":{}}"#,
             r#"{"iceServers":[]}"#,
         ] {
-            assert_eq!(Relay::cloudflare(body), None, "{body}");
+            assert_eq!(TurnServer::cloudflare(body), None, "{body}");
         }
     }
 }

@@ -1,7 +1,8 @@
-//! What a request wants, and whether it may have it. Nothing here knows the platform.
+//! The edge: what a request asks for, and whether it is allowed. No module here knows the platform.
 
 pub mod admission;
 pub mod ice;
+pub mod quote;
 pub mod route;
 mod setting;
 pub mod settings;

@@ -1,30 +1,33 @@
-//! From a request line to what is wanted, or to why that cannot be had.
+//! From a request to the route that it asks for, or to the HTTP error that answers it.
 //!
-//! It decides by what is in the request alone. Whether the peer may come in is for
-//! [`admission`](crate::edge::admission), whether there is a place for it for the [room](crate::core::room).
+//! The decision depends on the request alone. [`admission`](crate::edge::admission) decides whether
+//! the peer may join, and the [room](crate::core::room) whether it has a free place.
 
+mod endpoint;
 mod error;
-mod place;
-mod wanted;
+mod query;
+mod url;
 
 use std::fmt;
 
 pub use error::HttpError;
+pub use url::split_url;
 
-use self::place::{Call, Endpoint};
-use self::wanted::{QueryParams, peer_id, room_name};
+use self::endpoint::{Endpoint, HttpAction};
+use self::query::{QueryParams, peer_id, room_name};
 use crate::core::peer::{Key, PeerId};
 use crate::dialect::Dialect;
 use crate::edge::ice::IceFormat;
+use crate::edge::quote::shorten;
 
-/// What a request says that matters here.
+/// The parts of an HTTP request that decide its route.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Request<'a> {
-    /// `GET` and the like.
+    /// The method, such as `GET`.
     pub method: &'a str,
-    /// The path of the URL, as it was sent.
+    /// The path of the URL, still percent-encoded.
     pub path: &'a str,
-    /// What stands behind the `?`, as it was sent.
+    /// The query of the URL without the `?`, still percent-encoded.
     pub query: &'a str,
     /// The `Upgrade` header.
     pub upgrade: Option<&'a str>,
@@ -34,162 +37,154 @@ pub struct Request<'a> {
     pub last_event_id: Option<&'a str>,
 }
 
-/// What is wanted.
+/// The operation that a request asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Route {
-    /// Whether the Worker is well.
+    /// The health of the Worker.
     Health,
-    /// How a room is, as a page or as JSON.
+    /// The status of a room, as a page or as JSON.
     Status {
-        /// Its name.
+        /// The name of the room.
         room: String,
-        /// Whether a person is looking.
+        /// Whether the client accepts HTML, as browsers do when a person opens a URL.
         html: bool,
     },
-    /// To join a room.
+    /// Join a room over a WebSocket.
     Join(Join),
-    /// To be a peer that speaks HTTP.
+    /// Register a peer of the HTTP dialect.
     Register(HttpPeer),
-    /// To send a signal over HTTP.
+    /// Send a signal of the HTTP dialect.
     Message(HttpPeer),
-    /// To hear what is sent to such a peer, over a stream.
+    /// Open the event stream of a peer of the HTTP dialect.
     Events {
-        /// Whose stream it is.
+        /// The peer that the stream belongs to.
         peer: HttpPeer,
-        /// The number of the last event that was got, if the stream is to go on.
+        /// The number of the last event that the client received, if it resumes a stream.
         last: Option<u64>,
-        /// Whether all that is wanted is what the answer would begin with.
+        /// `true` for `HEAD`: only the headers are wanted.
         head: bool,
     },
-    /// Which ICE servers there are.
+    /// The list of ICE servers.
     Ice(IceRequest),
-    /// What a browser asks before it asks (CORS preflight): which methods there are.
+    /// A CORS preflight, with the methods that the path allows.
     Preflight(&'static str),
 }
 
-/// How a peer wants to join.
+/// A request to join a room.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Join {
     /// The name of the room.
     pub room: String,
-    /// The id it wants; without one, it is given one.
+    /// The requested id. Default: a random one.
     pub id: Option<PeerId>,
-    /// What it holds on to its id with.
+    /// The key that reserves the id for this client.
     pub key: Option<Key>,
-    /// How it will speak.
+    /// The dialect of the WebSocket.
     pub dialect: Dialect,
-    /// The token in the URL, not yet looked at.
+    /// The token in the URL, not yet checked.
     pub token: Option<String>,
 }
 
-/// Who speaks HTTP, and how it proves that.
+/// A peer of the HTTP dialect, with its credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpPeer {
     /// The name of the room.
     pub room: String,
-    /// The id.
+    /// The id of the peer.
     pub id: PeerId,
-    /// What it holds on to its id with.
+    /// The key that reserves the id for this client.
     pub key: Option<KeyWithSecret>,
-    /// The token in the URL, not yet looked at.
+    /// The token in the URL, not yet checked.
     pub token: Option<String>,
 }
 
-/// A key as it was shown: who registers is told what it is.
+/// A key beside the text that it was made from, because registering returns that text.
 #[derive(Clone, PartialEq, Eq)]
 pub struct KeyWithSecret {
-    /// As it was shown.
+    /// The text that the client sent.
     pub secret: String,
-    /// As it is kept.
+    /// The hash that the room keeps.
     pub key: Key,
 }
 
+/// Does not print the secret.
 impl fmt::Debug for KeyWithSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.key.fmt(f)
     }
 }
 
-/// For whom ICE servers are wanted, and how.
+/// A request for ICE servers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IceRequest {
-    /// In which form.
-    pub form: IceFormat,
-    /// The peer that credentials are for.
+    /// The form of the answer.
+    pub format: IceFormat,
+    /// The peer that the TURN credentials are for.
     pub id: Option<PeerId>,
-    /// The token in the URL, not yet looked at.
+    /// The token in the URL, not yet checked.
     pub token: Option<String>,
-    /// The room that the token has to be for, if one is named.
+    /// The room that the token must be for. Default: any room.
     pub room: Option<String>,
 }
 
-/// The path and the query of a URL, as a request has it: with a host, and in its serialised form, in
-/// which a path is never empty (URL §4.5).
-#[must_use]
-pub fn split(url: &str) -> (&str, &str) {
-    let url = url.split_once('#').map_or(url, |(url, _)| url);
-    let (place, query) = url.split_once('?').unwrap_or((url, ""));
-    let host = place
-        .find("://")
-        .map_or(0, |scheme| scheme.saturating_add(3));
-    let host = place.get(host..).unwrap_or_default();
-    let path = host.find('/').and_then(|path| host.get(path..));
-    (path.unwrap_or("/"), query)
-}
-
-/// Finds out what a request wants.
+/// Finds the route of a request.
 ///
 /// # Errors
 ///
-/// 400 for a name, an id, a key or a dialect that cannot be, 404 for a path that leads nowhere, 405
-/// for a method that is not to be had there, 426 for a join without a WebSocket.
+/// - 400: an invalid room name, id, key or dialect
+/// - 404: an unknown path
+/// - 405: a method that the path does not allow
+/// - 426: a join without a WebSocket
 pub fn route(request: &Request<'_>) -> Result<Route, HttpError> {
-    let Some(place) = Endpoint::find(request.path) else {
-        let message = "nothing is here: rooms are at /parties/main/:room";
+    let Some(endpoint) = Endpoint::find(request.path) else {
+        let path = shorten(request.path);
+        let message =
+            format!("nothing has the path {path}: rooms are at /parties/main/:room. Check the URL");
         return Err(HttpError::new(404, "not-found", message));
     };
-    let methods = place.methods();
+    let methods = endpoint.methods();
     match request.method {
         "OPTIONS" => return Ok(Route::Preflight(methods)),
-        method if methods.split(", ").any(|known| known == method) => {}
+        method if methods.split(", ").any(|allowed| allowed == method) => {}
         _ => {
-            let message = format!("only these are to be had here: {methods}");
+            let method = shorten(request.method);
+            let message =
+                format!("this path does not allow the method {method}: use one of {methods}");
             let error = HttpError::new(405, "method-not-allowed", message);
-            let header = Some(("Allow", methods));
-            return Err(HttpError { header, ..error });
+            return Err(error.with_header("Allow", methods));
         }
     }
-    // What stands behind the path of /health means nothing.
-    let wanted = || QueryParams::read(request.query);
-    match place {
+    // `/health` ignores its query.
+    let params = || QueryParams::read(request.query);
+    match endpoint {
         Endpoint::Health => Ok(Route::Health),
-        Endpoint::Ice(form) => {
+        Endpoint::Ice(format) => {
             let QueryParams {
                 id, token, room, ..
-            } = wanted()?;
+            } = params()?;
             Ok(Route::Ice(IceRequest {
-                form,
+                format,
                 id,
                 token,
                 room,
             }))
         }
-        Endpoint::Room(room) => join_or_status(request, room_name(room)?, wanted()?),
-        Endpoint::Http(call, room, id) => {
+        Endpoint::Room(room) => join_or_status(request, room_name(room)?, params()?),
+        Endpoint::Http(action, room, id) => {
             let (room, id) = (room_name(room)?, peer_id(id)?);
-            let QueryParams { key, token, .. } = wanted()?;
+            let QueryParams { key, token, .. } = params()?;
             let peer = HttpPeer {
                 room,
                 id,
                 key,
                 token,
             };
-            Ok(match call {
-                Call::Register => Route::Register(peer),
-                Call::Message => Route::Message(peer),
-                Call::Events => Route::Events {
+            Ok(match action {
+                HttpAction::Register => Route::Register(peer),
+                HttpAction::Message => Route::Message(peer),
+                HttpAction::Events => Route::Events {
                     peer,
-                    // What is no number was not given by us: then it is a new stream.
+                    // Our event ids are numbers. Any other value starts a new stream.
                     last: request.last_event_id.and_then(|id| id.trim().parse().ok()),
                     head: request.method == "HEAD",
                 },
@@ -201,7 +196,7 @@ pub fn route(request: &Request<'_>) -> Result<Route, HttpError> {
 fn join_or_status(
     request: &Request<'_>,
     room: String,
-    wanted: QueryParams,
+    params: QueryParams,
 ) -> Result<Route, HttpError> {
     match request.upgrade {
         Some(upgrade) if request.method == "GET" && has_token(upgrade, "websocket") => {
@@ -211,44 +206,42 @@ fn join_or_status(
                 dialect,
                 token,
                 ..
-            } = wanted;
+            } = params;
             Ok(Route::Join(Join {
                 room,
                 id,
-                key: key.map(|shown| shown.key),
+                key: key.map(|key| key.key),
                 dialect,
                 token,
             }))
         }
-        None if !wanted.has_join_params => {
+        None if !params.has_join_params => {
             let html = request
                 .accept
                 .is_some_and(|accept| accept.contains("text/html"));
             Ok(Route::Status { room, html })
         }
         _ => {
-            let header = Some(("Upgrade", "websocket"));
-            let message = "joining a room takes a WebSocket: open ws:// or wss:// at this URL";
-            Err(HttpError {
-                header,
-                ..HttpError::new(426, "upgrade-required", message)
-            })
+            let message = "this request joins a room without a WebSocket: a join requires \
+                 `Upgrade: websocket`. Open this URL with ws:// or wss://";
+            let error = HttpError::new(426, "upgrade-required", message);
+            Err(error.with_header("Upgrade", "websocket"))
         }
     }
 }
 
-/// Is `token` one of the comma-separated tokens of a header?
+/// Whether `token` is one of the comma-separated tokens of a header.
 fn has_token(header: &str, token: &str) -> bool {
     header
         .split(',')
-        .any(|one| one.trim().eq_ignore_ascii_case(token))
+        .any(|listed| listed.trim().eq_ignore_ascii_case(token))
 }
 
 #[cfg(test)]
-mod tests {
+mod test_support {
     use super::*;
 
-    const GET: Request<'_> = Request {
+    pub(super) const GET: Request<'_> = Request {
         method: "GET",
         path: "/",
         query: "",
@@ -257,11 +250,11 @@ mod tests {
         last_event_id: None,
     };
 
-    fn get(path: &str) -> Result<Route, HttpError> {
+    pub(super) fn get(path: &str) -> Result<Route, HttpError> {
         route(&Request { path, ..GET })
     }
 
-    fn join(path: &str, query: &str) -> Result<Route, HttpError> {
+    pub(super) fn join(path: &str, query: &str) -> Result<Route, HttpError> {
         route(&Request {
             path,
             query,
@@ -270,114 +263,19 @@ mod tests {
         })
     }
 
-    fn status(result: Result<Route, HttpError>) -> u16 {
+    pub(super) fn status(result: Result<Route, HttpError>) -> u16 {
         result.unwrap_err().status
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::test_support::{GET, status};
+    use super::*;
 
     #[test]
-    fn a_room_is_named_by_the_last_part_of_the_path() {
-        let name = |path| match get(path) {
-            Ok(Route::Status { room, .. }) => room,
-            other => panic!("{path}: {other:?}"),
-        };
-        assert_eq!(name("/parties/main/demo"), "demo");
-        assert_eq!(name("/parties/main/a%20b%2Fc%C3%A4+"), "a b/cä+");
-        assert_eq!(
-            name(&format!("/parties/main/{}", "%C3%A4".repeat(64))).len(),
-            128
-        );
-    }
-
-    #[test]
-    fn a_url_is_a_path_and_a_query() {
-        for (url, parts) in [
-            ("http://a.example/b/c?d=/?&e#f?", ("/b/c", "d=/?&e")),
-            ("https://a:8080/", ("/", "")),
-            ("https://a/b://c", ("/b://c", "")),
-            ("https://a", ("/", "")),
-            ("", ("/", "")),
-        ] {
-            assert_eq!(split(url), parts, "{url}");
-        }
-    }
-
-    #[test]
-    fn names_that_cannot_be_are_refused() {
-        for name in [
-            "",
-            "%",
-            "%4",
-            "%zz",
-            "%ff",
-            "%00",
-            "a%0Ab",
-            "%C2%80",
-            &"a".repeat(129),
-        ] {
-            assert_eq!(
-                status(get(&format!("/parties/main/{name}"))),
-                400,
-                "{name:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn paths_that_lead_nowhere_are_not_found() {
-        for path in [
-            "/x",
-            "/parties",
-            "/parties/main",
-            "/parties/other/demo",
-            "/parties/main/a/b",
-            "/health/",
-            "/ice-servers/",
-            "/iceservers",
-        ] {
-            assert_eq!(status(get(path)), 404, "{path}");
-        }
-    }
-
-    #[test]
-    fn only_get_and_its_kin_are_to_be_had() {
-        for method in ["POST", "PUT", "DELETE", "BREW", ""] {
-            let error = route(&Request {
-                method,
-                path: "/health",
-                ..GET
-            })
-            .unwrap_err();
-            assert_eq!((error.status, error.header.unwrap().0), (405, "Allow"));
-            assert_eq!(
-                status(route(&Request {
-                    method,
-                    path: "/x",
-                    ..GET
-                })),
-                404
-            );
-        }
-        assert_eq!(
-            route(&Request {
-                method: "HEAD",
-                path: "/health",
-                ..GET
-            }),
-            Ok(Route::Health)
-        );
-        assert_eq!(
-            route(&Request {
-                method: "OPTIONS",
-                path: "/health",
-                ..GET
-            }),
-            Ok(Route::Preflight("GET, HEAD, OPTIONS"))
-        );
-    }
-
-    #[test]
-    fn people_get_a_page_and_programs_json() {
-        for (accept, page) in [
+    fn a_browser_gets_the_status_as_html_and_a_program_as_json() {
+        for (accept, html) in [
             (None, false),
             (Some("*/*"), false),
             (Some("text/html,*/*"), true),
@@ -387,50 +285,13 @@ mod tests {
                 accept,
                 ..GET
             };
-            assert_eq!(
-                route(&request),
-                Ok(Route::Status {
-                    room: "demo".into(),
-                    html: page
-                })
-            );
+            let room = "demo".into();
+            assert_eq!(route(&request), Ok(Route::Status { room, html }));
         }
     }
 
     #[test]
-    fn a_join_says_who_and_how() {
-        let wanted = Join {
-            room: "demo".into(),
-            id: PeerId::parse("ann"),
-            key: Key::new("a b"),
-            dialect: Dialect::Native,
-            token: Some("t".into()),
-        };
-        let query = "_pk=ann&key=a+b&dialect=native&token=t&utm=7";
-        assert_eq!(join("/parties/main/demo", query), Ok(Route::Join(wanted)));
-    }
-
-    #[test]
-    fn what_a_join_says_is_checked() {
-        for query in [
-            "_pk=",
-            "_pk=a%20b",
-            &format!("_pk={}", "x".repeat(300)),
-            "key=",
-            "dialect=klingon",
-        ] {
-            assert_eq!(status(join("/parties/main/demo", query)), 400, "{query}");
-            let plain = route(&Request {
-                path: "/parties/main/demo",
-                query,
-                ..GET
-            });
-            assert_eq!(status(plain), 400, "{query} without a WebSocket");
-        }
-    }
-
-    #[test]
-    fn a_join_takes_a_websocket() {
+    fn a_join_without_a_websocket_is_refused() {
         for (query, upgrade) in [
             ("_pk=ann", None),
             ("", Some("h2c")),
@@ -445,21 +306,19 @@ mod tests {
             let error = route(&request).unwrap_err();
             assert_eq!(
                 (error.status, error.header),
-                (426, Some(("Upgrade", "websocket")))
+                (426, Some(("Upgrade", "websocket".into())))
             );
         }
-        assert!(
-            route(&Request {
-                path: "/parties/main/a",
-                upgrade: Some("h2c, WebSocket"),
-                ..GET
-            })
-            .is_ok()
-        );
+        let request = Request {
+            path: "/parties/main/a",
+            upgrade: Some("h2c, WebSocket"),
+            ..GET
+        };
+        assert!(route(&request).is_ok());
     }
 
     #[test]
-    fn peers_that_speak_http_are_named_by_their_paths() {
+    fn a_path_of_the_http_dialect_names_room_and_peer() {
         let call = |method, path, last_event_id| {
             route(&Request {
                 method,
@@ -499,25 +358,25 @@ mod tests {
     }
 
     #[test]
-    fn ice_servers_are_wanted_in_two_forms_and_for_somebody() {
-        let wanted = |form| IceRequest {
-            form,
+    fn ice_servers_are_requested_in_two_formats() {
+        let expected = |format| IceRequest {
+            format,
             id: PeerId::parse("ann"),
             token: Some("t".into()),
             room: Some("a b".into()),
         };
-        for (path, form) in [
+        for (path, format) in [
             ("/ice-servers", IceFormat::List),
             ("/iceServers", IceFormat::One),
         ] {
             let query = "_pk=ann&token=t&room=a+b&utm=7";
             let request = Request { path, query, ..GET };
-            assert_eq!(route(&request), Ok(Route::Ice(wanted(form))));
-            let nobody = Request {
+            assert_eq!(route(&request), Ok(Route::Ice(expected(format))));
+            let invalid_id = Request {
                 query: "_pk=a%20b",
                 ..request
             };
-            assert_eq!(status(route(&nobody)), 400);
+            assert_eq!(status(route(&invalid_id)), 400);
             for (method, answer) in [("HEAD", None), ("POST", Some(405))] {
                 let request = Request { method, ..request };
                 assert_eq!(route(&request).err().map(|error| error.status), answer);

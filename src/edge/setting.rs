@@ -1,46 +1,95 @@
-//! One setting: a whole number, or why it cannot be read.
+//! Reading one setting: a whole number, or an error that names the setting.
 
 use std::fmt;
 
-/// A setting that cannot be read.
+use super::quote::shorten;
+
+/// A setting with an invalid value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadSetting {
-    /// Its name.
+    /// The name of the setting.
     pub name: &'static str,
-    /// What it should be.
+    /// The problem with the value, such as `is "many"`. It never contains a secret.
+    pub problem: String,
+    /// The values that are expected, such as `a whole number from 1 to 16384`.
     pub expected: String,
+    /// The next step for the operator of the server.
+    pub fix: String,
+}
+
+impl BadSetting {
+    /// A variable in `wrangler.toml`. The message quotes its value.
+    pub(super) fn variable(name: &'static str, value: &str, expected: impl Into<String>) -> Self {
+        Self {
+            name,
+            problem: format!("is {}", shorten(value)),
+            expected: expected.into(),
+            fix: format!("Correct {name} in wrangler.toml and deploy again"),
+        }
+    }
+
+    /// A secret, or a variable that is set beside secrets. The message never quotes its value.
+    pub(super) fn secret(
+        name: &'static str,
+        problem: impl Into<String>,
+        expected: impl Into<String>,
+    ) -> Self {
+        Self {
+            name,
+            problem: problem.into(),
+            expected: expected.into(),
+            fix: format!("Set it with `npx wrangler secret put {name}`"),
+        }
+    }
 }
 
 impl fmt::Display for BadSetting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            name,
+            problem,
+            expected,
+            fix,
+        } = self;
         write!(
             f,
-            "the setting {} cannot be read: it must be {}",
-            self.name, self.expected
+            "the setting {name} {problem}: it must be {expected}. {fix}"
         )
     }
 }
 
-/// Reads a whole number; without one, it is `default`.
-pub(crate) fn number(
+/// The range and the unit of a numeric setting, and its default.
+pub(super) struct Range {
+    pub(super) default: u64,
+    pub(super) min: u64,
+    pub(super) max: u64,
+    /// The unit in messages. `None` for a count.
+    pub(super) unit: Option<&'static str>,
+}
+
+/// Reads a whole number, or uses its default if the setting is absent.
+pub(super) fn number(
     find: impl Fn(&str) -> Option<String>,
     name: &'static str,
-    default: u64,
-    least: u64,
-    most: u64,
-    unit: &str,
+    range: &Range,
 ) -> Result<u64, BadSetting> {
+    let Range {
+        default,
+        min,
+        max,
+        unit,
+    } = range;
     let Some(text) = find(name) else {
-        return Ok(default);
+        return Ok(*default);
     };
-    // `parse` alone would take "+5".
-    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-    let number = text
-        .parse()
-        .ok()
-        .filter(|number| (least..=most).contains(number));
-    number.filter(|_| digits).ok_or_else(|| BadSetting {
-        name,
-        expected: format!("a whole number {unit}from {least} to {most}"),
-    })
+    // `parse` alone would accept "+5".
+    let has_only_digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    match text.parse() {
+        Ok(number) if has_only_digits && (min..=max).contains(&&number) => Ok(number),
+        _ => {
+            let unit = unit.map(|unit| format!("of {unit} ")).unwrap_or_default();
+            let expected = format!("a whole number {unit}from {min} to {max}");
+            Err(BadSetting::variable(name, &text, expected))
+        }
+    }
 }

@@ -1,85 +1,116 @@
-//! What whoever runs the Worker can set, each with its limits of sense.
+//! The settings of the Worker: their defaults and limits.
 //!
-//! A setting that cannot be read is an error, never a guess: a room that was meant to hold two and
-//! holds sixty-four is worse than one that says what is wrong.
+//! An invalid setting is an error, never replaced by a guess: a room meant for two peers must not
+//! silently admit sixty-four.
 
-use super::setting::{BadSetting, number};
+use super::setting::{BadSetting, Range, number};
 use crate::core::event::Limits;
 use crate::edge::ice::Ice;
 
-/// All settings, read.
+/// The shortest `ROOM_SECRET`, in bytes: RFC 7518 §3.2 requires a key as long as the hash.
+const MIN_SECRET: usize = 32;
+
+/// `MAX_PEERS`. The platform gives one object at most 32,768 sockets, and some may still be closing.
+const PEERS: Range = Range {
+    default: 64,
+    min: 1,
+    max: 16_384,
+    unit: None,
+};
+
+/// `RECONNECT_GRACE`. A day is longer than any reconnect needs.
+const GRACE: Range = seconds(15, 0, 86_400);
+
+/// `HOLD_FOR_NEXT`. An alarm that is a day ahead is still ordinary for the platform.
+const HOLD: Range = seconds(120, 0, 86_400);
+
+/// `PING_INTERVAL`. Many proxies close connections that are idle for a minute.
+const PING: Range = seconds(25, 1, 300);
+
+const fn seconds(default: u64, min: u64, max: u64) -> Range {
+    Range {
+        default,
+        min,
+        max,
+        unit: Some("seconds"),
+    }
+}
+
+/// All settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// `MAX_PEERS`, `RECONNECT_GRACE`, `HOLD_FOR_NEXT`.
+    /// `MAX_PEERS`, `RECONNECT_GRACE` and `HOLD_FOR_NEXT`.
     pub limits: Limits,
-    /// `ALLOWED_ORIGINS`: who may open a socket or fetch from a page; empty for everybody.
+    /// `ALLOWED_ORIGINS`: the pages that may use this server. Empty: all pages.
     pub origins: Vec<String>,
-    /// `ROOM_SECRET`: what tokens are signed with; without one, no token is asked for.
+    /// `ROOM_SECRET`: the secret that tokens are signed with. `None`: no token is required.
     pub secret: Option<String>,
-    /// `PING_INTERVAL`: after how many milliseconds an event stream is pinged.
+    /// `PING_INTERVAL`: the time between two pings of an event stream, in milliseconds.
     pub ping: u64,
-    /// All that has STUN or TURN in its name.
+    /// The settings of STUN and TURN.
     pub ice: Ice,
 }
 
 impl Settings {
-    /// Reads the settings; `find` gives the value of one by its name, if it is set.
+    /// Reads the settings. `find` returns the value of a setting, or `None` if it is absent.
     ///
     /// # Errors
     ///
-    /// The first setting that cannot be read.
+    /// The first setting with an invalid value.
     pub fn read(find: impl Fn(&str) -> Option<String>) -> Result<Self, BadSetting> {
-        let number =
-            |name, default, least, most, unit| number(&find, name, default, least, most, unit);
-        // 32,768 sockets are the most that the platform gives one object; some may be closing.
-        let peers = number("MAX_PEERS", 64, 1, 16_384, "")?;
-        // A day is more than anybody waits, and an alarm a day ahead is nothing odd.
-        let grace = number("RECONNECT_GRACE", 15, 0, 86_400, "of seconds ")?;
-        let hold = number("HOLD_FOR_NEXT", 120, 0, 86_400, "of seconds ")?;
-        // What stands between two ends often drops what was silent for a minute.
-        let ping = number("PING_INTERVAL", 25, 1, 300, "of seconds ")?;
-        let listed = find("ALLOWED_ORIGINS").unwrap_or_default();
-        let listed = listed
-            .split(',')
-            .map(str::trim)
-            .filter(|origin| !origin.is_empty());
+        let peers = number(&find, "MAX_PEERS", &PEERS)?;
+        let milliseconds =
+            |name, range| number(&find, name, range).map(|seconds| seconds.saturating_mul(1_000));
         Ok(Self {
             limits: Limits {
                 peers: usize::try_from(peers).unwrap_or(usize::MAX),
-                grace: grace.saturating_mul(1_000),
-                hold: hold.saturating_mul(1_000),
+                grace: milliseconds("RECONNECT_GRACE", &GRACE)?,
+                hold: milliseconds("HOLD_FOR_NEXT", &HOLD)?,
             },
-            origins: listed.map(origin).collect::<Result<_, _>>()?,
+            ping: milliseconds("PING_INTERVAL", &PING)?,
+            origins: origins(&find("ALLOWED_ORIGINS").unwrap_or_default())?,
             secret: secret(find("ROOM_SECRET"))?,
-            ping: ping.saturating_mul(1_000),
             ice: Ice::read(&find)?,
         })
     }
 }
 
-/// Checks that an origin is written as browsers send it, so that it can be compared as text.
-fn origin(text: &str) -> Result<String, BadSetting> {
-    let host = text
-        .split_once("://")
-        .filter(|(scheme, _)| !scheme.is_empty());
-    let plain = |host: &str| !host.is_empty() && !host.contains(['/', '?', '#', '@', '*', ' ']);
-    let written = host.is_some_and(|(_, host)| plain(host)) && text == text.to_ascii_lowercase();
-    written.then(|| text.to_owned()).ok_or_else(|| BadSetting {
-        name: "ALLOWED_ORIGINS",
-        expected: "origins like https://game.example or http://localhost:8080, with commas between"
-            .to_owned(),
-    })
+/// Reads a comma-separated list of origins. Each must be written as browsers send it, because
+/// origins are compared as text.
+fn origins(listed: &str) -> Result<Vec<String>, BadSetting> {
+    let origins = listed.split(',').map(str::trim);
+    let origins = origins.filter(|origin| !origin.is_empty());
+    origins
+        .map(|origin| {
+            if is_origin(origin) {
+                return Ok(origin.to_owned());
+            }
+            let expected = "a list of origins with commas between them, \
+                 like https://game.example,http://localhost:8080";
+            Err(BadSetting::variable("ALLOWED_ORIGINS", origin, expected))
+        })
+        .collect()
 }
 
-/// RFC 7518 §3.2 wants a key at least as long as the hash: 32 bytes.
+/// Whether the text is an origin in lower case, without path or wildcard.
+fn is_origin(text: &str) -> bool {
+    let Some((scheme, host)) = text.split_once("://") else {
+        return false;
+    };
+    let is_plain = !host.is_empty() && !host.contains(['/', '?', '#', '@', '*', ' ']);
+    !scheme.is_empty() && is_plain && text == text.to_ascii_lowercase()
+}
+
 fn secret(text: Option<String>) -> Result<Option<String>, BadSetting> {
-    match text {
-        Some(secret) if secret.len() < 32 => Err(BadSetting {
-            name: "ROOM_SECRET",
-            expected: "at least 32 bytes long".to_owned(),
-        }),
-        secret => Ok(secret),
+    let Some(secret) = text else {
+        return Ok(None);
+    };
+    if secret.len() >= MIN_SECRET {
+        return Ok(Some(secret));
     }
+    let problem = format!("has {} bytes", secret.len());
+    let expected = format!("at least {MIN_SECRET} bytes long");
+    Err(BadSetting::secret("ROOM_SECRET", problem, expected))
 }
 
 #[cfg(test)]
@@ -87,29 +118,29 @@ mod tests {
     use super::*;
 
     fn read(name: &str, value: &str) -> Result<Settings, BadSetting> {
-        Settings::read(|asked| (asked == name).then(|| value.to_owned()))
+        Settings::read(|setting| (setting == name).then(|| value.to_owned()))
     }
 
     #[test]
-    fn without_any_setting_everybody_may_come() {
+    fn defaults_apply_when_no_setting_is_given() {
         let limits = Limits {
             peers: 64,
             grace: 15_000,
             hold: 120_000,
         };
-        let open = Settings {
+        let defaults = Settings {
             limits,
             origins: vec![],
             secret: None,
             ping: 25_000,
             ice: Ice::read(|_| None).unwrap(),
         };
-        assert_eq!(Settings::read(|_| None), Ok(open.clone()));
-        assert_eq!(read("ALLOWED_ORIGINS", ""), Ok(open));
+        assert_eq!(Settings::read(|_| None), Ok(defaults.clone()));
+        assert_eq!(read("ALLOWED_ORIGINS", ""), Ok(defaults));
     }
 
     #[test]
-    fn a_number_that_makes_no_sense_is_named() {
+    fn an_invalid_number_is_refused_with_the_name_of_its_setting() {
         for name in [
             "MAX_PEERS",
             "RECONNECT_GRACE",
@@ -135,12 +166,15 @@ mod tests {
         assert_eq!(read("RECONNECT_GRACE", "0").unwrap().limits.grace, 0);
         assert_eq!(
             read("MAX_PEERS", "none").unwrap_err().to_string(),
-            "the setting MAX_PEERS cannot be read: it must be a whole number from 1 to 16384"
+            "the setting MAX_PEERS is \"none\": it must be a whole number from 1 to 16384. \
+             Correct MAX_PEERS in wrangler.toml and deploy again"
         );
+        let message = read("RECONNECT_GRACE", "15s").unwrap_err().to_string();
+        assert!(message.contains("a whole number of seconds from 0 to 86400"));
     }
 
     #[test]
-    fn origins_are_as_browsers_send_them() {
+    fn an_origin_is_accepted_only_as_browsers_send_it() {
         let origins = read(
             "ALLOWED_ORIGINS",
             "https://a.example, http://localhost:8080",
@@ -167,8 +201,13 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_that_can_be_guessed_is_refused() {
-        assert!(read("ROOM_SECRET", "hunter2").is_err());
+    fn a_short_secret_is_refused_and_never_quoted() {
+        assert_eq!(
+            read("ROOM_SECRET", "hunter2").unwrap_err().to_string(),
+            "the setting ROOM_SECRET has 7 bytes: it must be at least 32 bytes long. \
+             Set it with `npx wrangler secret put ROOM_SECRET`"
+        );
+        assert!(read("ROOM_SECRET", "").is_err());
         assert!(
             read("ROOM_SECRET", &"s".repeat(32))
                 .unwrap()

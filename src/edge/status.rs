@@ -1,18 +1,18 @@
-//! How a room says that it is well: a small page for people, JSON for programs.
+//! The status of a room: an HTML page for people, JSON for programs.
 //!
-//! Neither names a peer: whoever may look need not be somebody who may join.
+//! Neither lists the ids of peers, because the status is readable without a token.
 
 use crate::dialect::json::quote;
 
-/// What is told of a room.
+/// The published facts about a room.
 #[derive(Clone, Copy, Debug)]
 pub struct Status<'a> {
-    /// Its name.
+    /// The name of the room.
     pub room: &'a str,
-    /// How many peers are in it, absent ones counted.
+    /// The number of peers, absent ones included.
     pub peers: usize,
-    /// Since when it has been in memory, in the form of ISO 8601. It sleeps between two things that
-    /// happen, so this is rarely long ago.
+    /// The time since which the room has been in memory, in ISO 8601. The platform evicts an idle
+    /// room, so this is usually recent.
     pub awake_since: &'a str,
 }
 
@@ -29,7 +29,7 @@ impl Status<'_> {
         format!(r#"{{"status":"ok","room":{room},"peers":{peers},"awakeSince":"{awake_since}"}}"#)
     }
 
-    /// The page. Its looks are in `public/status.css`, its colours in `public/style.css`.
+    /// The page. `public/status.css` has its styles, `public/style.css` its colours.
     #[must_use]
     pub fn html(&self) -> String {
         let room = escape(self.room);
@@ -76,7 +76,7 @@ while nothing happens in it, and then costs nothing; its peers stay connected.</
     }
 }
 
-/// Text as HTML that shows it.
+/// Escapes text for HTML, inside elements and double-quoted attributes.
 fn escape(text: &str) -> String {
     let mut html = String::with_capacity(text.len());
     for character in text.chars() {
@@ -102,7 +102,7 @@ mod tests {
     };
 
     #[test]
-    fn the_name_of_a_room_is_never_markup() {
+    fn the_name_of_a_room_is_escaped_in_html() {
         let html = NASTY.html();
         assert!(html.contains("<h1>&lt;/h1&gt;&lt;script&gt;&quot;&amp;</h1>"));
         assert!(html.contains("/?room=%3C%2Fh1%3E%3Cscript%3E%22%26"));
@@ -110,14 +110,14 @@ mod tests {
     }
 
     #[test]
-    fn programs_get_json() {
+    fn the_json_has_the_name_and_the_number_of_peers() {
         let json: serde_json::Value = serde_json::from_str(&NASTY.json()).unwrap();
         assert_eq!(json["room"], NASTY.room);
         assert_eq!(json["peers"], 2);
     }
 
     #[test]
-    fn people_are_counted_in_words() {
+    fn the_page_counts_the_peers_in_words() {
         for (peers, words) in [(0, "Nobody"), (1, "One peer is"), (2, "2 peers are")] {
             assert!(Status { peers, ..NASTY }.html().contains(words));
         }

@@ -1,12 +1,15 @@
-//! Answers over HTTP: their headers, and who may read them.
+//! HTTP responses, their headers, and the pages that may read them.
 
 use worker::js_sys::Promise;
 use worker::wasm_bindgen::prelude::*;
 use worker::wasm_bindgen_futures::future_to_promise;
 use worker::web_sys::{Headers, Response, ResponseInit};
-use worker::{Error, Result};
+use worker::worker_sys::ext::ResponseInitExt;
+use worker::{Error, Result, WebSocketPair};
 
-use super::log;
+use super::failure::Failure;
+use super::log::log;
+use super::platform::{PROTOCOLS, header};
 use crate::edge::admission;
 use crate::edge::route::HttpError;
 use crate::edge::settings::Settings;
@@ -15,30 +18,69 @@ pub(super) const JSON: &str = "application/json";
 pub(super) const HTML: &str = "text/html; charset=utf-8";
 pub(super) const EVENTS: &str = "text/event-stream";
 
-/// An answer to a request, or the promise of one.
+/// The subprotocol that a client offers beside its token (RFC 6455 §1.9). A browser fails a
+/// connection whose server chooses none of the offered subprotocols.
+const PROTOCOL: &str = "partyline";
+
+/// The answer to a request: a response, or a promise of a response.
 pub(super) enum Answer {
     Now(Response),
     Later(Promise),
 }
 
 impl Answer {
-    /// What a future will answer.
-    pub(super) fn later(answer: impl Future<Output = Result<Response>> + 'static) -> Self {
-        Self::Later(future_to_promise(async {
-            let answer = answer.await.map(Self::Now);
-            Ok(answer.unwrap_or_else(Self::failed).into())
-        }))
+    /// Turns the result of a handler into an answer.
+    pub(super) fn new<T: Into<Self>>(result: std::result::Result<T, Failure>, cors: &Cors) -> Self {
+        match result {
+            Ok(answer) => answer.into(),
+            Err(failure) => Self::refused(failure, cors),
+        }
     }
 
-    /// Says and logs that something failed that should not.
-    pub(super) fn failed(error: Error) -> Self {
-        log("request", &error.to_string());
-        let error = HttpError::new(500, "internal", "the platform failed: try again");
-        // Everybody may read that: it says nothing of anybody.
-        match refuse(&error, &Cors(Some("*".to_owned()))) {
+    /// The only place that turns a failure into a response. Logs failures of the server itself.
+    #[inline(never)] // rare, and V8 compiles whole functions
+    pub(super) fn refused(failure: Failure, cors: &Cors) -> Self {
+        let response = match failure {
+            Failure::Refused(error) => {
+                if error.status >= 500 {
+                    log(error.code, &error.message);
+                }
+                refuse(&error, cors)
+            }
+            Failure::Platform(error) => {
+                log("request", &error.to_string());
+                let message = "the platform failed while it handled this request. Try again";
+                let error = HttpError::new(500, "internal", message);
+                // Readable by every page, because it contains no data of the room.
+                refuse(&error, &Cors(Some("*".to_owned())))
+            }
+        };
+        match response {
             Ok(response) => Self::Now(response),
             Err(error) => Self::Later(Promise::reject(&error.into())),
         }
+    }
+
+    /// An answer that waits for a future.
+    pub(super) fn later(
+        cors: Cors,
+        respond: impl AsyncFnOnce(&Cors) -> std::result::Result<Response, Failure> + 'static,
+    ) -> Self {
+        Self::Later(future_to_promise(async move {
+            let response = respond(&cors).await;
+            Ok(Self::new(response, &cors).into())
+        }))
+    }
+
+    /// The answer after a failure of the platform.
+    pub(super) fn failed(error: Error) -> Self {
+        Self::refused(error.into(), &Cors::default())
+    }
+}
+
+impl From<Response> for Answer {
+    fn from(response: Response) -> Self {
+        Self::Now(response)
     }
 }
 
@@ -51,7 +93,7 @@ impl From<Answer> for JsValue {
     }
 }
 
-/// Which pages may read an answer.
+/// The origin whose pages may read a response. Default: none.
 #[derive(Default)]
 pub(super) struct Cors(Option<String>);
 
@@ -68,7 +110,7 @@ impl Cors {
         if let Self(Some(origin)) = self {
             headers.set("Access-Control-Allow-Origin", origin)?;
         }
-        // What is answered depends on who asks, so no cache may give it to somebody else.
+        // The response depends on these headers, so caches must not share it across their values.
         Ok(headers.set("Vary", "Origin, Accept")?)
     }
 }
@@ -79,11 +121,11 @@ pub(super) fn respond(
     body: &str,
     cors: &Cors,
 ) -> Result<Response> {
-    answer(status, &headers(content_type, cors)?, body)
+    response(status, &headers(content_type, cors)?, body)
 }
 
-fn answer(status: u16, headers: &Headers, body: &str) -> Result<Response> {
-    // The platform takes no body with a 204, not even an empty one.
+fn response(status: u16, headers: &Headers, body: &str) -> Result<Response> {
+    // The platform throws for a 204 with a body, even an empty one.
     let body = (status != 204).then_some(body);
     let init = ResponseInit::new();
     init.set_status(status);
@@ -91,7 +133,7 @@ fn answer(status: u16, headers: &Headers, body: &str) -> Result<Response> {
     Ok(Response::new_with_opt_str_and_init(body, &init)?)
 }
 
-/// The headers of an answer of this type.
+/// The headers of a response with this content type.
 pub(super) fn headers(content_type: &str, cors: &Cors) -> Result<Headers> {
     let headers = Headers::new()?;
     headers.set("Content-Type", content_type)?;
@@ -107,12 +149,12 @@ pub(super) fn headers(content_type: &str, cors: &Cors) -> Result<Headers> {
     Ok(headers)
 }
 
-pub(super) fn refuse(error: &HttpError, cors: &Cors) -> Result<Response> {
+fn refuse(error: &HttpError, cors: &Cors) -> Result<Response> {
     let headers = headers(JSON, cors)?;
-    if let Some((name, value)) = error.header {
+    if let Some((name, value)) = &error.header {
         headers.set(name, value)?;
     }
-    answer(error.status, &headers, &error.body())
+    response(error.status, &headers, &error.body())
 }
 
 pub(super) fn preflight(methods: &str, cors: &Cors) -> Result<Response> {
@@ -120,10 +162,25 @@ pub(super) fn preflight(methods: &str, cors: &Cors) -> Result<Response> {
     headers.set("Access-Control-Allow-Methods", methods)?;
     headers.set(
         "Access-Control-Allow-Headers",
-        // The last two are what stand-ins for `EventSource` send.
+        // Polyfills of `EventSource` send the last two.
         "Authorization, Content-Type, Last-Event-ID, Cache-Control",
     )?;
     headers.set("Access-Control-Max-Age", "86400")?;
     cors.add_to(&headers)?;
-    answer(204, &headers, "")
+    response(204, &headers, "")
+}
+
+/// Answers a WebSocket upgrade with the client's end of the pair.
+pub(super) fn upgrade(pair: &WebSocketPair, headers: &Headers) -> Result<Response> {
+    let offered = header(headers, &PROTOCOLS)?.unwrap_or_default();
+    let mut protocols = offered.split(',').map(str::trim);
+    let mut init = ResponseInit::new();
+    init.set_status(101);
+    if protocols.any(|protocol| protocol == PROTOCOL) {
+        let chosen = Headers::new()?;
+        chosen.set("Sec-WebSocket-Protocol", PROTOCOL)?;
+        init.set_headers(&chosen);
+    }
+    init.websocket(pair.client.as_ref())?;
+    Ok(Response::new_with_opt_str_and_init(None, &init)?)
 }

@@ -1,63 +1,53 @@
-//! The Worker's side of the HTTP dialect: it refuses what it can, reads what is posted, and holds the
-//! streams.
+//! The HTTP dialect, on the Worker's side: refuses requests, reads bodies, and holds event streams.
 
 use futures_util::StreamExt;
 use worker::web_sys::{Headers, Request, RequestInit, Response};
 use worker::worker_sys::ext::ResponseExt;
-use worker::{ByteStream, Env, ResponseBuilder, Result, WebSocket};
+use worker::{ByteStream, Env, Error, ResponseBuilder, WebSocket};
 
-use super::answer::{self, Cors, EVENTS, refuse, respond};
+use super::answer::{self, Cors, EVENTS, respond};
+use super::failure::Failure;
+use super::forward::forward_to_room;
 use super::platform::{ORIGIN, header};
-use super::stream::Events;
-use super::{check_token, hand_on, rate};
+use super::rate;
+use super::request::authorize;
+use super::stream::EventStream;
 use crate::core::event::MAX_FRAME;
 use crate::core::refusal::{Code, Refusal};
 use crate::dialect::Dialect;
-use crate::edge::route::{HttpError, HttpPeer};
+use crate::edge::route::HttpPeer;
 use crate::edge::settings::Settings;
 
-type Admission = std::result::Result<(), Refusal<'static>>;
-
-/// Lets a peer register, which is to join without a socket.
+/// Registers a peer, which is a join without a socket.
 pub(super) async fn register(
     peer: &HttpPeer,
     request: &Request,
     env: &Env,
     settings: &Settings,
-    cors: &Cors,
-) -> Result<Response> {
+) -> Result<Response, Failure> {
     let headers = request.headers();
-    let admitted = check(peer, &headers, settings);
-    if let Err(refusal) = rate::check(admitted, env, &headers).await {
-        return refuse(&HttpError::refused(refusal), cors);
-    }
-    let asked = ask(request, "POST", None, &[])?;
-    hand_on(env, &peer.room, &asked).await
+    authorize_peer(peer, &headers, settings)?;
+    rate::check(env, &headers).await?;
+    let forwarded = room_request(request, "POST", None, &[])?;
+    Ok(forward_to_room(env, &peer.room, &forwarded).await?)
 }
 
-/// Sends what a peer has posted.
+/// Sends a signal that a peer has posted.
 pub(super) async fn message(
     peer: &HttpPeer,
     request: &Request,
     env: &Env,
     settings: &Settings,
-    cors: &Cors,
-) -> Result<Response> {
-    if let Err(refusal) = check_or_key(peer, &request.headers(), settings) {
-        return refuse(&HttpError::refused(refusal), cors);
-    }
-    let body = match read(request).await? {
-        Ok(body) => body,
-        Err(refusal) => return refuse(&HttpError::refused(refusal), cors),
-    };
-    if let Err(refusal) = Dialect::Http.decode(&body) {
-        return refuse(&HttpError::refused(refusal), cors);
-    }
-    let asked = ask(request, "POST", Some(&body), &[])?;
-    hand_on(env, &peer.room, &asked).await
+) -> Result<Response, Failure> {
+    authorize_unless_keyed(peer, &request.headers(), settings)?;
+    let body = read_body(request).await?;
+    // The room decodes the body again; an invalid body is refused without waking the room.
+    Dialect::Http.decode(&body)?;
+    let forwarded = room_request(request, "POST", Some(&body), &[])?;
+    Ok(forward_to_room(env, &peer.room, &forwarded).await?)
 }
 
-/// Opens a peer's stream.
+/// Opens the event stream of a peer.
 pub(super) async fn events(
     peer: &HttpPeer,
     last: Option<u64>,
@@ -66,56 +56,62 @@ pub(super) async fn events(
     env: &Env,
     settings: &Settings,
     cors: &Cors,
-) -> Result<Response> {
+) -> Result<Response, Failure> {
     let headers = request.headers();
-    let admitted = check_or_key(peer, &headers, settings);
-    if let Err(refusal) = rate::check(admitted, env, &headers).await {
-        return refuse(&HttpError::refused(refusal), cors);
-    }
+    authorize_unless_keyed(peer, &headers, settings)?;
+    rate::check(env, &headers).await?;
     if head {
-        return respond(200, EVENTS, "", cors);
+        return Ok(respond(200, EVENTS, "", cors)?);
     }
     let last = last.map(|last| last.to_string());
     let mut extra = vec![("Upgrade", "websocket")];
     extra.extend(last.as_deref().map(|last| ("Last-Event-ID", last)));
-    let asked = ask(request, "GET", None, &extra)?;
-    let response = hand_on(env, &peer.room, &asked).await?;
+    let forwarded = room_request(request, "GET", None, &extra)?;
+    let response = forward_to_room(env, &peer.room, &forwarded).await?;
     if response.status() != 101 {
         return Ok(response);
     }
     let Some(socket) = response.websocket() else {
-        return Err("the room gave no socket for a stream".into());
+        let error = "the room answered 101 without a WebSocket for the event stream";
+        return Err(Error::from(error).into());
     };
-    let stream = Events::new(WebSocket::from(socket), settings.ping)?;
+    let stream = EventStream::new(WebSocket::from(socket), settings.ping)?;
     let answer =
         ResponseBuilder::new().with_headers(worker::Headers(answer::headers(EVENTS, cors)?));
     Ok(answer.from_stream(stream)?.into())
 }
 
-/// Whoever registers needs a token, where one is asked for.
-fn check(peer: &HttpPeer, headers: &Headers, settings: &Settings) -> Admission {
+fn authorize_peer(
+    peer: &HttpPeer,
+    headers: &Headers,
+    settings: &Settings,
+) -> Result<(), Refusal<'static>> {
     let HttpPeer {
         room, id, token, ..
     } = peer;
-    check_token(settings, headers, token.as_deref(), room, Some(id))
+    authorize(settings, headers, token.as_deref(), room, Some(id))
 }
 
-/// Whoever has registered needs it no more, if it shows the key that it got for that: a token may
-/// have expired by then. Whether it is the right one is for the room to say.
-fn check_or_key(peer: &HttpPeer, headers: &Headers, settings: &Settings) -> Admission {
+/// A registered peer that sends its key needs no token, which may have expired. The room checks the
+/// key.
+fn authorize_unless_keyed(
+    peer: &HttpPeer,
+    headers: &Headers,
+    settings: &Settings,
+) -> Result<(), Refusal<'static>> {
     match peer.key {
         Some(_) => Ok(()),
-        None => check(peer, headers, settings),
+        None => authorize_peer(peer, headers, settings),
     }
 }
 
-/// Makes the request that the room gets: the same URL, and of the headers only those that it needs.
-fn ask(
+/// Makes the request to the room: the same URL, with only the headers that the room reads.
+fn room_request(
     request: &Request,
     method: &str,
     body: Option<&str>,
     extra: &[(&str, &str)],
-) -> Result<Request> {
+) -> worker::Result<Request> {
     let headers = Headers::new()?;
     if let Some(origin) = header(&request.headers(), &ORIGIN)? {
         headers.set("Origin", &origin)?;
@@ -132,16 +128,14 @@ fn ask(
     Ok(Request::new_with_str_and_init(&request.url(), &init)?)
 }
 
-/// Reads a body as text, and no more of it than one may have.
-async fn read(request: &Request) -> Result<std::result::Result<String, Refusal<'static>>> {
-    let too_large = || {
-        let message = format!("a body of more than {MAX_FRAME} bytes, which are the most");
-        Ok(Err(Refusal::new(Code::TooLarge, message)))
-    };
+/// Reads a body as text, and stops as soon as it is too large.
+async fn read_body(request: &Request) -> Result<String, Failure> {
     let length = request.headers().get("Content-Length")?;
     let length = length.and_then(|length| length.parse::<usize>().ok());
-    if length.is_some_and(|length| length > MAX_FRAME) {
-        return too_large();
+    if let Some(length) = length
+        && length > MAX_FRAME
+    {
+        return Err(too_large(&format!("{length} bytes")).into());
     }
     let mut bytes = Vec::new();
     if let Some(body) = request.body() {
@@ -149,10 +143,19 @@ async fn read(request: &Request) -> Result<std::result::Result<String, Refusal<'
         while let Some(chunk) = chunks.next().await {
             bytes.extend(chunk?);
             if bytes.len() > MAX_FRAME {
-                return too_large();
+                return Err(too_large(&format!("more than {MAX_FRAME} bytes")).into());
             }
         }
     }
-    let text = String::from_utf8(bytes);
-    Ok(text.map_err(|_| Refusal::malformed("the body is not UTF-8")))
+    String::from_utf8(bytes).map_err(|_| {
+        let message = "the body is not UTF-8: expected JSON in UTF-8. Encode the body as UTF-8";
+        Refusal::malformed(message).into()
+    })
+}
+
+fn too_large(size: &str) -> Refusal<'static> {
+    let message = format!(
+        "the body has {size}: at most {MAX_FRAME} bytes are accepted. Send a smaller payload"
+    );
+    Refusal::new(Code::TooLarge, message)
 }

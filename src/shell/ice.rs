@@ -1,65 +1,66 @@
-//! ICE servers over HTTP: who may have TURN credentials, and the one call that may take to make them.
+//! ICE servers over HTTP: checks who may have TURN credentials, and requests them from Cloudflare's
+//! service.
 //!
-//! The call is made here, in the Worker: one that is under way would keep a room from sleeping.
+//! The Worker sends that request, because a pending request would keep a room from hibernating.
 
 use std::sync::Once;
 
-use worker::Result;
 use worker::wasm_bindgen::JsCast;
 use worker::wasm_bindgen_futures::JsFuture;
 use worker::web_sys::{AbortSignal, Headers, RequestInit, RequestRedirect, Response};
 
-use super::answer::{Cors, JSON, refuse, respond};
-use super::stream::global;
-use super::{log, now, text, token_in};
+use super::answer::{Cors, JSON, respond};
+use super::failure::Failure;
+use super::log::log;
+use super::platform::{global, now};
+use super::promise::await_text;
+use super::request::find_token;
 use crate::core::refusal::Refusal;
 use crate::edge::admission;
-use crate::edge::ice::{Ice, Relay, Turn, TurnState, cloudflare_request};
-use crate::edge::route::{HttpError, IceRequest};
+use crate::edge::ice::{Ice, Turn, TurnServer, TurnState, cloudflare_request};
+use crate::edge::route::IceRequest;
 use crate::edge::settings::Settings;
 
-/// How long a TURN service may take, in milliseconds. A page waits for the answer before it
-/// connects to anybody.
-const PATIENCE: u32 = 3_000;
+/// The timeout of the TURN service, in milliseconds. A page waits for the answer before it connects
+/// to other peers.
+const TIMEOUT_MS: u32 = 3_000;
 
-/// Answers which ICE servers there are.
+/// Answers a request for ICE servers.
 pub(super) async fn ice_servers(
     wanted: &IceRequest,
     headers: &Headers,
     settings: &Settings,
     cors: &Cors,
-) -> Result<Response> {
+) -> Result<Response, Failure> {
     let Settings { ice, secret, .. } = settings;
-    if let Some(secret) = secret
-        && let Err(refusal) = check_token(secret, headers, wanted)
-    {
-        return refuse(&HttpError::refused(refusal), cors);
+    if let Some(secret) = secret {
+        authorize_ice(secret, headers, wanted)?;
     }
-    let relaying = match &ice.turn {
+    let state = match &ice.turn {
         None => TurnState::Off,
         Some(_) if secret.is_none() && !ice.open => {
-            static TOLD: Once = Once::new();
-            TOLD.call_once(|| {
-                let message = "TURN is set up, but given to nobody: set ROOM_SECRET, so that only \
-                     those with a token get it, or TURN_OPEN = \"true\" for everybody";
-                log("turn-closed", message);
-            });
+            warn_once_about_closed_turn();
             TurnState::Off
         }
-        Some(turn) => relaying(turn, ice, wanted).await,
+        Some(turn) => turn_state(turn, ice, wanted).await,
     };
-    respond(200, JSON, &ice.answer(wanted.form, &relaying), cors)
+    Ok(respond(
+        200,
+        JSON,
+        &ice.answer(wanted.format, &state),
+        cors,
+    )?)
 }
 
-fn check_token(
+fn authorize_ice(
     secret: &str,
     headers: &Headers,
     wanted: &IceRequest,
-) -> std::result::Result<(), Refusal<'static>> {
+) -> Result<(), Refusal<'static>> {
     let IceRequest {
         id, token, room, ..
     } = wanted;
-    let token = token_in(headers, token.as_deref())?;
+    let token = find_token(headers, token.as_deref())?;
     let (token, id) = (token.as_deref(), id.as_ref());
     match room {
         Some(room) => admission::check_token(secret, token, now(), room, id),
@@ -67,31 +68,43 @@ fn check_token(
     }
 }
 
-async fn relaying(turn: &Turn, ice: &Ice, wanted: &IceRequest) -> TurnState {
-    let relay = match turn {
+fn warn_once_about_closed_turn() {
+    static WARNED: Once = Once::new();
+    WARNED.call_once(|| {
+        let message = "TURN is configured, but no client gets credentials: no token is required, \
+             and TURN_OPEN is not \"true\". Set ROOM_SECRET to give TURN to clients with a token, or \
+             TURN_OPEN = \"true\" to give it to every client";
+        log("turn-closed", message);
+    });
+}
+
+/// Makes or requests TURN credentials. A failure is logged, and the answer then has STUN only.
+async fn turn_state(turn: &Turn, ice: &Ice, wanted: &IceRequest) -> TurnState {
+    let server = match turn {
         Turn::Shared { urls, secret } => {
-            let relay = Relay::shared(urls, secret, ice.ttl, now(), wanted.id.as_ref());
-            relay.ok_or_else(|| "the secret is no key".to_owned())
+            let server = TurnServer::shared(urls, secret, ice.ttl, now(), wanted.id.as_ref());
+            server.ok_or_else(|| "TURN_SECRET is not usable as a key".to_owned())
         }
-        Turn::Cloudflare { url, token } => match ask(url, token, ice.ttl).await {
-            Ok((200..=299, body)) => Relay::cloudflare(&body)
-                .ok_or_else(|| "it did not answer with a TURN server".to_owned()),
+        Turn::Cloudflare { url, token } => match fetch_credentials(url, token, ice.ttl).await {
+            Ok((200..=299, body)) => TurnServer::cloudflare(&body)
+                .ok_or_else(|| "its answer contains no TURN server".to_owned()),
             Ok((status, _)) => Err(format!("it answered {status}")),
             Err(error) => Err(error.to_string()),
         },
     };
-    relay.map_or_else(
-        |why| {
-            let message = format!("the TURN service failed, so there is STUN alone: {why}");
+    match server {
+        Ok(server) => TurnState::On(server),
+        Err(cause) => {
+            let message =
+                format!("the TURN service failed, so clients get STUN servers only: {cause}");
             log("turn-failed", &message);
             TurnState::Degraded
-        },
-        TurnState::On,
-    )
+        }
+    }
 }
 
-/// Asks Cloudflare's TURN service, and answers with its status and body.
-async fn ask(url: &str, token: &str, ttl: u64) -> Result<(u16, String)> {
+/// Requests credentials from Cloudflare's TURN service. Returns status and body.
+async fn fetch_credentials(url: &str, token: &str, ttl: u64) -> worker::Result<(u16, String)> {
     let headers = Headers::new()?;
     headers.set("Authorization", &format!("Bearer {token}"))?;
     headers.set("Content-Type", JSON)?;
@@ -99,11 +112,11 @@ async fn ask(url: &str, token: &str, ttl: u64) -> Result<(u16, String)> {
     init.set_method("POST");
     init.set_headers(&headers);
     init.set_body(&cloudflare_request(ttl).into());
-    // The token is for nobody else.
+    // Do not follow redirects: they would carry the API token to another host.
     init.set_redirect(RequestRedirect::Manual);
-    // Also ends the reading of a body that never comes.
-    init.set_signal(Some(&AbortSignal::timeout_with_u32(PATIENCE)));
-    let answer = global().fetch_with_str_and_init(url, &init);
-    let response: Response = JsFuture::from(answer).await?.unchecked_into();
-    Ok((response.status(), text(response.text()?).await?))
+    // The timeout also covers a response whose body never ends.
+    init.set_signal(Some(&AbortSignal::timeout_with_u32(TIMEOUT_MS)));
+    let response = global().fetch_with_str_and_init(url, &init);
+    let response: Response = JsFuture::from(response).await?.unchecked_into();
+    Ok((response.status(), await_text(response.text()?).await?))
 }

@@ -1,18 +1,21 @@
-//! A join, as the Worker sees it: it refuses what it can, hands on the rest, and tells a peer that its
-//! room would not let in why that is.
+//! Joins over a WebSocket, on the Worker's side: refuses a join, or forwards it to its room. A client
+//! that the room refuses receives the reason over a WebSocket.
 //!
-//! This is what a Worker does most, and a promise that Rust waits for costs several times as much as
-//! one of JavaScript's own. So each step is a function that was made once, and gets all that it needs
-//! from the request.
+//! Joins are the most frequent requests, and a promise that Rust awaits costs several times as much as
+//! a promise of JavaScript. So each step is a function that is created once and reads all that it
+//! needs from the request.
 
 use worker::wasm_bindgen::JsCast;
 use worker::wasm_bindgen::prelude::*;
 use worker::web_sys::{Headers, Request, Response};
 use worker::{Env, Error, Result, WebSocketPair};
 
-use super::answer::Answer;
-use super::platform::{Step, then};
-use super::{check_token, find_route, rate, room_of, text, upgrade};
+use super::answer::{Answer, Cors, upgrade};
+use super::failure::Failure;
+use super::forward::room_stub;
+use super::promise::{PromiseHandler, await_text};
+use super::rate;
+use super::request::{authorize, find_route};
 use crate::core::close::Close;
 use crate::core::notice::Notice;
 use crate::core::refusal::{Code, Refusal};
@@ -21,69 +24,73 @@ use crate::edge::route::{HttpError, Join, Route};
 use crate::edge::settings::Settings;
 
 thread_local! {
-    static COUNTED: Step = Step::new(counted);
-    static ANSWERED: Step = Step::new(answered);
+    static ON_COUNTED: PromiseHandler = PromiseHandler::new(on_counted);
+    static ON_ANSWERED: PromiseHandler = PromiseHandler::new(on_answered);
 }
 
-/// Lets a peer into its room, or tells it why not.
+/// Checks the token and counts the join, then forwards it to the room.
 pub(super) fn join(
     join: &Join,
     request: &Request,
     headers: &Headers,
     env: &Env,
     settings: &Settings,
-) -> Result<Answer> {
+) -> std::result::Result<Answer, Failure> {
     let Join {
         room, id, token, ..
     } = join;
-    if let Err(refusal) = check_token(settings, headers, token.as_deref(), room, id.as_ref()) {
-        return Ok(Answer::Now(turn_away(join, headers, refusal)?));
+    if let Err(refusal) = authorize(settings, headers, token.as_deref(), room, id.as_ref()) {
+        return Ok(reject_join(join, headers, refusal)?.into());
     }
     match rate::count(env, headers) {
-        Some(outcome) => Ok(COUNTED.with(|step| then(&outcome, step, request, env))),
-        None => hand_on(room, request, env),
+        Some(outcome) => Ok(ON_COUNTED.with(|handler| handler.on_settled(&outcome, request, env))),
+        None => Ok(forward_join(room, request, env)?),
     }
 }
 
-/// The join was counted.
-fn counted(request: Request, env: Env, outcome: JsValue) -> Answer {
-    let answer = again(&request).and_then(|join| match rate::judge(&outcome) {
-        Ok(()) => hand_on(&join.room, &request, &env),
-        Err(refusal) => Ok(Answer::Now(turn_away(&join, &request.headers(), refusal)?)),
+/// Runs after the rate limiter has counted the join.
+fn on_counted(request: Request, env: Env, outcome: JsValue) -> Answer {
+    let answer = parse_again(&request).and_then(|join| match rate::check_outcome(&outcome) {
+        Ok(()) => forward_join(&join.room, &request, &env),
+        Err(refusal) => Ok(reject_join(&join, &request.headers(), refusal)?.into()),
     });
     answer.unwrap_or_else(Answer::failed)
 }
 
-/// Asks the room.
-fn hand_on(room: &str, request: &Request, env: &Env) -> Result<Answer> {
-    let answer = room_of(env, room)?.fetch_with_request(request)?;
-    Ok(ANSWERED.with(|step| then(&answer, step, request, env)))
+fn forward_join(room: &str, request: &Request, env: &Env) -> Result<Answer> {
+    let response = room_stub(env, room)?.fetch_with_request(request)?;
+    Ok(ON_ANSWERED.with(|handler| handler.on_settled(&response, request, env)))
 }
 
-/// The room has answered, or failed to.
-fn answered(request: Request, _: Env, answer: JsValue) -> Answer {
-    match answer.dyn_into::<Response>() {
-        Ok(response) if response.status() == 101 => Answer::Now(response),
-        Ok(response) => Answer::later(async move {
-            let body = text(response.text()?).await?;
-            let refusal = refusal_of_room(&body).ok_or("the room did not answer a join")?;
-            turn_away(&again(&request)?, &request.headers(), refusal)
+/// Runs after the room has answered or failed.
+fn on_answered(request: Request, _: Env, outcome: JsValue) -> Answer {
+    match outcome.dyn_into::<Response>() {
+        Ok(response) if response.status() == 101 => response.into(),
+        Ok(response) => Answer::later(Cors::default(), async move |_| {
+            let body = await_text(response.text()?).await?;
+            let refusal = read_refusal(&body)
+                .ok_or_else(|| Error::from("the room did not answer a join with a refusal"))?;
+            Ok(reject_join(
+                &parse_again(&request)?,
+                &request.headers(),
+                refusal,
+            )?)
         }),
         Err(error) => Answer::failed(error.into()),
     }
 }
 
-/// What the join asked for; it was found before.
-fn again(request: &Request) -> Result<Join> {
+/// Parses the join again from the request. Parsing has already succeeded once.
+fn parse_again(request: &Request) -> Result<Join> {
     match find_route(request, &request.headers()) {
         Ok(Route::Join(join)) => Ok(join),
-        _ => Err(Error::from("a join was none any more")),
+        _ => Err(Error::from("a request is no longer a join")),
     }
 }
 
-/// Tells a peer that it may not come in, in its own words: a browser shows a page neither the status
-/// nor the body of a refused upgrade, but it does show a frame and a close code.
-fn turn_away(join: &Join, headers: &Headers, refusal: Refusal<'_>) -> Result<Response> {
+/// Refuses a join over a WebSocket, with an error frame of the client's dialect and a close code. A
+/// browser hides status and body of a refused upgrade from the page.
+fn reject_join(join: &Join, headers: &Headers, refusal: Refusal<'_>) -> Result<Response> {
     let close = Close::after(refusal.code).unwrap_or(Close::TooFast);
     let pair = WebSocketPair::new()?;
     pair.server.accept()?;
@@ -97,8 +104,8 @@ fn turn_away(join: &Join, headers: &Headers, refusal: Refusal<'_>) -> Result<Res
     upgrade(&pair, headers)
 }
 
-/// Reads why a room would not let somebody in: what [`HttpError::refused`] has made of it.
-fn refusal_of_room(body: &str) -> Option<Refusal<'static>> {
+/// Reads the refusal from the body of the room's response, which is an [`HttpError`].
+fn read_refusal(body: &str) -> Option<Refusal<'static>> {
     let (code, message) = HttpError::read(body)?;
     Some(Refusal::new(Code::named(&code)?, message))
 }

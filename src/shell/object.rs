@@ -18,16 +18,18 @@ use worker::js_sys::Date;
 use worker::wasm_bindgen::prelude::*;
 use worker::web_sys::{Headers, Request, Response, WebSocket};
 use worker::worker_sys::DurableObjectState;
-use worker::{
-    Env, Error, Result, State, WebSocketPair, WebSocketRequestResponsePair, wasm_bindgen,
-};
+use worker::{Env, Error, State, WebSocketPair, WebSocketRequestResponsePair, wasm_bindgen};
 
 use self::awake::AwakeRoom;
 use self::transport::ObjectTransport;
-use super::answer::{Answer, Cors, HTML, JSON, refuse, respond};
-use super::platform::{ORIGIN, header};
+use super::answer::{Answer, Cors, HTML, JSON, respond, upgrade};
+use super::env::settings;
+use super::failure::Failure;
+use super::log::log;
+use super::platform::{self, ORIGIN, header, now};
+use super::promise::on_settled_once;
+use super::request::find_route;
 use super::sockets::{CLOSED, forget};
-use super::{find_route, log, now, platform, refuse_setting, settings, upgrade};
 use crate::core::close;
 use crate::core::drive::drive;
 use crate::core::event::Event;
@@ -54,8 +56,8 @@ impl Room {
 
     /// A request. Only a request with a body is answered with a promise.
     pub fn fetch(&self, request: Request) -> JsValue {
-        let answer = self.0.fetch(&request);
-        answer.unwrap_or_else(Answer::failed).into()
+        // Until the settings and the origin are known, no page may read an error.
+        Answer::new(self.0.fetch(&request), &Cors::default()).into()
     }
 
     /// A WebSocket received a frame.
@@ -86,7 +88,7 @@ impl Room {
 /// The Durable Object behind [`Room`].
 struct RoomObject {
     state: State,
-    settings: std::result::Result<Rc<Settings>, BadSetting>,
+    settings: Result<Rc<Settings>, BadSetting>,
     /// When this value was created.
     awake_since: Date,
     /// Borrowed within one handler only. Handlers do not interleave.
@@ -108,57 +110,55 @@ impl RoomObject {
         }
     }
 
-    fn fetch(self: &Rc<Self>, request: &Request) -> Result<Answer> {
-        let settings = match &self.settings {
-            Ok(settings) => settings,
-            Err(bad) => return refuse_setting(bad).map(Answer::Now),
-        };
+    fn fetch(self: &Rc<Self>, request: &Request) -> Result<Answer, Failure> {
+        let settings = self.settings.as_ref().map_err(Clone::clone)?;
         let headers = request.headers();
         let origin = header(&headers, &ORIGIN)?;
         let cors = Cors::new(settings, origin.as_deref());
-        let answer = match find_route(request, &headers) {
-            Ok(Route::Join(join)) => self.join(join, &headers, &cors),
+        let response = match find_route(request, &headers) {
+            Ok(Route::Join(join)) => self.join(join, &headers),
             Ok(Route::Register(peer)) => self.register(peer, &cors),
-            Ok(Route::Events { peer, last, .. }) => self.open(peer, last, &headers, &cors),
+            Ok(Route::Events { peer, last, .. }) => self.open(peer, last, &headers),
             Ok(Route::Message(peer)) => return self.post_body(peer, request, cors),
             Ok(Route::Status { room, html }) => self.status(&room, html, &cors),
-            Ok(Route::Health | Route::Preflight(_) | Route::Ice(_)) => refuse(
-                &HttpError::new(
-                    404,
-                    "not-found",
-                    "this path is not served by a room: send the request to the Worker",
-                ),
-                &cors,
-            ),
-            Err(error) => refuse(&error, &cors),
+            Ok(Route::Health | Route::Preflight(_) | Route::Ice(_)) => {
+                let message = "this path is not served by a room: send the request to the Worker";
+                Err(HttpError::new(404, "not-found", message).into())
+            }
+            Err(error) => Err(error.into()),
         };
-        answer.map(Answer::Now)
+        Ok(Answer::new(response, &cors))
     }
 
     /// Waits for the body of a request, and handles it as a signal.
-    fn post_body(self: &Rc<Self>, peer: HttpPeer, request: &Request, cors: Cors) -> Result<Answer> {
+    fn post_body(
+        self: &Rc<Self>,
+        peer: HttpPeer,
+        request: &Request,
+        cors: Cors,
+    ) -> Result<Answer, Failure> {
         let this = Rc::clone(self);
-        Ok(platform::then_once(&request.text()?, move |body| {
-            let answer = match body.as_string() {
+        Ok(on_settled_once(&request.text()?, move |body| {
+            let response = match body.as_string() {
                 Some(body) => this.post(peer, &body, &cors),
                 None => Err(body.into()),
             };
-            answer.map_or_else(Answer::failed, Answer::Now)
+            Answer::new(response, &cors)
         }))
     }
 
     #[inline(never)]
-    fn status(&self, room: &str, html: bool, cors: &Cors) -> Result<Response> {
+    fn status(&self, room: &str, html: bool, cors: &Cors) -> Result<Response, Failure> {
         let status = Status {
             room,
             peers: self.awake.borrow().room.peers(),
             awake_since: &String::from(self.awake_since.to_iso_string()),
         };
-        if html {
-            respond(200, HTML, &status.html(), cors)
+        Ok(if html {
+            respond(200, HTML, &status.html(), cors)?
         } else {
-            respond(200, JSON, &status.json(), cors)
-        }
+            respond(200, JSON, &status.json(), cors)?
+        })
     }
 
     fn handle_message(&self, ws: &WebSocket, message: &JsValue) {
@@ -218,7 +218,7 @@ impl RoomObject {
     }
 
     /// Handles a join over a WebSocket.
-    fn join(&self, join: Join, headers: &Headers, cors: &Cors) -> Result<Response> {
+    fn join(&self, join: Join, headers: &Headers) -> Result<Response, Failure> {
         let Join {
             id, key, dialect, ..
         } = join;
@@ -227,7 +227,7 @@ impl RoomObject {
             None => PeerId::random(random()?),
         };
         let event = |socket| Event::Join { socket, id, key };
-        self.enter(dialect, event, headers, cors)
+        self.enter(dialect, event, headers)
     }
 
     /// Accepts a new WebSocket, or refuses it over HTTP; the Worker then tells the client. A WebSocket
@@ -237,8 +237,7 @@ impl RoomObject {
         dialect: Dialect,
         event: impl FnOnce(Socket) -> Event<'a>,
         headers: &Headers,
-        cors: &Cors,
-    ) -> Result<Response> {
+    ) -> Result<Response, Failure> {
         let pair = WebSocketPair::new()?;
         let awake = &mut *self.awake.borrow_mut();
         let socket = Socket(awake.next_socket);
@@ -246,13 +245,13 @@ impl RoomObject {
         let mut transport = ObjectTransport::new(&self.state, &mut awake.sockets, joining);
         drive(&mut awake.room, now(), event(socket), &mut transport);
         if let Some(Err(refusal)) = transport.reply {
-            return refuse(&HttpError::refused(refusal), cors);
+            return Err(refusal.into());
         }
         if let Some(error) = transport.accept_error {
-            return Err(error);
+            return Err(error.into());
         }
         awake.next_socket = awake.next_socket.saturating_add(1);
-        upgrade(&pair, headers)
+        Ok(upgrade(&pair, headers)?)
     }
 
     /// The number and the dialect of an open WebSocket. `None` if it has ended.
@@ -265,10 +264,7 @@ impl RoomObject {
     }
 
     /// Handles an event, and returns the reply if there is one.
-    fn handle(
-        &self,
-        event: Event<'_>,
-    ) -> Option<std::result::Result<Registered, Refusal<'static>>> {
+    fn handle(&self, event: Event<'_>) -> Option<Result<Registered, Refusal<'static>>> {
         let awake = &mut *self.awake.borrow_mut();
         let mut transport = ObjectTransport::new(&self.state, &mut awake.sockets, None);
         drive(&mut awake.room, now(), event, &mut transport);
@@ -278,13 +274,13 @@ impl RoomObject {
 
 /// Lets the platform answer `ping` with `pong` without waking the room. Setting this again after
 /// hibernation is harmless.
-fn set_auto_response(state: &State) -> Result<()> {
+fn set_auto_response(state: &State) -> worker::Result<()> {
     let pair = WebSocketRequestResponsePair::new("ping", "pong")?;
     Ok(state.as_raw().set_websocket_auto_response(&pair)?)
 }
 
 /// 128 bits from the platform's cryptographic generator.
-fn random() -> Result<u128> {
+fn random() -> worker::Result<u128> {
     let mut bytes = [0; 16];
     getrandom::getrandom(&mut bytes).map_err(|error| Error::RustError(error.to_string()))?;
     Ok(u128::from_ne_bytes(bytes))

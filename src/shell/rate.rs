@@ -1,7 +1,7 @@
-//! How often one address may join, by the rate limit that wrangler.toml sets up.
+//! The rate limit for joins from one address, which wrangler.toml configures.
 //!
-//! Where there is no limit, or it cannot be asked, everybody may join: a limit that fails must not
-//! close the house.
+//! Without a configured limit, and when the limiter fails, every join is allowed: a failure of the
+//! limiter must not make the server unavailable.
 
 use worker::Env;
 use worker::js_sys::{Function, Object, Promise, Reflect};
@@ -9,62 +9,61 @@ use worker::wasm_bindgen::{JsCast, JsValue};
 use worker::wasm_bindgen_futures::JsFuture;
 use worker::web_sys::Headers;
 
-use super::log;
+use super::log::log;
 use super::platform::{ADDRESS, header};
 use crate::core::refusal::{Code, Refusal};
 use crate::edge::admission::rate_limit_key;
 
-/// Counts a join, if it is one that is counted: what is promised is for [`judge`].
+/// Counts a join, unless the address is exempt. Pass the settled value of the promise to
+/// [`check_outcome`].
 pub(super) fn count(env: &Env, headers: &Headers) -> Option<Promise> {
-    // What the platform puts there, over whatever a client has sent.
+    // The platform overwrites this header, so clients cannot forge it.
     let address = header(headers, &ADDRESS).ok().flatten()?;
     let key = rate_limit_key(&address)?;
-    ask(env, &key).unwrap_or_else(|error| {
-        complain(&error);
+    call_limiter(env, &key).unwrap_or_else(|error| {
+        log_failure(&error);
         None
     })
 }
 
-/// Says whether a join was one too many, by what the limit has answered, or by its error.
-pub(super) fn judge(outcome: &JsValue) -> Result<(), Refusal<'static>> {
+/// Refuses a join that exceeds the limit. `outcome` is the answer of the limiter, or its error.
+pub(super) fn check_outcome(outcome: &JsValue) -> Result<(), Refusal<'static>> {
     let success = Reflect::get(outcome, &"success".into());
     match success.ok().and_then(|success| success.as_bool()) {
         Some(true) => Ok(()),
         Some(false) => {
-            let message = "far too many joins from your address: try again in a minute";
+            let message = "there were too many joins from your address: the limit applies for one \
+                 minute. Try again after that minute";
             Err(Refusal::new(Code::TooFast, message))
         }
         None => {
-            complain(outcome);
+            log_failure(outcome);
             Ok(())
         }
     }
 }
 
-/// Counts a join that was not refused before, and waits for what comes of it.
-pub(super) async fn check(
-    admitted: Result<(), Refusal<'static>>,
-    env: &Env,
-    headers: &Headers,
-) -> Result<(), Refusal<'static>> {
-    admitted?;
+/// Counts a join and waits for the outcome.
+pub(super) async fn check(env: &Env, headers: &Headers) -> Result<(), Refusal<'static>> {
     match count(env, headers) {
-        Some(outcome) => judge(&JsFuture::from(outcome).await.unwrap_or_else(|error| error)),
+        Some(outcome) => {
+            check_outcome(&JsFuture::from(outcome).await.unwrap_or_else(|error| error))
+        }
         None => Ok(()),
     }
 }
 
-fn ask(env: &Env, key: &str) -> Result<Option<Promise>, JsValue> {
+fn call_limiter(env: &Env, key: &str) -> Result<Option<Promise>, JsValue> {
     let limiter = Reflect::get(env, &"JOINS".into())?;
     if limiter.is_undefined() {
         return Ok(None);
     }
     let limit: Function = Reflect::get(&limiter, &"limit".into())?.dyn_into()?;
-    let wanted = Object::new();
-    Reflect::set(&wanted, &"key".into(), &key.into())?;
-    Ok(Some(limit.call1(&limiter, &wanted)?.dyn_into()?))
+    let options = Object::new();
+    Reflect::set(&options, &"key".into(), &key.into())?;
+    Ok(Some(limit.call1(&limiter, &options)?.dyn_into()?))
 }
 
-fn complain(error: &JsValue) {
+fn log_failure(error: &JsValue) {
     log("rate-limit", &format!("{error:?}"));
 }

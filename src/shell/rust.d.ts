@@ -1,9 +1,12 @@
-/** What wasm-bindgen makes of the Rust, as far as `worker.js` uses it: see `mod.rs` and `object.rs`. */
+/**
+ * The exports of the module that wasm-bindgen generates, as far as `worker.js` uses them. `mod.rs` and
+ * `object.rs` define them.
+ */
 
-/** Makes a new instance of the WebAssembly: all that was in the memory of the old one is gone. */
+/** Creates a new WebAssembly instance. The memory of the old instance is lost. */
 export function __wbg_reset_state(): void;
 
-/** What the crate `worker` knows of that; it sets the first when the Rust panics. */
+/** The state that the `worker` crate keeps. A panic in Rust sets `criticalError`. */
 export function __worker_init_state(): { criticalError: boolean; instanceId: number };
 
 export function fetch(

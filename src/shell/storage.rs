@@ -9,7 +9,7 @@ use worker::js_sys::{Date, Promise};
 use worker::wasm_bindgen::JsValue;
 use worker::{Result, State};
 
-use super::log;
+use super::log::log;
 use super::platform::Stored;
 use crate::core::event::{Row, RowKey};
 use crate::core::peer::{Socket, Time};

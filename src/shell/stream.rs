@@ -1,137 +1,147 @@
-//! The event stream of one peer: what its socket into the room brings, and pings.
+//! The event stream of one peer: forwards what the peer's socket into the room receives, and sends
+//! pings.
 //!
-//! It lives here, in the Worker, since a stream that a room held would keep that room awake. What a
-//! client does not take is not asked for. That it is gone shows with a write; when it has ended its
-//! connection, only with the second, so something is written twice in the time of a ping. Then the
-//! stream is dropped, and its socket with it. A client that goes before its first bytes are out has
-//! its stream neither asked nor dropped (workerd, 2026-04): a stream that nobody asks ends by itself.
+//! The stream lives in the Worker, because a stream held by a room would keep that room awake.
+//!
+//! Data is produced only when the client reads. A write reveals that a client is gone. If the client
+//! ended its connection, only the second write does, so the stream writes twice in each ping interval.
+//! The platform then drops the stream, and the socket with it. If a client leaves before it receives
+//! the first bytes, the platform neither polls nor drops the stream (workerd, 2026-04). So a stream
+//! that is not polled ends itself.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::mem;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use futures_util::Stream;
-use worker::js_sys::{self, Date, Function};
+use worker::js_sys::{Date, Function};
 use worker::wasm_bindgen::JsCast;
 use worker::wasm_bindgen::closure::Closure;
-use worker::web_sys::{MessageEvent, WorkerGlobalScope};
+use worker::web_sys::MessageEvent;
 use worker::{Result, WebSocket};
 
+use super::platform::global;
 use crate::core::outbox::MAX_HELD_BYTES;
 use crate::dialect::http::ping;
 
-/// The most bytes that wait for a client which takes nothing: a few times what its room holds for
-/// it. After that it has to open its stream again, and go on where it was.
-const MOST: usize = 4 * MAX_HELD_BYTES;
+/// The most bytes that are buffered for a client that does not read, a few times the outbox of a peer.
+/// Beyond that the stream ends, and the client must resume it.
+const MAX_BUFFERED_BYTES: usize = 4 * MAX_HELD_BYTES;
 
-/// What is called when something of this name happens to the socket.
+/// A listener on the socket, with the name of its event.
 type Listener = (&'static str, Closure<dyn FnMut(MessageEvent)>);
 
-/// What has come and was not taken yet.
+/// The writes that keep a stream alive, in turns.
+#[derive(Clone, Copy, Default)]
+enum Heartbeat {
+    /// A `ping` event.
+    #[default]
+    Ping,
+    /// A comment, which clients ignore.
+    Comment,
+}
+
+/// The events that the client has not read yet, and the state of the heartbeat.
 #[derive(Default)]
 struct Inbox {
     events: VecDeque<String>,
     bytes: usize,
-    /// Whether it is time to write something.
+    /// Whether a heartbeat is due.
     due: bool,
-    /// Whether that is a ping; if not, it is a comment, which is no event.
-    ping: bool,
-    /// Whether anything has been asked for since the last beat.
-    asked: bool,
+    next_heartbeat: Heartbeat,
+    /// Whether the stream was polled since the last tick of the timer.
+    polled: bool,
     ended: bool,
-    /// What says when it is time to write. `Delay` would not do: it wakes whoever asked it first, and
-    /// each piece of the stream is asked for by somebody else.
+    /// Handle of the heartbeat's timer. `worker::Delay` does not fit: it keeps its first waker, but
+    /// each chunk of the stream is polled by another task.
     timer: i32,
     waker: Option<Waker>,
 }
 
 /// The stream.
-pub(super) struct Events {
+pub(super) struct EventStream {
     socket: WebSocket,
     inbox: Rc<RefCell<Inbox>>,
-    /// What the timer calls.
+    /// The callback of the timer.
     _tick: Closure<dyn FnMut()>,
-    /// What the socket calls; it must live as long as it may be called.
+    /// The callbacks of the socket. They must live as long as the socket may call them.
     listeners: [Listener; 3],
 }
 
-impl Events {
-    /// Begins to listen, and then to be sent what the room has for the peer.
-    pub(super) fn new(socket: WebSocket, every: u64) -> Result<Self> {
+impl EventStream {
+    /// Listens to the socket, and accepts it. `ping_interval` is in milliseconds.
+    pub(super) fn new(socket: WebSocket, ping_interval: u64) -> Result<Self> {
         let inbox = Rc::new(RefCell::new(Inbox::default()));
-        let message = Rc::clone(&inbox);
-        let heard = Closure::new(move |event: MessageEvent| {
+        let receiver = Rc::clone(&inbox);
+        let on_message = Closure::new(move |event: MessageEvent| {
             if let Some(text) = event.data().as_string() {
-                message.borrow_mut().put(text);
+                receiver.borrow_mut().put(text);
             }
         });
-        let ended = |inbox: &Rc<RefCell<Inbox>>| {
+        let on_end = |inbox: &Rc<RefCell<Inbox>>| {
             let inbox = Rc::clone(inbox);
             Closure::new(move |_: MessageEvent| inbox.borrow_mut().end())
         };
         let listeners = [
-            ("message", heard),
-            ("close", ended(&inbox)),
-            ("error", ended(&inbox)),
+            ("message", on_message),
+            ("close", on_end(&inbox)),
+            ("error", on_end(&inbox)),
         ];
         for (name, listener) in &listeners {
             let listener: &Function = listener.as_ref().unchecked_ref();
             let target = socket.as_ref();
             target.add_event_listener_with_callback(name, listener)?;
         }
-        let due = Rc::clone(&inbox);
-        let line = socket.clone();
+        let (ticked, ticked_socket) = (Rc::clone(&inbox), socket.clone());
         let tick = Closure::new(move || {
-            if !due.borrow_mut().beat() {
-                global().clear_interval_with_handle(due.borrow().timer);
-                // It may have ended by itself.
-                let _ = line.close(Some(1000), Some("nobody takes the stream"));
+            if !ticked.borrow_mut().tick() {
+                global().clear_interval_with_handle(ticked.borrow().timer);
+                // Fails if the socket is closed already, which is the goal.
+                let _ =
+                    ticked_socket.close(Some(1000), Some("the client does not read the stream"));
             }
         });
         let timer = global().set_interval_with_callback_and_timeout_and_arguments_0(
             tick.as_ref().unchecked_ref(),
-            i32::try_from(every / 2).unwrap_or(i32::MAX),
+            i32::try_from(ping_interval / 2).unwrap_or(i32::MAX),
         )?;
         inbox.borrow_mut().timer = timer;
-        let events = Self {
+        let stream = Self {
             socket,
             inbox,
             _tick: tick,
             listeners,
         };
-        events.socket.accept()?;
-        Ok(events)
+        stream.socket.accept()?;
+        Ok(stream)
     }
-}
-
-/// Where the functions are that belong to nothing.
-pub(super) fn global() -> WorkerGlobalScope {
-    js_sys::global().unchecked_into()
 }
 
 impl Inbox {
     fn put(&mut self, event: String) {
-        // What comes after the end is in the room, for the stream that goes on after this one.
+        // After the end, the room keeps the event for the stream that resumes this one.
         if self.ended {
             return;
         }
         self.bytes = self.bytes.saturating_add(event.len());
         self.events.push_back(event);
-        if self.bytes > MOST {
+        if self.bytes > MAX_BUFFERED_BYTES {
             self.ended = true;
         }
         self.wake();
     }
 
-    /// It is time to write; `false` if nobody has asked for what there was last time.
-    fn beat(&mut self) -> bool {
-        let taken = std::mem::take(&mut self.asked) || !self.due;
-        self.ended |= !taken;
+    /// Makes a heartbeat due. Returns `false`, and ends the stream, if the last heartbeat is still due
+    /// and the stream was not polled.
+    fn tick(&mut self) -> bool {
+        let is_read = mem::take(&mut self.polled) || !self.due;
+        self.ended |= !is_read;
         self.due = true;
         self.wake();
-        taken
+        is_read
     }
 
     fn end(&mut self) {
@@ -144,45 +154,54 @@ impl Inbox {
             waker.wake();
         }
     }
+
+    /// The text of the next heartbeat.
+    fn heartbeat(&mut self) -> String {
+        match self.next_heartbeat {
+            Heartbeat::Ping => {
+                self.next_heartbeat = Heartbeat::Comment;
+                ping(&String::from(Date::new_0().to_iso_string()))
+            }
+            Heartbeat::Comment => {
+                self.next_heartbeat = Heartbeat::Ping;
+                ":\n\n".to_owned()
+            }
+        }
+    }
 }
 
-impl Stream for Events {
+impl Stream for EventStream {
     type Item = Result<Vec<u8>>;
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let mut inbox = self.inbox.borrow_mut();
-        inbox.asked = true;
+        inbox.polled = true;
         if !inbox.events.is_empty() {
             inbox.bytes = 0;
-            let all: String = inbox.events.drain(..).collect();
-            return Poll::Ready(Some(Ok(all.into_bytes())));
+            let events: String = inbox.events.drain(..).collect();
+            return Poll::Ready(Some(Ok(events.into_bytes())));
         }
         if inbox.ended {
             return Poll::Ready(None);
         }
-        if std::mem::take(&mut inbox.due) {
-            inbox.ping = !inbox.ping;
-            if !inbox.ping {
-                return Poll::Ready(Some(Ok(b":\n\n".to_vec())));
-            }
-            let time = String::from(Date::new_0().to_iso_string());
-            return Poll::Ready(Some(Ok(ping(&time).into_bytes())));
+        if mem::take(&mut inbox.due) {
+            return Poll::Ready(Some(Ok(inbox.heartbeat().into_bytes())));
         }
         inbox.waker = Some(context.waker().clone());
         Poll::Pending
     }
 }
 
-impl Drop for Events {
+impl Drop for EventStream {
     fn drop(&mut self) {
         global().clear_interval_with_handle(self.inbox.borrow().timer);
         let target = self.socket.as_ref();
         for (name, listener) in &self.listeners {
             let listener: &Function = listener.as_ref().unchecked_ref();
-            // One that cannot be taken off is called in vain.
+            // If removal fails the listener stays registered, which is harmless: the inbox has no reader.
             let _ = target.remove_event_listener_with_callback(name, listener);
         }
-        // It may have ended by itself.
+        // Fails if the socket is closed already, which is the goal.
         let _ = self.socket.close(Some(1000), Some("the stream has ended"));
     }
 }

@@ -1,51 +1,51 @@
 // @ts-check
 /**
- * What the platform loads: hands requests, and what happens to a room, on to the Rust, and starts
- * that anew when it has trapped.
+ * The module that the platform loads. It passes requests and the events of a room to the Rust code,
+ * and replaces the WebAssembly instance after a trap.
  *
- * worker-build would write the like, with proxies around every call: those cost more than all that
- * is done with a signal.
+ * `worker-build` would generate a similar module, with proxies around each call. Those proxies cost
+ * more than handling a signal.
  */
 
 import {
-  Room as Inside,
-  __wbg_reset_state as startAnew,
-  __worker_init_state as stateOfRust,
-  fetch as answer,
+  Room as RustRoom,
+  __wbg_reset_state as resetWasm,
+  __worker_init_state as getWasmState,
+  fetch as handleRequest,
 } from './rust.js';
 
-const rust = stateOfRust();
+const wasmState = getWasmState();
 
 /**
- * Calls the Rust. It answers for its errors itself, so whatever is thrown has cut it short, and
- * nothing that it has in memory can be relied on.
+ * Calls the Rust code, which turns its own errors into responses. So an exception means that the code
+ * has trapped, and its memory may be inconsistent.
  * @template T
  * @param {() => T} call
  */
 function run(call) {
-  if (rust.criticalError) {
-    rust.criticalError = false;
-    startAnew();
+  if (wasmState.criticalError) {
+    wasmState.criticalError = false;
+    resetWasm();
   }
   try {
-    const answered = call();
-    if (answered instanceof Promise) answered.catch(cutShort(rust.instanceId));
-    return answered;
+    const result = call();
+    if (result instanceof Promise) result.catch(markTrapped(wasmState.instanceId));
+    return result;
   } catch (error) {
-    rust.criticalError = true;
+    wasmState.criticalError = true;
     throw error;
   }
 }
 
-/** What was begun before the Rust was started anew fails, too, and says nothing of this life. */
-const cutShort = (/** @type {number} */ life) => () => {
-  if (life === rust.instanceId) rust.criticalError = true;
+/** Ignores rejections of promises that an earlier instance made: this instance has not trapped. */
+const markTrapped = (/** @type {number} */ instanceId) => () => {
+  if (instanceId === wasmState.instanceId) wasmState.criticalError = true;
 };
 
-// What goes on behind a promise is called by nobody.
-const global = /** @type {any} */ (globalThis); // whose types know no such event
+// A promise callback has no caller of ours, so the global handler catches its exceptions.
+const global = /** @type {any} */ (globalThis); // the types of workerd lack the `error` event
 global.addEventListener('error', (/** @type {ErrorEvent} */ { error }) => {
-  if (error instanceof WebAssembly.RuntimeError) rust.criticalError = true;
+  if (error instanceof WebAssembly.RuntimeError) wasmState.criticalError = true;
 });
 
 export default {
@@ -55,17 +55,18 @@ export default {
    * @param {ExecutionContext} context
    */
   fetch(request, env, context) {
-    return run(() => answer(request, env, context));
+    return run(() => handleRequest(request, env, context));
   },
 };
 
-/** A room. What is in the Rust is made when it is needed: for the first time, or after a trap. */
+/** The Durable Object of a room. Creates its Rust part at the first event, and again after a trap. */
 export class Room {
   #state;
   #env;
-  /** @type {Inside | undefined} */
-  #inside;
-  #life = 0;
+  /** @type {RustRoom | undefined} */
+  #rustRoom;
+  /** The WebAssembly instance that `#rustRoom` belongs to. */
+  #instanceId = 0;
 
   /**
    * @param {DurableObjectState} state
@@ -78,21 +79,21 @@ export class Room {
 
   /**
    * @template T
-   * @param {(inside: Inside) => T} call
+   * @param {(rustRoom: RustRoom) => T} call
    */
   #run(call) {
     return run(() => {
-      if (!this.#inside || this.#life !== rust.instanceId) {
-        this.#inside = new Inside(this.#state, this.#env);
-        this.#life = rust.instanceId;
+      if (!this.#rustRoom || this.#instanceId !== wasmState.instanceId) {
+        this.#rustRoom = new RustRoom(this.#state, this.#env);
+        this.#instanceId = wasmState.instanceId;
       }
-      return call(this.#inside);
+      return call(this.#rustRoom);
     });
   }
 
   /** @param {Request} request */
   fetch(request) {
-    return this.#run((inside) => inside.fetch(request));
+    return this.#run((rustRoom) => rustRoom.fetch(request));
   }
 
   /**
@@ -100,7 +101,7 @@ export class Room {
    * @param {string | ArrayBuffer} message
    */
   webSocketMessage(socket, message) {
-    this.#run((inside) => inside.webSocketMessage(socket, message));
+    this.#run((rustRoom) => rustRoom.webSocketMessage(socket, message));
   }
 
   /**
@@ -110,15 +111,15 @@ export class Room {
    * @param {boolean} wasClean
    */
   webSocketClose(socket, code, reason, wasClean) {
-    this.#run((inside) => inside.webSocketClose(socket, code, reason, wasClean));
+    this.#run((rustRoom) => rustRoom.webSocketClose(socket, code, reason, wasClean));
   }
 
   /** @param {WebSocket} socket */
   webSocketError(socket) {
-    this.#run((inside) => inside.webSocketError(socket));
+    this.#run((rustRoom) => rustRoom.webSocketError(socket));
   }
 
   alarm() {
-    this.#run((inside) => inside.alarm());
+    this.#run((rustRoom) => rustRoom.alarm());
   }
 }

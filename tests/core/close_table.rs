@@ -1,5 +1,5 @@
-//! One table, three places: `src/core/close.rs` is the source, the copy in docs/ and the browser client's rule
-//! for coming back are held to it.
+//! `src/core/close.rs` is the source of the close codes. These tests compare the copy in
+//! docs/protocol.md and the retry rule of the browser client with it.
 
 use partyline::core::close::{Close, Retry};
 
@@ -7,26 +7,26 @@ use partyline::core::close::{Close, Retry};
 fn the_documentation_has_the_table_of_close_codes() {
     let protocol = include_str!("../../docs/protocol.md");
     for close in Close::ALL {
-        let back = match close.retry() {
+        let retry = match close.retry() {
             Retry::Never => "no",
             Retry::Later => "later",
         };
         let row = format!("| {} | `{}` |", close.code(), close.reason());
         let row = protocol.lines().find(|line| line.starts_with(&row));
         let row = row.unwrap_or_else(|| panic!("docs/protocol.md has no row for {close:?}"));
-        assert!(row.ends_with(&format!("| {back} |")), "{row}");
+        assert!(row.ends_with(&format!("| {retry} |")), "{row}");
     }
 }
 
 #[test]
-fn the_browser_client_comes_back_when_it_may() {
+fn the_browser_client_follows_the_retry_rule() {
     let client = include_str!("../../public/signaling.js");
     for close in Close::ALL {
-        let back = match close.retry() {
+        let retry = match close.retry() {
             Retry::Never => "never",
             Retry::Later => "later",
         };
-        let row = format!("{}: '{back}', // {}", close.code(), close.reason());
+        let row = format!("{}: '{retry}', // {}", close.code(), close.reason());
         assert!(client.contains(&row), "signaling.js has no `{row}`");
     }
 }

@@ -1,5 +1,5 @@
-//! Tokens are held to what a library makes of them that can read all kinds: what it takes for a forgery
-//! is never let in here, and what it mints always is.
+//! Compares the token check with the `jsonwebtoken` library. A token that the library rejects as forged
+//! must be refused here, and a token that the library mints must have the same outcome.
 
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use partyline::core::peer::{PeerId, Time};
@@ -11,14 +11,14 @@ use serde_json::{Value, json};
 const SECRET: &str = "a secret that is long enough to be one";
 const NOW: u64 = 1_800_000_000;
 
-/// Is it let in, as ann, into the room demo?
+/// Whether our check admits the token for peer `ann` in room `demo`.
 fn ours(token: &str) -> bool {
     let ann = PeerId::parse("ann");
     let now = Time(NOW * 1_000);
     check_token(SECRET, Some(token), now, "demo", ann.as_ref()).is_ok()
 }
 
-/// The same, by the library's reading and the plain meaning of the claims.
+/// The same decision, from the library and the definition of the claims.
 fn theirs(token: &str) -> bool {
     let mut validation = Validation::new(Algorithm::HS256);
     (validation.validate_exp, validation.validate_aud) = (false, false);
@@ -34,7 +34,7 @@ fn theirs(token: &str) -> bool {
         && (claims["sub"].is_null() || text("sub") == Some("ann"))
 }
 
-/// Times as libraries write them.
+/// Times in the forms that libraries write.
 fn usual() -> impl Strategy<Value = Value> + Clone {
     prop_oneof![
         Just(json!(NOW + 60)),
@@ -46,7 +46,7 @@ fn usual() -> impl Strategy<Value = Value> + Clone {
     ]
 }
 
-/// Times as nobody writes them: those may be refused here.
+/// Times in forms that no library writes. Our check may refuse them.
 fn unusual() -> impl Strategy<Value = Value> + Clone {
     prop_oneof![
         Just(json!(1e300)),
@@ -100,20 +100,20 @@ proptest! {
     #![proptest_config(Config { cases: 20_000, failure_persistence: None, ..Config::default() })]
 
     #[test]
-    fn a_minted_token_means_the_same_here_as_to_the_library(token in minted(usual())) {
+    fn a_minted_token_has_the_same_outcome_as_in_the_library(token in minted(usual())) {
         prop_assert_eq!(ours(&token), theirs(&token), "{}", token);
     }
 
     #[test]
-    fn a_token_that_the_library_takes_for_a_forgery_is_never_let_in(
+    fn a_token_that_the_library_rejects_is_never_admitted(
         token in minted(prop_oneof![usual(), unusual()].boxed()),
-        place in any::<prop::sample::Index>(),
-        put in prop_oneof![Just(""), Just("."), Just("A"), Just("="), Just("-"), Just("\u{e4}"), Just("=.")],
+        position in any::<prop::sample::Index>(),
+        inserted in prop_oneof![Just(""), Just("."), Just("A"), Just("="), Just("-"), Just("\u{e4}"), Just("=.")],
         cut in 0..3_usize,
     ) {
-        let place = place.index(token.len() + 1);
-        let rest = &token[token.len().min(place + cut)..];
-        let forged = format!("{}{put}{rest}", &token[..place]);
+        let position = position.index(token.len() + 1);
+        let rest = &token[token.len().min(position + cut)..];
+        let forged = format!("{}{inserted}{rest}", &token[..position]);
         prop_assert!(!ours(&forged) || theirs(&forged), "{}", forged);
     }
 }

@@ -1,9 +1,10 @@
-//! A JSON Web Token that is signed with HS256 (RFC 7515 and 7519), and nothing else that a token can be.
+//! Reading and verifying a JSON Web Token signed with HS256 (RFC 7515 and 7519), the only kind of
+//! token that this server accepts.
 //!
-//! Libraries that can read all kinds are ten times the size of this, and have to be told which kinds
-//! not to.
+//! Libraries that read every kind are ten times the size, and must be told which kinds to reject.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -13,59 +14,155 @@ use sha2::Sha256;
 use crate::core::peer::Time;
 use crate::dialect::json::{Object, unquote};
 
-/// What a token says (RFC 7519 §4.1, and the room).
+/// The claims of a token (RFC 7519 §4.1), and the room.
 pub(super) struct Claims {
-    /// When it ends, in milliseconds since 1970.
+    /// The time at which the token expires.
     pub(super) exp: Time,
-    /// When it begins.
+    /// The time from which the token is valid. Default: always.
     pub(super) nbf: Option<Time>,
-    /// The room that it is for, or `*`.
+    /// The room that the token is for, or `*` for every room.
     pub(super) room: String,
-    /// The only peer that it is for.
+    /// The only peer that may use the token. Default: every peer.
     pub(super) sub: Option<String>,
 }
 
-/// What the token says, if it is signed with the secret. The algorithm is ours to choose, never the
-/// token's: it can only agree.
-pub(super) fn claims(secret: &str, token: &str) -> Option<Claims> {
-    let (signed, signature) = token.rsplit_once('.')?;
-    let (header, claims) = signed.split_once('.')?;
-    let signature = BASE64_URL_SAFE_NO_PAD.decode(signature).ok()?;
-    let mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).ok()?;
-    // Compares in constant time. Before that, nothing of what it says is looked at.
-    mac.chain_update(signed).verify_slice(&signature).ok()?;
+/// The reason why a token is not accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TokenError {
+    /// The text is not three base64url parts, or header or claims are not JSON objects.
+    NotAJwt,
+    /// The signature does not match, so nothing in the token can be trusted.
+    Signature,
+    /// The header names an algorithm other than HS256.
+    Algorithm,
+    /// The header has `crit`, which requires extensions that this server lacks.
+    Critical,
+    /// A required claim is absent or `null`.
+    Missing(&'static str),
+    /// A claim has the wrong type: `exp` and `nbf` are numbers, `room` and `sub` are strings.
+    Invalid(&'static str),
+}
+
+impl fmt::Display for TokenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotAJwt => f.write_str(
+                "the token is not a JWT: expected header, claims and signature in base64url, with \
+                 dots between them. Check that the token was copied completely",
+            ),
+            Self::Signature => f.write_str(
+                "the signature of the token does not match: expected HS256 with the secret of this \
+                 server. Sign the token with ROOM_SECRET",
+            ),
+            Self::Algorithm => f.write_str(
+                "the header of the token does not have `alg` \"HS256\": expected that algorithm. \
+                 Sign the token with HS256",
+            ),
+            Self::Critical => f.write_str(
+                "the header of the token has `crit`: this server supports no JWT extensions. \
+                 Sign a token without `crit`",
+            ),
+            Self::Missing(claim) => {
+                let expected = expected(claim);
+                write!(
+                    f,
+                    "the token has no `{claim}` claim: expected {expected}. Sign a token with it"
+                )
+            }
+            Self::Invalid(claim) => {
+                let expected = expected(claim);
+                write!(
+                    f,
+                    "the `{claim}` claim of the token is invalid: expected {expected}. \
+                     Sign a corrected token"
+                )
+            }
+        }
+    }
+}
+
+fn expected(claim: &str) -> &'static str {
+    match claim {
+        "exp" | "nbf" => "a time in seconds since 1970, as a number",
+        "room" => "the name of a room or \"*\", as a string",
+        _ => "the id of a peer, as a string",
+    }
+}
+
+/// Verifies a token and reads its claims. The server chooses the algorithm; the header of the token
+/// may only agree (RFC 8725 §3.1).
+pub(super) fn claims(secret: &str, token: &str) -> Result<Claims, TokenError> {
+    let (signed, signature) = token.rsplit_once('.').ok_or(TokenError::NotAJwt)?;
+    let (header, claims) = signed.split_once('.').ok_or(TokenError::NotAJwt)?;
+    verify(secret, signed, signature)?;
+
     let header = decode(header)?;
-    let mut header = Object::read(&header).ok()?;
-    // What `crit` says must be understood in order to read the token is not understood here.
-    (header.take_string("alg").ok()?? == "HS256" && header.take("crit").is_none()).then_some(())?;
+    let mut header = Object::read(&header).map_err(|_| TokenError::NotAJwt)?;
+    let algorithm = header.take("alg").and_then(unquote);
+    if algorithm.as_deref() != Some("HS256") {
+        return Err(TokenError::Algorithm);
+    }
+    // A token whose `crit` names unknown extensions must be rejected (RFC 7515 §4.1.11).
+    if header.take("crit").is_some() {
+        return Err(TokenError::Critical);
+    }
+
     let claims = decode(claims)?;
-    let mut claims = Object::read(&claims).ok()?;
-    // For a claim of which nothing is said, `null` may be written.
-    let mut told = |key| claims.take(key).filter(|value| *value != "null");
-    let text = |value| unquote(value).map(Cow::into_owned);
-    Some(Claims {
-        exp: seconds(told("exp")?)?,
-        nbf: told("nbf").map_or(Some(None), |value| seconds(value).map(Some))?,
-        room: text(told("room")?)?,
-        sub: told("sub").map_or(Some(None), |value| text(value).map(Some))?,
+    let mut claims = Object::read(&claims).map_err(|_| TokenError::NotAJwt)?;
+    // Some libraries write `null` for an absent claim.
+    let mut claim = |name| claims.take(name).filter(|value| *value != "null");
+    let exp = claim("exp").ok_or(TokenError::Missing("exp"))?;
+    let room = claim("room").ok_or(TokenError::Missing("room"))?;
+    Ok(Claims {
+        exp: seconds("exp", exp)?,
+        nbf: claim("nbf")
+            .map(|value| seconds("nbf", value))
+            .transpose()?,
+        room: text("room", room)?,
+        sub: claim("sub").map(|value| text("sub", value)).transpose()?,
     })
 }
 
-fn decode(part: &str) -> Option<String> {
-    String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(part).ok()?).ok()
+/// Compares the signature in constant time. Runs before anything in the token is parsed.
+fn verify(secret: &str, signed: &str, signature: &str) -> Result<(), TokenError> {
+    let signature = BASE64_URL_SAFE_NO_PAD
+        .decode(signature)
+        .map_err(|_| TokenError::NotAJwt)?;
+    // HMAC accepts keys of any length, so this never fails.
+    let mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes());
+    let mac = mac.map_err(|_| TokenError::Signature)?;
+    mac.chain_update(signed)
+        .verify_slice(&signature)
+        .map_err(|_| TokenError::Signature)
 }
 
-/// Reads a time in seconds, of which there may be parts (RFC 7519 §2, NumericDate); what is less than
-/// a millisecond is left out. All libraries write it in digits.
-fn seconds(value: &str) -> Option<Time> {
-    let (whole, part) = value.split_once('.').unwrap_or((value, ""));
-    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    (digits(whole) && digits(part)).then_some(())?;
-    let part = part.bytes().chain(*b"000").take(3);
-    let part = part.fold(0, |sum: u64, digit| {
+fn decode(part: &str) -> Result<String, TokenError> {
+    let bytes = BASE64_URL_SAFE_NO_PAD.decode(part);
+    let bytes = bytes.map_err(|_| TokenError::NotAJwt)?;
+    String::from_utf8(bytes).map_err(|_| TokenError::NotAJwt)
+}
+
+fn text(claim: &'static str, value: &str) -> Result<String, TokenError> {
+    let text = unquote(value).map(Cow::into_owned);
+    text.ok_or(TokenError::Invalid(claim))
+}
+
+/// Reads a time in seconds, which may have a fraction (RFC 7519 §2, NumericDate). Digits after the
+/// third decimal are ignored. Exponents are rejected, because no library writes them.
+fn seconds(claim: &'static str, value: &str) -> Result<Time, TokenError> {
+    let (whole, fraction) = value.split_once('.').unwrap_or((value, ""));
+    let has_only_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if !has_only_digits(whole) || !has_only_digits(fraction) {
+        return Err(TokenError::Invalid(claim));
+    }
+    let whole = whole.parse::<u64>();
+    let whole = whole.map_err(|_| TokenError::Invalid(claim))?;
+    let thousandths = fraction.bytes().chain(*b"000").take(3);
+    let thousandths = thousandths.fold(0, |sum: u64, digit| {
         sum.saturating_mul(10)
             .saturating_add(u64::from(digit.saturating_sub(b'0')))
     });
-    let whole = whole.parse::<u64>().ok()?;
-    Some(Time(whole.saturating_mul(1_000).saturating_add(part)))
+    Ok(Time(
+        whole.saturating_mul(1_000).saturating_add(thousandths),
+    ))
 }

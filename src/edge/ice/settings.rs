@@ -1,116 +1,173 @@
-//! The settings of ICE: which servers there are, and for whom.
+//! The settings of STUN and TURN.
 //!
-//! A browser makes no connection at all with a URL that it cannot read, so they are read here first.
+//! A browser refuses the whole configuration if one URL is invalid, so each URL is checked here.
 
-use super::super::setting::{BadSetting, number};
+use super::super::setting::{BadSetting, Range, number};
 use super::{Ice, Turn};
 
-/// What is there for all the world to use. It costs us nothing.
-const DEFAULT_STUN: &str = "stun:stun.cloudflare.com:3478";
+/// Cloudflare's public STUN server, the default of `STUN_URLS`.
+pub(super) const DEFAULT_STUN: &str = "stun:stun.cloudflare.com:3478";
 
-/// Where Cloudflare's service takes requests.
+/// The API of Cloudflare's TURN service, the default of `CLOUDFLARE_TURN_API`.
 const CLOUDFLARE: &str = "https://rtc.live.cloudflare.com/v1";
 
+/// The setting with the id of Cloudflare's TURN key.
+const KEY_ID: &str = "CLOUDFLARE_TURN_KEY_ID";
+
+/// The setting with the API token that belongs to that key.
+const API_TOKEN: &str = "CLOUDFLARE_TURN_API_TOKEN";
+
+/// The shortest `TURN_SECRET`, in bytes. Anyone with a credential can test guesses of the secret
+/// offline, so a short secret could be found.
+const MIN_SECRET: usize = 16;
+
+/// `TURN_TTL`. Cloudflare's service issues credentials for at most 48 hours. A connection over a slow
+/// network can need almost a minute to set up.
+const TTL: Range = Range {
+    default: 3_600,
+    min: 60,
+    max: 172_800,
+    unit: Some("seconds"),
+};
+
 impl Ice {
-    /// Reads the settings; `find` gives the value of one by its name, if it is set.
+    /// Reads the settings. `find` returns the value of a setting, or `None` if it is absent.
     ///
     /// # Errors
     ///
-    /// The first setting that cannot be read.
+    /// The first setting with an invalid value.
     pub fn read(find: impl Fn(&str) -> Option<String>) -> Result<Self, BadSetting> {
         let stun = find("STUN_URLS").unwrap_or_else(|| DEFAULT_STUN.to_owned());
         let stun = urls("STUN_URLS", &stun, is_stun, "stun:host:port")?;
         let turn = find("TURN_URLS").unwrap_or_default();
-        let expected = "turn:host:port or turns:host:port?transport=tcp";
-        let turn = urls("TURN_URLS", &turn, is_turn, expected)?;
+        let form = "turn:host:port or turns:host:port?transport=tcp";
+        let turn = urls("TURN_URLS", &turn, is_turn, form)?;
         Ok(Self {
             stun,
-            turn: relay(turn, &find)?,
-            // 48 hours are the most that Cloudflare's service gives; in less than a minute, nothing
-            // is negotiated on a bad line.
-            ttl: number(&find, "TURN_TTL", 3_600, 60, 172_800, "of seconds ")?,
+            turn: read_turn(turn, &find)?,
+            ttl: number(&find, "TURN_TTL", &TTL)?,
             open: match find("TURN_OPEN").as_deref() {
                 Some("true") => true,
                 Some("false") | None => false,
-                Some(_) => return Err(bad("TURN_OPEN", r#""true" or "false", as text"#)),
+                Some(other) => {
+                    let expected = r#""true" or "false", as text"#;
+                    return Err(BadSetting::variable("TURN_OPEN", other, expected));
+                }
             },
         })
     }
 }
 
-/// Finds out who relays. What was begun and not ended is an error, and so is more than one.
-fn relay(
+/// Reads the settings of TURN. Incomplete settings are an error, and so are a shared secret and
+/// Cloudflare's service together.
+fn read_turn(
     urls: Vec<String>,
     find: impl Fn(&str) -> Option<String>,
 ) -> Result<Option<Turn>, BadSetting> {
     let find = |name| find(name).filter(|text| !text.is_empty());
     let shared = match (urls.is_empty(), find("TURN_SECRET")) {
         (true, None) => None,
-        (true, Some(_)) => return Err(bad("TURN_URLS", "set, since TURN_SECRET is")),
-        // Whoever gets a credential can try secrets on it, at home.
-        (false, secret) => match secret.filter(|secret| secret.len() >= 16) {
-            Some(secret) => Some(Turn::Shared { urls, secret }),
-            None => {
-                return Err(bad(
-                    "TURN_SECRET",
-                    "at least 16 bytes long, if TURN_URLS is set",
-                ));
-            }
-        },
+        (true, Some(_)) => return Err(missing_urls()),
+        (false, secret) => Some(shared(urls, secret)?),
     };
-    let key = find("CLOUDFLARE_TURN_KEY_ID");
-    let token = find("CLOUDFLARE_TURN_API_TOKEN");
+    let key = find(KEY_ID);
+    let token = find(API_TOKEN);
     let (key, token) = match (key, token) {
         (None, None) => return Ok(shared),
         (Some(key), Some(token)) => (key, token),
-        (Some(_), None) => return Err(bad("CLOUDFLARE_TURN_API_TOKEN", "set with its key's id")),
-        (None, Some(_)) => return Err(bad("CLOUDFLARE_TURN_KEY_ID", "set with its API token")),
+        (Some(_), None) => return Err(unpaired(API_TOKEN, KEY_ID)),
+        (None, Some(_)) => return Err(unpaired(KEY_ID, API_TOKEN)),
     };
     if shared.is_some() {
-        let expected = "left out where TURN_URLS is set: one of the two relays";
-        return Err(bad("CLOUDFLARE_TURN_KEY_ID", expected));
-    }
-    let word = |text: &str| {
-        text.bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
-    };
-    if !word(&key) {
-        return Err(bad("CLOUDFLARE_TURN_KEY_ID", "letters and digits alone"));
-    }
-    if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-        let expected = "ASCII without spaces, since it goes into a header";
-        return Err(bad("CLOUDFLARE_TURN_API_TOKEN", expected));
+        return Err(two_services());
     }
     let base = find("CLOUDFLARE_TURN_API").unwrap_or_else(|| CLOUDFLARE.to_owned());
+    cloudflare(&base, &key, token).map(Some)
+}
+
+/// A TURN server such as coturn.
+fn shared(urls: Vec<String>, secret: Option<String>) -> Result<Turn, BadSetting> {
+    let secret = secret.unwrap_or_default();
+    if secret.len() >= MIN_SECRET {
+        return Ok(Turn::Shared { urls, secret });
+    }
+    let problem = match secret.len() {
+        0 => "is missing".to_owned(),
+        length => format!("has {length} bytes"),
+    };
+    let expected = format!("at least {MIN_SECRET} bytes long, because TURN_URLS is set");
+    Err(BadSetting::secret("TURN_SECRET", problem, expected))
+}
+
+/// Cloudflare's TURN service. The messages quote neither the key's id nor the token, since an
+/// operator may have exchanged the two.
+fn cloudflare(base: &str, key: &str, token: String) -> Result<Turn, BadSetting> {
+    let is_id = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    if !key.bytes().all(is_id) {
+        let problem = "has characters that no id has";
+        let expected = "made of letters, digits, - and _, as the dashboard shows it";
+        return Err(BadSetting::secret(KEY_ID, problem, expected));
+    }
+    if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        let problem = "has spaces or characters outside ASCII";
+        let expected = "made of visible ASCII characters, since it is sent in a header";
+        return Err(BadSetting::secret(API_TOKEN, problem, expected));
+    }
     let rest = ["https://", "http://"]
         .iter()
         .find_map(|scheme| base.strip_prefix(scheme));
     if !rest.is_some_and(|rest| !rest.is_empty() && !rest.contains(['?', '#', ' '])) {
-        let expected = format!("a URL like {CLOUDFLARE}");
-        return Err(bad("CLOUDFLARE_TURN_API", &expected));
+        let expected = format!("a URL without a query, like {CLOUDFLARE}");
+        return Err(BadSetting::variable("CLOUDFLARE_TURN_API", base, expected));
     }
     let base = base.trim_end_matches('/');
     let url = format!("{base}/turn/keys/{key}/credentials/generate-ice-servers");
-    Ok(Some(Turn::Cloudflare { url, token }))
+    Ok(Turn::Cloudflare { url, token })
 }
 
-/// Reads URLs with commas between.
+fn missing_urls() -> BadSetting {
+    BadSetting {
+        name: "TURN_URLS",
+        problem: "is missing".to_owned(),
+        expected: "a list of TURN URLs, because TURN_SECRET is set".to_owned(),
+        fix: "Set TURN_URLS in wrangler.toml, or delete TURN_SECRET".to_owned(),
+    }
+}
+
+fn unpaired(missing: &'static str, present: &str) -> BadSetting {
+    let expected = format!("set together with {present}");
+    BadSetting::secret(missing, "is missing", expected)
+}
+
+fn two_services() -> BadSetting {
+    BadSetting {
+        name: KEY_ID,
+        problem: "is set beside TURN_URLS".to_owned(),
+        expected: "absent, because only one TURN service is used".to_owned(),
+        fix: "Remove the settings of one of the two services".to_owned(),
+    }
+}
+
+/// Reads a comma-separated list of URLs.
 fn urls(
     name: &'static str,
     listed: &str,
-    known: impl Fn(&str) -> bool,
-    like: &str,
+    is_valid: impl Fn(&str) -> bool,
+    form: &str,
 ) -> Result<Vec<String>, BadSetting> {
-    let listed = listed
-        .split(',')
-        .map(str::trim)
-        .filter(|url| !url.is_empty());
-    let read = |url: &str| known(url).then(|| url.to_owned());
-    let expected = || bad(name, &format!("URLs like {like}, with commas between"));
-    listed.map(|url| read(url).ok_or_else(expected)).collect()
+    let urls = listed.split(',').map(str::trim);
+    let urls = urls.filter(|url| !url.is_empty());
+    urls.map(|url| {
+        if is_valid(url) {
+            return Ok(url.to_owned());
+        }
+        let expected = format!("a list of URLs like {form}, with commas between them");
+        Err(BadSetting::variable(name, url, expected))
+    })
+    .collect()
 }
 
-/// Is it a URL of RFC 7064? Those have no query.
+/// Whether the text is a STUN URL (RFC 7064). STUN URLs have no query.
 fn is_stun(url: &str) -> bool {
     let rest = ["stun:", "stuns:"]
         .iter()
@@ -118,7 +175,7 @@ fn is_stun(url: &str) -> bool {
     rest.is_some_and(is_authority)
 }
 
-/// Is it a URL of RFC 7065?
+/// Whether the text is a TURN URL (RFC 7065).
 pub(super) fn is_turn(url: &str) -> bool {
     let rest = ["turn:", "turns:"]
         .iter()
@@ -131,31 +188,24 @@ pub(super) fn is_turn(url: &str) -> bool {
     })
 }
 
-/// Is it a host, or a host, a colon and a port? The host may be an IPv6 address in brackets.
+/// Whether the text is a host with an optional port. The host may be an IPv6 address in brackets.
 fn is_authority(text: &str) -> bool {
-    let name = |host: &str| {
-        let known = |byte: u8| byte.is_ascii_alphanumeric() || b".-".contains(&byte);
-        !host.is_empty() && host.bytes().all(known)
+    let is_name = |host: &str| {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b".-".contains(&byte);
+        !host.is_empty() && host.bytes().all(allowed)
     };
-    let address = |host: &str| host.parse::<std::net::Ipv6Addr>().is_ok();
-    let port = |port: &str| {
+    let is_address = |host: &str| host.parse::<std::net::Ipv6Addr>().is_ok();
+    let is_port = |port: &str| {
         port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|n| n > 0)
     };
     if let Some(text) = text.strip_prefix('[') {
         return text.split_once(']').is_some_and(|(host, rest)| {
-            address(host) && (rest.is_empty() || rest.strip_prefix(':').is_some_and(port))
+            is_address(host) && (rest.is_empty() || rest.strip_prefix(':').is_some_and(is_port))
         });
     }
     match text.split_once(':') {
-        Some((host, text)) => name(host) && port(text),
-        None => name(text),
-    }
-}
-
-fn bad(name: &'static str, expected: &str) -> BadSetting {
-    BadSetting {
-        name,
-        expected: expected.to_owned(),
+        Some((host, port)) => is_name(host) && is_port(port),
+        None => is_name(text),
     }
 }
 
@@ -168,20 +218,20 @@ mod tests {
     const TOKEN: (&str, &str) = ("CLOUDFLARE_TURN_API_TOKEN", "c2d3");
 
     fn read(set: &[(&str, &str)]) -> Result<Ice, BadSetting> {
-        Ice::read(|asked| {
-            let found = set.iter().find(|(name, _)| *name == asked);
+        Ice::read(|setting| {
+            let found = set.iter().find(|(name, _)| *name == setting);
             found.map(|(_, value)| (*value).to_owned())
         })
     }
 
-    fn blamed(set: &[(&str, &str)]) -> &'static str {
+    fn bad_name(set: &[(&str, &str)]) -> &'static str {
         read(set).unwrap_err().name
     }
 
     #[test]
-    fn without_any_setting_there_is_stun_alone() {
+    fn only_the_default_stun_server_is_used_when_nothing_is_set() {
         let ice = Ice {
-            stun: vec!["stun:stun.cloudflare.com:3478".into()],
+            stun: vec![DEFAULT_STUN.into()],
             turn: None,
             ttl: 3_600,
             open: false,
@@ -192,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn urls_that_a_browser_would_not_take_are_named() {
+    fn a_url_that_browsers_refuse_is_refused() {
         let good = "stun:a.example, stuns:a.example:5349,stun:[::1]:3478,stun:192.0.2.1";
         assert_eq!(read(&[("STUN_URLS", good)]).unwrap().stun.len(), 4);
         for bad in [
@@ -211,7 +261,7 @@ mod tests {
             "turn:a.example",
             "https://a.example",
         ] {
-            assert_eq!(blamed(&[("STUN_URLS", bad)]), "STUN_URLS", "{bad}");
+            assert_eq!(bad_name(&[("STUN_URLS", bad)]), "STUN_URLS", "{bad}");
         }
         for bad in [
             "stun:a.example",
@@ -219,12 +269,16 @@ mod tests {
             "turn:a.example?",
             "turn:u@a",
         ] {
-            assert_eq!(blamed(&[("TURN_URLS", bad), SECRET]), "TURN_URLS", "{bad}");
+            assert_eq!(
+                bad_name(&[("TURN_URLS", bad), SECRET]),
+                "TURN_URLS",
+                "{bad}"
+            );
         }
     }
 
     #[test]
-    fn a_server_with_a_shared_secret_relays() {
+    fn a_shared_secret_configures_turn() {
         let urls = "turn:a.example:3478,turns:a.example:5349?transport=tcp";
         let ice = read(&[("TURN_URLS", urls), SECRET, ("TURN_OPEN", "true")]).unwrap();
         let shared = Turn::Shared {
@@ -235,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn cloudflare_relays_where_it_is_asked() {
+    fn a_key_and_a_token_configure_the_service_of_cloudflare() {
         let url = |set: &[(&str, &str)]| match read(set).unwrap().turn {
             Some(Turn::Cloudflare { url, token }) if token == TOKEN.1 => url,
             other => panic!("{other:?}"),
@@ -255,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_together_is_named() {
+    fn a_conflicting_or_incomplete_setting_is_named() {
         let urls = ("TURN_URLS", "turn:a.example");
         for (set, name) in [
             (&[urls][..], "TURN_SECRET"),
@@ -280,9 +334,28 @@ mod tests {
             (&[("TURN_TTL", "172801")], "TURN_TTL"),
             (&[("TURN_TTL", "an hour")], "TURN_TTL"),
         ] {
-            assert_eq!(blamed(set), name, "{set:?}");
+            assert_eq!(bad_name(set), name, "{set:?}");
         }
         assert!(!read(&[("TURN_OPEN", "false")]).unwrap().open);
         assert_eq!(read(&[("TURN_TTL", "172800")]).unwrap().ttl, 172_800);
+    }
+
+    #[test]
+    fn a_message_quotes_a_variable_and_never_a_secret() {
+        let message = |set: &[(&str, &str)]| read(set).unwrap_err().to_string();
+        assert_eq!(
+            message(&[("TURN_OPEN", "yes")]),
+            "the setting TURN_OPEN is \"yes\": it must be \"true\" or \"false\", as text. \
+             Correct TURN_OPEN in wrangler.toml and deploy again"
+        );
+        assert!(message(&[("STUN_URLS", "stun:a.example,b.example")]).contains("\"b.example\""));
+        let urls = ("TURN_URLS", "turn:a.example");
+        for (set, secret) in [
+            (&[urls, ("TURN_SECRET", "hunter2")][..], "hunter2"),
+            (&[(KEY.0, "a b"), TOKEN], "a b"),
+            (&[KEY, (TOKEN.0, "c d")], "c d"),
+        ] {
+            assert!(!message(set).contains(secret), "{}", message(set));
+        }
     }
 }

@@ -1,25 +1,27 @@
-//! HTTP requests that are refused: a status, and the one shape that all errors have.
+//! HTTP errors: a status, and a JSON body of the same form for every error.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
+use crate::core::event::Limits;
 use crate::core::refusal::{Code, Refusal};
 use crate::dialect::json::{Object, quote};
 
-/// An HTTP request that is refused.
+/// The error that answers a refused HTTP request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpError {
-    /// The status.
+    /// The HTTP status.
     pub status: u16,
-    /// What programs read.
+    /// The error code, for programs.
     pub code: &'static str,
-    /// What people read.
+    /// The explanation, for people.
     pub message: Cow<'static, str>,
-    /// A header that the status asks for, and its value.
-    pub header: Option<(&'static str, &'static str)>,
+    /// Name and value of the header that the status requires, such as `Allow` for 405.
+    pub header: Option<(&'static str, Cow<'static, str>)>,
 }
 
 impl HttpError {
-    /// An error without a header of its own.
+    /// An error without an additional header.
     #[must_use]
     pub fn new(status: u16, code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
         Self {
@@ -30,22 +32,46 @@ impl HttpError {
         }
     }
 
-    /// What a room, or a dialect, has refused.
+    /// Adds the header that the status requires.
+    #[must_use]
+    pub fn with_header(self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Self {
+        let header = Some((name, value.into()));
+        Self { header, ..self }
+    }
+
+    /// The error for a refusal by the admission checks or by a dialect.
     #[must_use]
     pub fn refused(refusal: Refusal<'_>) -> Self {
-        let (status, header) = match refusal.code {
-            Code::Malformed | Code::ReservedType => (400, None),
-            Code::Unauthorized => (401, Some(("WWW-Authenticate", "Bearer"))), // RFC 9110 §15.5.2
-            Code::NoSuchPeer => (404, None),
-            Code::RoomFull | Code::IdTaken | Code::NotRegistered => (409, None),
-            Code::TooLarge => (413, None),
-            Code::TooFast => (429, Some(("Retry-After", "1"))),
-            Code::MailboxFull => (429, Some(("Retry-After", "15"))),
-            // What makes an EventSource stay away (HTML §9.2.3).
-            Code::Replaced => (204, None),
+        let code = refusal.code;
+        let status = match code {
+            Code::Malformed | Code::ReservedType => 400,
+            Code::Unauthorized => 401,
+            Code::NoSuchPeer => 404,
+            Code::RoomFull | Code::IdTaken | Code::NotRegistered => 409,
+            Code::TooLarge => 413,
+            Code::TooFast | Code::MailboxFull => 429,
+            // A status other than 200 stops an `EventSource` from reconnecting (HTML §9.2.3).
+            Code::Replaced => 204,
         };
-        let error = Self::new(status, refusal.code.as_str(), refusal.message);
-        Self { header, ..error }
+        let error = Self::new(status, code.as_str(), refusal.message);
+        match code {
+            Code::Unauthorized => error.with_header("WWW-Authenticate", "Bearer"), // RFC 9110 §15.5.2
+            Code::TooFast => error.with_header("Retry-After", "1"),
+            _ => error,
+        }
+    }
+
+    /// The error for a refusal by the room. A full outbox belongs to an absent peer, which has
+    /// reconnected or left once the grace period is over: that is the time in `Retry-After`.
+    #[must_use]
+    pub fn refused_by_room(refusal: Refusal<'_>, limits: &Limits) -> Self {
+        let is_full = refusal.code == Code::MailboxFull;
+        let error = Self::refused(refusal);
+        if !is_full {
+            return error;
+        }
+        let seconds = Duration::from_millis(limits.grace).as_secs().max(1);
+        error.with_header("Retry-After", seconds.to_string())
     }
 
     /// The body: `{"error":{"code":"…","message":"…"}}`.
@@ -56,7 +82,7 @@ impl HttpError {
         format!(r#"{{"error":{{"code":{code},"message":{message}}}}}"#)
     }
 
-    /// Reads the code and the message in such a body.
+    /// Reads code and message from such a body.
     #[must_use]
     pub fn read(body: &str) -> Option<(String, String)> {
         let mut body = Object::read(body).ok()?;
@@ -71,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn errors_have_one_shape() {
+    fn the_body_of_an_error_can_be_read_back() {
         let error = HttpError::new(400, "bad-id", "say \"please\"");
         assert_eq!(
             error.body(),
@@ -80,5 +106,20 @@ mod tests {
         let read = Some(("bad-id".to_owned(), "say \"please\"".to_owned()));
         assert_eq!(HttpError::read(&error.body()), read);
         assert_eq!(HttpError::read("<html>"), None);
+    }
+
+    #[test]
+    fn retry_after_follows_the_grace_period_when_an_outbox_is_full() {
+        for (grace, seconds) in [(0, "1"), (15_000, "15"), (3_600_000, "3600")] {
+            let limits = Limits {
+                grace,
+                ..Limits::default()
+            };
+            let refused = |code| HttpError::refused_by_room(Refusal::new(code, ""), &limits).header;
+            let header = |value: &'static str| Some(("Retry-After", Cow::Borrowed(value)));
+            assert_eq!(refused(Code::MailboxFull), header(seconds));
+            assert_eq!(refused(Code::TooFast), header("1"));
+            assert_eq!(refused(Code::NoSuchPeer), None);
+        }
     }
 }

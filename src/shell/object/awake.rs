@@ -3,9 +3,10 @@
 use litemap::LiteMap;
 use worker::State;
 
+use super::super::log::log;
+use super::super::platform::now;
 use super::super::sockets::{Connection, Restored, restore};
 use super::super::storage::{self, StoredRows};
-use super::super::{log, now};
 use crate::core::event::Row;
 use crate::core::peer::Socket;
 use crate::core::room::Room;

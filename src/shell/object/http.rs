@@ -1,9 +1,10 @@
 //! The room's half of the HTTP dialect: registering, opening streams, and posted signals.
 
-use worker::Result;
+use worker::Error;
 use worker::web_sys::{Headers, Response};
 
-use super::super::answer::{Cors, JSON, refuse, respond};
+use super::super::answer::{Cors, JSON, respond};
+use super::super::failure::Failure;
 use super::{RoomObject, random};
 use crate::core::event::Event;
 use crate::core::notice::Registered;
@@ -15,7 +16,7 @@ use crate::edge::route::{HttpError, HttpPeer, KeyWithSecret};
 impl RoomObject {
     /// Registers a peer, and answers with the other peers. A client without a key gets one.
     #[inline(never)]
-    pub(super) fn register(&self, peer: HttpPeer, cors: &Cors) -> Result<Response> {
+    pub(super) fn register(&self, peer: HttpPeer, cors: &Cors) -> Result<Response, Failure> {
         let HttpPeer { id, key, .. } = peer;
         let (lock, secret) = match key {
             Some(KeyWithSecret { secret, key }) => (Lock::Locked(key), secret),
@@ -29,10 +30,10 @@ impl RoomObject {
         let socket = self.reserve_socket();
         match self.handle(Event::Register { socket, id, lock }) {
             Some(Ok(Registered { id, peers })) => {
-                respond(200, JSON, &registered(&id, &peers, &secret), cors)
+                Ok(respond(200, JSON, &registered(&id, &peers, &secret), cors)?)
             }
-            Some(Err(refusal)) => refuse(&HttpError::refused(refusal), cors),
-            None => Err("the room did not reply to a registering peer".into()),
+            Some(Err(refusal)) => Err(refusal.into()),
+            None => Err(Error::from("the room did not reply to a registering peer").into()),
         }
     }
 
@@ -43,8 +44,7 @@ impl RoomObject {
         peer: HttpPeer,
         last: Option<u64>,
         headers: &Headers,
-        cors: &Cors,
-    ) -> Result<Response> {
+    ) -> Result<Response, Failure> {
         let HttpPeer { id, key, .. } = peer;
         let key = key.map(|key| key.key);
         let event = |socket| Event::Open {
@@ -53,21 +53,24 @@ impl RoomObject {
             key,
             last,
         };
-        self.enter(Dialect::Http, event, headers, cors)
+        self.enter(Dialect::Http, event, headers)
     }
 
     /// Handles a posted signal.
-    pub(super) fn post(&self, peer: HttpPeer, body: &str, cors: &Cors) -> Result<Response> {
-        let signal = match Dialect::Http.decode(body) {
-            Ok(signal) => signal,
-            Err(refusal) => return refuse(&HttpError::refused(refusal), cors),
-        };
+    pub(super) fn post(
+        &self,
+        peer: HttpPeer,
+        body: &str,
+        cors: &Cors,
+    ) -> Result<Response, Failure> {
+        let signal = Dialect::Http.decode(body)?;
         let HttpPeer { id, key, .. } = peer;
         let key = key.map(|key| key.key);
-        match self.handle(Event::Post { id, key, signal }) {
-            Some(Err(refusal)) => refuse(&HttpError::refused(refusal), cors),
-            _ => respond(200, JSON, r#"{"message":"Message sent"}"#, cors),
+        if let Some(Err(refusal)) = self.handle(Event::Post { id, key, signal }) {
+            let limits = self.settings.as_ref().map(|settings| settings.limits);
+            return Err(HttpError::refused_by_room(refusal, &limits.unwrap_or_default()).into());
         }
+        Ok(respond(200, JSON, r#"{"message":"Message sent"}"#, cors)?)
     }
 
     /// A number for a registering peer, which no WebSocket gets.

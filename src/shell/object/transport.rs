@@ -4,8 +4,9 @@ use litemap::LiteMap;
 use worker::web_sys::WebSocket;
 use worker::{Error, Result, State};
 
+use super::super::log::log;
 use super::super::sockets::{Connection, close_socket, forget, keep, send};
-use super::super::{log, storage};
+use super::super::storage;
 use crate::core::close::Close;
 use crate::core::drive::{SendError, Transport};
 use crate::core::event::{Row, RowKey};

@@ -1,0 +1,218 @@
+//! The names in a path and the parameters in a query, decoded and checked.
+
+use percent_encoding::percent_decode_str;
+
+use super::{HttpError, KeyWithSecret};
+use crate::core::peer::{Key, PeerId};
+use crate::dialect::Dialect;
+use crate::edge::quote::shorten;
+
+/// The longest name of a room, in bytes of UTF-8.
+const MAX_ROOM: usize = 128;
+
+/// The query parameters that the server knows. Others are ignored, because clients add their own.
+pub(super) struct QueryParams {
+    pub(super) id: Option<PeerId>,
+    pub(super) key: Option<KeyWithSecret>,
+    pub(super) dialect: Dialect,
+    pub(super) token: Option<String>,
+    /// For ICE servers only: the room that the token must be for. A join names its room in the path.
+    pub(super) room: Option<String>,
+    /// Whether the query has any parameter of a join.
+    pub(super) has_join_params: bool,
+}
+
+impl QueryParams {
+    pub(super) fn read(query: &str) -> Result<Self, HttpError> {
+        let mut params = Self {
+            id: None,
+            key: None,
+            dialect: Dialect::Native,
+            token: None,
+            room: None,
+            has_join_params: false,
+        };
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            match &*name {
+                "_pk" => params.id = Some(PeerId::parse(&value).ok_or_else(|| bad_id(&value))?),
+                "key" => {
+                    let key = Key::new(&value).ok_or_else(|| bad_key(&value))?;
+                    let secret = value.into_owned();
+                    params.key = Some(KeyWithSecret { secret, key });
+                }
+                "dialect" => {
+                    let dialect = Dialect::named(&value).filter(|dialect| !dialect.is_stream());
+                    params.dialect = dialect.ok_or_else(|| bad_dialect(&value))?;
+                }
+                "token" => params.token = Some(value.into_owned()),
+                "room" => params.room = Some(value.into_owned()),
+                _ => {}
+            }
+            params.has_join_params |= ["_pk", "key", "dialect", "token"].contains(&&*name);
+        }
+        Ok(params)
+    }
+}
+
+/// Decodes and checks the percent-encoded name of a room.
+pub(super) fn room_name(encoded: &str) -> Result<String, HttpError> {
+    let bad = |problem: &str| {
+        let name = shorten(encoded);
+        let expected = format!("expected 1 to {MAX_ROOM} bytes of UTF-8, percent-encoded");
+        let message = format!("the room name {name} {problem}: {expected}. Choose another name");
+        HttpError::new(400, "bad-room", message)
+    };
+    let mut escapes = encoded.split('%').skip(1);
+    let hex = |escape: &str| {
+        let digits = escape.bytes().take(2);
+        digits.filter(u8::is_ascii_hexdigit).count() == 2
+    };
+    if !escapes.all(hex) {
+        return Err(bad("has a % that two hexadecimal digits do not follow"));
+    }
+    let Ok(name) = percent_decode_str(encoded).decode_utf8() else {
+        return Err(bad("is not UTF-8"));
+    };
+    if name.is_empty() {
+        return Err(bad("is empty"));
+    }
+    if name.len() > MAX_ROOM {
+        return Err(bad(&format!("has {} bytes", name.len())));
+    }
+    if name.chars().any(char::is_control) {
+        return Err(bad("contains a control character"));
+    }
+    Ok(name.into_owned())
+}
+
+/// Decodes and checks the percent-encoded id of a peer.
+pub(super) fn peer_id(encoded: &str) -> Result<PeerId, HttpError> {
+    let id = percent_decode_str(encoded).decode_utf8();
+    let id = id.ok().and_then(|id| PeerId::parse(&id));
+    id.ok_or_else(|| bad_id(encoded))
+}
+
+fn bad_id(value: &str) -> HttpError {
+    let (value, max) = (shorten(value), PeerId::MAX);
+    let expected = format!("expected 1 to {max} characters out of A-Z a-z 0-9 . _ ~ : -");
+    let message = format!("the peer id {value} is invalid: {expected}. Choose another id");
+    HttpError::new(400, "bad-id", message)
+}
+
+/// The value is a secret, so the message gives its length only.
+fn bad_key(value: &str) -> HttpError {
+    let (length, max) = (value.chars().count(), Key::MAX);
+    let expected = format!("expected 1 to {max} characters");
+    let message = format!("`key` has {length} characters: {expected}. Choose another key");
+    HttpError::new(400, "bad-key", message)
+}
+
+fn bad_dialect(value: &str) -> HttpError {
+    let value = shorten(value);
+    let known = Dialect::ALL
+        .iter()
+        .filter(|dialect| !dialect.is_stream())
+        .map(|dialect| dialect.name())
+        .collect::<Vec<_>>()
+        .join(", ");
+    let message = format!(
+        "the dialect {value} does not exist: expected one of {known}. Omit `dialect` to use native"
+    );
+    HttpError::new(400, "bad-dialect", message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::test_support::{GET, get, join, status};
+    use super::super::{Join, Request, Route, route};
+    use super::*;
+
+    fn message(result: Result<Route, HttpError>) -> String {
+        result.unwrap_err().message.into_owned()
+    }
+
+    #[test]
+    fn the_last_part_of_the_path_names_the_room() {
+        let name = |path| match get(path) {
+            Ok(Route::Status { room, .. }) => room,
+            other => panic!("{path}: {other:?}"),
+        };
+        assert_eq!(name("/parties/main/demo"), "demo");
+        assert_eq!(name("/parties/main/a%20b%2Fc%C3%A4+"), "a b/cä+");
+        assert_eq!(
+            name(&format!("/parties/main/{}", "%C3%A4".repeat(64))).len(),
+            128
+        );
+    }
+
+    #[test]
+    fn an_invalid_room_name_is_refused() {
+        for name in [
+            "",
+            "%",
+            "%4",
+            "%zz",
+            "%ff",
+            "%00",
+            "a%0Ab",
+            "%C2%80",
+            &"a".repeat(129),
+        ] {
+            let refused = get(&format!("/parties/main/{name}"));
+            assert_eq!(status(refused), 400, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn the_query_of_a_join_gives_id_key_dialect_and_token() {
+        let expected = Join {
+            room: "demo".into(),
+            id: PeerId::parse("ann"),
+            key: Key::new("a b"),
+            dialect: Dialect::Native,
+            token: Some("t".into()),
+        };
+        let query = "_pk=ann&key=a+b&dialect=native&token=t&utm=7";
+        assert_eq!(join("/parties/main/demo", query), Ok(Route::Join(expected)));
+    }
+
+    #[test]
+    fn an_invalid_parameter_is_refused_with_and_without_a_websocket() {
+        for query in [
+            "_pk=",
+            "_pk=a%20b",
+            &format!("_pk={}", "x".repeat(300)),
+            "key=",
+            "dialect=klingon",
+            "dialect=http",
+        ] {
+            assert_eq!(status(join("/parties/main/demo", query)), 400, "{query}");
+            let plain = route(&Request {
+                path: "/parties/main/demo",
+                query,
+                ..GET
+            });
+            assert_eq!(status(plain), 400, "{query} without a WebSocket");
+        }
+    }
+
+    #[test]
+    fn a_message_quotes_the_value_and_says_what_is_expected() {
+        let refused = |query: &str| message(join("/parties/main/demo", query));
+        assert_eq!(
+            refused("dialect=klingon"),
+            "the dialect \"klingon\" does not exist: expected one of native, forum, lobby. \
+             Omit `dialect` to use native"
+        );
+        assert_eq!(
+            refused("_pk=a%20b"),
+            "the peer id \"a b\" is invalid: expected 1 to 64 characters out of \
+             A-Z a-z 0-9 . _ ~ : -. Choose another id"
+        );
+        assert!(refused(&format!("_pk={}", "x".repeat(300))).len() < 200);
+        let key = "k".repeat(129);
+        let refused = refused(&format!("key={key}"));
+        assert!(refused.contains("129 characters") && !refused.contains(&key));
+        assert!(message(get("/parties/main/%zz")).contains("\"%zz\""));
+    }
+}

@@ -1,0 +1,47 @@
+//! The one error type of the shell.
+
+use worker::Error;
+use worker::wasm_bindgen::JsValue;
+
+use crate::core::refusal::Refusal;
+use crate::edge::BadSetting;
+use crate::edge::route::HttpError;
+
+/// The reason why a request has no ordinary answer. [`Answer::refused`](super::answer::Answer::refused)
+/// makes the response.
+pub(super) enum Failure {
+    /// The request is refused, or the settings are invalid.
+    Refused(HttpError),
+    /// The platform failed.
+    Platform(Error),
+}
+
+impl From<HttpError> for Failure {
+    fn from(error: HttpError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl From<Refusal<'_>> for Failure {
+    fn from(refusal: Refusal<'_>) -> Self {
+        Self::Refused(HttpError::refused(refusal))
+    }
+}
+
+impl From<BadSetting> for Failure {
+    fn from(bad: BadSetting) -> Self {
+        Self::Refused(HttpError::new(500, "bad-setting", bad.to_string()))
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Platform(error)
+    }
+}
+
+impl From<JsValue> for Failure {
+    fn from(error: JsValue) -> Self {
+        Self::Platform(error.into())
+    }
+}

@@ -1,0 +1,76 @@
+//! Reading a request: its route and its token.
+
+use worker::web_sys::{Headers, Request};
+
+use super::platform::{LAST_EVENT_ID, PROTOCOLS, UPGRADE, header, now};
+use crate::core::peer::PeerId;
+use crate::core::refusal::{Code, Refusal};
+use crate::edge::admission;
+use crate::edge::route::{self, HttpError, Route, route, split_url};
+use crate::edge::settings::Settings;
+
+const UNREADABLE_HEADER: &str =
+    "a header of the request is not readable as text: send headers in ASCII";
+
+/// Finds the route of a request from its URL and headers.
+pub(super) fn find_route(request: &Request, headers: &Headers) -> Result<Route, HttpError> {
+    let unreadable = |_| HttpError::new(400, "bad-header", UNREADABLE_HEADER);
+    let (method, url) = (request.method(), request.url());
+    let (path, query) = split_url(&url);
+    let upgrade = header(headers, &UPGRADE).map_err(unreadable)?;
+    // Reading a header is a call into JavaScript, and a WebSocket upgrade does not need `Accept`.
+    let accept = match &upgrade {
+        None => headers.get("Accept").map_err(unreadable)?,
+        Some(_) => None,
+    };
+    let last_event_id = header(headers, &LAST_EVENT_ID).map_err(unreadable)?;
+    route(&route::Request {
+        method: &method,
+        path,
+        query,
+        accept: accept.as_deref(),
+        last_event_id: last_event_id.as_deref(),
+        upgrade: upgrade.as_deref(),
+    })
+}
+
+/// Checks the token of a client that wants to be `id` in `room`, if the server requires tokens.
+pub(super) fn authorize(
+    settings: &Settings,
+    headers: &Headers,
+    in_url: Option<&str>,
+    room: &str,
+    id: Option<&PeerId>,
+) -> Result<(), Refusal<'static>> {
+    let Some(secret) = &settings.secret else {
+        return Ok(());
+    };
+    let token = find_token(headers, in_url)?;
+    admission::check_token(secret, token.as_deref(), now(), room, id)
+}
+
+/// Finds the token of a request in its headers or its URL. More than one is an error.
+pub(super) fn find_token(
+    headers: &Headers,
+    in_url: Option<&str>,
+) -> Result<Option<String>, Refusal<'static>> {
+    let unreadable = |_| Refusal::new(Code::Unauthorized, UNREADABLE_HEADER);
+    let protocols = header(headers, &PROTOCOLS)
+        .map_err(unreadable)?
+        .unwrap_or_default();
+    let authorization = headers
+        .get("Authorization")
+        .map_err(unreadable)?
+        .unwrap_or_default();
+    let mut tokens = admission::token_in_protocols(&protocols)
+        .into_iter()
+        .chain(admission::token_in_authorization(&authorization))
+        .chain(in_url);
+    let token = tokens.next().map(str::to_owned);
+    if tokens.next().is_some() {
+        let message = "the request has more than one token: expected one, in the URL, in \
+             `Authorization` or in `Sec-WebSocket-Protocol`. Send it in one place";
+        return Err(Refusal::new(Code::Unauthorized, message));
+    }
+    Ok(token)
+}
