@@ -8,6 +8,7 @@
 
 import { mkdirSync, readFileSync, rmSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { build } from './build.mjs';
 import { installChromium } from './chromium.mjs';
 import { installCoturn } from './coturn.mjs';
 import { installCurl } from './curl.mjs';
@@ -63,6 +64,8 @@ async function choose() {
         `${known.map(({ name }) => name).join(', ')}.`,
     );
   if (!result.some(isEndToEnd)) return result;
+  // Single test files run without the step that builds.
+  await build('release');
   await installChromium();
   await installCoturn();
   await installCurl();

@@ -48,7 +48,7 @@ after(() => workerd?.stop());
 test('an unreadable row or attachment is logged without its text', async () => {
   const server = workerd.at.main;
   const peers = [];
-  for (const id of ['ann', 'bob', 'eve']) peers.push(await Peer.meet(server, 'broken', id));
+  for (const id of ['ann', 'bob', 'eve']) peers.push(await Peer.join(server, 'broken', id));
   const status = await server.request('/parties/main/broken/damage');
   assert.equal(JSON.parse(status.text).peers, 0, 'no peer can be restored');
   // The log is a pipe of its own, and may arrive after the response.
