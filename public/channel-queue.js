@@ -1,5 +1,5 @@
 // @ts-check
-/** The data channel for text, and the queue of texts that were sent before it was open. */
+/** The data channel for text, with a queue for texts that are sent before the channel is open. */
 
 /** @import { PeerContext } from "./parts.d.ts" */
 
@@ -8,7 +8,10 @@ const MAX_QUEUED_TEXTS = 64;
 export class ChannelQueue {
   #context;
   #reportUnsent;
-  /** The channel to send on. Glare can create a second one. @type {RTCDataChannel=} */
+  /**
+   * The first channel that opened, which sends all texts. Glare can create a second channel.
+   * @type {RTCDataChannel=}
+   */
   #channel;
   /** @type {string[]} */
   #queue = [];
@@ -64,7 +67,7 @@ export class ChannelQueue {
       try {
         channel.send(text);
       } catch (error) {
-        this.#reportUnsent(error); // too large: the limit is only known once the channel is open
+        this.#reportUnsent(error); // too large: the size limit is unknown until the channel is open
       }
     }
     this.#context.emit('state', null);

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * The page. `/` shows the form that opens a room, `/?room=demo` joins a room, and `/?lobby=demo`
- * joins one where each connection needs a request. Optional parameters: `name`, `id`, `token`, and
+ * The built-in page. `/` shows a form, `/?room=demo` joins a room and `/?lobby=demo` joins a lobby.
+ * In a lobby, each connection needs a request. Optional parameters: `name`, `id`, `token`, and
  * `steps` for the step-by-step mode.
  */
 
@@ -26,21 +26,21 @@ import { Room } from './room.js';
 /**
  * @import { RoomEvents } from "./room.js"
  *
- * A peer of a room: its id, the key that proves the id, the display name, and the token if the
- * server needs one.
+ * Our identity in a room: the peer id, the key that proves the id, the display name, and the
+ * admission token, if any.
  * @typedef {{ id: string, key: string, name: string, token?: string }} Identity
  */
 
-/** How long the label of the copy button changes, in milliseconds: long enough to be read. */
+/** Duration, in milliseconds, for which the copy button shows its result. */
 const COPIED_DURATION = 2_000;
-/** A page that is being reloaded releases its lock up to this many milliseconds late. */
+/** Timeout for the lock, in milliseconds. During a reload, the old page may still hold the lock. */
 const LOCK_TIMEOUT = 1_000;
 
-// A byte makes a syllable: 4 bits choose the consonant and 2 bits the vowel.
+// One byte selects a syllable: 4 bits select the consonant and 2 bits the vowel.
 const CONSONANTS = 'bdfghjklmnprstvz';
 const VOWELS = 'aiou';
 
-// Close codes for which the page does more than show `CLOSE_TEXT`.
+// Close codes that need more than the text in `CLOSE_TEXT`.
 const NORMAL_CLOSURE = 1000;
 const ID_TAKEN = 4009;
 const UNAUTHORIZED = 4010;
@@ -140,7 +140,8 @@ function setUpInvite(room, url) {
       await navigator.clipboard.writeText(link.value);
       copy.textContent = 'Copied';
     } catch {
-      // Browsers offer the clipboard in secure contexts only. The focus selects the link.
+      // Browsers provide the clipboard in secure contexts only. The focus selects the link,
+      // so the user can copy it.
       link.focus();
       copy.textContent = 'Now copy it';
     }
@@ -148,10 +149,13 @@ function setUpInvite(room, url) {
   };
   share.hidden = !navigator.share;
   const content = { title: document.title, url: link.value };
-  share.onclick = () => navigator.share(content).catch(() => {}); // the user cancelled
+  share.onclick = () => navigator.share(content).catch(() => {}); // the user cancelled the sharing
 }
 
-/** The button "Leave the server", which appears once a peer is connected. @param {Room} room */
+/**
+ * Sets up the button "Leave the server", which is visible while a data channel is open.
+ * @param {Room} room
+ */
 function setUpLeaving(room) {
   const leave = byId('without', HTMLButtonElement);
   const update = () => {
@@ -189,7 +193,7 @@ function showStatus(state, text) {
 
 /**
  * @param {number} code
- * @param {string} message of the server
+ * @param {string} message text of the last `error` frame from the server
  * @param {number | null} [retryIn] milliseconds until the next attempt
  */
 function closeText(code, message, retryIn = null) {
@@ -200,9 +204,9 @@ function closeText(code, message, retryIn = null) {
 }
 
 /**
- * Random words that can be read aloud. Each syllable has 6 random bits.
+ * Returns random words that can be read aloud. Each syllable has 6 random bits.
  * @param {number} words
- * @param {number} syllables of each word
+ * @param {number} syllables number of syllables in each word
  */
 function randomWords(words, syllables) {
   const syllable = (/** @type {number} */ byte) => CONSONANTS[byte & 15] + VOWELS[(byte >> 4) & 3];
@@ -211,10 +215,9 @@ function randomWords(words, syllables) {
 }
 
 /**
- * The identity of this tab in a room: from the address, from an earlier load of this page, or new.
- * A reload keeps it. A duplicated tab has a copy of `sessionStorage` but not the lock, so it gets a
- * new identity. Removes the parameters from the address, because users copy the address to invite
- * others.
+ * Returns the identity of this tab in a room: from the URL, from `sessionStorage`, or new. A reload
+ * keeps the identity. A duplicated tab has a copy of `sessionStorage` but not the lock, so it gets
+ * a new identity. Removes the identity from the URL, because users copy the URL to invite others.
  * @param {string} storageKey
  * @returns {Promise<Identity>}
  */
@@ -236,15 +239,19 @@ async function loadIdentity(storageKey) {
   return identity;
 }
 
-/** Resolves to false if another tab holds the lock. @param {string} name @returns {Promise<boolean>} */
+/**
+ * Holds a Web Lock until the page is closed. Resolves to false if another tab holds the lock.
+ * @param {string} name
+ * @returns {Promise<boolean>}
+ */
 function claimLock(name) {
   return new Promise((resolve) => {
-    // Web Locks need HTTPS. Without them a duplicated tab takes over the id, and the server closes
-    // the first tab with 4001.
+    // Web Locks need a secure context. Without Web Locks, a duplicated tab uses the same id,
+    // and the server closes the WebSocket of the first tab with 4001.
     if (!navigator.locks) return resolve(true);
     const hold = () => {
       resolve(true);
-      return new Promise(() => {}); // hold the lock as long as the page lives
+      return new Promise(() => {}); // holds the lock until the page is closed
     };
     const signal = AbortSignal.timeout(LOCK_TIMEOUT);
     navigator.locks.request(name, { signal }, hold).catch(() => resolve(false));
@@ -265,6 +272,6 @@ function writeStored(storageKey, identity) {
   try {
     sessionStorage.setItem(storageKey, JSON.stringify(identity));
   } catch {
-    // Storage is blocked or full. A reload then gets a new identity.
+    // The storage is blocked or full. A reload then creates a new identity.
   }
 }

@@ -1,15 +1,15 @@
 // @ts-check
 /**
- * One `RTCPeerConnection` and its perfect negotiation, as W3C defines it
+ * One `RTCPeerConnection`, with perfect negotiation as in the WebRTC specification
  * (https://www.w3.org/TR/webrtc/#perfect-negotiation-example). Three rules are added, because
  * signals can get lost:
  *
  * 1. *Descriptions may be repeated.* The origin (`o=`, RFC 9429 §5.2.2) identifies a description. A
- *    repeated offer gets its answer again, a repeated answer is ignored. So a peer that is in doubt
- *    sends its description again.
- * 2. *A peer can be replaced* by a new page or connection with the same id, which has another
- *    certificate. The room then makes a new `Peer`.
- * 3. *A failed attempt to connect is restarted*, with increasing delays.
+ *    repeated offer is answered with the same answer, and a repeated answer is ignored. So a peer
+ *    that does not know whether its description arrived sends the description again.
+ * 2. *A peer can be replaced* by a new page or connection with the same id. The certificate in the
+ *    description then differs, and the room creates a new `Peer`.
+ * 3. *A failed connection attempt is restarted*, with increasing delays.
  */
 
 import { ChannelQueue } from './channel-queue.js';
@@ -18,7 +18,9 @@ import { StepQueue } from './step-queue.js';
 
 /**
  * @import { Description, PeerContext } from "./parts.d.ts"
- * @typedef {{ type: Description, origin: string, certificate?: string }} Identity of a description
+ *
+ * The type and the SDP lines that identify a description.
+ * @typedef {{ type: Description, origin: string, certificate?: string }} Identity
  */
 
 const CHANNEL_LABEL = 'chat';
@@ -32,16 +34,16 @@ export class Negotiation {
   #outbox;
   #channel;
   #restartTimer;
-  #started = false; // until then, tracks can be added, but no offer is made
+  #started = false; // before start(), tracks can be added, but no offer is made
   #madeFirstOffer = false;
-  #negotiationNeeded = false; // the browser asked for an offer
-  #offerScheduled = false; // an offer waits for `pace`
+  #negotiationNeeded = false; // `negotiationneeded` has fired since the last offer
+  #offerScheduled = false; // an offer is waiting for `pace`
   #makingOffer = false;
   #ignoreOffer = false;
   #isSettingRemoteAnswerPending = false;
-  /** The last remote description that was set. @type {Identity=} */
+  /** The identity of the current remote description. @type {Identity=} */
   #remoteDescription;
-  /** The last description that was queued in the inbox, by type and origin. */
+  /** The type and origin of the last description that was added to the inbox. */
   #incomingDescription = '';
   /** Candidates that arrived before their description. @type {RTCIceCandidateInit[]} */
   #pendingCandidates = [];
@@ -62,8 +64,8 @@ export class Negotiation {
     trace('create-connection', configuration);
     connection.onnegotiationneeded = () => {
       this.#negotiationNeeded = true;
-      // Only one side makes the first offer. In glare, the rollback of Chromium 156 also stops
-      // gathering, and never resumes it.
+      // Only one side makes the first offer, which avoids glare: in Chromium 156, a rollback
+      // also stops candidate gathering, and the browser never resumes it.
       if (this.#started && (this.#madeFirstOffer || this.#remoteDescription)) this.#makeOffer();
     };
     connection.onicecandidate = ({ candidate }) => {
@@ -91,7 +93,7 @@ export class Negotiation {
     };
   }
 
-  /** From now on offers are made, and connection attempts are restarted. */
+  /** Enables offers, and restarts of the connection attempt. */
   start() {
     this.#started = true;
     this.#restartTimer.schedule();
@@ -105,7 +107,7 @@ export class Negotiation {
     return this.connection.connectionState === 'connected' && !this.#channel.isClosed;
   }
 
-  /** Whether ICE may reconnect without the signaling server. */
+  /** Whether the peer is connected, or ICE may reconnect without the signaling server. */
   get recoverable() {
     return this.connected || (this.ready && this.connection.connectionState === 'disconnected');
   }
@@ -121,14 +123,15 @@ export class Negotiation {
     this.#channel.send(text);
   }
 
-  /** Makes the first offer, with the data channel. */
+  /** Creates the data channel, for which the browser requests the first offer. */
   startOffer() {
     const action = () => {
       if (this.connection.signalingState === 'closed') return;
       this.#madeFirstOffer = true;
       this.#context.trace('create-channel', CHANNEL_LABEL);
       this.#channel.attach(this.connection.createDataChannel(CHANNEL_LABEL));
-      // If a track was added before, `negotiationneeded` has fired already and does not fire again.
+      // If a track was added before, `negotiationneeded` has already fired, and does not fire
+      // again.
       if (this.#negotiationNeeded) this.#makeOffer();
     };
     return this.#inbox.run(action, 'create-channel', CHANNEL_LABEL);
@@ -139,7 +142,8 @@ export class Negotiation {
     const action = () => this.#handle(type, payload);
     if (type === 'candidate') return this.#inbox.run(action, 'add-candidate', payload);
     const description = `${type} ${findLine(String(payload?.sdp), 'o=')}`;
-    if (this.#inbox.busy && description === this.#incomingDescription) return; // a repetition
+    // The inbox already contains this description.
+    if (this.#inbox.busy && description === this.#incomingDescription) return;
     this.#incomingDescription = description;
     return this.#inbox.run(action, 'set-remote-description', payload);
   }
@@ -154,18 +158,21 @@ export class Negotiation {
     }
   }
 
-  /** Repeats a description that may have got lost, and restarts a connection that has failed. */
+  /**
+   * Repeats a description that may have been lost, and restarts an attempt that has not connected.
+   */
   resync() {
     const { signalingState, connectionState, localDescription } = this.connection;
     if (this.#hasAnswered || signalingState === 'have-local-offer') this.#sendLocalDescription();
     if (signalingState === 'stable' && connectionState !== 'connected') {
-      // Only after the answer is repeated. An impolite peer that still waits for it ignores offers.
+      // Restart only after repeating the answer: an impolite peer ignores offers while it
+      // waits for an answer.
       if (localDescription) this.connection.restartIce();
       else this.startOffer();
     }
   }
 
-  /** Whether the last offer was theirs and we have answered it. */
+  /** Whether the peer made the last offer and this side has answered the offer. */
   get #hasAnswered() {
     const { signalingState, localDescription } = this.connection;
     return signalingState === 'stable' && localDescription?.type === 'answer';
@@ -201,8 +208,8 @@ export class Negotiation {
   }
 
   /**
-   * With `pace`, creates a description before it is set, so that the application sees it. The
-   * browser then sets the same one
+   * Creates and traces a description as a separate step for `pace`. Afterwards,
+   * `setLocalDescription()` without an argument sets the same description
    * (https://www.w3.org/TR/webrtc/#dom-peerconnection-setlocaldescription).
    * @param {Promise<void>} pause
    * @param {Description} type
@@ -254,7 +261,8 @@ export class Negotiation {
     this.#ignoreOffer = !this.#context.isPolite() && offerCollision;
     if (this.#ignoreOffer) {
       this.#context.trace('ignore-offer', description);
-      // Our offer may have got lost. The polite peer takes it instead of its own.
+      // Repeat our offer, which may have been lost. The polite peer accepts it and rolls back
+      // its own.
       if (connection.signalingState === 'have-local-offer') this.#sendLocalDescription();
       return;
     }
@@ -264,11 +272,12 @@ export class Negotiation {
     this.#remoteDescription = identity;
     this.#isSettingRemoteAnswerPending = type === 'answer';
     try {
-      await connection.setRemoteDescription(description); // also rolls back our own offer
+      await connection.setRemoteDescription(description); // in glare, also rolls back our offer
       this.#context.trace('set-remote-description', description);
     } catch (error) {
       this.#remoteDescription = previous;
-      // An offer that does not fit the negotiated state comes from a new connection of that peer.
+      // The browser rejects an offer that contradicts the earlier descriptions. The peer then
+      // has a new connection.
       const isOpen = connection.signalingState !== 'closed';
       if (type === 'offer' && previous && isOpen)
         return this.#context.emit('peer-replaced', description);
@@ -294,8 +303,8 @@ export class Negotiation {
       await this.connection.addIceCandidate(candidate);
       this.#context.trace('add-candidate', candidate);
     } catch (error) {
-      if (error instanceof TypeError) throw error; // not a candidate
-      this.#queueCandidate(candidate); // probably for a description that has not arrived yet
+      if (error instanceof TypeError) throw error; // the payload is not a candidate
+      this.#queueCandidate(candidate); // its description has probably not arrived yet
     }
   }
 
@@ -327,7 +336,10 @@ export class Negotiation {
     this.#context.emit('state', null);
   }
 
-  /** Returns false if the negotiation waits for `pace`: a restart would only add more steps. */
+  /**
+   * Restarts the connection attempt. Returns false if steps are waiting for `pace`, because a
+   * restart would only add more steps.
+   */
   #restart() {
     if (this.#offerScheduled || this.#inbox.busy || this.#outbox.busy) return false;
     this.resync();
@@ -336,7 +348,7 @@ export class Negotiation {
 
   /** @param {string} code @param {unknown} error */
   #reportError(code, error) {
-    // Closing a connection rejects its pending calls, which is no error.
+    // close() makes the browser reject pending calls. These rejections are not errors.
     if (this.connection.signalingState === 'closed') return;
     const message = error instanceof Error ? error.message : String(error);
     this.#context.emit('error', { code, message });
@@ -352,7 +364,7 @@ function identify(type, sdp) {
   };
 }
 
-/** Finds the first line that starts with `prefix`. @param {string} sdp @param {string} prefix */
+/** Returns the first line that starts with `prefix`. @param {string} sdp @param {string} prefix */
 function findLine(sdp, prefix) {
   return sdp.split(/\r?\n/).find((text) => text.startsWith(prefix));
 }

@@ -1,46 +1,52 @@
-/** Types of what the modules of the library pass to each other. Applications only need `room.d.ts`. */
+/** Types that the modules of the library share. Applications only need `room.d.ts`. */
 
 import type { LocalSteps, PausableStep, Relation, RoomEvents } from './room.js';
 
 export type Frame = { type: string; [key: string]: any };
 
-/** `message` is the text of the last `error` frame from the server, or empty. */
+/**
+ * Details of a closed WebSocket. `message` is the text of the last `error` frame from the server,
+ * or empty.
+ */
 export type Closed = RoomEvents['close'];
 
 /**
- * `retryIn`: milliseconds until the next attempt to reconnect. Null if the page was closed or went
- * into the back/forward cache. `intentional`: we closed the WebSocket, so the other peers see us
- * leave.
+ * `retryIn`: milliseconds until the next attempt to reconnect. Null after the page was closed or
+ * entered the back/forward cache. `intentional`: this client closed the WebSocket, so the other
+ * peers see it leave.
  */
 export type Disconnected = Closed & { retryIn: number | null; intentional: boolean };
 
 export interface SignalingEvents {
   frame: Frame;
-  /** The WebSocket was lost or refused. `Signaling` reconnects by itself. */
+  /** The WebSocket was lost, or the server refused it temporarily. `Signaling` reconnects. */
   disconnected: Disconnected;
-  /** The WebSocket was closed for good. */
+  /** The WebSocket is closed permanently. */
   close: Closed;
 }
 
 export type Description = 'offer' | 'answer';
 
-/** Events of a `Peer` for its `Room`. Most of them come from the peer's `Negotiation`. */
+/**
+ * Events that a `Peer` dispatches to its `Room`. The peer's `Negotiation` emits most of these
+ * events.
+ */
 export interface PeerEvents {
   message: any;
   track: RTCTrackEvent;
-  /** The state of the connection, the negotiation or the channel has changed. */
+  /** The state of the connection, the negotiation or the data channel has changed. */
   state: null;
-  /** This description comes from a new page or connection with the peer's id. */
+  /** The description that a new page or a new connection with the peer's id has sent. */
   'peer-replaced': RTCSessionDescriptionInit;
-  /** The other side has closed the data channel. Only the `Peer` handles it. */
+  /** The other side has closed the data channel. Only the `Peer` handles this event. */
   'channel-closed': null;
   error: { code: string; message: string };
   request: null;
-  /** The relation has changed. The detail is the previous one. */
+  /** The relation has changed. The detail is the previous relation. */
   relation: Relation;
 }
 
-/** What a `Negotiation` needs from its `Peer`. */
+/** State and functions that a `Peer` passes to its `Negotiation`. */
 export interface PeerContext {
   configuration: RTCConfiguration;
   isPolite(): boolean;
@@ -48,8 +54,8 @@ export interface PeerContext {
   emit<K extends keyof PeerEvents>(type: K, detail: PeerEvents[K]): void;
   trace<K extends keyof LocalSteps>(type: K, payload: LocalSteps[K]): void;
   /**
-   * Announces a step. The step runs when the promise settles, or immediately if there is none.
-   * `direction` is `local` by default.
+   * Calls the option `pace` for a step. The step runs when the returned promise settles, or
+   * immediately if no promise is returned. Default of `direction`: `local`.
    */
   pace(
     type: PausableStep,

@@ -1,8 +1,8 @@
 // @ts-check
 /**
- * Another peer in the room: the relation between it and us, and the connection while the relation
- * is `accepted`. Each side sends its decision whenever it changes, and again after a reconnect. So
- * both sides agree in the end, even if signals cross or get lost.
+ * Another peer in the room: its relation with this client, and the connection while the relation is
+ * `accepted`. Each side sends its decision when the decision changes, and again after a reconnect.
+ * Therefore both sides reach the same relation, even if signals cross or get lost.
  */
 
 import { Negotiation } from './negotiation.js';
@@ -15,11 +15,12 @@ import { Negotiation } from './negotiation.js';
 const MAX_PENDING_SIGNALS = 64;
 
 /**
- * `to`: the new relation. `send`: the signal to send, before the event `relation`. `then`: the next
- * action, where `offer-if-impolite` decides which side offers after both sides have requested.
+ * `to`: the new relation. `send`: the signal to send before the event `relation`. `then`: the next
+ * action. With `offer-if-impolite`, only the impolite side makes the offer, because both sides have
+ * requested a connection.
  * @typedef {{ to?: Relation, send?: string, then?: 'offer' | 'offer-if-impolite' | 'resync' }} Transition
  *
- * The transition for each relation. A relation that is not listed ignores the signal or call.
+ * The transition for each current relation. Other relations ignore the signal or call.
  * @typedef {Partial<Record<Relation, Transition>>} Transitions
  */
 
@@ -28,14 +29,15 @@ const ON_SIGNAL = {
   request: {
     none: { to: 'asked' },
     requested: { to: 'accepted', then: 'offer-if-impolite' },
-    accepted: { send: 'accept' }, // our first one got lost; the other side offers after this one
+    accepted: { send: 'accept' }, // our `accept` got lost; after its repetition the other side offers
     declined: { to: 'asked' },
   },
   accept: {
     none: { send: 'cancel' },
     requested: { to: 'accepted', then: 'offer' },
     accepted: { then: 'resync' },
-    declined: { to: 'accepted', then: 'offer' }, // an earlier request was declined
+    // the peer declined our first `request` and accepted its repetition
+    declined: { to: 'accepted', then: 'offer' },
   },
   decline: {
     requested: { to: 'declined' },
@@ -43,9 +45,9 @@ const ON_SIGNAL = {
     accepted: { to: 'declined' },
   },
   cancel: {
-    requested: { send: 'request' }, // our first one got lost
+    requested: { send: 'request' }, // our `request` got lost: send it again
     asked: { to: 'none' },
-    accepted: { to: 'none', send: 'cancel' }, // revokes signals of ours that are in flight
+    accepted: { to: 'none', send: 'cancel' }, // revokes our signals that are still in flight
   },
 };
 
@@ -80,12 +82,13 @@ export class Peer extends EventTarget {
   /** @type {Negotiation | null} */
   #negotiation = null;
   /**
-   * Pending while the first step waits for `pace`. Resolves to false if it was cancelled meanwhile.
+   * Pending while the step `create-connection` waits for `pace`. Resolves to false if the
+   * negotiation was cancelled in the meantime.
    * @type {Promise<boolean> | null}
    */
   #starting = null;
   /**
-   * The offer of a peer that is not accepted yet, and its candidates.
+   * Signals that wait until the relation is `accepted`: an offer, followed by its candidates.
    * @type {[type: string, payload: unknown][]}
    */
   #pendingSignals = [];
@@ -149,7 +152,8 @@ export class Peer extends EventTarget {
     else if (this.relation === 'accepted')
       this.#withNegotiation((negotiation) => negotiation.handleSignal(type, payload));
     else if (type === 'offer') {
-      // Clients that do not know `request` start with an offer, which counts as one.
+      // Clients that do not implement `request` start with an offer, which counts as a
+      // request.
       this.#pendingSignals = [[type, payload]];
       this.#apply(ON_SIGNAL.request[this.relation]);
     } else if (type === 'candidate' && pending > 0 && pending < MAX_PENDING_SIGNALS) {
@@ -157,7 +161,7 @@ export class Peer extends EventTarget {
     }
   }
 
-  /** After a reconnect, sends again what the other side may have missed. */
+  /** Repeats the signals that the other side may have missed during a disconnect. */
   resync() {
     if (this.relation === 'accepted') this.#withNegotiation((negotiation) => negotiation.resync());
     else if (this.relation === 'requested') this.#sendRelation('request');
@@ -168,7 +172,7 @@ export class Peer extends EventTarget {
     }
   }
 
-  /** @param {RTCIceServer[]} iceServers used from the next ICE restart on */
+  /** @param {RTCIceServer[]} iceServers ICE servers for the next ICE restart */
   setIceServers(iceServers) {
     const connection = this.#negotiation?.connection;
     if (!connection || connection.signalingState === 'closed') return;
@@ -195,7 +199,7 @@ export class Peer extends EventTarget {
     else if (then === 'offer-if-impolite' && !offered && !this.polite) this.startOffer();
   }
 
-  /** @param {string} [signal] to send first */
+  /** @param {string} [signal] signal to send before the event `relation` */
   #agree(signal) {
     const pending = this.#pendingSignals.splice(0);
     this.#setRelation('accepted', signal);
@@ -204,7 +208,7 @@ export class Peer extends EventTarget {
       this.#withNegotiation((negotiation) => negotiation.handleSignal(type, payload));
   }
 
-  /** @param {Relation} relation @param {string} [signal] to send first */
+  /** @param {Relation} relation @param {string} [signal] signal to send first */
   #setRelation(relation, signal) {
     if (this.#closed) return;
     const previous = this.relation;
@@ -230,7 +234,7 @@ export class Peer extends EventTarget {
 
   /** Runs `action` once the negotiation has started. @param {(it: Negotiation) => void} action */
   #withNegotiation(action) {
-    if (this.relation !== 'accepted') return; // an event listener has called cancel()
+    if (this.relation !== 'accepted') return; // a `relation` listener has called cancel()
     if (this.#starting)
       this.#starting.then((started) => started && action(this.#ensureNegotiation()));
     else action(this.#ensureNegotiation());
@@ -265,7 +269,8 @@ export class Peer extends EventTarget {
   /** @template {keyof PeerEvents} T @param {T} type @param {PeerEvents[T]} detail */
   #handleNegotiationEvent(type, detail) {
     if (type !== 'channel-closed') this.#emit(type, detail);
-    // A closed channel means `cancel`, even if that signal is lost because a WebSocket is down.
+    // A closed channel counts as `cancel`, because that signal is lost if a WebSocket is
+    // disconnected.
     else if (!this.#init.always) this.#setRelation('none');
   }
 

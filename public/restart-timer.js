@@ -1,34 +1,34 @@
 // @ts-check
 /** The timer that restarts a connection attempt or ICE, with exponential backoff and jitter. */
 
-const RESTART_MIN_MS = 8_000; // an undisturbed negotiation takes less
+const RESTART_MIN_MS = 8_000; // a negotiation without packet loss takes less
 const RESTART_MAX_MS = 60_000;
 
 export class RestartTimer {
   #restart;
   #isAllowed;
-  #restartCount = 0; // in a row, without a connection in between
+  #restartCount = 0; // number of restarts since the last established connection
   /** @type {ReturnType<typeof setTimeout>=} */
   #timer;
 
   /**
-   * @param {() => boolean} restart returns false if the restart has to wait
-   * @param {() => boolean} isAllowed whether the timer may be started
+   * @param {() => boolean} restart returns false if no restart is possible yet
+   * @param {() => boolean} isAllowed returns whether the timer may start
    */
   constructor(restart, isAllowed) {
     this.#restart = restart;
     this.#isAllowed = isAllowed;
   }
 
-  /** Starts the timer, unless it is running. */
+  /** Starts the timer if it is not running and `isAllowed` returns true. */
   schedule() {
     if (this.#timer !== undefined || !this.#isAllowed()) return;
     const delay = Math.min(RESTART_MAX_MS, RESTART_MIN_MS * 2 ** this.#restartCount);
-    // Random, so that the restarts of two peers do not cause glare at every attempt.
+    // Jitter keeps two peers from restarting at the same moment, which would cause glare.
     this.#timer = setTimeout(() => this.#run(), delay * (0.75 + Math.random() / 2));
   }
 
-  /** Restarts without waiting, if this is the first failure in a row. */
+  /** Restarts immediately if no restart has been made since the last connection. */
   handleFailure() {
     if (this.#restartCount === 0) this.#run();
   }

@@ -2,51 +2,55 @@
 
 export interface RoomOptions {
   /**
-   * (optional): address of the server, such as `"example.com"` or `"https://example.com"`. Without
-   * a scheme, loopback hosts are reached over `ws:` and all others over `wss:`. Default: the
-   * server that `room.js` was loaded from.
+   * Address of the server, for example `"example.com"` or `"https://example.com"`. Without a
+   * scheme, loopback hosts are reached over `ws:` and all others over `wss:`. Default: the origin
+   * of `room.js`.
    */
   host?: string;
   /**
-   * (optional): your peer id, 1 to 64 characters out of `A-Z a-z 0-9 . _ ~ : -`. Default: an id
-   * that the server makes.
+   * Your peer id: 1 to 64 characters from `A-Z a-z 0-9 . _ ~ : -`. Default: an id that the server
+   * generates.
    */
   id?: string;
   /**
-   * (optional): secret that proves that the id is yours when you reconnect or reload the page.
-   * Default: 128 random bits.
+   * Secret that proves that the id is yours when you reconnect or reload the page. Default: 128
+   * random bits.
    */
   key?: string;
-  /** (optional): admission token (JWT), for servers that require one. Default: no token. */
+  /** Admission token (JWT), for servers that require one. Default: none. */
   token?: string;
   /**
-   * (optional): ICE servers of all connections. Default: the servers that `GET /ice-servers` names,
-   * which are fetched again before they expire.
+   * ICE servers for all connections. Default: the servers that `GET /ice-servers` returns. The
+   * library fetches the default again before it expires.
    */
   iceServers?: RTCIceServer[];
   /**
-   * (optional): `"always"` connects to every peer; `"on-request"` connects only after both peers
-   * agree, see `Peer.request()`. Default: `"always"`.
+   * `"always"` connects to every peer. `"on-request"` connects only after both peers agree, see
+   * `Peer.request()`. Default: `"always"`.
    */
   connect?: 'always' | 'on-request';
   /**
-   * (optional): callback that is called before each step of a handshake. The step waits until the
-   * returned promise settles. If the callback returns nothing, the step runs immediately. Default:
-   * no callback.
+   * Callback that is called before each step listed in `PausableStep`. If the callback returns a
+   * promise, the step waits until the promise settles. Otherwise the step runs immediately.
+   * Default: no callback.
    */
   pace?: (step: Step) => Promise<void> | void;
 }
 
 /**
- * State of the WebSocket to the server. `connecting`: not joined yet. `joined`: in the room.
- * `reconnecting`: disconnected, and trying again. `closed`: closed for good.
+ * State of the WebSocket to the server.
+ *
+ * - `connecting`: the room has not been joined yet.
+ * - `joined`: you are in the room.
+ * - `reconnecting`: the WebSocket was lost, and the library reconnects.
+ * - `closed`: the WebSocket is closed permanently.
  */
 export type RoomState = 'connecting' | 'joined' | 'reconnecting' | 'closed';
 
 /**
  * Whether you and a peer want a connection.
  *
- * - `none`: neither side has requested a connection, or the request was cancelled.
+ * - `none`: there is no connection and no pending request.
  * - `requested`: you have requested a connection.
  * - `asked`: the peer has requested a connection.
  * - `accepted`: both sides want a connection. With `connect: "always"`, this is the initial value.
@@ -67,26 +71,35 @@ export type PausableStep =
   | 'answer'
   | 'candidate';
 
-/** Types of the steps in this browser (`direction: "local"`), each with its payload. */
+/** Types of the steps with `direction: "local"`, each with the type of its payload. */
 export interface LocalSteps {
   /** The configuration, including the credentials of TURN servers. */
   'create-connection': RTCConfiguration;
   /** The label of the data channel. */
   'create-channel': string;
-  /** Only with `pace`. Otherwise the browser creates and sets the description in one call. */
+  /**
+   * Traced only with the option `pace`. Without `pace`, the browser creates and sets the
+   * description in one call.
+   */
   'create-offer': RTCSessionDescriptionInit;
-  /** Only with `pace`, like `create-offer`. */
+  /** Traced only with the option `pace`, like `create-offer`. */
   'create-answer': RTCSessionDescriptionInit;
   'set-local-description': RTCSessionDescription;
   'set-remote-description': RTCSessionDescriptionInit;
-  /** Both sides made an offer, and the other side is polite: it takes ours. */
+  /**
+   * The offer of the other side. Both sides made an offer (glare), and this side is impolite: it
+   * ignores the other offer.
+   */
   'ignore-offer': RTCSessionDescriptionInit;
-  /** The browser found a candidate of its own. */
+  /** The browser gathered a local ICE candidate. */
   'local-candidate': RTCIceCandidate;
   'add-candidate': RTCIceCandidateInit;
-  /** A candidate arrived before its description, and is added later. */
+  /**
+   * The candidate arrived before its description. The library adds the candidate after the
+   * description.
+   */
   'queue-candidate': RTCIceCandidateInit;
-  /** The peer sends a track. */
+  /** A remote track, which the peer sends. */
   track: MediaStreamTrack;
   'connection-state': RTCPeerConnectionState;
   'ice-connection-state': RTCIceConnectionState;
@@ -100,36 +113,42 @@ export interface LocalSteps {
   'room-state': RoomState;
 }
 
-/** One step of a handshake. */
+/** A step of a handshake, as reported to `pace` and by the event `trace`. */
 export interface Step {
-  /** The id of the peer, or null if the step concerns only you and the server. */
+  /** The id of the peer. Null if the step concerns only you and the server. */
   peer: string | null;
   /** `in`: received from the server. `out`: sent to the server. `local`: done in this browser. */
   direction: 'in' | 'out' | 'local';
-  /** For `in` and `out` the type of the frame, for `local` a key of `LocalSteps`. */
+  /** For `in` and `out`: the type of the frame. For `local`: a key of `LocalSteps`. */
   type: string;
   /**
-   * For `in` and `out` the payload of the frame, for `local` the value that `LocalSteps` lists. In
-   * `pace`, null if the value does not exist yet.
+   * For `in` and `out`: the payload of the frame. For `local`: the value that `LocalSteps` lists.
+   * In `pace`, the payload of `create-offer` and `create-answer` is null, because the description
+   * does not exist yet.
    */
   payload: any;
 }
 
-/** A step that is done. `time`: milliseconds since 1970, with fractions. */
+/** A completed step. `time` is in milliseconds since 1970-01-01 UTC, with fractions. */
 export type Trace = Step & { time: number };
 
-/** Events of a `Room`, each with its `detail`. */
+/** Events of a `Room`, each with the type of its `detail`. */
 export interface RoomEvents {
-  /** A peer is in the room. Add your tracks in this event. */
+  /**
+   * A peer has joined, or was in the room when you joined. Add your tracks in the listener of this
+   * event.
+   */
   peer: { peer: Peer };
   /**
-   * A peer has left the room, or was replaced by a new page with the same id. In the second case an
-   * event `peer` follows.
+   * A peer has left the room, or a new page with the same id has replaced the peer. After a
+   * replacement, an event `peer` follows.
    */
   leave: { peer: Peer };
-  /** A peer sent something over the data channel. Validate it: the peer can send anything. */
+  /**
+   * A peer sent `data` over the data channel. Validate `data`, because the peer can send anything.
+   */
   message: { peer: Peer; data: any };
-  /** A peer sends a track. */
+  /** A peer has started to send `track`. The other fields are those of `RTCTrackEvent`. */
   track: {
     peer: Peer;
     track: MediaStreamTrack;
@@ -137,18 +156,22 @@ export interface RoomEvents {
     transceiver: RTCRtpTransceiver;
     receiver: RTCRtpReceiver;
   };
-  /** The relation, connection, negotiation or data channel of a peer has changed its state. */
+  /**
+   * The relation, the connection state, the signaling state or the data channel of a peer has
+   * changed.
+   */
   change: { peer: Peer };
   /** A peer requests a connection. Call `accept` or `decline`, now or later. */
   request: { peer: Peer; accept: () => void; decline: () => void };
   /** The relation with a peer has changed. */
   relation: { peer: Peer; relation: Relation; previous: Relation };
-  /** A peer sent a signal with `Room.signal()`. */
+  /** A peer sent an application signal with `Room.signal()`. */
   signal: { from: string; type: string; payload: any };
   /**
-   * The state of the room has changed. After a disconnect, `code`, `reason` and `message` say why.
-   * `retryIn` is the number of milliseconds until the next attempt, or null if none is planned.
-   * `left` is true if the page closed the WebSocket itself on `pagehide`: the other peers see you leave.
+   * The state of the room has changed. After a disconnect, `code` and `reason` are those of the
+   * WebSocket, and `message` is the last error message of the server. `retryIn` is the number of
+   * milliseconds until the next attempt, or null if no attempt is planned. `left` is true if the
+   * page closed the WebSocket on `pagehide`: the other peers see you leave.
    */
   state: {
     state: RoomState;
@@ -158,27 +181,36 @@ export interface RoomEvents {
     retryIn?: number | null;
     left?: boolean;
   };
-  /** The server refused a frame, or a negotiation failed. `to` is the id of the peer concerned. */
+  /**
+   * The server refused a frame, a negotiation failed, or a queued text could not be sent. `to` is
+   * the id of the affected peer.
+   */
   error: { code: string; message: string; to?: string };
-  /** The WebSocket was closed for good. Peers that are still connected stay until they disconnect. */
+  /**
+   * The WebSocket is closed permanently. After `leaveServer()` or a refusal, connected peers stay
+   * in `peers` until they disconnect.
+   */
   close: { code: number; reason: string; message: string };
-  /** A step of a handshake is done. */
+  /** A step of a handshake is complete. */
   trace: Trace;
 }
 
 /** Another peer in the room. Only a `Room` creates peers. */
 export interface Peer extends EventTarget {
   readonly id: string;
-  /** Whether *you* are the polite peer of this pair, which takes the other's offer in glare. */
+  /**
+   * Whether *you* are the polite peer of this pair. In glare, the polite peer accepts the other's
+   * offer.
+   */
   readonly polite: boolean;
   readonly relation: Relation;
   /**
    * The connection with this peer. Add tracks and channels at any time: negotiation is automatic,
    * and starts when the relation is `accepted`. Reading this property creates the connection if
-   * there is none. After `cancel()` the next connection is a new object.
+   * none exists. After `cancel()`, the next connection is a new object.
    */
   readonly connection: RTCPeerConnection;
-  /** Whether the data channel is open, so that `send()` sends without queueing. */
+  /** Whether the data channel is open. While the channel is open, `send()` does not queue texts. */
   readonly ready: boolean;
   /** Whether the connection state is `connected` and the peer has not closed the data channel. */
   readonly connected: boolean;
@@ -189,7 +221,9 @@ export interface Peer extends EventTarget {
    *   are queued already
    */
   send(text: string): void;
-  /** Requests a connection. If the peer has requested one already, accepts it. */
+  /**
+   * Requests a connection. If the peer has requested a connection already, accepts that request.
+   */
   request(): void;
   /** Accepts the peer's request. */
   accept(): void;
@@ -201,25 +235,26 @@ export interface Peer extends EventTarget {
 
 export class Room extends EventTarget {
   /**
-   * Joins a room. Reconnects by itself until `close()` or `leaveServer()` is called, or the server
-   * refuses for good.
+   * Joins a room. After a disconnect, reconnects until you call `close()` or `leaveServer()`, or
+   * until the server refuses the client permanently.
    * @param name 1 to 128 bytes of UTF-8 without control characters, and neither `.` nor `..`
    * @throws {RangeError} if the name or the option `id`, `token` or `connect` is invalid
    */
   constructor(name: string, options?: RoomOptions);
   readonly name: string;
   readonly state: RoomState;
-  /** Your peer id. Null until the room is joined for the first time, unless it was an option. */
+  /**
+   * Your peer id. Null until the room is joined for the first time, unless the option `id` is set.
+   */
   readonly id: string | null;
-  /** The other peers in the room by id. The map is live. */
+  /** The other peers in the room, by id. The room updates this map. */
   readonly peers: ReadonlyMap<string, Peer>;
   /**
-   * Sends a signal of your application through the server.
+   * Sends an application signal through the server.
    * @param type any type that is not reserved for the library or the server
-   * @param payload (optional): anything that JSON can express. Default: no payload
-   * @param to (optional): id of the peer that receives the signal. Default: a broadcast to all
-   *   other peers
-   * @returns false if the WebSocket is disconnected; the signal is not queued
+   * @param payload any JSON value. Default: no payload
+   * @param to id of the recipient. Default: a broadcast to all other peers
+   * @returns false if the WebSocket is disconnected. The signal is then discarded.
    * @throws {TypeError} if the type is reserved
    */
   signal(type: string, payload?: unknown, to?: string): boolean;
@@ -227,9 +262,9 @@ export class Room extends EventTarget {
   close(): void;
   /**
    * Closes the WebSocket, but keeps the connections. Each peer stays until its connection ends.
-   * After that you cannot add tracks, restart ICE or be discovered by newcomers.
-   * @returns false if the WebSocket is disconnected and there are peers, because they could not be
-   *   informed; nothing is done then
+   * Without the server, you cannot add tracks or restart ICE, and new peers cannot find you.
+   * @returns false if the WebSocket is disconnected and there are peers. Nothing changes then,
+   *   because the peers cannot be informed.
    */
   leaveServer(): boolean;
 

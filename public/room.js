@@ -1,8 +1,8 @@
 // @ts-check
 /**
- * A room: the peers in it and a connection with each of them. This module decides which peer gets
- * which frame, who makes the first offer, and which peers stay after the WebSocket was lost. A
- * working connection outlives the WebSocket. `room.d.ts` documents the API.
+ * A room: its peers, and a connection with each peer. This module decides which peer receives which
+ * frame, which side makes the first offer, and which peers stay when the WebSocket is lost.
+ * Established connections outlive the WebSocket. `room.d.ts` documents the API.
  */
 
 import { Peer } from './peer.js';
@@ -13,7 +13,7 @@ import { pollIceServers, Signaling } from './signaling.js';
  * @import { Closed, Disconnected, Frame, PeerEvents, SignalingEvents } from "./parts.d.ts"
  */
 
-const LEAVING_SERVER = 'leaving'; // we leave the server, but keep our connections
+const LEAVING_SERVER = 'leaving'; // signal: the sender leaves the server, but keeps its connections
 const RELATION_TYPES = ['request', 'accept', 'decline', 'cancel'];
 const LIBRARY_TYPES = ['offer', 'answer', 'candidate', ...RELATION_TYPES, LEAVING_SERVER];
 const SERVER_TYPES = ['welcome', 'peer-joined', 'peer-left', 'error'];
@@ -26,15 +26,19 @@ export class Room extends EventTarget {
   /** @type {Map<string, Peer>} */
   #peers = new Map();
   /**
-   * Peers that have left the server. Each is kept while this property of it is true.
+   * Peers that have left the server, each with a property. The room removes the peer when that
+   * property becomes false.
    * @type {Map<Peer, "connected" | "recoverable">}
    */
   #departed = new Map();
-  #announced = false; // the peers in the room know of us
+  #announced = false; // whether this client has joined, so that the peers know about it
   /** @type {RTCConfiguration} */
   #configuration;
   #ending = new AbortController();
-  /** Settles when the ICE servers are known; null from then on. @type {Promise<void> | null} */
+  /**
+   * Settles when the ICE servers are known. Null if the ICE servers are known already.
+   * @type {Promise<void> | null}
+   */
   #iceReady = null;
   #signaling;
   #always;
@@ -61,7 +65,7 @@ export class Room extends EventTarget {
       );
     }
     if (token !== undefined && !/^[\w.-]+$/.test(token)) {
-      // Not quoted, because errors end up in logs and a token is a secret.
+      // Do not quote the token: it is a secret, and error messages end up in logs.
       throw new RangeError(
         'invalid token: expected a JWT, that is letters, digits, - and _ with dots between its ' +
           'parts; pass it exactly as it was issued',
@@ -129,7 +133,7 @@ export class Room extends EventTarget {
   }
 
   /**
-   * Handles an event of the WebSocket, but not before the ICE servers are known.
+   * Calls `handle` for an event of `Signaling`, but not before the ICE servers are known.
    * @template {keyof SignalingEvents} T
    * @param {T} type
    * @param {(detail: SignalingEvents[T]) => void} handle
@@ -162,15 +166,18 @@ export class Room extends EventTarget {
 
   /** @param {{ id: string, polite: boolean }[]} peers */
   #handleWelcome(peers) {
-    // The server does not inform the peers if we replaced a page with our id. Our `cancel` does, or
-    // with "always" our offers.
+    // The server does not tell the peers that this page replaced another page with our id. With
+    // "on-request", a broadcast of `cancel` resets the relations. With "always", our offers
+    // reveal the replacement.
     if (!this.#announced && !this.#always && peers.length > 0) this.#send({ type: 'cancel' });
     const missing = new Map(this.#peers);
     for (const { id } of peers) missing.delete(id);
     this.#keepWhile('connected', [...missing.values()]);
     for (const { id, polite } of peers) {
       const known = this.#updateListed(id, polite);
-      // The newcomer makes the first offer, even if it has replaced a page with an older seat.
+      // On joining, we make all first offers, even as the polite side: a page that replaces
+      // another page takes over its place in the joining order. Later, the impolite side
+      // makes the first offer.
       const offers = this.#always && (!this.#announced || !polite);
       if (known) known.resync();
       else if (offers) this.#add(id, polite).startOffer();
@@ -183,13 +190,18 @@ export class Room extends EventTarget {
   /** @param {string} id @param {boolean} polite */
   #handleJoined(id, polite) {
     const known = this.#updateListed(id, polite);
-    // A connected peer that joins again came back to a server that had lost its seat. A new page
-    // with that id would make an offer.
+    // If the peer is still connected, it has only joined the server again, and needs no resync.
+    // A new page with the same id would send an offer.
     if (!known) this.#add(id, polite);
     else if (!known.connected) known.resync();
   }
 
-  /** Returns the peer if it is known already. @param {string} id @param {boolean} polite */
+  /**
+   * Updates and returns a known peer that the server has listed. Returns undefined if the peer is
+   * new.
+   * @param {string} id
+   * @param {boolean} polite
+   */
   #updateListed(id, polite) {
     const peer = this.#peers.get(id);
     if (!peer) return;
@@ -210,7 +222,7 @@ export class Room extends EventTarget {
       trace: (type, payload) => this.#trace({ peer: id, direction: 'local', type, payload }),
       pace: (type, payload, direction = 'local') => {
         const wait = this.#pace?.({ peer: id, direction, type, payload });
-        return wait?.then(undefined, reportError); // a rejected promise does not stop the step
+        return wait?.then(undefined, reportError); // the step also runs after a rejection
       },
     });
     /** @type {<T extends keyof PeerEvents>(t: T, handle: (detail: PeerEvents[T]) => void) => void} */
@@ -246,9 +258,9 @@ export class Room extends EventTarget {
   }
 
   /**
-   * Handles peers that the server no longer lists. The server may have restarted, so each peer
-   * stays while its connection works.
-   * @param {"connected" | "recoverable"} property that has to stay true
+   * Keeps peers that the server no longer lists until their `property` becomes false. The server
+   * may have lost its state in a restart, while the connections still work.
+   * @param {"connected" | "recoverable"} property
    * @param {Peer[]} peers
    */
   #keepWhile(property, peers) {
@@ -288,7 +300,7 @@ export class Room extends EventTarget {
   #handleClose(closed) {
     const hasLeft = closed.code === 1000 && !this.#leftServer;
     if (hasLeft || closed.code === REPLACED) this.#peers.forEach((peer) => this.#remove(peer));
-    // If the server refused us, for example because a token has expired, connections go on.
+    // A refusal, for example of an expired token, does not affect the connections.
     else this.#keepWhile(this.#leftServer ? 'recoverable' : 'connected', [...this.#peers.values()]);
     this.#ending.abort();
     this.#setState('closed', {});
@@ -312,7 +324,7 @@ export class Room extends EventTarget {
   /** @param {"in" | "out"} direction @param {Frame} frame */
   #traceFrame(direction, { type, from, to, payload, ...rest }) {
     const isNotice = direction === 'in' && from === undefined;
-    // An `error` notice names the peer as `to`, notices of joining and leaving as `id`.
+    // The id of the peer is in `to` for `error`, and in `id` for `peer-joined` and `peer-left`.
     const peer = from ?? to ?? (type.startsWith('peer-') ? rest.id : null);
     this.#trace({ peer, direction, type, payload: isNotice ? rest : payload });
   }
@@ -336,7 +348,8 @@ function listen(target, type, handle) {
 /** @param {string} name @param {string | undefined} host */
 function roomUrl(name, host = new URL(import.meta.url).origin) {
   const bytes = new TextEncoder().encode(name).length;
-  // URLs drop the segments "." and ".." (https://url.spec.whatwg.org/#double-dot-path-segment).
+  // URL parsers remove the path segments "." and ".."
+  // (https://url.spec.whatwg.org/#double-dot-path-segment).
   if (bytes < 1 || bytes > 128 || /\p{Cc}|^\.\.?$/u.test(name)) {
     throw new RangeError(
       `invalid room name ${quote(name)}: expected 1 to 128 bytes of UTF-8, no control characters, ` +
@@ -349,7 +362,7 @@ function roomUrl(name, host = new URL(import.meta.url).origin) {
   return new URL(`/parties/main/${encodeURIComponent(name)}`, base);
 }
 
-/** Quotes a value for an error message, and shortens it. @param {string} value */
+/** Quotes a value for an error message, shortened to 140 characters. @param {string} value */
 function quote(value) {
   const text = String(value);
   return JSON.stringify(text.length > 140 ? `${text.slice(0, 140)}…` : text);

@@ -1,13 +1,14 @@
 // @ts-check
 /**
- * The WebSocket to the signaling server, which reconnects by itself, and the ICE servers that the
- * server names. Signals are not queued while the WebSocket is down, because they are soon outdated.
+ * The WebSocket to the signaling server, with automatic reconnect, and the polling of ICE servers.
+ * Signals are not queued while the WebSocket is disconnected, because they soon become outdated.
  */
 
 /** @import { Closed, Frame, SignalingEvents } from "./parts.d.ts" */
 
 /**
- * Whether to reconnect after a close code. For codes that are not listed: yes, with backoff.
+ * Whether to reconnect after a close code: `never`, or `later` with the maximum delay. After all
+ * other codes, the client reconnects with exponential backoff.
  * @type {Record<number, string>}
  */
 const RETRY = {
@@ -22,40 +23,43 @@ const RETRY = {
 const PING_INTERVAL_MS = 25_000; // some proxies and phones close connections that are idle for 30 s
 const PONG_TIMEOUT_MS = 10_000;
 const WELCOME_TIMEOUT_MS = 15_000;
-const RECONNECT_MIN_MS = 500; // far below the 15 s for which the server keeps a seat
+const RECONNECT_MIN_MS = 500; // far below the 15 s for which the server keeps an absent peer
 const RECONNECT_MAX_MS = 30_000;
 const RETRY_LATER_MS = 30_000;
 const BACKOFF_RESET_MS = 5_000; // a WebSocket that stays open for longer resets the backoff
-const BATCH_WINDOW_MS = 5; // browsers find candidates in bursts
-const MAX_BATCH = 32; // the server's limit of signals in one frame
+const BATCH_WINDOW_MS = 5; // browsers gather candidates in bursts
+const MAX_BATCH = 32; // the server's limit for signals in one frame
 
 const ICE_TIMEOUT_MS = 5_000; // longer than the server's 3 s timeout for the TURN service
 const ICE_RETRY_S = 300;
-const ICE_REFRESH_AT = 0.8; // of the lifetime
-const MAX_TIMER_MS = 2 ** 31 - 1; // with a longer delay, setTimeout() fires at once
+const ICE_REFRESH_AT = 0.8; // fraction of `ttl` after which the ICE servers are fetched again
+const MAX_TIMER_MS = 2 ** 31 - 1; // with a longer delay, setTimeout() fires immediately
 
 export class Signaling extends EventTarget {
   /** @type {"connecting" | "open" | "waiting" | "closed"} */
   state = 'connecting';
-  /** Before the first welcome, the id that we ask for. @type {string | null} */
+  /** Our peer id. Before the first `welcome`, the id from the options. @type {string | null} */
   id;
 
   #url;
   /** The current socket. Events of earlier sockets are ignored. @type {WebSocket | null} */
   #socket = null;
-  /** The socket that `#dropUnresponsive` replaced. @type {WebSocket | null} */
+  /**
+   * The unresponsive socket, which stays open until the next `welcome`.
+   * @type {WebSocket | null}
+   */
   #unresponsiveSocket = null;
   /** @type {string[]} */
   #protocols = [];
-  /** Candidates that the next frame will carry. @type {Frame[]} */
+  /** Candidates to send in the next frame. @type {Frame[]} */
   #candidateBatch = [];
   /**
-   * The one pending timer: welcome or pong timeout, next ping, or next reconnect.
+   * The pending timer: welcome timeout, next ping, pong timeout or next reconnect.
    * @type {ReturnType<typeof setTimeout>=}
    */
   #timer;
   #awaitingPong = false;
-  #failures = 0; // in a row
+  #failures = 0; // consecutive failures
   #openedAt = 0;
   #lastError = ''; // message of the last `error` frame
   #pageListeners = new AbortController();
@@ -66,7 +70,7 @@ export class Signaling extends EventTarget {
     this.id = id ?? null;
     this.#url = new URL(url);
     this.#url.searchParams.set('key', key);
-    // Tokens travel as a subprotocol, because URLs end up in logs.
+    // The token is sent as a WebSocket subprotocol, because URLs end up in logs.
     if (token !== undefined) this.#protocols = ['partyline', `token.${token}`];
 
     const { signal } = this.#pageListeners;
@@ -83,9 +87,9 @@ export class Signaling extends EventTarget {
    */
   send(frame) {
     if (this.state !== 'open' || this.#socket?.readyState !== WebSocket.OPEN) return false;
-    // Browsers delay the timers of hidden pages, so a hidden page sends candidates at once.
+    // Browsers delay the timers of hidden pages, so a hidden page sends candidates immediately.
     const batched = frame.type === 'candidate' && !document.hidden;
-    if (!batched) this.#flush(); // keeps the order
+    if (!batched) this.#flush(); // keeps the order of signals
     const count = this.#candidateBatch.push(frame);
     if (!batched || count === MAX_BATCH) this.#flush();
     else if (count === 1) setTimeout(() => this.#flush(), BATCH_WINDOW_MS);
@@ -149,8 +153,8 @@ export class Signaling extends EventTarget {
   }
 
   /**
-   * Reconnects, but leaves the old socket open until the next welcome. If the network recovers, a
-   * Close frame reaches the server, which then removes us from the room.
+   * Reconnects, but leaves the old socket open until the next `welcome`. Otherwise its Close frame
+   * could reach the server after the network recovers, and the server would remove this client.
    */
   #dropUnresponsive() {
     this.#unresponsiveSocket = this.#socket;
@@ -165,7 +169,7 @@ export class Signaling extends EventTarget {
       this.#failures = 0;
     const backoff = Math.min(RECONNECT_MAX_MS, RECONNECT_MIN_MS * 2 ** this.#failures);
     const longest = RETRY[code] === 'later' ? RETRY_LATER_MS : backoff;
-    // Random, so that the peers of a room do not all reconnect at the same moment.
+    // Jitter keeps the peers of a room from reconnecting at the same moment.
     this.#scheduleReconnect(closed, longest * (0.5 + Math.random() / 2), false);
     this.#failures += 1;
   }
@@ -203,7 +207,7 @@ export class Signaling extends EventTarget {
   /** @param {string} reason */
   #closeSocket(reason) {
     const socket = this.#socket;
-    this.#socket = null; // before close(), so that `onclose` is ignored
+    this.#socket = null; // cleared before close(): `onclose` handles only the current socket
     socket?.close(1000, reason);
     this.#unresponsiveSocket?.close();
     this.#unresponsiveSocket = null;
@@ -232,16 +236,19 @@ function parse(text) {
 }
 
 /**
- * Fetches the ICE servers, and fetches them again before they expire. The promise settles after
- * the first call of `use`.
+ * Fetches the ICE servers, and fetches them again before they expire. The promise settles after the
+ * first fetch, even if that fetch fails.
  * @param {URL} url
  * @param {string | undefined} token
  * @param {AbortSignal} stop
- * @param {(servers: RTCIceServer[]) => void} use
+ * @param {(servers: RTCIceServer[]) => void} use called with the ICE servers after each fetch
  */
 export function pollIceServers(url, token, stop, use) {
   const headers = new Headers(token === undefined ? {} : { Authorization: `Bearer ${token}` });
-  /** The default while the server has not answered. @type {RTCIceServer[]} */
+  /**
+   * The last ICE servers that the server returned. Initially a public STUN server.
+   * @type {RTCIceServer[]}
+   */
   let servers = [{ urls: 'stun:stun.cloudflare.com:3478' }];
   const poll = async () => {
     let seconds = ICE_RETRY_S;
@@ -250,10 +257,11 @@ export function pollIceServers(url, token, stop, use) {
       const response = await fetch(url, { headers, signal });
       const answer = response.ok ? await response.json() : {};
       servers = answer.iceServers ?? servers;
-      // Servers without `ttl` do not expire. After a 4xx response, polling again is useless.
+      // Without a `ttl`, the ICE servers do not expire. After a 4xx response, a retry would
+      // fail again. Polling stops in both cases.
       if (response.status < 500) seconds = answer.ttl && answer.ttl * ICE_REFRESH_AT;
     } catch {
-      // The server did not answer: keep the servers that we have and poll again.
+      // The request failed: keep the current ICE servers and poll again.
     }
     if (stop.aborted) return;
     use(servers);

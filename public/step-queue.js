@@ -5,7 +5,10 @@
 
 export class StepQueue {
   #pace;
-  /** Settles when the last queued step is done. @type {Promise<void> | null} */
+  /**
+   * Settles when the last queued step is complete. Null while the queue is empty.
+   * @type {Promise<void> | null}
+   */
   #last = null;
 
   /** @param {PeerContext["pace"]} pace */
@@ -18,10 +21,10 @@ export class StepQueue {
   }
 
   /**
-   * Runs `action` after the steps before it: synchronously if there are none and `pace` returns
-   * nothing.
+   * Runs `action` after the queued steps. Runs `action` synchronously if no step is queued and
+   * `pace` returns nothing.
    * @param {() => void | Promise<void>} action
-   * @param {Parameters<PeerContext["pace"]>} step what the application sees of it
+   * @param {Parameters<PeerContext["pace"]>} step arguments for `pace`
    */
   run(action, ...step) {
     const turn = this.#last ? this.#last.then(() => this.#pace(...step)) : this.#pace(...step);

@@ -1,13 +1,14 @@
 // @ts-check
 /**
- * DOM helpers that all modules of the page share, and the list of problems. A problem is shown
- * until it is solved or dismissed. Text from peers and from the server is always set as text, never
- * as markup.
+ * DOM helpers for all modules of the page, and the list of problems. The page shows a problem until
+ * it is solved or dismissed. Text from peers and from the server is never parsed as HTML.
  */
 
 /** @import { Room, RoomEvents } from "../room.js" */
 
-/** A list counts as scrolled to its end if less than this many pixels, about one row, are hidden. */
+/**
+ * Distance from the end, in pixels, at which a list counts as scrolled to its end: about one row.
+ */
 const END_TOLERANCE = 40;
 
 /** @type {Map<string, HTMLElement>} */
@@ -26,13 +27,13 @@ export function byId(id, type = /** @type {any} */ (HTMLElement)) {
   throw new Error(`#${id} ${actual}; index.html must have a ${type.name} with this id`);
 }
 
-/** A new copy of the first element in a template. @param {string} id */
+/** Returns a copy of the first element in a template. @param {string} id */
 export function cloneTemplate(id) {
   return query(document.importNode(byId(id, HTMLTemplateElement).content, true), '*');
 }
 
 /**
- * `querySelector` for an element that is certain to exist.
+ * Returns the first match of a selector. The match must exist.
  * @param {ParentNode} parent
  * @param {string} selector
  * @returns {HTMLElement}
@@ -63,8 +64,8 @@ export function createButton(label, press) {
 }
 
 /**
- * Sets the text if it differs. In a live region, setting the same text again would make screen
- * readers repeat it.
+ * Sets the text only if the text differs. In a live region, setting the same text again would make
+ * screen readers repeat it.
  * @param {Element} node
  * @param {string} text
  */
@@ -85,8 +86,8 @@ export function isAtEnd({ scrollHeight, scrollTop, clientHeight }) {
 }
 
 /**
- * Appends a row and scrolls to it, unless the reader has scrolled up. Removes the oldest row when
- * there are more than `max`.
+ * Appends a row, and scrolls to the row unless the user has scrolled up. Removes the oldest row if
+ * the list has more than `max` rows.
  * @param {Element} list
  * @param {Element} row
  * @param {number} max
@@ -99,7 +100,7 @@ export function appendRow(list, row, max) {
 }
 
 /**
- * `addEventListener` for a room, with the event's `detail` as the argument.
+ * Adds an event listener to a room. The listener receives the `detail` of the event.
  * @template {keyof RoomEvents} T
  * @param {Room} room
  * @param {T} type
@@ -113,7 +114,7 @@ export function on(room, type, handle) {
  * Shows a problem, or replaces the text of the problem that has the same key.
  * @param {string} key
  * @param {string} text
- * @param {...Node} actions links and buttons that may solve it
+ * @param {...Node} actions links and buttons that may solve the problem
  */
 export function showProblem(key, text, ...actions) {
   let row = problems.get(key);
@@ -132,7 +133,11 @@ export function clearProblem(key) {
   problems.delete(key);
 }
 
-/** A link, styled as a button, that may solve a problem. @param {string} label @param {string} href */
+/**
+ * Returns a link, styled as a button, that may solve a problem.
+ * @param {string} label
+ * @param {string} href
+ */
 export function helpLink(label, href) {
   const link = createElement('a', 'button', label);
   link.href = href;

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * The handshake with one peer: a sequence diagram of the traced steps, the step-by-step mode, and
- * the list of 26 tasks, each marked when it is done.
+ * The handshake with one peer: a sequence diagram of the traced steps, the step-by-step mode, and a
+ * list of 26 tasks. Traced steps prove that a task is done.
  */
 
 import {
@@ -23,29 +23,36 @@ import { CANDIDATE_TEXT, FRAME_TEXT, SDP_TEXT, STEP_TEXT, TASK_GROUPS } from './
  * @import { Proof, Task } from "./texts.js"
  */
 
-/** Longest diagram, in rows. Older rows are removed. */
+/** Maximum number of rows in the diagram. The oldest row is removed first. */
 const MAX_ROWS = 400;
-/** Traces kept to redraw the diagram when another peer is chosen: enough for about four peers. */
+/** Maximum number of stored traces: enough to redraw the diagrams of about four peers. */
 const MAX_TRACES = 4 * MAX_ROWS;
 
 /** @type {Trace[]} */
 const traces = [];
-/** Steps that wait for "Next step". @type {{ step: Step, resume: () => void }[]} */
+/**
+ * Steps that wait until the user clicks "Next step".
+ * @type {{ step: Step, resume: () => void }[]}
+ */
 let pausedSteps = [];
 let stepByStep = false;
 /**
- * Progress of each handshake, by peer id. `isCaller` is null until an offer or a request decides it.
+ * Progress of each handshake, by peer id. `isCaller` is null before the first offer or request.
  * @type {Map<string, { isCaller: boolean | null, proofs: Set<Proof> }>}
  */
 const progressById = new Map();
-/** The list items of the tasks. @type {{ task: Task, row: HTMLElement }[]} */
+/** Tasks with their list items. @type {{ task: Task, row: HTMLElement }[]} */
 const taskRows = [];
 /** @type {Room | null} */
 let room = null;
 /** @type {Peer | null} */
 let chosen = null;
 
-/** The `pace` option of `Room`. @param {Step} step @returns {Promise<void> | void} */
+/**
+ * Implements the `pace` option of `Room`: in step-by-step mode, each step waits for a click.
+ * @param {Step} step
+ * @returns {Promise<void> | void}
+ */
 export function pace(step) {
   if (!stepByStep) return;
   return new Promise((resume) => {
@@ -54,10 +61,10 @@ export function pace(step) {
   });
 }
 
-/** Whether each step waits for "Next step". */
+/** Returns whether the step-by-step mode is on. */
 export const isStepByStep = () => stepByStep;
 
-/** @param {boolean} on whether the mode is on at first */
+/** @param {boolean} on whether the step-by-step mode is on initially */
 export function setUpSteps(on) {
   const toggle = byId('step-by-step', HTMLInputElement);
   toggle.checked = stepByStep = on;
@@ -75,7 +82,7 @@ export function setUpSteps(on) {
   showSteps();
 }
 
-/** A step of the chosen peer comes first, then the oldest one. */
+/** Returns the oldest waiting step of the chosen peer, or otherwise of all peers. */
 const nextStep = () =>
   pausedSteps.find(({ step }) => step.peer === chosen?.id) ?? pausedSteps.at(0);
 
@@ -87,7 +94,10 @@ function showSteps() {
   setText(byId('next-step'), step ? `Next: ${titleOf(step)}${peer}` : 'Nothing waits for you.');
 }
 
-/** The library paces the first step of a peer before the room lists the peer. @param {string} id */
+/**
+ * Returns the name of a peer. The first step of a peer waits before `room.peers` has the peer.
+ * @param {string} id
+ */
 const nameOfId = (id) => nameOf(room?.peers.get(id) ?? { id });
 
 /** @param {Room} entered */
@@ -134,7 +144,10 @@ function addTaskRows() {
   }
 }
 
-/** Steps with the chosen peer, and those between us and the server. @param {Trace} trace */
+/**
+ * Returns whether a step concerns the chosen peer, or only us and the server.
+ * @param {Trace} trace
+ */
 function isInDiagram({ peer }) {
   return peer === null || peer === chosen?.id;
 }
@@ -148,7 +161,7 @@ function addDiagramRow(trace) {
   const time = new Date(trace.time);
   setTime(row, time, time.toISOString().slice(17, 23)); // seconds and milliseconds
   setText(query(row, '.what'), titleOf(trace));
-  // Created when it is opened, because most rows never are.
+  // Create the details when the user opens the row, because most rows stay closed.
   query(row, 'details').ontoggle = () => query(row, '.reading').replaceChildren(...explain(trace));
   appendRow(byId('sequence'), row, MAX_ROWS);
 }
@@ -191,25 +204,29 @@ function explainSdpLine(line) {
   return [createElement('dt', '', line), createElement('dd', '', text)];
 }
 
-/** The candidate line in a payload, which a peer may have made up. @param {any} payload */
+/**
+ * Returns the candidate line in a payload, or null. A peer can send any payload.
+ * @param {any} payload
+ */
 function candidateIn(payload) {
   return typeof payload?.candidate === 'string' ? /** @type {string} */ (payload.candidate) : null;
 }
 
 /**
- * RFC 8839 §5.1: foundation, component, transport, priority, address, port, "typ", type.
+ * Explains a candidate line. The fields are (RFC 8839 §5.1): foundation, component, transport,
+ * priority, address, port, "typ", type.
  * @param {string} candidate
  */
 function explainCandidate(candidate) {
   const [, , transport, , address, port, , type] = candidate.split(' ');
   if (!type) return 'That was the last candidate.';
-  // mDNS names (draft-ietf-mmusic-mdns-ice-candidates) stand for local addresses.
+  // Browsers replace local addresses by mDNS names (draft-ietf-mmusic-mdns-ice-candidates).
   const hidden = address.endsWith('.local') ? ' The name hides it from the page.' : '';
   const where = `${address}, port ${port}, over ${transport.toUpperCase()}`;
   return `A possible route: ${where}. It is ${CANDIDATE_TEXT[type] ?? type}.${hidden}`;
 }
 
-/** Type and transport of a candidate. @param {string} candidate */
+/** Returns the type and the transport of a candidate. @param {string} candidate */
 function candidateName(candidate) {
   const [, , transport, , , , , type] = candidate.split(' ');
   return type ? `${type}, ${transport.toLowerCase()}` : 'the last';
@@ -224,16 +241,17 @@ function recordProgress(id, trace) {
   if (type === 'create-connection') proofs.clear();
   for (const proof of proofsIn(trace)) proofs.add(proof);
 
-  if (proofs.has('connected')) return; // later offers do not change who called
+  if (proofs.has('connected')) return; // offers after the connection setup do not change the caller
   if (type === 'create-channel' || (direction === 'out' && type === 'request'))
     progress.isCaller = true;
   if (direction === 'in' && (type === 'request' || type === 'offer')) progress.isCaller ??= false;
-  // After glare, the polite side has rolled back its offer and becomes the callee.
+  // After glare, the polite side has rolled back its offer and is the callee.
   if (type === 'set-remote-description' && payload?.type === 'offer') progress.isCaller = false;
 }
 
 /**
- * Without `pace`, the library makes and sets a description in one call, and traces only the second.
+ * Returns the proofs in a traced step. Without `pace`, a description is traced only when it is set,
+ * which also proves that the description was made.
  * @param {Trace} trace
  * @returns {Proof[]}
  */

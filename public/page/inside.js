@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * The views "Talk" and "Look inside", the peer that the second view is about, and the state of the
- * connection with that peer, from `getStats`.
+ * Switches between the views "Talk" and "Look inside". In "Look inside", the user chooses a peer.
+ * The view shows the connection with that peer, with statistics from `getStats`.
  */
 
 import { byId, on, setText } from './dom.js';
@@ -11,7 +11,7 @@ import { connectionOf, nameOf } from './roster.js';
 
 /** Milliseconds between two samples. */
 const SAMPLE_INTERVAL = 1_000;
-/** One sample a second: the last minute. */
+/** Number of samples in a plot: one minute, at one sample per second. */
 const MAX_SAMPLES = 60;
 const NO_VALUE = '–';
 
@@ -20,11 +20,14 @@ const PLOT_WIDTH = MAX_SAMPLES;
 const PLOT_HEIGHT = 20;
 /** Free space above and below the curve, so that its stroke is not clipped. */
 const PLOT_MARGIN = 1;
-// A plot shows at least this range, so that noise around zero does not fill its height.
+// Minimum range of a plot. With a smaller range, noise around zero would fill the plot.
 const MIN_RTT_RANGE = 0.005; // seconds
 const MIN_RATE_RANGE = 8_000; // bits per second: more than the keep-alives of an idle connection
 
-/** Each is called with the chosen peer, or null. @type {((peer: Peer | null) => void)[]} */
+/**
+ * Callbacks for each change of the chosen peer, which may be null.
+ * @type {((peer: Peer | null) => void)[]}
+ */
 const listeners = [];
 const select = byId('chosen', HTMLSelectElement);
 /** @type {Peer | null} */
@@ -41,7 +44,7 @@ export function startInside(room) {
     const options = peers.map(
       (peer) => new Option(nameOf(peer), peer.id, false, peer.id === chosen?.id),
     );
-    // Replacing the options closes an open list, so do it only when they differ.
+    // Replacing the options closes an open select box, so replace them only when they differ.
     if (optionsKey(select.options) !== optionsKey(options)) select.replaceChildren(...options);
     select.disabled = peers.length === 0;
     choosePeer(peers.find(({ id }) => id === chosen?.id) ?? peers[0] ?? null);
@@ -68,7 +71,7 @@ export function startInside(room) {
 const optionsKey = (options) => [...options].map(({ value, text }) => value + text).join();
 
 /**
- * Calls the listener now, and each time another peer is chosen.
+ * Calls the listener immediately, and whenever the chosen peer changes.
  * @param {(peer: Peer | null) => void} listener
  */
 export function onChosen(listener) {
@@ -102,10 +105,10 @@ function showView() {
   }
 }
 
-/** The samples of one connection, and the counters at the last sample. */
+/** Returns an empty history of a connection: its samples, and the counters at the last sample. */
 function newHistory() {
   /**
-   * `rtt` in seconds, the others in bits per second.
+   * `rtt` is in seconds. `sending` and `receiving` are in bits per second.
    * @type {{ rtt: number, sending: number, receiving: number }[]}
    */
   const samples = [];
@@ -129,7 +132,8 @@ async function sampleStats(peer) {
   history.remote = candidateText(stats.get(pair.remoteCandidateId));
   const seconds = (pair.timestamp - history.timestamp) / 1000;
   if (history.timestamp > 0 && seconds > 0) {
-    // Each pair has its own counters, so the difference is negative after ICE selects another pair.
+    // Each pair has its own counters, so the difference can be negative after ICE selects
+    // another pair.
     const rate = (/** @type {number} */ bytes) => Math.max(0, (bytes * 8) / seconds);
     history.samples.push({
       rtt: pair.currentRoundTripTime ?? 0,
@@ -193,7 +197,7 @@ function showConnection() {
  * Draws one curve for each series. The newest value is at the right edge.
  * @param {string} id
  * @param {(value: number) => string} format
- * @param {number} minRange the lowest value that the top of the plot may stand for
+ * @param {number} minRange minimum value at the top of the plot
  * @param {...number[]} series
  */
 function drawPlot(id, format, minRange, ...series) {
@@ -219,10 +223,13 @@ function milliseconds(seconds) {
   return `${decimals(ms)} ms`;
 }
 
-/** @param {number} bits per second */
+/** @param {number} bits bits per second */
 function bitRate(bits) {
   return bits < 1e6 ? `${decimals(bits / 1e3)} kbit/s` : `${(bits / 1e6).toFixed(1)} Mbit/s`;
 }
 
-/** Two digits are enough: one decimal below 10, none from there on. @param {number} value */
+/**
+ * Formats a number with one decimal if it is below 10, and with no decimals otherwise.
+ * @param {number} value
+ */
 const decimals = (value) => value.toFixed(value < 10 ? 1 : 0);

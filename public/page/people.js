@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * The people in the room: a tile for each peer with its name, its connection state and, in a lobby,
- * the buttons for connection requests.
+ * The people in the room: a tile for each peer, with its name, connection state and buttons. In a
+ * lobby, the buttons make and answer connection requests.
  */
 
 import {
@@ -24,16 +24,17 @@ import { PEER_TEXT } from './texts.js';
 /** @import { Peer, Room } from "../room.js" */
 
 /**
- * How long a connection may take before the page reports that there is no path, in milliseconds.
- * The browser may stay in `connecting` and never report `failed`.
+ * Timeout for a connection attempt, in milliseconds. After the timeout, the page reports that there
+ * is no path, because some browsers stay in `connecting` and never report `failed`.
  */
 const CONNECT_TIMEOUT = 15_000;
 
 /** Peers whose connection was lost or never established. @type {Set<Peer>} */
 const lostPeers = new Set();
 /**
- * Peers whose arrival the chat has announced. The announcement waits for `hello`, which has the
- * name, or for the connection, because other clients send no `hello`.
+ * Peers whose arrival the chat has announced. A peer is announced when its `hello` arrives, because
+ * that contains the name. Other clients send no `hello`: they are announced when they are
+ * connected.
  * @type {WeakSet<Peer>}
  */
 const announcedPeers = new WeakSet();
@@ -106,8 +107,8 @@ function showPeer(peer, lobby) {
 }
 
 /**
- * Shows the buttons that fit the relation. Replaces them only when something changed, so that a
- * button keeps the keyboard focus.
+ * Shows the buttons for the relation. Replaces the buttons only when the relation or the name has
+ * changed, because a replaced button loses the keyboard focus.
  * @param {Peer} peer
  * @param {string} name
  * @param {boolean} lobby
@@ -146,7 +147,8 @@ function showNoPath(peer) {
   const { iceServers } = peer.connection.getConfiguration();
   const hasTurn = JSON.stringify(iceServers).includes('turn');
   const advice = hasTurn ? 'Not even the TURN server reaches both.' : 'A TURN server is needed.';
-  // `showProblem` would only replace the text of the problem "is lost", which has no link.
+  // Clear the problem "is lost" first: `showProblem` would only replace its text, and not add the
+  // link.
   clearProblem(problemKey(peer));
   showProblem(
     problemKey(peer),
@@ -164,7 +166,7 @@ function clearPeerProblem(peer) {
 /** @param {Peer} peer */
 const problemKey = ({ id }) => `peer ${id}`;
 
-/** Shows how many others are in the room. @param {Room} room */
+/** Shows the number of other peers in the room. @param {Room} room */
 export function showCount({ peers, state }) {
   const others = peers.size === 1 ? '1 other' : `${peers.size} others`;
   setText(byId('count'), state === 'joined' && peers.size ? `, with ${others}` : '');

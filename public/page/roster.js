@@ -1,34 +1,37 @@
 // @ts-check
 /**
- * Who is in the room: display names, stream ids, and which peers have a connection. Other modules
- * of the page import this one, which imports only `dom.js`.
- *
- * Names and stream ids travel in `hello`, a signal type of this page.
+ * The roster: display names, stream ids, and which peers have a connection. Names and stream ids
+ * arrive in `hello`, a signal type of the built-in page.
  */
 
 import { on } from './dom.js';
 
 /** @import { Peer, Room } from "../room.js" */
 
-/** Longest display name, in UTF-16 units. The form of `index.html` has the same limit. */
+/**
+ * Maximum length of a display name, in UTF-16 code units. The form in `index.html` has the same
+ * limit.
+ */
 const MAX_NAME_LENGTH = 40;
-/** A peer without a name is shown by its id, which may have 64 characters. Tiles fit about 20. */
+/** Maximum length of a displayed id. An id may have 64 characters, but a tile fits about 20. */
 const MAX_SHOWN_ID_LENGTH = 20;
 const SHORT_ID_LENGTH = 12;
 
-/** Our camera and microphone. */
+/** The stream of our camera and microphone. */
 export const ownStream = new MediaStream();
 
 /** The last `hello` of each peer. @type {WeakMap<Pick<Peer, "id">, { name: string, streamId: unknown }>} */
 const hellos = new WeakMap();
-/** Ids of the peers with a connection. Reading `peer.connection` would create one. */
+/**
+ * Ids of the peers with a connection. Reading `peer.connection` instead would create a connection.
+ */
 const idsWithConnection = new Set();
 
 /**
- * Follows the room. Call this before other modules listen to it, because their listeners read what
- * these listeners store.
+ * Updates the roster from the events of a room. Call this function before other modules add
+ * listeners, because these listeners read the roster.
  * @param {Room} room
- * @param {string} name our display name, empty if we have none
+ * @param {string} name our display name, or an empty string
  */
 export function startRoster(room, name) {
   on(room, 'trace', ({ peer: id, type }) => {
@@ -48,7 +51,7 @@ export function startRoster(room, name) {
   on(room, 'leave', ({ peer }) => idsWithConnection.delete(peer.id));
 }
 
-/** The display name of a peer, or its shortened id. @param {Pick<Peer, "id">} peer */
+/** Returns the display name of a peer, or its shortened id. @param {Pick<Peer, "id">} peer */
 export function nameOf(peer) {
   const { id } = peer;
   const shortId = id.length > MAX_SHOWN_ID_LENGTH ? `${id.slice(0, SHORT_ID_LENGTH)}…` : id;
@@ -56,15 +59,15 @@ export function nameOf(peer) {
 }
 
 /**
- * The id of the stream with the peer's camera and microphone. Any other stream is a shared screen.
- * The value comes from the peer and can be of any type.
+ * Returns the id of the stream with the peer's camera and microphone. All other streams are shared
+ * screens. The id is unchecked: a peer can send a value of any type.
  * @param {Peer} peer
  */
 export function ownStreamIdOf(peer) {
   return hellos.get(peer)?.streamId;
 }
 
-/** The peer's connection, or null. Never creates one. @param {Peer} peer */
+/** Returns the peer's connection, or null. Never creates a connection. @param {Peer} peer */
 export function connectionOf(peer) {
   return peer.relation === 'accepted' && idsWithConnection.has(peer.id) ? peer.connection : null;
 }

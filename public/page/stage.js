@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * The stage: one tile for each person and each shared screen, and one for the invitation.
+ * The stage: a tile for each person, for each shared screen and for the invitation.
  *
  * Tiles are positioned with `transform`, which can be animated and causes no layout shift.
  */
@@ -10,28 +10,34 @@ import { byId, cloneTemplate, query, setText } from './dom.js';
 /** Space between tiles, in pixels. */
 const GAP = 12;
 /**
- * Lowest height of a tile, in pixels: its caption and its buttons must fit. With more tiles than fit,
- * the stage scrolls.
+ * Minimum height of a tile, in pixels: its caption and its buttons must fit. If the tiles need more
+ * space than the stage has, the stage scrolls.
  */
 const MIN_TILE_HEIGHT = 128;
-/** Aspect ratios of common cameras. A tile is never wider or narrower than these. */
+/** Aspect ratios of common cameras. The aspect ratio of a tile stays between these two values. */
 const WIDEST = 16 / 9;
 const NARROWEST = 4 / 3;
-/** Height, in pixels, from which a face has its full size (6rem in `style.css`). Below, it shrinks. */
+/**
+ * Tile height, in pixels, from which the avatar has its full size (6rem in `style.css`). In lower
+ * tiles, the avatar is smaller.
+ */
 const FULL_SIZE_HEIGHT = 320;
 
-/** Tiles by peer, by stream (a shared screen), or by name. @type {Map<unknown, HTMLElement>} */
+/**
+ * Tiles by key: a peer, a stream (shared screen), `"self"` or `"invitation"`.
+ * @type {Map<unknown, HTMLElement>}
+ */
 const tiles = new Map();
 const stage = byId('stage');
 new ResizeObserver(layoutTiles).observe(stage);
 
-/** The tile of this key, created on first use. @param {unknown} key */
+/** Returns the tile for a key. Creates the tile if none exists. @param {unknown} key */
 export function ensureTile(key) {
   const existing = tiles.get(key);
   if (existing) return existing;
   const tile = cloneTemplate('tile');
   addTile(key, tile);
-  // When a video stops, its last frame must not look like a live picture.
+  // When a video stops, show the avatar, because the last frame would look like live video.
   for (const type of ['resize', 'emptied', 'loadeddata'])
     videoIn(tile).addEventListener(type, () => showPicture(tile));
   return tile;
@@ -52,7 +58,7 @@ export function removeTile(key) {
 
 /**
  * @param {unknown} key
- * @param {string} id decides the colour of the face, which stays the same when the name changes
+ * @param {string} id determines the colour of the avatar, so the colour outlives a new name
  * @param {string} name
  * @param {string} [title] the tooltip of the name
  */
@@ -79,18 +85,22 @@ function videoIn(tile) {
   return /** @type {HTMLVideoElement} */ (query(tile, 'video'));
 }
 
-/** Shows the video while it has a live picture, and the face otherwise. @param {HTMLElement} tile */
+/**
+ * Shows the video if it has a frame and a live track, and the avatar otherwise.
+ * @param {HTMLElement} tile
+ */
 function showPicture(tile) {
   const { srcObject, readyState } = videoIn(tile);
   const stream = /** @type {MediaStream | null} */ (srcObject);
   const isLive = (/** @type {MediaStreamTrack} */ track) => track.readyState === 'live';
-  // `track.muted` cannot be used: after glare, Chromium leaves it set on a track that has pictures.
+  // `track.muted` cannot be used: after glare, Chromium leaves it set on a track that delivers
+  // frames.
   const hasFrame = readyState >= HTMLMediaElement.HAVE_CURRENT_DATA;
   tile.classList.toggle('pictured', Boolean(hasFrame && stream?.getVideoTracks().some(isLive)));
   tile.classList.toggle('heard', Boolean(stream?.getAudioTracks().some(isLive)));
 }
 
-/** Chooses the number of columns that makes the tiles largest, and places the tiles. */
+/** Chooses the number of columns that makes the tiles largest, and positions the tiles. */
 function layoutTiles() {
   const { clientWidth: stageWidth, clientHeight: stageHeight } = stage;
   const count = tiles.size;
@@ -121,20 +131,24 @@ function layoutTiles() {
   });
 }
 
-/** Size of one of `count` cells with gaps between them. @param {number} space @param {number} count */
+/**
+ * Returns the size of a cell if `count` cells, with gaps, fill the space.
+ * @param {number} space
+ * @param {number} count
+ */
 const cellSize = (space, count) => (space + GAP) / count - GAP;
 
 /**
- * Where the first of `count` cells starts, so that all of them are centred.
+ * Returns the start of the first cell if `count` cells, with gaps, are centred in the space.
  * @param {number} space
- * @param {number} size of a cell
+ * @param {number} size size of a cell
  * @param {number} count
  */
 const centredStart = (space, size, count) => Math.max(0, (space + GAP - count * (size + GAP)) / 2);
 
 /**
- * A hue in degrees for an id. 31 has no common factor with 360, so ids that differ in one character
- * get different hues.
+ * Returns a hue in degrees for an id. 31 has no common factor with 360, so ids that differ in one
+ * character get different hues.
  * @param {string} id
  */
 const hueOf = (id) => [...id].reduce((sum, char) => (sum * 31 + char.charCodeAt(0)) % 360, 0);

@@ -1,8 +1,8 @@
 // @ts-check
 /**
- * The chat and the call. The chat shows which messages are unread and which still wait for a
- * connection. In a call, each person has one stream with camera and microphone, whose id is in
- * their `hello` (`roster.js`). Any other stream is a shared screen.
+ * The chat and the call. The chat marks unread messages and messages that wait for a connection. In
+ * the call, camera and microphone share one stream, whose id is in the `hello` signal
+ * (`roster.js`). All other streams are shared screens.
  */
 
 import {
@@ -28,11 +28,14 @@ import { DEVICE_ERROR_TEXT } from './texts.js';
  * @typedef {HTMLButtonElement} Toggle
  */
 
-/** The chat drops its oldest messages above this number. */
+/** Maximum number of messages in the chat. The oldest message is removed first. */
 const MAX_MESSAGES = 500;
 
 const log = byId('log');
-/** Our messages, each with the peers that it waits for. @type {Map<Element, Set<Peer>>} */
+/**
+ * Our messages that some peers have not been sent yet, each with these peers.
+ * @type {Map<Element, Set<Peer>>}
+ */
 const lateMessages = new Map();
 const unreadMark = createElement('p', 'new', 'New');
 let unreadCount = 0;
@@ -76,14 +79,14 @@ function startChat() {
   });
   on(room, 'state', updateComposer);
   log.onscroll = document.onvisibilitychange = window.onfocus = markRead;
-  new ResizeObserver(markRead).observe(log); // fires when the view is shown
+  new ResizeObserver(markRead).observe(log); // also fires when the view is shown
   updateComposer();
 }
 
-/** Adds a message that nobody wrote, such as that a peer joined. @param {string} text */
+/** Adds a system message, for example that a peer has joined. @param {string} text */
 export function announce(text) {
   addMessage('nobody', '', text);
-  // While the other view is shown, screen readers do not read the hidden log.
+  // Screen readers do not read the log while the other view hides it.
   if (!log.clientHeight) setText(byId('news'), text);
 }
 
@@ -104,9 +107,9 @@ function sendText(text) {
 }
 
 /**
- * Stops waiting for a peer: the channel has opened and sent the messages, or they are lost.
+ * Stops waiting for a peer, after the data channel has sent the messages or the messages are lost.
  * @param {Peer} peer
- * @param {string} [lostText] to be shown beside each lost message
+ * @param {string} [lostText] text to show with each lost message
  */
 function resolveLate(peer, lostText) {
   for (const [row, late] of lateMessages) {
@@ -123,12 +126,12 @@ function showLate(row) {
   query(row, '.late').textContent = names.length ? `Waits for ${names.join(', ')}` : '';
 }
 
-/** The peers that get our messages, now or as soon as they are connected. */
+/** Returns the peers that receive our messages, now or when they are connected. */
 function acceptedPeers() {
   return [...room.peers.values()].filter(({ relation }) => relation === 'accepted');
 }
 
-/** Enables or disables the message field, and says why a message could not be delivered yet. */
+/** Enables or disables the message field, and explains why a message cannot be delivered yet. */
 function updateComposer() {
   const peers = acceptedPeers();
   const someReady = peers.some(({ ready }) => ready);
@@ -155,7 +158,7 @@ function addMessage(author, name, text) {
   return row;
 }
 
-/** Whether the user can see the end of the chat right now. */
+/** Returns whether the user can see the end of the chat. */
 function canSeeEnd() {
   return (
     document.visibilityState === 'visible' &&
@@ -171,7 +174,10 @@ function countUnread() {
   showUnread(unreadCount + 1);
 }
 
-/** Resets the counter. The mark "New" stays until the next message that is read on arrival. */
+/**
+ * Resets the counter. The "New" marker stays until a message arrives while the user sees the end of
+ * the chat.
+ */
 function markRead() {
   if (unreadCount && canSeeEnd()) showUnread(0);
 }
@@ -222,7 +228,7 @@ function setUpToggle(device, press) {
   on(room, 'close', () => updateToggle(toggle));
   toggle.onclick = async () => {
     if (toggle.ariaDisabled === 'true') return;
-    toggle.ariaDisabled = 'true'; // while the browser asks the user for permission
+    toggle.ariaDisabled = 'true'; // disabled while the browser asks the user for permission
     try {
       await press(toggle);
       clearProblem(device);
@@ -234,8 +240,9 @@ function setUpToggle(device, press) {
 }
 
 /**
- * Without the server no new track can be negotiated, but a running one can be turned off. Uses
- * `aria-disabled`: a `disabled` button cannot be focused, so keyboard users would not learn why.
+ * Disables a button that is off after the room is closed: without the server, no new track can be
+ * negotiated. Sets `aria-disabled`, because keyboard users cannot focus a `disabled` button and
+ * would not learn the reason.
  * @param {Toggle} toggle
  */
 function updateToggle(toggle) {
@@ -247,7 +254,7 @@ function updateToggle(toggle) {
 /** @param {Toggle} toggle @param {MediaStreamTrack} track @param {MediaStream} stream */
 function startTrack(toggle, track, stream) {
   stream.addTrack(track);
-  // The device was unplugged, or sharing was ended with the browser's own button.
+  // The user has unplugged the device, or has ended the sharing with the browser's own button.
   track.onended = () => stopTrack(toggle, track, stream);
   for (const peer of room.peers.values()) sendTrack(peer, track, stream);
   toggle.ariaPressed = 'true';
@@ -286,7 +293,8 @@ function sendTrack({ connection }, track, stream) {
 
 /** @param {Peer} peer @param {MediaStream} stream */
 function receiveStream(peer, stream) {
-  // A peer that sent no `hello` has no screen.
+  // Without a `hello`, a shared screen cannot be told from the camera: treat the stream as the
+  // camera.
   const isScreen = stream.id !== (ownStreamIdOf(peer) ?? stream.id);
   const show = () => {
     if (!isScreen) return playVideo(showStream(peer, stream));
@@ -317,7 +325,7 @@ async function playVideo(video) {
   try {
     await video.play();
   } catch (error) {
-    // An AbortError means that a newer stream has replaced this one.
+    // An AbortError means that a newer stream has replaced this stream.
     if (/** @type {Error} */ (error).name !== 'NotAllowedError') return;
     const playAll = createButton('Play', () => {
       clearProblem('play');

@@ -1,21 +1,21 @@
 // @ts-check
-/** The longer texts of the page, apart from the code that decides when to show them. */
+/** The longer texts of the page. Other modules decide when to show each text. */
 
 /**
  * @import { Relation } from "../room.js"
  * @typedef {"caller" | "callee" | "server"} Actor
  *
- * Evidence that a task is done: a traced step as its direction and type, a description that was made
- * or set, or a state.
+ * Evidence that a task is done: the direction and type of a traced step, a description that this
+ * side made or set, or a state.
  * @typedef {`${"in" | "out" | "local"} ${string}`
  *   | `${"made" | "set"} ${"offer" | "answer"}` | "present" | "connected"} Proof
  *
- * `proof` differs by side, because each side sees only its own steps. The steps of the other side
- * are known by the signals that follow from them.
+ * `proof` has a value for each side, because a side traces only its own steps. The signals that
+ * follow from a step prove the step to the other side.
  * @typedef {{ text: string, by: Actor, proof: { caller: Proof, callee: Proof } }} Task
  */
 
-/** What close codes mean to the user. @type {Record<number, string>} */
+/** Explanations of close codes for users. @type {Record<number, string>} */
 export const CLOSE_TEXT = {
   1000: 'You have left the room.',
   1009: 'What this page sent was too large for the server.',
@@ -27,7 +27,7 @@ export const CLOSE_TEXT = {
 };
 
 /**
- * The line in a peer's tile: the connection state, or the relation while there is no connection.
+ * The status in a peer's tile: the connection state, or the relation while there is no connection.
  * @type {Record<Relation | RTCPeerConnectionState, string>}
  */
 export const PEER_TEXT = {
@@ -45,7 +45,7 @@ export const PEER_TEXT = {
 };
 
 /**
- * Errors of `getUserMedia` and `getDisplayMedia`, by the name of the error.
+ * Explanations of the errors of `getUserMedia` and `getDisplayMedia`, by the name of the error.
  * @type {Record<string, (device: string) => string>}
  */
 export const DEVICE_ERROR_TEXT = {
@@ -56,7 +56,10 @@ export const DEVICE_ERROR_TEXT = {
     `The ${device} is in use by another program. Close it there, then try again.`,
 };
 
-/** Local steps: a title, and a reason. @type {Record<string, [title: string, reason: string]>} */
+/**
+ * Local steps by type: a title and an explanation.
+ * @type {Record<string, [title: string, reason: string]>}
+ */
 export const STEP_TEXT = {
   'create-connection': ['make the connection', 'With the ICE servers that may help it.'],
   'create-channel': ['add a data channel', 'For the chat. Now an offer is due.'],
@@ -78,7 +81,7 @@ export const STEP_TEXT = {
   'room-state': ['line to the server', 'The WebSocket for introductions.'],
 };
 
-/** Frames to and from the server, by type. @type {Record<string, string>} */
+/** Explanations of frames to and from the server, by type. @type {Record<string, string>} */
 export const FRAME_TEXT = {
   offer: 'What one would like to exchange, forwarded unread.',
   answer: 'What the other takes of it, forwarded unread.',
@@ -92,7 +95,7 @@ export const FRAME_TEXT = {
   cancel: 'Not any more.',
 };
 
-/** Lines of SDP, by how they start. @type {Record<string, string>} */
+/** Explanations of SDP lines, by the start of the line. @type {Record<string, string>} */
 export const SDP_TEXT = {
   v: 'The version of SDP.',
   o: 'The session, and the version of its description.',
@@ -120,7 +123,7 @@ export const SDP_TEXT = {
   'a=ssrc': 'The number on its packets.',
 };
 
-/** Candidate types of RFC 8839 §5.1. @type {Record<string, string>} */
+/** Explanations of the candidate types in RFC 8839 §5.1. @type {Record<string, string>} */
 export const CANDIDATE_TEXT = {
   host: 'an address of the device itself',
   srflx: 'its address from outside, as a STUN server saw it',
@@ -128,7 +131,7 @@ export const CANDIDATE_TEXT = {
   relay: 'an address on a TURN server, which passes all on',
 };
 
-/** The 26 tasks of a connection. @type {{ heading: string, tasks: Task[] }[]} */
+/** The 26 tasks of a connection setup. @type {{ heading: string, tasks: Task[] }[]} */
 export const TASK_GROUPS = [
   {
     heading: 'The caller makes an offer',
