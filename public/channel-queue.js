@@ -9,7 +9,7 @@ export class ChannelQueue {
   #context;
   #reportUnsent;
   /**
-   * The first channel that opened, which sends all texts. Glare can create a second channel.
+   * The channel on which texts are sent. Glare can create a second channel, which only receives.
    * @type {RTCDataChannel=}
    */
   #channel;
@@ -67,7 +67,8 @@ export class ChannelQueue {
       try {
         channel.send(text);
       } catch (error) {
-        this.#reportUnsent(error); // too large: the size limit is unknown until the channel is open
+        // The text exceeds the size limit, which is unknown until the channel is open.
+        this.#reportUnsent(error);
       }
     }
     this.#context.emit('state', null);

@@ -140,8 +140,8 @@ function setUpInvite(room, url) {
       await navigator.clipboard.writeText(link.value);
       copy.textContent = 'Copied';
     } catch {
-      // Browsers provide the clipboard in secure contexts only. The focus selects the link,
-      // so the user can copy it.
+      // Browsers provide the clipboard in secure contexts only. The focus selects the link, so the
+      // user can copy it.
       link.focus();
       copy.textContent = 'Now copy it';
     }
@@ -246,8 +246,8 @@ async function loadIdentity(storageKey) {
  */
 function claimLock(name) {
   return new Promise((resolve) => {
-    // Web Locks need a secure context. Without Web Locks, a duplicated tab uses the same id,
-    // and the server closes the WebSocket of the first tab with 4001.
+    // Web Locks need a secure context. Without Web Locks, a duplicated tab uses the same id, and
+    // the server closes the WebSocket of the first tab with 4001.
     if (!navigator.locks) return resolve(true);
     const hold = () => {
       resolve(true);

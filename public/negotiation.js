@@ -64,8 +64,8 @@ export class Negotiation {
     trace('create-connection', configuration);
     connection.onnegotiationneeded = () => {
       this.#negotiationNeeded = true;
-      // Only one side makes the first offer, which avoids glare: in Chromium 156, a rollback
-      // also stops candidate gathering, and the browser never resumes it.
+      // Only one side makes the first offer, which avoids glare: in Chromium 156, a rollback also
+      // stops candidate gathering, and the browser never resumes it.
       if (this.#started && (this.#madeFirstOffer || this.#remoteDescription)) this.#makeOffer();
     };
     connection.onicecandidate = ({ candidate }) => {
@@ -93,7 +93,7 @@ export class Negotiation {
     };
   }
 
-  /** Enables offers, and restarts of the connection attempt. */
+  /** Enables offers and automatic restarts. */
   start() {
     this.#started = true;
     this.#restartTimer.schedule();
@@ -165,8 +165,8 @@ export class Negotiation {
     const { signalingState, connectionState, localDescription } = this.connection;
     if (this.#hasAnswered || signalingState === 'have-local-offer') this.#sendLocalDescription();
     if (signalingState === 'stable' && connectionState !== 'connected') {
-      // Restart only after repeating the answer: an impolite peer ignores offers while it
-      // waits for an answer.
+      // Restart only after repeating the answer: an impolite peer ignores offers while it waits for
+      // an answer.
       if (localDescription) this.connection.restartIce();
       else this.startOffer();
     }
@@ -261,8 +261,8 @@ export class Negotiation {
     this.#ignoreOffer = !this.#context.isPolite() && offerCollision;
     if (this.#ignoreOffer) {
       this.#context.trace('ignore-offer', description);
-      // Repeat our offer, which may have been lost. The polite peer accepts it and rolls back
-      // its own.
+      // Repeat our offer, which may have been lost. The polite peer accepts it and rolls back its
+      // own.
       if (connection.signalingState === 'have-local-offer') this.#sendLocalDescription();
       return;
     }
@@ -272,12 +272,13 @@ export class Negotiation {
     this.#remoteDescription = identity;
     this.#isSettingRemoteAnswerPending = type === 'answer';
     try {
-      await connection.setRemoteDescription(description); // in glare, also rolls back our offer
+      // In glare, this call also rolls back our offer
+      await connection.setRemoteDescription(description);
       this.#context.trace('set-remote-description', description);
     } catch (error) {
       this.#remoteDescription = previous;
-      // The browser rejects an offer that contradicts the earlier descriptions. The peer then
-      // has a new connection.
+      // The browser rejects an offer that contradicts the earlier descriptions. The peer then has a
+      // new connection.
       const isOpen = connection.signalingState !== 'closed';
       if (type === 'offer' && previous && isOpen)
         return this.#context.emit('peer-replaced', description);

@@ -20,7 +20,7 @@ const MAX_PENDING_SIGNALS = 64;
  * requested a connection.
  * @typedef {{ to?: Relation, send?: string, then?: 'offer' | 'offer-if-impolite' | 'resync' }} Transition
  *
- * The transition for each current relation. Other relations ignore the signal or call.
+ * The transitions by current relation. In all other relations, the signal or call has no effect.
  * @typedef {Partial<Record<Relation, Transition>>} Transitions
  */
 
@@ -29,7 +29,8 @@ const ON_SIGNAL = {
   request: {
     none: { to: 'asked' },
     requested: { to: 'accepted', then: 'offer-if-impolite' },
-    accepted: { send: 'accept' }, // our `accept` got lost; after its repetition the other side offers
+    // Our `accept` got lost. After the repeated `accept`, the other side makes the offer.
+    accepted: { send: 'accept' },
     declined: { to: 'asked' },
   },
   accept: {
@@ -152,8 +153,7 @@ export class Peer extends EventTarget {
     else if (this.relation === 'accepted')
       this.#withNegotiation((negotiation) => negotiation.handleSignal(type, payload));
     else if (type === 'offer') {
-      // Clients that do not implement `request` start with an offer, which counts as a
-      // request.
+      // Clients that do not implement `request` start with an offer, which counts as a request.
       this.#pendingSignals = [[type, payload]];
       this.#apply(ON_SIGNAL.request[this.relation]);
     } else if (type === 'candidate' && pending > 0 && pending < MAX_PENDING_SIGNALS) {

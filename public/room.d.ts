@@ -21,7 +21,7 @@ export interface RoomOptions {
   token?: string;
   /**
    * ICE servers for all connections. Default: the servers that `GET /ice-servers` returns. The
-   * library fetches the default again before it expires.
+   * library fetches these servers again before they expire.
    */
   iceServers?: RTCIceServer[];
   /**
@@ -30,8 +30,8 @@ export interface RoomOptions {
    */
   connect?: 'always' | 'on-request';
   /**
-   * Callback that is called before each step listed in `PausableStep`. If the callback returns a
-   * promise, the step waits until the promise settles. Otherwise the step runs immediately.
+   * Callback that the room calls before each step listed in `PausableStep`. If the callback returns
+   * a promise, the step waits until the promise settles. Otherwise the step runs immediately.
    * Default: no callback.
    */
   pace?: (step: Step) => Promise<void> | void;
@@ -87,8 +87,8 @@ export interface LocalSteps {
   'set-local-description': RTCSessionDescription;
   'set-remote-description': RTCSessionDescriptionInit;
   /**
-   * The offer of the other side. Both sides made an offer (glare), and this side is impolite: it
-   * ignores the other offer.
+   * The ignored offer of the other side. Both sides made an offer (glare), and this side is
+   * impolite.
    */
   'ignore-offer': RTCSessionDescriptionInit;
   /** The browser gathered a local ICE candidate. */

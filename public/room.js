@@ -26,12 +26,12 @@ export class Room extends EventTarget {
   /** @type {Map<string, Peer>} */
   #peers = new Map();
   /**
-   * Peers that have left the server, each with a property. The room removes the peer when that
-   * property becomes false.
+   * Peers that the server no longer lists, and the property that keeps each peer: when the property
+   * becomes false, the room removes the peer.
    * @type {Map<Peer, "connected" | "recoverable">}
    */
   #departed = new Map();
-  #announced = false; // whether this client has joined, so that the peers know about it
+  #announced = false; // whether the peers in the room know that this client has joined
   /** @type {RTCConfiguration} */
   #configuration;
   #ending = new AbortController();
@@ -167,17 +167,17 @@ export class Room extends EventTarget {
   /** @param {{ id: string, polite: boolean }[]} peers */
   #handleWelcome(peers) {
     // The server does not tell the peers that this page replaced another page with our id. With
-    // "on-request", a broadcast of `cancel` resets the relations. With "always", our offers
-    // reveal the replacement.
+    // "on-request", a broadcast of `cancel` resets the relations. With "always", our offers reveal
+    // the replacement.
     if (!this.#announced && !this.#always && peers.length > 0) this.#send({ type: 'cancel' });
     const missing = new Map(this.#peers);
     for (const { id } of peers) missing.delete(id);
     this.#keepWhile('connected', [...missing.values()]);
     for (const { id, polite } of peers) {
       const known = this.#updateListed(id, polite);
-      // On joining, we make all first offers, even as the polite side: a page that replaces
-      // another page takes over its place in the joining order. Later, the impolite side
-      // makes the first offer.
+      // On joining, we make all first offers, even as the polite side: a page that replaces another
+      // page takes over its place in the joining order. Later, the impolite side makes the first
+      // offer.
       const offers = this.#always && (!this.#announced || !polite);
       if (known) known.resync();
       else if (offers) this.#add(id, polite).startOffer();
@@ -190,8 +190,8 @@ export class Room extends EventTarget {
   /** @param {string} id @param {boolean} polite */
   #handleJoined(id, polite) {
     const known = this.#updateListed(id, polite);
-    // If the peer is still connected, it has only joined the server again, and needs no resync.
-    // A new page with the same id would send an offer.
+    // If the peer is still connected, it has only joined the server again, and needs no resync. A
+    // new page with the same id would send an offer.
     if (!known) this.#add(id, polite);
     else if (!known.connected) known.resync();
   }
@@ -258,8 +258,8 @@ export class Room extends EventTarget {
   }
 
   /**
-   * Keeps peers that the server no longer lists until their `property` becomes false. The server
-   * may have lost its state in a restart, while the connections still work.
+   * Keeps each of the peers until its `property` becomes false. The server does not list the peers,
+   * but may have lost its state in a restart while the connections still work.
    * @param {"connected" | "recoverable"} property
    * @param {Peer[]} peers
    */

@@ -89,7 +89,7 @@ export class Signaling extends EventTarget {
     if (this.state !== 'open' || this.#socket?.readyState !== WebSocket.OPEN) return false;
     // Browsers delay the timers of hidden pages, so a hidden page sends candidates immediately.
     const batched = frame.type === 'candidate' && !document.hidden;
-    if (!batched) this.#flush(); // keeps the order of signals
+    if (!batched) this.#flush(); // the candidates in the batch precede this frame
     const count = this.#candidateBatch.push(frame);
     if (!batched || count === MAX_BATCH) this.#flush();
     else if (count === 1) setTimeout(() => this.#flush(), BATCH_WINDOW_MS);
@@ -257,8 +257,8 @@ export function pollIceServers(url, token, stop, use) {
       const response = await fetch(url, { headers, signal });
       const answer = response.ok ? await response.json() : {};
       servers = answer.iceServers ?? servers;
-      // Without a `ttl`, the ICE servers do not expire. After a 4xx response, a retry would
-      // fail again. Polling stops in both cases.
+      // Without a `ttl`, the ICE servers do not expire. After a 4xx response, a retry would fail
+      // again. Polling stops in both cases.
       if (response.status < 500) seconds = answer.ttl && answer.ttl * ICE_REFRESH_AT;
     } catch {
       // The request failed: keep the current ICE servers and poll again.

@@ -1,13 +1,13 @@
 // @ts-check
 import { Room } from '../room.js';
 
-location.hash ||= crypto.getRandomValues(new Uint32Array(2)).join('-'); // share the link to invite
+location.hash ||= crypto.getRandomValues(new Uint32Array(2)).join('-'); // share the URL with others
 const room = new Room(`chat ${location.hash}`);
 
 /** @param {string} text */
 function show(text) {
   const line = document.createElement('p');
-  line.textContent = text; // not innerHTML: the text comes from other people
+  line.textContent = text; // innerHTML would render markup from other people
   document.body.append(line);
 }
 

@@ -1,7 +1,7 @@
 // @ts-check
 import { Room } from '../room.js';
 
-location.hash ||= crypto.getRandomValues(new Uint32Array(2)).join('-'); // share the link to invite
+location.hash ||= crypto.getRandomValues(new Uint32Array(2)).join('-'); // share the URL with others
 const room = new Room(`cursor ${location.hash}`);
 /** @type {Map<unknown, HTMLElement>} */
 const cursors = new Map();

@@ -7,7 +7,8 @@
 /** @import { Room, RoomEvents } from "../room.js" */
 
 /**
- * Distance from the end, in pixels, at which a list counts as scrolled to its end: about one row.
+ * Maximum distance from the end of a list, in pixels, that still counts as scrolled to the end.
+ * This is about one row.
  */
 const END_TOLERANCE = 40;
 

@@ -1,7 +1,7 @@
 // @ts-check
 /**
  * The handshake with one peer: a sequence diagram of the traced steps, the step-by-step mode, and a
- * list of 26 tasks. Traced steps prove that a task is done.
+ * list of 26 tasks. The page marks a task when a traced step proves that the task is done.
  */
 
 import {
@@ -95,7 +95,8 @@ function showSteps() {
 }
 
 /**
- * Returns the name of a peer. The first step of a peer waits before `room.peers` has the peer.
+ * Returns the name of a peer, or its id. `pace` is called for the first step of a peer before
+ * `room.peers` contains the peer.
  * @param {string} id
  */
 const nameOfId = (id) => nameOf(room?.peers.get(id) ?? { id });
@@ -220,7 +221,7 @@ function candidateIn(payload) {
 function explainCandidate(candidate) {
   const [, , transport, , address, port, , type] = candidate.split(' ');
   if (!type) return 'That was the last candidate.';
-  // Browsers replace local addresses by mDNS names (draft-ietf-mmusic-mdns-ice-candidates).
+  // Browsers hide local addresses behind mDNS names (draft-ietf-mmusic-mdns-ice-candidates).
   const hidden = address.endsWith('.local') ? ' The name hides it from the page.' : '';
   const where = `${address}, port ${port}, over ${transport.toUpperCase()}`;
   return `A possible route: ${where}. It is ${CANDIDATE_TEXT[type] ?? type}.${hidden}`;
@@ -250,8 +251,8 @@ function recordProgress(id, trace) {
 }
 
 /**
- * Returns the proofs in a traced step. Without `pace`, a description is traced only when it is set,
- * which also proves that the description was made.
+ * Returns the proofs in a traced step. Without `pace`, the library traces a description only when
+ * it sets the description. That step then also proves that the description was made.
  * @param {Trace} trace
  * @returns {Proof[]}
  */

@@ -18,7 +18,7 @@ const NO_VALUE = '–';
 // Size of the plots in units of their viewBox, `0 0 60 20`: one unit of width for each sample.
 const PLOT_WIDTH = MAX_SAMPLES;
 const PLOT_HEIGHT = 20;
-/** Free space above and below the curve, so that its stroke is not clipped. */
+/** Space above and below the curve. Without the space, the stroke would be clipped. */
 const PLOT_MARGIN = 1;
 // Minimum range of a plot. With a smaller range, noise around zero would fill the plot.
 const MIN_RTT_RANGE = 0.005; // seconds
@@ -132,8 +132,8 @@ async function sampleStats(peer) {
   history.remote = candidateText(stats.get(pair.remoteCandidateId));
   const seconds = (pair.timestamp - history.timestamp) / 1000;
   if (history.timestamp > 0 && seconds > 0) {
-    // Each pair has its own counters, so the difference can be negative after ICE selects
-    // another pair.
+    // Each pair has its own counters, so the difference can be negative after ICE selects another
+    // pair.
     const rate = (/** @type {number} */ bytes) => Math.max(0, (bytes * 8) / seconds);
     history.samples.push({
       rtt: pair.currentRoundTripTime ?? 0,

@@ -25,16 +25,16 @@ import { PEER_TEXT } from './texts.js';
 
 /**
  * Timeout for a connection attempt, in milliseconds. After the timeout, the page reports that there
- * is no path, because some browsers stay in `connecting` and never report `failed`.
+ * is no path, because a browser may stay in `connecting` and never report `failed`.
  */
 const CONNECT_TIMEOUT = 15_000;
 
 /** Peers whose connection was lost or never established. @type {Set<Peer>} */
 const lostPeers = new Set();
 /**
- * Peers whose arrival the chat has announced. A peer is announced when its `hello` arrives, because
- * that contains the name. Other clients send no `hello`: they are announced when they are
- * connected.
+ * Peers whose arrival the chat has announced. The chat announces a peer when its `hello` arrives,
+ * because `hello` contains the name. Other clients send no `hello`: the chat announces these peers
+ * when they are connected.
  * @type {WeakSet<Peer>}
  */
 const announcedPeers = new WeakSet();

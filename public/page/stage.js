@@ -58,7 +58,7 @@ export function removeTile(key) {
 
 /**
  * @param {unknown} key
- * @param {string} id determines the colour of the avatar, so the colour outlives a new name
+ * @param {string} id decides the colour of the avatar, because the name can change
  * @param {string} name
  * @param {string} [title] the tooltip of the name
  */

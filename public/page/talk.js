@@ -33,7 +33,7 @@ const MAX_MESSAGES = 500;
 
 const log = byId('log');
 /**
- * Our messages that some peers have not been sent yet, each with these peers.
+ * Our messages that wait for data channels, each with the peers whose channel is not open yet.
  * @type {Map<Element, Set<Peer>>}
  */
 const lateMessages = new Map();
@@ -41,7 +41,7 @@ const unreadMark = createElement('p', 'new', 'New');
 let unreadCount = 0;
 let title = document.title;
 
-/** Screens that peers share. @type {Map<MediaStream, Peer>} */
+/** Shared screens of other peers, each with its owner. @type {Map<MediaStream, Peer>} */
 const theirScreens = new Map();
 /** The screen that we share. @type {MediaStream | null} */
 let ownScreen = null;
@@ -293,8 +293,8 @@ function sendTrack({ connection }, track, stream) {
 
 /** @param {Peer} peer @param {MediaStream} stream */
 function receiveStream(peer, stream) {
-  // Without a `hello`, a shared screen cannot be told from the camera: treat the stream as the
-  // camera.
+  // Without a `hello`, the page cannot distinguish a shared screen from the camera, and shows the
+  // stream as the camera.
   const isScreen = stream.id !== (ownStreamIdOf(peer) ?? stream.id);
   const show = () => {
     if (!isScreen) return playVideo(showStream(peer, stream));
