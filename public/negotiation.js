@@ -272,7 +272,7 @@ export class Negotiation {
     this.#remoteDescription = identity;
     this.#isSettingRemoteAnswerPending = type === 'answer';
     try {
-      // In glare, this call also rolls back our offer
+      // In glare, this call also rolls back our offer.
       await connection.setRemoteDescription(description);
       this.#context.trace('set-remote-description', description);
     } catch (error) {

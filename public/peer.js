@@ -37,7 +37,7 @@ const ON_SIGNAL = {
     none: { send: 'cancel' },
     requested: { to: 'accepted', then: 'offer' },
     accepted: { then: 'resync' },
-    // the peer declined our first `request` and accepted its repetition
+    // The peer declined our first `request` and accepted its repetition.
     declined: { to: 'accepted', then: 'offer' },
   },
   decline: {

@@ -1,7 +1,7 @@
 // @ts-check
 /** The timer that restarts a connection attempt or ICE, with exponential backoff and jitter. */
 
-const RESTART_MIN_MS = 8_000; // a negotiation without packet loss takes less
+const RESTART_MIN_MS = 8_000; // longer than a negotiation without packet loss
 const RESTART_MAX_MS = 60_000;
 
 export class RestartTimer {

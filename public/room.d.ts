@@ -105,7 +105,7 @@ export interface LocalSteps {
   'ice-connection-state': RTCIceConnectionState;
   'ice-gathering-state': RTCIceGatheringState;
   'signaling-state': RTCSignalingState;
-  /** The state of the data channel. */
+  /** The state of the data channel. Other states of the channel are not traced. */
   'channel-state': 'open' | 'closed';
   /** The new relation with the peer. */
   relation: Relation;

@@ -41,7 +41,7 @@ let stepByStep = false;
  * @type {Map<string, { isCaller: boolean | null, proofs: Set<Proof> }>}
  */
 const progressById = new Map();
-/** Tasks with their list items. @type {{ task: Task, row: HTMLElement }[]} */
+/** @type {{ task: Task, row: HTMLElement }[]} */
 const taskRows = [];
 /** @type {Room | null} */
 let room = null;
@@ -82,7 +82,9 @@ export function setUpSteps(on) {
   showSteps();
 }
 
-/** Returns the oldest waiting step of the chosen peer, or otherwise of all peers. */
+/**
+ * Returns the oldest waiting step of the chosen peer, or of any peer if the chosen peer has none.
+ */
 const nextStep = () =>
   pausedSteps.find(({ step }) => step.peer === chosen?.id) ?? pausedSteps.at(0);
 
@@ -95,8 +97,8 @@ function showSteps() {
 }
 
 /**
- * Returns the name of a peer, or its id. `pace` is called for the first step of a peer before
- * `room.peers` contains the peer.
+ * Returns the name of a peer, or its id, because the first step of a peer waits before `room.peers`
+ * contains the peer.
  * @param {string} id
  */
 const nameOfId = (id) => nameOf(room?.peers.get(id) ?? { id });

@@ -67,7 +67,10 @@ export function ownStreamIdOf(peer) {
   return hellos.get(peer)?.streamId;
 }
 
-/** Returns the peer's connection, or null. Never creates a connection. @param {Peer} peer */
+/**
+ * Returns the peer's connection, or null. Unlike `peer.connection`, creates no connection.
+ * @param {Peer} peer
+ */
 export function connectionOf(peer) {
   return peer.relation === 'accepted' && idsWithConnection.has(peer.id) ? peer.connection : null;
 }
