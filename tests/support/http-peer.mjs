@@ -1,5 +1,5 @@
 // @ts-check
-/** A peer of the HTTP dialect: requests, and an event stream that is read one event at a time. */
+/** A peer of the HTTP dialect. A test sends its requests and reads its event stream event by event. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import http from 'node:http';
@@ -9,11 +9,11 @@ import { within } from './peer.mjs';
 /** @typedef {{ id?: string, data: string }} Event */
 /** @typedef {{ key?: string, token?: string, headers?: Record<string, string> }} Credentials */
 
-/** One event stream, from its opening to its end. */
+/** One response of `/events`, with a queue of the events that the test has not read. */
 export class EventStream {
-  /** The last event id received, even if its event had no data. */
+  /** The last event id received, including ids of events without data. */
   lastId = '';
-  /** All text received. */
+  /** The complete text that was received. */
   raw = '';
   #rest = '';
   /** @type {Event[]} */
@@ -24,7 +24,7 @@ export class EventStream {
   constructor(response) {
     this.response = response;
     this.ended = false;
-    /** Resolves when either side has ended the stream. @type {Promise<void>} */
+    /** Resolves when the client or the server has ended the stream. @type {Promise<void>} */
     this.gone = new Promise((resolve) => {
       response.on('close', () => {
         this.ended = true;
@@ -32,7 +32,7 @@ export class EventStream {
         this.#changed();
       });
     });
-    response.on('error', () => {}); // `close` always follows
+    response.on('error', () => {}); // ignored, because a `close` event always follows
     response.setEncoding('utf8').on('data', (text) => this.#read(text));
   }
 
@@ -55,7 +55,7 @@ export class EventStream {
     this.#changed();
   }
 
-  /** Reads the next event, pings excepted. @param {number} [timeout] @returns {Promise<Event>} */
+  /** Reads the next event, skipping pings. @param {number} [timeout] @returns {Promise<Event>} */
   async next(timeout) {
     for (;;) {
       const event = this.#unread.shift();
@@ -66,7 +66,7 @@ export class EventStream {
     }
   }
 
-  /** Waits for the next ping, an event without an id. */
+  /** Waits for the next ping, which is an event without an id. Returns its data. */
   async pinged() {
     for (;;) {
       const at = this.#unread.findIndex(isPing);
@@ -84,7 +84,7 @@ export class EventStream {
     );
   }
 
-  /** Events that have arrived and were not read, without pings. */
+  /** Events that were received but not read yet, except pings. */
   get unread() {
     return this.#unread.filter((event) => !isPing(event));
   }
@@ -102,7 +102,7 @@ export class HttpPeer {
   /** @type {EventStream | undefined} */
   stream;
   /**
-   * The id of the last event that the test has read, if it records that.
+   * The id of the last event that the test has read, for tests that record it.
    * @type {string | undefined}
    */
   lastId;
@@ -149,7 +149,7 @@ export class HttpPeer {
     return peer;
   }
 
-  /** @param {unknown} body strings are sent unchanged, anything else as JSON */
+  /** Posts a message. @param {unknown} body a string is sent unchanged, any other value as JSON */
   post(body) {
     const headers = { 'Content-Type': 'application/json', ...this.credentials.headers };
     const text = typeof body === 'string' ? body : JSON.stringify(body);
@@ -203,7 +203,7 @@ export class HttpPeer {
     return this.stream;
   }
 
-  /** Reopens the stream after the last event received. */
+  /** Reopens the stream with the last received event id, so that the server sends all later events. */
   resume() {
     return this.open(this.stream?.lastId);
   }
