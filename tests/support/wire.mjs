@@ -28,7 +28,7 @@ export function installWire() {
     },
     /** @param {Direction} direction @param {unknown} text @param {() => void} pass */
     handle(direction, text, pass) {
-      // The tests send only arrays whose signals all have the same type.
+      // The library sends several candidates as one array, so all signals in an array have one type.
       const frame = typeof text === 'string' && /^[{[]/.test(text) && [JSON.parse(text)].flat()[0];
       const type = frame ? frame.type : text;
       const at = wire.lose[direction].indexOf(type);
