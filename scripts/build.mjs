@@ -1,12 +1,12 @@
 // @ts-check
 /**
  * Builds the Worker: a WebAssembly module, and one JavaScript module that loads the WebAssembly.
- * wrangler runs this script before it serves or deploys. Npm packages may be missing then, so the
- * script uses only Node's built-in modules until it has installed the packages.
+ * wrangler runs this script before it serves or deploys. The npm packages may be missing then, so
+ * the script uses only Node's built-in modules until it has installed the packages.
  *
  * Each profile has its own folder, build/dev/ or build/release/, which is rebuilt only if an input
- * changed. wrangler reads the copy in build/. For `wrangler dev`, the copy is that of the dev profile,
- * because an edit then compiles in 1 to 2 s. Otherwise, the copy is that of the release profile.
+ * changed. wrangler reads build/, which contains a copy of one of the folders. `wrangler dev` uses
+ * the dev profile, which compiles an edit in 1 to 2 s. All other commands use the release profile.
  * Tests read build/release/.
  */
 
@@ -31,8 +31,8 @@ import { ask, isMain, root } from './run.mjs';
 
 const BUILD = join(root, 'build');
 /**
- * The lock of all builds. wrangler starts a build for every file change, so builds can overlap. A build
- * that waited for the lock finds the files up to date and ends.
+ * The lock of all builds. wrangler starts a build for every file change, so builds can overlap. A
+ * build that waited for the lock finds the files up to date and ends.
  */
 const LOCK = join(BUILD, 'lock');
 /**
@@ -43,7 +43,8 @@ const STAMP = 'stamp';
 const FILES = ['rust_bg.wasm', 'index.js', STAMP];
 
 /**
- * Builds a profile if its inputs changed, and copies the files to build/, from which wrangler reads.
+ * Builds a profile if its inputs changed, and copies the files to build/, from which wrangler
+ * reads.
  * @param {Profile} profile
  */
 export async function build(profile) {
@@ -89,8 +90,8 @@ function stampOf(folder) {
 }
 
 /**
- * Builds in a temporary folder, so that a failed build does not change the files of the last successful
- * build.
+ * Builds in a temporary folder, so that a failed build does not change the files of the last
+ * successful build.
  * @param {(folder: string) => unknown} fill writes the files into the temporary folder
  */
 async function withStaging(fill) {

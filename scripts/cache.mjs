@@ -1,8 +1,8 @@
 // @ts-check
 /**
- * A cache folder for tools that take minutes to build. All clones of the repository share the folder.
- * The name of an entry contains a hash of all its inputs, and an entry never changes. Users may delete
- * entries at any time, because a missing entry is rebuilt.
+ * A cache folder for tools that take minutes to build. All clones of the repository share the
+ * folder. The name of an entry contains a hash of all its inputs, and an entry never changes. Users
+ * may delete entries at any time, because a missing entry is rebuilt.
  */
 
 import { createHash } from 'node:crypto';
@@ -11,8 +11,8 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 
 /**
- * Returns the path of the cache: the environment variable `PARTYLINE_CACHE`, or partyline's folder in
- * the user's cache folder.
+ * Returns the path of the cache: the environment variable `PARTYLINE_CACHE`, or partyline's folder
+ * in the user's cache folder.
  */
 export function cacheFolder() {
   const { env, platform } = process;
@@ -31,9 +31,9 @@ export function hash(...texts) {
 }
 
 /**
- * Returns the folder of an entry. If the entry is missing, `make` fills an empty folder, which is then
- * renamed to the name of the entry. Because of the rename, an incomplete entry is never visible, and
- * two processes can build the same entry concurrently.
+ * Returns the folder of an entry. If the entry is missing, `make` fills an empty folder, which is
+ * then renamed to the name of the entry. Because of the rename, an incomplete entry is never
+ * visible, and two processes can build the same entry concurrently.
  * @param {string} parent
  * @param {string} name the name of the entry, which contains a hash of its inputs
  * @param {(folder: string) => unknown} make
@@ -44,7 +44,8 @@ export async function cached(parent, name, make) {
   mkdirSync(parent, { recursive: true });
   const staging = mkdtempSync(join(parent, `staging-${name}-`));
   const clean = () => rmSync(staging, { recursive: true, force: true });
-  // Deletes the folder also if `make` calls `stop`, or if the user presses Ctrl-C.
+  // If `make` calls `stop` or the user presses Ctrl-C, the `exit` event deletes the incomplete
+  // folder.
   const interrupted = () => process.exit(130);
   process.once('exit', clean).once('SIGINT', interrupted).once('SIGTERM', interrupted);
   try {

@@ -22,8 +22,9 @@ export async function compile(profile, folder) {
   const target = 'wasm32-unknown-unknown';
   const options = ['--lib', '--target', target, '--target-dir', 'target'];
   if (profile === 'release') options.push('--release');
-  else env.CARGO_PROFILE_DEV_DEBUG = '0'; // panic messages contain file and line without debug info
-  if (!process.stdout.isTTY) options.push('--quiet'); // logs contain only warnings and errors
+  // Panic messages contain file and line even without debug information.
+  else env.CARGO_PROFILE_DEV_DEBUG = '0';
+  if (!process.stdout.isTTY) options.push('--quiet'); // cargo then prints only warnings and errors
   const what = `compiling the Rust, profile ${profile} (${FIRST_TIME[profile]} the first time)`;
   if (!(await step(what, ['cargo', 'build', ...options], { env, warnings: true })))
     stop('the Rust code does not compile. Fix the errors that cargo printed above.');
@@ -38,7 +39,8 @@ export async function compile(profile, folder) {
 }
 
 /**
- * Returns the folder with the optimized module. The result is cached, because wasm-opt takes seconds.
+ * Returns the folder with the optimized module. The result is cached, because wasm-opt takes
+ * seconds.
  * @param {string} wasm
  * @param {string} wasmBindgen
  */
@@ -60,7 +62,8 @@ function bind(wasm, wasmBindgen, folder) {
   const bound = show([
     wasmBindgen,
     ...'--target module --out-name rust --no-typescript'.split(' '),
-    '--experimental-reset-state-function', // lets worker.js restart the module after a trap
+    // Exports the function with which worker.js restarts the module after a trap.
+    '--experimental-reset-state-function',
     ...['--out-dir', folder, wasm],
   ]);
   if (!bound) stop('wasm-bindgen failed. See its output above for the cause.');

@@ -7,8 +7,8 @@ import { asRoot, install } from './debian.mjs';
 import { stop } from './run.mjs';
 
 /**
- * Returns the path of coturn's server: the environment variable `TURNSERVER`, or the first `turnserver`
- * on the PATH.
+ * Returns the path of coturn's server: the environment variable `TURNSERVER`, or the first
+ * `turnserver` on the PATH.
  */
 export function coturnPath() {
   if (process.env.TURNSERVER) return process.env.TURNSERVER;

@@ -1,8 +1,8 @@
 // @ts-check
 /**
  * Installs the current versions of Node, wrangler and workerd, which scripts/current/ pins. The
- * versions in the root package.json are the last ones that support Node 20. `npm test -- --all` repeats
- * the end-to-end tests with the current versions.
+ * versions in the root package.json are the last ones that support Node 20. `npm test -- --all`
+ * repeats the end-to-end tests with the current versions.
  */
 
 import { copyFileSync, existsSync, readFileSync } from 'node:fs';
@@ -28,8 +28,8 @@ export async function currentPlatform() {
     ...process.env,
     PATH: dirname(node) + delimiter + process.env.PATH,
     PARTYLINE_WRANGLER: wrangler,
-    // Makes miniflare run the current workerd. The tests keep the miniflare version of package.json,
-    // because miniflare 5 has different options.
+    // Makes miniflare run the current workerd. The tests keep the miniflare version of
+    // package.json, because miniflare 5 has different options.
     MINIFLARE_WORKERD_PATH: createRequire(wrangler)('workerd').default,
   };
   return { node, wrangler, env };

@@ -41,8 +41,8 @@ function take(file) {
 }
 
 /**
- * Returns whether the process that took the lock is still running. A killed process cannot release its
- * lock.
+ * Returns whether the process that took the lock is still running. A killed process cannot release
+ * its lock.
  * @param {string} file
  */
 function isHeld(file) {

@@ -1,14 +1,14 @@
 // @ts-check
 /**
- * Runs commands and reports progress for the other scripts. This module imports only Node's built-in
- * modules, because it runs before the npm packages are installed.
+ * Runs commands and reports progress for the other scripts. This module imports only Node's
+ * built-in modules, because it runs before the npm packages are installed.
  */
 
 import { spawn, spawnSync } from 'node:child_process';
 import { realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-/** The root of the repository. */
+/** The absolute path of the repository, with a slash at the end. */
 export const root = fileURLToPath(new URL('..', import.meta.url));
 
 /** Milliseconds between two progress messages of a long step. */
@@ -62,9 +62,9 @@ export function show([program, ...args], options) {
 }
 
 /**
- * Prints a message and runs a command. Resolves to true if the command succeeded. A terminal shows the
- * output of the command. A log gets a progress message every 30 s, and gets the output only if the
- * command fails.
+ * Prints a message and runs a command. Resolves to true if the command succeeded. A terminal shows
+ * the output of the command. A log gets a progress message every 30 s, and gets the output only if
+ * the command fails.
  * @param {string} what the message
  * @param {string[]} command
  * @param {Options} [options]
@@ -108,7 +108,8 @@ export function seconds(start) {
 }
 
 /**
- * Returns whether Node runs a module directly, as in `node scripts/build.mjs`, and not as an import.
+ * Returns whether Node runs a module directly, as in `node scripts/build.mjs`, and not as an
+ * import.
  * @param {string} url the `import.meta.url` of the module
  */
 export function isMain(url) {

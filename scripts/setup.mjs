@@ -1,8 +1,9 @@
 // @ts-check
 /**
- * Installs everything that a build needs in addition to Node and Rust: npm packages, Rust's standard
- * library for WebAssembly, and wasm-bindgen. This module imports only Node's built-in modules, because
- * it installs the npm packages. Fast checks run first, so that common problems are reported early.
+ * Installs everything that a build needs in addition to Node and Rust: npm packages, Rust's
+ * standard library for WebAssembly, and wasm-bindgen. This module imports only Node's built-in
+ * modules, because it installs the npm packages. Fast checks run first, so that common problems are
+ * reported early.
  */
 
 import { spawnSync } from 'node:child_process';
@@ -13,10 +14,15 @@ import { ask, isMain, root, step, stop } from './run.mjs';
 import { bindgenCrate, checkRust, hasWasmBindgen, toolchain } from './toolchain.mjs';
 import { isOlder } from './versions.mjs';
 
-/** Milliseconds until a registry counts as unreachable. The timeout grows with the machine's load. */
+/**
+ * Milliseconds until a registry counts as unreachable. The timeout grows with the machine's load.
+ */
 const PROBE = 4000 * Math.max(1, loadavg()[0] / availableParallelism() / 2);
 
-/** npm's error codes for an unreachable registry. A registry that returned an HTTP status is reachable. */
+/**
+ * npm's error codes for an unreachable registry. A registry that returned an HTTP status is
+ * reachable.
+ */
 const UNREACHABLE =
   /\b(E(NOTFOUND|AI_AGAIN|CONNREFUSED|CONNRESET|TIMEDOUT|NETUNREACH|HOSTUNREACH)|ERR_SOCKET_TIMEOUT)\b/;
 
@@ -39,8 +45,8 @@ function checkNode() {
 }
 
 /**
- * Returns whether the package versions in node_modules match package-lock.json. npm lists the installed
- * versions in node_modules/.package-lock.json.
+ * Returns whether the package versions in node_modules match package-lock.json. npm lists the
+ * installed versions in node_modules/.package-lock.json.
  */
 export function hasPackages() {
   const installed = json('node_modules/.package-lock.json')?.packages ?? {};
@@ -82,8 +88,8 @@ function hasCrates() {
 }
 
 /**
- * Stops with a message if cargo cannot reach its registry. Runs cargo, because its registry and proxies
- * may differ from those of npm.
+ * Stops with a message if cargo cannot reach its registry. Runs cargo, because its registry and
+ * proxies may differ from those of npm.
  */
 function checkRegistry() {
   const env = { ...process.env, CARGO_NET_RETRY: '0', CARGO_HTTP_TIMEOUT: '4' };

@@ -57,8 +57,8 @@ function serve() {
   const child = spawn(process.execPath, command, { cwd: root, stdio: 'inherit' });
   void answers().then(() => tell(`ready after ${seconds(start)}. Open ${page} in two windows.`));
   child.on('exit', (code, signal) => process.exit(code ?? (signal === 'SIGINT' ? 130 : 1)));
-  // On Ctrl-C, the terminal sends SIGINT to wrangler, too, so this process waits until wrangler exits.
-  // Other programs send SIGTERM only to this process, which must forward the signal.
+  // On Ctrl-C, the terminal sends SIGINT to wrangler, too, so this process waits until wrangler
+  // exits. Other programs send SIGTERM only to this process, which must forward the signal.
   process.on('SIGINT', () => {});
   process.on('SIGTERM', () => child.kill('SIGTERM'));
 }

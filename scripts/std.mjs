@@ -1,8 +1,8 @@
 // @ts-check
 /**
  * Builds Rust's standard library for wasm32 from Debian's packages, for machines that cannot reach
- * rustup's servers. Debian's newest Rust has the source of the standard library, but no wasm32 build.
- * The library is built into a sysroot in the cache folder, so Debian's files stay unchanged.
+ * rustup's servers. Debian's newest Rust has the source of the standard library, but no wasm32
+ * build. The library is built into a sysroot in the cache folder, so Debian's files stay unchanged.
  */
 
 import {
@@ -44,8 +44,8 @@ export function hasSysroot() {
 }
 
 /**
- * Installs Debian's Rust packages. Returns false if the installation is not possible, or if Debian's
- * Rust is too old.
+ * Installs Debian's Rust packages. Returns false if the installation is not possible, or if
+ * Debian's Rust is too old.
  */
 export async function installDebianRust() {
   const purpose = 'to build WebAssembly, because rustup cannot add its standard library';
@@ -71,8 +71,8 @@ function entry() {
 async function fill(sysroot, env) {
   const rustlib = join(sysroot, 'lib', 'rustlib');
   await buildStd(env, join(rustlib, WASM, 'lib'));
-  // rustc searches for its linker in this folder of the sysroot. cargo searches for rustc and clippy
-  // on the PATH, to which `debianRust` adds the sysroot's folder bin/.
+  // rustc searches for its linker in this folder of the sysroot. cargo searches for rustc and
+  // clippy on the PATH, to which `debianRust` adds the sysroot's folder bin/.
   const host = ask([RUSTC, '-vV'])?.match(/^host: (.+)$/m)?.[1] ?? '';
   mkdirSync(join(rustlib, host, 'bin'), { recursive: true });
   symlinkSync(`/usr/bin/lld-${llvmVersion()}`, join(rustlib, host, 'bin', 'rust-lld'));
@@ -104,7 +104,7 @@ async function buildStd(env, folder) {
         ...env,
         RUSTC,
         RUSTC_BOOTSTRAP: '1', // allows -Zbuild-std, which normally requires a nightly Rust
-        RUSTFLAGS: '-Cembed-bitcode=yes', // LTO requires the section ".llvmbc", which contains bitcode
+        RUSTFLAGS: '-Cembed-bitcode=yes', // LTO requires the bitcode section ".llvmbc"
       },
     },
   );

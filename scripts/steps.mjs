@@ -8,7 +8,10 @@ import { root } from './run.mjs';
 
 /** @typedef {{ name: string, command: string[], env?: NodeJS.ProcessEnv }} Step */
 
-/** Paths of JavaScript that runs in workerd: the module that loads the WebAssembly, and benchmark servers. */
+/**
+ * Paths of JavaScript that runs in workerd: the module that loads the WebAssembly, and benchmark
+ * servers.
+ */
 const IN_WORKERD = /^(src|tests.bench.servers)[\\/]/;
 const DENY_WARNINGS = ['--', '-D', 'warnings'];
 
@@ -80,7 +83,9 @@ export async function steps({ all, wasm, times }) {
   ];
 }
 
-/** Returns the paths of all JavaScript test files. The tests require a release build of the Worker. */
+/**
+ * Returns the paths of all JavaScript test files. The tests require a release build of the Worker.
+ */
 export function testFiles() {
   return scriptsIn('tests').filter((file) => file.endsWith('.test.mjs'));
 }
@@ -90,7 +95,7 @@ export function testFiles() {
  * @param {string} name
  * @param {string[]} files
  * @param {string} times the folder for the durations of the tests
- * @param {{ node: string, env: NodeJS.ProcessEnv }} [current] the current platform. Default: this Node
+ * @param {{ node: string, env: NodeJS.ProcessEnv }} [current] Default: this Node
  * @returns {Step}
  */
 export function endToEnd(name, files, times, current) {
@@ -116,8 +121,8 @@ export function endToEnd(name, files, times, current) {
 }
 
 /**
- * Returns a step that builds the Worker, and bundles the files without uploading them. wrangler runs
- * scripts/build.mjs, as in a real deployment.
+ * Returns a step that builds the Worker, and bundles the files without uploading them. wrangler
+ * runs scripts/build.mjs, as in a real deployment.
  * @param {string} name
  * @param {string} program
  * @param {string} wrangler
@@ -129,7 +134,10 @@ function deploy(name, program, wrangler, env) {
   return { name, command: [program, wrangler, ...options], env: quiet(env) };
 }
 
-/** Returns environment variables with which wrangler asks no questions and sends no usage statistics. */
+/**
+ * Returns environment variables with which wrangler asks no questions and sends no usage
+ * statistics.
+ */
 function quiet(env = process.env) {
   return { ...env, WRANGLER_SEND_METRICS: 'false', CI: '1' };
 }

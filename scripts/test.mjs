@@ -2,8 +2,8 @@
 /**
  * `npm test`: runs all checks, from formatting to browser tests, and stops at the first failure.
  *
- * The default tier tests each feature once. `npm test -- --all` adds full matrices, repetitions and the
- * current platform. Run the full tier before a release.
+ * The default tier tests each feature once. `npm test -- --all` adds full matrices, repetitions and
+ * the current platform. Run the full tier before a release.
  *
  * Arguments select steps by name. An argument with a slash or dot also selects test files by path:
  * `npm test -- clippy tests/worker` runs the clippy steps and the test files in tests/worker.

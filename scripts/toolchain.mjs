@@ -1,8 +1,8 @@
 // @ts-check
 /**
- * Finds or installs the tools that compile the crate to WebAssembly: Rust with the standard library for
- * wasm32, and wasm-bindgen. If rustup is missing or cannot reach its servers, Debian's packages supply
- * the standard library.
+ * Finds or installs the tools that compile the crate to WebAssembly: Rust with the standard library
+ * for wasm32, and wasm-bindgen. If rustup is missing or cannot reach its servers, Debian's packages
+ * supply the standard library.
  */
 
 import { existsSync, rmSync } from 'node:fs';
@@ -14,7 +14,9 @@ import { isRecent, leastRust, lockedVersion, versionOf } from './versions.mjs';
 
 const WASM = 'wasm32-unknown-unknown';
 
-/** Timeout for rustup in milliseconds. Some networks drop the packets to rustup's servers silently. */
+/**
+ * Timeout for rustup in milliseconds. Some networks drop the packets to rustup's servers silently.
+ */
 const RUSTUP_TIMEOUT = 60_000;
 
 /**
@@ -27,8 +29,8 @@ export async function toolchain() {
 }
 
 /**
- * Stops with a message if Rust, or the linker that Rust uses, is missing or too old. No script installs
- * Rust, because users should choose how Rust is installed.
+ * Stops with a message if Rust is missing or too old, or if the linker is missing. Users must
+ * install Rust and the linker themselves.
  */
 export function checkRust() {
   const version = versionOf('rustc');
@@ -45,8 +47,8 @@ export function checkRust() {
 }
 
 /**
- * Stops with a message if the system has no C compiler. Rust calls the C compiler to link build scripts
- * and procedural macros.
+ * Stops with a message if the system has no C compiler. Rust calls the C compiler to link build
+ * scripts and procedural macros.
  */
 function checkLinker() {
   const configured = Object.keys(process.env).some((name) => /^CARGO_TARGET_.*_LINKER$/.test(name));
@@ -76,8 +78,8 @@ async function rustForWasm() {
 }
 
 /**
- * Returns the environment variables of this process, without those that change the compiler, its flags
- * or the target. Some users set such variables for other projects.
+ * Returns the environment variables of this process, without those that change the compiler, its
+ * flags or the target. Some users set such variables for other projects.
  */
 function cleanEnvironment() {
   const env = { ...process.env };
@@ -103,8 +105,8 @@ async function addTarget() {
 }
 
 /**
- * Returns the crate and version of the wasm-bindgen command. The command must have exactly the version
- * of the library crate `wasm-bindgen` in Cargo.lock.
+ * Returns the crate and version of the wasm-bindgen command. The command must have exactly the
+ * version of the library crate `wasm-bindgen` in Cargo.lock.
  */
 export function bindgenCrate() {
   return `wasm-bindgen-cli@${lockedVersion('wasm-bindgen')}`;
@@ -115,8 +117,8 @@ export function hasWasmBindgen() {
 }
 
 /**
- * Returns the name of the cache entry. The hash needs no dependencies, because the package of
- * wasm-bindgen-cli on crates.io contains a Cargo.lock.
+ * Returns the name of the cache entry. The hash does not include the dependencies, because the
+ * package of wasm-bindgen-cli on crates.io contains a Cargo.lock.
  */
 function bindgenEntry() {
   return `wasm-bindgen-${hash(bindgenCrate(), ask(['rustc', '-vV']) ?? '')}`;
@@ -127,7 +129,8 @@ async function installWasmBindgen() {
   const folder = await cached(cacheFolder(), bindgenEntry(), async (staging) => {
     const target = join(staging, 'target');
     const command = ['cargo', 'install', '--root', staging, bindgenCrate()].concat(
-      // The default features are for wasm-bindgen's test runner, and need additional system libraries.
+      // The default features are for wasm-bindgen's test runner, and need additional system
+      // libraries.
       ...['--bin', 'wasm-bindgen', '--no-default-features', '--target-dir', target],
     );
     const what = `building ${bindgenCrate()} from crates.io (once, about 2 minutes)`;

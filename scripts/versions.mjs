@@ -1,5 +1,7 @@
 // @ts-check
-/** Reads and compares versions: those that the repository requires, and those that are installed. */
+/**
+ * Reads and compares versions: those that the repository requires, and those that are installed.
+ */
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -31,7 +33,8 @@ export function isOlder(version, other) {
 }
 
 /**
- * Returns the text of the first group of `pattern` in a file. Stops with a message if nothing matches.
+ * Returns the text of the first group of `pattern` in a file. Stops with a message if nothing
+ * matches.
  * @param {string} file a path relative to the root of the repository
  * @param {RegExp} pattern
  */

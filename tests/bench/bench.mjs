@@ -2,12 +2,12 @@
 /**
  * `npm run bench` compares partyline with other servers on this machine, in less than 10 minutes.
  * `npm run bench -- --quick` takes less than 2 minutes, but its figures are too noisy to publish.
- * `npm run bench -- --profile` divides the CPU time of a signal and a join into layers, in less than 3
- * minutes.
+ * `npm run bench -- --profile` divides the CPU time of a signal and a join into layers, in less
+ * than 3 minutes.
  *
- * Each server is one process. The load generator measures the servers alternately within each round,
- * and the report contains the medians of all rounds. Absolute figures depend on the machine, but the
- * ratios between servers hardly do.
+ * Each server is one process. The load generator measures the servers alternately within each
+ * round, and the report contains the medians of all rounds. Absolute figures depend on the machine.
+ * Ratios between servers are almost independent of the machine.
  */
 
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -29,7 +29,8 @@ for (const command of [
 ])
   if (!show(command)) stop(`\`${command.join(' ')}\` failed. See its output above for the cause.`);
 
-// These modules are imported dynamically, because they import npm packages that setup() may install.
+// These modules are imported dynamically, because they import npm packages that setup() may
+// install.
 const { SERVERS, start: startServer } = await import('./servers.mjs');
 const { startLoad } = await import('./load.mjs');
 const { Figures, short, table } = await import('./figures.mjs');
@@ -53,8 +54,8 @@ const figures = new Figures();
 const address = ({ pid, port, protocol }) => ({ pid, port, protocol });
 
 /**
- * Returns the order of the servers in a round. The order rotates, so that a server's position does not
- * bias its figures.
+ * Returns the order of the servers in a round. The order rotates, so that a server's position does
+ * not bias its figures.
  * @param {number} round
  */
 const turns = (round) => names.map((_, place) => names[(place + round) % names.length]);
@@ -69,7 +70,9 @@ const costs = await cost(
 );
 report();
 
-/** Measures the cost of signals, joins, leaves and connection setups, and the latency of signals. */
+/**
+ * Measures the cost of signals, joins, leaves and connection setups, and the latency of signals.
+ */
 async function measureWork() {
   const servers = Object.fromEntries(
     await Promise.all(names.map(async (name) => [name, await startServer(name)])),
@@ -98,8 +101,8 @@ async function measureWork() {
     keep('join', connections, 'join');
     keep('leave', connections, 'leave');
     keep('setup', await load.ask('setups', { servers: all, count: 40 * size }));
-    // Measures connection setups again, with several candidates in one frame, as room.js sends them. The
-    // other servers do not support arrays of signals.
+    // Measures connection setups again, with several candidates in one frame, as room.js sends
+    // them. The other servers do not support arrays of signals.
     const withLists = all.map((each, place) => ({ ...each, lists: order[place] === 'ours' }));
     keep('setupWithLists', await load.ask('setups', { servers: withLists, count: 40 * size }));
     const rates = candidate.map((/** @type {any} */ { perSecond }) => perSecond);

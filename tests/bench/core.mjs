@@ -1,10 +1,11 @@
 // @ts-check
 /**
- * Counts the instructions of the core with callgrind. Fails if a case needs over 10 % more instructions
- * than in core.json. Counts are reproducible, even if the machine is busy.
+ * Counts the instructions of the core with callgrind. Fails if a case needs over 10 % more
+ * instructions than in core.json. Counts are reproducible, even if the machine is busy.
  *
- * `node tests/bench/core.mjs --accept` updates core.json. Use it after a change that is worth additional
- * instructions, or with a new compiler. Without valgrind, the script succeeds without counting.
+ * `node tests/bench/core.mjs --accept` updates core.json. Use it after a change that is worth
+ * additional instructions, or with a new compiler. Without valgrind, the script succeeds without
+ * counting.
  */
 
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

@@ -1,8 +1,8 @@
 // @ts-check
 /**
- * Calculates the cost of running partyline. Counts the requests, frames and writes of a connection setup
- * in each dialect, and multiplies the counts by Cloudflare's prices. The result is the marginal price,
- * because the free allowance of a plan is not subtracted.
+ * Calculates the cost of running partyline. Counts the requests, frames and writes of a connection
+ * setup in each dialect, and multiplies the counts by Cloudflare's prices. The result is the
+ * marginal price, because the free allowance of a plan is not subtracted.
  */
 
 import { HttpPeer } from '../support/http-peer.mjs';
@@ -13,8 +13,8 @@ import { start } from './servers.mjs';
 
 /**
  * Prices in dollars, from developers.cloudflare.com/workers/platform/pricing and
- * /durable-objects/platform/pricing. Cloudflare bills 20 incoming frames as one request, and does not
- * bill outgoing frames. A Durable Object that can hibernate is billed only while it runs code.
+ * /durable-objects/platform/pricing. Cloudflare bills 20 incoming frames as one request, and does
+ * not bill outgoing frames. A Durable Object that can hibernate is billed only while it runs code.
  */
 const PRICES = {
   asOf: 'November 2026',
@@ -55,8 +55,8 @@ export async function cost(cpu, kib) {
   for (const [dialect, connect] of Object.entries(SETUPS)) {
     await takeCounts();
     await connect(server, dialect);
-    // HTTP clients have no close handshake. The room stores their seats and waits for the grace period,
-    // so this loop waits until the room is empty.
+    // HTTP clients have no close handshake. The room stores their seats and waits for the grace
+    // period, so this loop waits until the room is empty.
     let polls = 1;
     while ((await server.status(`cost-${dialect}`)).peers > 0) polls += 1;
     const { workerRequests, objectRequests, ...count } = await takeCounts();
@@ -72,8 +72,9 @@ export async function cost(cpu, kib) {
         PRICES;
       const requests =
         workerRequests * workerRequest + objectRequests * objectRequest + frames * frame;
-      // The result is an upper bound. Each further pair of requests counts as the CPU time of a whole
-      // connection setup, and all CPU time is billed for both the Worker and the Durable Object.
+      // The result is an upper bound. Each further pair of requests counts as the CPU time of a
+      // whole connection setup, and all CPU time is billed for both the Worker and the Durable
+      // Object.
       const busy =
         seconds * Math.max(1, workerRequests / 2) * (workerMillisecond * 1000 + objectSecond);
       return [
@@ -119,8 +120,8 @@ export async function cost(cpu, kib) {
 }
 
 /**
- * Functions that perform a connection setup, by dialect. A setup consists of two joins, an offer, an
- * answer, 16 candidates and two leaves.
+ * Functions that perform a connection setup, by dialect. A setup consists of two joins, an offer,
+ * an answer, 16 candidates and two leaves.
  * @type {Record<string, (server: Server, dialect: string) => Promise<void>>}
  */
 const SETUPS = {

@@ -39,7 +39,7 @@ export class Figures {
     return median(ours.map((value, round) => value / theirs[round]));
   }
 
-  /** Returns the medians and all figures, for `JSON.stringify`. */
+  /** Returns all figures and their medians, for `JSON.stringify`. */
   toJSON() {
     return Object.fromEntries(
       [...this.#rows].map(([row, servers]) => [

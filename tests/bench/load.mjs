@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { root, stop } from '../../scripts/run.mjs';
 
-/** Starts the load generator. Returns an object that sends measurements to it and stops it. */
+/** Starts the load generator. Returns functions that run a measurement and stop the process. */
 export function startLoad() {
   const child = spawn(join(root, 'target', 'release', 'examples', 'load'), {
     stdio: ['pipe', 'pipe', 'inherit'],

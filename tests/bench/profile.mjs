@@ -1,10 +1,11 @@
 // @ts-check
 /**
- * `npm run bench -- --profile` divides the CPU time of a signal and a join into layers, for partyline and
- * the other servers in workerd. The layers separate the cost of our code from the cost of the platform.
+ * `npm run bench -- --profile` divides the CPU time of a signal and a join into layers, for
+ * partyline and the other servers in workerd. The layers separate the cost of our code from the
+ * cost of the platform.
  *
- * Linux's `perf` takes the samples. The time of a layer is its share of the samples, multiplied by the
- * CPU time that was measured in the same run.
+ * Linux's `perf` takes the samples. The time of a layer is its share of the samples, multiplied by
+ * the CPU time that was measured in the same run.
  */
 
 import { spawn, spawnSync } from 'node:child_process';
@@ -19,8 +20,8 @@ import { SERVERS, start } from './servers.mjs';
 const DATA = join(root, 'target', 'bench', 'perf.data');
 
 /**
- * The layers, each with a function that recognizes its stacks. The first line of a stack contains the
- * innermost function. A sample counts for the first layer that matches its stack.
+ * The layers, each with a function that recognizes its stacks. The first line of a stack contains
+ * the innermost function. A sample counts for the first layer that matches its stack.
  * @type {[name: string, matches: (stack: string) => boolean][]}
  */
 const LAYERS = [
@@ -49,8 +50,8 @@ const LAYERS = [
 ];
 
 /**
- * Returns the innermost function in the stack that V8 has compiled (JavaScript or WebAssembly), or ''.
- * Samples in workerd's own functions count for the compiled function that called workerd.
+ * Returns the innermost function in the stack that V8 has compiled (JavaScript or WebAssembly), or
+ * ''. Samples in workerd's own functions count for the compiled function that called workerd.
  * @param {string} stack
  */
 const innermost = (stack) => /^JS:.*/m.exec(stack)?.[0] ?? '';
@@ -81,7 +82,8 @@ export async function profile(load) {
     return 'No profile: `perf` is not installed. Install the Linux perf tools.';
   /** @type {Server[]} */
   const servers = [];
-  // With `--perf-basic-prof`, V8 writes the names of compiled functions to /tmp, where perf reads them.
+  // With `--perf-basic-prof`, V8 writes the names of compiled functions to /tmp, where perf reads
+  // them.
   for (const name of Object.keys(SERVERS))
     if (SERVERS[name].workerd) servers.push(await start(name, ['--perf-basic-prof']));
   const tables = [];
@@ -104,8 +106,8 @@ export async function profile(load) {
 }
 
 /**
- * Returns the time that each server spends in each layer, in microseconds. The load generator measures
- * the servers alternately, for a few milliseconds each.
+ * Returns the time that each server spends in each layer, in microseconds. The load generator
+ * measures the servers alternately, for a few milliseconds each.
  * @param {Load} load
  * @param {Server[]} servers
  * @param {typeof WORK[0]} work

@@ -16,8 +16,8 @@ const BUILD = join(root, 'build', 'release');
 /** The folder for temporary files of a run. */
 const SCRATCH = join(root, 'target', 'bench');
 /**
- * The folder for the storage of the servers, in memory if possible. Creating a room's file on disk costs
- * the same for all servers, and would hide the differences between the servers.
+ * The folder for the storage of the servers, in memory if possible. Creating a room's file on disk
+ * costs the same for all servers, and would hide the differences between the servers.
  */
 const DISKS = join(existsSync('/dev/shm') ? '/dev/shm' : SCRATCH, `partyline-${process.pid}`);
 
@@ -42,7 +42,10 @@ const DISKS = join(existsSync('/dev/shm') ? '/dev/shm' : SCRATCH, `partyline-${p
  * @property {() => Promise<void>} stop
  */
 
-/** All measured servers, in the order of the report's columns. @type {Record<string, ServerType>} */
+/**
+ * All measured servers, in the order of the report's columns.
+ * @type {Record<string, ServerType>}
+ */
 export const SERVERS = {
   ours: {
     label: 'partyline',
@@ -90,10 +93,15 @@ export const SERVERS = {
   },
 };
 
-/** Settings with short timeouts. With the defaults, removing a disconnected peer takes up to 40 s. */
+/**
+ * Settings with short timeouts. With the defaults, removing a disconnected peer takes up to 40 s.
+ */
 const SHORT_TIMEOUTS = { PING_INTERVAL: '1', RECONNECT_GRACE: '1' };
 
-/** Our Worker with counters of the billed operations. cost.mjs uses it, but no benchmark measures it. */
+/**
+ * Our Worker with counters of the billed operations. cost.mjs uses it, but no benchmark measures
+ * it.
+ */
 const COUNTED = {
   ...SERVERS.ours,
   run: (/** @type {string} */ folder) => workerd(folder, [], 'ROOM', counted, SHORT_TIMEOUTS),

@@ -1,7 +1,8 @@
 // @ts-check
 /**
- * Tests real EventSource clients (Chromium and the npm package `eventsource`) behind a proxy that breaks
- * their connections. The tests run concurrently, because each client waits before it reconnects.
+ * Tests real EventSource clients (Chromium and the npm package `eventsource`) behind a proxy that
+ * breaks their connections. The tests run concurrently, because each client waits before it
+ * reconnects.
  */
 import assert from 'node:assert/strict';
 import { EventEmitter, once } from 'node:events';
@@ -144,7 +145,8 @@ describe('event streams', { concurrency: true }, () => {
         for (const round of rounds) {
           await send(10);
           await receive(10);
-          // The server's connection to the proxy is still open, so these signals count as sent.
+          // The server's connection to the proxy stays open, so the server treats these signals as
+          // sent.
           proxy.freeze();
           await send(20);
           proxy.cut();
@@ -152,7 +154,7 @@ describe('event streams', { concurrency: true }, () => {
           await receive(30);
           assert.equal(stream.opened, 1 + round);
         }
-        // No signal is received a second time after the last signal.
+        // The next event is a new signal, so the server has not repeated an old signal.
         await send(1);
         await receive(1);
         assert.deepEqual(stream.unread, []);

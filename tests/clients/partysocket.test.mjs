@@ -70,7 +70,6 @@ class PartyPeer {
   }
 
   /**
-   * Waits for the next event of this type.
    * @param {'open' | 'close' | 'error'} type
    */
   fires(type) {
@@ -122,7 +121,7 @@ test('a peer loses no signal when PartySocket reconnects after an interruption',
   for (let n = 0; n < 20; n += 1) bob.send({ type: 'candidate', to: 'ann', payload: n });
   bob.send({ type: 'hello', payload: 'to all' });
   await expectQuiet(bob);
-  // PartySocket queues its own frames until it is connected again.
+  // PartySocket queues frames from the application until it has reconnected.
   for (let n = 0; n < 3; n += 1) ann.send({ type: 'late', to: 'bob', payload: n });
   await ann.fires('error'); // the proxy is down, so an attempt to reconnect fails
 

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * Checks the imports in `src/` and `public/`: a layer imports only lower layers, and there is no cycle.
- * `src/lib.rs` lists the layers in order.
+ * Checks the imports in `src/` and `public/`: a layer imports only lower layers, and there is no
+ * cycle. `src/lib.rs` lists the layers in order.
  */
 
 import assert from 'node:assert/strict';
@@ -57,8 +57,8 @@ describe('imports in public/', () => {
   it('has no cycle', () => assert.deepEqual(cycle(imports), []));
 
   it('keeps the library independent of the page', () => {
-    // The library consists of the scripts directly in `public/`, except `demo.js`, the entry point of
-    // the page.
+    // The library consists of the scripts directly in `public/`, except `demo.js`, the entry point
+    // of the page.
     const isLibrary = (/** @type {string} */ file) => !file.includes('/') && file !== 'demo.js';
     for (const [file, targets] of imports)
       if (isLibrary(file))
@@ -67,9 +67,9 @@ describe('imports in public/', () => {
 });
 
 /**
- * Returns the modules of `src/` (paths without `.rs`) and the imports of each module. A module and the
- * folder of the same name count as one module, because submodules may import their parent. A `mod.rs`
- * counts as a separate module.
+ * Returns the modules of `src/` (paths without `.rs`) and the imports of each module. A module and
+ * the folder of the same name count as one module, because submodules may import their parent. A
+ * `mod.rs` counts as a separate module.
  */
 function rustImports() {
   const src = join(ROOT, 'src');

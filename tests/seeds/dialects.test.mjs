@@ -1,9 +1,9 @@
 // @ts-check
 /**
- * Tests the seed documents 000, 001, 003 and 004. The project started from five such documents, each of
- * which describes how two or more peers connect. The tests follow each document from beginning to end,
- * in Chromium, with a client that implements the document (`support/devices.mjs`). Document 002 is a
- * list of tasks, which `tasks.test.mjs` tests.
+ * Tests the seed documents 000, 001, 003 and 004. The project started from five such documents,
+ * each of which describes how two or more peers connect. The tests follow each document from
+ * beginning to end, in Chromium, with a client that implements the document
+ * (`support/devices.mjs`). Document 002 is a list of tasks, which `tasks.test.mjs` tests.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -21,8 +21,8 @@ let device;
 
 const TURN_SECRET = 'what-coturn-knows-too';
 /**
- * The timeout for `peer-left` in milliseconds. The server detects a closed stream at the next ping, and
- * then waits for the grace period.
+ * The timeout for `peer-left` in milliseconds. The server detects a closed stream at the next ping,
+ * and then waits for the grace period.
  */
 const LEAVE_TIMEOUT = 10_000;
 const pages = new Pages();
@@ -112,8 +112,8 @@ test('seed 000 (forum): clients A, B and C connect, and client D receives the id
   await talk(c, C, a, A);
   await talk(b, B, c, C);
 
-  // B disconnects from the server. Later arrays of ids do not contain B, and A receives no frame about
-  // it. A and B can still talk, because their peer connection does not need the server.
+  // B disconnects from the server. Later arrays of ids do not contain B, and A receives no frame
+  // about it. A and B can still talk, because their peer connection does not need the server.
   await b.evaluate(() => device.leave());
   await start(d, 'Forum', room);
   await logged(d, welcome(A, C));
@@ -128,7 +128,8 @@ test('seed 000 (forum): clients A, B and C connect, and client D receives the id
 test('seed 001 (lobby): users A and B connect, and still talk after both leave the server', async () => {
   const [a, b] = await Promise.all(['A', 'B'].map(open));
   const room = newRoom();
-  // A new user receives its own id and the ids of the peers in the room. They receive the new id.
+  // A new user receives its own id and the ids of the peers in the room. The peers receive the id
+  // of the new user.
   await start(a, 'Lobby', room);
   await logged(a, '< {"kind":"self-connected"');
   await start(b, 'Lobby', room);
@@ -189,7 +190,8 @@ test('seed 003 (native): the server assigns roles by order of joining, and peers
     `< {"type":"never heard of","from":"ann","payload":${JSON.stringify(payload)}}`,
   );
 
-  // Both peers create an offer before an offer is sent. The polite peer rolls its offer back.
+  // Each peer creates an offer before it receives the offer of the other peer. The polite peer
+  // rolls its offer back.
   for (const page of [ann, bob]) {
     await hold(page);
     await page.evaluate(() => {
@@ -291,7 +293,8 @@ test('seed 004 (HTTP): peer1 and peer2 connect over HTTP requests and event stre
     [peer1, 'peer1', peer2, 'peer2'],
     [peer2, 'peer2', peer1, 'peer1'],
   ])) {
-    await logged(to, '< {"type":"ice-candidate","payload":null'); // the end of candidates
+    // The payload null means the end of candidates.
+    await logged(to, '< {"type":"ice-candidate","payload":null');
     const posted = await frames(from, '>');
     assert.equal(posted[0].type, from === peer1 ? 'offer' : 'answer');
     const expected = posted.map(({ target, type, payload }) => {

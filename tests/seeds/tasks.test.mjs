@@ -1,9 +1,9 @@
 // @ts-check
 /**
- * Tests seed document 002, which is a list of 26 tasks. PEER1 and PEER2 perform the tasks one by one in
- * Chromium, with the native dialect, and each test checks one task. In this document, users click a
- * button for each step. So PEER1 sends its offer before PEER2 has loaded the page, and sends its
- * candidates only after it has received an answer.
+ * Tests seed document 002, which is a list of 26 tasks. PEER1 and PEER2 perform the tasks one by
+ * one in Chromium, with the native dialect, and each test checks one task. In this document, users
+ * click a button for each step. So PEER1 sends its offer before PEER2 has loaded the page, and
+ * sends its candidates only after it has received an answer.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -15,8 +15,8 @@ import { startWorkerd } from '../support/workerd.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
 
-// These global variables exist only in the pages: the client (`device`), and the objects that the tasks
-// create (`my`).
+// These global variables exist only in the pages: the client (`device`), and the objects that the
+// tasks create (`my`).
 /** @type {any} */
 let device;
 /** @type {any} */
@@ -85,8 +85,8 @@ const create = (page) =>
 const gather = async (page) => {
   await until(page, 'gathered', () => my.connection.iceGatheringState === 'complete');
   const types = await page.evaluate(() => my.candidates.map((/** @type {any} */ c) => c.type));
-  // There is no server-reflexive candidate. The STUN server runs on the same machine, so that candidate
-  // would equal a host candidate and is redundant (RFC 8445, section 5.1.3).
+  // There is no server-reflexive candidate. The STUN server runs on the same machine, so that
+  // candidate would equal a host candidate and is redundant (RFC 8445, section 5.1.3).
   for (const type of ['host', 'relay']) assert.ok(types.includes(type), `${type} in ${types}`);
 };
 
@@ -155,8 +155,8 @@ test('seed 002, task 8: PEER1 sends its offer while it is alone', async () => {
     device.sendFrame({ type: 'offer', payload: my.offer });
     device.sendFrame({ type: 'accepted?', to: 'PEER1' });
   });
-  // The server handles frames in order. The second signal arrives without an error before it, so the
-  // server has accepted the offer.
+  // The server handles frames in order. The second signal arrives without an error before it, so
+  // the server has accepted the offer.
   await logged(peer1, '< {"type":"accepted?","from":"PEER1"}');
   assert.deepEqual(
     (await frames(peer1, '<')).map(({ type }) => type),

@@ -1,7 +1,8 @@
 // @ts-check
 /**
- * Actions and conditions for pages that use the library. Tests wait for conditions instead of a fixed
- * time. If a condition does not become true, the error shows the log and the text of the page.
+ * Actions and conditions for pages that use the library. Tests wait for conditions instead of a
+ * fixed time. If a condition does not become true, the error shows the log and the text of the
+ * page.
  */
 import assert from 'node:assert/strict';
 import { fileURLToPath } from 'node:url';
@@ -38,8 +39,8 @@ export async function until(page, claim, holds, arg, patience = PATIENCE) {
 }
 
 /**
- * Joins a room from a page. Defines three global variables in the page: `room`, `log` (an array with a
- * short line for each event) and `trace` (an array with the details of all `trace` events).
+ * Joins a room from a page. Defines three global variables in the page: `room`, `log` (an array
+ * with a short line for each event) and `trace` (an array with the details of all `trace` events).
  *
  * @param {Page} page
  * @param {string} name
@@ -93,8 +94,8 @@ export async function join(page, name, options = {}, from = '/room.js') {
 }
 
 /**
- * Starts one of the clients in `devices.mjs`. Defines the global variables `device` and `log` in the
- * page.
+ * Starts one of the clients in `devices.mjs`. Defines the global variables `device` and `log` in
+ * the page.
  *
  * @param {Page} page
  * @param {'Plain' | 'Forum' | 'Lobby' | 'Http' | 'Perfect'} client
@@ -117,7 +118,8 @@ export async function start(page, client, room, id) {
 }
 
 /**
- * Joins ann and then bob to a new room, and waits until they are connected. Returns the room's name.
+ * Joins ann and then bob to a new room, and waits until they are connected. Returns the room's
+ * name.
  * @param {Page} ann
  * @param {Page} bob
  */

@@ -19,7 +19,7 @@ const CHROMIUM_ARGS = [
   '--disable-sync',
   // Candidates contain IP addresses instead of mDNS names, because containers have no multicast.
   '--disable-features=WebRtcHideLocalIpsWithMdns',
-  '--use-fake-ui-for-media-stream', // grants the media permissions without a prompt
+  '--use-fake-ui-for-media-stream', // Chromium grants media permissions without a prompt
   '--use-fake-device-for-media-stream',
   '--auto-select-desktop-capture-source=Entire screen',
 ];

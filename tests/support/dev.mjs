@@ -2,8 +2,8 @@
 /**
  * Runs `wrangler dev`, as users do. wrangler serves `public/` and the Worker on one port.
  *
- * The configuration has no build step, because a test that starts three servers would wait for three
- * builds. Run `npm run build` first.
+ * The configuration has no build step, because a test that starts three servers would wait for
+ * three builds. Run `npm run build` first.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -16,8 +16,8 @@ import { fileURLToPath } from 'node:url';
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
 /**
- * The path of wrangler. `npm test -- --all` sets the environment variable to run the current version
- * instead of the version in package.json.
+ * The path of wrangler. `npm test -- --all` sets the environment variable to run the current
+ * version instead of the version in package.json.
  */
 const WRANGLER =
   process.env.PARTYLINE_WRANGLER ?? path.join(ROOT, 'node_modules/wrangler/bin/wrangler.js');
@@ -68,7 +68,7 @@ export class Dev {
     const child = spawn(process.execPath, [WRANGLER, 'dev', ...where.split(' '), ...what], {
       cwd: ROOT,
       env: { ...process.env, WRANGLER_SEND_METRICS: 'false', CI: '1' },
-      detached: true, // creates a process group, so that `kill` also ends the child process workerd
+      detached: true, // `kill` must end the process group, because workerd is a child of wrangler
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.#process = child;
@@ -117,8 +117,8 @@ async function configWithoutBuild() {
 }
 
 /**
- * Returns a free port from 3100 to 3199. The search starts at a random port, so that concurrent test
- * files rarely choose the same port.
+ * Returns a free port from 3100 to 3199. The search starts at a random port, so that concurrent
+ * test files rarely choose the same port.
  */
 async function freePort() {
   const start = Math.floor(Math.random() * 100);

@@ -1,10 +1,10 @@
 // @ts-check
 /**
- * Clients that run in a page and implement the seed documents without the library. Each client writes a
- * log for the test. The log contains sent frames (`> `), received frames (`< `), HTTP responses (`= `)
- * and events of the peer connections.
+ * Clients that run in a page and implement the seed documents without the library. Each client
+ * writes a log for the test. The log contains sent frames (`> `), received frames (`< `), HTTP
+ * responses (`= `) and events of the peer connections.
  *
- * This file has no imports, because the page loads it under a URL at which no other file is served.
+ * This file has no imports, because a test serves no other file of this folder to the page.
  */
 
 /**
@@ -90,8 +90,8 @@ class Device {
   }
 
   /**
-   * Returns the existing link. If both sides have sent an offer, replaces the link instead of rolling
-   * the offer back: after a rollback, Chromium 156 never gathers candidates again.
+   * Returns the existing link. If both sides have sent an offer, replaces the link instead of
+   * rolling the offer back: after a rollback, Chromium 156 never gathers candidates again.
    * @param {string} type
    * @param {string} from
    */
@@ -142,7 +142,9 @@ export class Plain extends Device {
   }
 }
 
-/** A client of document 000. It sends an offer to each peer in the room, and answers every offer. */
+/**
+ * A client of document 000. It sends an offer to each peer in the room, and answers every offer.
+ */
 export class Forum extends Plain {
   /** @param {string} room @param {string} [id] */
   constructor(room, id) {
@@ -208,7 +210,9 @@ export class Lobby extends Plain {
 
 /** A device of document 004, "using SSE". It sends an offer to every new peer. */
 export class Http extends Device {
-  /** Resolves after the last request. Concurrent requests would arrive in any order. */
+  /**
+   * The last request. The next request waits for it, because concurrent requests may be reordered.
+   */
   #posted = Promise.resolve();
 
   async findServers() {
@@ -253,8 +257,8 @@ export class Http extends Device {
 }
 
 /**
- * A peer of document 003, which implements perfect negotiation (WebRTC 1.0, section 10.7). The server
- * decides which peer is polite.
+ * A peer of document 003, which implements perfect negotiation (WebRTC 1.0, section 10.7). The
+ * server decides which peer is polite.
  */
 export class Perfect extends Plain {
   #makingOffer = false;

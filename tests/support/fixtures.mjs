@@ -10,10 +10,12 @@ import { after, afterEach, before } from 'node:test';
  */
 
 /**
- * Starts all fixtures concurrently before the first test, and stops all fixtures after the last test.
+ * Starts all fixtures concurrently before the first test, and stops all fixtures after the last
+ * test.
  *
- * If a fixture fails to start, all fixtures are stopped before the error is reported. `node:test` does
- * not run `after` hooks when a `before` hook fails, and a running browser keeps the test process alive.
+ * If a fixture fails to start, all fixtures are stopped before the error is reported. `node:test`
+ * does not run `after` hooks when a `before` hook fails, and a running browser keeps the test
+ * process alive.
  *
  * @param {...Fixture} fixtures fixtures whose starts do not depend on each other
  */

@@ -1,5 +1,8 @@
 // @ts-check
-/** A peer of the HTTP dialect. A test sends its requests and reads its event stream event by event. */
+/**
+ * A peer of the HTTP dialect. A test calls its methods to send requests and to read the events of its
+ * stream one by one.
+ */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import http from 'node:http';
@@ -32,7 +35,7 @@ export class EventStream {
         this.#changed();
       });
     });
-    response.on('error', () => {}); // ignored, because a `close` event always follows
+    response.on('error', () => {}); // errors are ignored, because a `close` event always follows
     response.setEncoding('utf8').on('data', (text) => this.#read(text));
   }
 
@@ -89,7 +92,7 @@ export class EventStream {
     return this.#unread.filter((event) => !isPing(event));
   }
 
-  /** Destroys the connection on the client's side. */
+  /** Destroys the client's end of the connection. */
   cut() {
     this.response.socket.destroy();
   }
@@ -107,7 +110,12 @@ export class HttpPeer {
    */
   lastId;
 
-  /** @param {Server} server @param {string} room @param {string} id @param {Credentials} [credentials] */
+  /**
+   * @param {Server} server
+   * @param {string} room
+   * @param {string} id
+   * @param {Credentials} [credentials]
+   */
   constructor(server, room, id, credentials = {}) {
     this.server = server;
     this.room = room;
@@ -189,7 +197,7 @@ export class HttpPeer {
     return response;
   }
 
-  /** Opens the event stream. @param {string} [last] */
+  /** Opens the event stream, and asserts that the server accepts. @param {string} [last] */
   async open(last) {
     const response = await this.request(last);
     assert.equal(response.statusCode, 200);
@@ -203,12 +211,14 @@ export class HttpPeer {
     return this.stream;
   }
 
-  /** Reopens the stream with the last received event id, so that the server sends all later events. */
+  /**
+   * Reopens the stream with the last received event id, so that the server sends all later events.
+   */
   resume() {
     return this.open(this.stream?.lastId);
   }
 
-  /** Reads the next event. @param {number} [timeout] */
+  /** @param {number} [timeout] */
   next(timeout) {
     assert.ok(this.stream, `${this.id} has no stream; call open() first`);
     return this.stream.next(timeout);

@@ -37,7 +37,8 @@ export class Peer {
   /** @type {(() => void)[]} */
   #wakers = [];
   /**
-   * One entry for each expected pong: the callback of `settle`, or undefined for a ping of the test.
+   * One entry for each expected pong: the callback of `settle`, or undefined for a ping of the
+   * test.
    * @type {((() => void) | undefined)[]}
    */
   #pings = [];
@@ -58,7 +59,7 @@ export class Peer {
         this.#wake();
       });
     });
-    socket.on('error', () => {}); // ignored, because a `close` event with the code always follows
+    socket.on('error', () => {}); // errors are ignored, because a `close` event always follows
     socket.on('message', (data, binary) => {
       const text = binary
         ? `(binary frame of ${/** @type {Buffer} */ (data).length} bytes)`
@@ -77,9 +78,9 @@ export class Peer {
    * @param {Join} [join]
    */
   static async connect(server, room, join = {}) {
-    // The client ends the TCP connection 2 s after its Close frame. workerd does not end the connection
-    // of a WebSocket that never sent a frame, even after both Close frames. The object `close` is
-    // separate, because @types/ws 8.18 does not declare `closeTimeout`.
+    // workerd does not end the TCP connection of a WebSocket that never sent a frame, even after
+    // both Close frames. So the client ends the connection 2 s after its Close frame. The object
+    // `close` is separate, because @types/ws 8.18 does not declare `closeTimeout`.
     const close = { closeTimeout: 2000 };
     const options = { headers: join.headers, perMessageDeflate: false, ...close };
     const socket = new WebSocket(
@@ -182,8 +183,8 @@ export class Peer {
   }
 
   /**
-   * Waits until the server has handled all frames of this peer. It sends a ping and waits for the pong,
-   * because the server handles the frames of a WebSocket in order.
+   * Waits until the server has handled all frames of this peer. It sends a ping and waits for the
+   * pong, because the server handles the frames of a WebSocket in order.
    */
   async settle() {
     const answered = new Promise((/** @type {(value?: unknown) => void} */ resolve) =>
@@ -203,7 +204,7 @@ export class Peer {
     return within(this.closed, `${this.name} receives the server's Close frame`);
   }
 
-  /** Ends the connection without a Close frame, and waits until the server has noticed. */
+  /** Ends the connection without a Close frame, and waits until the server has noticed the end. */
   async cut() {
     this.socket.terminate();
     await this.closed;
@@ -217,8 +218,9 @@ export class Peer {
 
 /**
  * Waits until the server has noticed that a connection of this room has ended. The operating system
- * reports the end before the two requests of this function. There are two requests, because workerd may
- * handle simultaneous events in any order: the second request follows the first response.
+ * reports the end before the two requests of this function. workerd may still handle the first
+ * request before the end, because it may receive both at the same time. The second request is sent
+ * after the first response, so workerd handles the end before the second request.
  * @param {Server} server
  * @param {string} room
  */
@@ -228,8 +230,8 @@ export async function waitUntilNoticed(server, room) {
 }
 
 /**
- * Waits until the room has handled all frames of the peers and the peers have received all frames of
- * the room. Then asserts that no peer has an unread frame.
+ * Waits until the room has handled all frames of the peers and the peers have received all frames
+ * of the room. Then asserts that no peer has an unread frame.
  * @param {Peer[]} peers peers of the same room
  */
 export async function expectQuiet(...peers) {

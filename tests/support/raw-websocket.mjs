@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * A WebSocket client over plain TCP. It can send malformed frames, and can end a connection without a
- * Close frame, which WebSocket libraries do not allow. It never answers a frame automatically.
+ * A WebSocket client over plain TCP. It can send malformed frames, and can end a connection without
+ * a Close frame, which WebSocket libraries do not allow. It never answers a frame automatically.
  */
 import { once } from 'node:events';
 import { randomBytes } from 'node:crypto';
@@ -31,7 +31,7 @@ export class RawWebSocket {
         this.#changed();
       });
     });
-    tcp.on('error', () => {}); // ignored, because a `close` event always follows
+    tcp.on('error', () => {}); // errors are ignored, because a `close` event always follows
     tcp.on('data', (chunk) => {
       this.#buffer = Buffer.concat([this.#buffer, chunk]);
       this.#changed();
@@ -74,7 +74,7 @@ export class RawWebSocket {
     this.tcp.write(Buffer.concat([head, mask, data.map((byte, i) => byte ^ mask[i % 4])]));
   }
 
-  /** Sends a text frame. @param {unknown} frame */
+  /** Sends a text frame: a string unchanged, any other value as JSON. @param {unknown} frame */
   sendText(frame) {
     this.send(TEXT, typeof frame === 'string' ? frame : JSON.stringify(frame));
   }
@@ -89,7 +89,7 @@ export class RawWebSocket {
     this.send(CLOSE, Buffer.concat([Buffer.from([code >> 8, code & 0xff]), Buffer.from(reason)]));
   }
 
-  /** Reads the next frame. @returns {Promise<Frame>} */
+  /** @returns {Promise<Frame>} */
   async next() {
     const frame = await within(this.#take(endOfFrame), 'a frame arrives');
     const start = frame[1] < 126 ? 2 : frame[1] === 126 ? 4 : 10;
@@ -105,7 +105,8 @@ export class RawWebSocket {
   }
 
   /**
-   * Reads the next frame, which must be a Close frame. Returns the code 1005 if the payload is empty.
+   * Reads the next frame, which must be a Close frame. Returns the code 1005 if the payload is
+   * empty.
    */
   async closing() {
     const { opcode, payload } = await this.next();

@@ -4,7 +4,10 @@ import net from 'node:net';
 
 export class TcpProxy {
   #server = net.createServer((near) => this.#handleConnection(near));
-  /** Each socket, and the socket to which the proxy forwards. @type {Map<net.Socket, net.Socket>} */
+  /**
+   * Each socket, and the socket to which the proxy forwards.
+   * @type {Map<net.Socket, net.Socket>}
+   */
   #sockets = new Map();
   #down = false;
   #target;
@@ -73,7 +76,7 @@ export class TcpProxy {
       [far, near],
     ]) {
       this.#sockets.set(socket, other);
-      socket.on('error', () => {}); // ignored, because a `close` event always follows
+      socket.on('error', () => {}); // errors are ignored, because a `close` event always follows
       socket.on('close', () => {
         this.#sockets.delete(socket);
         if (!other.destroyed) reset(other);
@@ -84,8 +87,8 @@ export class TcpProxy {
 }
 
 /**
- * Resets a connection. If the connection is still connecting or already ending, destroys it without a
- * reset: after a reset of an ending connection, the Node process never exits.
+ * Resets a connection. If the connection is still connecting or already ending, destroys it without
+ * a reset: after a reset of an ending connection, the Node process never exits.
  *
  * @param {net.Socket} socket
  */

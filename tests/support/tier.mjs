@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * The two tiers of tests. The default tier tests each feature once. `npm test -- --all` runs the full
- * tier, which adds full matrices and repetitions, and sets `PARTYLINE_TESTS=all`.
+ * The two tiers of tests. The default tier tests each feature once. `npm test -- --all` runs the
+ * full tier, which adds full matrices and repetitions, and sets `PARTYLINE_TESTS=all`.
  */
 
 /** Whether the full tier is running. */

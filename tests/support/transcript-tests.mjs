@@ -51,8 +51,8 @@ function readAll() {
 }
 
 /**
- * Returns the name of the server instance for a transcript. Each dialect has its own instances, because
- * transcripts of different dialects may use the same room name.
+ * Returns the name of the server instance for a transcript. Each dialect has its own instances,
+ * because transcripts of different dialects may use the same room name.
  * @param {Transcript} transcript
  */
 const instance = ({ dialect, settings }) =>

@@ -58,7 +58,8 @@ export async function play(server, { dialect, room, lines }) {
   /** @type {Peer[]} */
   const all = [];
   /**
-   * The peers of the HTTP dialect, by name. `answer` is a response that no `answered` line has checked.
+   * The peers of the HTTP dialect, by name. `answer` is a response that no `answered` line has
+   * checked.
    * @type {Map<string, { peer: HttpPeer, answer?: string }>}
    */
   const overHttp = new Map();
@@ -104,8 +105,8 @@ export async function play(server, { dialect, room, lines }) {
   for (const [name, { peer, answer }] of overHttp) {
     assert.equal(answer, undefined, `${name} received a response without an "answered" line`);
     if (!peer.stream || peer.stream.ended) continue;
-    // The peer sends a signal to its own id. The room delivers this signal after all earlier events, so
-    // the check fails if an event is missing in the transcript.
+    // The peer sends a signal to its own id. The room delivers this signal after all earlier
+    // events, so the check fails if an event is missing in the transcript.
     await peer.sends({ type: 'last', target: name });
     await peer.receives(`{"type":"last","payload":null,"senderId":"${name}"}`);
     peer.stream.cut();
@@ -194,7 +195,8 @@ function join(server, room, dialect, name, rest) {
 }
 
 /**
- * Returns a pattern that matches the frame byte for byte. `…` matches any text without a quotation mark.
+ * Returns a pattern that matches the frame byte for byte. `…` matches any text without a quotation
+ * mark.
  * @param {string} frame
  */
 function pattern(frame) {

@@ -85,8 +85,8 @@ export const RELAY = {
 export const CREDENTIALS = { iceServers: [{ urls: ['stun:theirs.example'] }, RELAY] };
 
 /**
- * A fake of Cloudflare's TURN API. It records each request, and chooses the response by the TURN key id
- * in the path.
+ * A fake of Cloudflare's TURN API. It records each request, and chooses the response by the TURN
+ * key id in the path.
  */
 export class FakeTurnApi {
   /**
@@ -101,7 +101,8 @@ export class FakeTurnApi {
       for await (const chunk of request.setEncoding('utf8')) body += chunk;
       const { method, url, headers } = request;
       this.requests.push({ method, url, headers, body });
-      answers[(url ?? '').split('/')[4]]?.(response); // for an unknown key id, the client times out
+      // Tests of timeouts use an unknown key id, for which there is no response.
+      answers[(url ?? '').split('/')[4]]?.(response);
     });
   }
 

@@ -6,8 +6,8 @@ import { until } from './browser.mjs';
 /** @typedef {'in' | 'out'} Direction */
 
 /**
- * Replaces `WebSocket` in a page before any script runs. The global variable `wire` can drop the next
- * frame of a type, and can hold all frames of a direction until the test releases the frames.
+ * Replaces `WebSocket` in a page before any script runs. The global variable `wire` can drop the
+ * next frame of a type, and can hold all frames of a direction until the test releases the frames.
  */
 export function installWire() {
   const wire = {
@@ -28,7 +28,8 @@ export function installWire() {
     },
     /** @param {Direction} direction @param {unknown} text @param {() => void} pass */
     handle(direction, text, pass) {
-      // The library sends several candidates as one array, so all signals in an array have one type.
+      // The library sends several candidates as one array, so all signals in an array have one
+      // type.
       const frame = typeof text === 'string' && /^[{[]/.test(text) && [JSON.parse(text)].flat()[0];
       const type = frame ? frame.type : text;
       const at = wire.lose[direction].indexOf(type);

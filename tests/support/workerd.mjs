@@ -1,10 +1,11 @@
 // @ts-check
 /**
- * Runs the built Worker in one workerd process on loopback, with one instance for each set of settings.
+ * Runs the built Worker in one workerd process on loopback, with one instance for each set of
+ * settings.
  *
- * Each instance has its own port, bindings and Durable Objects, so a test file needs only one process.
- * There is no proxy in front of the Worker, because a proxy might repair or change frames. This module
- * does not build the Worker: run `npm run build` first.
+ * Each instance has its own port, bindings and Durable Objects, so a test file needs only one
+ * process. There is no proxy in front of the Worker, because a proxy might repair or change frames.
+ * This module does not build the Worker: run `npm run build` first.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import http from 'node:http';
@@ -14,7 +15,9 @@ import { within } from './peer.mjs';
 
 const ROOT = new URL('../../', import.meta.url);
 const BUILD = new URL('build/release/', ROOT);
-/** The timeout for the start in milliseconds. A start takes much less, even on two busy cores. */
+/**
+ * The timeout for the start of workerd in milliseconds. A start takes much less on two busy cores.
+ */
 const START_TIMEOUT = 30_000;
 
 /** @typedef {Record<string, string>} Settings */
@@ -57,7 +60,7 @@ function esModule(file) {
   return { type: /** @type {const} */ ('ESModule'), path: fileURLToPath(new URL(file, BUILD)) };
 }
 
-/** One instance of the Worker. */
+/** One instance of the Worker, with its own port. */
 export class Server {
   /** @param {number} port */
   constructor(port) {
@@ -147,7 +150,7 @@ export class Server {
 /**
  * Starts one workerd process with an instance of the Worker for each set of settings.
  * @template {string} Name
- * @param {Record<Name, Settings>} instances for each instance, settings that override `wrangler.toml`
+ * @param {Record<Name, Settings>} instances settings that override `wrangler.toml`
  * @param {StartOptions} [options]
  * @returns {Promise<Workerd<Name>>}
  */
@@ -159,8 +162,8 @@ export async function startWorkerd(instances, options) {
 }
 
 /**
- * The last call of `startWorkerd`. Each call waits for the previous call, so that each call can identify
- * its own workerd process.
+ * The last call of `startWorkerd`. Each call waits for the previous call, so that each call can
+ * identify its own workerd process.
  */
 let lastStart = /** @type {Promise<unknown>} */ (Promise.resolve());
 
@@ -242,7 +245,6 @@ async function startNow(instances, { preventEviction, persist, assets, verbose, 
   }
 }
 
-/** Throws if the Worker has not been built. */
 function assertBuilt() {
   for (const file of ['index.js', 'rust_bg.wasm'])
     if (!existsSync(new URL(file, BUILD)))

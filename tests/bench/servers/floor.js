@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * The lower bound of the cost: a Durable Object that only finds WebSockets by tag and forwards frames
- * unchanged.
+ * The lower bound of the cost: a Durable Object that only finds WebSockets by tag and forwards
+ * frames unchanged.
  */
 
 import { DurableObject } from 'cloudflare:workers';

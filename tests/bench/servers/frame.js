@@ -1,5 +1,8 @@
 // @ts-check
-/** Checks and creates native frames for the two JavaScript servers, with the same rules as our Worker. */
+/**
+ * Checks and creates native frames for the two JavaScript servers, with the same rules as our
+ * Worker.
+ */
 
 const RESERVED = ['welcome', 'peer-joined', 'peer-left', 'error'];
 
