@@ -1,12 +1,13 @@
 // @ts-check
 /**
- * Builds the Worker: the Rust as WebAssembly, and one JavaScript module that loads it. wrangler runs
- * this script before it serves or deploys, so it sets up what is missing and uses only what Node
- * brings until then.
+ * Builds the Worker: a WebAssembly module, and one JavaScript module that loads the WebAssembly.
+ * wrangler runs this script before it serves or deploys. The npm packages may be missing then, so
+ * the script uses only Node's built-in modules until it has installed the packages.
  *
- * Each profile has a folder of its own, build/dev/ and build/release/, which is rebuilt only if its
- * inputs changed. wrangler reads build/, which gets a copy: of dev for `wrangler dev`, because an
- * edit is compiled in a second or two, and of release otherwise. Tests read build/release/.
+ * Each profile has its own folder, build/dev/ or build/release/, which is rebuilt only if an input
+ * changed. wrangler reads build/, which contains a copy of one of the folders. `wrangler dev` uses
+ * the dev profile, which compiles an edit in 1 to 2 s. All other commands use the release profile.
+ * Tests read build/release/.
  */
 
 import {
@@ -29,13 +30,23 @@ import { ask, isMain, root } from './run.mjs';
 /** @typedef {import('./compile.mjs').Profile} Profile */
 
 const BUILD = join(root, 'build');
-/** wrangler starts a build at every event of a file: those that wait find nothing to do. */
+/**
+ * The lock of all builds. wrangler starts a build for every file change, so builds can overlap. A
+ * build that waited for the lock finds the files up to date and ends.
+ */
 const LOCK = join(BUILD, 'lock');
-/** Its presence and text say what the other two files were built from. */
+/**
+ * The file that identifies the inputs of the other two files. A folder is rebuilt if this file is
+ * missing or has different text.
+ */
 const STAMP = 'stamp';
 const FILES = ['rust_bg.wasm', 'index.js', STAMP];
 
-/** Builds a profile if it changed, and copies it to where wrangler reads it. @param {Profile} profile */
+/**
+ * Builds a profile if its inputs changed, and copies the files to build/, from which wrangler
+ * reads.
+ * @param {Profile} profile
+ */
 export async function build(profile) {
   mkdirSync(BUILD, { recursive: true });
   await withLock(LOCK, async () => {
@@ -55,12 +66,12 @@ export async function build(profile) {
   });
 }
 
-/** Whether `build` has nothing to do. @param {Profile} profile */
+/** Returns whether the files in build/ are up to date for the profile. @param {Profile} profile */
 export function isBuilt(profile) {
   return stampOf(BUILD) === `${profile} ${inputs()}`;
 }
 
-/** A hash of everything that a build depends on. */
+/** Returns a hash of all inputs of a build: source files, configuration and compiler version. */
 function inputs() {
   const sources = readdirSync(join(root, 'src'), { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
@@ -78,7 +89,11 @@ function stampOf(folder) {
   return existsSync(file) ? readFileSync(file, 'utf8') : undefined;
 }
 
-/** A build that fails leaves the files of the last one. @param {(folder: string) => unknown} fill */
+/**
+ * Builds in a temporary folder, so that a failed build does not change the files of the last
+ * successful build.
+ * @param {(folder: string) => unknown} fill writes the files into the temporary folder
+ */
 async function withStaging(fill) {
   const staging = mkdtempSync(join(BUILD, 'staging-'));
   const clean = () => rmSync(staging, { recursive: true, force: true });

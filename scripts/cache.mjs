@@ -1,8 +1,8 @@
 // @ts-check
 /**
- * A folder that keeps what takes minutes to build, shared by all clones of the repository. An entry
- * is named after a hash of everything it is made from, and never changes once it is there. Entries
- * may be deleted at any time: they are built again.
+ * A cache folder for tools that take minutes to build. All clones of the repository share the
+ * folder. The name of an entry contains a hash of all its inputs, and an entry never changes. Users
+ * may delete entries at any time, because a missing entry is rebuilt.
  */
 
 import { createHash } from 'node:crypto';
@@ -10,7 +10,10 @@ import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs'
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 
-/** `PARTYLINE_CACHE`, or partyline's folder in the user's cache folder. */
+/**
+ * Returns the path of the cache: the environment variable `PARTYLINE_CACHE`, or partyline's folder
+ * in the user's cache folder.
+ */
 export function cacheFolder() {
   const { env, platform } = process;
   if (env.PARTYLINE_CACHE) return env.PARTYLINE_CACHE;
@@ -20,7 +23,7 @@ export function cacheFolder() {
   return join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'partyline');
 }
 
-/** A short hash of texts. @param {...(string | Buffer)} texts */
+/** Returns the first 80 bits of a SHA-256 hash, as hex. @param {...(string | Buffer)} texts */
 export function hash(...texts) {
   const all = createHash('sha256');
   for (const text of texts) all.update(`${text.length}:`).update(text);
@@ -28,10 +31,11 @@ export function hash(...texts) {
 }
 
 /**
- * The folder of an entry. If it is missing, `make` fills an empty folder, which is then renamed: the
- * entry is complete or absent, and two processes may build it at the same time.
+ * Returns the folder of an entry. If the entry is missing, `make` fills an empty folder, which is
+ * then renamed to the name of the entry. Because of the rename, an incomplete entry is never
+ * visible, and two processes can build the same entry concurrently.
  * @param {string} parent
- * @param {string} name of the entry, with its hash
+ * @param {string} name the name of the entry, which contains a hash of its inputs
  * @param {(folder: string) => unknown} make
  */
 export async function cached(parent, name, make) {
@@ -40,14 +44,15 @@ export async function cached(parent, name, make) {
   mkdirSync(parent, { recursive: true });
   const staging = mkdtempSync(join(parent, `staging-${name}-`));
   const clean = () => rmSync(staging, { recursive: true, force: true });
-  // Also when `make` calls `stop`, or Ctrl-C ends it.
+  // If `make` calls `stop` or the user presses Ctrl-C, the `exit` event deletes the incomplete
+  // folder.
   const interrupted = () => process.exit(130);
   process.once('exit', clean).once('SIGINT', interrupted).once('SIGTERM', interrupted);
   try {
     await make(staging);
     renameSync(staging, entry);
   } catch (error) {
-    if (!existsSync(entry)) throw error; // else another process was faster
+    if (!existsSync(entry)) throw error; // renaming fails if another process has built the entry
   } finally {
     clean();
     process.off('exit', clean).off('SIGINT', interrupted).off('SIGTERM', interrupted);

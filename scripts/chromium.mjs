@@ -1,5 +1,5 @@
 // @ts-check
-/** Finds or installs the Chromium that the browser tests run. */
+/** Finds or installs Chromium, in which the browser tests run. */
 
 import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
@@ -15,7 +15,9 @@ const OUTSIDE_PATH = [
   'C:\\Program Files (x86)\\Microsoft\\Edge\\Application\\msedge.exe',
 ];
 
-/** The browser that `CHROMIUM` names, or else the first one found. */
+/**
+ * Returns the path of the browser: the environment variable `CHROMIUM`, or the first browser found.
+ */
 export function chromiumPath() {
   if (process.env.CHROMIUM) return process.env.CHROMIUM;
   const folders = (process.env.PATH ?? '').split(delimiter);
@@ -26,7 +28,7 @@ export function chromiumPath() {
 export async function installChromium() {
   if (chromiumPath() || (await install('to test in a browser', 'chromium'))) return;
   stop(
-    'Chromium or Chrome is missing, and the tests need one of them. Install it, or name it: ' +
-      'CHROMIUM=/path/to/chromium npm test',
+    'neither Chromium nor Chrome was found, and the browser tests need one. Install Chromium, or ' +
+      'set the path of a browser: CHROMIUM=/path/to/chromium npm test',
   );
 }

@@ -1,5 +1,5 @@
 // @ts-check
-/** The commands that turn the sources into the two files of the Worker. */
+/** Compiles the sources into the two files of the Worker: rust_bg.wasm and index.js. */
 
 import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,24 +9,25 @@ import { setup } from './setup.mjs';
 
 /** @typedef {'dev' | 'release'} Profile */
 
-/** How long it takes to compile all crates, on two cores. */
+/** The duration of a build that compiles all crates, on two cores. */
 const FIRST_TIME = { dev: 'about 40 s', release: 'about a minute' };
 
 /**
- * Writes rust_bg.wasm and index.js, which loads it.
+ * Writes rust_bg.wasm, and index.js, which loads rust_bg.wasm.
  * @param {Profile} profile
- * @param {string} folder an empty one
+ * @param {string} folder an empty folder
  */
 export async function compile(profile, folder) {
   const { env, wasmBindgen } = await setup();
   const target = 'wasm32-unknown-unknown';
   const options = ['--lib', '--target', target, '--target-dir', 'target'];
   if (profile === 'release') options.push('--release');
-  else env.CARGO_PROFILE_DEV_DEBUG = '0'; // panics name their line without it
-  if (!process.stdout.isTTY) options.push('--quiet'); // prints warnings and errors only
+  // Panic messages contain file and line even without debug information.
+  else env.CARGO_PROFILE_DEV_DEBUG = '0';
+  if (!process.stdout.isTTY) options.push('--quiet'); // cargo then prints only warnings and errors
   const what = `compiling the Rust, profile ${profile} (${FIRST_TIME[profile]} the first time)`;
   if (!(await step(what, ['cargo', 'build', ...options], { env, warnings: true })))
-    stop('the Rust does not compile. The output of cargo above says why.');
+    stop('the Rust code does not compile. Fix the errors that cargo printed above.');
   const subfolder = { dev: 'debug', release: 'release' }[profile];
   const wasm = join(root, 'target', target, subfolder, 'partyline.wasm');
   const bound =
@@ -38,7 +39,8 @@ export async function compile(profile, folder) {
 }
 
 /**
- * Optimising takes seconds, so the results are kept.
+ * Returns the folder with the optimized module. The result is cached, because wasm-opt takes
+ * seconds.
  * @param {string} wasm
  * @param {string} wasmBindgen
  */
@@ -51,7 +53,7 @@ function optimized(wasm, wasmBindgen) {
 }
 
 /**
- * Writes rust_bg.wasm, and rust.js, which declares what it imports and exports.
+ * Writes rust_bg.wasm, and rust.js, the JavaScript glue code for its imports and exports.
  * @param {string} wasm
  * @param {string} wasmBindgen
  * @param {string} folder
@@ -60,16 +62,17 @@ function bind(wasm, wasmBindgen, folder) {
   const bound = show([
     wasmBindgen,
     ...'--target module --out-name rust --no-typescript'.split(' '),
-    '--experimental-reset-state-function', // restarts the WebAssembly after a trap
+    // Exports the function with which worker.js restarts the module after a trap.
+    '--experimental-reset-state-function',
     ...['--out-dir', folder, wasm],
   ]);
-  if (!bound) stop('wasm-bindgen failed. Its output above says why.');
+  if (!bound) stop('wasm-bindgen failed. See its output above for the cause.');
   return folder;
 }
 
 /** @param {string} wasm */
 function optimize(wasm) {
-  // `--all-features` makes wasm-opt write kinds of imports that workerd 1.2026 cannot parse.
+  // With `--all-features`, wasm-opt emits import types that workerd 1.2026 cannot parse.
   const features =
     'bulk-memory exception-handling multivalue mutable-globals nontrapping-float-to-int ' +
     'reference-types sign-ext';
@@ -78,19 +81,20 @@ function optimize(wasm) {
     join(root, 'node_modules', 'binaryen', 'bin', 'wasm-opt'),
     ...features.split(' ').map((feature) => `--enable-${feature}`),
     '-O3',
-    // V8 compiles whole functions at their first call, so rare code stays out of frequent functions,
-    // even if it has a single caller.
+    // V8 compiles a whole function at its first call. To compile less at startup, wasm-opt must not
+    // inline large, rarely used functions, even if they have a single caller.
     '--one-caller-inline-max-function-size=50',
-    // Function names are a fifth of the module, and serve only the stack trace of a panic.
+    // Function names are 20 % of the module, and only the stack trace of a panic uses them.
     '--strip-debug',
     '--strip-producers',
     ...[wasm, '-o', wasm],
   ]);
-  if (!optimized) stop('wasm-opt failed. Its output above says why.');
+  if (!optimized) stop('wasm-opt failed. See its output above for the cause.');
 }
 
 /**
- * @param {string} folder where rust.js is
+ * Bundles worker.js and rust.js into one module.
+ * @param {string} folder the folder that contains rust.js
  * @param {string} outfile
  */
 async function bundle(folder, outfile) {
@@ -107,7 +111,10 @@ async function bundle(folder, outfile) {
     logLevel: 'warning',
     minify: true,
     write: false,
-  }).catch(() => stop('src/shell/worker.js cannot be bundled. esbuild says why above.'));
-  // workerd has no source phase imports. Its plain imports of WebAssembly yield the same module.
+  }).catch(() =>
+    stop('src/shell/worker.js cannot be bundled. Fix the errors that esbuild printed above.'),
+  );
+  // workerd does not support source phase imports. In workerd, a plain import of a WebAssembly file
+  // returns the same `WebAssembly.Module`.
   writeFileSync(outfile, outputFiles[0].text.replace(/\bimport source /, 'import '));
 }

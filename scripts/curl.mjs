@@ -1,5 +1,5 @@
 // @ts-check
-/** Provides curl: a test runs the commands that the documentation shows. */
+/** Installs curl if it is missing. A test runs the curl commands in the documentation. */
 
 import { install } from './debian.mjs';
 import { ask, stop } from './run.mjs';
@@ -7,5 +7,5 @@ import { ask, stop } from './run.mjs';
 export async function installCurl() {
   const found = ask(['curl', '--version']) !== undefined;
   if (!found && !(await install('to run the commands of the documentation', 'curl')))
-    stop('curl is missing, and the tests need it. Install it from https://curl.se.');
+    stop('curl was not found, and the tests need it. Install curl from https://curl.se.');
 }

@@ -1,8 +1,8 @@
 // @ts-check
 /**
- * The current Node, wrangler and workerd, beside those of package.json, which are the last that run
- * on Node 20. `npm test -- --all` repeats the end-to-end tests with them. Their versions are in
- * scripts/current/.
+ * Installs the current versions of Node, wrangler and workerd, which scripts/current/ pins. The
+ * versions in the root package.json are the last ones that support Node 20. `npm test -- --all`
+ * repeats the end-to-end tests with the current versions.
  */
 
 import { copyFileSync, existsSync, readFileSync } from 'node:fs';
@@ -13,10 +13,13 @@ import { root, step, stop, tell } from './run.mjs';
 import { npm } from './setup.mjs';
 import { isOlder } from './versions.mjs';
 
-/** The oldest Node that the current wrangler runs on. */
+/** The oldest Node that the current wrangler supports. */
 const LEAST_NODE = '22.12.0';
 
-/** Installs them. Returns the paths of Node and wrangler, and the environment of what they run. */
+/**
+ * Installs the current Node, wrangler and workerd. Returns the paths of Node and wrangler, and the
+ * environment variables for processes that use them.
+ */
 export async function currentPlatform() {
   const modules = join(await install(), 'node_modules');
   const node = findNode(modules);
@@ -25,8 +28,8 @@ export async function currentPlatform() {
     ...process.env,
     PATH: dirname(node) + delimiter + process.env.PATH,
     PARTYLINE_WRANGLER: wrangler,
-    // For miniflare, which the tests go on using in the version of package.json: the options of its
-    // successor, version 5, are others.
+    // Makes miniflare run the current workerd. The tests keep the miniflare version of
+    // package.json, because miniflare 5 has different options.
     MINIFLARE_WORKERD_PATH: createRequire(wrangler)('workerd').default,
   };
   return { node, wrangler, env };
@@ -43,11 +46,18 @@ function install() {
     const what = 'installing the current Node and wrangler from npm (once, about 20 s)';
     const ci = npm('ci', '--ignore-scripts', '--no-audit', '--no-fund');
     if (!(await step(what, ci, { cwd: folder })))
-      stop('npm could not install them. Its output above says why; fix that and try again.');
+      stop(
+        'npm could not install the current Node and wrangler. Fix the errors that npm printed above, ' +
+          'then run the same command again.',
+      );
   });
 }
 
-/** npm has no package with Node 24 for some systems, such as macOS on ARM. @param {string} modules */
+/**
+ * Returns the path of Node in `modules`. For some systems, such as macOS on ARM, npm has no package
+ * with Node 24. On these systems, the function returns the running Node if it is recent enough.
+ * @param {string} modules
+ */
 function findNode(modules) {
   const { execPath, platform, arch, versions } = process;
   const system = platform === 'win32' ? 'win' : platform;
@@ -63,6 +73,6 @@ function findNode(modules) {
       `npm has no Node 24 for ${platform}-${arch}, and Node ${versions.node} is too old for the ` +
         `current wrangler. Run npm test -- --all with Node ${LEAST_NODE} or newer.`,
     );
-  tell(`using Node ${versions.node}: npm has no Node 24 for ${platform}-${arch}`);
+  tell(`using Node ${versions.node}, because npm has no Node 24 for ${platform}-${arch}`);
   return execPath;
 }

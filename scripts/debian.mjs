@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * Installs packages from Debian. This is the only script that changes the system outside the
- * repository and the cache folder. It says what it will change first, and asks at a terminal.
+ * Installs packages from Debian. No other script changes the system outside the repository and the
+ * cache folder. The script prints the packages first and, if it runs in a terminal, asks the user.
  */
 
 import { existsSync } from 'node:fs';
@@ -11,9 +11,9 @@ import { ask, step, tell } from './run.mjs';
 const APT = ['env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get', '-oDPkg::Lock::Timeout=300'];
 
 /**
- * Installs the packages that are missing. Returns false if that fails, if the user declines, or if
- * this is not a Debian system on which we may become root.
- * @param {string} purpose why they are needed
+ * Installs the packages that are missing. Returns false if the installation fails, if the user
+ * declines, or if the system is not Debian. It also returns false if the script cannot become root.
+ * @param {string} purpose the purpose of the packages, for the message to the user
  * @param {...string} packages
  */
 export async function install(purpose, ...packages) {
@@ -35,8 +35,8 @@ export async function install(purpose, ...packages) {
 }
 
 /**
- * Announces and runs a command as root; true if it succeeded.
- * @param {string} what
+ * Prints a message and runs a command as root. Resolves to true if the command succeeded.
+ * @param {string} what the message
  * @param {string[]} command
  */
 export function asRoot(what, command) {
@@ -44,19 +44,21 @@ export function asRoot(what, command) {
 }
 
 /**
- * `PARTYLINE_INSTALL` decides if it is set (1: install, 0: do not). Without it, a terminal is asked.
- * Without a terminal, root and CI install, because containers are made to be changed.
- * @param {string} command what the user would type instead
+ * Returns whether the script may install packages. If the environment variable `PARTYLINE_INSTALL`
+ * is set, 0 forbids the installation, and any other value allows it. If the variable is not set,
+ * the script asks the user in a terminal. Without a terminal, the script may install packages as
+ * root or in CI, because it then usually runs in a container.
+ * @param {string} command the command that the user can run instead
  */
 async function mayInstall(command) {
   const { CI, PARTYLINE_INSTALL } = process.env;
   if (!isRoot() && ask(['sudo', '-n', 'true']) === undefined) {
-    tell(`installing needs root. Run: ${command}`);
+    tell(`root is required to install packages. Run: ${command}`);
     return false;
   }
   const unattended = PARTYLINE_INSTALL ? PARTYLINE_INSTALL !== '0' : isRoot() || Boolean(CI);
   if (PARTYLINE_INSTALL || !isTerminal() ? unattended : await confirmed()) return true;
-  tell(`nothing was installed. Run: ${command} (or set PARTYLINE_INSTALL=1)`);
+  tell(`no package was installed. Run: ${command} (or set PARTYLINE_INSTALL=1)`);
   return false;
 }
 

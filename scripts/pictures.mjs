@@ -1,8 +1,8 @@
 // @ts-check
 /**
- * Takes the two pictures of README: `docs/pictures/call.png`, a call of two, and
- * `docs/pictures/look-inside.png`, the handshake between them. Needs a built Worker
- * (`npm run build`) and Chromium, whose fake camera supplies the video.
+ * Takes the two screenshots for the README: `docs/pictures/call.png` shows a call between two
+ * peers, and `docs/pictures/look-inside.png` shows their handshake. Requires a built Worker (`npm
+ * run build`) and Chromium, whose fake camera supplies the video.
  */
 
 import { mkdirSync, statSync } from 'node:fs';

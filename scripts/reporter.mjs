@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * A reporter for `node --test` that writes one line per test: milliseconds, file and name, with tabs
- * between. scripts/test.mjs lists the slowest of them.
+ * A reporter for `node --test` that writes one line per test: milliseconds, file and name,
+ * separated by tabs. scripts/test.mjs reads these lines to list the slowest tests.
  */
 
 import { relative } from 'node:path';

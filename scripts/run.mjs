@@ -1,27 +1,30 @@
 // @ts-check
-/** Runs commands and reports progress for the other scripts. Uses only what Node brings. */
+/**
+ * Runs commands and reports progress for the other scripts. This module imports only Node's
+ * built-in modules, because it runs before the npm packages are installed.
+ */
 
 import { spawn, spawnSync } from 'node:child_process';
 import { realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-/** The root of the repository. */
+/** The absolute path of the repository, with a slash at the end. */
 export const root = fileURLToPath(new URL('..', import.meta.url));
 
-/** Milliseconds between two signs of life of a long step in a log. */
+/** Milliseconds between two progress messages of a long step. */
 const HEARTBEAT = 30_000;
 
 /**
  * @typedef {object} Options
- * @property {NodeJS.ProcessEnv} [env] the whole environment. Default: ours
+ * @property {NodeJS.ProcessEnv} [env] all environment variables. Default: those of this process
  * @property {string} [cwd] the working directory. Default: the root of the repository
  * @property {number} [timeout] in milliseconds. Default: none
- * @property {boolean} [warnings] `step` logs the output of a command that succeeds, too
+ * @property {boolean} [warnings] whether `step` also logs the output of a successful command
  */
 
 /**
- * Ends the script with exit code 1 and one message: what is wrong, and what to do about it.
- * @param {string} message
+ * Prints an error message and ends the script with exit code 1.
+ * @param {string} message the problem, and what the user should do
  * @returns {never}
  */
 export function stop(message) {
@@ -35,7 +38,7 @@ export function tell(message) {
 }
 
 /**
- * The standard output of a command, or undefined if the command is missing or fails.
+ * Runs a command and returns its standard output, or undefined if the command is missing or fails.
  * @param {string[]} command
  * @param {Options} [options]
  */
@@ -50,7 +53,7 @@ export function ask([program, ...args], options) {
 }
 
 /**
- * Runs a command with its output on ours; true if it succeeded.
+ * Runs a command that writes to the output of this process. Returns true if the command succeeded.
  * @param {string[]} command
  * @param {Options} [options]
  */
@@ -59,9 +62,10 @@ export function show([program, ...args], options) {
 }
 
 /**
- * Announces and runs one step of the set-up; true if it succeeded. A terminal shows the output of the
- * command. A log shows it only if the command fails, and a line every half minute until then.
- * @param {string} what
+ * Prints a message and runs a command. Resolves to true if the command succeeded. A terminal shows
+ * the output of the command. A log gets a progress message every 30 s, and gets the output only if
+ * the command fails.
+ * @param {string} what the message
  * @param {string[]} command
  * @param {Options} [options]
  * @returns {Promise<boolean>}
@@ -94,13 +98,20 @@ export async function step(what, [program, ...args], { warnings, ...options } = 
   return succeeded;
 }
 
-/** The time since `start`, as text. @param {number} start */
+/**
+ * Returns the time since `start` as text, such as `12 s` or `2.5 min`.
+ * @param {number} start the time in milliseconds, from `Date.now()`
+ */
 export function seconds(start) {
   const elapsed = (Date.now() - start) / 1000;
   return elapsed < 120 ? `${Math.round(elapsed)} s` : `${(elapsed / 60).toFixed(1)} min`;
 }
 
-/** Whether Node was started with this module. @param {string} url the `import.meta.url` of a module */
+/**
+ * Returns whether Node runs a module directly, as in `node scripts/build.mjs`, and not as an
+ * import.
+ * @param {string} url the `import.meta.url` of the module
+ */
 export function isMain(url) {
   return Boolean(process.argv[1]) && realpathSync(process.argv[1]) === fileURLToPath(url);
 }

@@ -1,8 +1,9 @@
 // @ts-check
 /**
- * Sets up everything that building and serving need beside Node and Rust: npm packages, the standard
- * library of Rust for WebAssembly, and wasm-bindgen. Uses only what Node brings. What can be checked
- * at once is checked first.
+ * Installs everything that a build needs in addition to Node and Rust: npm packages, Rust's
+ * standard library for WebAssembly, and wasm-bindgen. This module imports only Node's built-in
+ * modules, because it installs the npm packages. Fast checks run first, so that common problems are
+ * reported early.
  */
 
 import { spawnSync } from 'node:child_process';
@@ -13,14 +14,19 @@ import { ask, isMain, root, step, stop } from './run.mjs';
 import { bindgenCrate, checkRust, hasWasmBindgen, toolchain } from './toolchain.mjs';
 import { isOlder } from './versions.mjs';
 
-/** Milliseconds until a registry counts as unreachable. A busy machine gets more. */
+/**
+ * Milliseconds until a registry counts as unreachable. The timeout grows with the machine's load.
+ */
 const PROBE = 4000 * Math.max(1, loadavg()[0] / availableParallelism() / 2);
 
-/** npm's error codes for a registry that cannot be reached. An HTTP status means that it answered. */
+/**
+ * npm's error codes for an unreachable registry. A registry that returned an HTTP status is
+ * reachable.
+ */
 const UNREACHABLE =
   /\b(E(NOTFOUND|AI_AGAIN|CONNREFUSED|CONNRESET|TIMEDOUT|NETUNREACH|HOSTUNREACH)|ERR_SOCKET_TIMEOUT)\b/;
 
-/** Sets up what is missing, and returns what builds the Worker. */
+/** Installs everything that is missing. Returns the environment and tools that build the Worker. */
 export async function setup() {
   checkNode();
   checkRust();
@@ -33,10 +39,15 @@ function checkNode() {
   const { node } = process.versions;
   const least = json('package.json').engines.node.replace('>=', '');
   if (isOlder(node, least))
-    stop(`Node ${node} is too old; ${least} or newer is needed. Get it from https://nodejs.org.`);
+    stop(
+      `Node ${node} is too old; ${least} or newer is required. Install it from https://nodejs.org.`,
+    );
 }
 
-/** Whether the packages of package-lock.json are those that npm listed in node_modules. */
+/**
+ * Returns whether the package versions in node_modules match package-lock.json. npm lists the
+ * installed versions in node_modules/.package-lock.json.
+ */
 export function hasPackages() {
   const installed = json('node_modules/.package-lock.json')?.packages ?? {};
   return Object.entries(json('package-lock.json').packages).every(
@@ -46,41 +57,52 @@ export function hasPackages() {
 }
 
 async function installPackages() {
-  // No package needs its install script, so none may run one.
+  // No package requires its install script. For security, npm does not run any install script.
   const ci = npm('ci', '--ignore-scripts', '--no-audit', '--no-fund');
   if (!isReachable())
     stop(
       `npm cannot reach its registry, ${ask(npm('config', 'get', 'registry'))}. Check the network ` +
-        '(or proxy) and try again. If its cache has all packages: npm ci --offline --ignore-scripts',
+        'and the proxy settings, then try again. If the npm cache contains all packages, run: ' +
+        'npm ci --offline --ignore-scripts',
     );
   if (!(await step('installing the npm packages (about 10 s)', ci)))
-    stop('npm could not install the packages. Its output above says why; fix that and try again.');
+    stop(
+      'npm could not install the packages. Fix the errors that npm printed above, then run the same ' +
+        'command again.',
+    );
 }
 
-/** Asks npm, because it knows the registry, proxies and certificates that are configured. */
+/**
+ * Returns whether npm can reach its registry. Runs `npm ping`, because npm knows the configured
+ * registry, proxies and certificates.
+ */
 function isReachable() {
   const [program, ...args] = npm('ping', '--fetch-retries=0');
   const { status, stderr } = spawnSync(program, args, { encoding: 'utf8', timeout: PROBE });
   return status !== null && !UNREACHABLE.test(stderr);
 }
 
-/** Whether cargo has downloaded the crates of Cargo.lock before. */
+/** Returns whether cargo has already downloaded the crates in Cargo.lock. */
 function hasCrates() {
   return ask(['cargo', 'fetch', '--offline', '--target', 'wasm32-unknown-unknown']) !== undefined;
 }
 
-/** Asks cargo, because its registry and proxies may differ from those of npm. */
+/**
+ * Stops with a message if cargo cannot reach its registry. Runs cargo, because its registry and
+ * proxies may differ from those of npm.
+ */
 function checkRegistry() {
   const env = { ...process.env, CARGO_NET_RETRY: '0', CARGO_HTTP_TIMEOUT: '4' };
-  // In the repository, cargo would look into Cargo.lock instead.
+  // The command runs outside the repository. Inside, `cargo info` would read Cargo.lock instead of
+  // the registry.
   if (ask(['cargo', 'info', bindgenCrate()], { cwd: tmpdir(), env, timeout: PROBE }) === undefined)
     stop(
-      'cargo cannot reach its registry (crates.io, if nothing else is configured). Check the ' +
-        'network (or proxy) and try again.',
+      'cargo cannot reach its registry (default: crates.io). Check the network and the proxy ' +
+        'settings, then try again.',
     );
 }
 
-/** The command that runs npm. @param {...string} args */
+/** Returns a command that runs npm with the arguments. @param {...string} args */
 export function npm(...args) {
   const script = process.env.npm_execpath;
   return script?.endsWith('npm-cli.js') ? [process.execPath, script, ...args] : ['npm', ...args];

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * `npm start`: sets up and builds what is missing, runs `wrangler dev`, and says which page to open.
- * Options after `--` go to wrangler: `npm start -- --port 2005`.
+ * `npm start`: builds the Worker if necessary, runs `wrangler dev`, and prints the URL of the page.
+ * Options after `--` are passed to wrangler: `npm start -- --port 2005`.
  */
 
 import { spawn } from 'node:child_process';
@@ -21,7 +21,7 @@ const { values } = parseArgs({
     ip: { type: 'string' },
     'local-protocol': { type: 'string' },
   },
-  strict: false, // the others are for wrangler to understand
+  strict: false, // wrangler parses all other options
 });
 const port = Number(
   values.port ?? find('wrangler.toml', /^\[dev\]\r?\n(?:.*\r?\n)*?port = (\d+)/m),
@@ -39,15 +39,15 @@ serve();
 
 async function checkPort() {
   if (!(port > 0 && port < 65_536))
-    stop(`--port ${values.port} is not a port. It must be a number from 1 to 65535.`);
+    stop(`--port ${values.port} is not a valid port. Use a number from 1 to 65535.`);
   const server = createServer();
   const error = await new Promise((resolve) => {
     server.once('error', resolve).listen(port, host, () => server.close(() => resolve(undefined)));
   });
   if (error)
     stop(
-      `port ${port} of ${host} cannot be used (${error.code}). ` +
-        `Stop the program that uses it, or choose another port: npm start -- --port ${port + 1}`,
+      `cannot listen on port ${port} of ${host} (${error.code}). Stop the program that uses this ` +
+        `port, or choose another port: npm start -- --port ${port + 1}`,
     );
 }
 
@@ -57,12 +57,13 @@ function serve() {
   const child = spawn(process.execPath, command, { cwd: root, stdio: 'inherit' });
   void answers().then(() => tell(`ready after ${seconds(start)}. Open ${page} in two windows.`));
   child.on('exit', (code, signal) => process.exit(code ?? (signal === 'SIGINT' ? 130 : 1)));
-  // A terminal sends Ctrl-C to wrangler, too. Other programs send SIGTERM to this process alone.
+  // On Ctrl-C, the terminal sends SIGINT to wrangler, too, so this process waits until wrangler
+  // exits. Other programs send SIGTERM only to this process, which must forward the signal.
   process.on('SIGINT', () => {});
   process.on('SIGTERM', () => child.kill('SIGTERM'));
 }
 
-/** Resolves at the first answer of the Worker. */
+/** Resolves when the Worker has answered a request with status 200. */
 async function answers() {
   const { get } = await import(protocol === 'https' ? 'node:https' : 'node:http');
   const ask = () =>

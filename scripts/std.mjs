@@ -1,8 +1,8 @@
 // @ts-check
 /**
- * Rust for WebAssembly where rustup's servers cannot be reached, but Debian's can. Debian's newest
- * Rust has the source of its standard library, but no build for wasm32. We build it into a sysroot in
- * the cache folder, so that the Rust in the system stays as Debian made it.
+ * Builds Rust's standard library for wasm32 from Debian's packages, for machines that cannot reach
+ * rustup's servers. Debian's newest Rust has the source of the standard library, but no wasm32
+ * build. The library is built into a sysroot in the cache folder, so Debian's files stay unchanged.
  */
 
 import {
@@ -24,8 +24,8 @@ const WASM = 'wasm32-unknown-unknown';
 const RUSTC = '/usr/bin/rustc';
 
 /**
- * The environment in which cargo builds for wasm32 with Debian's Rust. Builds the sysroot if it is
- * not in the cache.
+ * Returns environment variables with which cargo builds for wasm32 with Debian's Rust. Builds the
+ * sysroot if it is not in the cache.
  * @param {NodeJS.ProcessEnv} env
  * @returns {Promise<NodeJS.ProcessEnv>}
  */
@@ -38,12 +38,15 @@ export async function debianRust(env) {
   };
 }
 
-/** Whether the cache has the sysroot. */
+/** Returns whether the cache contains the sysroot. */
 export function hasSysroot() {
   return ask([RUSTC, '--version']) !== undefined && existsSync(join(cacheFolder(), entry()));
 }
 
-/** Installs the packages. False where that is not possible, or where Debian's Rust is too old. */
+/**
+ * Installs Debian's Rust packages. Returns false if the installation is not possible, or if
+ * Debian's Rust is too old.
+ */
 export async function installDebianRust() {
   const purpose = 'to build WebAssembly, because rustup cannot add its standard library';
   const packages = ['rustc-web', 'cargo-web', 'rust-web-clippy', 'rust-web-src'];
@@ -52,19 +55,24 @@ export async function installDebianRust() {
   return install(purpose, `lld-${llvmVersion()}`);
 }
 
-/** The source of the standard library is a package of the same version. */
+/**
+ * Returns the name of the cache entry. The hash needs only the version of rustc, because Debian's
+ * package with the library source has the same version.
+ */
 function entry() {
   return `std-${hash(ask([RUSTC, '-vV']) ?? '', WASM)}`;
 }
 
 /**
+ * Fills the sysroot with the standard library and with links to Debian's tools.
  * @param {string} sysroot an empty folder
  * @param {NodeJS.ProcessEnv} env
  */
 async function fill(sysroot, env) {
   const rustlib = join(sysroot, 'lib', 'rustlib');
   await buildStd(env, join(rustlib, WASM, 'lib'));
-  // rustc looks for its linker here, and cargo for its tools on the PATH.
+  // rustc searches for its linker in this folder of the sysroot. cargo searches for rustc and
+  // clippy on the PATH, to which `debianRust` adds the sysroot's folder bin/.
   const host = ask([RUSTC, '-vV'])?.match(/^host: (.+)$/m)?.[1] ?? '';
   mkdirSync(join(rustlib, host, 'bin'), { recursive: true });
   symlinkSync(`/usr/bin/lld-${llvmVersion()}`, join(rustlib, host, 'bin', 'rust-lld'));
@@ -74,8 +82,9 @@ async function fill(sysroot, env) {
 }
 
 /**
+ * Builds the standard library by building an empty crate with `-Zbuild-std`.
  * @param {NodeJS.ProcessEnv} env
- * @param {string} folder
+ * @param {string} folder the destination of the libraries
  */
 async function buildStd(env, folder) {
   const crate = join(folder, 'build');
@@ -87,19 +96,20 @@ async function buildStd(env, folder) {
     `/usr/bin/cargo build --release --target ${WASM} --target-dir target ` +
     '-Zbuild-std=std,panic_abort,proc_macro';
   const built = await step(
-    'building the standard library of Rust for wasm32 (once, about a minute)',
+    "building Rust's standard library for wasm32 (once, about a minute)",
     command.split(' '),
     {
       cwd: crate,
       env: {
         ...env,
         RUSTC,
-        RUSTC_BOOTSTRAP: '1', // allows -Zbuild-std, which is for nightly otherwise
-        RUSTFLAGS: '-Cembed-bitcode=yes', // without it, LTO finds no ".llvmbc" section
+        RUSTC_BOOTSTRAP: '1', // allows -Zbuild-std, which normally requires a nightly Rust
+        RUSTFLAGS: '-Cembed-bitcode=yes', // LTO requires the bitcode section ".llvmbc"
       },
     },
   );
-  if (!built) stop('the standard library of Rust could not be built. The output above says why.');
+  if (!built)
+    stop("Rust's standard library could not be built. See cargo's output above for the cause.");
   const deps = join(crate, 'target', WASM, 'release', 'deps');
   for (const file of readdirSync(deps))
     if (/\.(rlib|rmeta)$/.test(file) && !file.startsWith('libempty-'))
@@ -107,7 +117,7 @@ async function buildStd(env, folder) {
   rmSync(crate, { recursive: true });
 }
 
-/** The version of LLVM that Debian's Rust uses: its linker must be of the same version. */
+/** Returns the LLVM version of Debian's Rust. The linker (lld) must have the same version. */
 function llvmVersion() {
   return ask([RUSTC, '-vV'])?.match(/LLVM version: (\d+)/)?.[1];
 }

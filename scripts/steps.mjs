@@ -1,5 +1,5 @@
 // @ts-check
-/** The steps of `npm test`: names and commands. */
+/** Defines the names and commands of the steps of `npm test`. */
 
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,15 +8,19 @@ import { root } from './run.mjs';
 
 /** @typedef {{ name: string, command: string[], env?: NodeJS.ProcessEnv }} Step */
 
-/** JavaScript that runs in workerd: the module that loads the Rust, and servers of the benchmark. */
+/**
+ * Paths of JavaScript that runs in workerd: the module that loads the WebAssembly, and benchmark
+ * servers.
+ */
 const IN_WORKERD = /^(src|tests.bench.servers)[\\/]/;
 const DENY_WARNINGS = ['--', '-D', 'warnings'];
 
 /**
+ * Returns all steps of the default tier, or of the full tier.
  * @param {object} options
- * @param {boolean} options.all whether `--all` was given
- * @param {NodeJS.ProcessEnv} options.wasm the environment that builds for wasm32
- * @param {string} options.times a folder for the times of tests
+ * @param {boolean} options.all whether to return the full tier (`--all`)
+ * @param {NodeJS.ProcessEnv} options.wasm environment variables for a build for wasm32
+ * @param {string} options.times the folder for the durations of the tests
  * @returns {Promise<Step[]>}
  */
 export async function steps({ all, wasm, times }) {
@@ -79,16 +83,19 @@ export async function steps({ all, wasm, times }) {
   ];
 }
 
-/** The test files of JavaScript. They need the release build, which the step before them makes. */
+/**
+ * Returns the paths of all JavaScript test files. The tests require a release build of the Worker.
+ */
 export function testFiles() {
   return scriptsIn('tests').filter((file) => file.endsWith('.test.mjs'));
 }
 
 /**
+ * Returns a step that runs test files.
  * @param {string} name
  * @param {string[]} files
- * @param {string} times
- * @param {{ node: string, env: NodeJS.ProcessEnv }} [current]
+ * @param {string} times the folder for the durations of the tests
+ * @param {{ node: string, env: NodeJS.ProcessEnv }} [current] Default: this Node
  * @returns {Step}
  */
 export function endToEnd(name, files, times, current) {
@@ -114,7 +121,8 @@ export function endToEnd(name, files, times, current) {
 }
 
 /**
- * wrangler runs the build, as for a real deployment.
+ * Returns a step that builds the Worker, and bundles the files without uploading them. wrangler
+ * runs scripts/build.mjs, as in a real deployment.
  * @param {string} name
  * @param {string} program
  * @param {string} wrangler
@@ -126,15 +134,18 @@ function deploy(name, program, wrangler, env) {
   return { name, command: [program, wrangler, ...options], env: quiet(env) };
 }
 
-/** wrangler asks no questions and sends no statistics. */
+/**
+ * Returns environment variables with which wrangler asks no questions and sends no usage
+ * statistics.
+ */
 function quiet(env = process.env) {
   return { ...env, WRANGLER_SEND_METRICS: 'false', CI: '1' };
 }
 
 /**
- * The command that checks the types in the comments.
- * @param {string[]} lib libraries beside that of the language
- * @param {string} globals the package that declares the globals
+ * Returns a command that checks JavaScript files against their JSDoc types.
+ * @param {string[]} lib TypeScript libraries in addition to es2023
+ * @param {string} globals the package that declares the global variables
  * @param {(file: string) => boolean} chosen
  */
 function types(lib, globals, chosen) {
@@ -151,8 +162,8 @@ function scriptsIn(folder) {
 }
 
 /**
- * The command of an npm package.
- * @param {string} script
+ * Returns a command that runs a script of an npm package.
+ * @param {string} script the path of the script in node_modules
  * @param {...string} args
  */
 function node(script, ...args) {

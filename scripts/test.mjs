@@ -1,9 +1,12 @@
 // @ts-check
 /**
- * `npm test`: every check, from formatting to real browsers, until one fails. Each feature is tested
- * once. `npm test -- --all` adds full matrices, repetitions and the current platform: run it before a
- * release. Words choose: `npm test -- clippy tests/worker` runs the steps that have "clippy" in their
- * name, and the test files that have "tests/worker" in their path, which a slash or dot marks.
+ * `npm test`: runs all checks, from formatting to browser tests, and stops at the first failure.
+ *
+ * The default tier tests each feature once. `npm test -- --all` adds full matrices, repetitions and
+ * the current platform. Run the full tier before a release.
+ *
+ * Arguments select steps by name. An argument with a slash or dot also selects test files by path:
+ * `npm test -- clippy tests/worker` runs the clippy steps and the test files in tests/worker.
  */
 
 import { mkdirSync, readFileSync, rmSync, existsSync } from 'node:fs';
@@ -20,12 +23,12 @@ const start = Date.now();
 const options = process.argv.slice(2);
 const words = options.filter((option) => !option.startsWith('--'));
 const unknown = options.find((option) => option.startsWith('--') && option !== '--all');
-if (unknown) stop(`npm test does not know ${unknown}. Its only option is --all.`);
+if (unknown) stop(`unknown option ${unknown}. The only option of npm test is --all.`);
 const all = options.includes('--all');
-// Tests read it, too.
+// tests/support/tier.mjs reads this variable in the test processes.
 process.env.PARTYLINE_TESTS = all ? 'all' : '';
 
-/** Times of the single tests, as scripts/reporter.mjs writes them. */
+/** The folder for the durations of the individual tests, which scripts/reporter.mjs writes. */
 const TIMES = join(root, 'target', 'test-times');
 const SLOWEST = 10;
 
@@ -43,7 +46,10 @@ for (const { name, command, env } of chosen) {
   times.push([name, seconds(begin)]);
   if (passed) continue;
   report();
-  stop(`${name}: failed. The output above says why. Repeat it: npm test -- '${name}'`);
+  stop(
+    `the step "${name}" failed. See its output above for the cause. ` +
+      `Run only this step with: npm test -- '${name}'`,
+  );
 }
 report();
 tell(`all ${chosen.length} steps passed in ${seconds(start)}`);
@@ -60,11 +66,11 @@ async function choose() {
       : [...byName, endToEnd('end-to-end tests', files, TIMES)];
   if (result.length === 0)
     stop(
-      `no step and no test file has ${words.join(' or ')} in its name. The steps are: ` +
+      `no step and no test file matches ${words.join(' or ')}. The steps are: ` +
         `${known.map(({ name }) => name).join(', ')}.`,
     );
   if (!result.some(isEndToEnd)) return result;
-  // Single test files run without the step that builds.
+  // The selected steps may not include the step that builds the Worker.
   await build('release');
   await installChromium();
   await installCoturn();

@@ -1,8 +1,8 @@
 // @ts-check
 /**
- * Finds or installs what turns the crate into WebAssembly: a Rust with the standard library for
- * wasm32, and wasm-bindgen. Works with rustup, and where only the registries of crates.io and Debian
- * can be reached.
+ * Finds or installs the tools that compile the crate to WebAssembly: Rust with the standard library
+ * for wasm32, and wasm-bindgen. If rustup is missing or cannot reach its servers, Debian's packages
+ * supply the standard library.
  */
 
 import { existsSync, rmSync } from 'node:fs';
@@ -14,34 +14,42 @@ import { isRecent, leastRust, lockedVersion, versionOf } from './versions.mjs';
 
 const WASM = 'wasm32-unknown-unknown';
 
-/** Milliseconds that rustup may take: some networks drop its packets without an answer. */
+/**
+ * Timeout for rustup in milliseconds. Some networks drop the packets to rustup's servers silently.
+ */
 const RUSTUP_TIMEOUT = 60_000;
 
 /**
- * Installs what is missing. Returns the environment in which cargo builds for wasm32, and the path of
- * wasm-bindgen.
+ * Installs the tools that are missing. Returns environment variables with which cargo builds for
+ * wasm32, and the path of wasm-bindgen.
  */
 export async function toolchain() {
   const env = await rustForWasm();
   return { env, wasmBindgen: await installWasmBindgen() };
 }
 
-/** Users install Rust themselves. */
+/**
+ * Stops with a message if Rust is missing or too old, or if the linker is missing. Users must
+ * install Rust and the linker themselves.
+ */
 export function checkRust() {
   const version = versionOf('rustc');
   if (version === undefined || ask(['cargo', '--version']) === undefined)
     stop(
-      'Rust is missing: `rustc` and `cargo` are not on the PATH. Install it from https://rustup.rs ' +
-        'and open a new terminal.',
+      'Rust is missing: `rustc` or `cargo` is not on the PATH. Install Rust from ' +
+        'https://rustup.rs, then open a new terminal.',
     );
   if (!isRecent(version))
     stop(
-      `Rust ${version} is too old; ${leastRust()} or newer is needed. Run: rustup update stable`,
+      `Rust ${version} is too old; ${leastRust()} or newer is required. Run: rustup update stable`,
     );
   checkLinker();
 }
 
-/** Cargo links build scripts and macros with the C compiler of the system. */
+/**
+ * Stops with a message if the system has no C compiler. Rust calls the C compiler to link build
+ * scripts and procedural macros.
+ */
 function checkLinker() {
   const configured = Object.keys(process.env).some((name) => /^CARGO_TARGET_.*_LINKER$/.test(name));
   if (configured || process.platform === 'win32') return;
@@ -49,9 +57,10 @@ function checkLinker() {
   const command =
     process.platform === 'darwin'
       ? 'xcode-select --install'
-      : 'sudo apt-get install gcc libc6-dev (or what your system calls them)';
+      : 'sudo apt-get install gcc libc6-dev (or install the same packages with your package manager)';
   stop(
-    `a C compiler is missing: \`cc\` is not on the PATH, and Rust links with it. Run: ${command}`,
+    'a C compiler is missing: neither `cc`, `gcc` nor `clang` is on the PATH. Rust needs one of ' +
+      `them as its linker. Run: ${command}`,
   );
 }
 
@@ -63,12 +72,15 @@ async function rustForWasm() {
   if (await addTarget()) return env;
   if (await installDebianRust()) return debianRust(env);
   stop(
-    `the standard library of Rust for ${WASM} is missing. Run: rustup target add ${WASM} ` +
-      '(with Rust from https://rustup.rs)',
+    `Rust's standard library for ${WASM} is missing. Install Rust from https://rustup.rs, then ` +
+      `run: rustup target add ${WASM}`,
   );
 }
 
-/** Our environment, without the variables that other projects use to change every build. */
+/**
+ * Returns the environment variables of this process, without those that change the compiler, its
+ * flags or the target. Some users set such variables for other projects.
+ */
 function cleanEnvironment() {
   const env = { ...process.env };
   for (const name of Object.keys(env))
@@ -88,11 +100,14 @@ async function addTarget() {
     ['rustup', 'target', 'add', WASM],
     { timeout: RUSTUP_TIMEOUT },
   );
-  if (!added) tell('rustup could not; trying the packages of Debian');
+  if (!added) tell('rustup could not add the standard library; trying the packages of Debian');
   return added;
 }
 
-/** wasm-bindgen must have exactly the version of the crate of that name in Cargo.lock. */
+/**
+ * Returns the crate and version of the wasm-bindgen command. The command must have exactly the
+ * version of the library crate `wasm-bindgen` in Cargo.lock.
+ */
 export function bindgenCrate() {
   return `wasm-bindgen-cli@${lockedVersion('wasm-bindgen')}`;
 }
@@ -101,28 +116,32 @@ export function hasWasmBindgen() {
   return existsSync(join(cacheFolder(), bindgenEntry()));
 }
 
-/** The lock file of wasm-bindgen-cli is part of the version that crates.io has. */
+/**
+ * Returns the name of the cache entry. The hash does not include the dependencies, because the
+ * package of wasm-bindgen-cli on crates.io contains a Cargo.lock.
+ */
 function bindgenEntry() {
   return `wasm-bindgen-${hash(bindgenCrate(), ask(['rustc', '-vV']) ?? '')}`;
 }
 
-/** Returns the path of the command. */
+/** Installs wasm-bindgen into the cache, and returns the path of the command. */
 async function installWasmBindgen() {
   const folder = await cached(cacheFolder(), bindgenEntry(), async (staging) => {
     const target = join(staging, 'target');
     const command = ['cargo', 'install', '--root', staging, bindgenCrate()].concat(
-      // The other features serve its test runner, and need more from the system than a linker.
+      // The default features are for wasm-bindgen's test runner, and need additional system
+      // libraries.
       ...['--bin', 'wasm-bindgen', '--no-default-features', '--target-dir', target],
     );
     const what = `building ${bindgenCrate()} from crates.io (once, about 2 minutes)`;
-    // Optimised code would take minutes to compile, to save a moment per run.
+    // A higher optimization level adds minutes to this build, and saves less than a second per run.
     const env = { ...cleanEnvironment(), CARGO_PROFILE_RELEASE_OPT_LEVEL: '1' };
-    // A mirror of crates.io may lack the versions that --locked wants.
+    // A mirror of crates.io may not have the exact versions that --locked requires.
     if (
       !(await step(what, [...command, '--locked'], { env })) &&
       !(await step(what, command, { env }))
     )
-      stop(`${bindgenCrate()} could not be built. The output of cargo above says why.`);
+      stop(`${bindgenCrate()} could not be built. See cargo's output above for the cause.`);
     rmSync(target, { recursive: true });
   });
   return join(folder, 'bin', 'wasm-bindgen');

@@ -1,26 +1,28 @@
 // @ts-check
-/** Versions: those that the repository asks for, and those that are installed. */
+/**
+ * Reads and compares versions: those that the repository requires, and those that are installed.
+ */
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ask, root, stop } from './run.mjs';
 
-/** The version that a command of Rust reports. @param {string} command */
+/** Returns the version that `command --version` prints. @param {string} command */
 export function versionOf(command) {
   return ask([command, '--version'])?.match(/\d+\.\d+\.\d+/)?.[0];
 }
 
-/** Whether a version of Rust can build the crate. @param {string} version */
+/** Returns whether a version of Rust can build the crate. @param {string} version */
 export function isRecent(version) {
   return !isOlder(version, leastRust());
 }
 
-/** The oldest Rust that can build the crate. */
+/** Returns the oldest version of Rust that can build the crate. */
 export function leastRust() {
   return find('Cargo.toml', /^rust-version = "(.+)"/m);
 }
 
-/** The version of a crate in Cargo.lock. @param {string} crate */
+/** Returns the version of a crate in Cargo.lock. @param {string} crate */
 export function lockedVersion(crate) {
   return find('Cargo.lock', new RegExp(`^name = "${crate}"\r?\nversion = "(.+)"`, 'm'));
 }
@@ -31,12 +33,12 @@ export function isOlder(version, other) {
 }
 
 /**
- * @param {string} file
+ * Returns the text of the first group of `pattern` in a file. Stops with a message if nothing
+ * matches.
+ * @param {string} file a path relative to the root of the repository
  * @param {RegExp} pattern
  */
 export function find(file, pattern) {
   const found = readFileSync(join(root, file), 'utf8').match(pattern)?.[1];
-  return (
-    found ?? stop(`${file} has no line that matches ${pattern}. Restore it from the repository.`)
-  );
+  return found ?? stop(`${file} has no line that matches ${pattern}. Restore the file from git.`);
 }

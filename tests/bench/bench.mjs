@@ -1,11 +1,13 @@
 // @ts-check
 /**
- * `npm run bench` measures partyline beside alternatives on this machine, in under ten minutes.
- * `npm run bench -- --quick` takes under two minutes, but its figures are too noisy to quote.
- * `npm run bench -- --profile` shows within three minutes where the time of a signal and a join goes.
+ * `npm run bench` compares partyline with other servers on this machine, in less than 10 minutes.
+ * `npm run bench -- --quick` takes less than 2 minutes, but its figures are too noisy to publish.
+ * `npm run bench -- --profile` divides the CPU time of a signal and a join into layers, in less
+ * than 3 minutes.
  *
- * Every server is one process. The servers take turns within each round, and the report contains
- * medians of all rounds. Figures differ between machines; ratios hardly do.
+ * Each server is one process. The load generator measures the servers alternately within each
+ * round, and the report contains the medians of all rounds. Absolute figures depend on the machine.
+ * Ratios between servers are almost independent of the machine.
  */
 
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -16,7 +18,7 @@ import { setup } from '../../scripts/setup.mjs';
 
 const quick = process.argv.includes('--quick');
 const rounds = quick ? 2 : 5;
-/** Scales the amount of work in a round. */
+/** The factor that scales the amount of work in a round. */
 const size = quick ? 0.4 : 1;
 
 const start = Date.now();
@@ -25,9 +27,10 @@ for (const command of [
   [process.execPath, 'scripts/build.mjs'],
   ['cargo', 'build', '--release', '--example', 'load'],
 ])
-  if (!show(command)) stop(`\`${command.join(' ')}\` failed. Its output is above.`);
+  if (!show(command)) stop(`\`${command.join(' ')}\` failed. See its output above for the cause.`);
 
-// These modules import npm packages, which setup() may have installed just now.
+// These modules are imported dynamically, because they import npm packages that setup() may
+// install.
 const { SERVERS, start: startServer } = await import('./servers.mjs');
 const { startLoad } = await import('./load.mjs');
 const { Figures, short, table } = await import('./figures.mjs');
@@ -51,7 +54,8 @@ const figures = new Figures();
 const address = ({ pid, port, protocol }) => ({ pid, port, protocol });
 
 /**
- * The order of the servers in a round. It changes, so that no server always follows the same one.
+ * Returns the order of the servers in a round. The order rotates, so that a server's position does
+ * not bias its figures.
  * @param {number} round
  */
 const turns = (round) => names.map((_, place) => names[(place + round) % names.length]);
@@ -66,7 +70,9 @@ const costs = await cost(
 );
 report();
 
-/** Signals, connections and connection setups. */
+/**
+ * Measures the cost of signals, joins, leaves and connection setups, and the latency of signals.
+ */
 async function measureWork() {
   const servers = Object.fromEntries(
     await Promise.all(names.map(async (name) => [name, await startServer(name)])),
@@ -95,11 +101,12 @@ async function measureWork() {
     keep('join', connections, 'join');
     keep('leave', connections, 'leave');
     keep('setup', await load.ask('setups', { servers: all, count: 40 * size }));
-    // The same with lists of candidates. room.js sends them; the other servers do not support them.
+    // Measures connection setups again, with several candidates in one frame, as room.js sends
+    // them. The other servers do not support arrays of signals.
     const withLists = all.map((each, place) => ({ ...each, lists: order[place] === 'ours' }));
     keep('setupWithLists', await load.ask('setups', { servers: withLists, count: 40 * size }));
     const rates = candidate.map((/** @type {any} */ { perSecond }) => perSecond);
-    // All servers get the same rate: half of the maximum of the slowest server.
+    // All servers get the same rate: half of the slowest server's maximum rate.
     const perSecond = Math.min(...rates) / 2;
     /** @type {any[]} */
     const times = [];
@@ -111,7 +118,7 @@ async function measureWork() {
   await Promise.all(Object.values(servers).map((server) => server.stop()));
 }
 
-/** Cold start, memory, and hibernating rooms. */
+/** Measures cold starts, memory per connection, and the memory and wake-up of hibernating rooms. */
 async function measureHibernation() {
   for (let round = 0; round < (quick ? 2 : 3); round++) {
     tell(`hibernation, round ${round + 1}`);
@@ -122,7 +129,7 @@ async function measureHibernation() {
       figures.add('coldStart', name, server.coldStart);
       servers.push(server);
     }
-    // workerd evicts an object after ten idle seconds.
+    // workerd evicts a Durable Object that has been idle for 10 s.
     const results = await load.ask('idle', {
       servers: servers.map(address),
       rooms: 100,
@@ -140,7 +147,10 @@ async function measureHibernation() {
   }
 }
 
-/** The targets and whether they are met. @param {number} gzip */
+/**
+ * Returns a line for each target, which says whether the target is met.
+ * @param {number} gzip the size of the compressed WebAssembly module in bytes
+ */
 function targets(gzip) {
   /** @type {[row: string, server: string, most: number][]} */
   const goals = [

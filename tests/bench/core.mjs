@@ -1,10 +1,11 @@
 // @ts-check
 /**
- * Counts the instructions of the core with callgrind, and fails when a case takes over a tenth more than
- * in core.json. Counts repeat exactly, regardless of other load. `node tests/bench/core.mjs --accept`
- * updates the file, after a change that justifies its instructions or with a new compiler.
+ * Counts the instructions of the core with callgrind. Fails if a case needs over 10 % more
+ * instructions than in core.json. Counts are reproducible, even if the machine is busy.
  *
- * Without valgrind it counts nothing and succeeds.
+ * `node tests/bench/core.mjs --accept` updates core.json. Use it after a change that is worth
+ * additional instructions, or with a new compiler. Without valgrind, the script succeeds without
+ * counting.
  */
 
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -17,15 +18,15 @@ const SCRATCH = join(root, 'target', 'bench', 'core');
 const MOST = 1.1;
 
 if (ask(['valgrind', '--version']) === undefined)
-  tell('valgrind is not installed, so no instructions are counted');
+  tell('valgrind is not installed, so this step is skipped');
 else check(count());
 
 /** @returns {Record<string, number>} */
 function count() {
-  // callgrind finds the measured function by its symbol.
+  // Symbols are not stripped, because callgrind finds the measured function by its symbol.
   const env = { ...process.env, CARGO_PROFILE_RELEASE_STRIP: 'none' };
   if (!show(['cargo', 'build', '--release', '--example', 'core'], { env }))
-    stop('The example "core" did not build. The output of cargo is above.');
+    stop('the example "core" could not be built. Fix the errors that cargo printed above.');
   rmSync(SCRATCH, { recursive: true, force: true });
   mkdirSync(SCRATCH, { recursive: true });
   const names = ask([
@@ -39,9 +40,11 @@ function count() {
   ])?.split('\n');
   if (!names)
     stop(
-      'callgrind failed. Run `valgrind --tool=callgrind target/release/examples/core` to see why.',
+      'callgrind failed. To see the cause, run: ' +
+        'valgrind --tool=callgrind target/release/examples/core',
     );
-  // callgrind writes one file per case, out.1 and so on. The rest of the run is in a file without number.
+  // callgrind writes the counts of case n to the file out.n. A file without a number contains the
+  // counts of the rest of the run.
   const counts = readdirSync(SCRATCH)
     .filter((file) => /^out\.\d+$/.test(file))
     .sort((a, b) => Number(a.slice(4)) - Number(b.slice(4)))
@@ -77,12 +80,13 @@ function check(counts) {
   const compilers =
     known.rustc === rustc
       ? ''
-      : ` core.json was counted with ${known.rustc}, this run with ${rustc}.`;
-  const accept = 'To accept this, run: node tests/bench/core.mjs --accept';
+      : ` core.json has the counts of ${known.rustc}, but this run used ${rustc}.`;
+  const accept = 'To accept the new counts, run: node tests/bench/core.mjs --accept';
   if (missing.length)
-    stop(`These cases are in core.json but were not counted: ${missing.join(', ')}. ${accept}`);
+    stop(`core.json contains cases that were not counted: ${missing.join(', ')}. ${accept}`);
   if (risen.length)
     stop(
-      `These cases take over a tenth more instructions: ${risen.join(', ')}.${compilers} ${accept}`,
+      `new cases, or cases that need over 10 % more instructions: ${risen.join(', ')}.${compilers} ` +
+        accept,
     );
 }

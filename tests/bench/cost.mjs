@@ -1,8 +1,8 @@
 // @ts-check
 /**
- * The cost of running partyline. It counts the requests, frames and writes of a connection setup in each
- * dialect, and multiplies them by Cloudflare's prices. The free allowance of a plan is left out, so the
- * result is the marginal price.
+ * Calculates the cost of running partyline. Counts the requests, frames and writes of a connection
+ * setup in each dialect, and multiplies the counts by Cloudflare's prices. The result is the
+ * marginal price, because the free allowance of a plan is not subtracted.
  */
 
 import { HttpPeer } from '../support/http-peer.mjs';
@@ -12,23 +12,23 @@ import { short, table } from './figures.mjs';
 import { start } from './servers.mjs';
 
 /**
- * Dollars, from developers.cloudflare.com/workers/platform/pricing and
- * /durable-objects/platform/pricing. Twenty incoming frames are billed as one request and outgoing
- * frames not at all. An object that can hibernate is billed only while it runs.
+ * Prices in dollars, from developers.cloudflare.com/workers/platform/pricing and
+ * /durable-objects/platform/pricing. Cloudflare bills 20 incoming frames as one request, and does
+ * not bill outgoing frames. A Durable Object that can hibernate is billed only while it runs code.
  */
 const PRICES = {
   asOf: 'November 2026',
   workerRequest: 0.3e-6,
   workerMillisecond: 0.02e-6,
   objectRequest: 0.15e-6,
-  objectSecond: 0.128 * 12.5e-6, // GB, and dollars for a GB-second
+  objectSecond: 0.128 * 12.5e-6, // memory of an object in GB * dollars per GB-second
   frame: 0.15e-6 / 20,
   write: 1e-6,
-  /** A month of a droplet with 512 MiB (digitalocean.com/pricing, September 2026). */
+  /** The price per month of a droplet with 512 MiB (digitalocean.com/pricing, September 2026). */
   server: 4,
 };
 
-/** The duration of a call in seconds, for rooms that cannot hibernate. */
+/** The duration of a call in seconds. A room that cannot hibernate is billed for the whole call. */
 const CALL = 600;
 const MILLION = 1e6;
 
@@ -41,8 +41,9 @@ const MILLION = 1e6;
  */
 
 /**
- * @param {number} cpu microseconds of CPU time for a connection setup
- * @param {number} kib memory of a connection to PeerServer
+ * Calculates the cost of connection setups and of idle connections.
+ * @param {number} cpu the CPU time of a connection setup in microseconds
+ * @param {number} kib the memory of a connection to PeerServer in KiB
  */
 export async function cost(cpu, kib) {
   const process = await start('counted');
@@ -54,7 +55,8 @@ export async function cost(cpu, kib) {
   for (const [dialect, connect] of Object.entries(SETUPS)) {
     await takeCounts();
     await connect(server, dialect);
-    // HTTP clients have no close handshake. The room waits for them to return and stores their seats.
+    // HTTP clients have no close handshake. The room stores their seats and waits for the grace
+    // period, so this loop waits until the room is empty.
     let polls = 1;
     while ((await server.status(`cost-${dialect}`)).peers > 0) polls += 1;
     const { workerRequests, objectRequests, ...count } = await takeCounts();
@@ -70,8 +72,9 @@ export async function cost(cpu, kib) {
         PRICES;
       const requests =
         workerRequests * workerRequest + objectRequests * objectRequest + frames * frame;
-      // Each request of the HTTP dialect takes the same CPU time again. All CPU time is counted for both
-      // Worker and object, as an upper bound.
+      // The result is an upper bound. Each further pair of requests counts as the CPU time of a
+      // whole connection setup, and all CPU time is billed for both the Worker and the Durable
+      // Object.
       const busy =
         seconds * Math.max(1, workerRequests / 2) * (workerMillisecond * 1000 + objectSecond);
       return [
@@ -117,7 +120,8 @@ export async function cost(cpu, kib) {
 }
 
 /**
- * Two joins, offer, answer, 16 candidates, two leaves.
+ * Functions that perform a connection setup, by dialect. A setup consists of two joins, an offer,
+ * an answer, 16 candidates and two leaves.
  * @type {Record<string, (server: Server, dialect: string) => Promise<void>>}
  */
 const SETUPS = {

@@ -1,5 +1,5 @@
 // @ts-check
-/** Figures of several rounds: medians, ratios within a round, and tables. */
+/** Stores the figures of several rounds, calculates medians and ratios, and formats tables. */
 
 /** @param {number[]} values */
 export function median(values) {
@@ -8,7 +8,7 @@ export function median(values) {
   return sorted.length % 2 ? sorted[Math.floor(middle)] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
-/** Every figure of every round, by row and by server. */
+/** The figures of all rounds, by row of the report and by server. */
 export class Figures {
   /** @type {Map<string, Map<string, number[]>>} */
   #rows = new Map();
@@ -27,8 +27,8 @@ export class Figures {
   }
 
   /**
-   * The ratio of two servers: the median of the ratios of each round. The load of the machine changes
-   * more between rounds than within one.
+   * Returns the median of the per-round ratios of two servers. The ratio is calculated within each
+   * round, because the load of the machine changes more between rounds than within a round.
    * @param {string} row
    * @param {string} server
    * @param {string} other
@@ -39,7 +39,7 @@ export class Figures {
     return median(ours.map((value, round) => value / theirs[round]));
   }
 
-  /** All figures, for the report. */
+  /** Returns all figures and their medians, for `JSON.stringify`. */
   toJSON() {
     return Object.fromEntries(
       [...this.#rows].map(([row, servers]) => [
@@ -52,7 +52,10 @@ export class Figures {
   }
 }
 
-/** Formats a number with its significant digits. @param {number | undefined} value */
+/**
+ * Formats a number with two decimals below 10, one decimal below 100, and no decimals otherwise.
+ * @param {number | undefined} value
+ */
 export function short(value) {
   if (value === undefined || Number.isNaN(value)) return '–';
   if (Math.abs(value) >= 100) return Math.round(value).toLocaleString('en');
@@ -60,7 +63,7 @@ export function short(value) {
 }
 
 /**
- * Formats a table with the first column aligned left and all others aligned right.
+ * Formats a table. The first column is aligned left, and all other columns are aligned right.
  * @param {string[]} head
  * @param {string[][]} rows
  */

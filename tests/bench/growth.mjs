@@ -1,5 +1,5 @@
 // @ts-check
-/** Measures how costs grow with the size of a room and with the number of rooms. */
+/** Measures how the CPU time grows with the size of a room and with the number of rooms. */
 
 import { Figures, short, table } from './figures.mjs';
 import { draw } from './picture.mjs';
@@ -34,8 +34,8 @@ export async function growth(load, names, quick) {
     };
     const grown = await load.ask('growth', { servers, sizes });
     names.forEach((name, place) => keep(name, grown[place]));
-    // The largest room uses the forum dialect, which has no join notices. With them, filling the room
-    // would take two million frames.
+    // The largest room uses the forum dialect, which has no join notices. In a dialect with join
+    // notices, filling the room would take two million frames.
     if (!quick) {
       const [ours] = await load.ask('growth', {
         servers: [{ ...servers[0], protocol: 'forum' }],

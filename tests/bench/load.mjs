@@ -1,20 +1,28 @@
 // @ts-check
-/** The load generator: one client process for the whole run, which simulates all peers. */
+/** Starts the load generator, a single process that simulates all peers of a run. */
 
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { root, stop } from '../../scripts/run.mjs';
 
-/** Starts the process. */
+/** Starts the load generator. Returns functions that run a measurement and stop the process. */
 export function startLoad() {
   const child = spawn(join(root, 'target', 'release', 'examples', 'load'), {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
-  child.on('exit', (code) => code && stop('The load generator failed. Its output is above.'));
+  child.on(
+    'exit',
+    (code) => code && stop('the load generator failed. See its output above for the cause.'),
+  );
   const answers = createInterface(child.stdout)[Symbol.asyncIterator]();
   return {
-    /** @param {string} measure @param {object} how @returns {Promise<any>} */
+    /**
+     * Runs a measurement and returns its result.
+     * @param {string} measure
+     * @param {object} how the parameters of the measurement
+     * @returns {Promise<any>}
+     */
     async ask(measure, how) {
       child.stdin.write(`${JSON.stringify({ measure, ...how })}\n`);
       const { value, done } = await answers.next();

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * Draws growth as SVG, with one panel per measurement. Both axes are logarithmic, so proportional growth
- * has slope 1.
+ * Draws the measured growth as an SVG image, with one panel per measurement. Both axes are
+ * logarithmic, so linear growth appears as a line with slope 1.
  */
 
 const COLOURS = ['#0b6bcb', '#8a8a8a', '#2e9e5b', '#d9772b'];

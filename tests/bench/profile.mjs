@@ -1,10 +1,11 @@
 // @ts-check
 /**
- * `npm run bench -- --profile` divides the CPU time of a signal and a join into layers, for partyline and
- * the other servers in workerd. This separates our own cost from that of the platform.
+ * `npm run bench -- --profile` divides the CPU time of a signal and a join into layers, for
+ * partyline and the other servers in workerd. The layers separate the cost of our code from the
+ * cost of the platform.
  *
- * The samples come from Linux's `perf`. The share of a layer is its share of all samples, applied to the
- * CPU time measured in the same run.
+ * Linux's `perf` takes the samples. The time of a layer is its share of the samples, multiplied by
+ * the CPU time that was measured in the same run.
  */
 
 import { spawn, spawnSync } from 'node:child_process';
@@ -19,8 +20,8 @@ import { SERVERS, start } from './servers.mjs';
 const DATA = join(root, 'target', 'bench', 'perf.data');
 
 /**
- * The layers, each with a function that recognizes it in a stack. The innermost function of a stack is in
- * its first line. A sample counts for the first layer that matches.
+ * The layers, each with a function that recognizes its stacks. The first line of a stack contains
+ * the innermost function. A sample counts for the first layer that matches its stack.
  * @type {[name: string, matches: (stack: string) => boolean][]}
  */
 const LAYERS = [
@@ -49,7 +50,8 @@ const LAYERS = [
 ];
 
 /**
- * The innermost function in a stack that V8 has compiled. Work of workerd counts for its caller.
+ * Returns the innermost function in the stack that V8 has compiled (JavaScript or WebAssembly), or
+ * ''. Samples in workerd's own functions count for the compiled function that called workerd.
  * @param {string} stack
  */
 const innermost = (stack) => /^JS:.*/m.exec(stack)?.[0] ?? '';
@@ -57,7 +59,7 @@ const innermost = (stack) => /^JS:.*/m.exec(stack)?.[0] ?? '';
 /** @typedef {ReturnType<typeof import('./load.mjs').startLoad>} Load */
 /** @typedef {import('./servers.mjs').Server} Server */
 
-/** The profiled measurements, and the samples that belong to other work. */
+/** The profiled measurements. A sample does not count if its stack matches `other`. */
 const WORK = [
   {
     title: 'a signal of 1.5 KB, µs',
@@ -80,7 +82,8 @@ export async function profile(load) {
     return 'No profile: `perf` is not installed. Install the Linux perf tools.';
   /** @type {Server[]} */
   const servers = [];
-  // The flag makes V8 write the names of compiled functions to /tmp.
+  // With `--perf-basic-prof`, V8 writes the names of compiled functions to /tmp, where perf reads
+  // them.
   for (const name of Object.keys(SERVERS))
     if (SERVERS[name].workerd) servers.push(await start(name, ['--perf-basic-prof']));
   const tables = [];
@@ -103,7 +106,8 @@ export async function profile(load) {
 }
 
 /**
- * The time of each server in each layer, in microseconds. The servers take turns of a few milliseconds.
+ * Returns the time that each server spends in each layer, in microseconds. The load generator
+ * measures the servers alternately, for a few milliseconds each.
  * @param {Load} load
  * @param {Server[]} servers
  * @param {typeof WORK[0]} work
@@ -111,7 +115,7 @@ export async function profile(load) {
 async function layers(load, servers, work) {
   const addresses = servers.map(({ pid, port, protocol }) => ({ pid, port, protocol }));
   const ask = () => load.ask(work.ask.measure, { servers: addresses, ...work.ask });
-  // After these rounds, hot code is compiled.
+  // After these rounds, V8 has compiled hot code, so the samples contain little compilation.
   for (let round = 0; round < 10; round++) await ask();
   const pids = servers.map(({ pid }) => pid).join(',');
   const perf = spawn('perf', ['record', '-F', '2000', '-g', '-p', pids, '-o', DATA], {
@@ -122,7 +126,10 @@ async function layers(load, servers, work) {
   const results = [];
   for (let round = 0; round < 15; round++) results.push(await ask());
   if (perf.exitCode !== null)
-    stop('`perf` may not sample processes here. See /proc/sys/kernel/perf_event_paranoid.');
+    stop(
+      '`perf` has no permission to sample processes. As root, set ' +
+        '/proc/sys/kernel/perf_event_paranoid to 1 or less.',
+    );
   perf.kill('SIGINT');
   await gone;
   /** @type {Record<string, number>[]} */
@@ -140,7 +147,7 @@ async function layers(load, servers, work) {
   });
 }
 
-/** Reads the samples: a process id, and a stack with one function per line. */
+/** Yields the samples. Each has a process id, and a stack with one function per line. */
 async function* samples() {
   const script = spawn('perf', ['script', '-i', DATA, '-F', 'pid,ip,sym'], {
     stdio: ['ignore', 'pipe', 'ignore'],
@@ -149,7 +156,7 @@ async function* samples() {
   /** @type {string[]} */
   let stack = [];
   for await (const line of createInterface(script.stdout)) {
-    // A sample begins with a line that is only a number, and ends with an empty line.
+    // A sample begins with a line that contains only the process id, and ends with an empty line.
     if (/^ *\d+ *$/.test(line)) pid = Number(line);
     else if (line.trim()) stack.push(line.trim().replace(/^[0-9a-f]+ /, ''));
     else if (stack.length) {

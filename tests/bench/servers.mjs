@@ -1,5 +1,5 @@
 // @ts-check
-/** Starts the measured servers, each as a process on loopback without a proxy. */
+/** Starts the measured servers. Each server is a process on loopback, without a proxy. */
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -13,19 +13,19 @@ import { root } from '../../scripts/run.mjs';
 
 const HERE = join(root, 'tests', 'bench', 'servers');
 const BUILD = join(root, 'build', 'release');
-/** Working files of a run. */
+/** The folder for temporary files of a run. */
 const SCRATCH = join(root, 'target', 'bench');
 /**
- * The storage of the servers, in memory if possible. Creating the file of a room costs the same for all
- * servers and would hide their differences.
+ * The folder for the storage of the servers, in memory if possible. Creating a room's file on disk
+ * costs the same for all servers, and would hide the differences between the servers.
  */
 const DISKS = join(existsSync('/dev/shm') ? '/dev/shm' : SCRATCH, `partyline-${process.pid}`);
 
 /**
  * @typedef {object} ServerType
  * @property {string} label
- * @property {string} protocol the protocol that the load generator uses
- * @property {boolean} workerd whether it runs in workerd, where rooms hibernate
+ * @property {string} protocol the protocol that the load generator uses for this server
+ * @property {boolean} workerd whether the server runs in workerd, where rooms hibernate
  * @property {(folder: string, v8Flags: string[]) => Promise<Started>} run
  */
 
@@ -38,11 +38,14 @@ const DISKS = join(existsSync('/dev/shm') ? '/dev/shm' : SCRATCH, `partyline-${p
  * @property {number} pid
  * @property {number} port
  * @property {string} protocol
- * @property {number} coldStart milliseconds from the start of the process to its first answer
+ * @property {number} coldStart milliseconds from the start of the process to its first response
  * @property {() => Promise<void>} stop
  */
 
-/** All servers, in the order of the table. @type {Record<string, ServerType>} */
+/**
+ * All measured servers, in the order of the report's columns.
+ * @type {Record<string, ServerType>}
+ */
 export const SERVERS = {
   ours: {
     label: 'partyline',
@@ -90,10 +93,15 @@ export const SERVERS = {
   },
 };
 
-/** Short timeouts, since the defaults would take half a minute. */
+/**
+ * Settings with short timeouts. With the defaults, removing a disconnected peer takes up to 40 s.
+ */
 const SHORT_TIMEOUTS = { PING_INTERVAL: '1', RECONNECT_GRACE: '1' };
 
-/** Our Worker with counters of the billed operations. It is not measured. */
+/**
+ * Our Worker with counters of the billed operations. cost.mjs uses it, but no benchmark measures
+ * it.
+ */
 const COUNTED = {
   ...SERVERS.ours,
   run: (/** @type {string} */ folder) => workerd(folder, [], 'ROOM', counted, SHORT_TIMEOUTS),
@@ -114,7 +122,7 @@ export async function start(name, v8Flags = []) {
   const { protocol, workerd, run } = SERVERS[name] ?? COUNTED;
   const { child, port, since } = await run(folder, v8Flags);
   running.add(child);
-  // In workerd a room answers, so that everything a join needs has started.
+  // In workerd, the first request goes to a room, so that a cold start includes the Durable Object.
   await answers(port, workerd ? '/parties/main/cold' : '/');
   return {
     name,
@@ -133,7 +141,7 @@ export async function start(name, v8Flags = []) {
 }
 
 /**
- * Waits until the server answers.
+ * Waits until the server responds.
  * @param {number} port
  * @param {string} path
  * @returns {Promise<void>}
@@ -149,7 +157,7 @@ async function answers(port, path) {
     if (answered) return;
     await new Promise((resolve) => setTimeout(resolve, 2));
   }
-  throw new Error(`the server did not answer ${path} within 20 s`);
+  throw new Error(`the server sent no response for ${path} within 20 s`);
 }
 
 /** @type {Set<import('node:child_process').ChildProcess>} */
@@ -161,7 +169,7 @@ process.on('exit', () => {
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
 
 /**
- * The files of a Worker by module name. The first is the entry.
+ * The files of a Worker, by module name. The first module is the entry point.
  * @typedef {Record<string, string>} Modules
  */
 
@@ -194,7 +202,8 @@ function bundled(name) {
 }
 
 /**
- * @param {string} folder
+ * Starts workerd with one Worker and one Durable Object class.
+ * @param {string} folder the working directory
  * @param {string[]} v8Flags
  * @param {string} binding the name of the Durable Object binding
  * @param {() => Modules} modules
@@ -251,7 +260,9 @@ ${Object.entries({ MAX_PEERS: '16384', ...vars })
     const { event, port } = JSON.parse(line);
     if (event === 'listen') return { child, since, port: Number(port) };
   }
-  throw new Error('workerd exited before it listened');
+  throw new Error(
+    'workerd exited before it listened on a port. See its output above for the cause.',
+  );
 }
 
 /** @param {string} script @param {(port: number) => string[]} args */

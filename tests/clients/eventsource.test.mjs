@@ -1,7 +1,8 @@
 // @ts-check
 /**
- * Real clients of event streams, Chromium and the package `eventsource`, behind a proxy that breaks
- * their connections. The tests run side by side, since each client waits before it reconnects.
+ * Tests real EventSource clients (Chromium and the npm package `eventsource`) behind a proxy that
+ * breaks their connections. The tests run concurrently, because each client waits before it
+ * reconnects.
  */
 import assert from 'node:assert/strict';
 import { EventEmitter, once } from 'node:events';
@@ -19,7 +20,7 @@ import { startWorkerd } from '../support/workerd.mjs';
 let workerd;
 const pages = new Pages();
 useFixtures(
-  // The tests share Chromium at the same time, so pages are checked and closed after the last one.
+  // Concurrent tests share one Chromium, so the pages are checked and closed after the last test.
   { start: () => pages.start(), stop: () => pages.tidy().finally(() => pages.stop()) },
   {
     start: async () => (workerd = await startWorkerd({ main: {} })),
@@ -27,11 +28,11 @@ useFixtures(
   },
 );
 
-/** The event stream of a device, read one event at a time. */
+/** A queue of the events that the device has received. */
 class Stream {
-  /** How often the client has opened it. */
+  /** The number of times that the client has opened the stream. */
   opened = 0;
-  /** Events that have arrived and were not read, without pings. @type {string[]} */
+  /** Events that were received but not read yet, except pings. @type {string[]} */
   unread = [];
   #arrivals = new EventEmitter();
 
@@ -48,7 +49,7 @@ class Stream {
   }
 }
 
-/** Opens a stream with each client; the result closes it. */
+/** Functions that open a stream, by client. Each returns a function that closes the stream. */
 const CLIENTS = {
   'the npm package': async (/** @type {string} */ url, /** @type {Stream} */ stream) => {
     const source = new EventSource(url);
@@ -71,10 +72,10 @@ const CLIENTS = {
 };
 
 /**
- * Ann, who sends signals, and a device behind a proxy that can break its connections.
+ * Joins ann, and a device behind a proxy that can break the device's connections.
  * @param {import('node:test').TestContext} t
  * @param {string} room
- * @param {keyof typeof CLIENTS} client of the device
+ * @param {keyof typeof CLIENTS} client the EventSource client of the device
  */
 async function meet(t, room, client) {
   const server = workerd.at.main;
@@ -96,7 +97,7 @@ async function meet(t, room, client) {
     ann,
     proxy,
     stream,
-    /** Ann sends this many numbered signals. @param {number} count */
+    /** Sends `count` numbered signals from ann to the device. @param {number} count */
     async send(count) {
       const end = sent + count;
       while (sent < end) {
@@ -104,7 +105,10 @@ async function meet(t, room, client) {
       }
       await ann.settle();
     },
-    /** The device receives this many signals, each once and in order. @param {number} count */
+    /**
+     * Asserts that the device receives the next `count` signals, each once and in order.
+     * @param {number} count
+     */
     async receive(count) {
       const end = received + count;
       while (received < end) {
@@ -115,13 +119,13 @@ async function meet(t, room, client) {
   };
 }
 
-/** How often a connection breaks within one test. */
+/** The interruptions in one test, numbered from 1. */
 const rounds = some([1, 2, 3], 2);
 
 describe('event streams', { concurrency: true }, () => {
   for (const client of /** @type {(keyof typeof CLIENTS)[]} */ (Object.keys(CLIENTS))) {
     describe(client, { concurrency: true }, () => {
-      test('delivers signals of an interruption when the stream resumes', async (t) => {
+      test('receives signals sent during an interruption when it resumes the stream', async (t) => {
         const { ann, proxy, stream, send, receive } = await meet(t, `broken ${client}`, client);
         await send(5);
         await receive(5);
@@ -132,16 +136,17 @@ describe('event streams', { concurrency: true }, () => {
         await send(5);
         await receive(5);
         assert.equal(stream.opened, 2);
-        // The interruption was shorter than the grace, so ann received nothing about it.
+        // Ann is not informed about interruptions that are shorter than the grace period.
         await expectQuiet(ann);
       });
 
-      test('repeats signals that a broken connection has swallowed, and no others', async (t) => {
+      test('receives signals that a broken connection lost, and no signal twice', async (t) => {
         const { ann, proxy, stream, send, receive } = await meet(t, `under way ${client}`, client);
         for (const round of rounds) {
           await send(10);
           await receive(10);
-          // The server counts these as sent, since its end of the connection is still open.
+          // The server's connection to the proxy stays open, so the server treats these signals as
+          // sent.
           proxy.freeze();
           await send(20);
           proxy.cut();
@@ -149,14 +154,14 @@ describe('event streams', { concurrency: true }, () => {
           await receive(30);
           assert.equal(stream.opened, 1 + round);
         }
-        // No repeated signal follows the last one.
+        // The next event is a new signal, so the server has not repeated an old signal.
         await send(1);
         await receive(1);
         assert.deepEqual(stream.unread, []);
         await expectQuiet(ann);
       });
 
-      test('loses no signal when the connection breaks during delivery', async (t) => {
+      test('receives every signal when the connection breaks during delivery', async (t) => {
         const { ann, proxy, stream, send, receive } = await meet(t, `busy ${client}`, client);
         for (const round of rounds) {
           await send(25);

@@ -1,5 +1,5 @@
 // @ts-check
-/** The npm package `partysocket` behind a proxy that can interrupt its connection. */
+/** Tests the npm package `partysocket` behind a proxy that can interrupt its connections. */
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import PartySocket from 'partysocket';
@@ -12,7 +12,7 @@ import { startWorkerd } from '../support/workerd.mjs';
 let server;
 /** @type {() => Promise<void>} */
 let stop;
-/** Stands between every PartySocket and the server. @type {TcpProxy} */
+/** The proxy between each PartySocket and the server. @type {TcpProxy} */
 let proxy;
 /** @type {PartyPeer[]} */
 const parties = [];
@@ -29,7 +29,7 @@ after(async () => {
   await stop?.();
 });
 
-/** A peer that uses PartySocket. Its frames are read one at a time. */
+/** A peer that uses PartySocket. Received frames are queued, and the test reads them one by one. */
 class PartyPeer {
   /** @type {string[]} */
   #unread = [];
@@ -58,7 +58,7 @@ class PartyPeer {
     this.socket.send(JSON.stringify(frame));
   }
 
-  /** The next frame is this object, key for key. @param {any} expected */
+  /** Asserts that the next frame is JSON and deeply equal to `expected`. @param {any} expected */
   async receives(expected) {
     while (this.#unread.length === 0) {
       const woken = new Promise((/** @type {(value?: unknown) => void} */ resolve) => {
@@ -70,7 +70,6 @@ class PartyPeer {
   }
 
   /**
-   * Waits for the next event of this type.
    * @param {'open' | 'close' | 'error'} type
    */
   fires(type) {
@@ -81,7 +80,7 @@ class PartyPeer {
   }
 }
 
-test('joins under the id that PartySocket generates and exchanges signals', async () => {
+test('a peer joins with the id that PartySocket generates, and exchanges signals', async () => {
   const room = 'party';
   const ann = new PartyPeer(room);
   const id = ann.socket.id;
@@ -96,7 +95,7 @@ test('joins under the id that PartySocket generates and exchanges signals', asyn
   await bob.receives({ type: 'answer', from: id, payload: { sdp: 'v=0' } });
 });
 
-test('leaves at once when PartySocket closes', async () => {
+test('a peer leaves immediately when PartySocket closes', async () => {
   const room = 'left';
   const bob = await Peer.join(server, room, 'bob');
   const ann = new PartyPeer(room, { id: 'ann' });
@@ -107,7 +106,7 @@ test('leaves at once when PartySocket closes', async () => {
   await expectQuiet(bob);
 });
 
-test('loses no signal when PartySocket reconnects after an interruption', async () => {
+test('a peer loses no signal when PartySocket reconnects after an interruption', async () => {
   const room = 'cut';
   const bob = await Peer.join(server, room, 'bob');
   const ann = new PartyPeer(room, { id: 'ann', key: 'secret of ann' });
@@ -122,9 +121,9 @@ test('loses no signal when PartySocket reconnects after an interruption', async 
   for (let n = 0; n < 20; n += 1) bob.send({ type: 'candidate', to: 'ann', payload: n });
   bob.send({ type: 'hello', payload: 'to all' });
   await expectQuiet(bob);
-  // PartySocket queues its own frames until it is connected again.
+  // PartySocket queues frames from the application until it has reconnected.
   for (let n = 0; n < 3; n += 1) ann.send({ type: 'late', to: 'bob', payload: n });
-  await ann.fires('error'); // a failed attempt
+  await ann.fires('error'); // the proxy is down, so an attempt to reconnect fails
 
   proxy.restore();
   await ann.receives(welcome);

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * Imports run downward only and form no cycle, in `src/` and in `public/`. `src/lib.rs` shows the order
- * of the layers.
+ * Checks the imports in `src/` and `public/`: a layer imports only lower layers, and there is no
+ * cycle. `src/lib.rs` lists the layers in order.
  */
 
 import assert from 'node:assert/strict';
@@ -12,7 +12,7 @@ import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
-/** Each layer of `src/`, and the other layers that it may import. */
+/** The layers of `src/`, each with the other layers that it may import. */
 const LAYERS = {
   core: [],
   dialect: ['core'],
@@ -57,7 +57,8 @@ describe('imports in public/', () => {
   it('has no cycle', () => assert.deepEqual(cycle(imports), []));
 
   it('keeps the library independent of the page', () => {
-    // The library is every script directly in `public/`, apart from the page's entry point.
+    // The library consists of the scripts directly in `public/`, except `demo.js`, the entry point
+    // of the page.
     const isLibrary = (/** @type {string} */ file) => !file.includes('/') && file !== 'demo.js';
     for (const [file, targets] of imports)
       if (isLibrary(file))
@@ -66,8 +67,9 @@ describe('imports in public/', () => {
 });
 
 /**
- * The modules of `src/`, without `.rs`, and the imports of each. A module and the folder of the same name
- * count as one, since the parts of a module may use the whole. A `mod.rs` counts separately.
+ * Returns the modules of `src/` (paths without `.rs`) and the imports of each module. A module and
+ * the folder of the same name count as one module, because submodules may import their parent. A
+ * `mod.rs` counts as a separate module.
  */
 function rustImports() {
   const src = join(ROOT, 'src');
@@ -89,7 +91,7 @@ function rustImports() {
     const from = owner(module) ?? module;
     const targets = imports.get(from) ?? new Set();
     imports.set(from, targets);
-    // Unit tests may import more than their module does.
+    // The imports of unit tests do not count.
     const [text] = readFileSync(join(src, file), 'utf8').split('#[cfg(test)]\nmod tests');
     for (const path of usedPaths(text, module)) {
       let target = path;
@@ -102,9 +104,9 @@ function rustImports() {
 }
 
 /**
- * The paths in `use` declarations, relative to `src/`.
- * @param {string} text
- * @param {string} module the module with this text
+ * Yields the paths in `use` declarations, relative to `src/`.
+ * @param {string} text the source of the module
+ * @param {string} module
  */
 function* usedPaths(text, module) {
   const here = module.replace(/\/mod$/, '');
@@ -139,7 +141,7 @@ function expand(tree) {
   return parts.filter(Boolean).flatMap((part) => expand(start + part));
 }
 
-/** The modules of `public/` and the imports of each, without type imports. */
+/** Returns the modules of `public/` and the imports of each module, except imports of types. */
 function scriptImports() {
   const folder = join(ROOT, 'public');
   /** @type {Map<string, Set<string>>} */
@@ -160,7 +162,7 @@ function scriptImports() {
 }
 
 /**
- * The modules of one cycle in order, or an empty list.
+ * Returns the modules of one cycle in order, or an empty array if there is no cycle.
  * @param {Map<string, Set<string>>} imports
  */
 function cycle(imports) {

@@ -1,8 +1,9 @@
 // @ts-check
 /**
- * The project started from five seed documents, 000 to 004, which describe how their peers connect.
- * These tests follow each document from its first line to its last, in Chromium, with clients written
- * to it (`support/devices.mjs`). Document 002 is a list of tasks and has its own file, `tasks.test.mjs`.
+ * Tests the seed documents 000, 001, 003 and 004. The project started from five such documents,
+ * each of which describes how two or more peers connect. The tests follow each document from
+ * beginning to end, in Chromium, with a client that implements the document
+ * (`support/devices.mjs`). Document 002 is a list of tasks, which `tasks.test.mjs` tests.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -15,11 +16,14 @@ import { startWorkerd } from '../support/workerd.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
 
-/** The client, a global that exists only in the pages. @type {any} */
+/** The client. This global variable exists only in the pages. @type {any} */
 let device;
 
 const TURN_SECRET = 'what-coturn-knows-too';
-/** The timeout for `peer-left`: a ping detects a closed stream, and the grace follows. */
+/**
+ * The timeout for `peer-left` in milliseconds. The server detects a closed stream at the next ping,
+ * and then waits for the grace period.
+ */
 const LEAVE_TIMEOUT = 10_000;
 const pages = new Pages();
 /** @type {Coturn} */
@@ -37,7 +41,7 @@ useFixtures(pages, {
   stop: () => Promise.all([workerd?.stop(), coturn?.stop()]),
 });
 
-/** A page of the server's origin. @param {string} name */
+/** Opens a page with the server's origin. @param {string} name */
 const open = (name) => pages.open(name, `${workerd.at.main.origin}/health`);
 
 /** @param {string} room */
@@ -46,7 +50,7 @@ const present = async (room) => (await workerd.at.main.status(room)).peers;
 let texts = 0;
 
 /**
- * Sends a text over the data channel of a client, and waits until it has arrived.
+ * Sends a text over the data channel of a client, and waits until the receiver has logged the text.
  * @param {Page} from
  * @param {string} sender
  * @param {Page} to
@@ -56,17 +60,17 @@ async function talk(from, sender, to, receiver) {
   const text = `text ${(texts += 1)}.`;
   await from.evaluate(([id, text]) => device.send(id, text), [receiver, text]);
   await logged(to, `message ${sender} ${text}`);
-  // The text must arrive on the channel of the sender, not on that of the receiver.
+  // Text on the receiver's own channel would be logged with a suffix, so it does not match exactly.
   assert.ok((await log(to)).includes(`message ${sender} ${text}`));
 }
 
-test('seed 000 (forum): connects clients A, B and C, and lists the remaining peers to a newcomer', async () => {
+test('seed 000 (forum): clients A, B and C connect, and client D receives the ids of the remaining peers', async () => {
   const [a, b, c, d] = await Promise.all(['A', 'B', 'C', 'D'].map(open));
   const room = newRoom();
   /** @param {...string} peerIds */
   const welcome = (...peerIds) => `< ${JSON.stringify({ type: 'connected-peers', peerIds })}`;
 
-  // A connects, receives an empty list, and does nothing.
+  // A connects and receives an empty array.
   await start(a, 'Forum', room);
   await logged(a, welcome());
   // B connects, receives the id of A, creates a connection with a channel, and sends an offer.
@@ -78,14 +82,14 @@ test('seed 000 (forum): connects clients A, B and C, and lists the remaining pee
   await logged(a, '< {"type":"offer","offer":');
   const [, { fromPeerId: B }] = await frames(a, '<');
   assert.notEqual(A, B);
-  // A answers. Both send each candidate as it is found, and then the end of candidates.
+  // A answers. Both send each gathered candidate, and then the end of candidates.
   await logged(b, '< {"type":"answer","answer":');
   for (const page of [a, b]) await logged(page, '< {"type":"icecandidate","candidate":null');
   await Promise.all([logged(a, `open ${B}`), logged(b, `open ${A}`)]);
   await talk(a, A, b, B);
   await talk(b, B, a, A);
 
-  // Each frame was forwarded to the other client in the document's form and in order.
+  // The server has forwarded each frame to the other client, in the document's format and in order.
   for (const [from, fromPeerId, to, toPeerId] of /** @type {[Page, string, Page, string][]} */ ([
     [b, B, a, A],
     [a, A, b, B],
@@ -100,7 +104,7 @@ test('seed 000 (forum): connects clients A, B and C, and lists the remaining pee
     assert.deepEqual((await frames(to, '<')).slice(1), forwarded);
   }
 
-  // C connects to both.
+  // C connects to A and B.
   await start(c, 'Forum', room);
   await logged(c, welcome(A, B));
   for (const id of [A, B]) await logged(c, `open ${id}`);
@@ -108,7 +112,8 @@ test('seed 000 (forum): connects clients A, B and C, and lists the remaining pee
   await talk(c, C, a, A);
   await talk(b, B, c, C);
 
-  // B disconnects from the server. It is on no later list, A receives no frame, and both still talk.
+  // B disconnects from the server. Later arrays of ids do not contain B, and A receives no frame
+  // about it. A and B can still talk, because their peer connection does not need the server.
   await b.evaluate(() => device.leave());
   await start(d, 'Forum', room);
   await logged(d, welcome(A, C));
@@ -120,10 +125,11 @@ test('seed 000 (forum): connects clients A, B and C, and lists the remaining pee
   await talk(b, B, a, A);
 });
 
-test('seed 001 (lobby): connects users A and B, who still talk after both leave the server', async () => {
+test('seed 001 (lobby): users A and B connect, and still talk after both leave the server', async () => {
   const [a, b] = await Promise.all(['A', 'B'].map(open));
   const room = newRoom();
-  // A user receives its own id and the present peers; the others receive its id.
+  // A new user receives its own id and the ids of the peers in the room. The peers receive the id
+  // of the new user.
   await start(a, 'Lobby', room);
   await logged(a, '< {"kind":"self-connected"');
   await start(b, 'Lobby', room);
@@ -135,7 +141,7 @@ test('seed 001 (lobby): connects users A and B, who still talk after both leave 
   ]);
   await logged(a, `< {"kind":"connected","id":"${B}"}`);
 
-  // A clicks to request, B to accept.
+  // A clicks to request a connection, and B clicks to accept the request.
   await a.evaluate((id) => device.request(id), B);
   await until(b, 'B may accept', (id) => device.offers.has(id), A);
   assert.equal((await frames(b, '>')).length, 0);
@@ -145,7 +151,7 @@ test('seed 001 (lobby): connects users A and B, who still talk after both leave 
   await talk(a, A, b, B);
   await talk(b, B, a, A);
 
-  // That took one frame in each direction, forwarded unchanged.
+  // The connection needed one frame in each direction, which the server forwarded unchanged.
   const [[offer, ...rest], [answer, ...others]] = await Promise.all(
     [a, b].map((page) => frames(page, '>')),
   );
@@ -155,7 +161,7 @@ test('seed 001 (lobby): connects users A and B, who still talk after both leave 
   assert.deepEqual((await frames(b, '<')).slice(2), [offer]);
   assert.deepEqual((await frames(a, '<')).slice(2), [answer]);
 
-  // Both disconnect. The remaining user is informed, and neither needs the server any more.
+  // A disconnects, and B is informed. After B disconnects, too, both can still talk.
   await a.evaluate(() => device.leave());
   await logged(b, `< {"kind":"disconnected","id":"${A}"}`);
   await b.evaluate(() => device.leave());
@@ -164,7 +170,7 @@ test('seed 001 (lobby): connects users A and B, who still talk after both leave 
   await talk(b, B, a, A);
 });
 
-test('seed 003 (native): assigns roles by the order of joining and resolves colliding offers', async () => {
+test('seed 003 (native): the server assigns roles by order of joining, and peers resolve glare', async () => {
   const [ann, bob] = await Promise.all(['ann', 'bob'].map(open));
   const room = newRoom();
   await start(ann, 'Perfect', room, 'ann');
@@ -176,7 +182,7 @@ test('seed 003 (native): assigns roles by the order of joining and resolves coll
   const [[first], [reply]] = await Promise.all([frames(bob, '>'), frames(ann, '>')]);
   assert.deepEqual([first.type, reply.type], ['offer', 'answer']);
 
-  // The server forwards unknown types to the addressed peer.
+  // The server forwards a signal of an unknown type to the addressed peer.
   const payload = { anything: ['at', 'all', null, 1.5] };
   await ann.evaluate((payload) => device.signal('never heard of', 'bob', payload), payload);
   await logged(
@@ -184,7 +190,8 @@ test('seed 003 (native): assigns roles by the order of joining and resolves coll
     `< {"type":"never heard of","from":"ann","payload":${JSON.stringify(payload)}}`,
   );
 
-  // Both offers are created before either is sent. The polite peer rolls its own back.
+  // Each peer creates an offer before it receives the offer of the other peer. The polite peer
+  // rolls its offer back.
   for (const page of [ann, bob]) {
     await hold(page);
     await page.evaluate(() => {
@@ -223,7 +230,7 @@ test('seed 003 (native): assigns roles by the order of joining and resolves coll
   await logged(ann, 'message bob still here');
 });
 
-test('seed 003 (native): shows the status page of a room in a browser', async () => {
+test('seed 003 (native): the status page of a room shows the number of peers', async () => {
   const page = await pages.open('a person', `${workerd.at.main.origin}/parties/main/example`);
   assert.equal(await page.innerText('h1'), 'example');
   assert.equal(await page.innerText('.peers'), 'Nobody is here yet.');
@@ -234,7 +241,7 @@ test('seed 003 (native): shows the status page of a room in a browser', async ()
   assert.equal(await page.innerText('.peers'), 'One peer is here.');
 });
 
-test('seed 004 (HTTP): connects peer1 and peer2 over HTTP requests and event streams', async () => {
+test('seed 004 (HTTP): peer1 and peer2 connect over HTTP requests and event streams', async () => {
   const room = newRoom();
   const [peer1, peer2] = await Promise.all(['peer1', 'peer2'].map(open));
   /** @param {Page} page */
@@ -258,7 +265,7 @@ test('seed 004 (HTTP): connects peer1 and peer2 over HTTP requests and event str
     assert.deepEqual(urls, [coturn.stun, coturn.url]);
     assert.deepEqual(Object.keys(credentials).sort(), ['credential', 'username']);
   }
-  // peer1 opens its event stream and is in the room.
+  // peer1 joins by registering and opening its event stream.
   await peer1.evaluate(() => {
     const canvas = document.createElement('canvas');
     canvas.getContext('2d');
@@ -266,27 +273,28 @@ test('seed 004 (HTTP): connects peer1 and peer2 over HTTP requests and event str
   });
   await register(peer1);
   await listen(peer1);
-  // peer2 registers. peer1 is informed and sends an offer before peer2 has an event stream.
+  // peer2 registers. peer1 receives `new-peer`, and sends an offer before peer2 opens its stream.
   await register(peer2);
   await logged(peer1, '< {"type":"new-peer","senderId":"peer2"}');
   await logged(peer1, '= 200 {"message":"Message sent"}');
-  // The offer is the first event of the stream that peer2 opens.
+  // peer2 opens its stream. The offer is the first event.
   await listen(peer2);
   await logged(peer2, '< {"type":"offer"');
   const [offer] = await frames(peer2, '<');
   assert.equal(offer.type, 'offer');
-  // peer2 answers, both send their candidates as they are found, and the connection opens.
+  // peer2 answers, both send their gathered candidates, and the connection opens.
   await Promise.all([logged(peer1, 'open peer2'), logged(peer2, 'open peer1')]);
   await logged(peer2, 'track peer1 video');
   await talk(peer1, 'peer1', peer2, 'peer2');
   await talk(peer2, 'peer2', peer1, 'peer1');
 
-  // Each posted message arrived once, in the document's form and in order.
+  // Each peer has received every message of the other once, in the document's format and in order.
   for (const [from, senderId, to, other] of /** @type {[Page, string, Page, string][]} */ ([
     [peer1, 'peer1', peer2, 'peer2'],
     [peer2, 'peer2', peer1, 'peer1'],
   ])) {
-    await logged(to, '< {"type":"ice-candidate","payload":null'); // the end of candidates
+    // The payload null means the end of candidates.
+    await logged(to, '< {"type":"ice-candidate","payload":null');
     const posted = await frames(from, '>');
     assert.equal(posted[0].type, from === peer1 ? 'offer' : 'answer');
     const expected = posted.map(({ target, type, payload }) => {
@@ -298,7 +306,7 @@ test('seed 004 (HTTP): connects peer1 and peer2 over HTTP requests and event str
     await logged(from, '= 200 {"message":"Message sent"}', posted.length);
   }
 
-  // Both close their event streams and still talk.
+  // Both close their event streams, and can still talk.
   await peer2.evaluate(() => device.events.close());
   await logged(peer1, '< {"type":"peer-left","senderId":"peer2"}', 1, LEAVE_TIMEOUT);
   await peer1.evaluate(() => device.events.close());

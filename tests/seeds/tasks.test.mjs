@@ -1,8 +1,9 @@
 // @ts-check
 /**
- * Seed document 002 has 26 tasks. PEER1 and PEER2 perform them one by one in Chromium, with the native
- * dialect, and each task is checked as it happens. Unlike in the other documents, buttons drive the
- * steps: the offer is sent before PEER2 has loaded the page, and candidates only after an answer.
+ * Tests seed document 002, which is a list of 26 tasks. PEER1 and PEER2 perform the tasks one by
+ * one in Chromium, with the native dialect, and each test checks one task. In this document, users
+ * click a button for each step. So PEER1 sends its offer before PEER2 has loaded the page, and
+ * sends its candidates only after it has received an answer.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -14,7 +15,8 @@ import { startWorkerd } from '../support/workerd.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
 
-// These globals exist only in the pages: the client, and the objects that its user has created.
+// These global variables exist only in the pages: the client (`device`), and the objects that the
+// tasks create (`my`).
 /** @type {any} */
 let device;
 /** @type {any} */
@@ -47,7 +49,7 @@ useFixtures({
     server = workerd.at.main;
     stop = workerd.stop;
     await pages.start();
-    // The page stays open from the first task to the last.
+    // PEER1 uses this page for all tasks.
     peer1 = await open('PEER1');
     await start(peer1, 'Plain', room, 'PEER1');
     await logged(peer1, '< {"type":"welcome"');
@@ -55,7 +57,7 @@ useFixtures({
   stop: () => pages.tidy().finally(() => Promise.all([stop?.(), coturn?.stop(), pages.stop()])),
 });
 
-/** A page of the server's origin. @param {string} name */
+/** Opens a page with the server's origin. @param {string} name */
 const open = (name) => pages.open(name, `${server.origin}/health`);
 
 /** @param {Page} page */
@@ -66,7 +68,10 @@ const configure = (page) =>
     return my.configuration.iceServers[0].urls[0];
   });
 
-/** Creates a connection that keeps its candidates for the button that sends them. @param {Page} page */
+/**
+ * Creates a connection. Stores the gathered candidates, because a later task sends them.
+ * @param {Page} page
+ */
 const create = (page) =>
   page.evaluate(() => {
     const connection = new RTCPeerConnection(my.configuration);
@@ -80,8 +85,8 @@ const create = (page) =>
 const gather = async (page) => {
   await until(page, 'gathered', () => my.connection.iceGatheringState === 'complete');
   const types = await page.evaluate(() => my.candidates.map((/** @type {any} */ c) => c.type));
-  // A server-reflexive candidate equal to a host candidate is redundant and left out (RFC 8445, section
-  // 5.1.3). That is the case here, since the STUN server runs on the same machine.
+  // There is no server-reflexive candidate. The STUN server runs on the same machine, so that
+  // candidate would equal a host candidate and is redundant (RFC 8445, section 5.1.3).
   for (const type of ['host', 'relay']) assert.ok(types.includes(type), `${type} in ${types}`);
 };
 
@@ -92,7 +97,11 @@ const sendCandidates = (page, to) =>
     return my.candidates.length;
   }, to);
 
-/** The candidates in a page's frames, as JSON. @param {Page} page @param {'>' | '<'} direction */
+/**
+ * Returns the candidates in the WebSocket messages that a page has sent (`>`) or received (`<`).
+ * @param {Page} page
+ * @param {'>' | '<'} direction
+ */
 const candidates = async (page, direction) => {
   const all = await frames(page, direction);
   return all.filter(({ type }) => type === 'candidate').map(({ payload }) => payload);
@@ -146,7 +155,8 @@ test('seed 002, task 8: PEER1 sends its offer while it is alone', async () => {
     device.sendFrame({ type: 'offer', payload: my.offer });
     device.sendFrame({ type: 'accepted?', to: 'PEER1' });
   });
-  // Frames are handled in order, and no error arrived before this one.
+  // The server handles frames in order. The second signal arrives without an error before it, so
+  // the server has accepted the offer.
   await logged(peer1, '< {"type":"accepted?","from":"PEER1"}');
   assert.deepEqual(
     (await frames(peer1, '<')).map(({ type }) => type),
@@ -258,7 +268,7 @@ test('seed 002, task 26: PEER1 sets its remote description', async () => {
   assert.equal(state, 'stable');
 });
 
-test('seed 002, result: connects both peers with their candidates and carries data both ways', async () => {
+test('seed 002, result: PEER1 and PEER2 connect and exchange data in both directions', async () => {
   for (const page of [peer1, peer2]) {
     const theirs = await candidates(page, '<');
     await page.evaluate(async (/** @type {any[]} */ theirs) => {

@@ -1,22 +1,27 @@
 // @ts-check
 /**
- * Actions and conditions for pages that use the library. Tests wait for conditions, not for a time.
- * When a condition does not come true, the error shows what the page contained instead.
+ * Actions and conditions for pages that use the library. Tests wait for conditions instead of a
+ * fixed time. If a condition does not become true, the error shows the log and the text of the
+ * page.
  */
 import assert from 'node:assert/strict';
 import { fileURLToPath } from 'node:url';
 
 /** @typedef {import('playwright-core').Page} Page */
 
-/** In milliseconds: longer than any step here, shorter than the 6 s until the library restarts. */
+/**
+ * The default timeout of a condition in milliseconds. It is longer than any step of a test. It is
+ * shorter than 6 s, the minimum until the library restarts a connection attempt, so that a restart
+ * cannot hide a failure.
+ */
 export const PATIENCE = 5_500;
 
 /**
  * Waits until a condition is true in the page.
  * @template T
  * @param {Page} page
- * @param {string} claim
- * @param {(arg: T) => unknown} holds runs in the page
+ * @param {string} claim the condition in words, for the error message
+ * @param {(arg: T) => unknown} holds the condition, which runs in the page
  * @param {T} [arg]
  * @param {number} [patience]
  */
@@ -34,23 +39,23 @@ export async function until(page, claim, holds, arg, patience = PATIENCE) {
 }
 
 /**
- * Joins a room from a page. The page then has the globals `room`, `log` (all events as short lines)
- * and `trace` (the details of all `trace` events).
+ * Joins a room from a page. Defines three global variables in the page: `room`, `log` (an array
+ * with a short line for each event) and `trace` (an array with the details of all `trace` events).
  *
  * @param {Page} page
  * @param {string} name
- * @param {Record<string, unknown>} [options] of `Room`
- * @param {string} [from] URL of the library
+ * @param {Record<string, unknown>} [options] the options of `Room`
+ * @param {string} [from] the URL of the library
  */
 export async function join(page, name, options = {}, from = '/room.js') {
   await page.evaluate(
     async ([name, options, from]) => {
-      // Playwright cannot pass functions, so `pace` is a global of the page.
+      // Playwright cannot pass functions to a page, so tests set `pace` as a global variable.
       const { pace } = /** @type {any} */ (globalThis);
       const { Room } = await import(/** @type {string} */ (from));
       /** @type {string[]} */
       const log = [];
-      // No ICE servers, because an unreachable STUN server only delays gathering.
+      // There are no ICE servers, because an unreachable STUN server would only delay gathering.
       const room = new Room(name, { iceServers: [], pace, .../** @type {object} */ (options) });
       /** @type {any[]} */
       const trace = [];
@@ -89,7 +94,8 @@ export async function join(page, name, options = {}, from = '/room.js') {
 }
 
 /**
- * Starts one of the clients in `devices.mjs`. The page then has the globals `device` and `log`.
+ * Starts one of the clients in `devices.mjs`. Defines the global variables `device` and `log` in
+ * the page.
  *
  * @param {Page} page
  * @param {'Plain' | 'Forum' | 'Lobby' | 'Http' | 'Perfect'} client
@@ -111,7 +117,12 @@ export async function start(page, client, room, id) {
   );
 }
 
-/** Ann and bob join a new room, ann first, and connect. @param {Page} ann @param {Page} bob */
+/**
+ * Joins ann and then bob to a new room, and waits until they are connected. Returns the room's
+ * name.
+ * @param {Page} ann
+ * @param {Page} bob
+ */
 export async function meet(ann, bob) {
   const room = newRoom();
   await join(ann, room, { id: 'ann', key: 'secret of ann' });
@@ -140,7 +151,7 @@ export function connected(page, ...ids) {
 }
 
 /**
- * Sends text over the data channel and waits until it has arrived.
+ * Sends text over the data channel and waits until the receiver has logged the text.
  * @param {Page} from
  * @param {string} sender
  * @param {Page} to
@@ -156,10 +167,10 @@ export async function talk(from, sender, to, receiver, text) {
 }
 
 /**
- * Waits until an event is in the log of the page.
+ * Waits until the log of the page contains an entry.
  * @param {Page} page
  * @param {string} line the start of the entry
- * @param {number} [times]
+ * @param {number} [times] the minimum number of matching entries
  * @param {number} [patience]
  */
 export function logged(page, line, times = 1, patience = PATIENCE) {
@@ -182,7 +193,7 @@ export function log(page) {
 }
 
 /**
- * The frames that a client of `devices.mjs` has sent (`>`) or received (`<`).
+ * Returns the frames that a client of `devices.mjs` has sent (`>`) or received (`<`).
  * @param {Page} page
  * @param {'>' | '<'} direction
  * @returns {Promise<any[]>}

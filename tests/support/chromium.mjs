@@ -1,5 +1,5 @@
 // @ts-check
-/** Chromium with fake media devices, and the pages of a test. */
+/** Starts Chromium with fake media devices, and opens and closes the pages of a test. */
 import assert from 'node:assert/strict';
 import { chromium } from 'playwright-core';
 import { chromiumPath } from '../../scripts/chromium.mjs';
@@ -10,20 +10,21 @@ import { installWire } from './wire.mjs';
 /** @typedef {import('playwright-core').Page} Page */
 
 const CHROMIUM_ARGS = [
-  '--no-sandbox', // Chromium refuses its sandbox as root, which containers run as
+  '--no-sandbox', // Chromium's sandbox does not work as root, and containers usually run as root
   '--disable-gpu',
   '--disable-quic',
   '--no-first-run',
   '--disable-background-networking',
   '--disable-component-update',
   '--disable-sync',
-  '--disable-features=WebRtcHideLocalIpsWithMdns', // mDNS names need multicast, which containers lack
-  '--use-fake-ui-for-media-stream', // grants the permission without a prompt
+  // Candidates contain IP addresses instead of mDNS names, because containers have no multicast.
+  '--disable-features=WebRtcHideLocalIpsWithMdns',
+  '--use-fake-ui-for-media-stream', // Chromium grants media permissions without a prompt
   '--use-fake-device-for-media-stream',
   '--auto-select-desktop-capture-source=Entire screen',
 ];
 
-/** A browser for a test file, and the pages of one test. */
+/** A browser for one test file, and the pages of the test that is running. */
 export class Pages {
   /** @type {Browser | undefined} */
   #browser;
@@ -33,7 +34,7 @@ export class Pages {
   /** @type {string[]} */
   #problems = [];
 
-  /** @param {{ origin: string }} [home] the server that relative URLs refer to */
+  /** @param {{ origin: string }} [home] the server to which relative URLs refer */
   constructor(home) {
     this.#home = home;
   }
@@ -44,7 +45,7 @@ export class Pages {
   }
 
   /**
-   * Opens a page in a context of its own, so that pages share no storage.
+   * Opens a page in its own browser context, so that pages do not share storage.
    * @param {string} name
    * @param {string} [url]
    * @param {import('playwright-core').BrowserContextOptions} [options]
@@ -70,7 +71,10 @@ export class Pages {
     return Promise.all([this.open('ann'), this.open('bob')]);
   }
 
-  /** Closes the pages of a test. Fails if one has thrown or violated the security policy. */
+  /**
+   * Closes the pages of a test. Fails if a page threw an uncaught exception or violated its Content
+   * Security Policy.
+   */
   async tidy() {
     const problems = this.#problems.splice(0);
     await Promise.all(this.#open.splice(0).map(({ page }) => page.context().close()));

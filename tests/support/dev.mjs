@@ -1,9 +1,9 @@
 // @ts-check
 /**
- * Runs `wrangler dev`, as a user does. It serves `public/` and the Worker on one port.
+ * Runs `wrangler dev`, as users do. wrangler serves `public/` and the Worker on one port.
  *
- * The build step is left out, since a test that starts three servers would wait for three builds. Run
- * `npm run build` first.
+ * The configuration has no build step, because a test that starts three servers would wait for
+ * three builds. Run `npm run build` first.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -15,18 +15,21 @@ import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
-/** The wrangler of package.json, or the newer one that `npm test -- --all` names. */
+/**
+ * The path of wrangler. `npm test -- --all` sets the environment variable to run the current
+ * version instead of the version in package.json.
+ */
 const WRANGLER =
   process.env.PARTYLINE_WRANGLER ?? path.join(ROOT, 'node_modules/wrangler/bin/wrangler.js');
 
-/** The running process groups, so that an interrupted test run can kill them. */
+/** The ids of the running process groups. An interrupted test run kills all these groups. */
 const groups = new Set();
 
 const killAll = () => groups.forEach((group) => process.kill(-group, 'SIGKILL'));
 process.once('exit', killAll);
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
 
-/** One `wrangler dev`. It keeps its port when it is killed and started again. */
+/** One `wrangler dev` process. It uses the same port and storage after `kill` and a new `start`. */
 export class Dev {
   /** @type {import('node:child_process').ChildProcess | undefined} */
   #process;
@@ -37,8 +40,8 @@ export class Dev {
   #protocol;
 
   /**
-   * @param {Record<string, string>} [vars] settings that override those in `wrangler.toml`
-   * @param {"http" | "https"} [protocol] `https` uses a self-signed certificate
+   * @param {Record<string, string>} [vars] settings that override the settings in `wrangler.toml`
+   * @param {"http" | "https"} [protocol] with `https`, wrangler uses a self-signed certificate
    */
   constructor(vars = {}, protocol = 'http') {
     this.#protocol = protocol;
@@ -65,7 +68,7 @@ export class Dev {
     const child = spawn(process.execPath, [WRANGLER, 'dev', ...where.split(' '), ...what], {
       cwd: ROOT,
       env: { ...process.env, WRANGLER_SEND_METRICS: 'false', CI: '1' },
-      detached: true, // a process group, since workerd is its child
+      detached: true, // `kill` must end the process group, because workerd is a child of wrangler
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.#process = child;
@@ -99,7 +102,7 @@ export class Dev {
   }
 }
 
-/** `wrangler.toml` without its build step, and with absolute paths. */
+/** Returns the text of `wrangler.toml` without the build step, and with absolute paths. */
 async function configWithoutBuild() {
   const toml = await readFile(path.join(ROOT, 'wrangler.toml'), 'utf8');
   const absolute = (
@@ -114,8 +117,8 @@ async function configWithoutBuild() {
 }
 
 /**
- * A free port from 3100 to 3199. The search starts at a random port, so that test files running at the
- * same time rarely collide.
+ * Returns a free port from 3100 to 3199. The search starts at a random port, so that concurrent
+ * test files rarely choose the same port.
  */
 async function freePort() {
   const start = Math.floor(Math.random() * 100);

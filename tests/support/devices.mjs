@@ -1,20 +1,20 @@
 // @ts-check
 /**
- * Clients that run in a page and follow the seed documents, without any of our code. Each client keeps
- * a log for the test. It contains sent frames (`> `), received frames (`< `), HTTP responses (`= `) and
- * events of the connections.
+ * Clients that run in a page and implement the seed documents without the library. Each client
+ * writes a log for the test. The log contains sent frames (`> `), received frames (`< `), HTTP
+ * responses (`= `) and events of the peer connections.
  *
- * The page loads this file by its URL, so it imports nothing.
+ * This file has no imports, because a test serves no other file of this folder to the page.
  */
 
 /**
  * @typedef {object} Link
  * @property {RTCPeerConnection} connection
  * @property {RTCDataChannel} channel the channel for sending
- * @property {(RTCIceCandidateInit | null)[]} early candidates that arrived before their description
+ * @property {(RTCIceCandidateInit | null)[]} early candidates that arrived before the description
  */
 
-/** The part that all clients share: connecting two peers that can signal each other. */
+/** The base class of all clients. It creates the peer connections and handles signals. */
 class Device {
   /** @type {string[]} */
   log = [];
@@ -23,7 +23,7 @@ class Device {
   turn = Promise.resolve();
   /** @type {RTCConfiguration} */
   configuration = {};
-  /** The media sent to every peer. @type {MediaStream | undefined} */
+  /** The media stream that is sent to every peer. @type {MediaStream | undefined} */
   stream;
 
   /** @param {string} room @param {string} [id] */
@@ -61,7 +61,12 @@ class Device {
     this.signal('offer', id, offer);
   }
 
-  /** Handles signals strictly in order. @param {string} type @param {string} from @param {any} payload */
+  /**
+   * Handles a signal after all earlier signals have been handled.
+   * @param {string} type
+   * @param {string} from
+   * @param {any} payload
+   */
   handle(type, from, payload) {
     this.turn = this.turn.then(() => this.take(type, from, payload));
     return this.turn;
@@ -85,8 +90,8 @@ class Device {
   }
 
   /**
-   * The existing link. When both sides have offered, a new link replaces it: Chromium 156 stops gathering
-   * candidates when it rolls its offer back, and never resumes.
+   * Returns the existing link. If both sides have sent an offer, replaces the link instead of
+   * rolling the offer back: after a rollback, Chromium 156 never gathers candidates again.
    * @param {string} type
    * @param {string} from
    */
@@ -103,7 +108,7 @@ class Device {
   }
 }
 
-/** A client on a WebSocket. It uses the native dialect by default and acts only when told to. */
+/** A WebSocket client without automatic actions. By default, it uses the native dialect. */
 export class Plain extends Device {
   /** @param {string} room @param {string} [id] @param {string} [dialect] */
   constructor(room, id, dialect = 'native') {
@@ -128,7 +133,7 @@ export class Plain extends Device {
     this.socket.send(text);
   }
 
-  /** @returns {Promise<void>} when the server has answered the Close frame */
+  /** Closes the WebSocket. Resolves when the server has closed it, too. @returns {Promise<void>} */
   leave() {
     return new Promise((resolve) => {
       this.socket.onclose = () => resolve();
@@ -137,7 +142,9 @@ export class Plain extends Device {
   }
 }
 
-/** A client of document 000. It offers to all present peers and answers every offer. */
+/**
+ * A client of document 000. It sends an offer to each peer in the room, and answers every offer.
+ */
 export class Forum extends Plain {
   /** @param {string} room @param {string} [id] */
   constructor(room, id) {
@@ -160,7 +167,10 @@ export class Forum extends Plain {
   }
 }
 
-/** A user of document 001, who clicks to request a connection and clicks to accept one. */
+/**
+ * A client of document 001. `request` stands for the user's click that requests a connection, and
+ * `accept` for the click that accepts a request.
+ */
 export class Lobby extends Plain {
   /** @type {Map<string, unknown>} */
   offers = new Map();
@@ -171,8 +181,8 @@ export class Lobby extends Plain {
   }
 
   /**
-   * Sends only descriptions, as the document does. Each waits for its candidates, to contain "all the
-   * data that the other needs".
+   * Sends only descriptions, as the document requires. A description is sent after gathering is
+   * complete, so that it contains "all the data that the other needs".
    *
    * @override
    * @param {string} type @param {string} toId @param {unknown} payload
@@ -198,9 +208,11 @@ export class Lobby extends Plain {
   }
 }
 
-/** A device of document 004, "using SSE". It offers to every new peer. */
+/** A device of document 004, "using SSE". It sends an offer to every new peer. */
 export class Http extends Device {
-  /** Serializes requests, since two concurrent ones may arrive in either order. */
+  /**
+   * The last request. The next request waits for it, because concurrent requests may be reordered.
+   */
   #posted = Promise.resolve();
 
   async findServers() {
@@ -245,8 +257,8 @@ export class Http extends Device {
 }
 
 /**
- * A peer of document 003: perfect negotiation (WebRTC 1.0, section 10.7). The server decides which peer
- * is polite.
+ * A peer of document 003, which implements perfect negotiation (WebRTC 1.0, section 10.7). The
+ * server decides which peer is polite.
  */
 export class Perfect extends Plain {
   #makingOffer = false;

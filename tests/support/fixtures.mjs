@@ -1,21 +1,23 @@
 // @ts-check
-/** Servers, proxies and browsers that one test file starts once and shares between its tests. */
+/** Manages servers, proxies and browsers that a test file starts once and uses in all its tests. */
 import { after, afterEach, before } from 'node:test';
 
 /**
  * @typedef {object} Fixture
  * @property {() => Promise<unknown>} start
- * @property {() => unknown} [tidy] resets it for the next test
- * @property {() => unknown} stop is also called when `start` has failed
+ * @property {() => unknown} [tidy] resets the fixture after each test
+ * @property {() => unknown} stop stops the fixture, also after a failed `start`
  */
 
 /**
- * Starts all fixtures at once before the first test, and stops them after the last.
+ * Starts all fixtures concurrently before the first test, and stops all fixtures after the last
+ * test.
  *
- * `node:test` runs no `after` hook when a `before` hook fails. A browser that kept running would then
- * keep the test process alive, so a failed start stops the others before it is reported.
+ * If a fixture fails to start, all fixtures are stopped before the error is reported. `node:test`
+ * does not run `after` hooks when a `before` hook fails, and a running browser keeps the test
+ * process alive.
  *
- * @param {...Fixture} fixtures none of which needs another to start
+ * @param {...Fixture} fixtures fixtures whose starts do not depend on each other
  */
 export function useFixtures(...fixtures) {
   const stop = () => Promise.all(fixtures.map((fixture) => fixture.stop()));

@@ -1,5 +1,8 @@
 // @ts-check
-/** A peer of the HTTP dialect: requests, and an event stream that is read one event at a time. */
+/**
+ * A peer of the HTTP dialect. A test calls its methods to send requests and to read the events of its
+ * stream one by one.
+ */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import http from 'node:http';
@@ -9,11 +12,11 @@ import { within } from './peer.mjs';
 /** @typedef {{ id?: string, data: string }} Event */
 /** @typedef {{ key?: string, token?: string, headers?: Record<string, string> }} Credentials */
 
-/** One event stream, from its opening to its end. */
+/** One response of `/events`, with a queue of the events that the test has not read. */
 export class EventStream {
-  /** The last event id received, even if its event had no data. */
+  /** The last event id received, including ids of events without data. */
   lastId = '';
-  /** All text received. */
+  /** The complete text that was received. */
   raw = '';
   #rest = '';
   /** @type {Event[]} */
@@ -24,7 +27,7 @@ export class EventStream {
   constructor(response) {
     this.response = response;
     this.ended = false;
-    /** Resolves when either side has ended the stream. @type {Promise<void>} */
+    /** Resolves when the client or the server has ended the stream. @type {Promise<void>} */
     this.gone = new Promise((resolve) => {
       response.on('close', () => {
         this.ended = true;
@@ -32,7 +35,7 @@ export class EventStream {
         this.#changed();
       });
     });
-    response.on('error', () => {}); // `close` always follows
+    response.on('error', () => {}); // errors are ignored, because a `close` event always follows
     response.setEncoding('utf8').on('data', (text) => this.#read(text));
   }
 
@@ -55,7 +58,7 @@ export class EventStream {
     this.#changed();
   }
 
-  /** Reads the next event, pings excepted. @param {number} [timeout] @returns {Promise<Event>} */
+  /** Reads the next event, skipping pings. @param {number} [timeout] @returns {Promise<Event>} */
   async next(timeout) {
     for (;;) {
       const event = this.#unread.shift();
@@ -66,7 +69,7 @@ export class EventStream {
     }
   }
 
-  /** Waits for the next ping, an event without an id. */
+  /** Waits for the next ping, which is an event without an id. Returns its data. */
   async pinged() {
     for (;;) {
       const at = this.#unread.findIndex(isPing);
@@ -84,12 +87,12 @@ export class EventStream {
     );
   }
 
-  /** Events that have arrived and were not read, without pings. */
+  /** Events that were received but not read yet, except pings. */
   get unread() {
     return this.#unread.filter((event) => !isPing(event));
   }
 
-  /** Destroys the connection on the client's side. */
+  /** Destroys the client's end of the connection. */
   cut() {
     this.response.socket.destroy();
   }
@@ -102,12 +105,17 @@ export class HttpPeer {
   /** @type {EventStream | undefined} */
   stream;
   /**
-   * The id of the last event that the test has read, if it records that.
+   * The id of the last event that the test has read, for tests that record it.
    * @type {string | undefined}
    */
   lastId;
 
-  /** @param {Server} server @param {string} room @param {string} id @param {Credentials} [credentials] */
+  /**
+   * @param {Server} server
+   * @param {string} room
+   * @param {string} id
+   * @param {Credentials} [credentials]
+   */
   constructor(server, room, id, credentials = {}) {
     this.server = server;
     this.room = room;
@@ -149,7 +157,7 @@ export class HttpPeer {
     return peer;
   }
 
-  /** @param {unknown} body strings are sent unchanged, anything else as JSON */
+  /** Posts a message. @param {unknown} body a string is sent unchanged, any other value as JSON */
   post(body) {
     const headers = { 'Content-Type': 'application/json', ...this.credentials.headers };
     const text = typeof body === 'string' ? body : JSON.stringify(body);
@@ -189,7 +197,7 @@ export class HttpPeer {
     return response;
   }
 
-  /** Opens the event stream. @param {string} [last] */
+  /** Opens the event stream, and asserts that the server accepts. @param {string} [last] */
   async open(last) {
     const response = await this.request(last);
     assert.equal(response.statusCode, 200);
@@ -203,12 +211,14 @@ export class HttpPeer {
     return this.stream;
   }
 
-  /** Reopens the stream after the last event received. */
+  /**
+   * Reopens the stream with the last received event id, so that the server sends all later events.
+   */
   resume() {
     return this.open(this.stream?.lastId);
   }
 
-  /** Reads the next event. @param {number} [timeout] */
+  /** @param {number} [timeout] */
   next(timeout) {
     assert.ok(this.stream, `${this.id} has no stream; call open() first`);
     return this.stream.next(timeout);

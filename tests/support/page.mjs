@@ -1,5 +1,5 @@
 // @ts-check
-/** Actions and checks for tests of the page: accessibility, layout and screenshots. */
+/** Actions and checks for tests of the built-in page: accessibility, layout and screenshots. */
 import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -19,7 +19,11 @@ export const TABLETS = {
 };
 export const PHONE = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true };
 
-/** The address of the page with this query. @param {Record<string, string>} query @param {string} [hash] */
+/**
+ * Returns the relative URL of the page with this query.
+ * @param {Record<string, string>} query
+ * @param {string} [hash]
+ */
 export const at = (query, hash = '') => `/?${new URLSearchParams(query)}${hash}`;
 
 /**
@@ -35,9 +39,9 @@ export async function enter(pages, query, options = DESKTOP) {
 }
 
 /**
- * Ann and then bob join a new room, and connect.
+ * Opens a page for ann and then a page for bob in a new room, and waits until they are connected.
  * @param {import('./chromium.mjs').Pages} pages
- * @param {import('playwright-core').BrowserContextOptions} [options] of ann
+ * @param {import('playwright-core').BrowserContextOptions} [options] the options for ann's page
  */
 export async function meet(pages, options) {
   const room = newRoom();
@@ -49,9 +53,9 @@ export async function meet(pages, options) {
 }
 
 /**
- * Takes a screenshot in both color schemes, and checks the accessibility with axe.
+ * Takes a screenshot in the light and the dark color scheme, and checks the accessibility with axe.
  * @param {Page} page
- * @param {string} state
+ * @param {string} state the state of the page in words, which names the screenshots
  */
 export async function inspect(page, state) {
   for (const colorScheme of /** @type {const} */ (['light', 'dark'])) {
@@ -60,7 +64,7 @@ export async function inspect(page, state) {
       Promise.allSettled(document.getAnimations().map((animation) => animation.finished)),
     );
     await page.screenshot({ path: `${FOLDER}${state}-${colorScheme}.png` });
-    await page.evaluate(AXE); // evaluate() is not subject to the page's security policy
+    await page.evaluate(AXE); // the page's Content Security Policy does not restrict evaluate()
     const violations = await page.evaluate(async () => {
       const found = await /** @type {any} */ (globalThis).axe.run(document, {
         resultTypes: ['violations'],
@@ -75,9 +79,9 @@ export async function inspect(page, state) {
 }
 
 /**
- * Checks that nothing is wider than the screen or overflows its container.
+ * Checks that the page is not wider than the screen, and that no element overflows its container.
  * @param {Page} page
- * @param {string} state
+ * @param {string} state the state of the page in words, for the error message
  */
 export async function fits(page, state) {
   const overflowing = await page.evaluate(() => {
@@ -94,7 +98,12 @@ export async function fits(page, state) {
   assert.deepEqual(overflowing, [], `${state}: content is too wide`);
 }
 
-/** Waits for a state. @param {Page} page @param {string} name @param {string} state of its tile */
+/**
+ * Waits until the tile with this name shows a connection state.
+ * @param {Page} page
+ * @param {string} name
+ * @param {string} state
+ */
 export function isShown(page, name, state) {
   return until(
     page,
@@ -110,7 +119,8 @@ export function isShown(page, name, state) {
 }
 
 /**
- * Waits until the tile with this name plays video, or does not.
+ * Waits until the tile with this name plays video. If `plays` is false, waits until it shows no
+ * video.
  * @param {Page} page
  * @param {string} name
  * @param {boolean} plays
@@ -133,6 +143,6 @@ export function pictured(page, name, plays = true) {
       );
     },
     /** @type {[string, boolean]} */ ([name, plays]),
-    3 * PATIENCE, // glare and video decoding take longer on a loaded machine
+    3 * PATIENCE, // resolving glare and decoding video take longer on a busy machine
   );
 }

@@ -1,5 +1,5 @@
 // @ts-check
-/** A peer on a WebSocket. Its frames are queued and read one at a time. */
+/** A peer with a WebSocket. Received frames are queued, and the test reads them one by one. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { WebSocket } from 'ws';
@@ -16,10 +16,10 @@ import { WebSocket } from 'ws';
  */
 /** @typedef {{ code: number, reason: string }} Closed */
 
-/** How long a test waits for a frame, in milliseconds. Only a failing test waits this long. */
+/** The timeout for a frame in milliseconds. Only a failing test waits for the whole timeout. */
 const TIMEOUT = 10_000;
 
-/** The path of a WebSocket join. @param {string} room @param {Join} [join] */
+/** Returns the path and query for a WebSocket join. @param {string} room @param {Join} [join] */
 export function joinPath(room, { id, key, token, dialect } = {}) {
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries({ _pk: id, key, token, dialect })) {
@@ -30,14 +30,15 @@ export function joinPath(room, { id, key, token, dialect } = {}) {
 }
 
 export class Peer {
-  /** The `welcome` of the native dialect, after `join`. @type {any} */
+  /** The `welcome` frame of the native dialect, which `join` reads. @type {any} */
   welcome;
   /** @type {string[]} */
   #unread = [];
   /** @type {(() => void)[]} */
   #wakers = [];
   /**
-   * One entry for each expected pong: the callback of a `settle`, or nothing for a ping of the test.
+   * One entry for each expected pong: the callback of `settle`, or undefined for a ping of the
+   * test.
    * @type {((() => void) | undefined)[]}
    */
   #pings = [];
@@ -58,7 +59,7 @@ export class Peer {
         this.#wake();
       });
     });
-    socket.on('error', () => {}); // `close` always follows, with the code
+    socket.on('error', () => {}); // errors are ignored, because a `close` event always follows
     socket.on('message', (data, binary) => {
       const text = binary
         ? `(binary frame of ${/** @type {Buffer} */ (data).length} bytes)`
@@ -71,14 +72,15 @@ export class Peer {
   }
 
   /**
-   * Opens a WebSocket to a room and reads no frame.
+   * Opens a WebSocket to a room, without reading a frame.
    * @param {Server} server
    * @param {string} room
    * @param {Join} [join]
    */
   static async connect(server, room, join = {}) {
-    // workerd keeps the connection of a closed WebSocket that never sent a frame, although both
-    // Close frames have passed. @types/ws 8.18 lacks the option `closeTimeout`.
+    // workerd does not end the TCP connection of a WebSocket that never sent a frame, even after
+    // both Close frames. So the client ends the connection 2 s after its Close frame. The object
+    // `close` is separate, because @types/ws 8.18 does not declare `closeTimeout`.
     const close = { closeTimeout: 2000 };
     const options = { headers: join.headers, perMessageDeflate: false, ...close };
     const socket = new WebSocket(
@@ -113,12 +115,15 @@ export class Peer {
     return this.socket.readyState === WebSocket.OPEN;
   }
 
-  /** Frames that have arrived and were not read. */
+  /** Frames that were received but not read yet. */
   get unread() {
     return this.#unread;
   }
 
-  /** Sends a frame: strings and buffers unchanged, anything else as JSON. @param {unknown} frame */
+  /**
+   * Sends a frame.
+   * @param {unknown} frame a string or buffer is sent unchanged, any other value as JSON
+   */
   send(frame) {
     if (frame === 'ping') this.#pings.push(undefined);
     this.socket.send(
@@ -146,7 +151,7 @@ export class Peer {
   }
 
   /**
-   * Asserts that the next frame is this object, key for key.
+   * Asserts that the next frame is JSON and deeply equal to `expected`.
    * @param {any} expected
    * @param {number} [timeout]
    */
@@ -155,9 +160,9 @@ export class Peer {
   }
 
   /**
-   * Asserts that the next frame is an error with this code, and returns its message.
+   * Asserts that the next frame is an error with this code. Returns the message of the error.
    * @param {string} code
-   * @param {{ to?: string }} [about]
+   * @param {{ to?: string }} [about] the other keys of the error
    * @param {number} [timeout]
    */
   async receivesError(code, about = {}, timeout = TIMEOUT) {
@@ -167,15 +172,19 @@ export class Peer {
     return /** @type {string} */ (message);
   }
 
-  /** Asserts that the server closes the WebSocket with this code. @param {number} code @param {string} [reason] */
+  /**
+   * Asserts that the server closes the WebSocket with this code.
+   * @param {number} code
+   * @param {string} [reason] if omitted, any reason is allowed
+   */
   async isClosed(code, reason) {
     const closed = await within(this.closed, `the WebSocket of ${this.name} closes`);
     assert.deepEqual(closed, { code, reason: reason ?? closed.reason });
   }
 
   /**
-   * Waits until the server has handled all frames of this peer. The server handles the frames of a
-   * WebSocket in order, so a pong proves it.
+   * Waits until the server has handled all frames of this peer. It sends a ping and waits for the
+   * pong, because the server handles the frames of a WebSocket in order.
    */
   async settle() {
     const answered = new Promise((/** @type {(value?: unknown) => void} */ resolve) =>
@@ -186,7 +195,7 @@ export class Peer {
   }
 
   /**
-   * Sends a Close frame and waits for the server's.
+   * Sends a Close frame and waits for the server's Close frame.
    * @param {number} [code]
    * @param {string} [reason]
    */
@@ -195,7 +204,7 @@ export class Peer {
     return within(this.closed, `${this.name} receives the server's Close frame`);
   }
 
-  /** Ends the connection without a Close frame, and waits until the server has noticed. */
+  /** Ends the connection without a Close frame, and waits until the server has noticed the end. */
   async cut() {
     this.socket.terminate();
     await this.closed;
@@ -209,7 +218,9 @@ export class Peer {
 
 /**
  * Waits until the server has noticed that a connection of this room has ended. The operating system
- * reports that end before these two requests.
+ * reports the end before the two requests of this function. workerd may still handle the first
+ * request before the end, because it may receive both at the same time. The second request is sent
+ * after the first response, so workerd handles the end before the second request.
  * @param {Server} server
  * @param {string} room
  */
@@ -219,16 +230,16 @@ export async function waitUntilNoticed(server, room) {
 }
 
 /**
- * Asserts that no peer has an unread frame, after the room has handled all their frames and all its own
- * frames have arrived.
- * @param {Peer[]} peers all of one room
+ * Waits until the room has handled all frames of the peers and the peers have received all frames
+ * of the room. Then asserts that no peer has an unread frame.
+ * @param {Peer[]} peers peers of the same room
  */
 export async function expectQuiet(...peers) {
   const settleAll = () =>
     Promise.all(peers.filter((peer) => peer.open).map((peer) => peer.settle()));
   await settleAll();
-  // The platform holds frames, but not pongs, back until writes are durable. A response of the room
-  // is also held back.
+  // The platform delays frames until storage writes are durable, but does not delay pongs. It also
+  // delays HTTP responses of the room, so a response follows all delayed frames.
   await peers[0].server.status(peers[0].room);
   await settleAll();
   assert.deepEqual(
@@ -239,10 +250,10 @@ export async function expectQuiet(...peers) {
 }
 
 /**
- * Rejects when the promise takes longer than the timeout.
+ * Resolves or rejects with the promise, or rejects if the timeout ends first.
  * @template T
  * @param {Promise<T>} promise
- * @param {string} claim what should have happened
+ * @param {string} claim the expected event in words, for the error message
  * @returns {Promise<T>}
  */
 export async function within(promise, claim, timeout = TIMEOUT) {

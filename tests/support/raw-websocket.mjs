@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * A WebSocket client over plain TCP. It sends what no WebSocket library sends: malformed Close frames,
- * or none at all. It never answers a frame by itself.
+ * A WebSocket client over plain TCP. It can send malformed frames, and can end a connection without
+ * a Close frame, which WebSocket libraries do not allow. It never answers a frame automatically.
  */
 import { once } from 'node:events';
 import { randomBytes } from 'node:crypto';
@@ -31,7 +31,7 @@ export class RawWebSocket {
         this.#changed();
       });
     });
-    tcp.on('error', () => {}); // `close` always follows
+    tcp.on('error', () => {}); // errors are ignored, because a `close` event always follows
     tcp.on('data', (chunk) => {
       this.#buffer = Buffer.concat([this.#buffer, chunk]);
       this.#changed();
@@ -60,7 +60,7 @@ export class RawWebSocket {
   }
 
   /**
-   * Sends one frame, masked as RFC 6455, section 5.1 requires of clients.
+   * Sends one frame. The payload is masked, because RFC 6455, section 5.1 requires it of clients.
    * @param {number} opcode
    * @param {string | Buffer} [payload]
    */
@@ -74,13 +74,13 @@ export class RawWebSocket {
     this.tcp.write(Buffer.concat([head, mask, data.map((byte, i) => byte ^ mask[i % 4])]));
   }
 
-  /** Sends a text frame. @param {unknown} frame */
+  /** Sends a text frame: a string unchanged, any other value as JSON. @param {unknown} frame */
   sendText(frame) {
     this.send(TEXT, typeof frame === 'string' ? frame : JSON.stringify(frame));
   }
 
   /**
-   * Sends a Close frame with any code, valid or not. Without a code the frame is empty.
+   * Sends a Close frame with a valid or invalid code. If the code is omitted, the payload is empty.
    * @param {number} [code]
    * @param {string} [reason]
    */
@@ -89,7 +89,7 @@ export class RawWebSocket {
     this.send(CLOSE, Buffer.concat([Buffer.from([code >> 8, code & 0xff]), Buffer.from(reason)]));
   }
 
-  /** The next frame. @returns {Promise<Frame>} */
+  /** @returns {Promise<Frame>} */
   async next() {
     const frame = await within(this.#take(endOfFrame), 'a frame arrives');
     const start = frame[1] < 126 ? 2 : frame[1] === 126 ? 4 : 10;
@@ -104,7 +104,10 @@ export class RawWebSocket {
     return JSON.parse(payload.toString());
   }
 
-  /** Reads the next frame, which must be a Close frame. An empty one has the code 1005. */
+  /**
+   * Reads the next frame, which must be a Close frame. Returns the code 1005 if the payload is
+   * empty.
+   */
   async closing() {
     const { opcode, payload } = await this.next();
     if (opcode !== CLOSE)
@@ -121,8 +124,10 @@ export class RawWebSocket {
   }
 
   /**
-   * Waits until the buffer contains a whole unit, and removes it.
-   * @param {(buffer: Buffer) => number} end the length of the first whole unit, or -1
+   * Waits until the buffer contains a complete HTTP head or frame, removes it from the buffer, and
+   * returns it.
+   * @param {(buffer: Buffer) => number} end returns the length of the head or frame, or -1 if it is
+   *   incomplete
    */
   async #take(end) {
     for (;;) {

@@ -1,15 +1,18 @@
 // @ts-check
-/** A TCP proxy between a client and the server, which can interrupt the network. */
+/** A TCP proxy between a client and the server. It can simulate interruptions of the network. */
 import net from 'node:net';
 
 export class TcpProxy {
   #server = net.createServer((near) => this.#handleConnection(near));
-  /** Each socket and its counterpart on the other side. @type {Map<net.Socket, net.Socket>} */
+  /**
+   * Each socket, and the socket to which the proxy forwards.
+   * @type {Map<net.Socket, net.Socket>}
+   */
   #sockets = new Map();
   #down = false;
   #target;
 
-  /** @param {{ port: number }} target the server, whose port may be set later */
+  /** @param {{ port: number }} target the server. Its port is read at each connection */
   constructor(target) {
     this.#target = target;
   }
@@ -30,12 +33,12 @@ export class TcpProxy {
     return `http://127.0.0.1:${port}`;
   }
 
-  /** Resets every connection. New connections are still accepted. */
+  /** Resets every connection, and continues to accept new connections. */
   cut() {
     for (const socket of this.#sockets.keys()) reset(socket);
   }
 
-  /** Resets every connection, and refuses new ones until `restore`. */
+  /** Resets every connection, and resets every new connection until `restore` is called. */
   down() {
     this.#down = true;
     this.cut();
@@ -49,12 +52,12 @@ export class TcpProxy {
     this.restore();
   }
 
-  /** Forwards no bytes until `thaw`, while the connections stay open. */
+  /** Stops forwarding bytes until `thaw` is called. The connections stay open. */
   freeze() {
     for (const socket of this.#sockets.keys()) socket.unpipe().pause();
   }
 
-  /** Forwards all bytes that arrived since `freeze`. */
+  /** Forwards all bytes that arrived after `freeze`, and continues forwarding. */
   thaw() {
     for (const [socket, other] of this.#sockets) socket.pipe(other);
   }
@@ -73,7 +76,7 @@ export class TcpProxy {
       [far, near],
     ]) {
       this.#sockets.set(socket, other);
-      socket.on('error', () => {}); // its `close` follows
+      socket.on('error', () => {}); // errors are ignored, because a `close` event always follows
       socket.on('close', () => {
         this.#sockets.delete(socket);
         if (!other.destroyed) reset(other);
@@ -84,8 +87,8 @@ export class TcpProxy {
 }
 
 /**
- * Resets a connection. A connection that is already ending is destroyed instead: after a reset of such
- * a connection, Node waits for it forever when the process exits.
+ * Resets a connection. If the connection is still connecting or already ending, destroys it without
+ * a reset: after a reset of an ending connection, the Node process never exits.
  *
  * @param {net.Socket} socket
  */

@@ -1,23 +1,23 @@
 // @ts-check
 /**
- * The two tiers of tests. The default tier covers each feature once. `npm test -- --all` sets
- * `PARTYLINE_TESTS=all` and adds full matrices and repetitions.
+ * The two tiers of tests. The default tier tests each feature once. `npm test -- --all` runs the
+ * full tier, which adds full matrices and repetitions, and sets `PARTYLINE_TESTS=all`.
  */
 
-/** Whether the full tier runs. */
+/** Whether the full tier is running. */
 export const all = process.env.PARTYLINE_TESTS === 'all';
 
 /**
- * Every value in the full tier, and the first ones in the default tier.
+ * Returns all values in the full tier, and the first `count` values in the default tier.
  * @template T
- * @param {T[]} values with the most important ones first
- * @param {number} [count] how many of them the default tier has
+ * @param {T[]} values the values, by descending importance
+ * @param {number} [count]
  */
 export const some = (values, count = 1) => (all ? values : values.slice(0, count));
 
 /**
- * A number of repetitions, which depends on the tier.
- * @param {number} full
- * @param {number} [brief]
+ * Returns the number of repetitions of a test.
+ * @param {number} full the number in the full tier
+ * @param {number} [brief] the number in the default tier
  */
 export const times = (full, brief = 1) => (all ? full : brief);

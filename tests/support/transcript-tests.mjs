@@ -1,5 +1,5 @@
 // @ts-check
-/** One test for each transcript in `tests/transcripts`, all at the same time. */
+/** Defines one test for each transcript in `tests/transcripts`. The tests run concurrently. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { parse, play } from './transcript.mjs';
@@ -10,7 +10,8 @@ const FOLDER = new URL('../transcripts/', import.meta.url);
 /** @typedef {import('./transcript.mjs').Transcript} Transcript */
 
 /**
- * @param {string} name of the suite
+ * Defines a suite with one test for each chosen transcript.
+ * @param {string} name the name of the suite
  * @param {(transcript: Transcript) => boolean} isChosen
  */
 export function transcriptTests(name, isChosen) {
@@ -50,8 +51,8 @@ function readAll() {
 }
 
 /**
- * The name of the server for a transcript. Each dialect has its own, since transcripts of two dialects
- * may use a room of the same name.
+ * Returns the name of the server instance for a transcript. Each dialect has its own instances,
+ * because transcripts of different dialects may use the same room name.
  * @param {Transcript} transcript
  */
 const instance = ({ dialect, settings }) =>

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * Reads a transcript and plays it over real WebSockets and event streams. `tests/transcripts/README.md`
- * describes the format.
+ * Parses a transcript and plays the transcript over real WebSockets and event streams.
+ * `tests/transcripts/README.md` describes the format.
  */
 import assert from 'node:assert/strict';
 import { HttpPeer } from './http-peer.mjs';
@@ -12,13 +12,16 @@ import { Peer, waitUntilNoticed, expectQuiet, within } from './peer.mjs';
  * @typedef {object} Transcript
  * @property {string} dialect
  * @property {string} room
- * @property {string} claim its first comment
+ * @property {string} claim the first comment of the file
  * @property {Record<string, string>} settings
  * @property {Line[]} lines
- * @property {boolean} isLong whether it waits longer than 2 s
+ * @property {boolean} isLong whether the `after` lines add up to more than 2 s
  */
 
-/** The clock is real here, so `after` is skipped and the next frame is awaited this long. */
+/**
+ * The timeout for the next frame in milliseconds. There is no simulated clock over real sockets, so
+ * `play` skips `after` lines and waits for the next frame.
+ */
 const PATIENCE = 30_000;
 
 /** @param {string} dialect @param {string} room @param {string} source @returns {Transcript} */
@@ -50,12 +53,13 @@ export function parse(dialect, room, source) {
 
 /** @param {import('./workerd.mjs').Server} server @param {Transcript} transcript */
 export async function play(server, { dialect, room, lines }) {
-  /** The current peer of each name. @type {Map<string, Peer>} */
+  /** The latest WebSocket peer, by its name in the transcript. @type {Map<string, Peer>} */
   const now = new Map();
   /** @type {Peer[]} */
   const all = [];
   /**
-   * The peers of the HTTP dialect, each with its last response until the transcript has read it.
+   * The peers of the HTTP dialect, by name. `answer` is a response that no `answered` line has
+   * checked.
    * @type {Map<string, { peer: HttpPeer, answer?: string }>}
    */
   const overHttp = new Map();
@@ -82,14 +86,14 @@ export async function play(server, { dialect, room, lines }) {
       if (verb === '<') assert.match(await peer.next(PATIENCE), pattern(frame));
       else if (verb === '>') {
         peer.send(frame);
-        // The next line may be another peer's, and its frame must not overtake this one.
+        // The server must handle this frame before the frame of another peer in the next line.
         await peer.settle();
       } else if (verb === 'drops') await peer.cut();
       else if (verb === 'closes') {
         await peer.close(rest[0] ? Number(rest[0]) : undefined);
         await waitUntilNoticed(server, room);
       } else if (verb === 'closed') await peer.isClosed(Number(rest[0]), rest.slice(1).join(' '));
-      else assert.fail(`"${verb}" is no verb of a transcript; see tests/transcripts/README.md`);
+      else assert.fail(`unknown verb "${verb}"; tests/transcripts/README.md lists all verbs`);
     } catch (error) {
       throw new Error(
         `line ${number}: ${text}\n${error instanceof Error ? error.message : error}`,
@@ -99,14 +103,15 @@ export async function play(server, { dialect, room, lines }) {
   }
   if (all.length) await expectQuiet(...all);
   for (const [name, { peer, answer }] of overHttp) {
-    assert.equal(answer, undefined, `${name} got a response that the transcript does not have`);
+    assert.equal(answer, undefined, `${name} received a response without an "answered" line`);
     if (!peer.stream || peer.stream.ended) continue;
-    // A signal to itself arrives after everything else that the room has sent.
+    // The peer sends a signal to its own id. The room delivers this signal after all earlier
+    // events, so the check fails if an event is missing in the transcript.
     await peer.sends({ type: 'last', target: name });
     await peer.receives(`{"type":"last","payload":null,"senderId":"${name}"}`);
     peer.stream.cut();
   }
-  // A WebSocket must not end unless the transcript says so.
+  // A WebSocket may end only if the transcript contains a line for the end.
   const ended = new Set(
     lines
       .filter(({ words }) => /^(drops|closes|closed)$/.test(words[1]))
@@ -115,17 +120,17 @@ export async function play(server, { dialect, room, lines }) {
   for (const [name, peer] of now)
     assert.ok(
       peer.open || ended.has(name),
-      `${name} was closed, but the transcript has no such line`,
+      `the WebSocket of ${name} was closed, but the transcript has no line for it`,
     );
   await Promise.all(all.filter((peer) => peer.open).map((peer) => peer.close(1000)));
 }
 
 /**
- * Plays a line of a peer of the HTTP dialect.
+ * Plays one line of a peer of the HTTP dialect.
  * @param {{ peer: HttpPeer, answer?: string }} one
  * @param {string} verb
- * @param {string[]} rest
- * @param {string} frame
+ * @param {string[]} rest the words after the verb
+ * @param {string} frame the text after the verb
  */
 async function playHttp(one, verb, rest, frame) {
   const { peer } = one;
@@ -161,15 +166,16 @@ async function playHttp(one, verb, rest, frame) {
     await peer.stream?.gone;
   } else if (verb === 'ends') {
     await within(/** @type {Promise<void>} */ (peer.stream?.gone), 'the server ends the stream');
-  } else assert.fail(`"${verb}" is no verb of a transcript; see tests/transcripts/README.md`);
+  } else assert.fail(`unknown verb "${verb}"; tests/transcripts/README.md lists all verbs`);
 }
 
 /**
+ * Opens a WebSocket as a `joins` line describes.
  * @param {import('./workerd.mjs').Server} server
  * @param {string} room
  * @param {string} dialect
  * @param {string} name
- * @param {string[]} rest
+ * @param {string[]} rest the words after `joins`
  */
 function join(server, room, dialect, name, rest) {
   /** @type {import('./peer.mjs').Join} */
@@ -180,7 +186,7 @@ function join(server, room, dialect, name, rest) {
       const [field, value] = pair(rest[i]);
       assert.ok(
         field === 'key' || field === 'token' || field === 'dialect',
-        `"joins" takes as, key, token and dialect, but not "${field}"`,
+        `unknown argument "${field}" of "joins"; it accepts as, key, token and dialect`,
       );
       wanted[field] = value;
     }
@@ -189,7 +195,8 @@ function join(server, room, dialect, name, rest) {
 }
 
 /**
- * Matches the frame byte for byte, except that `…` matches any characters without a quotation mark.
+ * Returns a pattern that matches the frame byte for byte. `…` matches any text without a quotation
+ * mark.
  * @param {string} frame
  */
 function pattern(frame) {
@@ -200,6 +207,6 @@ function pattern(frame) {
 /** @param {string} text */
 function pair(text) {
   const at = text.indexOf('=');
-  assert.ok(at > 0, `"${text}" is not of the form name=value`);
+  assert.ok(at > 0, `"${text}" does not have the form name=value`);
   return [text.slice(0, at), text.slice(at + 1)];
 }

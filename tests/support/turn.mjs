@@ -1,5 +1,5 @@
 // @ts-check
-/** TURN services for tests: a real coturn, and a replacement for the call to Cloudflare's API. */
+/** TURN services for tests: a real coturn server, and a fake of Cloudflare's TURN API. */
 import { spawn } from 'node:child_process';
 import dgram from 'node:dgram';
 import { once } from 'node:events';
@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { coturnPath } from '../../scripts/coturn.mjs';
 
-/** coturn on its own loopback port, with the secret that the Worker also has. */
+/** A coturn process on a free loopback port. It uses the same secret as the Worker. */
 export class Coturn {
   /**
    * @param {import('node:child_process').ChildProcess} child
@@ -63,7 +63,7 @@ export class Coturn {
   }
 }
 
-/** A UDP port that is currently free. */
+/** Returns a UDP port that is currently free. */
 async function freePort() {
   const socket = dgram.createSocket('udp4');
   socket.bind(0, '127.0.0.1');
@@ -75,18 +75,18 @@ async function freePort() {
   return port;
 }
 
-/** A TURN server with credentials, as Cloudflare's service returns it. */
+/** An entry for `iceServers` with credentials, in the form that Cloudflare's API returns. */
 export const RELAY = {
   urls: ['turn:t.example:3478?transport=udp'],
   username: 'u',
   credential: 'c',
 };
-/** A successful response of Cloudflare's service. */
+/** The body of a successful response of Cloudflare's API. */
 export const CREDENTIALS = { iceServers: [{ urls: ['stun:theirs.example'] }, RELAY] };
 
 /**
- * Replaces Cloudflare's TURN service. It records each request and picks the response by the key id in
- * the path.
+ * A fake of Cloudflare's TURN API. It records each request, and chooses the response by the TURN
+ * key id in the path.
  */
 export class FakeTurnApi {
   /**
@@ -94,14 +94,15 @@ export class FakeTurnApi {
    */
   requests = [];
 
-  /** @param {Record<string, (response: http.ServerResponse) => void>} answers */
+  /** @param {Record<string, (response: http.ServerResponse) => void>} answers by TURN key id */
   constructor(answers) {
     this.server = http.createServer(async (request, response) => {
       let body = '';
       for await (const chunk of request.setEncoding('utf8')) body += chunk;
       const { method, url, headers } = request;
       this.requests.push({ method, url, headers, body });
-      answers[(url ?? '').split('/')[4]]?.(response); // an unknown key gets no response
+      // Tests of timeouts use an unknown key id, for which there is no response.
+      answers[(url ?? '').split('/')[4]]?.(response);
     });
   }
 

@@ -1,17 +1,17 @@
 // @ts-check
-/** Intercepts the WebSocket frames of a page, so that tests can drop them or hold them back. */
+/** Intercepts the WebSocket frames of a page, so that tests can drop or delay frames. */
 import { until } from './browser.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
 /** @typedef {'in' | 'out'} Direction */
 
 /**
- * Replaces `WebSocket` in a page before any script runs. The global `wire` can drop the next frame of a
- * type, and hold frames of either direction back until they are released.
+ * Replaces `WebSocket` in a page before any script runs. The global variable `wire` can drop the
+ * next frame of a type, and can hold all frames of a direction until the test releases the frames.
  */
 export function installWire() {
   const wire = {
-    /** @type {Record<Direction, string[]>} the types whose next frame is dropped */
+    /** @type {Record<Direction, string[]>} the types of which the next frame will be dropped */
     lose: { in: [], out: [] },
     /** @type {string[]} the dropped frames */
     lost: [],
@@ -28,7 +28,8 @@ export function installWire() {
     },
     /** @param {Direction} direction @param {unknown} text @param {() => void} pass */
     handle(direction, text, pass) {
-      // All signals of a list have the same type.
+      // The library sends several candidates as one array, so all signals in an array have one
+      // type.
       const frame = typeof text === 'string' && /^[{[]/.test(text) && [JSON.parse(text)].flat()[0];
       const type = frame ? frame.type : text;
       const at = wire.lose[direction].indexOf(type);
@@ -53,7 +54,7 @@ export function installWire() {
       super(url, protocols);
       /** @type {Set<Event>} */
       const passed = new Set();
-      // This listener is registered first, so it can withhold a frame from all others.
+      // This listener is registered first, so it can hide a frame from all other listeners.
       this.addEventListener('message', (event) => {
         if (passed.delete(event)) return;
         event.stopImmediatePropagation();
@@ -84,7 +85,12 @@ export const lose = (page, direction, type) =>
     [direction, type],
   );
 
-/** Waits until that frame was dropped. @param {Page} page @param {Direction} direction @param {string} type */
+/**
+ * Waits until a frame of this type has been dropped.
+ * @param {Page} page
+ * @param {Direction} direction
+ * @param {string} type
+ */
 export const lost = (page, direction, type) =>
   until(
     page,
@@ -93,11 +99,15 @@ export const lost = (page, direction, type) =>
     `${direction} ${type}`,
   );
 
-/** The forwarded frames, such as `out offer`. @param {Page} page @returns {Promise<string[]>} */
+/**
+ * Returns the direction and type of all forwarded frames, such as `out offer`.
+ * @param {Page} page
+ * @returns {Promise<string[]>}
+ */
 export const passed = (page) => page.evaluate(() => /** @type {any} */ (globalThis).wire.passed);
 
 /**
- * Holds all frames of one direction back until `release`.
+ * Holds all frames of one direction until `release` is called.
  * @param {Page} page
  * @param {Direction} [direction]
  */
@@ -111,7 +121,7 @@ export const release = (page, direction = 'out') =>
   page.evaluate((direction) => /** @type {any} */ (globalThis).wire.release(direction), direction);
 
 /**
- * Waits until this many frames are held back.
+ * Waits until at least `count` frames are held.
  * @param {Page} page
  * @param {Direction} direction
  * @param {number} count

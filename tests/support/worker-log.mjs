@@ -1,19 +1,19 @@
 // @ts-check
-/** Collects the log of a Worker, which writes one JSON object per line. */
+/** Collects the log of a Worker, in which each line is a JSON object. */
 import { EventEmitter, once } from 'node:events';
 
 export class WorkerLog {
   text = '';
   #emitter = new EventEmitter();
 
-  /** For the option `log` of `startWorkerd`. @param {string} text */
+  /** Adds text to the log. Pass this function to `startWorkerd` as `log`. @param {string} text */
   add = (text) => {
     this.text += text;
     this.#emitter.emit('text');
   };
 
   /**
-   * The lines with this event, as soon as there are enough of them.
+   * Waits until the log contains at least `least` lines with this event. Returns all such lines.
    * @param {string} event
    * @param {number} least
    * @returns {Promise<any[]>}

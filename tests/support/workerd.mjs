@@ -1,10 +1,11 @@
 // @ts-check
 /**
- * Runs the built Worker in one workerd process on loopback, with one instance for each set of settings.
+ * Runs the built Worker in one workerd process on loopback, with one instance for each set of
+ * settings.
  *
- * Each instance has its own port, bindings and Durable Objects, so a test file needs a single process.
- * Requests reach the Worker directly, since a proxy might repair or change frames. This module does not
- * build the Worker; `npm run build` does.
+ * Each instance has its own port, bindings and Durable Objects, so a test file needs only one
+ * process. There is no proxy in front of the Worker, because a proxy might repair or change frames.
+ * This module does not build the Worker: run `npm run build` first.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import http from 'node:http';
@@ -14,7 +15,9 @@ import { within } from './peer.mjs';
 
 const ROOT = new URL('../../', import.meta.url);
 const BUILD = new URL('build/release/', ROOT);
-/** In milliseconds. A start takes far less, even on two busy cores. */
+/**
+ * The timeout for the start of workerd in milliseconds. A start takes much less on two busy cores.
+ */
 const START_TIMEOUT = 30_000;
 
 /** @typedef {Record<string, string>} Settings */
@@ -25,7 +28,7 @@ const START_TIMEOUT = 30_000;
  * @property {string} text
  */
 
-/** Reads the settings, compatibility date and flags from `wrangler.toml`, so that tests use the same. */
+/** Reads the settings, rate limits, compatibility date and flags from `wrangler.toml`. */
 function shipped() {
   const toml = readFileSync(new URL('wrangler.toml', ROOT), 'utf8');
   const date = /^compatibility_date\s*=\s*"([^"]+)"/m.exec(toml)?.[1];
@@ -57,7 +60,7 @@ function esModule(file) {
   return { type: /** @type {const} */ ('ESModule'), path: fileURLToPath(new URL(file, BUILD)) };
 }
 
-/** One instance of the Worker. */
+/** One instance of the Worker, with its own port. */
 export class Server {
   /** @param {number} port */
   constructor(port) {
@@ -137,17 +140,17 @@ export class Server {
 /**
  * @typedef {object} StartOptions
  * @property {boolean} [preventEviction]
- * @property {string} [persist] the folder that keeps the storage
- * @property {boolean} [assets] whether `public/` is served, too
- * @property {boolean} [verbose] prints the output of workerd
- * @property {string} [around] a module that wraps ours, which it imports from `./index.js`
- * @property {(text: string) => void} [log] receives the log of the Workers
+ * @property {string} [persist] the folder for the storage of the Durable Objects
+ * @property {boolean} [assets] whether to serve `public/`, too
+ * @property {boolean} [verbose] whether to print the output of workerd
+ * @property {string} [around] the source of an entry module that wraps our module `./index.js`
+ * @property {(text: string) => void} [log] a callback for the output of workerd
  */
 
 /**
  * Starts one workerd process with an instance of the Worker for each set of settings.
  * @template {string} Name
- * @param {Record<Name, Settings>} instances the settings of each instance, over those that ship
+ * @param {Record<Name, Settings>} instances settings that override `wrangler.toml`
  * @param {StartOptions} [options]
  * @returns {Promise<Workerd<Name>>}
  */
@@ -158,7 +161,10 @@ export async function startWorkerd(instances, options) {
   return started;
 }
 
-/** Calls start one after another, so that each can identify its own workerd process. */
+/**
+ * The last call of `startWorkerd`. Each call waits for the previous call, so that each call can
+ * identify its own workerd process.
+ */
 let lastStart = /** @type {Promise<unknown>} */ (Promise.resolve());
 
 /**
@@ -212,11 +218,11 @@ async function startNow(instances, { preventEviction, persist, assets, verbose, 
       unsafeDirectSockets: [{ host: '127.0.0.1', port: 0 }],
     })),
   });
-  /** The processes of this call alone, since a later call may start others. */
+  /** The processes that this call has started. A later call may start other processes. */
   let mine = /** @type {ReturnType<typeof children>} */ ([]);
   const kill = () => mine.forEach((child) => child.kill('SIGKILL'));
   const stop = async () => {
-    // dispose() never resolves when the isolate is dead, so workerd is killed after 5 s.
+    // dispose() never resolves if the isolate has crashed, so workerd is killed after 5 s.
     const timer = setTimeout(kill, 5000);
     await miniflare.dispose();
     clearTimeout(timer);
@@ -232,14 +238,13 @@ async function startNow(instances, { preventEviction, persist, assets, verbose, 
       at[name] = new Server(Number((await miniflare.unsafeGetDirectURL(name)).port));
     return { at, stop };
   } catch (error) {
-    // A workerd that is left running keeps the test process alive until the runner kills it.
+    // A running workerd would keep the test process alive until the runner kills it.
     kill();
     miniflare.dispose().catch(() => {});
     throw error;
   }
 }
 
-/** Throws unless the Worker was built, before any process is started. */
 function assertBuilt() {
   for (const file of ['index.js', 'rust_bg.wasm'])
     if (!existsSync(new URL(file, BUILD)))
@@ -248,7 +253,7 @@ function assertBuilt() {
       );
 }
 
-/** The Worker and the page with the default settings. */
+/** A server with the Worker and the built-in page, with default settings. */
 export class Deployed {
   /** @type {Workerd<'main'> | undefined} */
   #workerd;
@@ -271,7 +276,7 @@ export class Deployed {
 }
 
 /**
- * The workerd processes that this process has started and that still run.
+ * Returns the workerd processes that this process has started and that are still running.
  * @returns {import('node:child_process').ChildProcess[]}
  */
 function children() {

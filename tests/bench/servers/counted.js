@@ -1,15 +1,18 @@
 // @ts-check
-/** Our Worker with counters of requests, frames and writes. `GET /counted` returns and resets them. */
+/**
+ * Wraps our Worker and counts requests, frames and writes. `GET /counted` returns the counters and
+ * resets them.
+ */
 
-// @ts-expect-error servers.mjs copies this file next to ours.
+// @ts-expect-error servers.mjs copies this file into the folder that contains our index.js.
 import ours, { Room as OurRoom } from './index.js';
 
-/** The operations that Cloudflare bills. */
+/** Returns zero counters for all operations that Cloudflare bills. */
 const none = () => ({ workerRequests: 0, objectRequests: 0, frames: 0, writes: 0 });
 let counted = none();
 
 /**
- * Counts each call of these methods as a write.
+ * Replaces methods on the prototype, so that each call counts as a write.
  * @param {any} object
  * @param {string[]} names
  */

@@ -1,5 +1,8 @@
 // @ts-check
-/** The lower bound: an object that only looks up a WebSocket by its tag and forwards frames. */
+/**
+ * The lower bound of the cost: a Durable Object that only finds WebSockets by tag and forwards
+ * frames unchanged.
+ */
 
 import { DurableObject } from 'cloudflare:workers';
 

@@ -1,9 +1,13 @@
 // @ts-check
-/** Native frames for the two JavaScript servers, with the same checks as our Worker. */
+/**
+ * Checks and creates native frames for the two JavaScript servers, with the same rules as our
+ * Worker.
+ */
 
 const RESERVED = ['welcome', 'peer-joined', 'peer-left', 'error'];
 
 /**
+ * Parses and checks a frame. Returns the signal, or a message that describes the error.
  * @param {unknown} message
  * @returns {{ signal?: { type: string, to?: string, payload?: unknown }, error: string }}
  */

@@ -1,7 +1,8 @@
 // @ts-check
 /**
- * The same work as our Worker, in JavaScript on the platform's own API. It parses and checks frames,
- * inserts the sender, assigns roles by seat, and keeps its state in attachments.
+ * A JavaScript server that does the same work as our Worker, with only the platform's API. It
+ * parses and checks frames, inserts the sender, assigns roles by seat, and stores its state in
+ * attachments.
  */
 
 import { DurableObject } from 'cloudflare:workers';

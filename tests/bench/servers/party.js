@@ -1,5 +1,7 @@
 // @ts-check
-/** The same work with partyserver, written as its README shows. */
+/**
+ * A server that does the same work as our Worker with partyserver, as partyserver's README shows.
+ */
 
 import { routePartykitRequest, Server } from 'partyserver';
 import { check, refusal } from './frame.js';
