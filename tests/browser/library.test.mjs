@@ -40,11 +40,11 @@ test('a peer that adds a track leaves the first offer to the newcomer', async ()
       peer.connection.addTrack(stream.getTracks()[0], stream);
     });
   });
-  // The newcomer's offer is delayed.
+  // Holds back the newcomer's offer.
   await hold(bob);
   await join(bob, room, { id: 'bob' });
   await logged(ann, 'negotiationneeded');
-  // Takes as long as an offer from ann would.
+  // Waits for as long as ann would need to create an offer.
   await ann.evaluate(() => {
     const connection = new RTCPeerConnection();
     connection.addTransceiver('audio');
@@ -62,7 +62,7 @@ test('a peer that adds a track leaves the first offer to the newcomer', async ()
 });
 
 /**
- * Bob joins and sends each text in the `peer` event of ann, long before the channel is open.
+ * Joins bob, and sends the texts in the listener of his `peer` event, before the channel is open.
  * @param {Page} bob
  * @param {string} room
  * @param {string[]} texts
@@ -306,9 +306,9 @@ test('nine peers add and remove tracks without losing a connection', async () =>
   assert.deepEqual(troubles, Array(9).fill(0));
 });
 
-test('a page that keeps id and key takes back its id after a reload, another page cannot', async () => {
+test('a page that keeps its id and key gets its id back after a reload, and another page cannot', async () => {
   const [ann, bob] = await pages.pair();
-  // The same code as in the documentation.
+  // The same code as in docs/client.md.
   const loadIdentity = () =>
     ann.evaluate(() => {
       const random = () => crypto.getRandomValues(new Uint32Array(4)).join('-');
