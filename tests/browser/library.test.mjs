@@ -1,5 +1,5 @@
 // @ts-check
-/** The API of `Room`, tested with real connections in Chromium. */
+/** Tests the API of `Room` with real connections in Chromium. */
 import assert from 'node:assert/strict';
 import http from 'node:http';
 import { test } from 'node:test';
@@ -192,7 +192,8 @@ test('malformed signals are reported and disturb no connection', async () => {
     const answer = new Promise((resolve) => {
       socket.onmessage = ({ data }) => JSON.parse(data).type === 'answer' && resolve(undefined);
     });
-    send('candidate', { candidate: 'nonsense' }); // queued until the first description is set
+    // The candidate is queued until the first description is set.
+    send('candidate', { candidate: 'nonsense' });
     send('answer', 7);
     send('offer', { type: 'offer', sdp: 'v=0\r\nnonsense' });
     send('offer', offer);
@@ -228,7 +229,7 @@ test('the library works when a page of another origin imports it', async () => {
 });
 
 test('nine peers add and remove tracks without losing a connection', async () => {
-  // All peers are in one page, because the test is about the negotiations only.
+  // All peers are in one page, because this test covers only the negotiations.
   const page = await pages.open('all');
   await page.evaluate(async (name) => {
     const { Room } = await import(/** @type {string} */ ('/room.js'));
@@ -308,7 +309,7 @@ test('nine peers add and remove tracks without losing a connection', async () =>
 
 test('a page that keeps its id and key gets its id back after a reload, and another page cannot', async () => {
   const [ann, bob] = await pages.pair();
-  // The same code as in docs/client.md.
+  // This code is the sample for ids and keys in docs/client.md.
   const loadIdentity = () =>
     ann.evaluate(() => {
       const random = () => crypto.getRandomValues(new Uint32Array(4)).join('-');

@@ -12,8 +12,8 @@ import { Deployed } from '../support/workerd.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
 
-// Globals of the pages: the client of a dialect, and the room of the library. The functions that run in
-// the pages need these declarations.
+// Globals of the pages: the client of a dialect, and the room of the library. TypeScript needs
+// these declarations to check the functions that run in the pages.
 /** @type {any} */
 let device;
 /** @type {any} */
@@ -105,17 +105,17 @@ test('a lobby client accepts the offer of the library', async () => {
   await talk(ann, bob);
 });
 
-test('the library connects when it joins after an HTTP device, and either may make an offer', async () => {
+test('the library connects when it joins after an HTTP device, and either side makes the offer', async () => {
   const [ann, bob, name] = await pair();
   await startBob(bob, 'Http', name);
   await joinAnn(ann, name);
   await talk(ann, bob);
 });
 
-/** Timeout in milliseconds. Before, the library makes an offer if the newcomer makes no offer. */
+/** Timeout in milliseconds: longer than the library waits for the offer of a newcomer. */
 const RESTARTED = 12_000;
 
-test('an HTTP device that waits for an offer gets one from the library', async () => {
+test('an HTTP device that makes no offer gets an offer from the library', async () => {
   const [ann, bob, name] = await pair();
   await joinAnn(ann, name);
   await startBob(bob, 'Http', name);

@@ -1,5 +1,5 @@
 // @ts-check
-/** Glare (offers that cross), early candidates and replaced pages, tested with real connections. */
+/** Tests glare (offers that cross), early candidates and replaced pages with real connections. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { connected, join, log, logged, meet, newRoom, talk, until } from '../support/browser.mjs';
@@ -33,7 +33,11 @@ const watchStates = (page, id) =>
 /** @param {Page} page @returns {Promise<string[]>} */
 const states = (page) => page.evaluate(() => /** @type {any} */ (globalThis).states.splice(0));
 
-/** Triggers an offer, and waits until the offer is the local description. @param {Page} page @param {string} id */
+/**
+ * Triggers an offer, and waits until the offer is the local description.
+ * @param {Page} page
+ * @param {string} id
+ */
 async function offer(page, id) {
   await page.evaluate(
     (id) => /** @type {any} */ (globalThis).room.peers.get(id).connection.addTransceiver('audio'),
@@ -154,7 +158,8 @@ test('an impolite peer ignores an offer that arrives while it creates its own of
       (/** @type {any} */ { type }) => type === 'ignore-offer',
     ),
   );
-  assert(ignored); // otherwise, the impolite peer rolled its own offer back
+  // Without `ignore-offer`, the impolite peer would have rolled its own offer back.
+  assert(ignored);
   assert.deepEqual(
     (await log(bob)).filter((line) => /^(leave|error)/.test(line)),
     [],
@@ -166,14 +171,16 @@ test('an offer is accepted while the previous answer is still being set', async 
   await meet(ann, bob);
   await hold(bob, 'in');
   await offer(bob, 'ann');
-  await held(bob, 'in', 1); // ann's answer
+  // Waits for ann's answer.
+  await held(bob, 'in', 1);
   await ann.evaluate(
     () =>
       void (
         /** @type {any} */ (globalThis).room.peers.get('bob').connection.addTransceiver('audio')
       ),
   );
-  await held(bob, 'in', 2); // ann's own offer
+  // Waits for ann's own offer.
+  await held(bob, 'in', 2);
   await release(bob, 'in');
   await settled(ann, 'bob', 2);
   await settled(bob, 'ann', 2);
@@ -192,19 +199,21 @@ test('candidates that arrive before their description are queued', async () => {
     if (connection?.iceGatheringState !== 'complete') return;
     const found = connection.localDescription.sdp.match(/^a=candidate:/gm).length;
     const frames = wire.held.out.flatMap((/** @type {any} */ { text }) => JSON.parse(text));
-    return frames.length === found + 1; // the candidates and the offer
+    // The frames are the candidates and one offer.
+    return frames.length === found + 1;
   };
   await until(bob, 'all candidates are held', allHeld);
   const count = await bob.evaluate(() => {
     const { room, wire } = /** @type {any} */ (globalThis);
-    wire.held.out.push(wire.held.out.shift()); // moves the offer to the end
+    // Moves the offer to the end.
+    wire.held.out.push(wire.held.out.shift());
     const { sdp } = room.peers.get('ann').connection.localDescription;
     return sdp.match(/^a=candidate:/gm).length;
   });
   await release(bob);
   await connected(ann, 'bob');
-  // The peers would connect even without these candidates, using peer-reflexive candidates. So count
-  // the candidates in the remote description.
+  // The peers would connect even without these candidates, using peer-reflexive candidates. So
+  // count the candidates in the remote description.
   const known = (/** @type {number} */ count) => {
     const { connection } = /** @type {any} */ (globalThis).room.peers.get('bob');
     return connection.remoteDescription.sdp.match(/^a=candidate:/gm)?.length === count;
@@ -231,12 +240,13 @@ test('a page that takes over an id gets new connections in both roles', async ()
   }
 });
 
-test('a page that takes over an id is answered while the impolite peer is offering', async () => {
+test('a page that takes over an id connects while the impolite peer has a pending offer', async () => {
   const [ann, bob] = await pages.pair();
   const again = await pages.open('ann again');
   const room = await meet(ann, bob);
   await hold(bob);
-  await offer(bob, 'ann'); // for the old page, but it collides with the first offer of the new page
+  // This offer is for the old page, but collides with the first offer of the new page.
+  await offer(bob, 'ann');
   await join(again, room, { id: 'ann', key: 'secret of ann' });
   await until(again, 'its own offer is made', () => {
     const peer = /** @type {any} */ (globalThis).room.peers.get('bob');

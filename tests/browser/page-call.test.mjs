@@ -1,6 +1,8 @@
 // @ts-check
 /// <reference path="./page-globals.d.ts" />
-/** Calls on the built-in page: cameras, microphones, screens, device errors, unread messages, size. */
+/**
+ * Calls on the built-in page: cameras, microphones, screens, device errors, unread messages, size.
+ */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
@@ -77,7 +79,8 @@ test('both peers see each other when their cameras start at the same moment', as
     await page.getByRole('button', { name: 'Camera' }).click();
     await held(page, 'out', 1);
   }
-  for (const page of [ann, bob]) await release(page); // glare: the offers cross
+  // The offers cross (glare).
+  for (const page of [ann, bob]) await release(page);
   await pictured(ann, 'bob');
   await pictured(bob, 'ann');
 });
@@ -137,7 +140,8 @@ test('tiles of 1 to 9 people fit side by side, and nothing shifts when people jo
     });
     assert.deepEqual(problems, [], `${count} tiles`);
   };
-  await placed(2); // our own tile and the invitation tile
+  // The two tiles are our own tile and the invitation.
+  await placed(2);
   // Ignores the layout shifts while the page loads.
   await page.evaluate(() => void (allShifts.length = 0));
   for (let others = 1; others <= 8; others += 1) {
@@ -190,7 +194,7 @@ test('a button turns the sound on when the browser blocks autoplay', async () =>
   await play.waitFor({ state: 'detached' });
 });
 
-test('the chat marks messages that wait for a connection, and counts unread ones', async () => {
+test('the chat marks messages that wait for a connection, and counts unread messages', async () => {
   const room = newRoom();
   const ann = await enter(pages, { room, id: 'ann' });
   assert(await ann.getByRole('button', { name: 'Send' }).isDisabled());

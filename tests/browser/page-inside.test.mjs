@@ -138,7 +138,8 @@ test('the page sends no offer in step-by-step mode until "Next step" is pressed'
     await next.click();
   };
   await step('make the connection');
-  await ticked(bob, 3); // the two tasks of this step, and the task for ann's connection to the server
+  // Two tasks belong to this step. The third task is ann's connection to the server.
+  await ticked(bob, 3);
   await step('add a data channel');
   await step('make an offer');
   await step('set our description: the offer');
@@ -148,7 +149,8 @@ test('the page sends no offer in step-by-step mode until "Next step" is pressed'
   await next.click();
   await until(bob, 'sent', () => /** @type {any} */ (globalThis).wire.passed.includes('out offer'));
   await inspect(bob, 'steps');
-  await bob.getByRole('checkbox', { name: 'Step by step' }).uncheck(); // runs all remaining steps
+  // Runs all remaining steps.
+  await bob.getByRole('checkbox', { name: 'Step by step' }).uncheck();
   await isShown(ann, 'bob', 'connected');
   await ticked(bob, 26);
 });
@@ -222,7 +224,7 @@ test('a peer who left the server cannot turn a camera on, and the button explain
   for (const page of [ann, bob]) {
     const camera = page.getByRole('button', { name: 'Camera' });
     assert(await camera.isDisabled());
-    // A keyboard user can focus the disabled button, and its description explains why it does nothing.
+    // A keyboard user can focus the disabled button and read why the button does nothing.
     await camera.focus();
     await page.keyboard.press('Enter');
     const description = await page.evaluate(() => {

@@ -1,6 +1,6 @@
 // @ts-check
 /// <reference path="./page-globals.d.ts" />
-/** The look of the built-in page: layout on tablets, reduced motion, and layout shifts. */
+/** Tests the layout of the built-in page on tablets, reduced motion, and layout shifts. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { newRoom, until } from '../support/browser.mjs';
@@ -115,7 +115,7 @@ for (const reducedMotion of /** @type {const} */ (['reduce', 'no-preference'])) 
   });
 }
 
-/** Records layout shifts without recent user input until `takeShifts()` returns and clears the record. */
+/** Records layout shifts without recent user input, and defines `takeShifts()`. */
 function watchShifts() {
   /** @type {string[]} */
   const shifts = [];
@@ -154,7 +154,8 @@ for (const [where, options] of Object.entries(SCREENS)) {
       await ann.goto(at({ room, id: 'ann' }, hash));
       await ann.getByText('In the room').waitFor();
       await drawn(ann);
-      await shifts(ann); // ignores the layout shifts while the page loads
+      // Ignores the layout shifts while the page loads.
+      await shifts(ann);
       const bob = await enter(pages, { room, id: 'bob' });
       await isShown(ann, 'bob', 'connected');
       const eve = await enter(pages, { room, id: 'eve' });

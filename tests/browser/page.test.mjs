@@ -123,7 +123,8 @@ test('a peer is shown as lost when its connection breaks, until the server repor
     const ann = await enter(pages, { room, id: 'ann' });
     const bob = await pages.open('bob', line.origin + at({ room, id: 'bob' }));
     await shows(ann, 'bob');
-    line.freeze(); // the server must not receive the Close frame of bob's WebSocket
+    // The server must not receive the Close frame of bob's WebSocket.
+    line.freeze();
     await bob.close();
     // Chromium needs some seconds to detect that bob does not respond.
     await ann.getByText('connection lost').waitFor({ timeout: 20_000 });
@@ -269,7 +270,8 @@ test('the page uses wss and shares an https link when it is served over https', 
   const secure = new Dev({}, 'https');
   await secure.start();
   try {
-    const options = { ignoreHTTPSErrors: true }; // the certificate is self-signed
+    // The certificate is self-signed.
+    const options = { ignoreHTTPSErrors: true };
     const ann = await pages.open('ann', 'about:blank', options);
     const opened = ann.waitForEvent('websocket');
     await ann.goto(`${secure.origin}${at({ room: 'secure', id: 'ann' })}`);
@@ -298,7 +300,10 @@ test('an id that is taken is refused, and the page does not retry', async () => 
   assert.equal(await ann.getByText('In the room').count(), 1);
 });
 
-/** Opens a copy of a tab with a copy of its `sessionStorage`, like "Duplicate tab". @param {Page} page */
+/**
+ * Opens the page in a new tab. Like "Duplicate tab" of a browser, this copies `sessionStorage`.
+ * @param {Page} page
+ */
 async function duplicate(page) {
   const [copy] = await Promise.all([
     page.context().waitForEvent('page'),
@@ -307,14 +312,15 @@ async function duplicate(page) {
   return copy;
 }
 
-test('a reload keeps the id, and a duplicated tab gets a new one', async () => {
+test('a reloaded page keeps its id, and a duplicated tab gets a new id', async () => {
   const room = newRoom();
   const bob = await enter(pages, { room, id: 'bob' });
   const ann = await pages.open('ann', at({ room, name: 'Ann' }));
   await shows(bob, 'Ann');
   const id = () => bob.locator('#stage .name', { hasText: 'Ann' }).first().getAttribute('title');
   const before = await id();
-  assert.equal(new URL(ann.url()).search, `?room=${room}`); // users copy the address, so it must not contain the name
+  // Users copy the address, so the address must not contain the name.
+  assert.equal(new URL(ann.url()).search, `?room=${room}`);
   await ann.reload();
   await reads(bob, '', 'Ann is gone');
   await shows(bob, 'Ann');

@@ -17,17 +17,24 @@ const pages = new Pages(dev);
 const network = new TcpProxy(dev);
 useFixtures(dev, pages, network);
 
-/** Opens pages for ann and bob. Only ann reaches the server through `network`. @returns {Promise<[Page, Page]>} */
+/**
+ * Opens pages for ann and bob. Only ann reaches the server through `network`.
+ * @returns {Promise<[Page, Page]>}
+ */
 function pair() {
   return Promise.all([pages.open('ann', network.origin), pages.open('bob')]);
 }
 
-/** Returns the log entries about peers that joined or left, errors and closes. @param {Page} page @returns {Promise<string[]>} */
+/**
+ * Returns the log entries about peers that joined or left, errors and closes.
+ * @param {Page} page
+ * @returns {Promise<string[]>}
+ */
 const arrivals = async (page) =>
   (await log(page)).filter((entry) => /^(peer|leave|error|close)/.test(entry));
 
-// Ann loses one frame, and then her WebSocket. In either role and with each frame, the peers connect as
-// soon as ann has rejoined, before the restart that would begin after 6 s.
+// Ann loses one frame, and then her WebSocket. In either role and with each frame, the peers
+// connect as soon as ann has rejoined, before the restart that would begin after 6 s.
 for (const { role, frame } of [
   { role: 'newcomer', frame: 'out offer' },
   { role: 'newcomer', frame: 'in answer' },
@@ -64,8 +71,8 @@ test('a connection stays open while the WebSocket is disconnected, and no peer l
   await logged(ann, 'state reconnecting 1006');
   await talk(ann, 'ann', bob, 'bob', 'can you hear me');
   await talk(bob, 'bob', ann, 'ann', 'yes');
-  // The library does not queue signals, because they would be outdated after the reconnect. It creates
-  // an offer only when the offer can be sent.
+  // The library does not queue signals, because they would be outdated after the reconnect. It
+  // creates an offer only when the offer can be sent.
   const sent = await ann.evaluate(() =>
     /** @type {any} */ (globalThis).room.signal('wave', null, 'bob'),
   );
@@ -132,7 +139,8 @@ test('an id that the server generated stays the same after a reconnect', async (
 test('an unresponsive WebSocket is replaced after a missing pong, without a Close frame', async () => {
   const [ann, bob] = await pair();
   await ann.clock.install({ time: 0 });
-  await ann.clock.pauseAt(1_000); // from here on ann's clock only moves when the test moves it
+  // From here on, only the test advances ann's clock.
+  await ann.clock.pauseAt(1_000);
   await meet(ann, bob);
   const pongs = (/** @type {number} */ count) =>
     /** @type {any} */ (globalThis).wire.passed.filter((/** @type {string} */ f) => f === 'in pong')
@@ -148,7 +156,8 @@ test('an unresponsive WebSocket is replaced after a missing pong, without a Clos
   await ann.clock.fastForward(26_000);
   await ann.clock.fastForward(11_000);
   await logged(ann, 'state reconnecting 1006');
-  // The delayed ping arrives now. A Close frame must not arrive, because it would end ann's seat.
+  // The delayed ping arrives now. Ann must send no Close frame, because the server would remove
+  // her.
   network.thaw();
   await until(ann, 'the old socket still receives its pong', pongs, 2);
   await ann.clock.fastForward(1_000);
@@ -211,7 +220,8 @@ test('a server restart ends no connection, and a peer that left meanwhile is rem
   await connected(ann, 'bob', 'eve');
   await connected(bob, 'ann', 'eve');
   await dev.kill();
-  network.down(); // after the kill, because a running server would store a seat for ann
+  // Ann is disconnected after the kill, because a running server would store a seat for ann.
+  network.down();
   await logged(ann, 'state reconnecting');
   await logged(bob, 'state reconnecting');
   await talk(ann, 'ann', bob, 'bob', 'just us');
@@ -279,7 +289,8 @@ test('a failed connection is restarted', async () => {
 test('candidates that are gathered together are sent in one frame and arrive separately', async () => {
   const page = await pages.open('ann');
   const { sent, received } = await page.evaluate(async (room) => {
-    const path = '/signaling.js'; // in a variable, because TypeScript tries to resolve a literal path
+    // The path is in a variable, because TypeScript tries to resolve a literal path.
+    const path = '/signaling.js';
     const { Signaling } = await import(path);
     const join = async (/** @type {string} */ id) => {
       const url = new URL(`/parties/main/${room}`, location.href);
@@ -297,7 +308,10 @@ test('candidates that are gathered together are sent in one frame and arrive sep
       new Promise((resolve) =>
         bob.addEventListener('frame', () => received.at(-1) === payload && resolve(undefined)),
       );
-    /** For each frame that ann sends, the number of signals or the type. @type {unknown[]} */
+    /**
+     * For each frame that ann sends: the number of signals in an array, or the type.
+     * @type {unknown[]}
+     */
     const sent = [];
     WebSocket.prototype.send = new Proxy(WebSocket.prototype.send, {
       apply(send, socket, [text]) {
@@ -312,12 +326,14 @@ test('candidates that are gathered together are sent in one frame and arrive sep
         ann.send({ type: 'candidate', to: 'bob', payload: (number += 1) });
     };
     find(3);
-    ann.send({ type: 'answer', to: 'bob' }); // sent immediately, after the earlier candidates
+    // The answer is sent immediately, after the earlier candidates.
+    ann.send({ type: 'answer', to: 'bob' });
     find(1);
     await arrives(4);
     find(34);
     await arrives(38);
-    // Browsers delay the timers of hidden pages, so the library sends their signals without batching.
+    // Browsers delay the timers of hidden pages, so the library does not batch signals in hidden
+    // pages.
     Object.defineProperty(document, 'hidden', { value: true });
     find(2);
     ann.send({ type: 'done', to: 'bob' });

@@ -1,5 +1,5 @@
 // @ts-check
-/** Rooms with `connect: "on-request"`: peers connect only after both agree. */
+/** In rooms with `connect: "on-request"`, peers connect only after both agree. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { connected, join, log, logged, newRoom, talk, until } from '../support/browser.mjs';
@@ -18,8 +18,8 @@ const network = new TcpProxy(dev);
 useFixtures(dev, pages, network);
 
 /**
- * Opens pages for ann and bob in one room, without a connection. Ann joins first, and reaches the server
- * through `network`.
+ * Opens pages for ann and bob in one room, without a connection. Ann joins first, and reaches the
+ * server through `network`.
  * @param {{ ann?: string, bob?: string }} [connect]
  */
 async function lobby(connect = {}) {
@@ -48,7 +48,12 @@ const call = (page, id, method) =>
     [id, method],
   );
 
-/** Waits until a peer has this relation. @param {Page} page @param {string} id @param {string} relation */
+/**
+ * Waits until a peer has this relation.
+ * @param {Page} page
+ * @param {string} id
+ * @param {string} relation
+ */
 const hasRelation = (page, id, relation) =>
   until(
     page,
@@ -69,7 +74,11 @@ async function synced(ann, bob) {
 /** @param {Page} page @param {RegExp} pattern */
 const entries = async (page, pattern) => (await log(page)).filter((entry) => pattern.test(entry));
 
-/** Connects ann and bob: ann sends a request, and bob accepts. @param {Page} ann @param {Page} bob */
+/**
+ * Connects ann and bob: ann sends a request, and bob accepts.
+ * @param {Page} ann
+ * @param {Page} bob
+ */
 async function agree(ann, bob) {
   await call(ann, 'bob', 'request');
   await hasRelation(bob, 'ann', 'asked');
@@ -197,9 +206,9 @@ test('two peers connect when their requests cross', async () => {
   assert.deepEqual(await entries(bob, /^request/), []);
 });
 
-test('both sides end with the same relation when signals cross', async () => {
+test('both sides end with matching relations when signals cross', async () => {
   const { ann, bob } = await lobby();
-  // `accept` crosses `cancel`.
+  // Ann cancels while bob accepts, so the two signals cross.
   await call(ann, 'bob', 'request');
   await hasRelation(bob, 'ann', 'asked');
   await Promise.all([hold(ann), hold(bob)]);
@@ -207,7 +216,8 @@ test('both sides end with the same relation when signals cross', async () => {
   await call(bob, 'ann', 'accept');
   await Promise.all([release(ann), release(bob)]);
   await synced(ann, bob);
-  await synced(ann, bob); // the signals sent in response have arrived, too
+  // Waits for the signals that are sent in response.
+  await synced(ann, bob);
   await hasRelation(ann, 'bob', 'none');
   await hasRelation(bob, 'ann', 'none');
   // Both peers send a request, and bob cancels before ann's request arrives.
@@ -297,7 +307,7 @@ for (const [direction, type] of /** @type {const} */ ([
   ['out', 'cancel'],
   ['in', 'cancel'],
 ])) {
-  test(`both sides have the same relation after a reconnect: ann loses ${direction} ${type}`, async () => {
+  test(`both sides have matching relations after a reconnect: ann loses ${direction} ${type}`, async () => {
     const { ann, bob } = await lobby();
     const [requester, receiver] =
       direction === 'out' || type === 'accept' ? [ann, bob] : [bob, ann];
@@ -389,7 +399,8 @@ test('an offer from a page with "always" is a request that can be declined', asy
   await logged(ann, 'request bob');
   await call(ann, 'bob', 'decline');
   await hasRelation(bob, 'ann', 'declined');
-  await call(ann, 'bob', 'request'); // a page with "always" accepts every request
+  // A page with "always" accepts every request.
+  await call(ann, 'bob', 'request');
   await connected(ann, 'bob');
   await connected(bob, 'ann');
   await call(ann, 'bob', 'cancel');
@@ -430,11 +441,11 @@ test('a page with "always" that joined first waits for the request of the other 
 });
 
 /**
- * Joins as eve with the lobby dialect, without the library. Stores the last text from the data channel
- * in the global `received`.
+ * Joins as eve with the lobby dialect, without the library. Stores the last text from the data
+ * channel in the global `received`.
  * @param {Page} page
  * @param {string} room
- * @param {boolean} requests whether eve sends a request first, or an offer at once
+ * @param {boolean} requests whether eve sends a request before the offer
  */
 const speakLobby = (page, room, requests) =>
   page.evaluate(async ([room, requests]) => {

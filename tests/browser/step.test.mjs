@@ -22,7 +22,8 @@ useFixtures(dev, pages);
 const traced = (page) =>
   page.evaluate(() => {
     const { trace } = /** @type {any} */ (globalThis);
-    return JSON.parse(JSON.stringify(trace)); // converts descriptions and candidates to plain objects
+    // Converts descriptions and candidates to plain objects.
+    return JSON.parse(JSON.stringify(trace));
   });
 
 /**
@@ -154,8 +155,8 @@ test('trace has the same description on both sides, and candidates', async () =>
 });
 
 /**
- * Joins with a `pace` callback that appends each step to the global `steps`. The global `next` runs the
- * first step in `steps`. The global `paced` has the types of all steps so far.
+ * Joins with a `pace` callback that appends each step to the global `steps`. The global `next` runs
+ * the first step in `steps`. The global `paced` has the types of all steps so far.
  * @param {Page} page
  * @param {string} room
  * @param {Record<string, unknown>} options
@@ -208,7 +209,7 @@ const run = (page) =>
   });
 
 /**
- * Waits until all signals that one page has sent before have arrived at the other page.
+ * Sends a signal and waits until the signal arrives. All earlier signals have then arrived, too.
  * @param {Page} from
  * @param {Page} to
  */
@@ -268,7 +269,8 @@ test('no step runs and no signal is sent before its pace promise settles', async
   const offer = (await traced(bob)).find(({ type }) => type === 'create-offer')?.payload.sdp;
   const set = (await traced(bob)).find(({ type }) => type === 'set-local-description')?.payload;
   const origin = (/** @type {string} */ sdp) => /^o=.*$/m.exec(sdp)?.[0];
-  assert.equal(origin(set.sdp), origin(offer)); // `trace` reports the description that is set
+  // `trace` reports the description that is actually set.
+  assert.equal(origin(set.sdp), origin(offer));
 
   assert.deepEqual(await walk(ann, 'out answer'), [
     'local create-connection',
@@ -333,7 +335,8 @@ async function meetScheduled() {
   await join(ann, room, { id: 'ann' });
   await logged(ann, 'state joined');
   await joinStepping(bob, room, { id: 'bob' });
-  await walk(bob, 'local create-channel'); // the next step, create-offer, waits
+  // The next step, create-offer, waits.
+  await walk(bob, 'local create-channel');
   await ann.evaluate(
     () => void (/** @type {any} */ (globalThis).room.peers.get('bob').startOffer()),
   );
@@ -373,7 +376,8 @@ test('a scheduled offer is dropped when a remote offer was set before', async ()
   const state = await bob.evaluate(
     () => /** @type {any} */ (globalThis).room.peers.get('ann').connection.signalingState,
   );
-  assert.equal(state, 'have-remote-offer'); // the step create-answer waits, so the state is unchanged
+  // The step create-answer waits, so the state is unchanged.
+  assert.equal(state, 'have-remote-offer');
   await run(bob);
   await connected(ann, 'bob');
   await connected(bob, 'ann');
@@ -449,7 +453,8 @@ test('a peer that waits for a step is not restarted, and repeated signals add no
     paced.filter((/** @type {string} */ type) => type === 'set-remote-description').length,
     1,
   );
-  assert(!paced.includes('create-channel')); // ann makes no offer, which would begin with this step
+  // Ann makes no offer, because an offer would begin with this step.
+  assert(!paced.includes('create-channel'));
 });
 
 test('a peer that leaves while its step waits does not block the next one', async () => {

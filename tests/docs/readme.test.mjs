@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * README and docs/: samples work when they are pasted, links resolve, and documented settings match
- * wrangler.toml.
+ * Checks README and docs/: samples work when they are pasted, links resolve, and documented
+ * settings match wrangler.toml.
  */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -192,7 +192,10 @@ const PAGES = [
   ),
 ];
 
-/** Returns a page without its code blocks, because a `#` in a code block is no heading. @param {string} file */
+/**
+ * Returns a page without its code blocks, because a `#` in a code block is no heading.
+ * @param {string} file
+ */
 const prose = (file) => read(file).replace(/^```[^]*?^```/gm, '');
 
 /** Returns the anchors that GitHub generates for the headings of a page. @param {string} file */

@@ -1,5 +1,5 @@
 // @ts-check
-/** `room.d.ts` compiles in an application and agrees with `room.js`. */
+/** Checks that `room.d.ts` compiles in an application and agrees with `room.js`. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
@@ -51,7 +51,8 @@ test('a strict TypeScript application compiles with room.d.ts', () => {
 });
 
 /**
- * Copies code, types and `agreement.ts` into a folder, and returns the path of the copied `agreement.ts`.
+ * Copies code, types and `agreement.ts` into a folder, and returns the path of the copied
+ * `agreement.ts`.
  * @param {string} name
  * @param {(types: string) => string} [change] applied to `room.d.ts`
  */
@@ -120,7 +121,8 @@ test('the code uses every option, event and step of room.d.ts', async () => {
   const used = options.split(',').map((option) => option.trim().split(' ')[0]);
   assert.deepEqual(propertiesOf('RoomOptions').toSorted(), used.toSorted());
   const steps = propertiesOf('LocalSteps').map((name) => {
-    if (['relation', 'room-state'].includes(name)) return `type: '${name}'`; // emitted without trace()
+    // The code emits these two types without trace().
+    if (['relation', 'room-state'].includes(name)) return `type: '${name}'`;
     return `trace('${name}'`.replace(/'create-(offer|answer)'/, '`create-${type}`');
   });
   const calls = [...propertiesOf('RoomEvents').map((name) => `emit('${name}'`), ...steps];

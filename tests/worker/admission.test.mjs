@@ -1,5 +1,8 @@
 // @ts-check
-/** Admission: the origins in `ALLOWED_ORIGINS`, tokens signed with `ROOM_SECRET`, and the join limit. */
+/**
+ * Admission: the origins in `ALLOWED_ORIGINS`, tokens signed with `ROOM_SECRET`, and the join
+ * limit.
+ */
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
@@ -126,7 +129,7 @@ describe('tokens', () => {
   const soon = () => Math.floor(Date.now() / 1000) + 600;
 
   /**
-   * Returns a JWT with these claims, signed with HMAC.
+   * Returns a JWT with these claims. By default, the JWT is signed with HS256 and `ROOM_SECRET`.
    * @param {object} claims
    * @param {{ secret?: string, alg?: string, hash?: string }} [how]
    */
@@ -236,8 +239,8 @@ describe('tokens', () => {
       const room = `invalid ${name}`;
       const [inQuery, ...others] = places(token(room));
       await isUnauthorized(room, inQuery);
-      // Only the query can contain an empty token, because libraries reject an empty subprotocol. The
-      // default tier tries one of the other places for each token.
+      // Only the query can contain an empty token, because libraries reject an empty subprotocol.
+      // The default tier tries one of the other places for each token.
       const tried = all ? others : [others[index % others.length]];
       if (token(room)) for (const place of tried) await isUnauthorized(room, place);
       assert.equal((await workerd.at.tokens.status(room)).peers, 0);
@@ -478,7 +481,7 @@ describe('forged frames', () => {
       const { status, text } = await device.post(body);
       assert.deepEqual([status, JSON.parse(text).error.code], [400, code]);
     }
-    // No other peer has received a frame because of these attempts.
+    // The other peers have received no frame because of these attempts.
     await expectQuiet(ann, eve, lobby, forum);
     assert.deepEqual(device.stream?.unread, []);
   });
@@ -491,8 +494,8 @@ describe('join limit of an address', () => {
   test('joins of an address are refused after 600 in a minute, and joins of others are not', async () => {
     const server = workerd.at.limited;
     const { upgrade } = server;
-    // All joins use the same room and id, because this is cheapest. The minute of the rate limit may
-    // end during the test, so more than 600 joins may be needed.
+    // All joins use one room and one id to keep the test fast. The one-minute window of the rate
+    // limit may end during the test, so the limit may apply only after more than 600 joins.
     const join = () =>
       upgrade.call(server, joinPath('limited', { id: 'ann' }), from('203.0.113.7'));
     let joins = 0;

@@ -1,11 +1,11 @@
 // @ts-check
 /**
- * How WebSockets end. Either side may close a WebSocket with any code. The connection always ends, and
- * the room keeps working.
+ * Either side may close a WebSocket with any code. The connection always ends, and the room keeps
+ * working.
  *
- * The peers under test use raw WebSockets, because WebSocket libraries send no invalid codes and answer
- * every Close frame. `RECONNECT_GRACE` is an hour in these rooms, so a lost connection causes no
- * `peer-left`.
+ * The peers under test use raw WebSockets, because WebSocket libraries send no invalid codes and
+ * answer every Close frame. `RECONNECT_GRACE` is an hour in these rooms, so a lost connection
+ * causes no `peer-left`.
  */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
@@ -16,7 +16,9 @@ import { startWorkerd } from '../support/workerd.mjs';
 
 /** @typedef {import('../support/workerd.mjs').Server} Server */
 
-/** Timeout in milliseconds: longer than any response takes, shorter than any timeout of the server. */
+/**
+ * Timeout in milliseconds: longer than any response takes, shorter than any timeout of the server.
+ */
 const SOON = 4_000;
 
 const LONG_GRACE = { RECONNECT_GRACE: '3600' };
@@ -49,7 +51,11 @@ async function joinRaw(room, id, ...others) {
   return raw;
 }
 
-/** Waits until the server has ended the connection. @param {RawWebSocket} raw @param {string} claim */
+/**
+ * Waits until the server has ended the connection.
+ * @param {RawWebSocket} raw
+ * @param {string} claim
+ */
 const isGone = (raw, claim) => within(raw.gone, claim, SOON);
 
 /**
@@ -133,8 +139,8 @@ for (const [payload, name] of /** @type {[Buffer, string][]} */ ([
     leavesWith(payload, `close with ${name}`));
 }
 
-// RFC 6455 §7.4.1 forbids 1006 and 1015 in a Close frame. The server handles a Close frame with one of
-// these codes like any other.
+// RFC 6455 §7.4.1 forbids the codes 1006 and 1015 in a Close frame. The server must nevertheless
+// answer a Close frame with one of these codes.
 test('a Close frame with 1006 or 1015 is answered, and its sender is removed', async () => {
   await Promise.all([1006, 1015].map((code) => leavesWith(coded(code), `close with ${code}`)));
 });
@@ -161,7 +167,8 @@ for (const code of [1006, 1015]) {
     if (left)
       for (const one of [bob, eve])
         await one.receives({ type: 'peer-joined', id: 'ann', polite: true });
-    else await again.receives({ type: 'chat', from: 'bob', payload: 'still here' }); // ann was absent, so the room queued the signal
+    // Otherwise ann was absent, so the room has queued the signal.
+    else await again.receives({ type: 'chat', from: 'bob', payload: 'still here' });
     assert.equal((await server.status(room)).peers, 3);
     await expectQuiet(again, bob, eve);
   });
@@ -221,13 +228,15 @@ test('a replaced connection is closed with 4001, and ends after the client has a
 });
 
 /**
- * Sends frames as fast as possible until the server closes the WebSocket, and returns the close code.
- * Two consecutive accepted frames reset the count of refusals, so the server closes no slower sender.
+ * Sends frames as fast as possible until the server closes the WebSocket, and returns the close
+ * code. Two consecutive accepted frames reset the count of refusals, so the server closes no slower
+ * sender.
  * @param {RawWebSocket} raw
  */
 async function flood(raw) {
   for (let wave = 0; wave < 100; wave += 1) {
-    raw.tcp.cork(); // buffers the frames, so that `uncork` sends full TCP segments
+    // Buffers the frames until `uncork`, which then sends full TCP segments.
+    raw.tcp.cork();
     for (let n = 0; n < 2_000; n += 1) raw.sendText('{}');
     raw.tcp.uncork();
     for (let n = 0; n < 2_000; n += 1) {
@@ -282,7 +291,8 @@ for (const [how, kick] of Object.entries(KICKS)) {
     assert.equal((await server.status(room)).peers, all.length);
     await expectQuiet(...all);
 
-    // bob's old WebSocket is not writable. This must not prevent delivery to the other peers.
+    // Bob's old WebSocket is not writable. The server must still deliver signals to the other
+    // peers.
     ann.send({ type: 'chat', payload: 'to all' });
     for (const other of all.slice(1))
       await other.receives({ type: 'chat', from: 'ann', payload: 'to all' });

@@ -1,5 +1,7 @@
 // @ts-check
-/** The HTTP dialect on workerd: the responses to all requests, and the lifetime of event streams. */
+/**
+ * Tests the HTTP dialect on workerd: responses to all requests, and the lifetime of event streams.
+ */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import http from 'node:http';
@@ -155,7 +157,7 @@ describe('methods', () => {
 });
 
 describe('POST /message', () => {
-  /** Returns a signal whose JSON has exactly `length` bytes. @param {number} length */
+  /** Returns a JSON signal of exactly `length` bytes. @param {number} length */
   const body = (length) => {
     const frame = (/** @type {string} */ payload) =>
       `{"type":"big","target":"ann","payload":"${payload}"}`;
@@ -278,7 +280,8 @@ describe('event streams', () => {
     const bob = await HttpPeer.join(strict, 'away', 'bob');
     await ann.receives('{"type":"new-peer","senderId":"bob"}');
     assert.ok(ann.stream && bob.stream);
-    // Cut the stream right after a ping: the next ping, which fails, follows a full interval later.
+    // The test cuts the stream right after a ping. The next ping, which fails, follows a full
+    // interval later.
     await bob.stream.pinged();
     const pings = () => ann.stream?.raw.split('"ping"').length ?? 0;
     const before = pings();
@@ -353,7 +356,7 @@ describe('event streams', () => {
     isError(await eve.post({ type: 'x' }), 409, 'not-registered');
   });
 
-  test('the stream of a client ends when it reads nothing, and the other streams stay open', async () => {
+  test('a client that reads nothing loses its stream, and the other streams stay open', async () => {
     const { shipped } = workerd.at;
     const ann = await Peer.join(shipped, 'slow', 'ann');
     const bob = await HttpPeer.join(shipped, 'slow', 'bob');

@@ -9,7 +9,10 @@ import { startWorkerd } from '../support/workerd.mjs';
 /** @typedef {import('../support/workerd.mjs').Server} Server */
 /** @typedef {import('../support/workerd.mjs').Answer} Answer */
 
-/** The invalid setting of each instance: its name and value. @type {Record<string, [string, string]>} */
+/**
+ * The invalid setting of each instance: its name and value.
+ * @type {Record<string, [string, string]>}
+ */
 const INVALID = {
   'max-peers-word': ['MAX_PEERS', 'many'],
   'max-peers-none': ['MAX_PEERS', '0'],
@@ -34,7 +37,8 @@ before(async () => {
 after(() => workerd?.stop());
 
 /**
- * Asserts that a response is an error with this status and code, in the common format of all errors.
+ * Asserts that a response is an error with this status and code, in the common format of all
+ * errors.
  * @param {Answer} answer
  * @param {number} status
  * @param {string} code
@@ -51,7 +55,7 @@ function isError(answer, status, code, about) {
   return message;
 }
 
-test('/health reports the status and the version of the Worker', async () => {
+test('/health returns the status and the version of the Worker', async () => {
   const { status, headers, text } = await server.request('/health');
   assert.equal(status, 200);
   assert.equal(headers['content-type'], 'application/json');

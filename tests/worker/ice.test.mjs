@@ -1,10 +1,11 @@
 // @ts-check
 /**
- * ICE servers: their sources, and the clients that receive TURN credentials. Failures of a TURN service
- * are tested in `waits/turn-failures.mjs`.
+ * ICE servers: their sources, and the clients that receive TURN credentials. Failures of a TURN
+ * service are tested in `waits/turn-failures.mjs`.
  *
- * Cloudflare's TURN service is not available in a test, so a local server replaces its API. This server
- * is the only mock: the Worker runs in workerd, and Chromium connects through coturn, a TURN server.
+ * Cloudflare's TURN service is not available in a test, so a local server replaces its API. This
+ * server is the only mock: the Worker runs in workerd, and Chromium connects through coturn, a TURN
+ * server.
  */
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
@@ -137,7 +138,8 @@ describe('access to TURN', () => {
       assert.deepEqual(await list('closed'), { iceServers: [{ urls: [STUN] }] });
     const before = (await log.lines('turn-failed', 0)).length;
     await list('refusing');
-    await log.lines('turn-failed', before + 1); // waits until all earlier log lines have arrived
+    // When this line has arrived, all earlier log lines have arrived, too.
+    await log.lines('turn-failed', before + 1);
     const entries = await log.lines('turn-closed', 1);
     assert.equal(entries.length, 1);
     assert.match(entries[0].message, /ROOM_SECRET.*TURN_OPEN/);

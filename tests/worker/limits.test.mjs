@@ -103,13 +103,14 @@ describe('rate limit', () => {
   const BURST = 200;
   const REFUSALS = 200;
   /**
-   * Number of frames in a flood. Two consecutive accepted frames reset the count of refusals, so the
-   * frames must arrive much faster than the rate limit allows.
+   * Number of frames that reliably causes 200 consecutive refusals. Fewer frames might not, because
+   * two consecutive accepted frames reset the count of refusals.
    */
   const FLOOD = 5_000;
 
   /**
-   * Sends `count` signals at once. Returns the error frames and the payloads of the forwarded signals.
+   * Sends `count` signals at once. Returns the error frames and the payloads of the forwarded
+   * signals.
    * @param {Peer} from @param {Peer} to @param {number} count
    */
   async function flood(from, to, count) {
@@ -146,7 +147,7 @@ describe('rate limit', () => {
     );
     assert.ok(bob.open, 'the WebSocket stays open');
     ann.unread.splice(0);
-    // The rate limit adds 100 tokens per second, so one of these attempts succeeds.
+    // The rate limit adds 100 tokens per second, so one of the next attempts is accepted.
     for (let attempts = 0; ; attempts++) {
       assert.ok(attempts < REFUSALS, 'a slow peer can send again');
       bob.send({ type: 'again', to: 'ann' });

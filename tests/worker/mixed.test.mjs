@@ -21,7 +21,7 @@ import { startWorkerd } from '../support/workerd.mjs';
 /** @param {string} key @param {string | undefined} id */
 const maybe = (key, id) => (id === undefined ? '' : `"${key}":"${id}",`);
 /**
- * Returns the type of a signal in the forum or HTTP dialect, which call a candidate `spelled`.
+ * Returns the type of a signal in the forum or HTTP dialect. `spelled` is its name for `candidate`.
  * @param {string} type
  * @param {string} spelled
  */
@@ -74,7 +74,7 @@ const formats = {
 const DIALECTS = /** @type {Dialect[]} */ (Object.keys(formats));
 const TYPES = ['offer', 'answer', 'candidate', 'never heard of'];
 
-/** Returns the format of the dialect with which a peer id starts. @param {string} id */
+/** Returns the format of a peer's dialect, which is the first part of its id. @param {string} id */
 const formatOf = (id) => formats[/** @type {Dialect} */ (id.split('-')[0])];
 
 /** @type {import('../support/workerd.mjs').Workerd<'main'>} */
@@ -107,7 +107,11 @@ class Gathering {
     for (const other of others) await this.receive(other, formatOf(other).joined(id));
   }
 
-  /** Asserts that a peer receives exactly these frames next. @param {string} id @param {string[]} frames */
+  /**
+   * Asserts that a peer receives exactly these frames next.
+   * @param {string} id
+   * @param {string[]} frames
+   */
   async receive(id, frames, claim = id) {
     const peer = this.#peers.get(id);
     for (const frame of frames) {
@@ -151,7 +155,8 @@ test('a signal of each type is delivered from each dialect to each dialect', asy
   const anns = DIALECTS.map((dialect) => `${dialect}-ann`);
   const bobs = DIALECTS.map((dialect) => `${dialect}-bob`);
   const room = await gather(t, 'matrix', [...anns, ...bobs]);
-  // The default tier sends one type for each pair of dialects. Every dialect still sends every type.
+  // The default tier sends one type for each pair of dialects. Every dialect still sends every
+  // type.
   const signals = anns.flatMap((from, a) =>
     bobs.flatMap((to, b) =>
       TYPES.filter((_, t) => all || t === (a + b) % TYPES.length).map((type) => ({

@@ -1,10 +1,10 @@
 // @ts-check
 /**
- * An ordinary session costs no storage write and no alarm. The tests check this in the database files
- * that workerd writes.
+ * An ordinary session costs no storage write and no alarm. The tests check this in the database
+ * files that workerd writes.
  *
- * The folder of an instance contains one database per room, and the database `metadata` for the alarms
- * of all rooms. SQLite runs in WAL mode, so every write is appended to a `-wal` file.
+ * The folder of an instance contains one database per room, and the database `metadata` for the
+ * alarms of all rooms. SQLite runs in WAL mode, so every write is appended to a `-wal` file.
  */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
@@ -113,8 +113,8 @@ async function awaken(name) {
 }
 
 /**
- * Reads the database files of an instance. They contain every write that a room made before a response,
- * because the platform delays a response until earlier writes are durable.
+ * Reads the database files of an instance. They contain every write that a room made before a
+ * response, because the platform delays a response until earlier writes are durable.
  *
  * @param {Name} name
  * @returns {Promise<Stored>}
@@ -145,8 +145,8 @@ function digest(bytes) {
 }
 
 /**
- * Asserts that rows and an alarm were written. The test of an ordinary session compares the same digests,
- * so this assertion proves that the comparison detects writes.
+ * Asserts that rows and an alarm were written. The test of an ordinary session compares the same
+ * digests, so this assertion proves that the comparison detects writes.
  * @param {Name} name
  * @param {Stored} before
  */

@@ -2,8 +2,9 @@
 /**
  * A trap in the Rust code restarts the Wasm instance and affects no other request.
  *
- * No known input causes a trap. These tests therefore replace `Date.now` with a function that throws the
- * exception of a trap. The Rust code calls `Date.now` while the room is mutably borrowed.
+ * No known input causes a trap. These tests therefore replace `Date.now` with a function that
+ * throws the exception of a trap. The Rust code calls `Date.now` while the room is mutably
+ * borrowed.
  */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -30,7 +31,8 @@ const TRAPPING = `
   }
   export default {
     fetch(request, env, ctx) {
-      const room = request.headers.get('slow'); // directly to the room, because the Worker would wait for the body
+      // A slow request goes directly to its room, because the Worker would wait for the body.
+      const room = request.headers.get('slow');
       if (room) return env.ROOM.getByName(room).fetch(request);
       const { pathname } = new URL(request.url);
       if (pathname === '/trap') Date.now = trap;
@@ -53,7 +55,8 @@ after(() => workerd?.stop());
 const trapNext = () => workerd.at.main.request('/trap');
 
 /**
- * Returns the number of starts of the Wasm instance, and of slow requests that have reached their room.
+ * Returns the number of starts of the Wasm instance, and the number of slow requests that have
+ * reached their room.
  * @returns {Promise<{ starts: number, slow: number }>}
  */
 const counts = async () => JSON.parse((await workerd.at.main.request('/counts')).text);

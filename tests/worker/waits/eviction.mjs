@@ -1,11 +1,12 @@
 // @ts-check
 /**
- * Hibernation is invisible to peers: a room that is evicted from memory and rebuilt behaves as before.
+ * Hibernation is invisible to peers: a room that is evicted from memory and rebuilt behaves as
+ * before.
  *
- * workerd evicts an object that is idle for ten seconds, and no option shortens this time. All rooms
- * are therefore prepared first and are idle during one common wait. Then each test continues in its own
- * room. A changed `awakeSince` proves the eviction. A test reads `awakeSince` only after the action
- * under test has woken the room, because the request itself would wake the room.
+ * workerd evicts an object that is idle for ten seconds, and no option shortens this time. All
+ * rooms are therefore prepared first and are idle during one common wait. Then each test continues
+ * in its own room. A changed `awakeSince` proves the eviction. A test reads `awakeSince` only after
+ * the action under test has woken the room, because the request itself would wake the room.
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
@@ -16,7 +17,9 @@ import { startWorkerd } from '../../support/workerd.mjs';
 
 /** Duration of the wait in milliseconds: 2.5 s longer than an idle object stays in memory. */
 const IDLE = 12_500;
-/** The short grace period in milliseconds, which ends after the eviction and shortly after the wait. */
+/**
+ * The short grace period in milliseconds, which ends after the eviction and shortly after the wait.
+ */
 const GRACE = 13_000;
 /** The allowed delay between the end of a grace period and `peer-left`, in milliseconds. */
 const LATE = 4_000;
@@ -37,7 +40,10 @@ class TestRoom {
     this.instance = instance;
   }
 
-  /** Joins peers one after another. The earlier peers receive `peer-joined`. @param {...string} ids */
+  /**
+   * Joins peers one after another. The earlier peers receive `peer-joined`.
+   * @param {...string} ids
+   */
   async meet(...ids) {
     for (const id of ids) {
       const others = Object.values(this.peers);
@@ -51,7 +57,11 @@ class TestRoom {
     return Peer.join(workerd.at[this.instance], this.room, id, { key: `secret of ${id}` });
   }
 
-  /** Asserts that a join with this id and a wrong key is refused. @param {string} id @param {string} [key] */
+  /**
+   * Asserts that a join with this id and a wrong key is refused.
+   * @param {string} id
+   * @param {string} [key]
+   */
   async refusesKey(id, key) {
     const eve = await Peer.connect(workerd.at[this.instance], this.room, { id, key });
     await eve.receivesError('id-taken');
@@ -109,7 +119,8 @@ const httpPeers = {
 const LARGE = 'ä'.repeat(5_000);
 
 /**
- * The time at which bob's connection was lost, and the time at which ann received `peer-left`.
+ * The time at which bob's connection was lost, and the time at which ann received `peer-left`, by
+ * room.
  * @type {Map<TestRoom, [number, number?]>}
  */
 const left = new Map();
@@ -148,8 +159,8 @@ export const evictionTests = () =>
       await bob.receives('{"type":"n","payload":1,"senderId":"ann"}');
       broken.peers.ann.send({ type: 'n', to: 'bob', payload: 1 });
       await cutOff.receives('{"type":"n","payload":1,"senderId":"ann"}');
-      // From here on, bob's client reads nothing. The server cannot detect this, because the connection
-      // stays open.
+      // From here on, bob's client reads nothing. The server cannot detect this, because the
+      // connection stays open.
       cutOff.lastId = cutOff.stream?.lastId;
       cutOff.stream?.response.pause();
       for (const payload of [2, LARGE, LARGE, 3])
@@ -232,7 +243,8 @@ export const evictionTests = () =>
 
     test('all peers keep their polite and impolite roles', async () => {
       const now = Date.now();
-      // The `welcome` of a repeated join contains the roles again. Bob joined after ann and before eve.
+      // The `welcome` of a repeated join contains the roles again. Bob joined after ann and before
+      // eve.
       const others = {
         bob: { ann: false, eve: true },
         ann: { bob: true, eve: true },

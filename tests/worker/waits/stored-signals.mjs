@@ -1,7 +1,8 @@
 // @ts-check
 /**
- * A signal that is too long for the attachment of a WebSocket is stored as a row, which is deleted when
- * the signal expires. A module around the Worker reads the keys of the rows in the Durable Object.
+ * A signal that is too long for the attachment of a WebSocket is stored as a row, which is deleted
+ * when the signal expires. A module that wraps the Worker reads the keys of the rows in the Durable
+ * Object.
  */
 import assert from 'node:assert/strict';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
@@ -17,7 +18,9 @@ import { startWorkerd } from '../../support/workerd.mjs';
 /** @type {string} */
 let folder;
 
-/** A module around the Worker. It adds `GET …/written`, which returns the keys of a room's rows. */
+/**
+ * Module that wraps the Worker and adds `GET …/written`, which returns the keys of a room's rows.
+ */
 const WITH_ROW_KEYS = `
   import ours, { Room as OurRoom } from './index.js';
   export class Room extends OurRoom {
@@ -72,8 +75,8 @@ export const storedSignalTests = () =>
         JSON.parse((await server.request(`/${room}/written`)).text);
 
       /**
-       * Joins ann and a device. Ann sends the device a 20 KB signal, which the room stores in case the
-       * device resumes its stream.
+       * Joins ann and a device. Ann sends the device a 20 KB signal, which the room stores in case
+       * the device resumes its stream.
        * @param {Server} server
        * @param {string} room
        */
@@ -94,7 +97,7 @@ export const storedSignalTests = () =>
 
       test('the row is deleted when its WebSocket is replaced or its peer leaves', async () => {
         const { ann, device, say, rows } = await meet(server, 'gone');
-        await device.resume(); // sends the last event id
+        await device.resume();
         assert.deepEqual(
           await written(server, 'gone'),
           [],
@@ -110,8 +113,8 @@ export const storedSignalTests = () =>
 
       test('the row is deleted 10 s after the grace period', async () => {
         const { ann, device } = await meet(server, 'old');
-        // The room deletes old signals when it sends the next signal. So ann sends a signal after every
-        // ping.
+        // The room deletes old signals when it sends the next signal. So ann sends a signal after
+        // every ping.
         let pings = 0;
         do {
           assert((pings += 1) < 30, 'the row is kept no longer than the grace and 10 s');

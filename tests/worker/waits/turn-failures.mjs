@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * Failures of Cloudflare's TURN service, with one instance for each failure. For `endless` and `silent`,
- * the service never completes a response, so the Worker has to time out.
+ * Failures of Cloudflare's TURN service, with one instance for each failure. For `endless` and
+ * `silent`, the service never completes a response, so the Worker has to time out.
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
@@ -17,7 +17,10 @@ const CLOUDFLARE_TURN_API_TOKEN = 'api-token';
 /** @type {(status: number, body: string) => (response: ServerResponse) => void} */
 const answer = (status, body) => (response) => response.writeHead(status).end(body);
 
-/** The invalid responses of the TURN service, by key id. @type {Record<string, (response: ServerResponse) => void>} */
+/**
+ * The invalid responses of the TURN service, by key id.
+ * @type {Record<string, (response: ServerResponse) => void>}
+ */
 const FAILURES = {
   failing: answer(500, JSON.stringify(CREDENTIALS)),
   refusing: answer(401, '{"error":"Unauthorized"}'),
