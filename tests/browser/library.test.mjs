@@ -69,7 +69,7 @@ test('a peer that adds a track leaves the first offer to the newcomer', async ()
  * @returns {Promise<string>} `sent`, or the name of the error
  */
 async function joinAndSend(bob, room, texts) {
-  // Holds the welcome back until the listener is registered.
+  // Holds `welcome` back until the listener is registered.
   await hold(bob, 'in');
   await join(bob, room, { id: 'bob' });
   return bob.evaluate(

@@ -1,7 +1,8 @@
 // @ts-check
 /// <reference path="./page-globals.d.ts" />
 /**
- * Calls on the built-in page: cameras, microphones, screens, device errors, unread messages, size.
+ * Tests calls on the built-in page (camera, microphone, screen), device errors, unread messages,
+ * and the size of the page.
  */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -140,7 +141,7 @@ test('tiles of 1 to 9 people fit side by side, and nothing shifts when people jo
     });
     assert.deepEqual(problems, [], `${count} tiles`);
   };
-  // The two tiles are our own tile and the invitation.
+  // The two tiles are ann's own tile and the invitation.
   await placed(2);
   // Ignores the layout shifts while the page loads.
   await page.evaluate(() => void (allShifts.length = 0));

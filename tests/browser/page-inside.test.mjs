@@ -1,5 +1,5 @@
 // @ts-check
-/** The view "Look inside" (diagram, step-by-step mode and connection state), and lobbies. */
+/** Tests the view "Look inside" (diagram, step-by-step mode, connection state) and lobbies. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { newRoom, until } from '../support/browser.mjs';
@@ -16,7 +16,7 @@ const pages = new Pages(server);
 useFixtures(server, pages);
 
 /**
- * Waits until the diagram contains these rows in this order. Other rows may be between these rows.
+ * Waits until the diagram contains `rows` in this order. Other rows may occur between `rows`.
  * @param {Page} page
  * @param {...string} rows direction and type
  */
@@ -144,7 +144,7 @@ test('the page sends no offer in step-by-step mode until "Next step" is pressed'
   await step('make an offer');
   await step('set our description: the offer');
   await bob.getByText('Next: send offer', { exact: true }).waitFor();
-  // The step is pending, so the offer is not sent yet.
+  // The step waits for "Next step", so the offer is not sent yet.
   assert(!(await passed(bob)).includes('out offer'));
   await next.click();
   await until(bob, 'sent', () => /** @type {any} */ (globalThis).wire.passed.includes('out offer'));

@@ -1,5 +1,5 @@
 // @ts-check
-/** The built-in page at `/?room=…`: joining, chatting, leaving, and alerts about the server. */
+/** Tests the built-in page at `/?room=…`: joining, chatting, leaving, and alerts. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { WebSocket } from 'ws';

@@ -1,5 +1,5 @@
 // @ts-check
-/** In rooms with `connect: "on-request"`, peers connect only after both agree. */
+/** In rooms with `connect: "on-request"`, peers connect only after both sides agree. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { connected, join, log, logged, newRoom, talk, until } from '../support/browser.mjs';

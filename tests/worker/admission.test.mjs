@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * Admission: the origins in `ALLOWED_ORIGINS`, tokens signed with `ROOM_SECRET`, and the join
+ * Tests admission: the origins in `ALLOWED_ORIGINS`, tokens signed with `ROOM_SECRET`, and the join
  * limit.
  */
 import assert from 'node:assert/strict';

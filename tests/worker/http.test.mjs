@@ -1,5 +1,5 @@
 // @ts-check
-/** The plain HTTP endpoints, and the errors for invalid requests. */
+/** Tests the plain HTTP endpoints, and the errors for invalid requests. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';

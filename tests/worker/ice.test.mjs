@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * ICE servers: their sources, and the clients that receive TURN credentials. Failures of a TURN
+ * Tests the sources of ICE servers, and the access to TURN credentials. Failures of a TURN
  * service are tested in `waits/turn-failures.mjs`.
  *
  * Cloudflare's TURN service is not available in a test, so a local server replaces its API. This

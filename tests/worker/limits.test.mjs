@@ -1,5 +1,5 @@
 // @ts-check
-/** The limits of a peer: frame size, rate of frames, and number and size of its queued signals. */
+/** Tests the limits of a peer: frame size, rate of frames, and queued signals. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { Peer, expectQuiet } from '../support/peer.mjs';

@@ -74,7 +74,7 @@ const formats = {
 const DIALECTS = /** @type {Dialect[]} */ (Object.keys(formats));
 const TYPES = ['offer', 'answer', 'candidate', 'never heard of'];
 
-/** Returns the format of a peer's dialect, which is the first part of its id. @param {string} id */
+/** Returns the format of a peer. The id of a peer starts with its dialect. @param {string} id */
 const formatOf = (id) => formats[/** @type {Dialect} */ (id.split('-')[0])];
 
 /** @type {import('../support/workerd.mjs').Workerd<'main'>} */
