@@ -1,5 +1,5 @@
 // @ts-check
-/** The examples in `public/examples` work as they are served, and stay short. */
+/** The examples in `public/examples` work unmodified and are short. */
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
@@ -16,7 +16,7 @@ const pages = new Pages(dev);
 useFixtures(dev, pages);
 
 /**
- * Ann opens the example, and bob opens the address that ann's page then has.
+ * Opens an example as ann, and the address with the name of the new room as bob.
  * @param {string} name
  * @returns {Promise<[Page, Page]>}
  */
@@ -30,7 +30,7 @@ async function open(name) {
 const shows = (page, text) =>
   until(page, `it shows ${text}`, (text) => document.body.innerText.includes(text), text);
 
-test('chat shows messages to all peers, as text', async () => {
+test('the chat example shows messages to all peers, as text', async () => {
   const [ann, bob] = await open('chat');
   await Promise.all([shows(ann, 'joined'), shows(bob, 'joined')]);
   await ann.getByRole('textbox').fill('<b>hello</b>');
@@ -41,7 +41,7 @@ test('chat shows messages to all peers, as text', async () => {
   await shows(ann, 'left');
 });
 
-test('call plays audio and video of each peer, and removes it when the peer leaves', async () => {
+test('the call example plays audio and video of each peer, until the peer leaves', async () => {
   const [ann, bob] = await open('call');
   const playing = (/** @type {number} */ count) => {
     const videos = [...document.querySelectorAll('video')];
@@ -63,7 +63,7 @@ test('call plays audio and video of each peer, and removes it when the peer leav
   await until(ann, 'one video is removed', playing, 2);
 });
 
-test('cursor shows positions relative to the window size', async () => {
+test('the cursor example shows positions relative to the window size', async () => {
   const [ann, bob] = await open('cursor');
   await ann.setViewportSize({ width: 1000, height: 500 });
   await bob.setViewportSize({ width: 500, height: 1000 });
@@ -81,7 +81,8 @@ test('cursor shows positions relative to the window size', async () => {
     [ann, bob, 0.5, 0.25],
     [bob, ann, 0.125, 0.75],
   ])) {
-    // Moves are not queued before the channel is open, so they are repeated until one arrives.
+    // The example does not queue moves before the channel is open, so the test repeats a move until
+    // the cursor appears.
     while (!(await to.evaluate(cursor))) await from.evaluate(move, { x: 0, y: 0 });
     await from.evaluate(move, { x, y });
     await until(to, 'the cursor is at its position', isAt, { x, y });
@@ -89,7 +90,7 @@ test('cursor shows positions relative to the window size', async () => {
 });
 
 for (const name of ['chat', 'call', 'cursor']) {
-  test(`${name} has at most ${MAX_LINES} lines`, async () => {
+  test(`the ${name} example has at most ${MAX_LINES} lines`, async () => {
     const file = (/** @type {string} */ type) =>
       readFile(new URL(`../../public/examples/${name}.${type}`, import.meta.url), 'utf8');
     const lines = (await Promise.all([file('html'), file('js')])).join('').trim().split('\n');

@@ -1,5 +1,5 @@
 // @ts-check
-/** The API of `Room`, tested with real connections in Chromium. */
+/** Tests the API of `Room` with real connections in Chromium. */
 import assert from 'node:assert/strict';
 import http from 'node:http';
 import { test } from 'node:test';
@@ -40,11 +40,11 @@ test('a peer that adds a track leaves the first offer to the newcomer', async ()
       peer.connection.addTrack(stream.getTracks()[0], stream);
     });
   });
-  // The newcomer's offer is delayed.
+  // Holds back the newcomer's offer.
   await hold(bob);
   await join(bob, room, { id: 'bob' });
   await logged(ann, 'negotiationneeded');
-  // Takes as long as an offer from ann would.
+  // Waits for as long as ann would need to create an offer.
   await ann.evaluate(() => {
     const connection = new RTCPeerConnection();
     connection.addTransceiver('audio');
@@ -62,14 +62,14 @@ test('a peer that adds a track leaves the first offer to the newcomer', async ()
 });
 
 /**
- * Bob joins and sends each text in the `peer` event of ann, long before the channel is open.
+ * Joins bob, and sends the texts in the listener of his `peer` event, before the channel is open.
  * @param {Page} bob
  * @param {string} room
  * @param {string[]} texts
  * @returns {Promise<string>} `sent`, or the name of the error
  */
 async function joinAndSend(bob, room, texts) {
-  // Holds the welcome back until the listener is registered.
+  // Holds `welcome` back until the listener is registered.
   await hold(bob, 'in');
   await join(bob, room, { id: 'bob' });
   return bob.evaluate(
@@ -192,7 +192,8 @@ test('malformed signals are reported and disturb no connection', async () => {
     const answer = new Promise((resolve) => {
       socket.onmessage = ({ data }) => JSON.parse(data).type === 'answer' && resolve(undefined);
     });
-    send('candidate', { candidate: 'nonsense' }); // queued until the first description is set
+    // The candidate is queued until the first description is set.
+    send('candidate', { candidate: 'nonsense' });
     send('answer', 7);
     send('offer', { type: 'offer', sdp: 'v=0\r\nnonsense' });
     send('offer', offer);
@@ -228,7 +229,7 @@ test('the library works when a page of another origin imports it', async () => {
 });
 
 test('nine peers add and remove tracks without losing a connection', async () => {
-  // All peers are in one page, because the test is about the negotiations only.
+  // All peers are in one page, because this test covers only the negotiations.
   const page = await pages.open('all');
   await page.evaluate(async (name) => {
     const { Room } = await import(/** @type {string} */ ('/room.js'));
@@ -306,9 +307,9 @@ test('nine peers add and remove tracks without losing a connection', async () =>
   assert.deepEqual(troubles, Array(9).fill(0));
 });
 
-test('a page that keeps id and key takes back its id after a reload, another page cannot', async () => {
+test('a page that keeps its id and key gets its id back after a reload, and another page cannot', async () => {
   const [ann, bob] = await pages.pair();
-  // The same code as in the documentation.
+  // This code is the sample for ids and keys in docs/client.md.
   const loadIdentity = () =>
     ann.evaluate(() => {
       const random = () => crypto.getRandomValues(new Uint32Array(4)).join('-');

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * The library connects to clients of the forum, lobby and HTTP dialects. The clients follow their
- * own documents and share no code with the library. Connections are real.
+ * The library connects to clients of the forum, lobby and HTTP dialects. Each client implements the
+ * document of its dialect and shares no code with the library. Connections are real.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -12,8 +12,8 @@ import { Deployed } from '../support/workerd.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
 
-// Globals of the pages: the client and the library's room. They are declared here for the functions
-// that run in pages.
+// Globals of the pages: the client of a dialect, and the room of the library. TypeScript needs
+// these declarations to check the functions that run in the pages.
 /** @type {any} */
 let device;
 /** @type {any} */
@@ -32,14 +32,14 @@ async function pair() {
   return [ann, bob, newRoom()];
 }
 
-/** Ann joins with the library. @param {Page} ann @param {string} name */
+/** Joins ann with the library. @param {Page} ann @param {string} name */
 async function joinAnn(ann, name) {
   await join(ann, name, { id: 'ann' });
   await logged(ann, 'state joined');
 }
 
 /**
- * Bob joins with another client, which may then act by itself.
+ * Joins bob with a client of another dialect, and waits until the client receives frames.
  * @param {Page} bob
  * @param {'Forum' | 'Lobby' | 'Http'} client
  * @param {string} name
@@ -55,7 +55,7 @@ async function startBob(bob, client, name) {
 }
 
 /**
- * Waits until they are connected, and sends a text in each direction.
+ * Waits until ann and bob are connected, and sends a text in each direction.
  * @param {Page} ann
  * @param {Page} bob
  * @param {number} [patience]
@@ -73,21 +73,21 @@ async function talk(ann, bob, patience) {
   );
 }
 
-test('a forum client joins a room with the library and offers', async () => {
+test('a forum client that joins after the library makes an offer and connects', async () => {
   const [ann, bob, name] = await pair();
   await joinAnn(ann, name);
   await startBob(bob, 'Forum', name);
   await talk(ann, bob);
 });
 
-test('the library joins a room with a forum client and offers', async () => {
+test('the library makes an offer and connects when it joins after a forum client', async () => {
   const [ann, bob, name] = await pair();
   await startBob(bob, 'Forum', name);
   await joinAnn(ann, name);
   await talk(ann, bob);
 });
 
-test('a lobby client joins a room with the library and requests', async () => {
+test('a lobby client that joins after the library sends a request and connects', async () => {
   const [ann, bob, name] = await pair();
   await joinAnn(ann, name);
   await startBob(bob, 'Lobby', name);
@@ -105,17 +105,17 @@ test('a lobby client accepts the offer of the library', async () => {
   await talk(ann, bob);
 });
 
-test('the library joins a room with an HTTP device, and either may offer', async () => {
+test('the library connects when it joins after an HTTP device, and either side makes the offer', async () => {
   const [ann, bob, name] = await pair();
   await startBob(bob, 'Http', name);
   await joinAnn(ann, name);
   await talk(ann, bob);
 });
 
-/** Time after which the library has offered itself, because the newcomer made no offer. */
+/** Timeout in milliseconds: longer than the library waits for the offer of a newcomer. */
 const RESTARTED = 12_000;
 
-test('an HTTP device that waits for an offer gets one from the library', async () => {
+test('an HTTP device that makes no offer gets an offer from the library', async () => {
   const [ann, bob, name] = await pair();
   await joinAnn(ann, name);
   await startBob(bob, 'Http', name);

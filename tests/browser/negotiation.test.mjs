@@ -1,5 +1,5 @@
 // @ts-check
-/** Offers in glare, early candidates and replaced pages, tested with real connections. */
+/** Tests glare (offers that cross), early candidates and replaced pages with real connections. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { connected, join, log, logged, meet, newRoom, talk, until } from '../support/browser.mjs';
@@ -15,7 +15,7 @@ const pages = new Pages(dev);
 useFixtures(dev, pages);
 
 /**
- * Notes every signaling state of the connection with a peer in `states`.
+ * Appends every signaling state of the connection with a peer to the global `states`.
  * @param {Page} page
  * @param {string} id
  */
@@ -33,7 +33,11 @@ const watchStates = (page, id) =>
 /** @param {Page} page @returns {Promise<string[]>} */
 const states = (page) => page.evaluate(() => /** @type {any} */ (globalThis).states.splice(0));
 
-/** Triggers an offer, and waits until it is set. @param {Page} page @param {string} id */
+/**
+ * Triggers an offer, and waits until the offer is the local description.
+ * @param {Page} page
+ * @param {string} id
+ */
 async function offer(page, id) {
   await page.evaluate(
     (id) => /** @type {any} */ (globalThis).room.peers.get(id).connection.addTransceiver('audio'),
@@ -46,7 +50,7 @@ async function offer(page, id) {
 }
 
 /**
- * Waits until this many transceivers are negotiated and no negotiation is pending.
+ * Waits until `count` transceivers are negotiated and no negotiation is pending.
  * @param {Page} page
  * @param {string} id
  * @param {number} count
@@ -73,11 +77,11 @@ test('glare is resolved by the roles in every round', async () => {
   for (let round = 1; round <= 8; round += 1) {
     await Promise.all([hold(ann), hold(bob)]);
     await Promise.all([offer(ann, 'bob'), offer(bob, 'ann')]);
-    // Both offers exist before one of them is sent, so they cross in any case.
+    // Both offers exist before either offer is sent, so the offers always cross.
     await Promise.all([release(ann), release(bob)]);
     await settled(ann, 'bob', 2 * round);
     await settled(bob, 'ann', 2 * round);
-    // The polite peer rolled its offer back, and the impolite peer got an answer.
+    // The polite peer (ann) rolls its offer back, and the impolite peer (bob) receives an answer.
     const polite = await states(ann);
     assert.equal(
       polite.find((state) => !['have-local-offer', 'stable'].includes(state)),
@@ -98,13 +102,13 @@ test('glare is resolved by the roles in every round', async () => {
   );
 });
 
-test('first offers in glare make one connection', async () => {
+test('first offers in glare result in one connection', async () => {
   const [ann, bob] = await pages.pair();
   const room = newRoom();
   await join(ann, room, { id: 'ann' });
   await logged(ann, 'state joined');
   await Promise.all([hold(ann), hold(bob)]);
-  // The first peer offers itself, as it does when the newcomer's offer does not arrive.
+  // The first peer makes an offer, too, as it does when the newcomer's offer does not arrive.
   await ann.evaluate(() => {
     const { room } = /** @type {any} */ (globalThis);
     room.addEventListener('peer', (/** @type {any} */ { detail }) => detail.peer.startOffer());
@@ -122,7 +126,7 @@ test('first offers in glare make one connection', async () => {
   await talk(bob, 'bob', ann, 'ann', 'hello');
 });
 
-test('an offer that arrives while our own is being made collides with it', async () => {
+test('an impolite peer ignores an offer that arrives while it creates its own offer', async () => {
   const [ann, bob] = await pages.pair();
   await meet(ann, bob);
   await hold(bob, 'in');
@@ -154,26 +158,29 @@ test('an offer that arrives while our own is being made collides with it', async
       (/** @type {any} */ { type }) => type === 'ignore-offer',
     ),
   );
-  assert(ignored); // otherwise the impolite peer would have rolled its own offer back
+  // Without `ignore-offer`, the impolite peer would have rolled its own offer back.
+  assert(ignored);
   assert.deepEqual(
     (await log(bob)).filter((line) => /^(leave|error)/.test(line)),
     [],
   );
 });
 
-test('an offer is accepted while the answer before it is still being set', async () => {
+test('an offer is accepted while the previous answer is still being set', async () => {
   const [ann, bob] = await pages.pair();
   await meet(ann, bob);
   await hold(bob, 'in');
   await offer(bob, 'ann');
-  await held(bob, 'in', 1); // ann's answer
+  // Waits for ann's answer.
+  await held(bob, 'in', 1);
   await ann.evaluate(
     () =>
       void (
         /** @type {any} */ (globalThis).room.peers.get('bob').connection.addTransceiver('audio')
       ),
   );
-  await held(bob, 'in', 2); // and her own offer
+  // Waits for ann's own offer.
+  await held(bob, 'in', 2);
   await release(bob, 'in');
   await settled(ann, 'bob', 2);
   await settled(bob, 'ann', 2);
@@ -192,18 +199,21 @@ test('candidates that arrive before their description are queued', async () => {
     if (connection?.iceGatheringState !== 'complete') return;
     const found = connection.localDescription.sdp.match(/^a=candidate:/gm).length;
     const frames = wire.held.out.flatMap((/** @type {any} */ { text }) => JSON.parse(text));
-    return frames.length === found + 1; // with the offer
+    // The frames are the candidates and one offer.
+    return frames.length === found + 1;
   };
   await until(bob, 'all candidates are held', allHeld);
   const count = await bob.evaluate(() => {
     const { room, wire } = /** @type {any} */ (globalThis);
-    wire.held.out.push(wire.held.out.shift()); // the offer
+    // Moves the offer to the end.
+    wire.held.out.push(wire.held.out.shift());
     const { sdp } = room.peers.get('ann').connection.localDescription;
     return sdp.match(/^a=candidate:/gm).length;
   });
   await release(bob);
   await connected(ann, 'bob');
-  // The peers would connect without them, too, by peer-reflexive candidates. So count them.
+  // The peers would connect even without these candidates, using peer-reflexive candidates. So
+  // count the candidates in the remote description.
   const known = (/** @type {number} */ count) => {
     const { connection } = /** @type {any} */ (globalThis).room.peers.get('bob');
     return connection.remoteDescription.sdp.match(/^a=candidate:/gm)?.length === count;
@@ -230,12 +240,13 @@ test('a page that takes over an id gets new connections in both roles', async ()
   }
 });
 
-test('a page that takes over an id is answered while the impolite peer is offering', async () => {
+test('a page that takes over an id connects while the impolite peer has a pending offer', async () => {
   const [ann, bob] = await pages.pair();
   const again = await pages.open('ann again');
   const room = await meet(ann, bob);
   await hold(bob);
-  await offer(bob, 'ann'); // to the old page, in glare with the first offer of the new page
+  // This offer is for the old page, but collides with the first offer of the new page.
+  await offer(bob, 'ann');
   await join(again, room, { id: 'ann', key: 'secret of ann' });
   await until(again, 'its own offer is made', () => {
     const peer = /** @type {any} */ (globalThis).room.peers.get('bob');

@@ -1,6 +1,9 @@
 // @ts-check
 /// <reference path="./page-globals.d.ts" />
-/** Cameras, microphones and screens, unread messages, device errors, and the size of the page. */
+/**
+ * Tests calls on the built-in page (camera, microphone, screen), device errors, unread messages,
+ * and the size of the page.
+ */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
@@ -31,7 +34,7 @@ const server = new Deployed();
 const pages = new Pages(server);
 useFixtures(server, pages);
 
-/** How many connections this page has created. @param {Page} page */
+/** Returns the number of connections that a page has created. @param {Page} page */
 function connectionsCreated(page) {
   return page.evaluate(() => {
     const events = [...document.querySelectorAll('.event')];
@@ -77,19 +80,20 @@ test('both peers see each other when their cameras start at the same moment', as
     await page.getByRole('button', { name: 'Camera' }).click();
     await held(page, 'out', 1);
   }
-  for (const page of [ann, bob]) await release(page); // glare: the offers cross
+  // The offers cross (glare).
+  for (const page of [ann, bob]) await release(page);
   await pictured(ann, 'bob');
   await pictured(bob, 'ann');
 });
 
-test('a peer who joins later sees the cameras that are already on', async () => {
+test('a peer who joins later sees a camera that is already on', async () => {
   const { ann, room } = await meet(pages);
   await ann.getByRole('button', { name: 'Camera' }).click();
   const eve = await enter(pages, { room, id: 'eve' });
   await pictured(eve, 'ann');
 });
 
-test('tiles of 1 to 9 people fit side by side, and nothing shifts as people join or leave', async () => {
+test('tiles of 1 to 9 people fit side by side, and nothing shifts when people join or leave', async () => {
   const page = await pages.open('ann', 'about:blank', DESKTOP);
   await page.addInitScript(() => {
     globalThis.allShifts = [];
@@ -137,8 +141,9 @@ test('tiles of 1 to 9 people fit side by side, and nothing shifts as people join
     });
     assert.deepEqual(problems, [], `${count} tiles`);
   };
-  await placed(2); // our own tile and the invitation
-  // Shifts while the page loads are not tested here.
+  // The two tiles are ann's own tile and the invitation.
+  await placed(2);
+  // Ignores the layout shifts while the page loads.
   await page.evaluate(() => void (allShifts.length = 0));
   for (let others = 1; others <= 8; others += 1) {
     send({ type: 'peer-joined', id: `guest-${others}`, polite: true });
@@ -164,11 +169,12 @@ test('a button turns the sound on when the browser blocks autoplay', async () =>
       });
     };
   });
-  // Five waits happen before the video arrives, each of them up to PATIENCE.
+  // Five waits of up to PATIENCE each precede the arrival of the video.
   const timeout = 5 * PATIENCE;
   const predicate = (/** @type {any} */ message) => message.text() === 'NotAllowedError 2';
   const refused = ann.waitForEvent('console', { predicate, timeout });
-  // No user activation in ann's page: `evaluate` would count as one and allow autoplay.
+  // Ann's page must have no user activation. `evaluate` would count as user activation and allow
+  // autoplay, so the page joins by its URL.
   await ann.goto(at({ room, id: 'ann' }));
   const bob = await enter(pages, { room, id: 'bob' });
   await isShown(bob, 'ann', 'connected');
@@ -189,7 +195,7 @@ test('a button turns the sound on when the browser blocks autoplay', async () =>
   await play.waitFor({ state: 'detached' });
 });
 
-test('the chat marks messages that wait for a connection, and counts unread ones', async () => {
+test('the chat marks messages that wait for a connection, and counts unread messages', async () => {
   const room = newRoom();
   const ann = await enter(pages, { room, id: 'ann' });
   assert(await ann.getByRole('button', { name: 'Send' }).isDisabled());
@@ -222,7 +228,7 @@ for (const { error, words } of [
   { error: 'NotFoundError', words: 'No camera was found' },
   { error: 'NotReadableError', words: 'in use by another program' },
 ]) {
-  test(`${error} is explained, and the alert disappears when the camera works`, async () => {
+  test(`an alert explains ${error}, and disappears when the camera works`, async () => {
     const ann = await enter(pages, { room: newRoom(), id: 'ann' });
     await ann.evaluate((error) => {
       const { mediaDevices } = navigator;
@@ -246,7 +252,7 @@ test('the page says that TURN is needed when no candidate pair works, and links 
   const enterUnreachable = async (/** @type {string} */ id) => {
     const page = await pages.open(id, 'about:blank', DESKTOP);
     await page.addInitScript(() => {
-      // Replaces the candidates of the other side with an unreachable address (RFC 5737).
+      // Replaces the addresses in remote candidates with an unreachable address (RFC 5737).
       const { addIceCandidate, setRemoteDescription } = RTCPeerConnection.prototype;
       Object.assign(RTCPeerConnection.prototype, {
         /** @this {any} @param {any} init */
@@ -267,7 +273,7 @@ test('the page says that TURN is needed when no candidate pair works, and links 
   };
   const ann = await enterUnreachable('ann');
   await enterUnreachable('bob');
-  // The page waits 15 s for a connection first.
+  // The page reports the problem after 15 s without a connection.
   await until(
     ann,
     'the problem is shown',

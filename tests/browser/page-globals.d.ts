@@ -1,11 +1,11 @@
-/** What the tests of the page keep in the global scope of the browser. */
+/** Globals that the tests of the built-in page define in the browser. */
 
 declare global {
-  /** Elements that were animated, as the start of their HTML. */
+  /** The first 80 characters of the HTML of each animated element. */
   var moved: string[];
-  /** Layout shifts without recent user input since the last call, as text. */
+  /** Returns the layout shifts without recent user input since the last call, as text. */
   var takeShifts: () => string[];
-  /** All layout shifts since the list was last cleared, as text. */
+  /** All layout shifts since the test last cleared this array, as text. */
   var allShifts: string[];
   /** The argument of the last `navigator.share`. */
   var shared: { title: string; url: string };

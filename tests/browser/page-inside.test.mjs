@@ -1,5 +1,5 @@
 // @ts-check
-/** The view "Look inside": the handshake, step by step, the connection's state, and lobbies. */
+/** Tests the view "Look inside" (diagram, step-by-step mode, connection state) and lobbies. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { newRoom, until } from '../support/browser.mjs';
@@ -16,7 +16,7 @@ const pages = new Pages(server);
 useFixtures(server, pages);
 
 /**
- * Waits until the diagram has these rows in this order. Other rows may be between them.
+ * Waits until the diagram contains `rows` in this order. Other rows may occur between `rows`.
  * @param {Page} page
  * @param {...string} rows direction and type
  */
@@ -49,7 +49,7 @@ function ticked(page, count) {
 const lookInside = (page, name) =>
   page.getByRole('button', { name: `Look inside: ${name}` }).click();
 
-test('both sides see the handshake in order', async () => {
+test('both pages show the handshake in order', async () => {
   const { ann, bob } = await meet(pages);
   await lookInside(ann, 'bob');
   await lookInside(bob, 'ann');
@@ -62,7 +62,7 @@ test('both sides see the handshake in order', async () => {
     'in answer',
     'local set-remote-description',
   );
-  // The channel can open before `setRemoteDescription` has resolved.
+  // The channel can open before `setRemoteDescription` resolves.
   await happened(bob, 'in answer', 'both channel-state');
   await happened(
     ann,
@@ -74,7 +74,7 @@ test('both sides see the handshake in order', async () => {
   );
 });
 
-test('both sides see who is the caller, and all 26 tasks marked as done', async () => {
+test('both pages show the caller, and mark all 26 tasks as done', async () => {
   const { ann, bob } = await meet(pages);
   await lookInside(ann, 'bob');
   await lookInside(bob, 'ann');
@@ -127,7 +127,7 @@ test('a tooltip explains the role while it has the focus, until Escape is presse
   assert(!(await tip.isVisible()));
 });
 
-test('step by step, the page sends nothing until "Next step" is pressed', async () => {
+test('the page sends no offer in step-by-step mode until "Next step" is pressed', async () => {
   const room = newRoom();
   const ann = await enter(pages, { room, id: 'ann' });
   const bob = await pages.open('bob', at({ room, id: 'bob', steps: '1' }, '#inside'), DESKTOP);
@@ -138,22 +138,24 @@ test('step by step, the page sends nothing until "Next step" is pressed', async 
     await next.click();
   };
   await step('make the connection');
-  await ticked(bob, 3); // the two tasks of this step, and that ann is connected to the server
+  // Two tasks belong to this step. The third task is ann's connection to the server.
+  await ticked(bob, 3);
   await step('add a data channel');
   await step('make an offer');
   await step('set our description: the offer');
   await bob.getByText('Next: send offer', { exact: true }).waitFor();
-  // The `hello` signals were exchanged, and no offer was sent before them.
+  // The step waits for "Next step", so the offer is not sent yet.
   assert(!(await passed(bob)).includes('out offer'));
   await next.click();
   await until(bob, 'sent', () => /** @type {any} */ (globalThis).wire.passed.includes('out offer'));
   await inspect(bob, 'steps');
-  await bob.getByRole('checkbox', { name: 'Step by step' }).uncheck(); // runs all remaining steps
+  // Runs all remaining steps.
+  await bob.getByRole('checkbox', { name: 'Step by step' }).uncheck();
   await isShown(ann, 'bob', 'connected');
   await ticked(bob, 26);
 });
 
-/** Ann and bob in a lobby, bob on a phone, without a connection. */
+/** Opens a lobby for ann and for bob, who uses a phone. The peers are not connected. */
 async function meetInLobby() {
   const lobby = newRoom();
   const ann = await enter(pages, { lobby, id: 'ann' });
@@ -162,7 +164,7 @@ async function meetInLobby() {
   return { ann, bob };
 }
 
-/** Like `meetInLobby`, but connected. */
+/** Opens a lobby for ann and bob, and connects the two peers. */
 async function connectInLobby() {
   const { ann, bob } = await meetInLobby();
   await ann.getByRole('button', { name: 'Ask to connect: bob' }).click();
@@ -214,7 +216,7 @@ test('peers who left the server chat and hang up', async () => {
     .waitFor();
 });
 
-test('a peer who left the server cannot turn a camera on, and is told why', async () => {
+test('a peer who left the server cannot turn a camera on, and the button explains why', async () => {
   const { ann, bob } = await connectInLobby();
   await leaveServer(ann, bob);
   await inspect(ann, 'without-server');
@@ -222,7 +224,7 @@ test('a peer who left the server cannot turn a camera on, and is told why', asyn
   for (const page of [ann, bob]) {
     const camera = page.getByRole('button', { name: 'Camera' });
     assert(await camera.isDisabled());
-    // A keyboard user can focus the button, and its description says why it does nothing.
+    // A keyboard user can focus the disabled button and read why the button does nothing.
     await camera.focus();
     await page.keyboard.press('Enter');
     const description = await page.evaluate(() => {
@@ -241,7 +243,7 @@ test('a peer who left the server can turn its screen off, but not on again', asy
   await bob.getByText('ann’s screen').waitFor();
   await leaveServer(ann, bob);
   assert(await screen.isEnabled());
-  // The browser's own button "Stop sharing" ends the track.
+  // Simulates the browser's button "Stop sharing", which ends the track.
   await ann.evaluate(() => {
     const tiles = [...document.querySelectorAll('#stage > li')];
     const tile = tiles.find((tile) => tile.querySelector('.name')?.textContent === 'Your screen');

@@ -1,6 +1,6 @@
 // @ts-check
 /// <reference path="./page-globals.d.ts" />
-/** Layout on tablets, reduced motion, and layout shifts while people join and leave. */
+/** Tests the layout of the built-in page on tablets, reduced motion, and layout shifts. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { newRoom, until } from '../support/browser.mjs';
@@ -58,7 +58,7 @@ for (const [held, options] of Object.entries(TABLETS)) {
   });
 }
 
-/** Records every element that is animated, in `moved`. */
+/** Appends every element that is animated to the global `moved`. */
 function watchMotion() {
   /** @type {string[]} */
   const moved = [];
@@ -115,7 +115,7 @@ for (const reducedMotion of /** @type {const} */ (['reduce', 'no-preference'])) 
   });
 }
 
-/** Records layout shifts without recent user input; `takeShifts()` returns and clears them. */
+/** Records layout shifts without recent user input, and defines `takeShifts()`. */
 function watchShifts() {
   /** @type {string[]} */
   const shifts = [];
@@ -147,14 +147,15 @@ const SCREENS = { desktop: DESKTOP, tablet: TABLETS.upright, phone: PHONE };
 
 for (const [where, options] of Object.entries(SCREENS)) {
   for (const hash of ['#talk', '#inside']) {
-    test(`nothing shifts as people join and leave: ${where}, ${hash}`, async () => {
+    test(`nothing shifts when people join and leave: ${where}, ${hash}`, async () => {
       const room = newRoom();
       const ann = await pages.open('ann', 'about:blank', options);
       await ann.addInitScript(watchShifts);
       await ann.goto(at({ room, id: 'ann' }, hash));
       await ann.getByText('In the room').waitFor();
       await drawn(ann);
-      await shifts(ann); // shifts while the page loads are not tested here
+      // Ignores the layout shifts while the page loads.
+      await shifts(ann);
       const bob = await enter(pages, { room, id: 'bob' });
       await isShown(ann, 'bob', 'connected');
       const eve = await enter(pages, { room, id: 'eve' });

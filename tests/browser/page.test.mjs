@@ -1,5 +1,5 @@
 // @ts-check
-/** The page at `/?room=…`: joining, chatting, leaving, and the messages about the server. */
+/** Tests the built-in page at `/?room=…`: joining, chatting, leaving, and alerts. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { WebSocket } from 'ws';
@@ -17,7 +17,7 @@ const pages = new Pages(dev);
 useFixtures(dev, pages);
 
 /**
- * Waits until the stage shows exactly these peers, all of them connected, beside our own tile.
+ * Waits until the stage shows our own tile and exactly these peers, and all of them are connected.
  * @param {Page} page
  * @param {...string} names
  */
@@ -45,7 +45,7 @@ async function write(page, text) {
 /**
  * Waits for a message in the chat.
  * @param {Page} page
- * @param {string} author empty for announcements such as "ann is gone"
+ * @param {string} author empty for system messages, such as "ann is gone"
  * @param {string} text
  */
 function reads(page, author, text) {
@@ -123,9 +123,10 @@ test('a peer is shown as lost when its connection breaks, until the server repor
     const ann = await enter(pages, { room, id: 'ann' });
     const bob = await pages.open('bob', line.origin + at({ room, id: 'bob' }));
     await shows(ann, 'bob');
-    line.freeze(); // the server must not receive the close frame of bob's WebSocket
+    // The server must not receive the Close frame of bob's WebSocket.
+    line.freeze();
     await bob.close();
-    // Chromium needs some seconds to notice that bob's side no longer answers.
+    // Chromium needs some seconds to detect that bob does not respond.
     await ann.getByText('connection lost').waitFor({ timeout: 20_000 });
     assert.equal(await ann.getByText('bob is gone').count(), 0);
     line.thaw();
@@ -136,7 +137,7 @@ test('a peer is shown as lost when its connection breaks, until the server repor
   }
 });
 
-test('the chat goes on while the server is unreachable, and the alert disappears on reconnect', async () => {
+test('the chat works while the server is unreachable, and the alert disappears on reconnect', async () => {
   const line = await TcpProxy.to(dev);
   try {
     const room = newRoom();
@@ -195,7 +196,7 @@ test('markup in room names and peer ids is shown as text, even if the server all
   assert.equal(await page.locator('body[data-broken]').count(), 0);
 });
 
-test('the copied link opens the room and does not contain our id', async () => {
+test('the copied link opens the room and does not contain the id of its peer', async () => {
   const room = newRoom();
   const ann = await enter(
     pages,
@@ -265,11 +266,12 @@ test('the page says that the room is full, and joins when another peer leaves', 
   }
 });
 
-test('over https the page uses wss and shares an https link', async () => {
+test('the page uses wss and shares an https link when it is served over https', async () => {
   const secure = new Dev({}, 'https');
   await secure.start();
   try {
-    const options = { ignoreHTTPSErrors: true }; // the certificate is self-signed
+    // The certificate is self-signed.
+    const options = { ignoreHTTPSErrors: true };
     const ann = await pages.open('ann', 'about:blank', options);
     const opened = ann.waitForEvent('websocket');
     await ann.goto(`${secure.origin}${at({ room: 'secure', id: 'ann' })}`);
@@ -298,7 +300,10 @@ test('an id that is taken is refused, and the page does not retry', async () => 
   assert.equal(await ann.getByText('In the room').count(), 1);
 });
 
-/** Like "Duplicate tab": the new tab gets a copy of `sessionStorage`. @param {Page} page */
+/**
+ * Opens the page in a new tab. Like "Duplicate tab" of a browser, this copies `sessionStorage`.
+ * @param {Page} page
+ */
 async function duplicate(page) {
   const [copy] = await Promise.all([
     page.context().waitForEvent('page'),
@@ -307,14 +312,15 @@ async function duplicate(page) {
   return copy;
 }
 
-test('a reload keeps the id, and a duplicated tab gets a new one', async () => {
+test('a reloaded page keeps its id, and a duplicated tab gets a new id', async () => {
   const room = newRoom();
   const bob = await enter(pages, { room, id: 'bob' });
   const ann = await pages.open('ann', at({ room, name: 'Ann' }));
   await shows(bob, 'Ann');
   const id = () => bob.locator('#stage .name', { hasText: 'Ann' }).first().getAttribute('title');
   const before = await id();
-  assert.equal(new URL(ann.url()).search, `?room=${room}`); // the address, which users copy, has no name
+  // Users copy the address, so the address must not contain the name.
+  assert.equal(new URL(ann.url()).search, `?room=${room}`);
   await ann.reload();
   await reads(bob, '', 'Ann is gone');
   await shows(bob, 'Ann');
@@ -324,7 +330,7 @@ test('a reload keeps the id, and a duplicated tab gets a new one', async () => {
   await shows(bob, 'Ann', 'Ann');
 });
 
-test('without Web Locks a duplicated tab takes over the id, and the first tab says so', async () => {
+test('a duplicated tab takes over the id without Web Locks, and the first tab shows an alert', async () => {
   const room = newRoom();
   const bob = await enter(pages, { room, id: 'bob' });
   const first = await pages.open('ann', 'about:blank');
@@ -352,7 +358,7 @@ for (const { code, reason, words } of [
   { code: 4008, reason: 'too-fast', words: 'Trying again in' },
   { code: 1011, reason: '', words: 'The server does not answer' },
 ]) {
-  test(`close code ${code} is explained`, async () => {
+  test(`an alert explains close code ${code}`, async () => {
     const page = await pages.open('ann', 'about:blank');
     await page.routeWebSocket(/parties/, (socket) => {
       socket.send(

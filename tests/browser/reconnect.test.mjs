@@ -1,5 +1,5 @@
 // @ts-check
-/** The WebSocket is lost during a negotiation or after it, and the library reconnects. */
+/** The library reconnects when its WebSocket is lost during or after a negotiation. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { connected, join, log, logged, meet, newRoom, talk, until } from '../support/browser.mjs';
@@ -17,17 +17,24 @@ const pages = new Pages(dev);
 const network = new TcpProxy(dev);
 useFixtures(dev, pages, network);
 
-/** Only ann reaches the server through `network`. @returns {Promise<[Page, Page]>} */
+/**
+ * Opens pages for ann and bob. Only ann reaches the server through `network`.
+ * @returns {Promise<[Page, Page]>}
+ */
 function pair() {
   return Promise.all([pages.open('ann', network.origin), pages.open('bob')]);
 }
 
-/** Peers that came or left, and errors. @param {Page} page @returns {Promise<string[]>} */
+/**
+ * Returns the log entries about peers that joined or left, errors and closes.
+ * @param {Page} page
+ * @returns {Promise<string[]>}
+ */
 const arrivals = async (page) =>
   (await log(page)).filter((entry) => /^(peer|leave|error|close)/.test(entry));
 
-// Ann loses her WebSocket together with one frame. In either role and with each frame, she is
-// connected as soon as she has rejoined, without the restart that would begin after 6 s.
+// Ann loses one frame, and then her WebSocket. In either role and with each frame, the peers
+// connect as soon as ann has rejoined, before the restart that would begin after 6 s.
 for (const { role, frame } of [
   { role: 'newcomer', frame: 'out offer' },
   { role: 'newcomer', frame: 'in answer' },
@@ -57,14 +64,15 @@ for (const { role, frame } of [
   });
 }
 
-test('a connection stays open while the WebSocket is down, and no peer leaves', async () => {
+test('a connection stays open while the WebSocket is disconnected, and no peer leaves', async () => {
   const [ann, bob] = await pair();
   await meet(ann, bob);
   network.down();
   await logged(ann, 'state reconnecting 1006');
   await talk(ann, 'ann', bob, 'bob', 'can you hear me');
   await talk(bob, 'bob', ann, 'ann', 'yes');
-  // Signals are not queued, because they would be outdated. An offer is made when it can be sent.
+  // The library does not queue signals, because they would be outdated after the reconnect. It
+  // creates an offer only when the offer can be sent.
   const sent = await ann.evaluate(() =>
     /** @type {any} */ (globalThis).room.signal('wave', null, 'bob'),
   );
@@ -94,7 +102,7 @@ test('a connection stays open while the WebSocket is down, and no peer leaves', 
 test('a repeated answer is not taken for the answer to a new offer', async () => {
   const [ann, bob] = await pair();
   await meet(ann, bob);
-  // Ann has answered the first offer. Bob makes a second one, which is held back.
+  // Ann has answered the first offer. Bob makes a second offer, which the test holds back.
   await bob.evaluate(() => {
     const { room, wire } = /** @type {any} */ (globalThis);
     wire.holding.out = true;
@@ -103,7 +111,7 @@ test('a repeated answer is not taken for the answer to a new offer', async () =>
   await held(bob, 'out', 1);
   network.cut();
   await logged(ann, 'state joined', 2);
-  // This signal arrives after the answer that ann repeated when she rejoined.
+  // This signal arrives after the answer that ann repeats when she rejoins.
   await ann.evaluate(() => /** @type {any} */ (globalThis).room.signal('mark', null, 'bob'));
   await logged(bob, 'signal ann mark');
   await release(bob);
@@ -116,7 +124,7 @@ test('a repeated answer is not taken for the answer to a new offer', async () =>
   assert.deepEqual(await arrivals(bob), ['peer ann']);
 });
 
-test('an id that the server made stays the same after a reconnect', async () => {
+test('an id that the server generated stays the same after a reconnect', async () => {
   const ann = await pages.open('ann', network.origin);
   await join(ann, newRoom());
   await logged(ann, 'state joined');
@@ -128,15 +136,16 @@ test('an id that the server made stays the same after a reconnect', async () => 
   assert.equal(await id(), first);
 });
 
-test('an unresponsive WebSocket is replaced after a missing pong, and not closed', async () => {
+test('an unresponsive WebSocket is replaced after a missing pong, without a Close frame', async () => {
   const [ann, bob] = await pair();
   await ann.clock.install({ time: 0 });
-  await ann.clock.pauseAt(1_000); // from here on ann's clock only moves when the test moves it
+  // From here on, only the test advances ann's clock.
+  await ann.clock.pauseAt(1_000);
   await meet(ann, bob);
   const pongs = (/** @type {number} */ count) =>
     /** @type {any} */ (globalThis).wire.passed.filter((/** @type {string} */ f) => f === 'in pong')
       .length === count;
-  // While pongs arrive, nothing happens.
+  // While pongs arrive, the WebSocket is not replaced.
   await ann.clock.fastForward(26_000);
   await until(ann, 'a pong has arrived', pongs, 1);
   await ann.clock.fastForward(11_000);
@@ -147,7 +156,8 @@ test('an unresponsive WebSocket is replaced after a missing pong, and not closed
   await ann.clock.fastForward(26_000);
   await ann.clock.fastForward(11_000);
   await logged(ann, 'state reconnecting 1006');
-  // The frozen ping gets through. A Close frame would end ann's seat, so there must be none.
+  // The delayed ping arrives now. Ann must send no Close frame, because the server would remove
+  // her.
   network.thaw();
   await until(ann, 'the old socket still receives its pong', pongs, 2);
   await ann.clock.fastForward(1_000);
@@ -157,7 +167,7 @@ test('an unresponsive WebSocket is replaced after a missing pong, and not closed
   assert.deepEqual(await arrivals(bob), ['peer ann']);
 });
 
-test('attempts to reconnect slow down, and the event online triggers one at once', async () => {
+test('the delays between reconnects grow, and the event online triggers an immediate attempt', async () => {
   const ann = await pages.open('ann', network.origin);
   await ann.clock.install();
   await join(ann, newRoom());
@@ -188,7 +198,7 @@ test('attempts to reconnect slow down, and the event online triggers one at once
   await logged(ann, 'state joined', 2);
 });
 
-test('an offer that got lost is sent again, though the WebSocket stayed open', async () => {
+test('an offer that got lost is sent again although the WebSocket stays open', async () => {
   const [ann, bob] = await pair();
   await bob.clock.install();
   const room = newRoom();
@@ -210,7 +220,8 @@ test('a server restart ends no connection, and a peer that left meanwhile is rem
   await connected(ann, 'bob', 'eve');
   await connected(bob, 'ann', 'eve');
   await dev.kill();
-  network.down(); // after the kill, so that the server does not keep a seat for ann
+  // Ann is disconnected after the kill, because a running server would store a seat for ann.
+  network.down();
   await logged(ann, 'state reconnecting');
   await logged(bob, 'state reconnecting');
   await talk(ann, 'ann', bob, 'bob', 'just us');
@@ -227,7 +238,7 @@ test('a server restart ends no connection, and a peer that left meanwhile is rem
   await logged(bob, 'leave eve', 1, 15_000);
   await talk(bob, 'bob', ann, 'ann', 'after the restart');
   assert.deepEqual(await arrivals(ann), ['peer bob', 'peer eve', 'leave eve']);
-  // Bob rejoined first, so he is polite now.
+  // Bob rejoined first, so bob is polite now.
   const polite = () => [.../** @type {any} */ (globalThis).room.peers.values()][0].polite;
   assert.deepEqual([await ann.evaluate(polite), await bob.evaluate(polite)], [false, true]);
 });
@@ -254,7 +265,7 @@ test('a failed connection is restarted', async () => {
       return /a=ice-ufrag:(.*)/.exec(sdp)?.[1];
     });
   const first = await credentials();
-  // Chromium needs half a minute to detect a failure, so the test sets the state itself.
+  // Chromium needs half a minute to detect a failed connection, so the test sets the state itself.
   await ann.evaluate(() => {
     const { connection } = /** @type {any} */ (globalThis).room.peers.get('bob');
     Object.defineProperty(connection, 'connectionState', { value: 'failed', configurable: true });
@@ -275,10 +286,11 @@ test('a failed connection is restarted', async () => {
   await talk(ann, 'ann', bob, 'bob', 'again');
 });
 
-test('candidates that are found together travel in one frame and arrive one by one', async () => {
+test('candidates that are gathered together are sent in one frame and arrive separately', async () => {
   const page = await pages.open('ann');
   const { sent, received } = await page.evaluate(async (room) => {
-    const path = '/signaling.js'; // in a variable, because TypeScript would look for the file
+    // The path is in a variable, because TypeScript tries to resolve a literal path.
+    const path = '/signaling.js';
     const { Signaling } = await import(path);
     const join = async (/** @type {string} */ id) => {
       const url = new URL(`/parties/main/${room}`, location.href);
@@ -287,7 +299,7 @@ test('candidates that are found together travel in one frame and arrive one by o
       return signaling;
     };
     const [ann, bob] = [await join('ann'), await join('bob')];
-    /** Payloads that bob receives. @type {unknown[]} */
+    /** The payload or type of each frame that bob receives. @type {unknown[]} */
     const received = [];
     bob.addEventListener('frame', (/** @type {any} */ { detail: { type, payload } }) =>
       received.push(payload ?? type),
@@ -296,7 +308,10 @@ test('candidates that are found together travel in one frame and arrive one by o
       new Promise((resolve) =>
         bob.addEventListener('frame', () => received.at(-1) === payload && resolve(undefined)),
       );
-    /** For each frame that ann sends, the number of signals or the type. @type {unknown[]} */
+    /**
+     * For each frame that ann sends: the number of signals in an array, or the type.
+     * @type {unknown[]}
+     */
     const sent = [];
     WebSocket.prototype.send = new Proxy(WebSocket.prototype.send, {
       apply(send, socket, [text]) {
@@ -311,12 +326,14 @@ test('candidates that are found together travel in one frame and arrive one by o
         ann.send({ type: 'candidate', to: 'bob', payload: (number += 1) });
     };
     find(3);
-    ann.send({ type: 'answer', to: 'bob' }); // is sent at once, after the candidates before it
+    // The answer is sent immediately, after the earlier candidates.
+    ann.send({ type: 'answer', to: 'bob' });
     find(1);
     await arrives(4);
     find(34);
     await arrives(38);
-    // Browsers delay the timers of hidden pages, so nothing is batched.
+    // Browsers delay the timers of hidden pages, so the library does not batch signals in hidden
+    // pages.
     Object.defineProperty(document, 'hidden', { value: true });
     find(2);
     ann.send({ type: 'done', to: 'bob' });

@@ -1,5 +1,5 @@
 // @ts-check
-/** Rooms with `connect: "on-request"`: peers connect only after both agree. */
+/** In rooms with `connect: "on-request"`, peers connect only after both sides agree. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { connected, join, log, logged, newRoom, talk, until } from '../support/browser.mjs';
@@ -18,7 +18,8 @@ const network = new TcpProxy(dev);
 useFixtures(dev, pages, network);
 
 /**
- * Opens ann and bob in one room, without a connection. Ann is first and behind `network`.
+ * Opens pages for ann and bob in one room, without a connection. Ann joins first, and reaches the
+ * server through `network`.
  * @param {{ ann?: string, bob?: string }} [connect]
  */
 async function lobby(connect = {}) {
@@ -32,7 +33,7 @@ async function lobby(connect = {}) {
   return { ann, bob, room };
 }
 
-/** Options of a room. @param {string} id */
+/** Returns the options of a room. @param {string} id */
 const optionsOf = (id, connect = 'on-request') => ({ id, key: `secret of ${id}`, connect });
 
 /**
@@ -47,7 +48,12 @@ const call = (page, id, method) =>
     [id, method],
   );
 
-/** Waits for a relation. @param {Page} page @param {string} id @param {string} relation */
+/**
+ * Waits until a peer has this relation.
+ * @param {Page} page
+ * @param {string} id
+ * @param {string} relation
+ */
 const hasRelation = (page, id, relation) =>
   until(
     page,
@@ -56,7 +62,7 @@ const hasRelation = (page, id, relation) =>
     [id, relation],
   );
 
-/** Waits until all signals between the two have arrived. @param {Page} ann @param {Page} bob */
+/** Waits until all signals between ann and bob have arrived. @param {Page} ann @param {Page} bob */
 async function synced(ann, bob) {
   const bell = `bell-${Math.random()}`;
   for (const page of [ann, bob])
@@ -68,7 +74,11 @@ async function synced(ann, bob) {
 /** @param {Page} page @param {RegExp} pattern */
 const entries = async (page, pattern) => (await log(page)).filter((entry) => pattern.test(entry));
 
-/** Ann requests a connection, and bob accepts. @param {Page} ann @param {Page} bob */
+/**
+ * Connects ann and bob: ann sends a request, and bob accepts.
+ * @param {Page} ann
+ * @param {Page} bob
+ */
 async function agree(ann, bob) {
   await call(ann, 'bob', 'request');
   await hasRelation(bob, 'ann', 'asked');
@@ -127,7 +137,7 @@ test('the peer that requested makes the first offer after the other accepts', as
   assert.equal(first, 'in');
 });
 
-test('a declined peer requests again, and the request event accepts', async () => {
+test('a peer that was declined connects when its second request is accepted', async () => {
   const { ann, bob } = await lobby();
   await bob.evaluate(() => {
     let times = 0;
@@ -174,7 +184,7 @@ test('peers connect again after one of them cancels', async () => {
   await talk(bob, 'bob', ann, 'ann', 'again');
 });
 
-test('cancel() closes the connection while the WebSocket is down', async () => {
+test('cancel() closes the connection while the WebSocket is disconnected', async () => {
   const { ann, bob } = await lobby();
   await agree(ann, bob);
   network.down();
@@ -184,7 +194,7 @@ test('cancel() closes the connection while the WebSocket is down', async () => {
   network.restore();
 });
 
-test('two requests that cross are an agreement', async () => {
+test('two peers connect when their requests cross', async () => {
   const { ann, bob } = await lobby();
   await Promise.all([hold(ann), hold(bob)]);
   await call(ann, 'bob', 'request');
@@ -196,9 +206,9 @@ test('two requests that cross are an agreement', async () => {
   assert.deepEqual(await entries(bob, /^request/), []);
 });
 
-test('both sides end with the same relation when signals cross', async () => {
+test('both sides end with matching relations when signals cross', async () => {
   const { ann, bob } = await lobby();
-  // `accept` crosses `cancel`.
+  // Ann cancels while bob accepts, so the two signals cross.
   await call(ann, 'bob', 'request');
   await hasRelation(bob, 'ann', 'asked');
   await Promise.all([hold(ann), hold(bob)]);
@@ -206,10 +216,11 @@ test('both sides end with the same relation when signals cross', async () => {
   await call(bob, 'ann', 'accept');
   await Promise.all([release(ann), release(bob)]);
   await synced(ann, bob);
-  await synced(ann, bob); // the answers have arrived, too
+  // Waits for the signals that are sent in response.
+  await synced(ann, bob);
   await hasRelation(ann, 'bob', 'none');
   await hasRelation(bob, 'ann', 'none');
-  // Both request, and bob cancels before he has received the request from ann.
+  // Both peers send a request, and bob cancels before ann's request arrives.
   await Promise.all([hold(ann), hold(bob)]);
   await call(ann, 'bob', 'request');
   await call(bob, 'ann', 'request');
@@ -231,7 +242,7 @@ test('both sides end with the same relation when signals cross', async () => {
   await call(ann, 'bob', 'accept');
   await connected(ann, 'bob');
   await connected(bob, 'ann');
-  // Both cancel.
+  // Both peers cancel.
   await Promise.all([hold(ann), hold(bob)]);
   await call(ann, 'bob', 'cancel');
   await call(bob, 'ann', 'cancel');
@@ -296,7 +307,7 @@ for (const [direction, type] of /** @type {const} */ ([
   ['out', 'cancel'],
   ['in', 'cancel'],
 ])) {
-  test(`both sides agree after a reconnect: ann loses ${direction} ${type}`, async () => {
+  test(`both sides have matching relations after a reconnect: ann loses ${direction} ${type}`, async () => {
     const { ann, bob } = await lobby();
     const [requester, receiver] =
       direction === 'out' || type === 'accept' ? [ann, bob] : [bob, ann];
@@ -345,7 +356,7 @@ test('connected peers leave the server and talk until one of them cancels', asyn
   }
 });
 
-test('a peer that has left the server stays while disconnected and leaves when failed', async () => {
+test('a peer that has left the server leaves when its connection is failed, not disconnected', async () => {
   const { ann, bob } = await lobby();
   await agree(ann, bob);
   await bob.evaluate(() => /** @type {any} */ (globalThis).room.leaveServer());
@@ -354,7 +365,7 @@ test('a peer that has left the server stays while disconnected and leaves when f
       (/** @type {any} */ { type }) => type === 'peer-left',
     ),
   );
-  // Chromium needs half a minute to detect a failure, so the test sets the state itself.
+  // Chromium needs half a minute to detect a failed connection, so the test sets the state itself.
   for (const [page, id] of /** @type {[Page, string][]} */ ([
     [ann, 'bob'],
     [bob, 'ann'],
@@ -388,7 +399,8 @@ test('an offer from a page with "always" is a request that can be declined', asy
   await logged(ann, 'request bob');
   await call(ann, 'bob', 'decline');
   await hasRelation(bob, 'ann', 'declined');
-  await call(ann, 'bob', 'request'); // a page with "always" accepts by itself
+  // A page with "always" accepts every request.
+  await call(ann, 'bob', 'request');
   await connected(ann, 'bob');
   await connected(bob, 'ann');
   await call(ann, 'bob', 'cancel');
@@ -429,11 +441,11 @@ test('a page with "always" that joined first waits for the request of the other 
 });
 
 /**
- * Speaks the lobby dialect in a page without the library. The last text from the data channel is in
- * `received`.
+ * Joins as eve with the lobby dialect, without the library. Stores the last text from the data
+ * channel in the global `received`.
  * @param {Page} page
  * @param {string} room
- * @param {boolean} requests whether it sends a request, or an offer at once
+ * @param {boolean} requests whether eve sends a request before the offer
  */
 const speakLobby = (page, room, requests) =>
   page.evaluate(async ([room, requests]) => {
@@ -461,7 +473,7 @@ const speakLobby = (page, room, requests) =>
   }, /** @type {[string, boolean]} */ ([room, requests]));
 
 for (const requests of [true, false]) {
-  test(`a client of another dialect sends ${requests ? 'a request' : 'an offer'} and is accepted`, async () => {
+  test(`a client of another dialect is accepted when it sends ${requests ? 'a request' : 'an offer'}`, async () => {
     const { ann, room } = await lobby();
     const eve = await pages.open('eve');
     await speakLobby(eve, room, requests);

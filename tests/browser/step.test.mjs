@@ -15,18 +15,19 @@ const pages = new Pages(dev);
 useFixtures(dev, pages);
 
 /**
- * The details of all `trace` events so far.
+ * Returns the details of all `trace` events so far.
  * @param {Page} page
  * @returns {Promise<Trace[]>}
  */
 const traced = (page) =>
   page.evaluate(() => {
     const { trace } = /** @type {any} */ (globalThis);
-    return JSON.parse(JSON.stringify(trace)); // descriptions and candidates as plain objects
+    // Converts descriptions and candidates to plain objects.
+    return JSON.parse(JSON.stringify(trace));
   });
 
 /**
- * The steps as words, each only once.
+ * Returns the distinct steps as text: direction, type, and the value of a local step.
  * @param {Trace[]} trace
  */
 const summary = (trace) => [
@@ -39,7 +40,7 @@ const summary = (trace) => [
 ];
 
 /**
- * Fails unless all expected steps happened, in this order.
+ * Asserts that `steps` contains all expected steps in this order.
  * @param {string[]} steps
  * @param {string[]} expected
  */
@@ -59,7 +60,7 @@ const find = (trace, direction, type) =>
 /** @type {ReturnType<typeof recordHandshake> | undefined} */
 let recorded;
 
-/** The traces of one handshake, which several tests read. */
+/** Returns the traces of one handshake, which several tests share. */
 const handshake = () => (recorded ??= recordHandshake());
 
 async function recordHandshake() {
@@ -134,7 +135,7 @@ test('trace has ascending times in milliseconds since 1970', async () => {
   assert(start - 5 < times[0] && times[0] < end + 5, `${start} ${times[0]} ${end}`);
 });
 
-test('trace names the peer of a signal, and none for the welcome', async () => {
+test('trace names the peer of a signal, and no peer for the welcome', async () => {
   const { offerer, answerer } = await handshake();
   const welcome = find(offerer, 'in', 'welcome');
   assert.deepEqual(welcome?.payload.peers, [{ id: 'ann', polite: false }]);
@@ -143,7 +144,7 @@ test('trace names the peer of a signal, and none for the welcome', async () => {
   assert.equal(find(answerer, 'in', 'offer')?.peer, 'bob');
 });
 
-test('trace shows the same description on both sides, and candidates', async () => {
+test('trace has the same description on both sides, and candidates', async () => {
   const { offerer, answerer } = await handshake();
   const { sdp } = find(offerer, 'out', 'offer')?.payload;
   assert.match(sdp, /^v=0/);
@@ -154,8 +155,8 @@ test('trace shows the same description on both sides, and candidates', async () 
 });
 
 /**
- * Joins with a `pace` callback that puts each step into the global `steps`. `next` runs the first of
- * them. The global `paced` has the types of all steps so far.
+ * Joins with a `pace` callback that appends each step to the global `steps`. The global `next` runs
+ * the first step in `steps`. The global `paced` has the types of all steps so far.
  * @param {Page} page
  * @param {string} room
  * @param {Record<string, unknown>} options
@@ -181,14 +182,14 @@ async function joinStepping(page, room, options) {
   await join(page, room, options);
 }
 
-/** Waits for a step, runs it and returns it as words. @param {Page} page */
+/** Waits for a step, runs the step, and returns its direction and type. @param {Page} page */
 async function next(page) {
   await until(page, 'a step waits', () => /** @type {any} */ (globalThis).steps.length > 0);
   return page.evaluate(() => /** @type {any} */ (globalThis).next());
 }
 
 /**
- * Runs steps up to and including this one, and returns them.
+ * Runs steps up to and including `last`, and returns these steps as text.
  * @param {Page} page
  * @param {string} last
  */
@@ -199,7 +200,7 @@ async function walk(page, last) {
   return done;
 }
 
-/** Runs all waiting steps, and later ones without a delay. @param {Page} page */
+/** Runs all queued steps, and lets later steps run without a delay. @param {Page} page */
 const run = (page) =>
   page.evaluate(() => {
     const globals = /** @type {any} */ (globalThis);
@@ -207,7 +208,11 @@ const run = (page) =>
     while (globals.next());
   });
 
-/** Sends a signal and waits for it, so that earlier signals have arrived. @param {Page} from @param {Page} to */
+/**
+ * Sends a signal and waits until the signal arrives. All earlier signals have then arrived, too.
+ * @param {Page} from
+ * @param {Page} to
+ */
 async function sync(from, to) {
   const name = `sync-${Math.random()}`;
   await from.evaluate((name) => /** @type {any} */ (globalThis).room.signal(name), name);
@@ -237,7 +242,7 @@ test('no step runs and no signal is sent before its pace promise settles', async
           (/** @type {any} */ { type }) => type === 'local-candidate',
         ),
       );
-      // The candidate is queued behind the offer, so its own step is not announced yet.
+      // The candidate is queued behind the offer, so `pace` is not called for the candidate yet.
       const waiting = await bob.evaluate(() =>
         /** @type {any} */ (globalThis).steps.map((/** @type {any} */ { type }) => type),
       );
@@ -246,7 +251,7 @@ test('no step runs and no signal is sent before its pace promise settles', async
     done.push(await next(bob));
     await sync(bob, ann);
     const reported = summary(await traced(bob));
-    // Steps are reported only after they have run.
+    // `trace` reports a step only after the step has run.
     assert.equal(reported.includes('out offer'), done.includes('out offer'), `${done}`);
     assert.equal(
       reported.includes('local signaling-state have-local-offer'),
@@ -264,7 +269,8 @@ test('no step runs and no signal is sent before its pace promise settles', async
   const offer = (await traced(bob)).find(({ type }) => type === 'create-offer')?.payload.sdp;
   const set = (await traced(bob)).find(({ type }) => type === 'set-local-description')?.payload;
   const origin = (/** @type {string} */ sdp) => /^o=.*$/m.exec(sdp)?.[0];
-  assert.equal(origin(set.sdp), origin(offer)); // the reported description is the one that was set
+  // `trace` reports the description that is actually set.
+  assert.equal(origin(set.sdp), origin(offer));
 
   assert.deepEqual(await walk(ann, 'out answer'), [
     'local create-connection',
@@ -299,7 +305,7 @@ test('glare is resolved by the roles when every step is paced', async () => {
     await ann.evaluate(
       () => void (/** @type {any} */ (globalThis).room.peers.get('bob').startOffer()),
     );
-    // Each side has set an offer of its own, and none has been sent.
+    // Each side sets its own offer, and neither offer is sent yet.
     await walk(bob, 'local set-local-description');
     await walk(ann, 'local set-local-description');
     const [one, other] = first === 'ann' ? [ann, bob] : [bob, ann];
@@ -320,7 +326,7 @@ test('glare is resolved by the roles when every step is paced', async () => {
 });
 
 /**
- * Ann's first offer arrives while bob's own offer waits for `pace`.
+ * Joins ann and bob. Ann sends her first offer while bob's own offer waits for `pace`.
  * @returns {Promise<[Page, Page]>}
  */
 async function meetScheduled() {
@@ -329,7 +335,8 @@ async function meetScheduled() {
   await join(ann, room, { id: 'ann' });
   await logged(ann, 'state joined');
   await joinStepping(bob, room, { id: 'bob' });
-  await walk(bob, 'local create-channel'); // now the step create-offer waits
+  // The next step, create-offer, waits.
+  await walk(bob, 'local create-channel');
   await ann.evaluate(
     () => void (/** @type {any} */ (globalThis).room.peers.get('bob').startOffer()),
   );
@@ -337,7 +344,7 @@ async function meetScheduled() {
 }
 
 /**
- * Waits for a step of this type, and runs it before the others.
+ * Waits for a step of this type, and runs the step before the other queued steps.
  * @param {Page} page
  * @param {string} type
  */
@@ -350,7 +357,7 @@ async function pick(page, type) {
   }, type);
 }
 
-/** Waits until a step of this type waits. @param {Page} page @param {string} type */
+/** Waits until a step of this type is queued. @param {Page} page @param {string} type */
 const isWaiting = (page, type) =>
   until(
     page,
@@ -369,7 +376,8 @@ test('a scheduled offer is dropped when a remote offer was set before', async ()
   const state = await bob.evaluate(
     () => /** @type {any} */ (globalThis).room.peers.get('ann').connection.signalingState,
   );
-  assert.equal(state, 'have-remote-offer'); // unchanged, because the step create-answer waits
+  // The step create-answer waits, so the state is unchanged.
+  assert.equal(state, 'have-remote-offer');
   await run(bob);
   await connected(ann, 'bob');
   await connected(bob, 'ann');
@@ -445,7 +453,8 @@ test('a peer that waits for a step is not restarted, and repeated signals add no
     paced.filter((/** @type {string} */ type) => type === 'set-remote-description').length,
     1,
   );
-  assert(!paced.includes('create-channel')); // the first step of an offer
+  // Ann makes no offer, because an offer would begin with this step.
+  assert(!paced.includes('create-channel'));
 });
 
 test('a peer that leaves while its step waits does not block the next one', async () => {

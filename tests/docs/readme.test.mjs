@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * README and the pages of docs/: samples work when they are pasted, links lead somewhere, and settings
- * are those of wrangler.toml.
+ * Checks README and docs/: samples work when they are pasted, links resolve, and documented
+ * settings match wrangler.toml.
  */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -26,7 +26,7 @@ const README_LINES = 150;
 const read = (file) => readFileSync(join(ROOT, file), 'utf8');
 
 /**
- * The first code block of a page that is in this language and contains this text.
+ * Returns the first code block of a page in this language that contains `part`.
  * @param {string} file
  * @param {string} language
  * @param {string} part
@@ -70,14 +70,14 @@ describe('samples', () => {
     await workerd?.stop();
   });
 
-  test('the page of README chats with another window', async () => {
+  test('the sample page in README chats with a second window', async () => {
     const pasted = block('README.md', 'html', '/room.js');
-    assert.ok(pasted.split('\n').length <= 15, 'it is short');
+    assert.ok(pasted.split('\n').length <= 15, 'the sample has at most 15 lines');
     assert.ok(pasted.includes('http://localhost:1999'), 'it uses the server of npm start');
     const body = pasted
       .replace('http://localhost:1999', workerd.at.open.origin)
       .replace('"demo"', JSON.stringify(newRoom()));
-    // An origin of its own, as a page on another site has.
+    // Serves the page from another origin, like a page on another site.
     const site = http.createServer((_, response) =>
       response.setHeader('Content-Type', 'text/html; charset=utf-8').end(body),
     );
@@ -103,7 +103,7 @@ describe('samples', () => {
   const shows = (page, text) =>
     until(page, text, (text) => document.body.innerText.includes(text), text);
 
-  test('the session of curl in http.md runs as it is', async () => {
+  test('the curl session in http.md runs as pasted', async () => {
     const pasted = block('docs/http.md', 'sh', '/events/');
     assert.ok(pasted.includes('http://localhost:1999'), 'it uses the server of npm start');
     const script = pasted.replace('http://localhost:1999', workerd.at.open.origin);
@@ -114,10 +114,10 @@ describe('samples', () => {
     assert.match(said, /data: \{"type":"offer","payload":\{"sdp":"…"\},"senderId":"phone"\}\n/);
   });
 
-  test('the token of the Node sample admits the peer and room it names, and no others', async () => {
+  test('the token of the Node sample admits only the peer and room that it names', async () => {
     const lines = block('docs/auth.md', 'js', 'jsonwebtoken');
     assert.equal(lines.split('\n').length, 3);
-    // Inside the repository, because the sample imports one of its packages.
+    // The folder is in the repository, because the sample imports a package from node_modules.
     await mkdir(join(ROOT, 'target'), { recursive: true });
     const folder = await mkdtemp(join(ROOT, 'target', 'readme-'));
     try {
@@ -156,7 +156,7 @@ test(`README has at most ${README_LINES} lines`, () => {
   assert.ok(lines <= README_LINES, `${lines} lines`);
 });
 
-test('deploy.md names the settings of wrangler.toml with their default values', () => {
+test('deploy.md lists the settings of wrangler.toml with their default values', () => {
   const [, vars] = read('wrangler.toml').split('\n[vars]\n');
   assert.ok(vars, 'wrangler.toml has [vars]');
   const settings = vars.split('\n[')[0].matchAll(/^(\w+) = "(.*)"$/gm);
@@ -192,10 +192,13 @@ const PAGES = [
   ),
 ];
 
-/** A page without its code blocks, in which `#` is no heading. @param {string} file */
+/**
+ * Returns a page without its code blocks, because a `#` in a code block is no heading.
+ * @param {string} file
+ */
 const prose = (file) => read(file).replace(/^```[^]*?^```/gm, '');
 
-/** The anchors that GitHub gives to the headings of a page. @param {string} file */
+/** Returns the anchors that GitHub generates for the headings of a page. @param {string} file */
 function anchors(file) {
   /** @type {Map<string, number>} */
   const times = new Map();

@@ -1,5 +1,5 @@
 // @ts-check
-/** `room.d.ts` compiles in an application and agrees with `room.js`. */
+/** Checks that `room.d.ts` compiles in an application and agrees with `room.js`. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
@@ -34,7 +34,7 @@ before(async () => {
 after(() => rm(folder, { recursive: true }));
 
 /**
- * Returns the errors of the compiler for a file, or an empty string.
+ * Compiles a file, and returns the errors of the compiler or an empty string.
  * @param {string} file
  * @param {...string} options
  */
@@ -51,7 +51,8 @@ test('a strict TypeScript application compiles with room.d.ts', () => {
 });
 
 /**
- * Copies code and types into a folder for `agreement.ts`.
+ * Copies code, types and `agreement.ts` into a folder, and returns the path of the copied
+ * `agreement.ts`.
  * @param {string} name
  * @param {(types: string) => string} [change] applied to `room.d.ts`
  */
@@ -101,13 +102,13 @@ for (const [fault, from, to] of [
     "'local-candidate': string;",
   ],
 ]) {
-  test(`the check fails for ${fault}`, async () => {
+  test(`the comparison fails for ${fault}`, async () => {
     const file = await copyFor(fault, (types) => types.replace(from, to));
     assert.match(compile(file, '--allowJs', '--checkJs'), /error TS/);
   });
 }
 
-/** The property names of an interface in `room.d.ts`. @param {string} name */
+/** Returns the property names of an interface in `room.d.ts`. @param {string} name */
 function propertiesOf(name) {
   const body = new RegExp(`interface ${name} {\n([^]*?)\n}`).exec(types)?.[1] ?? '';
   return [...body.matchAll(/^  '?([\w-]+)'?\??:/gm)].map(([, property]) => property);
@@ -120,7 +121,8 @@ test('the code uses every option, event and step of room.d.ts', async () => {
   const used = options.split(',').map((option) => option.trim().split(' ')[0]);
   assert.deepEqual(propertiesOf('RoomOptions').toSorted(), used.toSorted());
   const steps = propertiesOf('LocalSteps').map((name) => {
-    if (['relation', 'room-state'].includes(name)) return `type: '${name}'`; // made in room.js
+    // The code emits these two types without trace().
+    if (['relation', 'room-state'].includes(name)) return `type: '${name}'`;
     return `trace('${name}'`.replace(/'create-(offer|answer)'/, '`create-${type}`');
   });
   const calls = [...propertiesOf('RoomEvents').map((name) => `emit('${name}'`), ...steps];

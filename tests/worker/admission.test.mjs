@@ -1,5 +1,8 @@
 // @ts-check
-/** Admission: the origins in `ALLOWED_ORIGINS`, tokens signed with `ROOM_SECRET`, and the join limit. */
+/**
+ * Tests admission: the origins in `ALLOWED_ORIGINS`, tokens signed with `ROOM_SECRET`, and the join
+ * limit.
+ */
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
@@ -47,7 +50,7 @@ describe('origins', () => {
   ];
 
   for (const Origin of ELSEWHERE) {
-    test(`refuses every request of a page of ${Origin}`, async () => {
+    test(`every request of a page of ${Origin} is refused`, async () => {
       const server = workerd.at.origins;
       const answers = [
         await server.upgrade(joinPath('guarded', { id: 'eve' }), { Origin }),
@@ -80,7 +83,7 @@ describe('origins', () => {
   }
 
   for (const Origin of LISTED) {
-    test(`accepts every request of a page of ${Origin}`, async () => {
+    test(`every request of a page of ${Origin} is accepted`, async () => {
       const server = workerd.at.origins;
       const ann = await Peer.join(server, `listed ${Origin}`, 'ann', { headers: { Origin } });
       const { status, headers } = await server.request('/parties/main/listed', {
@@ -107,12 +110,12 @@ describe('origins', () => {
     });
   }
 
-  test('accepts clients that send no Origin header', async () => {
+  test('a client that sends no Origin header is accepted', async () => {
     const ann = await Peer.join(workerd.at.origins, 'no-origin', 'ann');
     await expectQuiet(ann);
   });
 
-  test('accepts pages of every origin without ALLOWED_ORIGINS', async () => {
+  test('a page of any origin is accepted when ALLOWED_ORIGINS is not set', async () => {
     const headers = { Origin: 'https://anything.example' };
     const ann = await Peer.join(workerd.at.open, 'any-origin', 'ann', { headers });
     const answer = await workerd.at.open.request('/parties/main/any-origin', { headers });
@@ -126,7 +129,7 @@ describe('tokens', () => {
   const soon = () => Math.floor(Date.now() / 1000) + 600;
 
   /**
-   * Signs a token as any JWT library does.
+   * Returns a JWT with these claims. By default, the JWT is signed with HS256 and `ROOM_SECRET`.
    * @param {object} claims
    * @param {{ secret?: string, alg?: string, hash?: string }} [how]
    */
@@ -139,7 +142,7 @@ describe('tokens', () => {
   }
 
   /**
-   * Asserts that a join as ann is refused as unauthorized.
+   * Asserts that a join as ann is refused with `unauthorized`.
    * @param {string} room
    * @param {import('../support/peer.mjs').Join} join
    */
@@ -150,7 +153,7 @@ describe('tokens', () => {
   }
 
   /**
-   * All places for a token in a join.
+   * Returns one join request for each place in which a client can pass a token.
    * @param {string} token
    * @returns {import('../support/peer.mjs').Join[]}
    */
@@ -178,7 +181,7 @@ describe('tokens', () => {
     }),
   };
   for (const [name, claims] of Object.entries(valid)) {
-    test(`accepts a token ${name} in every place`, async () => {
+    test(`a token ${name} is accepted in every place`, async () => {
       const room = `valid ${name}`;
       const token = mint(claims(room));
       for (const place of places(token)) {
@@ -205,7 +208,7 @@ describe('tokens', () => {
     'for a longer room name': (room) => mint({ exp: soon(), room: `${room}s` }),
     'for a shorter room name': (room) => mint({ exp: soon(), room: room.slice(0, -1) }),
     'for no room': () => mint({ exp: soon() }),
-    'for a list of rooms': (room) => mint({ exp: soon(), room: [room] }),
+    'for an array of rooms': (room) => mint({ exp: soon(), room: [room] }),
     'for another id': (room) => mint({ exp: soon(), room, sub: 'bob' }),
     'that is not valid yet': (room) => mint({ exp: soon(), nbf: soon() - 60, room }),
     'signed with another secret': (room) => mint({ exp: soon(), room }, { secret: `${SECRET}.` }),
@@ -225,28 +228,28 @@ describe('tokens', () => {
       return [head, mint({ exp: soon(), room }).split('.')[1], signature].join('.');
     },
   };
-  test('refuses a join without a token with an error frame', async () => {
+  test('a join without a token is refused with an error frame', async () => {
     await isUnauthorized('no token', {});
     await isUnauthorized('no token', { protocols: ['partyline'] });
     await isUnauthorized('no token', { headers: { Authorization: 'Basic YW5uOmJvYg==' } });
   });
 
   for (const [index, [name, token]] of Object.entries(invalid).entries()) {
-    test(`refuses a token ${name}`, async () => {
+    test(`a token ${name} is refused`, async () => {
       const room = `invalid ${name}`;
       const [inQuery, ...others] = places(token(room));
       await isUnauthorized(room, inQuery);
-      // A header cannot have an empty token, and libraries refuse an empty subprotocol. The default tier
-      // tries one of the other places for each token.
+      // Only the query can contain an empty token, because libraries reject an empty subprotocol.
+      // The default tier tries one of the other places for each token.
       const tried = all ? others : [others[index % others.length]];
       if (token(room)) for (const place of tried) await isUnauthorized(room, place);
       assert.equal((await workerd.at.tokens.status(room)).peers, 0);
     });
   }
 
-  test('refuses a token of 60 KB', () => isUnauthorized('long', { token: 'x'.repeat(60_000) }));
+  test('a token of 60 KB is refused', () => isUnauthorized('long', { token: 'x'.repeat(60_000) }));
 
-  test('refuses two tokens in one join, even if both are valid', async () => {
+  test('a join with two tokens is refused, even if both are valid', async () => {
     const token = mint({ exp: soon(), room: 'two' });
     const [query, header, , protocol] = places(token);
     await isUnauthorized('two', { ...query, ...header });
@@ -255,14 +258,14 @@ describe('tokens', () => {
     await isUnauthorized('two', { token: 'a wrong one', ...header });
   });
 
-  test('refuses a token for one id with another id or without one', async () => {
+  test('a token for one id is refused when the join has another id or no id', async () => {
     const token = mint({ exp: soon(), room: 'sub', sub: 'ann' });
     await isUnauthorized('sub', { token, id: 'bob' });
     await isUnauthorized('sub', { token, id: 'Ann' });
     await isUnauthorized('sub', { token, id: undefined });
   });
 
-  test('selects a subprotocol when it refuses, since browsers otherwise show no frame', async () => {
+  test('a refused join gets a subprotocol, because browsers otherwise deliver no error frame', async () => {
     const protocols = ['partyline', 'token.a.b.c'];
     const ann = await Peer.connect(workerd.at.tokens, 'chosen', { id: 'ann', protocols });
     assert.equal(ann.socket.protocol, 'partyline');
@@ -270,7 +273,7 @@ describe('tokens', () => {
     await ann.isClosed(4010, 'unauthorized');
   });
 
-  test('accepts tokens for rooms of any name', async () => {
+  test('a token for a room of any name is accepted', async () => {
     for (const room of ['a b', 'ä/€', '🎉', '*']) {
       const ann = await Peer.join(workerd.at.tokens, room, 'ann', {
         token: mint({ exp: soon(), room }),
@@ -279,7 +282,7 @@ describe('tokens', () => {
     }
   });
 
-  test('sends no frame to the room when it refuses a join', async () => {
+  test('a refused join sends no frame to the peers in the room', async () => {
     const room = 'undisturbed';
     const bob = await Peer.join(workerd.at.tokens, room, 'bob', {
       token: mint({ exp: soon(), room }),
@@ -290,7 +293,7 @@ describe('tokens', () => {
     await expectQuiet(bob);
   });
 
-  test('refuses a wrong key despite a valid token', async () => {
+  test('a wrong key is refused despite a valid token', async () => {
     const room = 'token and key';
     const token = mint({ exp: soon(), room });
     await Peer.join(workerd.at.tokens, room, 'ann', { token, key: 'secret of ann' });
@@ -299,7 +302,7 @@ describe('tokens', () => {
     await eve.isClosed(4009, 'id-taken');
   });
 
-  test('serves /health and the status of a room without a token', async () => {
+  test('/health and the status of a room are served without a token', async () => {
     for (const path of ['/health', '/parties/main/asked'])
       for (const Accept of ['*/*', 'text/html'])
         assert.equal(
@@ -309,7 +312,7 @@ describe('tokens', () => {
         );
   });
 
-  test('requires both a listed origin and a token when both are set', async () => {
+  test('a join needs a listed origin and a token when both settings are set', async () => {
     const { both } = workerd.at;
     const token = mint({ exp: soon(), room: 'both' });
     const elsewhere = await both.upgrade(joinPath('both', { token }), {
@@ -324,7 +327,7 @@ describe('tokens', () => {
     await ann.close(1000);
   });
 
-  test('ignores tokens without ROOM_SECRET', async () => {
+  test('a token is ignored when ROOM_SECRET is not set', async () => {
     const ann = await Peer.join(workerd.at.open, 'no-secret', 'ann', { token: 'open sesame' });
     const bob = await Peer.join(workerd.at.open, 'no-secret', 'bob', {
       protocols: ['partyline', 'token.x'],
@@ -335,7 +338,7 @@ describe('tokens', () => {
   });
 
   describe('over HTTP', () => {
-    /** Registers bob with a token, and returns it with his key. @param {string} room */
+    /** Registers bob with a token, and returns the token and bob's key. @param {string} room */
     async function registered(room) {
       const token = mint({ exp: soon(), room, sub: 'bob' });
       const bob = new HttpPeer(workerd.at.tokens, room, 'bob', {
@@ -359,7 +362,7 @@ describe('tokens', () => {
       return [await peer.post({ type: 'x', target: 'bob' }), opened];
     }
 
-    test('accepts the token, the key or both after registration', async () => {
+    test('a registered peer is accepted with its token, its key or both', async () => {
       const room = 'http tokens';
       const { token, key } = await registered(room);
       for (const who of [
@@ -376,7 +379,7 @@ describe('tokens', () => {
     });
 
     for (const [name, token] of Object.entries(invalid))
-      test(`refuses to register, listen or post with a token ${name}`, async () => {
+      test(`a client cannot register, listen or post with a token ${name}`, async () => {
         const room = `http ${name}`;
         const made = token(room);
         if (!made) return;
@@ -392,13 +395,13 @@ describe('tokens', () => {
         assert.equal((await workerd.at.tokens.status(room)).peers, 0);
       });
 
-    test('refuses to listen or post without token and key', async () => {
+    test('a client cannot listen or post without a token and a key', async () => {
       const room = 'http nothing';
       await registered(room);
       for (const { status } of await refusals({}, room)) assert.equal(status, 401);
     });
 
-    test('refuses guessed keys without affecting the owner', async () => {
+    test('a guessed key is refused without affecting the peer that has the id', async () => {
       const room = 'http guesses';
       const { key } = await registered(room);
       const bob = new HttpPeer(workerd.at.tokens, room, 'bob', { key });
@@ -419,7 +422,7 @@ describe('tokens', () => {
       await bob.receives('{"type":"still","payload":null,"senderId":"bob"}');
     });
 
-    test('refuses the key of another peer, and of a peer on a WebSocket', async () => {
+    test('a key is refused when it is used with the id of another peer or of no peer', async () => {
       const room = 'http others';
       const { key } = await registered(room);
       await Peer.join(workerd.at.tokens, room, 'ann', { token: mint({ exp: soon(), room }) });
@@ -433,7 +436,7 @@ describe('tokens', () => {
 });
 
 describe('forged frames', () => {
-  test('refuses reserved types and forged senders in every dialect', async () => {
+  test('reserved types and forged senders are refused in every dialect', async () => {
     const { open } = workerd.at;
     const room = 'imitations';
     const ann = await Peer.join(open, room, 'ann');
@@ -478,7 +481,7 @@ describe('forged frames', () => {
       const { status, text } = await device.post(body);
       assert.deepEqual([status, JSON.parse(text).error.code], [400, code]);
     }
-    // No peer has received a frame from these attempts.
+    // The other peers have received no frame because of these attempts.
     await expectQuiet(ann, eve, lobby, forum);
     assert.deepEqual(device.stream?.unread, []);
   });
@@ -488,10 +491,11 @@ describe('join limit of an address', () => {
   /** @param {string} address @returns {Record<string, string>} */
   const from = (address) => ({ 'CF-Connecting-IP': address });
 
-  test('refuses joins of every form after 600 in a minute, but not those of other addresses', async () => {
+  test('joins of an address are refused after 600 in a minute, and joins of others are not', async () => {
     const server = workerd.at.limited;
     const { upgrade } = server;
-    // One room and one id cost the least. The minute of the limit may end during the test.
+    // All joins use one room and one id to keep the test fast. The one-minute window of the rate
+    // limit may end during the test, so the limit may apply only after more than 600 joins.
     const join = () =>
       upgrade.call(server, joinPath('limited', { id: 'ann' }), from('203.0.113.7'));
     let joins = 0;

@@ -1,10 +1,11 @@
 // @ts-check
 /**
- * The end of a WebSocket: either side may close it with any code; the connection always ends, and the
- * room continues.
+ * Either side may close a WebSocket with any code. The connection always ends, and the room keeps
+ * working.
  *
- * The peers under test are raw WebSockets, since a library sends no invalid codes and answers every
- * Close frame. `RECONNECT_GRACE` is an hour in these rooms, so only a Close frame causes `peer-left`.
+ * The peers under test use raw WebSockets, because WebSocket libraries send no invalid codes and
+ * answer every Close frame. `RECONNECT_GRACE` is an hour in these rooms, so a lost connection
+ * causes no `peer-left`.
  */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
@@ -15,7 +16,9 @@ import { startWorkerd } from '../support/workerd.mjs';
 
 /** @typedef {import('../support/workerd.mjs').Server} Server */
 
-/** Longer than any response takes and shorter than any timeout of the server, in milliseconds. */
+/**
+ * Timeout in milliseconds: longer than any response takes, shorter than any timeout of the server.
+ */
 const SOON = 4_000;
 
 const LONG_GRACE = { RECONNECT_GRACE: '3600' };
@@ -36,7 +39,7 @@ before(async () => {
 after(() => workerd?.stop());
 
 /**
- * Joins with a raw WebSocket. The others in the room receive `peer-joined`.
+ * Joins with a raw WebSocket. Reads its `welcome`, and the `peer-joined` of the other peers.
  * @param {string} room
  * @param {string} id
  * @param {Peer[]} others
@@ -48,11 +51,15 @@ async function joinRaw(room, id, ...others) {
   return raw;
 }
 
-/** Waits until the server has closed the connection. @param {RawWebSocket} raw @param {string} claim */
+/**
+ * Waits until the server has ended the connection.
+ * @param {RawWebSocket} raw
+ * @param {string} claim
+ */
 const isGone = (raw, claim) => within(raw.gone, claim, SOON);
 
 /**
- * Reads the next frame, which must be a Close frame and arrive soon.
+ * Reads the next frame, which must be a Close frame, and returns its code and reason.
  * @param {RawWebSocket} raw
  * @param {string} claim
  */
@@ -69,7 +76,7 @@ const VALID_CODES = [
 ];
 
 for (const [code, name] of some(VALID_CODES, 3)) {
-  test(`echoes a Close frame ${name} and removes the peer`, async () => {
+  test(`a Close frame ${name} is echoed, and its sender is removed`, async () => {
     const room = `close ${name}`;
     const bob = await Peer.join(server, room, 'bob');
     const ann = await joinRaw(room, 'ann', bob);
@@ -82,7 +89,7 @@ for (const [code, name] of some(VALID_CODES, 3)) {
     await expectQuiet(bob);
   });
 
-  test(`completes the closing handshake of a library that closes ${name}`, async () => {
+  test(`a library completes the closing handshake when it closes ${name}`, async () => {
     const room = `library ${name}`;
     const bob = await Peer.join(server, room, 'bob');
     const ann = await Peer.join(server, room, 'ann');
@@ -99,8 +106,8 @@ for (const [code, name] of some(VALID_CODES, 3)) {
 }
 
 /**
- * Asserts the reaction to any Close frame: the server answers with a valid code, the connection ends,
- * the peer leaves at once, and the room continues.
+ * Asserts that the server answers a Close frame with a valid code and ends the connection. The peer
+ * leaves at once, and the other peers can still exchange signals.
  * @param {Buffer} payload
  * @param {string} room
  */
@@ -128,17 +135,18 @@ for (const [payload, name] of /** @type {[Buffer, string][]} */ ([
   [Buffer.from([3]), 'half a code'],
   [Buffer.concat([coded(1000), Buffer.from([0xff, 0xfe])]), 'a reason that is not utf-8'],
 ])) {
-  test(`answers a Close frame with ${name} and removes the peer`, () =>
+  test(`a Close frame with ${name} is answered, and its sender is removed`, () =>
     leavesWith(payload, `close with ${name}`));
 }
 
-// RFC 6455 reserves these codes for a missing Close frame. A frame that carries one is still a frame.
-test('answers a Close frame with 1006 or 1015 and removes the peer', async () => {
+// RFC 6455 §7.4.1 forbids the codes 1006 and 1015 in a Close frame. The server must nevertheless
+// answer a Close frame with one of these codes.
+test('a Close frame with 1006 or 1015 is answered, and its sender is removed', async () => {
   await Promise.all([1006, 1015].map((code) => leavesWith(coded(code), `close with ${code}`)));
 });
 
 for (const code of [1006, 1015]) {
-  test(`keeps the room working after a Close frame with ${code}`, async () => {
+  test(`a room keeps working after a Close frame with ${code}`, async () => {
     const room = `no harm by ${code}`;
     const bob = await Peer.join(server, room, 'bob');
     const eve = await Peer.join(server, room, 'eve');
@@ -159,13 +167,14 @@ for (const code of [1006, 1015]) {
     if (left)
       for (const one of [bob, eve])
         await one.receives({ type: 'peer-joined', id: 'ann', polite: true });
-    else await again.receives({ type: 'chat', from: 'bob', payload: 'still here' }); // queued while ann was absent
+    // Otherwise ann was absent, so the room has queued the signal.
+    else await again.receives({ type: 'chat', from: 'bob', payload: 'still here' });
     assert.equal((await server.status(room)).peers, 3);
     await expectQuiet(again, bob, eve);
   });
 }
 
-test('ignores frames after a Close frame', async () => {
+test('frames after a Close frame are ignored', async () => {
   const bob = await Peer.join(server, 'after the end', 'bob');
   const ann = await joinRaw('after the end', 'ann', bob);
   ann.sendText({ type: 'chat', to: 'bob', payload: 'last words' });
@@ -182,7 +191,7 @@ for (const [how, cut] of /** @type {[string, (raw: RawWebSocket) => unknown][]} 
   ['reset', (raw) => raw.destroy()],
   ['ended without a Close frame', (raw) => raw.tcp.end()],
 ])) {
-  test(`keeps the seat and queues signals when a connection is ${how}`, async () => {
+  test(`a peer keeps its seat, and its signals are queued, when its connection is ${how}`, async () => {
     const room = `a connection ${how}`;
     const bob = await Peer.join(server, room, 'bob');
     const ann = await joinRaw(room, 'ann', bob);
@@ -199,7 +208,7 @@ for (const [how, cut] of /** @type {[string, (raw: RawWebSocket) => unknown][]} 
   });
 }
 
-test('closes the replaced connection of a peer with 4001 and ends it after the answer', async () => {
+test('a replaced connection is closed with 4001, and ends after the client has answered', async () => {
   const ann = await Peer.join(server, 'taken over', 'ann');
   const old = await joinRaw('taken over', 'bob', ann);
   old.sendText({ type: 'chat', to: 'ann' });
@@ -219,13 +228,15 @@ test('closes the replaced connection of a peer with 4001 and ends it after the a
 });
 
 /**
- * Sends as fast as possible until the server closes the WebSocket, and returns the code. Two accepted
- * frames in succession reset the count of refusals, so only a flood triggers this.
+ * Sends frames as fast as possible until the server closes the WebSocket, and returns the close
+ * code. Two consecutive accepted frames reset the count of refusals, so the server closes no slower
+ * sender.
  * @param {RawWebSocket} raw
  */
 async function flood(raw) {
   for (let wave = 0; wave < 100; wave += 1) {
-    raw.tcp.cork(); // sends full packets without a pause
+    // Buffers the frames until `uncork`, which then sends full TCP segments.
+    raw.tcp.cork();
     for (let n = 0; n < 2_000; n += 1) raw.sendText('{}');
     raw.tcp.uncork();
     for (let n = 0; n < 2_000; n += 1) {
@@ -237,8 +248,8 @@ async function flood(raw) {
 }
 
 /**
- * A way to make the server close the WebSocket of bob. It resolves when the Close frame has arrived, with
- * the peer that replaces bob, if any.
+ * Makes the server close the WebSocket of bob, and waits for the Close frame. Returns the peer that
+ * replaces bob, or undefined if bob is not replaced.
  * @typedef {(room: string, old: RawWebSocket, others: Peer[]) => Promise<Peer | undefined>} Kick
  * @type {Record<string, Kick>}
  */
@@ -259,7 +270,7 @@ const KICKS = {
 };
 
 for (const [how, kick] of Object.entries(KICKS)) {
-  test(`ignores a peer closed for ${how} that keeps sending and never answers`, async () => {
+  test(`a peer closed for ${how} is ignored when it keeps sending and never answers`, async () => {
     const room = `closed: ${how}`;
     const ann = await Peer.join(server, room, 'ann');
     const eve = await Peer.join(server, room, 'eve');
@@ -280,7 +291,8 @@ for (const [how, kick] of Object.entries(KICKS)) {
     assert.equal((await server.status(room)).peers, all.length);
     await expectQuiet(...all);
 
-    // A WebSocket that cannot be written to must not affect the others.
+    // Bob's old WebSocket is not writable. The server must still deliver signals to the other
+    // peers.
     ann.send({ type: 'chat', payload: 'to all' });
     for (const other of all.slice(1))
       await other.receives({ type: 'chat', from: 'ann', payload: 'to all' });
@@ -289,7 +301,7 @@ for (const [how, kick] of Object.entries(KICKS)) {
     else await ann.receivesError('no-such-peer', { to: 'bob' });
     await expectQuiet(...all);
 
-    // The end of the old connection causes no frame, after the server has read all its frames.
+    // The end of the old connection causes no frame to the other peers.
     old.tcp.end();
     await isGone(old, 'the connection ends');
     await waitUntilNoticed(server, room);
@@ -303,7 +315,7 @@ for (const [how, kick] of Object.entries(KICKS)) {
   });
 }
 
-test('refuses a join to a full room without informing its peers', async () => {
+test('a join to a full room is refused without informing the peers in the room', async () => {
   const { small } = workerd.at;
   const ann = await Peer.join(small, 'full', 'ann');
   const bob = await Peer.join(small, 'full', 'bob');
@@ -319,7 +331,7 @@ test('refuses a join to a full room without informing its peers', async () => {
   assert.deepEqual(again.welcome.peers, [{ id: 'ann', polite: false }]);
 });
 
-test('counts an absent peer in a full room and lets it reconnect', async () => {
+test('an absent peer counts towards MAX_PEERS, and can reconnect when the room is full', async () => {
   const { small } = workerd.at;
   const ann = await Peer.join(small, 'full of absent', 'ann');
   const bob = await Peer.join(small, 'full of absent', 'bob');
@@ -332,7 +344,7 @@ test('counts an absent peer in a full room and lets it reconnect', async () => {
   await expectQuiet(ann, again);
 });
 
-test('refuses an id with another key or without one', async () => {
+test('an id with a key is refused when the join has another key or no key', async () => {
   const ann = await Peer.join(server, 'whose id', 'ann');
   const bob = await Peer.join(server, 'whose id', 'bob', { key: 'the right one' });
   await ann.receives({ type: 'peer-joined', id: 'bob', polite: true });
@@ -360,7 +372,7 @@ for (const { name, code, reason, connectRefused } of [
   { name: 'a taken id', code: 4009, reason: 'id-taken', connectRefused: () => fromTakenId() },
   { name: 'no token', code: 4010, reason: 'unauthorized', connectRefused: () => withoutToken() },
 ]) {
-  test(`answers a join refused for ${name} with upgrade, error and close code`, async () => {
+  test(`a join refused for ${name} is answered with an upgrade, an error frame and a close code`, async () => {
     const raw = await connectRefused();
     const { message, ...rest } = await within(raw.receive(), 'the error arrives', SOON);
     assert.deepEqual(rest, { type: 'error', code: reason });
@@ -387,7 +399,7 @@ function withoutToken() {
   return RawWebSocket.connect(workerd.at.locked, 'locked, raw', { id: 'eve' });
 }
 
-test('ignores frames of a refused join that never answers the Close frame', async () => {
+test('frames of a refused join are ignored when its client never answers the Close frame', async () => {
   const { small } = workerd.at;
   const ann = await Peer.join(small, 'goes on', 'ann');
   const bob = await Peer.join(small, 'goes on', 'bob');

@@ -1,5 +1,7 @@
 // @ts-check
-/** The HTTP dialect on workerd: the responses to all requests, and the lifetime of event streams. */
+/**
+ * Tests the HTTP dialect on workerd: responses to all requests, and the lifetime of event streams.
+ */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import http from 'node:http';
@@ -37,7 +39,7 @@ function isError({ status, headers, text }, expected, code) {
 }
 
 describe('POST /register', () => {
-  test('returns a key and the peers in the room', async () => {
+  test('a registration returns a key and the peers in the room', async () => {
     const ann = await Peer.join(workerd.at.shipped, 'register', 'ann');
     const bob = new HttpPeer(workerd.at.shipped, 'register', 'bob');
     const { status, headers, text } = await bob.register();
@@ -53,12 +55,12 @@ describe('POST /register', () => {
     await expectQuiet(ann);
   });
 
-  test('returns the key of the client, if it has one', async () => {
+  test('a registration with a key returns that key', async () => {
     const bob = new HttpPeer(workerd.at.shipped, 'own-key', 'bob', { key: 'a b&ä' });
     assert.equal(JSON.parse((await bob.register()).text).key, 'a b&ä');
   });
 
-  test('refuses a full room and a taken id with 409', async () => {
+  test('a registration is refused with 409 when the room is full or the id is taken', async () => {
     assert.equal((await new HttpPeer(workerd.at.small, 'full', 'ann').register()).status, 200);
     isError(await new HttpPeer(workerd.at.small, 'full', 'bob').register(), 409, 'room-full');
     await Peer.join(workerd.at.shipped, 'taken', 'ann', { key: 'secret of ann' });
@@ -68,7 +70,7 @@ describe('POST /register', () => {
     }
   });
 
-  test('accepts encoded names and refuses invalid ones', async () => {
+  test('an encoded name is accepted, and an invalid name is refused', async () => {
     const { shipped } = workerd.at;
     const ann = await HttpPeer.join(shipped, 'ä / b', 'a~b:c.d_e-');
     assert.equal((await shipped.status('ä / b')).peers, 1);
@@ -90,7 +92,7 @@ describe('POST /register', () => {
 });
 
 describe('methods', () => {
-  test('answers other methods with 405 and an Allow header', async () => {
+  test('a request with another method is answered with 405 and an Allow header', async () => {
     for (const [path, allowed] of /** @type {const} */ ([
       ['/register/methods/ann', ['OPTIONS', 'POST']],
       ['/message/methods/ann', ['OPTIONS', 'POST']],
@@ -106,7 +108,7 @@ describe('methods', () => {
     assert.equal((await workerd.at.shipped.status('methods')).peers, 0);
   });
 
-  test('answers a CORS preflight', async () => {
+  test('a CORS preflight is answered with the allowed methods and headers', async () => {
     for (const [path, method] of [
       ['/register/preflight/ann', 'POST'],
       ['/message/preflight/ann', 'POST'],
@@ -128,7 +130,7 @@ describe('methods', () => {
     assert.equal((await workerd.at.shipped.status('preflight')).peers, 0);
   });
 
-  test('sends CORS headers with every response, errors included', async () => {
+  test('every response has CORS headers, including errors', async () => {
     const ann = new HttpPeer(workerd.at.shipped, 'cors', 'ann', {
       headers: { Origin: 'https://a.example' },
     });
@@ -144,7 +146,7 @@ describe('methods', () => {
     response.destroy();
   });
 
-  test('answers HEAD without opening a stream', async () => {
+  test('a HEAD request is answered without opening a stream', async () => {
     const ann = await HttpPeer.join(workerd.at.shipped, 'head', 'ann');
     const response = await ann.request(undefined, 'HEAD');
     assert.equal(response.statusCode, 200);
@@ -155,14 +157,14 @@ describe('methods', () => {
 });
 
 describe('POST /message', () => {
-  /** A body of exactly this many bytes. @param {number} length */
+  /** Returns a JSON signal of exactly `length` bytes. @param {number} length */
   const body = (length) => {
     const frame = (/** @type {string} */ payload) =>
       `{"type":"big","target":"ann","payload":"${payload}"}`;
     return frame('x'.repeat(length - frame('').length));
   };
 
-  test('forwards a body of 64 KiB and refuses one byte more', async () => {
+  test('a body of 64 KiB is forwarded, and a body of 64 KiB + 1 is refused', async () => {
     const ann = await HttpPeer.join(workerd.at.shipped, 'bodies', 'ann');
     await ann.sends(body(MAX));
     assert.ok((await ann.next()).data.length > MAX - 50);
@@ -185,17 +187,17 @@ describe('POST /message', () => {
     return `${data}`;
   }
 
-  test('refuses a too large Content-Length without reading the body', async () => {
+  test('a request is refused before its body arrives when its Content-Length is too large', async () => {
     assert.match(await answerTo('Content-Length: 1000000000', ''), /^HTTP\/1.1 413 /);
   });
 
-  test('stops reading a chunked body at the size limit', async () => {
+  test('a chunked body is refused when it exceeds the size limit, before its end arrives', async () => {
     const chunk = `${(16_384).toString(16)}\r\n${'x'.repeat(16_384)}\r\n`;
     const response = await answerTo('Transfer-Encoding: chunked', chunk.repeat(5));
     assert.match(response, /^HTTP\/1.1 413 /);
   });
 
-  test('refuses a body that is no valid signal', async () => {
+  test('a body that is no valid signal is refused', async () => {
     const ann = await HttpPeer.join(workerd.at.shipped, 'no-signal', 'ann');
     for (const text of [
       '',
@@ -224,7 +226,7 @@ describe('POST /message', () => {
     assert.match((await response.toArray()).join(''), /UTF-8/);
   });
 
-  test('refuses messages of a peer that sends too fast, but not those of others', async () => {
+  test('a peer is refused when it sends too fast, and other peers are not', async () => {
     const { shipped } = workerd.at;
     const [ann, bob] = [
       await HttpPeer.join(shipped, 'fast', 'ann'),
@@ -233,7 +235,7 @@ describe('POST /message', () => {
     await ann.receives('{"type":"new-peer","senderId":"bob"}');
     /** @type {import('../support/workerd.mjs').Answer[]} */
     let refused = [];
-    // A slow machine needs several waves to exceed the rate limit.
+    // A slow machine needs several waves of requests to exceed the rate limit.
     for (let waves = 0; refused.length === 0 && waves < 25; waves += 1) {
       const wave = Array.from({ length: 200 }, () => ann.post({ type: 'x', target: 'ann' }));
       refused = (await Promise.all(wave)).filter(({ status }) => status !== 200);
@@ -247,7 +249,7 @@ describe('POST /message', () => {
     await bob.receives('{"type":"hello","payload":null,"senderId":"bob"}');
   });
 
-  test('forwards a body of several lines as equivalent JSON', async () => {
+  test('a body of several lines is forwarded as equivalent JSON', async () => {
     const ann = await HttpPeer.join(workerd.at.shipped, 'lines', 'ann');
     await ann.sends(
       '{\n  "type": "x",\r\n  "payload": {\r\n    "a": [1,\n2],\r"b": "\\n\\u2028 "\n  },\n' +
@@ -259,7 +261,7 @@ describe('POST /message', () => {
 });
 
 describe('event streams', () => {
-  test('sends pings without an event id', async () => {
+  test('a ping has no event id', async () => {
     const ann = await HttpPeer.join(workerd.at.pinging, 'pings', 'ann');
     assert.ok(ann.stream);
     const { type, time, ...rest } = await ann.stream.pinged();
@@ -272,26 +274,28 @@ describe('event streams', () => {
     assert.match(lastId, /^\d+$/);
   });
 
-  test('removes a disconnected client within one ping interval', async () => {
+  test('a disconnected client is removed within one ping interval', async () => {
     const { strict } = workerd.at;
     const ann = await HttpPeer.join(strict, 'away', 'ann');
     const bob = await HttpPeer.join(strict, 'away', 'bob');
     await ann.receives('{"type":"new-peer","senderId":"bob"}');
     assert.ok(ann.stream && bob.stream);
-    // The next ping, which fails, is then a whole interval away.
+    // The test cuts the stream right after a ping. The next ping, which fails, follows a full
+    // interval later.
     await bob.stream.pinged();
     const pings = () => ann.stream?.raw.split('"ping"').length ?? 0;
     const before = pings();
     bob.stream.cut();
     await ann.receives('{"type":"peer-left","senderId":"bob"}');
-    // ann has the same interval as bob, so she receives one or two pings meanwhile.
+    // Ann's pings have the same interval as bob's, so she receives at most two before `peer-left`.
     assert.ok(pings() - before <= 2, `${pings() - before} pings later`);
   });
 
-  test('removes clients that reset their connection before the first event', async () => {
+  test('a client is removed when it resets its connection before the first event', async () => {
     const { strict } = workerd.at;
     const ann = await Peer.join(strict, 'reset', 'ann');
-    // The outcome depends on what the server is writing at that moment, hence several clients.
+    // A reset can arrive before, during or after a write of the server, so the test resets several
+    // clients.
     const ids = new Set(Array.from({ length: times(20, 8) }, (_, n) => `bob-${n}`));
     await Promise.all(
       [...ids].map(async (id) => {
@@ -306,7 +310,7 @@ describe('event streams', () => {
     await ann.close();
   });
 
-  test('resumes a broken stream that the server still considers open', async () => {
+  test('a broken stream resumes although the server still considers it open', async () => {
     const { shipped } = workerd.at;
     const ann = await Peer.join(shipped, 'breaks', 'ann');
     const bob = await HttpPeer.join(shipped, 'breaks', 'bob');
@@ -330,7 +334,7 @@ describe('event streams', () => {
     assert.equal((await shipped.status('breaks')).peers, 2, 'bob never left');
   });
 
-  test('answers a replaced client with 204', async () => {
+  test('a replaced client gets 204 when it reconnects', async () => {
     const { shipped } = workerd.at;
     const tab = await HttpPeer.join(shipped, 'replaced', 'ann');
     await tab.sends({ type: 'x', target: 'ann' });
@@ -343,7 +347,7 @@ describe('event streams', () => {
     await other.receives('{"type":"y","payload":null,"senderId":"ann"}');
   });
 
-  test('refuses a stream before registration with a JSON error', async () => {
+  test('a stream before registration is refused with a JSON error', async () => {
     const eve = new HttpPeer(workerd.at.shipped, 'not-open', 'eve');
     const response = await eve.request();
     assert.equal(response.statusCode, 409);
@@ -352,7 +356,7 @@ describe('event streams', () => {
     isError(await eve.post({ type: 'x' }), 409, 'not-registered');
   });
 
-  test('ends the stream of a client that reads nothing, and no other', async () => {
+  test('a client that reads nothing loses its stream, and the other streams stay open', async () => {
     const { shipped } = workerd.at;
     const ann = await Peer.join(shipped, 'slow', 'ann');
     const bob = await HttpPeer.join(shipped, 'slow', 'bob');
@@ -360,7 +364,7 @@ describe('event streams', () => {
     await ann.receives({ type: 'peer-joined', id: 'bob', polite: true });
     await ann.receives({ type: 'peer-joined', id: 'eve', polite: true });
     bob.stream?.response.pause();
-    // This exceeds the buffers of the operating system and of the Worker for bob.
+    // 190 signals of 60 KB exceed the send buffers of the operating system and of the Worker.
     const payload = 'x'.repeat(60_000);
     for (let n = 0; n < 190; n += 1) ann.send({ type: 'big', to: 'bob', payload });
     await ann.settle();

@@ -1,5 +1,5 @@
 // @ts-check
-/** The endpoints over plain HTTP, and the errors of invalid requests. */
+/** Tests the plain HTTP endpoints, and the errors for invalid requests. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
@@ -9,7 +9,10 @@ import { startWorkerd } from '../support/workerd.mjs';
 /** @typedef {import('../support/workerd.mjs').Server} Server */
 /** @typedef {import('../support/workerd.mjs').Answer} Answer */
 
-/** Invalid settings, one for each instance. @type {Record<string, [string, string]>} */
+/**
+ * The invalid setting of each instance: its name and value.
+ * @type {Record<string, [string, string]>}
+ */
 const INVALID = {
   'max-peers-word': ['MAX_PEERS', 'many'],
   'max-peers-none': ['MAX_PEERS', '0'],
@@ -34,12 +37,13 @@ before(async () => {
 after(() => workerd?.stop());
 
 /**
- * Asserts that the response is an error with this status, in the shape that all errors share.
+ * Asserts that a response is an error with this status and code, in the common format of all
+ * errors.
  * @param {Answer} answer
  * @param {number} status
  * @param {string} code
  * @param {string} about
- * @returns {string} its message
+ * @returns {string} the message of the error
  */
 function isError(answer, status, code, about) {
   assert.equal(answer.status, status, `${about}: ${answer.text}`);
@@ -51,7 +55,7 @@ function isError(answer, status, code, about) {
   return message;
 }
 
-test('serves the health of the Worker without a room', async () => {
+test('/health returns the status and the version of the Worker', async () => {
   const { status, headers, text } = await server.request('/health');
   assert.equal(status, 200);
   assert.equal(headers['content-type'], 'application/json');
@@ -60,7 +64,7 @@ test('serves the health of the Worker without a room', async () => {
   assert.match(version, /^\d+\.\d+\.\d+/);
 });
 
-test('serves the page and the library as files and passes other paths to the Worker', async (t) => {
+test('the built-in page and the library are served as files, and the Worker gets other paths', async (t) => {
   const deployed = await startWorkerd({ whole: {} }, { assets: true });
   t.after(() => deployed.stop());
   const { whole } = deployed.at;
@@ -81,7 +85,7 @@ test('serves the page and the library as files and passes other paths to the Wor
   await ann.close();
 });
 
-test('serves the status of a room as JSON, with a count and without ids', async () => {
+test('the JSON status of a room has the number of peers and no ids', async () => {
   const empty = await server.request('/parties/main/how-it-is');
   assert.equal(empty.status, 200);
   assert.equal(empty.headers['content-type'], 'application/json');
@@ -101,7 +105,7 @@ test('serves the status of a room as JSON, with a count and without ids', async 
   assert.equal((await server.status('how-it-is')).peers, 0);
 });
 
-test('serves the status of a room as a page, with a count and without ids', async () => {
+test('the status page of a room shows the number of peers and no ids', async () => {
   await Peer.join(server, 'a-page', 'ann-with-a-long-name');
   await Peer.join(server, 'a-page', 'bob-with-a-long-name');
   const headers = { Accept: 'text/html,application/xhtml+xml,*/*;q=0.8' };
@@ -114,7 +118,7 @@ test('serves the status of a room as a page, with a count and without ids', asyn
   assert.doesNotMatch(page.text, /ann|bob/);
 });
 
-test('serves JSON unless the Accept header prefers HTML', async () => {
+test('the status of a room is JSON unless the Accept header prefers HTML', async () => {
   /** @type {Record<string, string>[]} */
   const all = [{}, { Accept: '*/*' }, { Accept: 'application/json' }, { Accept: 'text/plain' }];
   for (const headers of all) {
@@ -124,7 +128,7 @@ test('serves JSON unless the Accept header prefers HTML', async () => {
   }
 });
 
-test('escapes the name of a room on its page', async () => {
+test('the name of a room is escaped on its status page', async () => {
   const name = `</h1><script>alert("1")</script>&'`;
   const headers = { Accept: 'text/html' };
   const path = `/parties/main/${encodeURIComponent(name)}`;
@@ -136,7 +140,7 @@ test('escapes the name of a room on its page', async () => {
   assert.match(`${sent['content-security-policy']}`, /default-src 'none'/);
 });
 
-test('accepts any room name of 1 to 128 bytes', async () => {
+test('any room name of 1 to 128 bytes is accepted', async () => {
   for (const [written, name] of /** @type {[string, string][]} */ ([
     ['demo', 'demo'],
     ['x', 'x'],
@@ -161,7 +165,7 @@ test('accepts any room name of 1 to 128 bytes', async () => {
   }
 });
 
-test('treats two encodings of a name as one room', async () => {
+test('two encodings of a name lead to the same room', async () => {
   const ann = await Peer.join(server, 'two ways~', 'ann');
   for (const written of ['two%20ways~', '%74wo%20ways%7E', '%74wo%20ways%7e']) {
     const { text } = await server.request(`/parties/main/${written}`);
@@ -171,7 +175,7 @@ test('treats two encodings of a name as one room', async () => {
   await ann.close();
 });
 
-test('refuses invalid room names with bad-room', async () => {
+test('an invalid room name is refused with bad-room', async () => {
   for (const name of [
     '',
     'a'.repeat(129),
@@ -195,7 +199,7 @@ test('refuses invalid room names with bad-room', async () => {
   }
 });
 
-test('refuses invalid ids, keys and dialects', async () => {
+test('an invalid id, key or dialect is refused', async () => {
   for (const [query, code] of [
     ['_pk=', 'bad-id'],
     ['_pk=a%20b', 'bad-id'],
@@ -218,7 +222,7 @@ test('refuses invalid ids, keys and dialects', async () => {
   assert.equal((await server.status('invalid-parameters')).peers, 0);
 });
 
-test('accepts an id of 64 bytes and a key of 128 characters', async () => {
+test('an id of 64 bytes and a key of 128 characters are accepted', async () => {
   const id = 'AZaz09._~:-'.padEnd(64, 'x');
   const bob = await Peer.join(server, 'the-longest', id, { key: 'k'.repeat(128) });
   assert.equal(bob.welcome.id, id);
@@ -227,7 +231,7 @@ test('accepts an id of 64 bytes and a key of 128 characters', async () => {
   await Promise.all([bob.close(), eve.close()]);
 });
 
-test('generates a different id for each peer that joins without one', async () => {
+test('each peer that joins without an id gets a different id', async () => {
   const ids = new Set();
   for (let n = 0; n < 3; n += 1) {
     const peer = await Peer.connect(server, 'given-an-id');
@@ -239,12 +243,12 @@ test('generates a different id for each peer that joins without one', async () =
   assert.equal(ids.size, 3);
 });
 
-test('ignores unknown query parameters', async () => {
+test('unknown query parameters are ignored', async () => {
   const { status } = await server.request('/parties/main/parameters?utm_source=x&_pks=%ff&');
   assert.equal(status, 200);
 });
 
-test('answers unknown paths with 404', async () => {
+test('an unknown path is answered with 404', async () => {
   for (const path of [
     '/nothing',
     '/parties',
@@ -261,7 +265,7 @@ test('answers unknown paths with 404', async () => {
   }
 });
 
-test('answers other methods with 405 and an Allow header', async () => {
+test('a request with another method is answered with 405 and an Allow header', async () => {
   for (const method of ['POST', 'PUT', 'PATCH', 'DELETE']) {
     for (const path of ['/health', '/parties/main/methods', '/parties/main/methods?_pk=ann']) {
       const answer = await server.request(path, { method, body: '{}' });
@@ -272,7 +276,7 @@ test('answers other methods with 405 and an Allow header', async () => {
   }
 });
 
-test('answers HEAD like GET, without the body', async () => {
+test('a HEAD request is answered like GET, without the body', async () => {
   for (const [path, accept] of [
     ['/health', '*/*'],
     ['/parties/main/head', '*/*'],
@@ -290,7 +294,7 @@ test('answers HEAD like GET, without the body', async () => {
   }
 });
 
-test('answers a CORS preflight', async () => {
+test('a CORS preflight is answered with the allowed methods and headers', async () => {
   for (const path of ['/health', '/parties/main/options']) {
     const headers = { Origin: 'https://game.example', 'Access-Control-Request-Method': 'GET' };
     const answer = await server.request(path, { method: 'OPTIONS', headers });
@@ -303,7 +307,7 @@ test('answers a CORS preflight', async () => {
   isError(await server.request('/nothing', { method: 'OPTIONS' }), 404, 'not-found', 'OPTIONS');
 });
 
-test('sends CORS and no-store headers with every response', async () => {
+test('every response has CORS and no-store headers', async () => {
   for (const path of ['/health', '/parties/main/everybody', '/parties/main/%zz', '/nothing']) {
     const { headers } = await server.request(path, { headers: { Origin: 'https://a.example' } });
     assert.equal(headers['access-control-allow-origin'], '*', path);
@@ -312,7 +316,7 @@ test('sends CORS and no-store headers with every response', async () => {
   }
 });
 
-test('refuses a join without a WebSocket upgrade', async () => {
+test('a join without a WebSocket upgrade is refused', async () => {
   for (const query of ['_pk=ann', 'key=k', 'token=t', 'dialect=native', '_pk=ann&key=k']) {
     const answer = await server.request(`/parties/main/a-websocket?${query}`);
     isError(answer, 426, 'upgrade-required', query);
@@ -325,14 +329,14 @@ test('refuses a join without a WebSocket upgrade', async () => {
   assert.equal((await server.status('a-websocket')).peers, 0);
 });
 
-test('accepts a WebSocket upgrade', async () => {
+test('a WebSocket upgrade is accepted', async () => {
   const upgraded = await server.upgrade('/parties/main/an-upgrade?_pk=ann');
   assert.equal(upgraded.status, 101);
   assert.equal(upgraded.headers.upgrade?.toLowerCase(), 'websocket');
   assert.equal(upgraded.headers['sec-websocket-accept'], 's3pPLMBiTxaQ9kYGzzhZRbK+xOo=');
 });
 
-test('refuses an id of 300 characters without affecting other rooms', async () => {
+test('an id of 300 characters is refused without affecting other rooms', async () => {
   const ann = await Peer.join(server, 'next-door', 'ann');
   const bob = await Peer.join(server, 'next-door', 'bob');
   await ann.receives({ type: 'peer-joined', id: 'bob', polite: true });
@@ -355,7 +359,7 @@ test('refuses an id of 300 characters without affecting other rooms', async () =
 });
 
 for (const [name, [setting, value]] of Object.entries(INVALID)) {
-  test(`reports the invalid setting ${setting}="${value}" in every response`, async () => {
+  test(`every response reports the invalid setting ${setting}="${value}"`, async () => {
     const broken = workerd.at[name];
     for (const path of ['/health', '/parties/main/demo', '/parties/main/%zz', '/nothing']) {
       const message = isError(await broken.request(path), 500, 'bad-setting', path);

@@ -1,10 +1,11 @@
 // @ts-check
 /**
- * ICE servers: their sources, and the clients that receive TURN credentials. Failures of a TURN service
- * are tested in `waits/turn-failures.mjs`.
+ * Tests the sources of ICE servers, and the access to TURN credentials. Failures of a TURN
+ * service are tested in `waits/turn-failures.mjs`.
  *
- * Cloudflare's TURN service is not available in a test, so a local server replaces its API. That is the
- * only mock: the Worker runs in workerd, the TURN server is coturn, and Chromium connects through it.
+ * Cloudflare's TURN service is not available in a test, so a local server replaces its API. This
+ * server is the only mock: the Worker runs in workerd, and Chromium connects through coturn, a TURN
+ * server.
  */
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
@@ -21,7 +22,7 @@ const TURN_SECRET = 'what-coturn-knows-too';
 const STUN = 'stun:stun.example:3478';
 const CLOUDFLARE_TURN_API_TOKEN = 'api-token';
 
-/** The fake service knows two keys. */
+/** The fake TURN API. It accepts the key `good` and refuses the key `refusing`. */
 const turnApi = new FakeTurnApi({
   good: (response) => response.writeHead(201).end(JSON.stringify(CREDENTIALS)),
   refusing: (response) => response.writeHead(401).end('{"error":"Unauthorized"}'),
@@ -92,14 +93,14 @@ function mint(claims) {
 }
 
 describe('sources', () => {
-  test('returns a public STUN server without an expiry by default', async () => {
+  test('the default response has a public STUN server and no expiry', async () => {
     const stun = 'stun:stun.cloudflare.com:3478';
     assert.deepEqual(await list('shipped'), { iceServers: [{ urls: [stun] }] });
     const { text } = await workerd.at.shipped.request('/iceServers');
     assert.deepEqual(JSON.parse(text), { urls: [stun] });
   });
 
-  test('creates TURN credentials for each peer from a shared secret', async () => {
+  test('TURN credentials are created for each peer from a shared secret', async () => {
     const from = Math.floor(Date.now() / 1000);
     const answer = await list('open', '?_pk=ann:1');
     const to = Math.floor(Date.now() / 1000);
@@ -111,14 +112,14 @@ describe('sources', () => {
     assert.match((await list('open')).iceServers[1].username, /^\d+:anonymous$/);
   });
 
-  test('returns one server with all URLs at /iceServers', async () => {
+  test('/iceServers returns one server with all URLs', async () => {
     const { text } = await workerd.at.open.request('/iceServers?_pk=ann');
     const { username, ...rest } = JSON.parse(text);
     assert.match(username, /^\d+:ann$/);
     assert.deepEqual(rest, { urls: [STUN, coturn.url], credential: credential(username) });
   });
 
-  test("requests credentials from Cloudflare's API as documented", async () => {
+  test("the Worker requests credentials from Cloudflare's API as documented", async () => {
     const at = turnApi.requests.length;
     const expected = { iceServers: [{ urls: [STUN] }, RELAY], ttl: 3600 };
     assert.deepEqual(await list('good'), expected);
@@ -132,18 +133,19 @@ describe('sources', () => {
 });
 
 describe('access to TURN', () => {
-  test('returns no TURN server without ROOM_SECRET and TURN_OPEN, and logs the reason once', async () => {
+  test('no TURN server is returned without ROOM_SECRET and TURN_OPEN, and the reason is logged once', async () => {
     for (let i = 0; i < 3; i += 1)
       assert.deepEqual(await list('closed'), { iceServers: [{ urls: [STUN] }] });
     const before = (await log.lines('turn-failed', 0)).length;
     await list('refusing');
-    await log.lines('turn-failed', before + 1); // the log is now complete up to here
+    // When this line has arrived, all earlier log lines have arrived, too.
+    await log.lines('turn-failed', before + 1);
     const entries = await log.lines('turn-closed', 1);
     assert.equal(entries.length, 1);
     assert.match(entries[0].message, /ROOM_SECRET.*TURN_OPEN/);
   });
 
-  test('returns TURN servers with a valid token in every place', async () => {
+  test('a request with a valid token in any place gets TURN servers', async () => {
     const exp = Math.floor(Date.now() / 1000) + 60;
     const token = mint({ exp, room: 'demo' });
     for (const answer of [
@@ -155,7 +157,7 @@ describe('access to TURN', () => {
       assert.equal(answer.iceServers[1].urls[0], coturn.url);
   });
 
-  test('refuses requests without a valid token when ROOM_SECRET is set', async () => {
+  test('a request without a valid token is refused when ROOM_SECRET is set', async () => {
     const now = Math.floor(Date.now() / 1000);
     const token = mint({ exp: now + 60, room: 'demo' });
     for (const query of [
@@ -180,7 +182,7 @@ describe('access to TURN', () => {
 
 describe('over HTTP', () => {
   for (const path of ['/ice-servers', '/iceServers'])
-    test(`answers ${path} with the headers, methods and errors of all endpoints`, async () => {
+    test(`${path} has the headers, methods and errors of all endpoints`, async () => {
       const { open, listed, invalid } = workerd.at;
       const { headers } = await open.request(path, { headers: { Origin: 'https://a.example' } });
       assert.equal(headers['access-control-allow-origin'], '*');
@@ -207,7 +209,7 @@ describe('in a browser, through coturn only', () => {
   useFixtures(pages);
 
   /**
-   * Gathers relay candidates.
+   * Gathers relay candidates, and returns their types and the error codes.
    * @param {import('playwright-core').Page} page
    * @param {unknown[]} iceServers
    */
@@ -230,7 +232,7 @@ describe('in a browser, through coturn only', () => {
       return { types, errors };
     }, iceServers);
 
-  test('connects two peers through the relay with its credentials', async () => {
+  test('two peers connect through the relay with their credentials', async () => {
     const page = await pages.open('ann', `${workerd.at.open.origin}/style.css`);
     const [ann, bob] = await Promise.all(
       ['ann', 'bob'].map(async (id) => (await list('open', `?_pk=${id}`)).iceServers.slice(1)),
@@ -268,7 +270,7 @@ describe('in a browser, through coturn only', () => {
     assert.deepEqual(types, ['relay', 'relay']);
   });
 
-  test('creates credentials that coturn refuses when expired, changed or of another secret', async () => {
+  test('coturn refuses credentials that are expired, changed or made with another secret', async () => {
     const page = await pages.open('eve', `${workerd.at.open.origin}/style.css`);
     const good = (await list('open')).iceServers[1];
     assert.deepEqual((await gather(page, [good])).types, ['relay']);
@@ -284,7 +286,7 @@ describe('in a browser, through coturn only', () => {
   });
 
   /**
-   * The TURN username in the configuration of the connection to a peer.
+   * Returns the TURN username in the configuration of the connection to a peer.
    * @param {import('playwright-core').Page} page
    * @param {string} id
    */
@@ -294,7 +296,7 @@ describe('in a browser, through coturn only', () => {
       return connection.getConfiguration().iceServers.at(-1)?.username;
     }, id);
 
-  test('lets the library request TURN servers with its token before it connects', async () => {
+  test('the library requests TURN servers with its token before it connects', async () => {
     const token = mint({ exp: Math.floor(Date.now() / 1000) + 60, room: '*' });
     const [ann, bob] = await Promise.all(
       ['ann', 'bob'].map((name) => pages.open(name, `${workerd.at.guarded.origin}/style.css`)),
@@ -309,7 +311,7 @@ describe('in a browser, through coturn only', () => {
     assert.match(await username(bob, 'ann'), /^\d+:bob$/);
   });
 
-  test('lets the library connect without TURN servers, and renews expired credentials', async () => {
+  test('the library connects without TURN servers, and renews expired credentials', async () => {
     const { origin } = workerd.at.page;
     const [ann, bob] = await Promise.all(
       ['ann', 'bob'].map((name) => pages.open(name, `${origin}/style.css`)),

@@ -1,5 +1,5 @@
 // @ts-check
-/** The limits of a peer: frame size, rate, and the signals that are queued while it is absent. */
+/** Tests the limits of a peer: frame size, rate of frames, and queued signals. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { Peer, expectQuiet } from '../support/peer.mjs';
@@ -27,7 +27,7 @@ async function pair(room) {
 }
 
 /**
- * A frame of exactly this many bytes with a signal to this peer.
+ * Returns a frame of exactly `bytes` bytes that contains a signal to the peer `to`.
  * @param {string} to
  * @param {number} bytes
  * @param {string} [letter]
@@ -41,7 +41,7 @@ function frameOf(to, bytes, letter = 'x') {
 
 describe('size', () => {
   for (const letter of ['x', 'é', '😀']) {
-    test(`forwards a frame of 64 KiB of ${letter} with its payload unchanged`, async () => {
+    test(`a frame of 64 KiB of ${letter} is forwarded with its payload unchanged`, async () => {
       const { ann, bob } = await pair(`as-large-as-may-be-${letter.codePointAt(0)}`);
       const frame = frameOf('ann', 64 * KIB, letter);
       assert.equal(Buffer.byteLength(frame), 64 * KIB);
@@ -50,7 +50,7 @@ describe('size', () => {
       await expectQuiet(ann, bob);
     });
 
-    test(`refuses a frame of 64 KiB + 1 of ${letter} with 1009`, async () => {
+    test(`a frame of 64 KiB + 1 of ${letter} is refused with 1009`, async () => {
       const { ann, bob } = await pair(`too-large-${letter.codePointAt(0)}`);
       bob.send(frameOf('ann', 64 * KIB + 1, letter));
       await bob.receivesError('too-large');
@@ -60,7 +60,7 @@ describe('size', () => {
     });
   }
 
-  test('refuses a frame of 8 MiB without restarting the room', async () => {
+  test('a frame of 8 MiB is refused without restarting the room', async () => {
     const { ann, bob } = await pair('far-too-large');
     const { awakeSince } = await server.status('far-too-large');
     bob.send(frameOf('ann', 8 * KIB * KIB));
@@ -77,7 +77,7 @@ describe('size', () => {
     ['without content', Buffer.alloc(0)],
     ['with the text ping', Buffer.from('ping')],
   ])) {
-    test(`refuses a binary frame ${name} as malformed and keeps the WebSocket open`, async () => {
+    test(`a binary frame ${name} is refused as malformed, and its WebSocket stays open`, async () => {
       const { ann, bob } = await pair(`binary-${frame.length}`);
       bob.send(frame);
       await bob.receivesError('malformed');
@@ -87,7 +87,7 @@ describe('size', () => {
     });
   }
 
-  test('refuses a binary frame of 64 KiB + 1 with 1009', async () => {
+  test('a binary frame of 64 KiB + 1 is refused with 1009', async () => {
     const { ann, bob } = await pair('large-and-binary');
     bob.send(Buffer.alloc(64 * KIB));
     await bob.receivesError('malformed');
@@ -102,11 +102,15 @@ describe('size', () => {
 describe('rate limit', () => {
   const BURST = 200;
   const REFUSALS = 200;
-  /** Two accepted frames in succession reset the refusals; this many leave no time for that. */
+  /**
+   * Number of frames that reliably causes 200 consecutive refusals. Fewer frames might not, because
+   * two consecutive accepted frames reset the count of refusals.
+   */
   const FLOOD = 5_000;
 
   /**
-   * Sends this many signals at once, and returns the refusals and the forwarded signals.
+   * Sends `count` signals at once. Returns the error frames and the payloads of the forwarded
+   * signals.
    * @param {Peer} from @param {Peer} to @param {number} count
    */
   async function flood(from, to, count) {
@@ -120,14 +124,14 @@ describe('rate limit', () => {
     return { refused, ticks };
   }
 
-  test('forwards a burst of 200 signals in order', async () => {
+  test('a burst of 200 signals is forwarded in order', async () => {
     const { ann, bob } = await pair('burst');
     const { refused, ticks } = await flood(bob, ann, BURST);
     assert.deepEqual(refused, []);
     assert.deepEqual(ticks, [...Array(BURST).keys()]);
   });
 
-  test('refuses frames past the burst and forwards again once the sender slows down', async () => {
+  test('frames after the burst are refused until the sender slows down', async () => {
     const { ann, bob } = await pair('too-fast');
     const sent = BURST + 150;
     const { refused, ticks } = await flood(bob, ann, sent);
@@ -143,7 +147,7 @@ describe('rate limit', () => {
     );
     assert.ok(bob.open, 'the WebSocket stays open');
     ann.unread.splice(0);
-    // One frame is enough once a token is available; the limit adds 100 tokens per second.
+    // The rate limit adds 100 tokens per second, so one of the next attempts is accepted.
     for (let attempts = 0; ; attempts++) {
       assert.ok(attempts < REFUSALS, 'a slow peer can send again');
       bob.send({ type: 'again', to: 'ann' });
@@ -154,7 +158,7 @@ describe('rate limit', () => {
     await ann.receives({ type: 'again', from: 'bob' });
   });
 
-  test('closes the WebSocket after 200 consecutive refusals, and the others continue', async () => {
+  test('a WebSocket is closed after 200 consecutive refusals, and the other peers continue', async () => {
     const { ann, bob } = await pair('far-too-fast');
     const eve = await Peer.join(server, 'far-too-fast', 'eve');
     for (const each of [ann, bob])
@@ -175,14 +179,14 @@ describe('rate limit', () => {
       );
     }
     await expectQuiet(ann, eve);
-    // It may join again, with a fresh rate limit.
+    // Bob may join again, with a new rate limit.
     const again = await Peer.join(server, 'far-too-fast', 'bob');
     again.send({ type: 'slowly', to: 'eve' });
     await eve.receives({ type: 'peer-joined', id: 'bob', polite: true });
     await eve.receives({ type: 'slowly', from: 'bob' });
   });
 
-  test('counts frames that are refused for another reason', async () => {
+  test('a frame that is refused for another reason counts towards the rate limit', async () => {
     const { ann, bob } = await pair('fast-nonsense');
     for (let i = 0; i < FLOOD; i++) bob.send('nonsense');
     await bob.isClosed(4008, 'too-fast');
@@ -193,7 +197,7 @@ describe('rate limit', () => {
     await ann.receives({ type: 'peer-left', id: 'bob' });
   });
 
-  test('does not count pings', async () => {
+  test('pings do not count towards the rate limit', async () => {
     const { ann, bob } = await pair('pings');
     for (let i = 0; i < 2 * BURST + REFUSALS; i++) bob.send('ping');
     for (let i = 0; i < 2 * BURST + REFUSALS; i++) assert.equal(await bob.next(), 'pong');
@@ -204,7 +208,7 @@ describe('rate limit', () => {
 });
 
 describe('signals for absent peers', () => {
-  test('queues 64 signals for an absent peer and refuses the 65th', async () => {
+  test('a room queues 64 signals for an absent peer and refuses the 65th', async () => {
     const { ann, bob } = await pair('many');
     await bob.cut();
     for (let i = 0; i < 65; i++) ann.send({ type: 'candidate', to: 'bob', payload: i });
@@ -218,7 +222,7 @@ describe('signals for absent peers', () => {
     await expectQuiet(ann, back);
   });
 
-  test('queues 256 KiB for an absent peer and refuses a larger total', async () => {
+  test('a room queues 256 KiB for an absent peer and refuses a larger total', async () => {
     const { ann, bob } = await pair('much');
     await bob.cut();
     const frame = frameOf('bob', 60_000);
@@ -233,7 +237,7 @@ describe('signals for absent peers', () => {
     await expectQuiet(ann, back);
   });
 
-  test('counts the queued signals of all senders together', async () => {
+  test('the queued signals of all senders count together', async () => {
     const { ann, bob } = await pair('two-senders');
     const eve = await Peer.join(server, 'two-senders', 'eve');
     for (const each of [ann, bob])
@@ -249,7 +253,7 @@ describe('signals for absent peers', () => {
     await expectQuiet(ann, eve);
   });
 
-  test('delivers a broadcast although the queue of an absent peer is full', async () => {
+  test('a broadcast is delivered to the connected peers when the queue of an absent peer is full', async () => {
     const { ann, bob } = await pair('all-but-one');
     const eve = await Peer.join(server, 'all-but-one', 'eve');
     for (const each of [ann, bob])
@@ -262,7 +266,7 @@ describe('signals for absent peers', () => {
     await expectQuiet(ann, eve);
   });
 
-  test('holds 64 broadcasts of a lone peer and refuses the 65th', async () => {
+  test('a room holds 64 broadcasts of a lone peer and refuses the 65th', async () => {
     const ann = await Peer.join(server, 'alone', 'ann');
     for (let i = 0; i < 65; i++) ann.send({ type: 'candidate', payload: i });
     await ann.receivesError('mailbox-full');
@@ -273,7 +277,7 @@ describe('signals for absent peers', () => {
     await expectQuiet(ann, bob);
   });
 
-  test('holds 256 KiB of broadcasts and refuses a larger total', async () => {
+  test('a room holds 256 KiB of broadcasts and refuses a larger total', async () => {
     const ann = await Peer.join(server, 'alone-with-much', 'ann');
     const payload = 'x'.repeat(60_000);
     for (let i = 0; i < 5; i++) ann.send({ type: 'offer', payload });
@@ -285,7 +289,7 @@ describe('signals for absent peers', () => {
     await expectQuiet(ann, bob);
   });
 
-  test('deletes queued signals when their peer has left', async () => {
+  test('a queued signal is not delivered again when its receiver leaves and joins again', async () => {
     const { ann, bob } = await pair('left');
     await bob.cut();
     ann.send({ type: 'offer', to: 'bob', payload: 1 });

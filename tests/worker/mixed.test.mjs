@@ -1,5 +1,5 @@
 // @ts-check
-/** Peers of all dialects in one room: each receives all frames in its own dialect. */
+/** Peers of all dialects share a room, and each peer receives all frames in its own dialect. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { HttpPeer } from '../support/http-peer.mjs';
@@ -9,7 +9,7 @@ import { startWorkerd } from '../support/workerd.mjs';
 
 /** @typedef {'native' | 'forum' | 'lobby' | 'http'} Dialect */
 /**
- * The frames of a dialect, byte for byte. An empty list means that the dialect has no such frame.
+ * The exact frames of a dialect. An empty array means that the dialect has no frame for the event.
  * @typedef {object} Format
  * @property {(type: string, from: string, to: string | undefined, payload: string) => string} encode
  * @property {(type: string, from: string, to: string | undefined, payload: string) => string} deliver
@@ -20,7 +20,11 @@ import { startWorkerd } from '../support/workerd.mjs';
 
 /** @param {string} key @param {string | undefined} id */
 const maybe = (key, id) => (id === undefined ? '' : `"${key}":"${id}",`);
-/** How forum and HTTP spell a candidate. @param {string} type @param {string} spelled */
+/**
+ * Returns the type of a signal in the forum or HTTP dialect. `spelled` is its name for `candidate`.
+ * @param {string} type
+ * @param {string} spelled
+ */
 const spell = (type, spelled) => (type === 'candidate' ? spelled : type);
 
 /** @type {Record<Dialect, Format>} */
@@ -70,7 +74,7 @@ const formats = {
 const DIALECTS = /** @type {Dialect[]} */ (Object.keys(formats));
 const TYPES = ['offer', 'answer', 'candidate', 'never heard of'];
 
-/** The format of a peer, whose id starts with its dialect. @param {string} id */
+/** Returns the format of a peer. The id of a peer starts with its dialect. @param {string} id */
 const formatOf = (id) => formats[/** @type {Dialect} */ (id.split('-')[0])];
 
 /** @type {import('../support/workerd.mjs').Workerd<'main'>} */
@@ -80,7 +84,7 @@ before(async () => {
 });
 after(() => workerd?.stop());
 
-/** The peers of one room, each of which has received the frames about the others. */
+/** The peers of one room. Each peer has already received the frames about the other peers. */
 class Gathering {
   /** @type {Map<string, Peer | HttpPeer>} */
   #peers = new Map();
@@ -103,7 +107,11 @@ class Gathering {
     for (const other of others) await this.receive(other, formatOf(other).joined(id));
   }
 
-  /** The next frames of a peer are these, byte for byte. @param {string} id @param {string[]} frames */
+  /**
+   * Asserts that a peer receives exactly these frames next.
+   * @param {string} id
+   * @param {string[]} frames
+   */
   async receive(id, frames, claim = id) {
     const peer = this.#peers.get(id);
     for (const frame of frames) {
@@ -132,7 +140,7 @@ class Gathering {
 }
 
 /**
- * @param {import('node:test').TestContext} t the peers leave when it ends
+ * @param {import('node:test').TestContext} t all peers leave when this test ends
  * @param {string} room
  * @param {string[]} ids
  */
@@ -143,11 +151,12 @@ async function gather(t, room, ids) {
   return gathering;
 }
 
-test('delivers a signal of each type from each dialect to each dialect', async (t) => {
+test('a signal of each type is delivered from each dialect to each dialect', async (t) => {
   const anns = DIALECTS.map((dialect) => `${dialect}-ann`);
   const bobs = DIALECTS.map((dialect) => `${dialect}-bob`);
   const room = await gather(t, 'matrix', [...anns, ...bobs]);
-  // The default tier sends one type for each pair of dialects, and every type in each dialect.
+  // The default tier sends one type for each pair of dialects. Every dialect still sends every
+  // type.
   const signals = anns.flatMap((from, a) =>
     bobs.flatMap((to, b) =>
       TYPES.filter((_, t) => all || t === (a + b) % TYPES.length).map((type) => ({
@@ -159,7 +168,8 @@ test('delivers a signal of each type from each dialect to each dialect', async (
   );
   assert.equal(signals.length, all ? 64 : 16);
   for (const [n, { from, to, type }] of signals.entries()) {
-    // Spaces, a number that a parser would rewrite, an escape and a non-ASCII letter.
+    // The payload has spaces, a number that a JSON parser would rewrite, an escape and a non-ASCII
+    // letter.
     const payload = `{"n": ${n}.0 ,"sdp":"v=0\\r\\n\\u00e9é"}`;
     await room.send(from, formatOf(from).encode(type, from, to, payload));
     await room.receive(
@@ -168,7 +178,7 @@ test('delivers a signal of each type from each dialect to each dialect', async (
       `${type} from ${from} to ${to}`,
     );
   }
-  // The next frame of every peer is a broadcast, so no signal above was misdelivered or repeated.
+  // The next frame of every peer is a broadcast. So no earlier signal was misdelivered or repeated.
   for (const from of [...anns, ...bobs]) {
     await room.send(from, formatOf(from).encode('candidate', from, undefined, '[1]'));
     for (const to of [...anns, ...bobs].filter((id) => id !== from)) {
@@ -178,7 +188,7 @@ test('delivers a signal of each type from each dialect to each dialect', async (
   }
 });
 
-test('sends a departure to all others and refuses later signals to that peer', async (t) => {
+test('all other peers receive a frame when a peer leaves, and signals to that peer are refused', async (t) => {
   const leaving = DIALECTS.map((dialect) => `${dialect}-bob`);
   const staying = DIALECTS.map((dialect) => `${dialect}-ann`);
   const room = await gather(t, 'leaving', [...staying, ...leaving]);
@@ -197,7 +207,7 @@ test('sends a departure to all others and refuses later signals to that peer', a
   await eve.close();
 });
 
-test('refuses signal types that the receiving dialect reserves for the server', async (t) => {
+test('a signal is refused when the receiving dialect reserves its type for the server', async (t) => {
   const bobs = DIALECTS.map((dialect) => `${dialect}-bob`);
   const room = await gather(t, 'imitations', bobs);
   const eve = await Peer.join(workerd.at.main, 'imitations', 'eve');

@@ -1,10 +1,10 @@
 // @ts-check
 /**
- * An ordinary session costs no storage write and no alarm. The tests check this from outside, in the
- * files that workerd keeps.
+ * An ordinary session costs no storage write and no alarm. The tests check this in the database
+ * files that workerd writes.
  *
- * Each instance has its own folder, with one database per room and one, `metadata`, for the alarms of
- * all rooms. SQLite is in WAL mode, so every write is appended unchanged to a `-wal` file.
+ * The folder of an instance contains one database per room, and the database `metadata` for the
+ * alarms of all rooms. SQLite runs in WAL mode, so every write is appended to a `-wal` file.
  */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
@@ -31,7 +31,7 @@ after(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-test('writes nothing and sets no alarm in an ordinary session', async () => {
+test('an ordinary session writes nothing and sets no alarm', async () => {
   const { room, server, stored } = await awaken('ordinary');
   const ann = await Peer.join(server, room, 'ann', { key: 'secret of ann' });
   const bob = await Peer.join(server, room, 'bob', { key: 'secret of bob' });
@@ -50,7 +50,7 @@ test('writes nothing and sets no alarm in an ordinary session', async () => {
   eve.send({ type: 'offer', to: 'zed' });
   await eve.receivesError('no-such-peer', { to: 'zed' });
 
-  // The page is reopened before its old WebSocket has closed.
+  // Bob's page joins again before its old WebSocket is closed.
   const tab = await Peer.join(server, room, 'bob', { key: 'secret of bob' });
   await bob.isClosed(4001, 'replaced');
   await eve.close(1000, 'bye');
@@ -65,7 +65,7 @@ test('writes nothing and sets no alarm in an ordinary session', async () => {
   assert.deepEqual(await read('ordinary'), stored);
 });
 
-test('writes a row and sets an alarm when a peer becomes absent', async () => {
+test('a room writes a row and sets an alarm when a peer becomes absent', async () => {
   const { room, server, stored } = await awaken('lossy');
   const ann = await Peer.join(server, room, 'ann');
   const bob = await Peer.join(server, room, 'bob');
@@ -79,7 +79,7 @@ test('writes a row and sets an alarm when a peer becomes absent', async () => {
   await ann.close();
 });
 
-test('writes a row and sets an alarm when a broadcast is held for the next peer', async () => {
+test('a room writes a row and sets an alarm when it holds a broadcast for the next peer', async () => {
   const { room, server, stored } = await awaken('lonely');
   const ann = await Peer.join(server, room, 'ann');
   await expectQuiet(ann);
@@ -92,7 +92,7 @@ test('writes a row and sets an alarm when a broadcast is held for the next peer'
 });
 
 /**
- * The contents of the files of an instance.
+ * Digests of the database files of an instance.
  * @typedef {object} Stored
  * @property {string} room a digest of the database of its only room
  * @property {string} alarms a digest of the database of its alarms
@@ -100,7 +100,7 @@ test('writes a row and sets an alarm when a broadcast is held for the next peer'
  */
 
 /**
- * Creates the only room of an instance, and its database, by requesting its status.
+ * Creates the only room of an instance. A request for the status of the room creates its database.
  * @param {Name} name
  */
 async function awaken(name) {
@@ -113,8 +113,8 @@ async function awaken(name) {
 }
 
 /**
- * Reads the files. They contain every write that preceded a response of the room, since the platform
- * holds responses back until their writes are durable.
+ * Reads the database files of an instance. They contain every write that a room made before a
+ * response, because the platform delays a response until earlier writes are durable.
  *
  * @param {Name} name
  * @returns {Promise<Stored>}
@@ -145,7 +145,8 @@ function digest(bytes) {
 }
 
 /**
- * Asserts that rows and an alarm were written, with the check that finds none in an ordinary session.
+ * Asserts that rows and an alarm were written. The test of an ordinary session compares the same
+ * digests, so this assertion proves that the comparison detects writes.
  * @param {Name} name
  * @param {Stored} before
  */

@@ -1,7 +1,8 @@
 // @ts-check
 /**
- * Plays every transcript over real WebSockets and event streams against workerd, except the long ones,
- * which are in `waits.test.mjs`. `tests/core/transcripts.rs` plays the same files on the core.
+ * Plays the transcripts over real WebSockets and event streams against workerd. `waits.test.mjs`
+ * plays the transcripts that wait for more than 2 s. `tests/core/transcripts.rs` plays all of them
+ * on the core.
  */
 import { transcriptTests } from '../support/transcript-tests.mjs';
 

@@ -2,8 +2,9 @@
 /**
  * A trap in the Rust code restarts the Wasm instance and affects no other request.
  *
- * No input is known to cause a trap. These tests therefore replace `Date.now`: it throws the exception
- * of a trap when the Rust code reads the time, while it holds the room.
+ * No known input causes a trap. These tests therefore replace `Date.now` with a function that
+ * throws the exception of a trap. The Rust code calls `Date.now` while the room is mutably
+ * borrowed.
  */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -30,7 +31,8 @@ const TRAPPING = `
   }
   export default {
     fetch(request, env, ctx) {
-      const room = request.headers.get('slow'); // the Worker itself would wait for the body
+      // A slow request goes directly to its room, because the Worker would wait for the body.
+      const room = request.headers.get('slow');
       if (room) return env.ROOM.getByName(room).fetch(request);
       const { pathname } = new URL(request.url);
       if (pathname === '/trap') Date.now = trap;
@@ -53,7 +55,8 @@ after(() => workerd?.stop());
 const trapNext = () => workerd.at.main.request('/trap');
 
 /**
- * How often the Wasm instance was started, and how many slow requests have reached their room.
+ * Returns the number of starts of the Wasm instance, and the number of slow requests that have
+ * reached their room.
  * @returns {Promise<{ starts: number, slow: number }>}
  */
 const counts = async () => JSON.parse((await workerd.at.main.request('/counts')).text);
@@ -80,7 +83,7 @@ async function pair(room) {
   return { ann, bob, exchange };
 }
 
-test('loses only the frame that traps', async () => {
+test('a trap loses only the frame that causes it', async () => {
   const room = await pair('frame');
   const other = await pair('another');
   await trapNext();
@@ -92,7 +95,7 @@ test('loses only the frame that traps', async () => {
   await expectQuiet(room.ann, room.bob, other.ann, other.bob);
 });
 
-test('answers a join that traps with 500 and accepts the next one', async () => {
+test('a join that traps is answered with 500, and the next join is accepted', async () => {
   const { ann, bob, exchange } = await pair('join');
   await trapNext();
   const { status } = await workerd.at.main.upgrade('/parties/main/join?id=eve');
@@ -104,7 +107,7 @@ test('answers a join that traps with 500 and accepts the next one', async () => 
   await expectQuiet(ann, bob, eve);
 });
 
-test('answers a message that traps after its body has arrived with 500', async () => {
+test('a message that traps after its body has arrived is answered with 500', async () => {
   const { ann, bob, exchange } = await pair('message');
   const device = await HttpPeer.join(workerd.at.main, 'message', 'device');
   for (const peer of [ann, bob])
@@ -118,7 +121,7 @@ test('answers a message that traps after its body has arrived with 500', async (
   await expectQuiet(ann, bob);
 });
 
-test('answers a request that traps in a promise callback with 500, and the next with 200', async () => {
+test('a request that traps in a promise callback is answered with 500, and the next with 200', async () => {
   const status = async () => (await workerd.at.main.request('/ice-servers?room=trap')).status;
   assert.equal(await status(), 200);
   const { starts } = await counts();
@@ -128,7 +131,7 @@ test('answers a request that traps in a promise callback with 500, and the next 
   assert.equal((await counts()).starts, starts + 1, 'the Wasm instance was restarted once');
 });
 
-test('fails a request that began before the restart without restarting again', async () => {
+test('a request that began before the restart fails without causing another restart', async () => {
   const { ann, exchange } = await pair('begun');
   const { port } = workerd.at.main;
   const headers = { slow: 'begun' };

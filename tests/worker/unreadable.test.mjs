@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * Stored state that the Worker cannot read is logged, and does not keep the room from starting.
+ * Stored state that the Worker cannot read is logged, and does not prevent the room from starting.
  */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
@@ -8,7 +8,9 @@ import { setTimeout } from 'node:timers/promises';
 import { Peer } from '../support/peer.mjs';
 import { startWorkerd } from '../support/workerd.mjs';
 
-/** Damages what the platform has stored for a room, and restores the room from it. */
+/**
+ * A module that overwrites the stored rows and attachments of a room, and then restores the room.
+ */
 const DAMAGING = `
   import ours, { Room as OurRoom } from './index.js';
   export class Room extends OurRoom {
@@ -51,7 +53,7 @@ test('an unreadable row or attachment is logged without its text', async () => {
   for (const id of ['ann', 'bob', 'eve']) peers.push(await Peer.join(server, 'broken', id));
   const status = await server.request('/parties/main/broken/damage');
   assert.equal(JSON.parse(status.text).peers, 0, 'no peer can be restored');
-  // The log is a pipe of its own, and may arrive after the response.
+  // The log arrives through a separate pipe, possibly after the response.
   const lines = () => logged.match(/\{"event":"unreadable.*\}/g) ?? [];
   for (let tries = 0; lines().length < 4 && tries < 100; tries += 1) await setTimeout(20);
   const entries = lines().map((line) => JSON.parse(line));

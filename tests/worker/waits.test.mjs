@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * Runs all tests of the Worker side by side that wait for the clock for more than 2 s: evictions, graces
- * and timeouts. Their waits overlap, so this file takes as long as its longest test, about 35 s.
+ * Runs concurrently all Worker tests that wait for more than 2 s: evictions, grace periods and
+ * timeouts. The file takes as long as its longest test, about 35 s.
  */
 import { describe } from 'node:test';
 import { transcriptTests } from '../support/transcript-tests.mjs';

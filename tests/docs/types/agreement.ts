@@ -1,7 +1,8 @@
 /**
- * Compiles only if `room.d.ts` agrees with `room.js`. The code imports its options, events and states
- * from `room.d.ts`, so only the classes are compared here. `code.js` is a copy of `room.js`, because
- * TypeScript ignores a JavaScript file with a `.d.ts` file beside it.
+ * Compiles only if `room.d.ts` agrees with `room.js`. `room.js` imports its options, events and
+ * states from `room.d.ts`, so this file compares only the classes. `code.js` is a copy of
+ * `room.js`, because TypeScript ignores a JavaScript file if a `.d.ts` file of the same name
+ * exists.
  */
 import * as code from './code.js';
 import type * as types from './room.js';
@@ -9,16 +10,18 @@ import type * as types from './room.js';
 /** Fails to compile unless `A` and `B` are assignable to each other. */
 declare function same<A, B>(forth: (a: A) => B, back: (b: B) => A): void;
 
-/** The code has all members that the types declare. */
+/** Compiles only if the code has all members that `room.d.ts` declares. */
 declare const room: code.Room;
-/** Left out, because the code inherits the untyped listeners of `EventTarget`. */
+/**
+ * Members that are not compared, because the code inherits the untyped listeners of `EventTarget`.
+ */
 type Listening = 'addEventListener' | 'removeEventListener';
 export const declared: Omit<types.Room, Listening> = room;
 export const made = (...args: ConstructorParameters<typeof types.Room>) => new code.Room(...args);
 type TruePeer = NonNullable<ReturnType<code.Room['peers']['get']>>;
 export const peer: types.Peer = {} as TruePeer;
 
-/** The types declare all public members, except the ones of `Peer` that only `Room` uses. */
+/** Members of `Peer` that only `Room` uses. `room.d.ts` declares all other public members. */
 type Inner = 'startOffer' | 'handleSignal' | 'resync' | 'recoverable' | 'setIceServers' | 'close';
 same<keyof types.Room, keyof code.Room>(
   (a) => a,

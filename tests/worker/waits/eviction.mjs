@@ -1,11 +1,12 @@
 // @ts-check
 /**
- * Hibernation is invisible to peers: a room that is evicted from memory and rebuilt behaves as before.
+ * Hibernation is invisible to peers: a room that is evicted from memory and rebuilt behaves as
+ * before.
  *
- * workerd evicts an object after ten idle seconds, and no option shortens that. All rooms are
- * therefore prepared first and stay idle together through one wait; then each test continues in its
- * own room. A test recognizes an eviction by a new `awakeSince`. It reads that value only after the
- * action under test has woken the room, since the request itself would wake it.
+ * workerd evicts an object that is idle for ten seconds, and no option shortens this time. All
+ * rooms are therefore prepared first and are idle during one common wait. Then each test continues
+ * in its own room. A changed `awakeSince` proves the eviction. A test reads `awakeSince` only after
+ * the action under test has woken the room, because the request itself would wake the room.
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
@@ -14,17 +15,19 @@ import { HttpPeer } from '../../support/http-peer.mjs';
 import { Peer, expectQuiet } from '../../support/peer.mjs';
 import { startWorkerd } from '../../support/workerd.mjs';
 
-/** 2.5 s longer than an idle object stays in memory. */
+/** Duration of the wait in milliseconds: 2.5 s longer than an idle object stays in memory. */
 const IDLE = 12_500;
-/** The short grace. It ends after the eviction and shortly after the wait. */
+/**
+ * The short grace period in milliseconds, which ends after the eviction and shortly after the wait.
+ */
 const GRACE = 13_000;
-/** The allowed delay between the end of a grace and its `peer-left`, in milliseconds. */
+/** The allowed delay between the end of a grace period and `peer-left`, in milliseconds. */
 const LATE = 4_000;
 
 /** @type {import('../../support/workerd.mjs').Workerd<'patient' | 'strict'>} */
 let workerd;
 
-/** A room of one test and its peers. */
+/** The room of one test, and the peers in this room. */
 class TestRoom {
   /** @type {Record<string, Peer>} */
   peers = {};
@@ -37,7 +40,10 @@ class TestRoom {
     this.instance = instance;
   }
 
-  /** Joins peers one by one; the earlier ones receive `peer-joined`. @param {...string} ids */
+  /**
+   * Joins peers one after another. The earlier peers receive `peer-joined`.
+   * @param {...string} ids
+   */
   async meet(...ids) {
     for (const id of ids) {
       const others = Object.values(this.peers);
@@ -51,7 +57,11 @@ class TestRoom {
     return Peer.join(workerd.at[this.instance], this.room, id, { key: `secret of ${id}` });
   }
 
-  /** A join under this id with a wrong key is refused. @param {string} id @param {string} [key] */
+  /**
+   * Asserts that a join with this id and a wrong key is refused.
+   * @param {string} id
+   * @param {string} [key]
+   */
   async refusesKey(id, key) {
     const eve = await Peer.connect(workerd.at[this.instance], this.room, { id, key });
     await eve.receivesError('id-taken');
@@ -67,13 +77,13 @@ class TestRoom {
     return workerd.at[this.instance].status(this.room);
   }
 
-  /** Reads `awakeSince`, as the last request before the wait. */
+  /** Stores `awakeSince`. This is the last request before the wait. */
   async recordAwakeSince() {
     this.awakeSince = (await this.status()).awakeSince;
   }
 
   /**
-   * Asserts that the room was evicted, and rebuilt only after this moment.
+   * Asserts that the room was evicted, and was not rebuilt before `moment`.
    * @param {number} moment
    */
   async wokenAfter(moment) {
@@ -99,17 +109,18 @@ const stream = new TestRoom('stream');
 const broken = new TestRoom('broken');
 const registered = new TestRoom('registered');
 
-/** The HTTP peers called bob, by room. */
+/** The HTTP peers with the id `bob`, by room. */
 const httpPeers = {
   /** @type {HttpPeer | undefined} */ stream: undefined,
   /** @type {HttpPeer | undefined} */ broken: undefined,
   /** @type {HttpPeer | undefined} */ registered: undefined,
 };
-/** Two of these exceed the attachment of a WebSocket. */
+/** A payload of 10 KB: two signals with this payload exceed the attachment of a WebSocket. */
 const LARGE = 'ä'.repeat(5_000);
 
 /**
- * When bob's connection was lost, and when ann received `peer-left`.
+ * The time at which bob's connection was lost, and the time at which ann received `peer-left`, by
+ * room.
  * @type {Map<TestRoom, [number, number?]>}
  */
 const left = new Map();
@@ -148,7 +159,8 @@ export const evictionTests = () =>
       await bob.receives('{"type":"n","payload":1,"senderId":"ann"}');
       broken.peers.ann.send({ type: 'n', to: 'bob', payload: 1 });
       await cutOff.receives('{"type":"n","payload":1,"senderId":"ann"}');
-      // From here on bob's client reads nothing. The connection stays open, so the server cannot notice.
+      // From here on, bob's client reads nothing. The server cannot detect this, because the
+      // connection stays open.
       cutOff.lastId = cutOff.stream?.lastId;
       cutOff.stream?.response.pause();
       for (const payload of [2, LARGE, LARGE, 3])
@@ -184,13 +196,13 @@ export const evictionTests = () =>
     });
     after(() => workerd?.stop());
 
-    test('keeps a room in memory while signals arrive every 3 s', async () => {
+    test('a room stays in memory while signals arrive every 3 s', async () => {
       await warm.peers.bob.receives({ type: 'hello', from: 'ann' });
       const { awakeSince } = await warm.status();
       assert.equal(awakeSince, warm.awakeSince);
     });
 
-    test('answers pings without keeping the room in memory', async () => {
+    test('pings are answered without keeping the room in memory', async () => {
       const now = Date.now();
       const { ann, bob } = pinged.peers;
       assert(pings >= 4, `${pings} pings`);
@@ -200,7 +212,7 @@ export const evictionTests = () =>
       await pinged.wokenAfter(now);
     });
 
-    test('delivers a signal that wakes its room only to the peer in `to`', async () => {
+    test('a signal that wakes its room is delivered only to the peer in `to`', async () => {
       const now = Date.now();
       const { ann, bob, eve } = signal.peers;
       bob.send({ type: 'offer', to: 'eve', payload: 1 });
@@ -214,7 +226,7 @@ export const evictionTests = () =>
       await signal.expectQuiet();
     });
 
-    test('welcomes a peer whose join wakes the room with all peers and their roles', async () => {
+    test('a peer whose join wakes the room receives all peers and their roles', async () => {
       const now = Date.now();
       const { ann, bob, eve } = newcomer.peers;
       const late = await newcomer.join('late');
@@ -229,9 +241,10 @@ export const evictionTests = () =>
       await newcomer.expectQuiet(late);
     });
 
-    test('keeps the polite and impolite roles of all peers', async () => {
+    test('all peers keep their polite and impolite roles', async () => {
       const now = Date.now();
-      // The welcome of a repeated join states the roles again. bob joined after ann and before eve.
+      // The `welcome` of a repeated join contains the roles again. Bob joined after ann and before
+      // eve.
       const others = {
         bob: { ann: false, eve: true },
         ann: { bob: true, eve: true },
@@ -249,7 +262,7 @@ export const evictionTests = () =>
       await roles.expectQuiet(...again);
     });
 
-    test('refuses an id with a wrong key and accepts it with the right one', async () => {
+    test('an id is refused with a wrong key and accepted with the right key', async () => {
       const now = Date.now();
       const { ann, bob } = keys.peers;
       await keys.refusesKey('bob', 'guess');
@@ -262,7 +275,7 @@ export const evictionTests = () =>
       await keys.expectQuiet(tab);
     });
 
-    test('restores the seat and the queued signals of an absent peer that returns', async () => {
+    test('an absent peer that returns gets its seat and its queued signals', async () => {
       const now = Date.now();
       const { ann, bob } = absent.peers;
       ann.send({ type: 'candidate', to: 'bob', payload: 3 });
@@ -280,7 +293,7 @@ export const evictionTests = () =>
       await absent.expectQuiet(back);
     });
 
-    test('delivers held broadcasts of a lone peer to the next peer that joins', async () => {
+    test('held broadcasts of a lone peer are delivered to the next peer that joins', async () => {
       const now = Date.now();
       const { ann } = lone.peers;
       const bob = await lone.join('bob');
@@ -292,7 +305,7 @@ export const evictionTests = () =>
       await lone.expectQuiet(bob);
     });
 
-    test('sends peer-left when a Close frame wakes the room', async () => {
+    test('other peers receive peer-left when a Close frame wakes the room', async () => {
       const now = Date.now();
       const { ann, bob } = closed.peers;
       assert.deepEqual(await bob.close(1000, 'bye'), { code: 1000, reason: 'bye' });
@@ -302,7 +315,7 @@ export const evictionTests = () =>
       assert.equal((await closed.status()).peers, 1);
     });
 
-    test('sends nothing when a lost connection wakes the room, and lets the peer reconnect', async () => {
+    test('other peers receive nothing when a lost connection wakes the room, and its peer can return', async () => {
       const now = Date.now();
       const { ann, bob } = lost.peers;
       await ann.cut();
@@ -315,7 +328,7 @@ export const evictionTests = () =>
       await lost.expectQuiet(back);
     });
 
-    test('removes an absent peer on time when the end of its grace wakes the room', async () => {
+    test('an absent peer is removed on time when the end of its grace period wakes the room', async () => {
       const { ann } = gone.peers;
       await ann.receives({ type: 'peer-left', id: 'bob' });
       await leftOnTime(gone);
@@ -323,7 +336,7 @@ export const evictionTests = () =>
       assert.equal((await gone.status()).peers, 1);
     });
 
-    test('refuses the queued signals of a peer that never returns to their sender', async () => {
+    test('the sender of a queued signal receives an error when the receiver never returns', async () => {
       const { ann } = unheard.peers;
       await ann.receivesError('no-such-peer', { to: 'bob' });
       await ann.receives({ type: 'peer-left', id: 'bob' });
@@ -333,7 +346,7 @@ export const evictionTests = () =>
       await unheard.expectQuiet(bob);
     });
 
-    test('evicts a room although it pings an open event stream', async () => {
+    test('a room is evicted although it pings an open event stream', async () => {
       const now = Date.now();
       const { stream: bob } = httpPeers;
       assert.ok(bob?.stream);
@@ -346,7 +359,7 @@ export const evictionTests = () =>
       assert.deepEqual(bob.stream.unread, []);
     });
 
-    test('resumes a broken event stream at the last event received', async () => {
+    test('a broken event stream resumes after the last event received', async () => {
       const now = Date.now();
       const { broken: bob } = httpPeers;
       assert.ok(bob);
@@ -358,7 +371,7 @@ export const evictionTests = () =>
       await bob.receives('{"type":"n","payload":4,"senderId":"ann"}');
     });
 
-    test('keeps signals for a registered peer until it opens its stream', async () => {
+    test('a registered peer receives its queued signals when it opens its stream', async () => {
       const now = Date.now();
       const { registered: bob } = httpPeers;
       assert.ok(bob);
@@ -368,7 +381,10 @@ export const evictionTests = () =>
     });
   });
 
-/** Asserts that bob left when his grace ended, and that this woke the room. @param {TestRoom} room */
+/**
+ * Asserts that bob was removed at the end of the grace period, and that this woke the room.
+ * @param {TestRoom} room
+ */
 async function leftOnTime(room) {
   const [lost = 0, told = 0] = left.get(room) ?? [];
   const wait = told - lost;

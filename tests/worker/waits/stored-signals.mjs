@@ -1,7 +1,8 @@
 // @ts-check
 /**
- * Signals that are too long for the attachment of a WebSocket are stored as rows, and deleted in time.
- * A module around ours reads the keys of the rows inside the object.
+ * A signal that is too long for the attachment of a WebSocket is stored as a row, which is deleted
+ * when the signal expires. A module that wraps the Worker reads the keys of the rows in the Durable
+ * Object.
  */
 import assert from 'node:assert/strict';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
@@ -17,7 +18,9 @@ import { startWorkerd } from '../../support/workerd.mjs';
 /** @type {string} */
 let folder;
 
-/** Our Worker, with `GET …/written` beside it: the keys of the rows that a room has stored. */
+/**
+ * Module that wraps the Worker and adds `GET …/written`, which returns the keys of a room's rows.
+ */
 const WITH_ROW_KEYS = `
   import ours, { Room as OurRoom } from './index.js';
   export class Room extends OurRoom {
@@ -72,7 +75,8 @@ export const storedSignalTests = () =>
         JSON.parse((await server.request(`/${room}/written`)).text);
 
       /**
-       * Ann sends 20 KB to a device. The room keeps them in case the device has to resume its stream.
+       * Joins ann and a device. Ann sends the device a 20 KB signal, which the room stores in case
+       * the device resumes its stream.
        * @param {Server} server
        * @param {string} room
        */
@@ -91,9 +95,9 @@ export const storedSignalTests = () =>
         return { ann, device, say, rows: await say() };
       }
 
-      test('is deleted with its WebSocket', async () => {
+      test('the row is deleted when its WebSocket is replaced or its peer leaves', async () => {
         const { ann, device, say, rows } = await meet(server, 'gone');
-        await device.resume(); // with the last event id
+        await device.resume();
         assert.deepEqual(
           await written(server, 'gone'),
           [],
@@ -107,9 +111,10 @@ export const storedSignalTests = () =>
         await ann.close();
       });
 
-      test('is deleted 10 s after the grace', async () => {
+      test('the row is deleted 10 s after the grace period', async () => {
         const { ann, device } = await meet(server, 'old');
-        // Old signals are dropped when the next one is sent, so one is sent after every ping.
+        // The room deletes old signals when it sends the next signal. So ann sends a signal after
+        // every ping.
         let pings = 0;
         do {
           assert((pings += 1) < 30, 'the row is kept no longer than the grace and 10 s');
@@ -121,7 +126,7 @@ export const storedSignalTests = () =>
         await ann.close();
       });
 
-      test('is deleted by the first request after the server was killed', async () => {
+      test('the row is deleted by the first request after the server was killed', async () => {
         const persist = path.join(folder, 'ended');
         const first = await start(persist);
         const { rows } = await meet(first.server, 'ended').finally(first.stop);
@@ -135,7 +140,7 @@ export const storedSignalTests = () =>
           'the row is in the database',
         );
         const { server, stop } = await start(persist);
-        // Any request wakes the room.
+        // Any request wakes the room, and a room that wakes deletes the rows of lost WebSockets.
         const remaining = server.status('ended').then(() => written(server, 'ended'));
         assert.deepEqual(await remaining.finally(stop), []);
       });

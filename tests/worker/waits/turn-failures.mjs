@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * Failures of Cloudflare's TURN service, each with its own instance. Two of the fake services never
- * complete a response, so the Worker has to time out.
+ * Failures of Cloudflare's TURN service, with one instance for each failure. For `endless` and
+ * `silent`, the service never completes a response, so the Worker has to time out.
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
@@ -17,7 +17,10 @@ const CLOUDFLARE_TURN_API_TOKEN = 'api-token';
 /** @type {(status: number, body: string) => (response: ServerResponse) => void} */
 const answer = (status, body) => (response) => response.writeHead(status).end(body);
 
-/** How the service fails, by key. @type {Record<string, (response: ServerResponse) => void>} */
+/**
+ * The invalid responses of the TURN service, by key id.
+ * @type {Record<string, (response: ServerResponse) => void>}
+ */
 const FAILURES = {
   failing: answer(500, JSON.stringify(CREDENTIALS)),
   refusing: answer(401, '{"error":"Unauthorized"}'),
@@ -51,7 +54,7 @@ export const turnFailureTests = () =>
     after(() => Promise.all([workerd?.stop(), turnApi.stop()]));
 
     for (const key of Object.keys(FAILURES))
-      test(`${key}: leaves STUN, marks the response as degraded and logs the reason`, async () => {
+      test(`${key}: the response has only STUN and is degraded, and the reason is logged`, async () => {
         const start = performance.now();
         const { status, text } = await workerd.at[key].request('/ice-servers');
         const took = performance.now() - start;
@@ -66,7 +69,7 @@ export const turnFailureTests = () =>
       const failed = await log.lines('turn-failed', Object.keys(FAILURES).length);
       assert.equal(failed.length, Object.keys(FAILURES).length);
       assert.ok(!log.text.includes(CLOUDFLARE_TURN_API_TOKEN), 'the API token is never logged');
-      // A followed redirect would have carried the API token to another address.
+      // If the Worker followed a redirect, it would send the API token to another address.
       assert.ok(!turnApi.requests.some(({ url }) => url?.endsWith('/x')));
     });
   });
