@@ -5,13 +5,12 @@
  * the script uses only Node's built-in modules until it has installed the packages.
  *
  * Each profile has its own folder, build/dev/ or build/release/, which is rebuilt only if an input
- * changed. wrangler reads build/, which contains a copy of one of the folders. `wrangler dev` uses
- * the dev profile, which compiles an edit in 1 to 2 s. All other commands use the release profile.
- * Tests read build/release/.
+ * changed. `npm start` uses the dev profile, which compiles an edit in 1 to 2 s. Everything else uses
+ * the release profile. Because the folders are separate, a build of `npm start` cannot change the
+ * files that a `wrangler deploy` is about to upload.
  */
 
 import {
-  copyFileSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -41,34 +40,45 @@ const LOCK = join(BUILD, 'lock');
  */
 const STAMP = 'stamp';
 const FILES = ['rust_bg.wasm', 'index.js', STAMP];
+/** The start of the name of a temporary folder. Only the process with the lock creates one. */
+const STAGING = 'staging-';
 
-/**
- * Builds a profile if its inputs changed, and copies the files to build/, from which wrangler
- * reads.
- * @param {Profile} profile
- */
+/** Builds a profile if its inputs changed. @param {Profile} profile */
 export async function build(profile) {
   mkdirSync(BUILD, { recursive: true });
   await withLock(LOCK, async () => {
-    const stamp = `${profile} ${inputs()}`;
-    const folder = join(BUILD, profile);
-    if (stampOf(folder) !== stamp)
-      await withStaging(async (staging) => {
-        await compile(profile, staging);
-        writeFileSync(join(staging, STAMP), stamp);
-        publish(staging, folder);
-      });
-    if (stampOf(BUILD) !== stamp)
-      await withStaging((staging) => {
-        for (const file of FILES) copyFileSync(join(folder, file), join(staging, file));
-        publish(staging, BUILD);
-      });
+    // The compiler reads the sources later than `inputs` does. If an edit came in between, the stamp
+    // does not match the compiled sources, so the next round compiles again.
+    while (!isBuilt(profile)) await buildOnce(profile);
   });
 }
 
-/** Returns whether the files in build/ are up to date for the profile. @param {Profile} profile */
+/** Returns whether the files of the profile are up to date. @param {Profile} profile */
 export function isBuilt(profile) {
-  return stampOf(BUILD) === `${profile} ${inputs()}`;
+  return stampOf(join(BUILD, profile)) === inputs();
+}
+
+/**
+ * Builds in a temporary folder, so that a failed build does not change the files of the last
+ * successful build.
+ * @param {Profile} profile
+ */
+async function buildOnce(profile) {
+  removeStaging();
+  process.once('exit', removeStaging);
+  const staging = mkdtempSync(join(BUILD, STAGING));
+  const before = inputs();
+  await compile(profile, staging);
+  writeFileSync(join(staging, STAMP), inputs() === before ? before : 'edited while compiling');
+  publish(staging, join(BUILD, profile));
+  removeStaging();
+  process.off('exit', removeStaging);
+}
+
+/** Removes the temporary folder of this build, and those of earlier builds that were killed. */
+function removeStaging() {
+  for (const name of readdirSync(BUILD))
+    if (name.startsWith(STAGING)) rmSync(join(BUILD, name), { recursive: true, force: true });
 }
 
 /** Returns a hash of all inputs of a build: source files, configuration and compiler version. */
@@ -85,22 +95,8 @@ function inputs() {
 
 /** @param {string} folder */
 function stampOf(folder) {
-  const file = join(folder, STAMP);
-  return existsSync(file) ? readFileSync(file, 'utf8') : undefined;
-}
-
-/**
- * Builds in a temporary folder, so that a failed build does not change the files of the last
- * successful build.
- * @param {(folder: string) => unknown} fill writes the files into the temporary folder
- */
-async function withStaging(fill) {
-  const staging = mkdtempSync(join(BUILD, 'staging-'));
-  const clean = () => rmSync(staging, { recursive: true, force: true });
-  process.once('exit', clean);
-  await fill(staging);
-  clean();
-  process.off('exit', clean);
+  const complete = FILES.every((file) => existsSync(join(folder, file)));
+  return complete ? readFileSync(join(folder, STAMP), 'utf8') : undefined;
 }
 
 /** @param {string} staging @param {string} folder */
@@ -111,4 +107,4 @@ function publish(staging, folder) {
 }
 
 if (isMain(import.meta.url))
-  await build(process.env.WRANGLER_COMMAND === 'dev' ? 'dev' : 'release');
+  await build(process.env.PARTYLINE_PROFILE === 'dev' ? 'dev' : 'release');

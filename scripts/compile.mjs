@@ -45,8 +45,11 @@ export async function compile(profile, folder) {
  * @param {string} wasmBindgen
  */
 function optimized(wasm, wasmBindgen) {
-  const script = readFileSync(join(root, 'scripts', 'compile.mjs'));
-  const name = `wasm-${hash(readFileSync(wasm), wasmBindgen, script)}`;
+  const tools = ['scripts/compile.mjs', 'node_modules/binaryen/package.json'];
+  const contents = [wasm, ...tools.map((file) => join(root, file))].map((file) =>
+    readFileSync(file),
+  );
+  const name = `wasm-${hash(wasmBindgen, ...contents)}`;
   return cached(join(root, 'target', 'optimized'), name, (folder) =>
     optimize(join(bind(wasm, wasmBindgen, folder), 'rust_bg.wasm')),
   );

@@ -1,7 +1,7 @@
 // @ts-check
 /** A lock between processes: a file that contains the id of the process that holds the lock. */
 
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import { tell } from './run.mjs';
 
@@ -9,6 +9,13 @@ import { tell } from './run.mjs';
 const RETRY = 50;
 /** Milliseconds until a waiting process prints a message. */
 const PATIENCE = 60_000;
+/** Milliseconds that a process may need between the creation of the file and the write of its id. */
+const WRITE_TIME = 1000;
+/**
+ * Milliseconds until a lock is stale, even if a process with its id is running. After a restart of
+ * the machine, the id may belong to another program. A build takes about a minute.
+ */
+const MAX_AGE = 15 * 60_000;
 
 /**
  * Waits for the lock, runs `action`, and releases the lock.
@@ -24,9 +31,12 @@ export async function withLock(file, action) {
   }
   const release = () => rmSync(file, { force: true });
   process.once('exit', release);
-  await action();
-  release();
-  process.off('exit', release);
+  try {
+    await action();
+  } finally {
+    release();
+    process.off('exit', release);
+  }
 }
 
 /** @param {string} file */
@@ -34,7 +44,8 @@ function take(file) {
   try {
     writeFileSync(file, `${process.pid}`, { flag: 'wx' });
     return true;
-  } catch {
+  } catch (error) {
+    if (codeOf(error) !== 'EEXIST') throw error;
     if (!isHeld(file)) rmSync(file, { force: true });
     return false;
   }
@@ -48,9 +59,16 @@ function take(file) {
 function isHeld(file) {
   try {
     const pid = Number(readFileSync(file, 'utf8'));
-    // The file is empty for a moment, between its creation and the write.
-    return pid === 0 || process.kill(pid, 0);
+    const age = Date.now() - statSync(file).mtimeMs;
+    if (!pid) return age < WRITE_TIME;
+    // A lock with the id of this process was left by an earlier process that had the same id.
+    return pid !== process.pid && age < MAX_AGE && process.kill(pid, 0);
   } catch (error) {
-    return /** @type {NodeJS.ErrnoException} */ (error).code === 'EPERM';
+    return codeOf(error) === 'EPERM'; // the process belongs to another user
   }
+}
+
+/** @param {unknown} error */
+function codeOf(error) {
+  return /** @type {NodeJS.ErrnoException} */ (error).code;
 }

@@ -23,10 +23,11 @@ const { values } = parseArgs({
   },
   strict: false, // wrangler parses all other options
 });
-const port = Number(
-  values.port ?? find('wrangler.toml', /^\[dev\]\r?\n(?:.*\r?\n)*?port = (\d+)/m),
-);
-const host = String(values.ip ?? 'localhost');
+const chosen = values.port ?? find('wrangler.toml', /^\[dev\]\r?\n(?:.*\r?\n)*?port = (\d+)/m);
+// The parser returns `true` for an option without a value.
+const port = typeof chosen === 'string' ? Number(chosen) : NaN;
+// wrangler accepts `*` for all addresses.
+const host = values.ip === '*' ? '0.0.0.0' : String(values.ip ?? 'localhost');
 const protocol = values['local-protocol'] ?? 'http';
 const page = `${protocol}://localhost:${port}/?room=demo`;
 
@@ -39,22 +40,28 @@ serve();
 
 async function checkPort() {
   if (!(port > 0 && port < 65_536))
-    stop(`--port ${values.port} is not a valid port. Use a number from 1 to 65535.`);
+    stop(`--port ${chosen} is not a valid port. Use a number from 1 to 65535.`);
   const server = createServer();
   const error = await new Promise((resolve) => {
     server.once('error', resolve).listen(port, host, () => server.close(() => resolve(undefined)));
   });
   if (error)
     stop(
-      `cannot listen on port ${port} of ${host} (${error.code}). Stop the program that uses this ` +
-        `port, or choose another port: npm start -- --port ${port + 1}`,
+      /^(EADDRINUSE|EACCES)$/.test(error.code)
+        ? `cannot listen on port ${port} of ${host} (${error.code}). Stop the program that uses this ` +
+            `port, or choose another port: npm start -- --port ${port === 65_535 ? 2005 : port + 1}`
+        : `cannot listen on the address ${host} (${error.code}). Use an address of this machine, or ` +
+            'leave --ip out.',
     );
 }
 
 function serve() {
   const wrangler = join(root, 'node_modules', 'wrangler', 'bin', 'wrangler.js');
-  const command = [wrangler, 'dev', ...process.argv.slice(2)];
-  const child = spawn(process.execPath, command, { cwd: root, stdio: 'inherit' });
+  const script = join('build', 'dev', 'index.js');
+  const command = [wrangler, 'dev', script, ...process.argv.slice(2)];
+  // scripts/build.mjs, which wrangler runs, reads the variable.
+  const env = { ...process.env, PARTYLINE_PROFILE: 'dev' };
+  const child = spawn(process.execPath, command, { cwd: root, env, stdio: 'inherit' });
   void answers().then(() => tell(`ready after ${seconds(start)}. Open ${page} in two windows.`));
   child.on('exit', (code, signal) => process.exit(code ?? (signal === 'SIGINT' ? 130 : 1)));
   // On Ctrl-C, the terminal sends SIGINT to wrangler, too, so this process waits until wrangler

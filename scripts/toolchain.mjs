@@ -53,15 +53,12 @@ export function checkRust() {
 function checkLinker() {
   const configured = Object.keys(process.env).some((name) => /^CARGO_TARGET_.*_LINKER$/.test(name));
   if (configured || process.platform === 'win32') return;
-  if (['cc', 'gcc', 'clang'].some((name) => ask([name, '--version']) !== undefined)) return;
+  if (ask(['cc', '--version']) !== undefined) return;
   const command =
     process.platform === 'darwin'
       ? 'xcode-select --install'
       : 'sudo apt-get install gcc libc6-dev (or install the same packages with your package manager)';
-  stop(
-    'a C compiler is missing: neither `cc`, `gcc` nor `clang` is on the PATH. Rust needs one of ' +
-      `them as its linker. Run: ${command}`,
-  );
+  stop(`a C compiler is missing: \`cc\`, Rust's linker, is not on the PATH. Run: ${command}`);
 }
 
 /** @returns {Promise<NodeJS.ProcessEnv>} */

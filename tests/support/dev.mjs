@@ -112,7 +112,6 @@ async function configWithoutBuild() {
   ) => `${key} = ${JSON.stringify(path.join(ROOT, name))}`;
   return toml
     .replace(/^\[build\]\n(?:[^[\n].*\n|\n)*/m, '')
-    .replace('"build/index.js"', '"build/release/index.js"')
     .replace(/^(main|directory)\s*=\s*"([^"]*)"/gm, absolute);
 }
 
