@@ -16,7 +16,8 @@ use crate::core::refusal::{Code, Refusal};
 const MAX_TOKEN: usize = 4_096;
 
 /// Returns whether a page of this origin may use the server. A request without an `Origin` header
-/// is allowed: its client is not a browser, and could forge the header.
+/// is allowed. Browsers send the header with WebSocket and CORS requests, and other clients could
+/// forge the header.
 #[must_use]
 pub fn allows_origin(allowed: &[String], origin: Option<&str>) -> bool {
     origin.is_none_or(|origin| allowed.is_empty() || allowed.iter().any(|listed| listed == origin))

@@ -28,7 +28,7 @@ const DEGRADED_TTL: u64 = 300;
 /// The settings of STUN and TURN.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ice {
-    /// `STUN_URLS`: may be empty.
+    /// `STUN_URLS`: the URLs of STUN servers. May be empty.
     pub stun: Vec<String>,
     /// The source of TURN credentials. `None`: TURN is not configured.
     pub turn: Option<Turn>,
@@ -43,7 +43,7 @@ pub struct Ice {
 pub enum Turn {
     /// A TURN server that shares a secret with this server, such as coturn with `use-auth-secret`.
     Shared {
-        /// `TURN_URLS`: never empty.
+        /// `TURN_URLS`: the URLs of the TURN server. Never empty.
         urls: Vec<String>,
         /// `TURN_SECRET`: the key that credentials are signed with.
         secret: String,

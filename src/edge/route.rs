@@ -233,7 +233,7 @@ fn join_or_status(
     }
 }
 
-/// Returns whether `token` is in a comma-separated header value. The case is ignored.
+/// Returns whether the comma-separated value of a header contains `token` in upper or lower case.
 fn has_token(header: &str, token: &str) -> bool {
     header
         .split(',')

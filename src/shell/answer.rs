@@ -112,7 +112,8 @@ impl Cors {
         if let Self(Some(origin)) = self {
             headers.set("Access-Control-Allow-Origin", origin)?;
         }
-        // The response depends on these headers, so a cache must store one response for each value.
+        // The response depends on `Origin` and `Accept`, so a cache must store one response for
+        // each pair of values.
         Ok(headers.set("Vary", "Origin, Accept")?)
     }
 }

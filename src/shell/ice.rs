@@ -93,7 +93,7 @@ async fn turn_state(turn: &Turn, ice: &Ice, wanted: &IceRequest) -> TurnState {
             Ok((status, _)) => Err(format!(
                 "the TURN service answered with status {status}, expected 200 to 299"
             )),
-            Err(error) => Err(format!("the TURN service did not answer: {error}")),
+            Err(error) => Err(format!("the request to the TURN service failed: {error}")),
         },
     };
     match server {

@@ -5,7 +5,7 @@
 //!
 //! The `worker` crate has a macro for such a class, but its handlers are asynchronous. Creating and
 //! settling a promise costs more than handling a signal. The macro also copies each frame into
-//! WebAssembly memory before this module could check the length.
+//! WebAssembly memory before the handler can check the length.
 
 mod awake;
 mod http;
@@ -94,7 +94,8 @@ struct RoomObject {
     settings: Result<Rc<Settings>, BadSetting>,
     /// The time at which the object was loaded into memory.
     awake_since: Date,
-    /// Handlers never interleave and keep no borrow, so borrowing never fails.
+    /// The restored room. Handlers never interleave, and no borrow outlives a handler, so borrowing
+    /// never fails.
     awake: RefCell<AwakeRoom>,
 }
 

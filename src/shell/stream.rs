@@ -1,5 +1,5 @@
-//! The event stream of one peer. A WebSocket connects the stream to the room. The stream forwards
-//! the frames of the WebSocket to the client, and adds pings.
+//! The event stream of one HTTP peer. A WebSocket connects the stream to the room. The stream
+//! forwards the frames of the WebSocket to the client, and adds pings.
 //!
 //! The Worker holds the stream, because a stream in a room would prevent the room's hibernation.
 //!

@@ -57,8 +57,8 @@ impl fmt::Display for TokenError {
                  server. Sign the token with ROOM_SECRET",
             ),
             Self::Algorithm => f.write_str(
-                "the header of the token has another algorithm: expected `alg` \"HS256\". Sign the \
-                 token with HS256",
+                "the header of the token does not name the algorithm HS256: expected `alg` \
+                 \"HS256\". Sign the token with HS256",
             ),
             Self::Critical => f.write_str(
                 "the header of the token has `crit`: expected no JWT extensions. Sign a token \

@@ -85,7 +85,8 @@ impl HttpError {
         format!(r#"{{"error":{{"code":{code},"message":{message}}}}}"#)
     }
 
-    /// Reads the code and the message from a body of the form that [`body`](Self::body) writes.
+    /// Reads the code and the message from the output of [`body`](Self::body). Returns `None` for
+    /// any other text.
     #[must_use]
     pub fn read(body: &str) -> Option<(String, String)> {
         let mut body = Object::read(body).ok()?;

@@ -24,7 +24,7 @@ pub(super) struct ObjectTransport<'e> {
     joining: Option<(&'e WebSocket, Dialect)>,
     /// The error of the platform if it did not accept the joining WebSocket.
     pub(super) accept_error: Option<Error>,
-    /// The first reply to the request.
+    /// The first reply to the request. Later replies are ignored.
     pub(super) reply: Option<std::result::Result<Registered, Refusal<'static>>>,
 }
 
