@@ -1,4 +1,4 @@
-//! Admission: may a request from this page, with this token, use the server?
+//! Checks whether a page's origin and a client's token permit the use of the server.
 //!
 //! The checks need no I/O and no room, so a refused client costs one request.
 
@@ -12,19 +12,22 @@ use super::quote::shorten;
 use crate::core::peer::{PeerId, Time};
 use crate::core::refusal::{Code, Refusal};
 
-/// The longest accepted token, in bytes. A token with all claims has about 250.
+/// The maximum length of a token, in bytes. A token with all claims has about 250 bytes.
 const MAX_TOKEN: usize = 4_096;
 
-/// Whether a page of this origin may use the server. A request without `Origin` does not come from a
-/// browser and could forge the header, so it is allowed.
+/// Returns whether a page of this origin may use the server. A request without an `Origin` header
+/// is allowed. Browsers send the header with WebSocket and CORS requests, and other clients could
+/// forge the header.
 #[must_use]
 pub fn allows_origin(allowed: &[String], origin: Option<&str>) -> bool {
     origin.is_none_or(|origin| allowed.is_empty() || allowed.iter().any(|listed| listed == origin))
 }
 
-/// The rate-limit key of an address: an IPv4 address, or the /64 of an IPv6 address, because one
-/// subscriber holds a whole /64. `None` (not limited) for loopback, where development servers and
-/// tests run, and for text that is not an address.
+/// Returns the rate-limit key of an address: an IPv4 address, or the /64 network of an IPv6
+/// address, because one subscriber controls a whole /64.
+///
+/// Returns `None`, which means no limit, for text that is not an address. Loopback addresses have
+/// no limit either, because development servers and tests use them.
 #[must_use]
 pub fn rate_limit_key(address: &str) -> Option<String> {
     match address.parse::<IpAddr>().ok()?.to_canonical() {
@@ -37,12 +40,12 @@ pub fn rate_limit_key(address: &str) -> Option<String> {
     }
 }
 
-/// Checks the token of a peer that wants to be `id` in `room`.
+/// Checks the token of a client that joins `room` as `id`.
 ///
 /// # Errors
 ///
-/// [`Code::Unauthorized`], with the reason. The message reveals nothing that the issuer of the token
-/// does not know.
+/// [`Code::Unauthorized`] with the reason, if the token is missing or invalid. The message contains
+/// only facts that the issuer of the token knows.
 pub fn check_token(
     secret: &str,
     token: Option<&str>,
@@ -53,11 +56,11 @@ pub fn check_token(
     check_claims(secret, token, now, Some(room), id)
 }
 
-/// Checks a token for a request that names no room. Every room in the token is accepted.
+/// Checks a token for a request that names no room. The `room` claim may name any room.
 ///
 /// # Errors
 ///
-/// As [`check_token`], except for the room.
+/// The same errors as [`check_token`], except for a token of another room.
 pub fn check_token_for_any_room(
     secret: &str,
     token: Option<&str>,
@@ -76,7 +79,8 @@ fn check_claims(
 ) -> Result<(), Refusal<'static>> {
     let Some(token) = token else {
         return Err(unauthorized(
-            "the request has no token: this server requires one. Ask its operator for a token"
+            "the request has no token: expected a token, because this server requires tokens. Ask \
+             the operator of this server for a token"
                 .to_owned(),
         ));
     };
@@ -95,7 +99,7 @@ fn check_claims(
     }
 }
 
-/// The message for the first claim that does not fit time, room or peer.
+/// Returns the message for the first claim that does not match the time, the room or the peer.
 fn mismatch(claims: &Claims, now: Time, room: Option<&str>, id: Option<&PeerId>) -> Option<String> {
     let Claims {
         exp,
@@ -106,7 +110,8 @@ fn mismatch(claims: &Claims, now: Time, room: Option<&str>, id: Option<&PeerId>)
     let seconds = |time: Time| Duration::from_millis(time.0).as_secs();
     if *exp <= now {
         return Some(format!(
-            "the token has expired: `exp` is {}, and the time is {}. Request a new token",
+            "the token has expired: `exp` is {}, expected more than the current time {}. Request a \
+             new token",
             seconds(*exp),
             seconds(now)
         ));
@@ -115,8 +120,8 @@ fn mismatch(claims: &Claims, now: Time, room: Option<&str>, id: Option<&PeerId>)
         && *nbf > now
     {
         return Some(format!(
-            "the token is not valid yet: `nbf` is {}, and the time is {}. Try again later, or \
-             check the clock of the issuer",
+            "the token is not valid yet: `nbf` is {}, expected at most the current time {}. Try \
+             again later, or check the clock of the issuer",
             seconds(*nbf),
             seconds(now)
         ));
@@ -126,8 +131,8 @@ fn mismatch(claims: &Claims, now: Time, room: Option<&str>, id: Option<&PeerId>)
         && granted != room
     {
         return Some(format!(
-            "the token is for another room: `room` is {}, and the request is for {}. Request a \
-             token for this room",
+            "the token is for another room: `room` is {}, expected {}. Request a token for this \
+             room",
             shorten(granted),
             shorten(room)
         ));
@@ -136,7 +141,8 @@ fn mismatch(claims: &Claims, now: Time, room: Option<&str>, id: Option<&PeerId>)
         && id.is_none_or(|id| id.as_str() != sub)
     {
         return Some(format!(
-            "the token is for another peer: `sub` is {}. Join with that id as `_pk`",
+            "the token is for another peer: `sub` is {}, expected the id of this peer. Use the \
+             `sub` of the token as the peer id",
             shorten(sub)
         ));
     }
@@ -147,8 +153,8 @@ fn unauthorized(message: String) -> Refusal<'static> {
     Refusal::new(Code::Unauthorized, message)
 }
 
-/// Finds the token in `Sec-WebSocket-Protocol: partyline, token.<jwt>`. This is the only header of a
-/// WebSocket request that a browser lets a page set.
+/// Finds the token in `Sec-WebSocket-Protocol: partyline, token.<jwt>`. A web page can set no other
+/// header of a WebSocket request.
 #[must_use]
 pub fn token_in_protocols(protocols: &str) -> Option<&str> {
     protocols
@@ -222,7 +228,7 @@ mod tests {
         for (claims, reason) in [
             (
                 json!({ "exp": 1_000_000, "room": "demo" }),
-                "expired: `exp` is 1000000, and the time is 1000000.",
+                "expired: `exp` is 1000000, expected more than the current time 1000000.",
             ),
             (
                 json!({ "exp": 1_000_001, "nbf": 1_000_001, "room": "demo" }),
@@ -230,7 +236,7 @@ mod tests {
             ),
             (
                 json!({ "exp": 1_000_001, "room": "other" }),
-                "another room: `room` is \"other\", and the request is for \"demo\"",
+                "another room: `room` is \"other\", expected \"demo\"",
             ),
             (
                 json!({ "exp": 1_000_001, "room": "demo", "sub": "bob" }),

@@ -1,9 +1,9 @@
-//! The ICE servers that the server recommends to clients, and the credentials for those with TURN.
+//! The STUN and TURN servers that clients receive, with credentials for the TURN servers.
 //!
-//! This module does no I/O. It makes the request to Cloudflare's TURN service and reads the answer;
-//! the shell sends the request.
+//! This module does no I/O. The shell sends the request to Cloudflare's TURN service. This module
+//! writes the body of the request and reads the answer.
 //!
-//! | request | answer |
+//! | Request | Answer |
 //! |---|---|
 //! | `GET /ice-servers` | `{"iceServers":[{"urls":["stun:…"]},{"urls":["turn:…"],"username":"…","credential":"…"}],"ttl":3600}` |
 //! | `GET /iceServers` | `{"urls":["stun:…","turn:…"],"username":"…","credential":"…"}` |
@@ -21,20 +21,20 @@ use sha1::Sha1;
 use crate::core::peer::{PeerId, Time};
 use crate::dialect::json::{Object, list, unquote};
 
-/// `ttl` in seconds of an answer that lacks TURN because the service failed: long enough to spare
-/// that service, short enough that clients soon get TURN.
+/// `ttl`, in seconds, of an answer without TURN after the TURN service failed. Clients then request
+/// TURN again. A shorter time would increase the load on the failing service.
 const DEGRADED_TTL: u64 = 300;
 
 /// The settings of STUN and TURN.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ice {
-    /// `STUN_URLS`. May be empty.
+    /// `STUN_URLS`: the URLs of STUN servers. May be empty.
     pub stun: Vec<String>,
-    /// The source of TURN credentials. `None`: no TURN.
+    /// The source of TURN credentials. `None`: TURN is not configured.
     pub turn: Option<Turn>,
     /// `TURN_TTL`: the lifetime of credentials, in seconds.
     pub ttl: u64,
-    /// `TURN_OPEN`: whether every client gets credentials when no token is required.
+    /// `TURN_OPEN`: whether every client receives credentials if `ROOM_SECRET` is unset.
     pub open: bool,
 }
 
@@ -43,16 +43,17 @@ pub struct Ice {
 pub enum Turn {
     /// A TURN server that shares a secret with this server, such as coturn with `use-auth-secret`.
     Shared {
-        /// `TURN_URLS`. Never empty.
+        /// `TURN_URLS`: the URLs of the TURN server. Never empty.
         urls: Vec<String>,
-        /// `TURN_SECRET`.
+        /// `TURN_SECRET`: the key that credentials are signed with.
         secret: String,
     },
-    /// Cloudflare's service, which issues credentials over HTTP.
+    /// Cloudflare's TURN service, which issues credentials over HTTP.
     Cloudflare {
-        /// The URL that issues credentials, from `CLOUDFLARE_TURN_API` and `CLOUDFLARE_TURN_KEY_ID`.
+        /// The URL that issues credentials, made from `CLOUDFLARE_TURN_API` and
+        /// `CLOUDFLARE_TURN_KEY_ID`.
         url: String,
-        /// `CLOUDFLARE_TURN_API_TOKEN`.
+        /// `CLOUDFLARE_TURN_API_TOKEN`: the bearer token for `url`.
         token: String,
     },
 }
@@ -66,10 +67,12 @@ pub struct TurnServer {
 }
 
 impl TurnServer {
-    /// Makes credentials that a TURN server with the same secret accepts until they expire. All TURN
-    /// servers follow the same expired draft (draft-uberti-behave-turn-rest-00): the username is the
-    /// expiry time in seconds since 1970, a colon and the peer; the password is the HMAC-SHA1 of the
-    /// username in base64.
+    /// Makes credentials that expire after `ttl` seconds. A TURN server with the same secret
+    /// accepts the credentials.
+    ///
+    /// The format is the one of draft-uberti-behave-turn-rest-00, which coturn and other TURN
+    /// servers implement. The username is the expiry time in seconds since 1970, a colon and the
+    /// peer id. The password is the HMAC-SHA1 of the username in base64.
     #[must_use]
     pub fn shared(
         urls: &[String],
@@ -81,7 +84,7 @@ impl TurnServer {
         let now = std::time::Duration::from_millis(now.0).as_secs();
         let peer = peer.map_or("anonymous", PeerId::as_str);
         let username = format!("{}:{peer}", now.saturating_add(ttl));
-        // HMAC accepts keys of any length, so this never returns `None`.
+        // HMAC accepts keys of any length, so creating the MAC never fails.
         let mac = Hmac::<Sha1>::new_from_slice(secret.as_bytes()).ok()?;
         let mac = mac.chain_update(&username).finalize().into_bytes();
         Some(Self {
@@ -91,8 +94,8 @@ impl TurnServer {
         })
     }
 
-    /// Reads the first TURN server from an answer of Cloudflare's service. STUN servers in the answer
-    /// are ignored, because `STUN_URLS` lists them.
+    /// Reads the first TURN server from an answer of Cloudflare's service. STUN servers in the
+    /// answer are ignored, because `STUN_URLS` lists the STUN servers.
     #[must_use]
     pub fn cloudflare(body: &str) -> Option<Self> {
         let mut body = Object::read(body).ok()?;
@@ -121,18 +124,18 @@ impl TurnServer {
     }
 }
 
-/// The body of a request to Cloudflare's service.
+/// Returns the body of a request for credentials to Cloudflare's service. `ttl` is in seconds.
 #[must_use]
 pub fn cloudflare_request(ttl: u64) -> String {
     format!(r#"{{"ttl":{ttl}}}"#)
 }
 
-/// Whether TURN is available for an answer.
+/// The TURN part of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TurnState {
-    /// TURN is not configured, or not given to this client.
+    /// TURN is not configured, or this client may not receive credentials.
     Off,
-    /// TURN is configured, but the service failed.
+    /// TURN is configured, but the TURN service failed.
     Degraded,
     /// TURN is available with these credentials.
     On(TurnServer),
@@ -141,15 +144,15 @@ pub enum TurnState {
 /// The two formats of the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IceFormat {
-    /// `GET /ice-servers`: all servers, ready for `new RTCPeerConnection(…)`.
+    /// `GET /ice-servers`: an array of all servers, for the `iceServers` of an `RTCPeerConnection`.
     List,
-    /// `GET /iceServers`: one server with all URLs.
+    /// `GET /iceServers`: one server object with all URLs.
     One,
 }
 
 impl Ice {
-    /// Encodes the answer. Its `ttl` is its lifetime in seconds; an answer without `ttl` does not
-    /// expire.
+    /// Encodes the answer as JSON. `ttl` is the lifetime of the answer in seconds. An answer
+    /// without `ttl` does not expire.
     #[must_use]
     pub fn answer(&self, format: IceFormat, state: &TurnState) -> String {
         let (turn, degraded, ttl) = match state {
@@ -181,7 +184,7 @@ impl Ice {
                 })
             }
         };
-        // Serialising strings, numbers and lists of them never fails.
+        // Serializing strings, numbers and arrays never fails.
         answer.unwrap_or_default()
     }
 }
@@ -242,6 +245,7 @@ mod tests {
 
     #[test]
     fn a_shared_secret_makes_the_same_credential_as_the_turn_server() {
+        // The expected credential is the output of:
         // printf 1003600:ann:1 | openssl dgst -sha1 -hmac 'north of the river' -binary | base64
         let turn = turn();
         assert_eq!(turn.username, "1003600:ann:1");
@@ -250,7 +254,8 @@ mod tests {
 
     #[test]
     fn the_hmac_matches_the_vector_of_rfc_2202() {
-        // Its test case 2. Base64 is that of the standard alphabet, with padding.
+        // Test case 2 of RFC 2202, section 3. The digest is encoded in standard base64 with
+        // padding.
         let mac = Hmac::<Sha1>::new_from_slice(b"Jefe").unwrap();
         let mac = mac.chain_update("what do ya want for nothing?").finalize();
         assert_eq!(
@@ -288,7 +293,7 @@ mod tests {
             answer(&ice(), IceFormat::List, &TurnState::Off),
             json!({ "iceServers": [{ "urls": ["stun:a.example"] }] })
         );
-        // Browsers throw a SyntaxError for a server without URLs.
+        // A browser throws a SyntaxError for a server without URLs.
         let bare = Ice {
             stun: vec![],
             ..ice()

@@ -1,4 +1,5 @@
-//! The edge: what a request asks for, and whether it is allowed. No module here knows the platform.
+//! The edge layer: finds the operation that a request asks for, and checks whether the request is
+//! allowed. No module in this folder depends on Cloudflare's platform.
 
 pub mod admission;
 pub mod ice;

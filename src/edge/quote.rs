@@ -1,11 +1,11 @@
-//! Quoting refused values in messages.
+//! Quotes refused values in error messages.
 
 use crate::dialect::json::quote;
 
-/// The longest part of a refused value that a message quotes, in characters.
+/// The maximum length of a quoted value, in characters.
 const MAX_QUOTE: usize = 80;
 
-/// Quotes a value as JSON. A long value is cut after 80 characters.
+/// Quotes a value as JSON. A value of more than 80 characters is cut, and ends with "…".
 #[must_use]
 pub fn shorten(value: &str) -> String {
     match value.char_indices().nth(MAX_QUOTE) {

@@ -1,7 +1,7 @@
-//! From a request to the route that it asks for, or to the HTTP error that answers it.
+//! Finds the route of a request, or the HTTP error that refuses the request.
 //!
-//! The decision depends on the request alone. [`admission`](crate::edge::admission) decides whether
-//! the peer may join, and the [room](crate::core::room) whether it has a free place.
+//! The route depends on the request alone. [`admission`](crate::edge::admission) checks the token,
+//! and the [room](crate::core::room) checks the number of peers.
 
 mod endpoint;
 mod error;
@@ -20,7 +20,7 @@ use crate::dialect::Dialect;
 use crate::edge::ice::IceFormat;
 use crate::edge::quote::shorten;
 
-/// The parts of an HTTP request that decide its route.
+/// The parts of an HTTP request that determine its route.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Request<'a> {
     /// The method, such as `GET`.
@@ -40,13 +40,14 @@ pub struct Request<'a> {
 /// The operation that a request asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Route {
-    /// The health of the Worker.
+    /// Return the status and the version of the Worker.
     Health,
-    /// The status of a room, as a page or as JSON.
+    /// Return the status of a room, as an HTML page or as JSON.
     Status {
-        /// The name of the room.
+        /// The name of the room, decoded.
         room: String,
-        /// Whether the client accepts HTML, as browsers do when a person opens a URL.
+        /// Whether the `Accept` header allows HTML. Browsers send such a header when a user opens a
+        /// URL.
         html: bool,
     },
     /// Join a room over a WebSocket.
@@ -57,57 +58,58 @@ pub enum Route {
     Message(HttpPeer),
     /// Open the event stream of a peer of the HTTP dialect.
     Events {
-        /// The peer that the stream belongs to.
+        /// The peer that receives the events.
         peer: HttpPeer,
-        /// The number of the last event that the client received, if it resumes a stream.
+        /// The id of the last event that the client received. `None`: the client opens a new
+        /// stream.
         last: Option<u64>,
-        /// `true` for `HEAD`: only the headers are wanted.
+        /// Whether the method is `HEAD`, which requests the response headers only.
         head: bool,
     },
-    /// The list of ICE servers.
+    /// Return the ICE servers.
     Ice(IceRequest),
-    /// A CORS preflight, with the methods that the path allows.
+    /// Answer a CORS preflight with the methods that the path allows.
     Preflight(&'static str),
 }
 
 /// A request to join a room.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Join {
-    /// The name of the room.
+    /// The name of the room, decoded.
     pub room: String,
-    /// The requested id. Default: a random one.
+    /// The requested id. `None`: the room chooses a random id.
     pub id: Option<PeerId>,
-    /// The key that reserves the id for this client.
+    /// The key that reserves the id for this client. `None`: other clients may take over the id.
     pub key: Option<Key>,
-    /// The dialect of the WebSocket.
+    /// The dialect of the frames on the WebSocket.
     pub dialect: Dialect,
-    /// The token in the URL, not yet checked.
+    /// The token from the URL, still unverified.
     pub token: Option<String>,
 }
 
-/// A peer of the HTTP dialect, with its credentials.
+/// The peer that a request of the HTTP dialect names, with its credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpPeer {
-    /// The name of the room.
+    /// The name of the room, decoded.
     pub room: String,
     /// The id of the peer.
     pub id: PeerId,
-    /// The key that reserves the id for this client.
+    /// The key that reserves the id for this client. `None`: the request has no key.
     pub key: Option<KeyWithSecret>,
-    /// The token in the URL, not yet checked.
+    /// The token from the URL, still unverified.
     pub token: Option<String>,
 }
 
-/// A key beside the text that it was made from, because registering returns that text.
+/// A key hash and the key that the client sent. The answer to a registration repeats the key.
 #[derive(Clone, PartialEq, Eq)]
 pub struct KeyWithSecret {
-    /// The text that the client sent.
+    /// The key that the client sent.
     pub secret: String,
-    /// The hash that the room keeps.
+    /// The hash of `secret`, which the room stores.
     pub key: Key,
 }
 
-/// Does not print the secret.
+/// Prints the hash instead of the secret.
 impl fmt::Debug for KeyWithSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.key.fmt(f)
@@ -117,13 +119,13 @@ impl fmt::Debug for KeyWithSecret {
 /// A request for ICE servers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IceRequest {
-    /// The form of the answer.
+    /// The format of the answer.
     pub format: IceFormat,
-    /// The peer that the TURN credentials are for.
+    /// The peer that the TURN credentials are for. `None`: the credentials are anonymous.
     pub id: Option<PeerId>,
-    /// The token in the URL, not yet checked.
+    /// The token from the URL, still unverified.
     pub token: Option<String>,
-    /// The room that the token must be for. Default: any room.
+    /// The room that the token must be valid for. `None`: the token may be for any room.
     pub room: Option<String>,
 }
 
@@ -134,12 +136,13 @@ pub struct IceRequest {
 /// - 400: an invalid room name, id, key or dialect
 /// - 404: an unknown path
 /// - 405: a method that the path does not allow
-/// - 426: a join without a WebSocket
+/// - 426: a join without a WebSocket upgrade
 pub fn route(request: &Request<'_>) -> Result<Route, HttpError> {
     let Some(endpoint) = Endpoint::find(request.path) else {
         let path = shorten(request.path);
-        let message =
-            format!("nothing has the path {path}: rooms are at /parties/main/:room. Check the URL");
+        let message = format!(
+            "the path {path} does not exist: rooms are at /parties/main/:room. Check the URL"
+        );
         return Err(HttpError::new(404, "not-found", message));
     };
     let methods = endpoint.methods();
@@ -149,12 +152,12 @@ pub fn route(request: &Request<'_>) -> Result<Route, HttpError> {
         _ => {
             let method = shorten(request.method);
             let message =
-                format!("this path does not allow the method {method}: use one of {methods}");
+                format!("this path does not allow the method {method}: expected one of {methods}");
             let error = HttpError::new(405, "method-not-allowed", message);
             return Err(error.with_header("Allow", methods));
         }
     }
-    // `/health` ignores its query.
+    // Every endpoint parses the query except `/health`, which accepts any query.
     let params = || QueryParams::read(request.query);
     match endpoint {
         Endpoint::Health => Ok(Route::Health),
@@ -184,7 +187,7 @@ pub fn route(request: &Request<'_>) -> Result<Route, HttpError> {
                 HttpAction::Message => Route::Message(peer),
                 HttpAction::Events => Route::Events {
                     peer,
-                    // Our event ids are numbers. Any other value starts a new stream.
+                    // Event ids of this server are numbers. Any other value opens a new stream.
                     last: request.last_event_id.and_then(|id| id.trim().parse().ok()),
                     head: request.method == "HEAD",
                 },
@@ -222,7 +225,7 @@ fn join_or_status(
             Ok(Route::Status { room, html })
         }
         _ => {
-            let message = "this request joins a room without a WebSocket: a join requires \
+            let message = "this request joins a room without a WebSocket: expected the header \
                  `Upgrade: websocket`. Open this URL with ws:// or wss://";
             let error = HttpError::new(426, "upgrade-required", message);
             Err(error.with_header("Upgrade", "websocket"))
@@ -230,7 +233,7 @@ fn join_or_status(
     }
 }
 
-/// Whether `token` is one of the comma-separated tokens of a header.
+/// Returns whether the comma-separated value of a header contains `token` in upper or lower case.
 fn has_token(header: &str, token: &str) -> bool {
     header
         .split(',')

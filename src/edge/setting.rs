@@ -1,4 +1,4 @@
-//! Reading one setting: a whole number, or an error that names the setting.
+//! Reads one setting: returns a whole number, or an error that names the setting.
 
 use std::fmt;
 
@@ -9,16 +9,16 @@ use super::quote::shorten;
 pub struct BadSetting {
     /// The name of the setting.
     pub name: &'static str,
-    /// The problem with the value, such as `is "many"`. It never contains a secret.
+    /// The problem with the value, such as `is "many"`. The text never contains a secret.
     pub problem: String,
-    /// The values that are expected, such as `a whole number from 1 to 16384`.
+    /// The expected values, such as `a whole number from 1 to 16384`.
     pub expected: String,
     /// The next step for the operator of the server.
     pub fix: String,
 }
 
 impl BadSetting {
-    /// A variable in `wrangler.toml`. The message quotes its value.
+    /// Makes the error for a variable in `wrangler.toml`. The message quotes the value.
     pub(super) fn variable(name: &'static str, value: &str, expected: impl Into<String>) -> Self {
         Self {
             name,
@@ -28,7 +28,8 @@ impl BadSetting {
         }
     }
 
-    /// A secret, or a variable that is set beside secrets. The message never quotes its value.
+    /// Makes the error for a secret, or for a variable whose value may be a secret. The message
+    /// never quotes the value.
     pub(super) fn secret(
         name: &'static str,
         problem: impl Into<String>,
@@ -58,16 +59,16 @@ impl fmt::Display for BadSetting {
     }
 }
 
-/// The range and the unit of a numeric setting, and its default.
+/// The default, the range and the unit of a numeric setting.
 pub(super) struct Range {
     pub(super) default: u64,
     pub(super) min: u64,
     pub(super) max: u64,
-    /// The unit in messages. `None` for a count.
+    /// The unit that messages name. `None` for a count.
     pub(super) unit: Option<&'static str>,
 }
 
-/// Reads a whole number, or uses its default if the setting is absent.
+/// Reads a whole number. Returns the default if the setting is absent.
 pub(super) fn number(
     find: impl Fn(&str) -> Option<String>,
     name: &'static str,
@@ -82,7 +83,7 @@ pub(super) fn number(
     let Some(text) = find(name) else {
         return Ok(*default);
     };
-    // `parse` alone would accept "+5".
+    // `parse` accepts "+5", which is not a valid setting.
     let has_only_digits = text.bytes().all(|byte| byte.is_ascii_digit());
     match text.parse() {
         Ok(number) if has_only_digits && (min..=max).contains(&&number) => Ok(number),

@@ -1,16 +1,18 @@
-//! The settings of the Worker: their defaults and limits.
+//! The settings of the Worker, with their defaults and limits.
 //!
-//! An invalid setting is an error, never replaced by a guess: a room meant for two peers must not
-//! silently admit sixty-four.
+//! An invalid setting is an error. A default in its place could admit 64 peers to a room meant for
+//! two.
 
 use super::setting::{BadSetting, Range, number};
 use crate::core::event::Limits;
 use crate::edge::ice::Ice;
 
-/// The shortest `ROOM_SECRET`, in bytes: RFC 7518 §3.2 requires a key as long as the hash.
+/// The minimum length of `ROOM_SECRET`, in bytes. RFC 7518 §3.2 requires a key at least as long as
+/// the hash.
 const MIN_SECRET: usize = 32;
 
-/// `MAX_PEERS`. The platform gives one object at most 32,768 sockets, and some may still be closing.
+/// The range of `MAX_PEERS`. The maximum is half of the platform's limit of 32,768 WebSockets for
+/// each object. A closing WebSocket counts until the client answers.
 const PEERS: Range = Range {
     default: 64,
     min: 1,
@@ -18,13 +20,14 @@ const PEERS: Range = Range {
     unit: None,
 };
 
-/// `RECONNECT_GRACE`. A day is longer than any reconnect needs.
+/// The range of `RECONNECT_GRACE`. One day is longer than any reconnect takes.
 const GRACE: Range = seconds(15, 0, 86_400);
 
-/// `HOLD_FOR_NEXT`. An alarm that is a day ahead is still ordinary for the platform.
+/// The range of `HOLD_FOR_NEXT`. The platform supports alarms one day ahead.
 const HOLD: Range = seconds(120, 0, 86_400);
 
-/// `PING_INTERVAL`. Many proxies close connections that are idle for a minute.
+/// The range of `PING_INTERVAL`. Many proxies close connections that are idle for a minute, so the
+/// default is shorter.
 const PING: Range = seconds(25, 1, 300);
 
 const fn seconds(default: u64, min: u64, max: u64) -> Range {
@@ -36,14 +39,15 @@ const fn seconds(default: u64, min: u64, max: u64) -> Range {
     }
 }
 
-/// All settings.
+/// All settings of the Worker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// `MAX_PEERS`, `RECONNECT_GRACE` and `HOLD_FOR_NEXT`.
+    /// The values of `MAX_PEERS`, `RECONNECT_GRACE` and `HOLD_FOR_NEXT`.
     pub limits: Limits,
-    /// `ALLOWED_ORIGINS`: the pages that may use this server. Empty: all pages.
+    /// `ALLOWED_ORIGINS`: the origins whose pages may use this server. Empty: every origin is
+    /// allowed.
     pub origins: Vec<String>,
-    /// `ROOM_SECRET`: the secret that tokens are signed with. `None`: no token is required.
+    /// `ROOM_SECRET`: the secret that tokens are signed with. `None`: tokens are not required.
     pub secret: Option<String>,
     /// `PING_INTERVAL`: the time between two pings of an event stream, in milliseconds.
     pub ping: u64,
@@ -52,7 +56,8 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Reads the settings. `find` returns the value of a setting, or `None` if it is absent.
+    /// Reads the settings. `find` returns the value of a setting, or `None` if the setting is
+    /// absent.
     ///
     /// # Errors
     ///
@@ -75,8 +80,8 @@ impl Settings {
     }
 }
 
-/// Reads a comma-separated list of origins. Each must be written as browsers send it, because
-/// origins are compared as text.
+/// Splits a comma-separated list of origins. Each origin must have the form that browsers send,
+/// because origins are compared as text.
 fn origins(listed: &str) -> Result<Vec<String>, BadSetting> {
     let origins = listed.split(',').map(str::trim);
     let origins = origins.filter(|origin| !origin.is_empty());
@@ -85,14 +90,14 @@ fn origins(listed: &str) -> Result<Vec<String>, BadSetting> {
             if is_origin(origin) {
                 return Ok(origin.to_owned());
             }
-            let expected = "a list of origins with commas between them, \
-                 like https://game.example,http://localhost:8080";
+            let expected = "a comma-separated list of origins, \
+                 such as https://game.example,http://localhost:8080";
             Err(BadSetting::variable("ALLOWED_ORIGINS", origin, expected))
         })
         .collect()
 }
 
-/// Whether the text is an origin in lower case, without path or wildcard.
+/// Returns whether the text is an origin in lower case, without a path or a wildcard.
 fn is_origin(text: &str) -> bool {
     let Some((scheme, host)) = text.split_once("://") else {
         return false;

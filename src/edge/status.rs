@@ -1,22 +1,23 @@
-//! The status of a room: an HTML page for people, JSON for programs.
+//! The status of a room: an HTML page for users, and JSON for programs.
 //!
-//! Neither lists the ids of peers, because the status is readable without a token.
+//! The status contains no peer ids, because clients can read the status without a token.
 
 use crate::dialect::json::quote;
 
-/// The published facts about a room.
+/// The public facts about a room.
 #[derive(Clone, Copy, Debug)]
 pub struct Status<'a> {
     /// The name of the room.
     pub room: &'a str,
-    /// The number of peers, absent ones included.
+    /// The number of peers, including absent peers.
     pub peers: usize,
-    /// The time since which the room has been in memory, in ISO 8601. The platform evicts an idle
-    /// room, so this is usually recent.
+    /// The time at which the room was loaded into memory, in ISO 8601. The platform evicts idle
+    /// rooms, so this time is usually recent.
     pub awake_since: &'a str,
 }
 
 impl Status<'_> {
+    /// Returns the status as JSON:
     /// `{"status":"ok","room":"demo","peers":2,"awakeSince":"2026-11-21T08:00:00.000Z"}`
     #[must_use]
     pub fn json(&self) -> String {
@@ -29,7 +30,8 @@ impl Status<'_> {
         format!(r#"{{"status":"ok","room":{room},"peers":{peers},"awakeSince":"{awake_since}"}}"#)
     }
 
-    /// The page. `public/status.css` has its styles, `public/style.css` its colours.
+    /// Returns the status as an HTML page. The page uses the styles in `public/status.css` and the
+    /// colors in `public/style.css`.
     #[must_use]
     pub fn html(&self) -> String {
         let room = escape(self.room);
@@ -55,7 +57,7 @@ impl Status<'_> {
 </head>
 <body>
 <main>
-<p class="well"><span aria-hidden="true"></span>The server is well.</p>
+<p class="well"><span aria-hidden="true"></span>The server is running.</p>
 <h1>{room}</h1>
 <p class="peers">{peers}</p>
 <p><a class="join" href="/?room={link}">Join this room</a></p>
@@ -66,8 +68,8 @@ const room = new Room({name});
 room.addEventListener("message", ({{ detail }}) =&gt; {{
   console.log(detail.peer.id, detail.data);
 }});</code></pre>
-<p class="awake">In memory since <time datetime="{awake_since}">{awake_since}</time>. A room sleeps
-while nothing happens in it, and then costs nothing; its peers stay connected.</p>
+<p class="awake">In memory since <time datetime="{awake_since}">{awake_since}</time>. An idle room
+is removed from memory and costs nothing. Its peers stay connected.</p>
 </main>
 </body>
 </html>
@@ -76,7 +78,7 @@ while nothing happens in it, and then costs nothing; its peers stay connected.</
     }
 }
 
-/// Escapes text for HTML, inside elements and double-quoted attributes.
+/// Escapes text for HTML elements and double-quoted attributes.
 fn escape(text: &str) -> String {
     let mut html = String::with_capacity(text.len());
     for character in text.chars() {

@@ -1,4 +1,4 @@
-//! HTTP responses, their headers, and the pages that may read them.
+//! Makes HTTP responses, and sets their headers.
 
 use worker::js_sys::Promise;
 use worker::wasm_bindgen::prelude::*;
@@ -18,18 +18,18 @@ pub(super) const JSON: &str = "application/json";
 pub(super) const HTML: &str = "text/html; charset=utf-8";
 pub(super) const EVENTS: &str = "text/event-stream";
 
-/// The subprotocol that a client offers beside its token (RFC 6455 §1.9). A browser fails a
-/// connection whose server chooses none of the offered subprotocols.
+/// The subprotocol that a client offers together with its token (RFC 6455 §1.9). A browser closes
+/// the WebSocket unless the server selects one of the offered subprotocols.
 const PROTOCOL: &str = "partyline";
 
-/// The answer to a request: a response, or a promise of a response.
+/// The return value of a `fetch` handler: a response, or a promise of a response.
 pub(super) enum Answer {
     Now(Response),
     Later(Promise),
 }
 
 impl Answer {
-    /// Turns the result of a handler into an answer.
+    /// Converts the result of a handler into an answer.
     pub(super) fn new<T: Into<Self>>(result: std::result::Result<T, Failure>, cors: &Cors) -> Self {
         match result {
             Ok(answer) => answer.into(),
@@ -37,8 +37,8 @@ impl Answer {
         }
     }
 
-    /// The only place that turns a failure into a response. Logs failures of the server itself.
-    #[inline(never)] // rare, and V8 compiles whole functions
+    /// Converts a failure into a response. Logs the failure if the server caused it.
+    #[inline(never)] // errors are rare, and V8 would compile a copy in each caller
     pub(super) fn refused(failure: Failure, cors: &Cors) -> Self {
         let response = match failure {
             Failure::Refused(error) => {
@@ -49,9 +49,10 @@ impl Answer {
             }
             Failure::Platform(error) => {
                 log("request", &error.to_string());
-                let message = "the platform failed while it handled this request. Try again";
+                let message =
+                    "a call to Cloudflare's platform failed during this request. Try again";
                 let error = HttpError::new(500, "internal", message);
-                // Readable by every page, because it contains no data of the room.
+                // Every origin may read this response, because its text is constant.
                 refuse(&error, &Cors(Some("*".to_owned())))
             }
         };
@@ -61,7 +62,7 @@ impl Answer {
         }
     }
 
-    /// An answer that waits for a future.
+    /// Makes an answer from a future.
     pub(super) fn later(
         cors: Cors,
         respond: impl AsyncFnOnce(&Cors) -> std::result::Result<Response, Failure> + 'static,
@@ -72,7 +73,7 @@ impl Answer {
         }))
     }
 
-    /// The answer after a failure of the platform.
+    /// Makes the answer for an error of the platform.
     pub(super) fn failed(error: Error) -> Self {
         Self::refused(error.into(), &Cors::default())
     }
@@ -93,7 +94,8 @@ impl From<Answer> for JsValue {
     }
 }
 
-/// The origin whose pages may read a response. Default: none.
+/// The value of `Access-Control-Allow-Origin`. `None`, the default: no other origin may read the
+/// response.
 #[derive(Default)]
 pub(super) struct Cors(Option<String>);
 
@@ -110,7 +112,8 @@ impl Cors {
         if let Self(Some(origin)) = self {
             headers.set("Access-Control-Allow-Origin", origin)?;
         }
-        // The response depends on these headers, so caches must not share it across their values.
+        // The response depends on `Origin` and `Accept`, so a cache must store one response for
+        // each pair of values.
         Ok(headers.set("Vary", "Origin, Accept")?)
     }
 }
@@ -125,7 +128,7 @@ pub(super) fn respond(
 }
 
 fn response(status: u16, headers: &Headers, body: &str) -> Result<Response> {
-    // The platform throws for a 204 with a body, even an empty one.
+    // The platform throws an exception for a 204 with a body, even if the body is empty.
     let body = (status != 204).then_some(body);
     let init = ResponseInit::new();
     init.set_status(status);
@@ -133,7 +136,7 @@ fn response(status: u16, headers: &Headers, body: &str) -> Result<Response> {
     Ok(Response::new_with_opt_str_and_init(body, &init)?)
 }
 
-/// The headers of a response with this content type.
+/// Makes the headers of a response with this content type.
 pub(super) fn headers(content_type: &str, cors: &Cors) -> Result<Headers> {
     let headers = Headers::new()?;
     headers.set("Content-Type", content_type)?;
@@ -162,7 +165,7 @@ pub(super) fn preflight(methods: &str, cors: &Cors) -> Result<Response> {
     headers.set("Access-Control-Allow-Methods", methods)?;
     headers.set(
         "Access-Control-Allow-Headers",
-        // Polyfills of `EventSource` send the last two.
+        // Polyfills of `EventSource` send `Last-Event-ID` and `Cache-Control`.
         "Authorization, Content-Type, Last-Event-ID, Cache-Control",
     )?;
     headers.set("Access-Control-Max-Age", "86400")?;
@@ -170,7 +173,7 @@ pub(super) fn preflight(methods: &str, cors: &Cors) -> Result<Response> {
     response(204, &headers, "")
 }
 
-/// Answers a WebSocket upgrade with the client's end of the pair.
+/// Makes the 101 response to a WebSocket upgrade, with the client's end of the pair.
 pub(super) fn upgrade(pair: &WebSocketPair, headers: &Headers) -> Result<Response> {
     let offered = header(headers, &PROTOCOLS)?.unwrap_or_default();
     let mut protocols = offered.split(',').map(str::trim);

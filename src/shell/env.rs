@@ -1,4 +1,4 @@
-//! The settings of the Worker, from the variables and secrets that the platform passes.
+//! Reads the settings of the Worker from the variables and secrets of the platform.
 
 use std::cell::OnceCell;
 use std::rc::Rc;
@@ -11,8 +11,8 @@ use crate::edge::settings::Settings;
 
 type Outcome = Result<Rc<Settings>, BadSetting>;
 
-/// Returns the settings. They are read once for each instance of the module, because other values
-/// come with another deployment, which starts another instance.
+/// Returns the settings, which are cached for each instance of the module. New values require a
+/// deployment, and a deployment starts new instances.
 pub(super) fn settings(env: &Env) -> Outcome {
     thread_local! {
         static SETTINGS: OnceCell<Outcome> = const { OnceCell::new() };
@@ -30,8 +30,8 @@ fn read_settings(env: &Env) -> Result<Settings, BadSetting> {
         if value.is_undefined() {
             return None;
         }
-        // A number without quotation marks in wrangler.toml arrives as a number. Other types are
-        // converted to text like JavaScript does, so that the message can quote them.
+        // A TOML number arrives as a JavaScript number. Other types are also converted to text,
+        // because the error message quotes the value.
         let convert = || String::from(Object::from(value.clone()).to_string());
         Some(value.as_string().unwrap_or_else(convert))
     })

@@ -1,4 +1,4 @@
-//! The one error type of the shell.
+//! The error type of the shell.
 
 use worker::Error;
 use worker::wasm_bindgen::JsValue;
@@ -7,12 +7,12 @@ use crate::core::refusal::Refusal;
 use crate::edge::BadSetting;
 use crate::edge::route::HttpError;
 
-/// The reason why a request has no ordinary answer. [`Answer::refused`](super::answer::Answer::refused)
-/// makes the response.
+/// The reason why a handler cannot answer a request.
+/// [`Answer::refused`](super::answer::Answer::refused) converts it into a response.
 pub(super) enum Failure {
     /// The request is refused, or the settings are invalid.
     Refused(HttpError),
-    /// The platform failed.
+    /// A call to the platform failed.
     Platform(Error),
 }
 

@@ -1,4 +1,4 @@
-//! Forwarding a request to the Durable Object of its room.
+//! Forwards a request to the Durable Object of its room.
 
 use worker::wasm_bindgen::JsCast;
 use worker::wasm_bindgen_futures::JsFuture;
@@ -8,14 +8,14 @@ use worker::{Env, Result};
 
 use super::platform::rooms;
 
-/// Forwards a request to its room, which finds the route again from the URL. That is cheaper than
-/// passing the route on, and headers with the route could be forged by clients.
+/// Forwards a request to its room. The room parses the route again, which is cheaper than encoding
+/// the route. Clients could also forge a header that carries the route.
 pub(super) async fn forward_to_room(env: &Env, room: &str, request: &Request) -> Result<Response> {
     let response = room_stub(env, room)?.fetch_with_request(request)?;
     Ok(JsFuture::from(response).await?.unchecked_into())
 }
 
-/// The stub of a room, which sends requests to it.
+/// Returns the stub of a room, which sends requests to the room.
 pub(super) fn room_stub(env: &Env, room: &str) -> Result<DurableObject> {
     Ok(rooms(env).get_by_name(room)?)
 }

@@ -1,4 +1,4 @@
-//! The HTTP dialect, on the Worker's side: refuses requests, reads bodies, and holds event streams.
+//! The Worker's part of the HTTP dialect: refuses requests, reads bodies, and holds event streams.
 
 use futures_util::StreamExt;
 use worker::web_sys::{Headers, Request, RequestInit, Response};
@@ -18,7 +18,7 @@ use crate::dialect::Dialect;
 use crate::edge::route::HttpPeer;
 use crate::edge::settings::Settings;
 
-/// Registers a peer, which is a join without a socket.
+/// Registers a peer, which joins the room without a WebSocket.
 pub(super) async fn register(
     peer: &HttpPeer,
     request: &Request,
@@ -41,7 +41,8 @@ pub(super) async fn message(
 ) -> Result<Response, Failure> {
     authorize_unless_keyed(peer, &request.headers(), settings)?;
     let body = read_body(request).await?;
-    // The room decodes the body again; an invalid body is refused without waking the room.
+    // The room also decodes the body. Decoding here refuses an invalid body without waking the
+    // room.
     Dialect::Http.decode(&body)?;
     let forwarded = room_request(request, "POST", Some(&body), &[])?;
     Ok(forward_to_room(env, &peer.room, &forwarded).await?)
@@ -92,8 +93,8 @@ fn authorize_peer(
     authorize(settings, headers, token.as_deref(), room, Some(id))
 }
 
-/// A registered peer that sends its key needs no token, which may have expired. The room checks the
-/// key.
+/// Requires a token unless the request has a key. The room checks the key, so a registered peer can
+/// continue after its token has expired.
 fn authorize_unless_keyed(
     peer: &HttpPeer,
     headers: &Headers,
@@ -105,7 +106,8 @@ fn authorize_unless_keyed(
     }
 }
 
-/// Makes the request to the room: the same URL, with only the headers that the room reads.
+/// Makes the request to the room. The request has the URL of the client's request, and only the
+/// headers that the room reads.
 fn room_request(
     request: &Request,
     method: &str,
@@ -128,7 +130,7 @@ fn room_request(
     Ok(Request::new_with_str_and_init(&request.url(), &init)?)
 }
 
-/// Reads a body as text, and stops as soon as it is too large.
+/// Reads a body as text. Returns an error as soon as more than [`MAX_FRAME`] bytes have arrived.
 async fn read_body(request: &Request) -> Result<String, Failure> {
     let length = request.headers().get("Content-Length")?;
     let length = length.and_then(|length| length.parse::<usize>().ok());
@@ -154,8 +156,7 @@ async fn read_body(request: &Request) -> Result<String, Failure> {
 }
 
 fn too_large(size: &str) -> Refusal<'static> {
-    let message = format!(
-        "the body has {size}: at most {MAX_FRAME} bytes are accepted. Send a smaller payload"
-    );
+    let message =
+        format!("the body has {size}: expected at most {MAX_FRAME} bytes. Send a smaller payload");
     Refusal::new(Code::TooLarge, message)
 }

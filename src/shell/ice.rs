@@ -1,7 +1,8 @@
-//! ICE servers over HTTP: checks who may have TURN credentials, and requests them from Cloudflare's
-//! service.
+//! Answers requests for ICE servers: checks who may receive TURN credentials, and requests the
+//! credentials from Cloudflare's service.
 //!
-//! The Worker sends that request, because a pending request would keep a room from hibernating.
+//! The Worker sends the request to the service. A pending request in a room would prevent the
+//! room's hibernation.
 
 use std::sync::Once;
 
@@ -21,8 +22,8 @@ use crate::edge::ice::{Ice, Turn, TurnServer, TurnState, cloudflare_request};
 use crate::edge::route::IceRequest;
 use crate::edge::settings::Settings;
 
-/// The timeout of the TURN service, in milliseconds. A page waits for the answer before it connects
-/// to other peers.
+/// The timeout of a request to the TURN service, in milliseconds. A page cannot connect to other
+/// peers before it has the answer.
 const TIMEOUT_MS: u32 = 3_000;
 
 /// Answers a request for ICE servers.
@@ -71,39 +72,44 @@ fn authorize_ice(
 fn warn_once_about_closed_turn() {
     static WARNED: Once = Once::new();
     WARNED.call_once(|| {
-        let message = "TURN is configured, but no client gets credentials: no token is required, \
-             and TURN_OPEN is not \"true\". Set ROOM_SECRET to give TURN to clients with a token, or \
-             TURN_OPEN = \"true\" to give it to every client";
+        let message = "TURN is configured, but no client receives credentials: expected \
+             ROOM_SECRET, or TURN_OPEN = \"true\". Set ROOM_SECRET to give credentials to clients \
+             with a token, or TURN_OPEN = \"true\" to give credentials to every client";
         log("turn-closed", message);
     });
 }
 
-/// Makes or requests TURN credentials. A failure is logged, and the answer then has STUN only.
+/// Makes or requests TURN credentials. After a failure, which is logged, the answer contains only
+/// STUN servers.
 async fn turn_state(turn: &Turn, ice: &Ice, wanted: &IceRequest) -> TurnState {
     let server = match turn {
         Turn::Shared { urls, secret } => {
             let server = TurnServer::shared(urls, secret, ice.ttl, now(), wanted.id.as_ref());
-            server.ok_or_else(|| "TURN_SECRET is not usable as a key".to_owned())
+            server.ok_or_else(|| "TURN_SECRET cannot be used as an HMAC key".to_owned())
         }
         Turn::Cloudflare { url, token } => match fetch_credentials(url, token, ice.ttl).await {
             Ok((200..=299, body)) => TurnServer::cloudflare(&body)
-                .ok_or_else(|| "its answer contains no TURN server".to_owned()),
-            Ok((status, _)) => Err(format!("it answered {status}")),
-            Err(error) => Err(error.to_string()),
+                .ok_or_else(|| "the answer of the TURN service has no TURN server".to_owned()),
+            Ok((status, _)) => Err(format!(
+                "the TURN service answered with status {status}, expected 200 to 299"
+            )),
+            Err(error) => Err(format!("the request to the TURN service failed: {error}")),
         },
     };
     match server {
         Ok(server) => TurnState::On(server),
         Err(cause) => {
-            let message =
-                format!("the TURN service failed, so clients get STUN servers only: {cause}");
+            let message = format!(
+                "{cause}. Clients receive only STUN servers. If this continues, check the TURN \
+                 settings"
+            );
             log("turn-failed", &message);
             TurnState::Degraded
         }
     }
 }
 
-/// Requests credentials from Cloudflare's TURN service. Returns status and body.
+/// Requests credentials from Cloudflare's TURN service. Returns the status and the body.
 async fn fetch_credentials(url: &str, token: &str, ttl: u64) -> worker::Result<(u16, String)> {
     let headers = Headers::new()?;
     headers.set("Authorization", &format!("Bearer {token}"))?;
@@ -112,9 +118,9 @@ async fn fetch_credentials(url: &str, token: &str, ttl: u64) -> worker::Result<(
     init.set_method("POST");
     init.set_headers(&headers);
     init.set_body(&cloudflare_request(ttl).into());
-    // Do not follow redirects: they would carry the API token to another host.
+    // A redirect could send the API token to another host, so redirects are not followed.
     init.set_redirect(RequestRedirect::Manual);
-    // The timeout also covers a response whose body never ends.
+    // The timeout also aborts a response whose body never ends.
     init.set_signal(Some(&AbortSignal::timeout_with_u32(TIMEOUT_MS)));
     let response = global().fetch_with_str_and_init(url, &init);
     let response: Response = JsFuture::from(response).await?.unchecked_into();

@@ -1,9 +1,9 @@
-//! Joins over a WebSocket, on the Worker's side: refuses a join, or forwards it to its room. A client
-//! that the room refuses receives the reason over a WebSocket.
+//! The Worker's part of a join over a WebSocket: refuses the join, or forwards the join to its
+//! room. If the room refuses, the client receives the reason over a WebSocket.
 //!
-//! Joins are the most frequent requests, and a promise that Rust awaits costs several times as much as
-//! a promise of JavaScript. So each step is a function that is created once and reads all that it
-//! needs from the request.
+//! Joins are the most frequent requests. Awaiting a promise in Rust costs several times as much as
+//! a callback on a JavaScript promise. The callbacks here are therefore created once, and parse the
+//! request again.
 
 use worker::wasm_bindgen::JsCast;
 use worker::wasm_bindgen::prelude::*;
@@ -28,7 +28,7 @@ thread_local! {
     static ON_ANSWERED: PromiseHandler = PromiseHandler::new(on_answered);
 }
 
-/// Checks the token and counts the join, then forwards it to the room.
+/// Checks the token, counts the join for the rate limit, and forwards the join to the room.
 pub(super) fn join(
     join: &Join,
     request: &Request,
@@ -48,7 +48,7 @@ pub(super) fn join(
     }
 }
 
-/// Runs after the rate limiter has counted the join.
+/// Continues a join after the rate limiter has counted the join.
 fn on_counted(request: Request, env: Env, outcome: JsValue) -> Answer {
     let answer = parse_again(&request).and_then(|join| match rate::check_outcome(&outcome) {
         Ok(()) => forward_join(&join.room, &request, &env),
@@ -62,14 +62,14 @@ fn forward_join(room: &str, request: &Request, env: &Env) -> Result<Answer> {
     Ok(ON_ANSWERED.with(|handler| handler.on_settled(&response, request, env)))
 }
 
-/// Runs after the room has answered or failed.
+/// Continues a join after the room has answered or failed.
 fn on_answered(request: Request, _: Env, outcome: JsValue) -> Answer {
     match outcome.dyn_into::<Response>() {
         Ok(response) if response.status() == 101 => response.into(),
         Ok(response) => Answer::later(Cors::default(), async move |_| {
             let body = await_text(response.text()?).await?;
             let refusal = read_refusal(&body)
-                .ok_or_else(|| Error::from("the room did not answer a join with a refusal"))?;
+                .ok_or_else(|| Error::from("the room answered a join with an unreadable error"))?;
             Ok(reject_join(
                 &parse_again(&request)?,
                 &request.headers(),
@@ -80,16 +80,18 @@ fn on_answered(request: Request, _: Env, outcome: JsValue) -> Answer {
     }
 }
 
-/// Parses the join again from the request. Parsing has already succeeded once.
+/// Parses the join of a request that has already been parsed once.
 fn parse_again(request: &Request) -> Result<Join> {
     match find_route(request, &request.headers()) {
         Ok(Route::Join(join)) => Ok(join),
-        _ => Err(Error::from("a request is no longer a join")),
+        _ => Err(Error::from(
+            "the request was a join, but parses differently now",
+        )),
     }
 }
 
-/// Refuses a join over a WebSocket, with an error frame of the client's dialect and a close code. A
-/// browser hides status and body of a refused upgrade from the page.
+/// Refuses a join over a WebSocket: sends an error frame of the client's dialect, and closes with a
+/// close code. Browsers hide the status and the body of a refused upgrade from the page.
 fn reject_join(join: &Join, headers: &Headers, refusal: Refusal<'_>) -> Result<Response> {
     let close = Close::after(refusal.code).unwrap_or(Close::TooFast);
     let pair = WebSocketPair::new()?;
@@ -104,7 +106,8 @@ fn reject_join(join: &Join, headers: &Headers, refusal: Refusal<'_>) -> Result<R
     upgrade(&pair, headers)
 }
 
-/// Reads the refusal from the body of the room's response, which is an [`HttpError`].
+/// Reads the refusal from the body of the room's response. The body has the form of an
+/// [`HttpError`].
 fn read_refusal(body: &str) -> Option<Refusal<'static>> {
     let (code, message) = HttpError::read(body)?;
     Some(Refusal::new(Code::named(&code)?, message))

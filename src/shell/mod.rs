@@ -1,8 +1,9 @@
-//! The shell, the only folder that knows Cloudflare. This module is the entry point of the Worker: it
-//! refuses a request, answers it, or forwards it to its room.
+//! The shell: the only folder that depends on Cloudflare's platform. This module is the entry point
+//! of the Worker. The Worker refuses a request, answers a request, or forwards a request to its
+//! room.
 //!
-//! The shell contains no decision that another folder could make. A request that is refused here has
-//! reached no room.
+//! Rules that do not depend on the platform belong in the other folders. A request that the Worker
+//! refuses does not wake a room.
 
 mod answer;
 mod env;
@@ -36,18 +37,19 @@ use crate::edge::quote::shorten;
 use crate::edge::route::{HttpError, Join, Route};
 use crate::edge::settings::Settings;
 
-/// Runs once for each instance of the module. Panics are then logged.
+/// Installs the panic hook, which logs panics. Runs once for each instance of the module.
 #[event(start)]
 fn start() {
     console_error_panic_hook::set_once();
 }
 
-/// Handles each request that is not for a file in `public/`. It does without the attribute of the
-/// `worker` crate, which would add unneeded wrappers around request and response.
+/// Handles every request except requests for files in `public/`. The `event(fetch)` macro of the
+/// `worker` crate would add unneeded wrappers for the request and the response.
 #[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
 #[allow(unreachable_pub)] // wasm-bindgen requires `pub`
 pub fn fetch(request: Request, env: Env, _context: JsValue) -> JsValue {
-    // `handle` fails before it knows settings and origin, so its refusals have no CORS header.
+    // `handle` refuses a request only if the settings are invalid. The allowed origins are then
+    // unknown, so the response has no CORS header.
     Answer::new(handle(request, env), &Cors::default()).into()
 }
 
@@ -73,8 +75,8 @@ fn check_origin(settings: &Settings, origin: Option<&str>) -> Result<(), HttpErr
     }
     let origin = shorten(origin.unwrap_or_default());
     let message = format!(
-        "pages of the origin {origin} may not use this server: expected an origin in \
-         ALLOWED_ORIGINS. Ask the operator of the server to add it"
+        "the origin {origin} is not allowed: expected an origin in ALLOWED_ORIGINS. Ask the \
+         operator of this server to allow your origin"
     );
     Err(HttpError::new(403, "forbidden-origin", message))
 }
@@ -97,7 +99,7 @@ async fn answer_http(
             Ok(respond(200, JSON, body, cors)?)
         }
         Route::Preflight(methods) => Ok(preflight(methods, cors)?),
-        // `handle` has answered joins already; the room would answer them, too.
+        // `handle` answers every join before this function is called.
         Route::Join(Join { room, .. }) | Route::Status { room, .. } => {
             Ok(forward_to_room(env, &room, request).await?)
         }

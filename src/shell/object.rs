@@ -1,11 +1,11 @@
-//! The Durable Object: one room, its WebSockets, and the handlers that the platform calls.
+//! The Durable Object of one room, with its WebSockets and the handlers that the platform calls.
 //!
-//! No handler awaits anything except the body of its own request. So handlers never interleave, and
-//! nothing keeps the object from hibernating: no timer, no fetch, no stream.
+//! A handler awaits only the body of its own request. Handlers therefore never interleave. No
+//! timer, fetch or stream prevents the hibernation of the object.
 //!
-//! The class is written by hand, because the macro of `worker` makes asynchronous handlers. Creating
-//! and settling a promise costs more than handling a signal here. The macro also copies each frame
-//! into WebAssembly memory before its length can be checked.
+//! The `worker` crate has a macro for such a class, but its handlers are asynchronous. Creating and
+//! settling a promise costs more than handling a signal. The macro also copies each frame into
+//! WebAssembly memory before the handler can check the length.
 
 mod awake;
 mod http;
@@ -42,56 +42,60 @@ use crate::edge::route::{HttpError, HttpPeer, Join, Route};
 use crate::edge::settings::Settings;
 use crate::edge::status::Status;
 
-/// The class that `wrangler.toml` names, with the methods that the platform calls.
+/// The Durable Object class that `wrangler.toml` names. The platform calls its methods.
 #[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
 pub struct Room(Rc<RoomObject>);
 
 #[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
 impl Room {
-    /// The platform creates the object: for the first time, or after hibernation or eviction.
+    /// Creates the object. The platform calls the constructor for a new room, and after hibernation
+    /// or eviction.
     #[wasm_bindgen(constructor)]
     pub fn new(state: DurableObjectState, env: Env) -> Self {
         Self(Rc::new(RoomObject::new(state.into(), &env)))
     }
 
-    /// A request. Only a request with a body is answered with a promise.
+    /// Handles a request. Returns a promise for a posted signal, and a response for every other
+    /// request.
     pub fn fetch(&self, request: Request) -> JsValue {
-        // Until the settings and the origin are known, no page may read an error.
+        // `fetch` refuses a request here only if the settings are invalid. The allowed origins are
+        // then unknown, so the response has no CORS header.
         Answer::new(self.0.fetch(&request), &Cors::default()).into()
     }
 
-    /// A WebSocket received a frame.
+    /// Handles a frame from a WebSocket.
     #[wasm_bindgen(js_name = webSocketMessage)]
     pub fn message(&self, ws: WebSocket, message: &JsValue) {
         self.0.handle_message(&ws, message);
     }
 
-    /// A WebSocket was closed by the client, or its connection broke.
+    /// Handles a Close frame from a client, or the loss of a connection.
     #[wasm_bindgen(js_name = webSocketClose)]
     pub fn close(&self, ws: WebSocket, code: u32, reason: &str, was_clean: bool) {
         let code = u16::try_from(code).unwrap_or(0);
         self.0.handle_close(&ws, code, reason, was_clean);
     }
 
-    /// A WebSocket failed.
+    /// Handles an error of a WebSocket, which counts as the loss of its connection.
     #[wasm_bindgen(js_name = webSocketError)]
     pub fn error(&self, ws: WebSocket) {
         self.0.handle_end(&ws, |_| true);
     }
 
-    /// The alarm fired.
+    /// Handles an alarm: removes expired peers and broadcasts.
     pub fn alarm(&self) {
         self.0.handle(Event::Tick);
     }
 }
 
-/// The Durable Object behind [`Room`].
+/// The state behind [`Room`], which callbacks share.
 struct RoomObject {
     state: State,
     settings: Result<Rc<Settings>, BadSetting>,
-    /// When this value was created.
+    /// The time at which the object was loaded into memory.
     awake_since: Date,
-    /// Borrowed within one handler only. Handlers do not interleave.
+    /// The restored room. Handlers never interleave, and no borrow outlives a handler, so borrowing
+    /// never fails.
     awake: RefCell<AwakeRoom>,
 }
 
@@ -122,7 +126,8 @@ impl RoomObject {
             Ok(Route::Message(peer)) => return self.post_body(peer, request, cors),
             Ok(Route::Status { room, html }) => self.status(&room, html, &cors),
             Ok(Route::Health | Route::Preflight(_) | Route::Ice(_)) => {
-                let message = "this path is not served by a room: send the request to the Worker";
+                let message = "a room does not serve this path: expected the path of a room or a \
+                     peer. Send the request to the Worker";
                 Err(HttpError::new(404, "not-found", message).into())
             }
             Err(error) => Err(error.into()),
@@ -130,7 +135,7 @@ impl RoomObject {
         Ok(Answer::new(response, &cors))
     }
 
-    /// Waits for the body of a request, and handles it as a signal.
+    /// Waits for the body of a request, and handles the body as a signal.
     fn post_body(
         self: &Rc<Self>,
         peer: HttpPeer,
@@ -162,8 +167,8 @@ impl RoomObject {
     }
 
     fn handle_message(&self, ws: &WebSocket, message: &JsValue) {
-        // A WebSocket that we closed may deliver frames until the client answers. `find` does not know
-        // it, so they are ignored.
+        // After the server closes a WebSocket, frames can arrive until the client answers. `find`
+        // returns `None` for a closed WebSocket, so these frames are ignored.
         let Some((socket, dialect)) = self.find(ws) else {
             return;
         };
@@ -182,8 +187,8 @@ impl RoomObject {
     }
 
     fn handle_close(&self, ws: &WebSocket, code: u16, reason: &str, was_clean: bool) {
-        // The hibernation API leaves the answer to a Close frame to us. Without it the client reports
-        // 1006 after a timeout. The client may also have closed the connection already.
+        // The hibernation API does not answer Close frames. Without an answer, the client reports
+        // code 1006 after a timeout. No answer is needed if the WebSocket is already closed.
         if ws.ready_state() != CLOSED {
             let answered = match close::answer(code, was_clean) {
                 close::Answer::Code(code) => ws.close_with_code_and_reason(code, reason),
@@ -194,13 +199,14 @@ impl RoomObject {
                 log("close", &Error::from(error).to_string());
             }
         }
-        // A client with a stream cannot send a Close frame, so the end of a stream is always a loss.
+        // SSE clients have no close handshake, so a closed stream always counts as a lost
+        // connection.
         self.handle_end(ws, |dialect| {
             close::is_loss(code, was_clean) || dialect.is_stream()
         });
     }
 
-    /// A WebSocket ended. `is_loss` tells whether its peer may reconnect.
+    /// Removes a WebSocket that has ended. `is_loss` returns whether the peer may reconnect.
     fn handle_end(&self, ws: &WebSocket, is_loss: impl Fn(Dialect) -> bool) {
         let Some((socket, dialect)) = self.find(ws) else {
             return;
@@ -230,8 +236,9 @@ impl RoomObject {
         self.enter(dialect, event, headers)
     }
 
-    /// Accepts a new WebSocket, or refuses it over HTTP; the Worker then tells the client. A WebSocket
-    /// that the room accepted and closed would keep it awake until the client answers.
+    /// Accepts a new WebSocket, or refuses the request over HTTP. The Worker converts the refusal
+    /// into frames for the client. A WebSocket that the room accepts and closes would prevent
+    /// hibernation until the client answers.
     fn enter<'a>(
         &self,
         dialect: Dialect,
@@ -254,16 +261,18 @@ impl RoomObject {
         Ok(upgrade(&pair, headers)?)
     }
 
-    /// The number and the dialect of an open WebSocket. `None` if it has ended.
+    /// Returns the number and the dialect of an open WebSocket, or `None` if the WebSocket has
+    /// ended.
     fn find(&self, ws: &WebSocket) -> Option<(Socket, Dialect)> {
         let socket = platform::number(ws)?;
         let awake = self.awake.borrow();
         let connection = awake.sockets.get(&socket)?;
-        // The number of a WebSocket that ended long ago may have been given to another.
+        // A new WebSocket may have the number of a WebSocket that has ended, so the objects are
+        // compared.
         (connection.socket == *ws).then_some((socket, connection.dialect))
     }
 
-    /// Handles an event, and returns the reply if there is one.
+    /// Handles an event. Returns the reply of the room, or `None` if the event needs no reply.
     fn handle(&self, event: Event<'_>) -> Option<Result<Registered, Refusal<'static>>> {
         let awake = &mut *self.awake.borrow_mut();
         let mut transport = ObjectTransport::new(&self.state, &mut awake.sockets, None);
@@ -272,14 +281,14 @@ impl RoomObject {
     }
 }
 
-/// Lets the platform answer `ping` with `pong` without waking the room. Setting this again after
-/// hibernation is harmless.
+/// Configures the platform to answer `ping` with `pong`, which does not wake the room. Repeating
+/// the call after hibernation has no effect.
 fn set_auto_response(state: &State) -> worker::Result<()> {
     let pair = WebSocketRequestResponsePair::new("ping", "pong")?;
     Ok(state.as_raw().set_websocket_auto_response(&pair)?)
 }
 
-/// 128 bits from the platform's cryptographic generator.
+/// Returns 128 bits from the platform's cryptographic generator.
 fn random() -> worker::Result<u128> {
     let mut bytes = [0; 16];
     getrandom::getrandom(&mut bytes).map_err(|error| Error::RustError(error.to_string()))?;

@@ -1,5 +1,5 @@
-//! Bindings to the platform that the `worker` crate lacks, or whose wrapper is too slow for the paths
-//! that each join and each frame take.
+//! Bindings to the platform. The `worker` crate lacks these calls, or its wrappers are too slow for
+//! code that runs for each join and each frame.
 
 use std::cell::OnceCell;
 use std::thread::LocalKey;
@@ -18,7 +18,7 @@ use crate::dialect::Dialect;
 
 #[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen, js_sys = worker::js_sys)]
 extern "C" {
-    /// A WebSocket with a property of ours, the number of the socket.
+    /// A WebSocket with the property `partyline`, which holds the number of the WebSocket.
     #[wasm_bindgen(extends = Object)]
     type TaggedSocket;
     #[wasm_bindgen(method, structural, getter, js_name = partyline)]
@@ -49,7 +49,8 @@ extern "C" {
     #[wasm_bindgen(method, structural, getter)]
     fn kv(this: &Storage) -> Stored;
 
-    /// The key-value storage of an object. If it was never written, only `put` touches the disk.
+    /// The key-value storage of an object. Reading or deleting in storage that was never written
+    /// does not touch the disk.
     pub(super) type Stored;
     #[wasm_bindgen(method, catch)]
     pub(super) fn put(this: &Stored, key: &str, text: &str) -> Result<(), JsValue>;
@@ -60,7 +61,7 @@ extern "C" {
 }
 
 impl Stored {
-    /// The storage of an object.
+    /// Returns the storage of an object.
     pub(super) fn of(state: &State) -> Self {
         state.storage().as_raw().unchecked_ref::<Storage>().kv()
     }
@@ -71,7 +72,8 @@ impl Stored {
             let entry: &Array = entry.unchecked_ref();
             entry.get(0).as_string().zip(entry.get(1).as_string())
         };
-        // One call: an iterator driven from Rust takes seven calls for an empty list.
+        // `Array::from` is one call into JavaScript. Driving the iterator from Rust takes seven
+        // calls for an empty list.
         Ok(Array::from(&self.entries()?)
             .iter()
             .filter_map(texts)
@@ -80,8 +82,8 @@ impl Stored {
 }
 
 thread_local! {
-    // Names of the headers that every join reads. They are converted to JavaScript strings once,
-    // because each conversion copies the text.
+    // The names of the headers that every join reads. Converting a name to a JavaScript string
+    // copies the text, so each name is converted once.
     pub(super) static ADDRESS: JsString = "CF-Connecting-IP".into();
     pub(super) static LAST_EVENT_ID: JsString = "Last-Event-ID".into();
     pub(super) static ORIGIN: JsString = "Origin".into();
@@ -89,7 +91,7 @@ thread_local! {
     pub(super) static UPGRADE: JsString = "Upgrade".into();
 }
 
-/// Reads a header that has one of the names above.
+/// Reads a header. `name` must be one of the constants above.
 pub(super) fn header(
     headers: &Headers,
     name: &'static LocalKey<JsString>,
@@ -98,39 +100,41 @@ pub(super) fn header(
     name.with(|name| headers.get_named(name))
 }
 
-/// The namespace of the rooms, which finds a room by its name.
+/// Returns the namespace of the rooms, which finds a room by its name.
 pub(super) fn rooms(env: &Env) -> DurableObjectNamespace {
     env.unchecked_ref::<Bindings>().room()
 }
 
-/// The global scope, which has `fetch` and the timers.
+/// Returns the global scope, which has `fetch` and the timers.
 pub(super) fn global() -> WorkerGlobalScope {
     js_sys::global().unchecked_into()
 }
 
-/// The current time.
+/// Returns the current time.
 pub(super) fn now() -> Time {
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Whole, and after 1970.
+    // The time is a whole number, and after 1970.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     Time(Date::now() as u64)
 }
 
-/// Reads the number of a socket, a property that lasts until the object is evicted. That is cheaper
-/// than reading the attachment.
+/// Reads the number of a WebSocket from its property, which is cheaper than reading the attachment.
+/// The property is lost when the object is evicted.
 pub(super) fn number(ws: &WebSocket) -> Option<Socket> {
-    // Without the property, JavaScript returns `undefined`, which arrives as NaN.
+    // JavaScript returns `undefined` for an absent property, which wasm-bindgen converts to NaN.
     let number = ws.unchecked_ref::<TaggedSocket>().number();
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // `set_number` wrote it.
+    // `set_number` writes only whole numbers.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     (!number.is_nan()).then_some(Socket(number as u64))
 }
 
-/// Writes the number of a socket as a property.
+/// Writes the number of a WebSocket as a property.
 pub(super) fn set_number(ws: &WebSocket, Socket(number): Socket) {
-    #[allow(clippy::cast_precision_loss)] // No object will count 2⁵³ sockets.
+    #[allow(clippy::cast_precision_loss)] // no object reaches 2⁵³ WebSockets
     ws.unchecked_ref::<TaggedSocket>().set_number(number as f64);
 }
 
-/// Reads the text of a frame. A frame that is too large is refused without a copy: WebAssembly memory
-/// never shrinks, and all rooms of an isolate share it.
+/// Reads the text of a frame. A frame above the size limit is refused before it is copied, because
+/// WebAssembly memory never shrinks. All rooms of an isolate share that memory.
 pub(super) fn text(message: &JsValue) -> Result<String, Refusal<'static>> {
     let Some(text) = message.dyn_ref::<JsString>() else {
         let bytes = message
@@ -138,7 +142,8 @@ pub(super) fn text(message: &JsValue) -> Result<String, Refusal<'static>> {
             .map(ArrayBuffer::byte_length);
         return Err(Dialect::refuse_binary(bytes.unwrap_or(0) as usize));
     };
-    // A string never has more UTF-16 units than UTF-8 bytes, so no frame that fits is refused.
+    // A string has at most as many UTF-16 units as UTF-8 bytes, so a frame within the limit is
+    // never refused here.
     let length = text.length() as usize;
     if length > MAX_FRAME {
         return Err(Dialect::refuse_large());
@@ -146,7 +151,8 @@ pub(super) fn text(message: &JsValue) -> Result<String, Refusal<'static>> {
     Ok(copy(text, length))
 }
 
-/// Copies a text that is mostly ASCII. wasm-bindgen would copy it one character at a time.
+/// Copies a text. `TextEncoder` copies ASCII text in one call, while wasm-bindgen copies one
+/// character at a time.
 fn copy(text: &JsString, length: usize) -> String {
     thread_local! {
         static ENCODER: OnceCell<TextEncoder> = const { OnceCell::new() };

@@ -1,4 +1,4 @@
-//! Promises of JavaScript, and callbacks that run once they settle.
+//! Runs Rust callbacks after JavaScript promises settle.
 
 use worker::js_sys::{Function, Promise};
 use worker::wasm_bindgen::JsCast;
@@ -20,8 +20,8 @@ extern "C" {
     fn then(this: &Thenable, fulfilled: &Function, rejected: &Function) -> Promise;
 }
 
-/// A callback for settled promises that is created once. It receives the request, the environment, and
-/// the value or the error of the promise.
+/// A reusable callback for promises. The callback receives the request, the environment, and the
+/// value or the error of the settled promise.
 pub(super) struct PromiseHandler(Closure<dyn Fn(Request, Env, JsValue) -> JsValue>);
 
 impl PromiseHandler {
@@ -30,7 +30,7 @@ impl PromiseHandler {
         Self(Closure::new(handler))
     }
 
-    /// Runs the handler once the promise settles.
+    /// Runs the callback after the promise settles. Returns a promise of the answer.
     pub(super) fn on_settled(&self, promise: &Promise, request: &Request, env: &Env) -> Answer {
         let Self(handler) = self;
         let handler: &Bindable = handler.as_ref().unchecked_ref();
@@ -40,8 +40,8 @@ impl PromiseHandler {
     }
 }
 
-/// Runs `handler` once the promise settles. If the WebAssembly traps, this promise rejects; a Rust
-/// future would never settle.
+/// Runs `handler` after the promise settles. Returns a promise of the answer, which rejects if the
+/// WebAssembly traps. The promise of a Rust future would never settle after a trap.
 pub(super) fn on_settled_once(
     promise: &Promise,
     handler: impl FnOnce(JsValue) -> Answer + 'static,

@@ -1,6 +1,6 @@
-//! The rate limit for joins from one address, which wrangler.toml configures.
+//! The rate limit for joins from one address, which `wrangler.toml` configures.
 //!
-//! Without a configured limit, and when the limiter fails, every join is allowed: a failure of the
+//! If the limit is not configured or the limiter fails, every join is allowed. A failure of the
 //! limiter must not make the server unavailable.
 
 use worker::Env;
@@ -14,8 +14,8 @@ use super::platform::{ADDRESS, header};
 use crate::core::refusal::{Code, Refusal};
 use crate::edge::admission::rate_limit_key;
 
-/// Counts a join, unless the address is exempt. Pass the settled value of the promise to
-/// [`check_outcome`].
+/// Counts a join, unless the address is exempt. Returns the promise of the limiter, whose settled
+/// value [`check_outcome`] reads.
 pub(super) fn count(env: &Env, headers: &Headers) -> Option<Promise> {
     // The platform overwrites this header, so clients cannot forge it.
     let address = header(headers, &ADDRESS).ok().flatten()?;
@@ -26,14 +26,14 @@ pub(super) fn count(env: &Env, headers: &Headers) -> Option<Promise> {
     })
 }
 
-/// Refuses a join that exceeds the limit. `outcome` is the answer of the limiter, or its error.
+/// Refuses a join that exceeds the limit. `outcome` is the answer or the error of the limiter.
 pub(super) fn check_outcome(outcome: &JsValue) -> Result<(), Refusal<'static>> {
     let success = Reflect::get(outcome, &"success".into());
     match success.ok().and_then(|success| success.as_bool()) {
         Some(true) => Ok(()),
         Some(false) => {
-            let message = "there were too many joins from your address: the limit applies for one \
-                 minute. Try again after that minute";
+            let message = "your IP address has sent too many joins: expected fewer joins within a \
+                 minute. Try again in a minute";
             Err(Refusal::new(Code::TooFast, message))
         }
         None => {
@@ -43,7 +43,7 @@ pub(super) fn check_outcome(outcome: &JsValue) -> Result<(), Refusal<'static>> {
     }
 }
 
-/// Counts a join and waits for the outcome.
+/// Counts a join, and refuses a join that exceeds the limit.
 pub(super) async fn check(env: &Env, headers: &Headers) -> Result<(), Refusal<'static>> {
     match count(env, headers) {
         Some(outcome) => {
@@ -65,5 +65,9 @@ fn call_limiter(env: &Env, key: &str) -> Result<Option<Promise>, JsValue> {
 }
 
 fn log_failure(error: &JsValue) {
-    log("rate-limit", &format!("{error:?}"));
+    let message = format!(
+        "the rate limiter failed, so the join is allowed: {error:?}. If this continues, check \
+         [[ratelimits]] in wrangler.toml"
+    );
+    log("rate-limit", &message);
 }

@@ -1,4 +1,4 @@
-//! Reading a request: its route and its token.
+//! Finds the route and the token of a request.
 
 use worker::web_sys::{Headers, Request};
 
@@ -10,7 +10,7 @@ use crate::edge::route::{self, HttpError, Route, route, split_url};
 use crate::edge::settings::Settings;
 
 const UNREADABLE_HEADER: &str =
-    "a header of the request is not readable as text: send headers in ASCII";
+    "a request header is not readable as text: expected ASCII. Send only ASCII in headers";
 
 /// Finds the route of a request from its URL and headers.
 pub(super) fn find_route(request: &Request, headers: &Headers) -> Result<Route, HttpError> {
@@ -18,7 +18,8 @@ pub(super) fn find_route(request: &Request, headers: &Headers) -> Result<Route, 
     let (method, url) = (request.method(), request.url());
     let (path, query) = split_url(&url);
     let upgrade = header(headers, &UPGRADE).map_err(unreadable)?;
-    // Reading a header is a call into JavaScript, and a WebSocket upgrade does not need `Accept`.
+    // Reading a header is a call into JavaScript. The route of a WebSocket upgrade does not depend
+    // on `Accept`, so the header is not read.
     let accept = match &upgrade {
         None => headers.get("Accept").map_err(unreadable)?,
         Some(_) => None,
@@ -34,7 +35,8 @@ pub(super) fn find_route(request: &Request, headers: &Headers) -> Result<Route, 
     })
 }
 
-/// Checks the token of a client that wants to be `id` in `room`, if the server requires tokens.
+/// Checks the token of a client that joins `room` as `id`. Every client is authorized if the server
+/// requires no tokens.
 pub(super) fn authorize(
     settings: &Settings,
     headers: &Headers,
@@ -49,7 +51,8 @@ pub(super) fn authorize(
     admission::check_token(secret, token.as_deref(), now(), room, id)
 }
 
-/// Finds the token of a request in its headers or its URL. More than one is an error.
+/// Finds the token of a request in its headers or its URL. A request with more than one token is
+/// refused.
 pub(super) fn find_token(
     headers: &Headers,
     in_url: Option<&str>,
@@ -69,7 +72,7 @@ pub(super) fn find_token(
     let token = tokens.next().map(str::to_owned);
     if tokens.next().is_some() {
         let message = "the request has more than one token: expected one, in the URL, in \
-             `Authorization` or in `Sec-WebSocket-Protocol`. Send it in one place";
+             `Authorization` or in `Sec-WebSocket-Protocol`. Send the token in one place";
         return Err(Refusal::new(Code::Unauthorized, message));
     }
     Ok(token)

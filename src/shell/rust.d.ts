@@ -1,12 +1,12 @@
 /**
- * The exports of the module that wasm-bindgen generates, as far as `worker.js` uses them. `mod.rs` and
- * `object.rs` define them.
+ * The functions and the class that `worker.js` imports from the module that wasm-bindgen generates.
+ * `mod.rs` defines `fetch`, and `object.rs` defines `Room`.
  */
 
 /** Creates a new WebAssembly instance. The memory of the old instance is lost. */
 export function __wbg_reset_state(): void;
 
-/** The state that the `worker` crate keeps. A panic in Rust sets `criticalError`. */
+/** Returns the state of the `worker` crate. A panic in Rust sets `criticalError`. */
 export function __worker_init_state(): { criticalError: boolean; instanceId: number };
 
 export function fetch(

@@ -1,4 +1,5 @@
-//! The WebSockets of one room: sends, closes, and the attachments that survive hibernation.
+//! Sends on the WebSockets of a room, closes WebSockets, and keeps the state of each member in an
+//! attachment. Attachments survive hibernation.
 
 use litemap::LiteMap;
 use worker::wasm_bindgen::JsValue;
@@ -16,17 +17,17 @@ use crate::core::peer::Socket;
 use crate::dialect::{Dialect, Encoded};
 use crate::record::attachment::Attachment;
 
-/// `WebSocket.OPEN`. In every other state, nothing can be sent.
+/// `WebSocket.OPEN`, the only state in which a frame can be sent.
 const OPEN: u16 = 1;
-/// `WebSocket.CLOSED`.
+/// `WebSocket.CLOSED`: the closing handshake is complete, or the connection is lost.
 pub(super) const CLOSED: u16 = 3;
 
 /// An open WebSocket.
 pub(super) struct Connection {
     pub(super) socket: WebSocket,
     pub(super) dialect: Dialect,
-    /// The number of the WebSocket, if its state is too long for an attachment and is kept in an
-    /// overflow row.
+    /// The number of the WebSocket if an overflow row holds the member's state. `None`: the state
+    /// is in the attachment.
     pub(super) overflow: Option<Socket>,
 }
 
@@ -46,8 +47,8 @@ impl Connection {
     }
 }
 
-/// Sends a notice to each WebSocket, and returns the failures in order. The notice is encoded once for
-/// each dialect.
+/// Sends a notice to each WebSocket, and returns the failures in the order of `to`. The notice is
+/// encoded once for each dialect.
 pub(super) fn send(
     to: &[Socket],
     number: Option<u64>,
@@ -77,8 +78,8 @@ pub(super) fn send(
             failures.push((*socket, SendError::Unencodable));
             continue;
         };
-        // A failed send costs an exception. After the first one, check `readyState` before sending:
-        // dead WebSockets come in groups.
+        // A failed send throws an exception, which is slow. Several WebSockets often die together,
+        // so `readyState` is checked first after one failure.
         let open = !found_dead || ws.ready_state() == OPEN;
         if !open || frames.iter().any(|frame| ws.send_with_str(frame).is_err()) {
             found_dead = true;
@@ -88,15 +89,16 @@ pub(super) fn send(
     failures
 }
 
-/// Closes a WebSocket. The platform lists it until the client answers, which may never happen.
+/// Closes a WebSocket, and clears its attachment. The platform lists the WebSocket until the client
+/// answers, and the client may never answer.
 pub(super) fn close_socket(state: &State, connection: &Connection, close: Close) -> Result<()> {
     forget(state, connection)?;
     let ws = &connection.socket;
     Ok(ws.close_with_code_and_reason(close.code(), close.reason())?)
 }
 
-/// Clears the attachment of a WebSocket that has ended. The platform may list it for long, and it must
-/// not be restored as a peer.
+/// Clears the attachment of a WebSocket that has ended. The platform may still list the WebSocket,
+/// and its peer must not be restored.
 pub(super) fn forget(state: &State, connection: &Connection) -> Result<()> {
     if let Some(socket) = connection.overflow {
         storage::erase_overflow(state, socket)?;
@@ -104,8 +106,8 @@ pub(super) fn forget(state: &State, connection: &Connection) -> Result<()> {
     Ok(connection.socket.serialize_attachment(JsValue::NULL)?)
 }
 
-/// Writes the state of a member into the attachment of its WebSocket. If it does not fit, the state
-/// goes into an overflow row, and the attachment has `@` and the number of the WebSocket.
+/// Writes the state of a member into the attachment of its WebSocket. A state that is too long is
+/// written into an overflow row. The attachment is then `@` and the number of the WebSocket.
 pub(super) fn keep(
     state: &State,
     member: Member,
@@ -127,23 +129,24 @@ pub(super) fn keep(
     Ok(connection.socket.serialize_attachment(text.into())?)
 }
 
-/// Whether a text fits into an attachment of 16,384 bytes. V8 serializes ASCII text with one byte a
-/// character, and all other text as UTF-16.
+/// Returns whether a text fits into an attachment of 16,384 bytes. V8 serializes ASCII text with
+/// one byte for each character, and other text as UTF-16.
 fn fits(text: &str) -> bool {
     const MAX: usize = 16_000;
     text.len() <= if text.is_ascii() { MAX } else { MAX / 2 }
 }
 
-/// The state that was kept with a WebSocket.
+/// The result of reading an attachment.
 pub(super) enum Restored {
     Member(Member, Connection),
-    /// The WebSocket has ended, and its attachment was cleared.
+    /// The WebSocket has ended, and its attachment is cleared.
     Cleared,
-    /// The attachment or its overflow row cannot be decoded, for this reason.
+    /// The attachment or its overflow row cannot be decoded. The text is the reason.
     Unreadable(String),
 }
 
-/// Restores a member from the attachment of its WebSocket, or from the overflow row that it names.
+/// Restores a member from the attachment of its WebSocket, or from the overflow row that the
+/// attachment names.
 #[inline(never)]
 pub(super) fn restore(ws: WebSocket, overflow: &LiteMap<Socket, String>) -> Restored {
     let attached = ws.deserialize_attachment();
@@ -159,14 +162,17 @@ pub(super) fn restore(ws: WebSocket, overflow: &LiteMap<Socket, String>) -> Rest
     };
     let Some(text) = text else {
         return Restored::Unreadable(
-            "the overflow row of a WebSocket is missing: its client must reconnect".to_owned(),
+            "the overflow row of a WebSocket is missing: expected the state of its peer. \
+             The client must reconnect"
+                .to_owned(),
         );
     };
-    // The text has the hash of a key, so it is not logged.
+    // The text contains a key hash, so the text is not logged.
     let Some(Attachment { member, dialect }) = Attachment::decode(text) else {
         let length = text.len();
         return Restored::Unreadable(format!(
-            "an attachment of {length} bytes is unreadable: its client must reconnect"
+            "an attachment of {length} bytes is unreadable: expected the format of this version. \
+             The client must reconnect"
         ));
     };
     let connection = Connection::new(ws, member.socket, dialect, number);

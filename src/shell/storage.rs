@@ -1,8 +1,9 @@
-//! The stored rows of one room, and its alarm.
+//! The stored rows of a room, and its alarm.
 //!
-//! With no absent peer and no held broadcast, storage is only listed once, which does not touch the
-//! disk. A write costs more than the rest of a session. The rows are key-value pairs, because one SQL
-//! query costs a tenth of a join.
+//! A write costs more than everything else in a short session. A room writes nothing unless it has
+//! absent peers or held broadcasts. Listing empty storage does not touch the disk.
+//!
+//! The rows are key-value pairs, because one SQL query costs a tenth of a join.
 
 use litemap::LiteMap;
 use worker::js_sys::{Date, Promise};
@@ -14,10 +15,10 @@ use super::platform::Stored;
 use crate::core::event::{Row, RowKey};
 use crate::core::peer::{Socket, Time};
 
-/// The key prefix of overflow rows. Stored rows have it, so it must not change.
+/// The key prefix of overflow rows. Stored rows use this prefix, so it must not change.
 const OVERFLOW: &str = "outside ";
 
-/// Writes a row, over the one with the same key if there is one.
+/// Writes a row. A row with the same key is replaced.
 pub(super) fn store(state: &State, row: &Row) -> Result<()> {
     Ok(Stored::of(state).put(&row.key().encode(), &row.encode())?)
 }
@@ -27,7 +28,7 @@ pub(super) fn erase(state: &State, key: &RowKey) -> Result<()> {
     Ok(Stored::of(state).delete(&key.encode())?)
 }
 
-/// Writes an overflow row: the state of a member that is too long for an attachment.
+/// Writes an overflow row, which holds the state of a member that does not fit into an attachment.
 pub(super) fn store_overflow(state: &State, socket: Socket, text: &str) -> Result<()> {
     Ok(Stored::of(state).put(&overflow_key(socket), text)?)
 }
@@ -41,16 +42,16 @@ fn overflow_key(socket: Socket) -> String {
     format!("{OVERFLOW}{}", socket.0)
 }
 
-/// All stored rows.
+/// All stored rows of a room.
 #[derive(Default)]
 pub(super) struct StoredRows {
-    /// The rows of the room.
+    /// The rows of absent peers and held broadcasts.
     pub(super) rows: Vec<Row>,
-    /// The overflow rows, by the number of their WebSocket.
+    /// The texts of the overflow rows, by the number of the WebSocket.
     pub(super) overflow: LiteMap<Socket, String>,
 }
 
-/// Reads all rows. A row that cannot be decoded is logged and skipped.
+/// Reads all rows. An unreadable row is logged and skipped.
 pub(super) fn read(state: &State) -> Result<StoredRows> {
     let mut stored = StoredRows::default();
     for (key, text) in Stored::of(state).list()? {
@@ -68,23 +69,25 @@ pub(super) fn read(state: &State) -> Result<StoredRows> {
     Ok(stored)
 }
 
-/// The text of a row has payloads and the hash of a key, so it is not logged.
+/// Logs the key and the length of an unreadable row. The text may contain payloads and a key hash,
+/// so the text is not logged.
 #[inline(never)]
 fn log_unreadable(key: &str, length: usize) {
     let message = format!(
-        "the row `{key}` of {length} bytes is unreadable: redeploy the version that wrote it"
+        "the row `{key}` of {length} bytes is unreadable: expected the format of this version. \
+         Deploy the version that wrote the row"
     );
     log("unreadable-row", &message);
 }
 
-/// Sets or clears the alarm. The promise is not awaited: the platform sends no output before such a
-/// write is durable.
+/// Sets or clears the alarm. The promise is not awaited, because the platform sends no output
+/// before the write is durable.
 pub(super) fn set_alarm(state: &State, at: Option<Time>) -> Result<()> {
     let storage = state.storage();
     let storage = storage.as_raw();
     let none = || JsValue::UNDEFINED.into();
     let _: Promise = match at {
-        #[allow(clippy::cast_precision_loss)] // Exact for some 285,000 years.
+        #[allow(clippy::cast_precision_loss)] // an `f64` is exact for 285,000 years of milliseconds
         Some(Time(millis)) => {
             storage.set_alarm(Date::new(&JsValue::from(millis as f64)), none())?
         }

@@ -1,13 +1,16 @@
-//! The event stream of one peer: forwards what the peer's socket into the room receives, and sends
-//! pings.
+//! The event stream of one HTTP peer. A WebSocket connects the stream to the room. The stream
+//! forwards the frames of the WebSocket to the client, and adds pings.
 //!
-//! The stream lives in the Worker, because a stream held by a room would keep that room awake.
+//! The Worker holds the stream, because a stream in a room would prevent the room's hibernation.
 //!
-//! Data is produced only when the client reads. A write reveals that a client is gone. If the client
-//! ended its connection, only the second write does, so the stream writes twice in each ping interval.
-//! The platform then drops the stream, and the socket with it. If a client leaves before it receives
-//! the first bytes, the platform neither polls nor drops the stream (workerd, 2026-04). So a stream
-//! that is not polled ends itself.
+//! The platform reads from the stream only when the client reads. Only a write can reveal that the
+//! client has disconnected. After a clean close, the first write succeeds and the second fails. The
+//! stream therefore writes twice in each ping interval. After a failed write, the platform drops
+//! the stream, which closes the WebSocket.
+//!
+//! If a client disconnects before the first bytes, the platform neither polls nor drops the stream
+//! (workerd, 2026-04). A stream that is not polled therefore ends at the second tick of the
+//! heartbeat timer.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -27,14 +30,14 @@ use super::platform::global;
 use crate::core::outbox::MAX_HELD_BYTES;
 use crate::dialect::http::ping;
 
-/// The most bytes that are buffered for a client that does not read, a few times the outbox of a peer.
-/// Beyond that the stream ends, and the client must resume it.
+/// The maximum number of bytes that are buffered for a slow client: four times the limit of a
+/// peer's outbox. Above this limit the stream ends, and the client must resume the stream.
 const MAX_BUFFERED_BYTES: usize = 4 * MAX_HELD_BYTES;
 
-/// A listener on the socket, with the name of its event.
+/// The name of a WebSocket event, and its callback.
 type Listener = (&'static str, Closure<dyn FnMut(MessageEvent)>);
 
-/// The writes that keep a stream alive, in turns.
+/// The kind of the next heartbeat. Pings and comments alternate.
 #[derive(Clone, Copy, Default)]
 enum Heartbeat {
     /// A `ping` event.
@@ -44,35 +47,36 @@ enum Heartbeat {
     Comment,
 }
 
-/// The events that the client has not read yet, and the state of the heartbeat.
+/// The events that the client has not read, and the state of the heartbeat.
 #[derive(Default)]
 struct Inbox {
     events: VecDeque<String>,
     bytes: usize,
-    /// Whether a heartbeat is due.
+    /// Whether the next poll must return a heartbeat.
     due: bool,
     next_heartbeat: Heartbeat,
     /// Whether the stream was polled since the last tick of the timer.
     polled: bool,
     ended: bool,
-    /// Handle of the heartbeat's timer. `worker::Delay` does not fit: it keeps its first waker, but
-    /// each chunk of the stream is polled by another task.
+    /// The handle of the heartbeat timer. `worker::Delay` keeps its first waker, so it cannot be
+    /// used: another task polls each chunk of the stream.
     timer: i32,
     waker: Option<Waker>,
 }
 
-/// The stream.
+/// The body of the response to an `EventSource`. Dropping the stream closes its WebSocket.
 pub(super) struct EventStream {
     socket: WebSocket,
     inbox: Rc<RefCell<Inbox>>,
-    /// The callback of the timer.
+    /// The callback of the timer, which must live as long as the timer.
     _tick: Closure<dyn FnMut()>,
-    /// The callbacks of the socket. They must live as long as the socket may call them.
+    /// The callbacks of the WebSocket, which must live as long as they are registered.
     listeners: [Listener; 3],
 }
 
 impl EventStream {
-    /// Listens to the socket, and accepts it. `ping_interval` is in milliseconds.
+    /// Registers the listeners, starts the timer, and accepts the WebSocket. `ping_interval` is in
+    /// milliseconds.
     pub(super) fn new(socket: WebSocket, ping_interval: u64) -> Result<Self> {
         let inbox = Rc::new(RefCell::new(Inbox::default()));
         let receiver = Rc::clone(&inbox);
@@ -99,7 +103,7 @@ impl EventStream {
         let tick = Closure::new(move || {
             if !ticked.borrow_mut().tick() {
                 global().clear_interval_with_handle(ticked.borrow().timer);
-                // Fails if the socket is closed already, which is the goal.
+                // Closing fails only if the WebSocket is already closed.
                 let _ =
                     ticked_socket.close(Some(1000), Some("the client does not read the stream"));
             }
@@ -122,7 +126,8 @@ impl EventStream {
 
 impl Inbox {
     fn put(&mut self, event: String) {
-        // After the end, the room keeps the event for the stream that resumes this one.
+        // After the stream ends, the room keeps the event. The client receives the event when it
+        // resumes the stream.
         if self.ended {
             return;
         }
@@ -134,8 +139,8 @@ impl Inbox {
         self.wake();
     }
 
-    /// Makes a heartbeat due. Returns `false`, and ends the stream, if the last heartbeat is still due
-    /// and the stream was not polled.
+    /// Makes a heartbeat due. If the last heartbeat is still due and the stream was not polled,
+    /// ends the stream and returns `false`.
     fn tick(&mut self) -> bool {
         let is_read = mem::take(&mut self.polled) || !self.due;
         self.ended |= !is_read;
@@ -155,7 +160,7 @@ impl Inbox {
         }
     }
 
-    /// The text of the next heartbeat.
+    /// Returns the text of the next heartbeat.
     fn heartbeat(&mut self) -> String {
         match self.next_heartbeat {
             Heartbeat::Ping => {
@@ -198,10 +203,11 @@ impl Drop for EventStream {
         let target = self.socket.as_ref();
         for (name, listener) in &self.listeners {
             let listener: &Function = listener.as_ref().unchecked_ref();
-            // If removal fails the listener stays registered, which is harmless: the inbox has no reader.
+            // If removal fails, the listener stays registered. That is harmless, because the inbox
+            // has no reader.
             let _ = target.remove_event_listener_with_callback(name, listener);
         }
-        // Fails if the socket is closed already, which is the goal.
+        // Closing fails only if the WebSocket is already closed.
         let _ = self.socket.close(Some(1000), Some("the stream has ended"));
     }
 }

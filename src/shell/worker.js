@@ -1,10 +1,10 @@
 // @ts-check
 /**
- * The module that the platform loads. It passes requests and the events of a room to the Rust code,
- * and replaces the WebAssembly instance after a trap.
+ * The entry module that the platform loads. The module passes requests and the events of a room to
+ * the Rust code, and replaces the WebAssembly instance after a trap.
  *
- * `worker-build` would generate a similar module, with proxies around each call. Those proxies cost
- * more than handling a signal.
+ * `worker-build` would generate a similar module with a proxy for each call. A proxy costs more
+ * than handling a signal.
  */
 
 import {
@@ -17,8 +17,8 @@ import {
 const wasmState = getWasmState();
 
 /**
- * Calls the Rust code, which turns its own errors into responses. So an exception means that the code
- * has trapped, and its memory may be inconsistent.
+ * Calls the Rust code. The Rust code converts its own errors into responses, so an exception means
+ * a trap. After a trap the memory may be inconsistent, so the next call resets the instance.
  * @template T
  * @param {() => T} call
  */
@@ -37,12 +37,16 @@ function run(call) {
   }
 }
 
-/** Ignores rejections of promises that an earlier instance made: this instance has not trapped. */
+/**
+ * Returns a callback that marks the instance as trapped after a rejection. Rejections from an
+ * earlier instance are ignored, because the current instance has not trapped.
+ */
 const markTrapped = (/** @type {number} */ instanceId) => () => {
   if (instanceId === wasmState.instanceId) wasmState.criticalError = true;
 };
 
-// A promise callback has no caller of ours, so the global handler catches its exceptions.
+// An exception in a promise callback of the Rust code reaches no `catch` in this file. Only the
+// global handler receives the exception.
 const global = /** @type {any} */ (globalThis); // the types of workerd lack the `error` event
 global.addEventListener('error', (/** @type {ErrorEvent} */ { error }) => {
   if (error instanceof WebAssembly.RuntimeError) wasmState.criticalError = true;
@@ -59,7 +63,7 @@ export default {
   },
 };
 
-/** The Durable Object of a room. Creates its Rust part at the first event, and again after a trap. */
+/** The Durable Object of a room. Its Rust part is created at the first event, and after a trap. */
 export class Room {
   #state;
   #env;
@@ -78,6 +82,7 @@ export class Room {
   }
 
   /**
+   * Calls the Rust part of this room, which is created first if the instance is new.
    * @template T
    * @param {(rustRoom: RustRoom) => T} call
    */

@@ -58,10 +58,14 @@ test('an unreadable row or attachment is logged without its text', async () => {
   for (let tries = 0; lines().length < 4 && tries < 100; tries += 1) await setTimeout(20);
   const entries = lines().map((line) => JSON.parse(line));
   assert.deepEqual(entries.map(({ event, message }) => `${event}: ${message}`).sort(), [
-    `unreadable-attachment: an attachment of 17 bytes is unreadable: its client must reconnect`,
-    'unreadable-attachment: the overflow row of a WebSocket is missing: its client must reconnect',
-    `unreadable-row: the row \`held 7\` of 10 bytes is unreadable: redeploy the version that wrote it`,
-    `unreadable-row: the row \`outside x\` of 15 bytes is unreadable: redeploy the version that wrote it`,
+    'unreadable-attachment: an attachment of 17 bytes is unreadable: ' +
+      'expected the format of this version. The client must reconnect',
+    'unreadable-attachment: the overflow row of a WebSocket is missing: ' +
+      'expected the state of its peer. The client must reconnect',
+    'unreadable-row: the row `held 7` of 10 bytes is unreadable: ' +
+      'expected the format of this version. Deploy the version that wrote the row',
+    'unreadable-row: the row `outside x` of 15 bytes is unreadable: ' +
+      'expected the format of this version. Deploy the version that wrote the row',
   ]);
   assert.ok(!logged.includes('secret'), logged);
 });

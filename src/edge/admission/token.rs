@@ -1,7 +1,7 @@
-//! Reading and verifying a JSON Web Token signed with HS256 (RFC 7515 and 7519), the only kind of
-//! token that this server accepts.
+//! Verifies JSON Web Tokens that are signed with HS256 (RFC 7515 and 7519). The server accepts no
+//! other algorithm.
 //!
-//! Libraries that read every kind are ten times the size, and must be told which kinds to reject.
+//! A JWT library that supports all algorithms is ten times the size of this module.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,32 +14,34 @@ use sha2::Sha256;
 use crate::core::peer::Time;
 use crate::dialect::json::{Object, unquote};
 
-/// The claims of a token (RFC 7519 §4.1), and the room.
+/// The claims of a token (RFC 7519 §4.1), and the private claim `room`.
 pub(super) struct Claims {
     /// The time at which the token expires.
     pub(super) exp: Time,
-    /// The time from which the token is valid. Default: always.
+    /// The time from which the token is valid. `None`: no start time.
     pub(super) nbf: Option<Time>,
     /// The room that the token is for, or `*` for every room.
     pub(super) room: String,
-    /// The only peer that may use the token. Default: every peer.
+    /// The only peer id that the token permits. `None`: any id.
     pub(super) sub: Option<String>,
 }
 
-/// The reason why a token is not accepted.
+/// The reason why a token is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TokenError {
-    /// The text is not three base64url parts, or header or claims are not JSON objects.
+    /// The token does not have three parts in base64url, or its header or claims are not a JSON
+    /// object.
     NotAJwt,
-    /// The signature does not match, so nothing in the token can be trusted.
+    /// The signature does not match the secret, so the contents of the token are untrusted.
     Signature,
-    /// The header names an algorithm other than HS256.
+    /// The header does not name the algorithm HS256.
     Algorithm,
-    /// The header has `crit`, which requires extensions that this server lacks.
+    /// The header has `crit`, which requires extensions that this server does not support.
     Critical,
     /// A required claim is absent or `null`.
     Missing(&'static str),
-    /// A claim has the wrong type: `exp` and `nbf` are numbers, `room` and `sub` are strings.
+    /// A claim has the wrong type. `exp` and `nbf` must be numbers, `room` and `sub` must be
+    /// strings.
     Invalid(&'static str),
 }
 
@@ -47,26 +49,27 @@ impl fmt::Display for TokenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotAJwt => f.write_str(
-                "the token is not a JWT: expected header, claims and signature in base64url, with \
-                 dots between them. Check that the token was copied completely",
+                "the token is not a JWT: expected a header, claims and a signature in base64url, \
+                 separated by dots. Check that the token is complete",
             ),
             Self::Signature => f.write_str(
                 "the signature of the token does not match: expected HS256 with the secret of this \
                  server. Sign the token with ROOM_SECRET",
             ),
             Self::Algorithm => f.write_str(
-                "the header of the token does not have `alg` \"HS256\": expected that algorithm. \
-                 Sign the token with HS256",
+                "the header of the token does not name the algorithm HS256: expected `alg` \
+                 \"HS256\". Sign the token with HS256",
             ),
             Self::Critical => f.write_str(
-                "the header of the token has `crit`: this server supports no JWT extensions. \
-                 Sign a token without `crit`",
+                "the header of the token has `crit`: expected no JWT extensions. Sign a token \
+                 without `crit`",
             ),
             Self::Missing(claim) => {
                 let expected = expected(claim);
                 write!(
                     f,
-                    "the token has no `{claim}` claim: expected {expected}. Sign a token with it"
+                    "the token has no `{claim}` claim: expected {expected}. Sign a token with this \
+                     claim"
                 )
             }
             Self::Invalid(claim) => {
@@ -89,8 +92,8 @@ fn expected(claim: &str) -> &'static str {
     }
 }
 
-/// Verifies a token and reads its claims. The server chooses the algorithm; the header of the token
-/// may only agree (RFC 8725 §3.1).
+/// Verifies a token and reads its claims. The algorithm is always HS256: a header that names
+/// another algorithm is rejected (RFC 8725 §3.1).
 pub(super) fn claims(secret: &str, token: &str) -> Result<Claims, TokenError> {
     let (signed, signature) = token.rsplit_once('.').ok_or(TokenError::NotAJwt)?;
     let (header, claims) = signed.split_once('.').ok_or(TokenError::NotAJwt)?;
@@ -109,7 +112,7 @@ pub(super) fn claims(secret: &str, token: &str) -> Result<Claims, TokenError> {
 
     let claims = decode(claims)?;
     let mut claims = Object::read(&claims).map_err(|_| TokenError::NotAJwt)?;
-    // Some libraries write `null` for an absent claim.
+    // Some libraries write `null` for an absent claim, so `null` counts as absent.
     let mut claim = |name| claims.take(name).filter(|value| *value != "null");
     let exp = claim("exp").ok_or(TokenError::Missing("exp"))?;
     let room = claim("room").ok_or(TokenError::Missing("room"))?;
@@ -123,12 +126,13 @@ pub(super) fn claims(secret: &str, token: &str) -> Result<Claims, TokenError> {
     })
 }
 
-/// Compares the signature in constant time. Runs before anything in the token is parsed.
+/// Compares the signature in constant time. `claims` calls this function first, because text with a
+/// wrong signature must not be parsed.
 fn verify(secret: &str, signed: &str, signature: &str) -> Result<(), TokenError> {
     let signature = BASE64_URL_SAFE_NO_PAD
         .decode(signature)
         .map_err(|_| TokenError::NotAJwt)?;
-    // HMAC accepts keys of any length, so this never fails.
+    // HMAC accepts keys of any length, so creating the MAC never fails.
     let mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes());
     let mac = mac.map_err(|_| TokenError::Signature)?;
     mac.chain_update(signed)
@@ -148,7 +152,7 @@ fn text(claim: &'static str, value: &str) -> Result<String, TokenError> {
 }
 
 /// Reads a time in seconds, which may have a fraction (RFC 7519 §2, NumericDate). Digits after the
-/// third decimal are ignored. Exponents are rejected, because no library writes them.
+/// third decimal are ignored. Exponents are rejected, because JWT libraries do not write exponents.
 fn seconds(claim: &'static str, value: &str) -> Result<Time, TokenError> {
     let (whole, fraction) = value.split_once('.').unwrap_or((value, ""));
     let has_only_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());

@@ -1,6 +1,7 @@
 //! The settings of STUN and TURN.
 //!
-//! A browser refuses the whole configuration if one URL is invalid, so each URL is checked here.
+//! A browser rejects the whole ICE configuration if one URL is invalid, so this module checks each
+//! URL.
 
 use super::super::setting::{BadSetting, Range, number};
 use super::{Ice, Turn};
@@ -8,21 +9,21 @@ use super::{Ice, Turn};
 /// Cloudflare's public STUN server, the default of `STUN_URLS`.
 pub(super) const DEFAULT_STUN: &str = "stun:stun.cloudflare.com:3478";
 
-/// The API of Cloudflare's TURN service, the default of `CLOUDFLARE_TURN_API`.
+/// The base URL of Cloudflare's TURN API, the default of `CLOUDFLARE_TURN_API`.
 const CLOUDFLARE: &str = "https://rtc.live.cloudflare.com/v1";
 
-/// The setting with the id of Cloudflare's TURN key.
+/// The name of the setting for the id of Cloudflare's TURN key.
 const KEY_ID: &str = "CLOUDFLARE_TURN_KEY_ID";
 
-/// The setting with the API token that belongs to that key.
+/// The name of the setting for the API token of Cloudflare's TURN key.
 const API_TOKEN: &str = "CLOUDFLARE_TURN_API_TOKEN";
 
-/// The shortest `TURN_SECRET`, in bytes. Anyone with a credential can test guesses of the secret
-/// offline, so a short secret could be found.
+/// The minimum length of `TURN_SECRET`, in bytes. A client with a credential can test guesses
+/// offline, so a short secret is unsafe.
 const MIN_SECRET: usize = 16;
 
-/// `TURN_TTL`. Cloudflare's service issues credentials for at most 48 hours. A connection over a slow
-/// network can need almost a minute to set up.
+/// The range of `TURN_TTL`. The minimum is 60 seconds, because connection setup over a slow network
+/// can take almost a minute. Cloudflare's service issues credentials for at most 48 hours.
 const TTL: Range = Range {
     default: 3_600,
     min: 60,
@@ -31,7 +32,8 @@ const TTL: Range = Range {
 };
 
 impl Ice {
-    /// Reads the settings. `find` returns the value of a setting, or `None` if it is absent.
+    /// Reads the settings. `find` returns the value of a setting, or `None` if the setting is
+    /// absent.
     ///
     /// # Errors
     ///
@@ -58,8 +60,8 @@ impl Ice {
     }
 }
 
-/// Reads the settings of TURN. Incomplete settings are an error, and so are a shared secret and
-/// Cloudflare's service together.
+/// Reads the settings of TURN. Incomplete settings are an error. Settings for both a shared secret
+/// and Cloudflare's service are also an error.
 fn read_turn(
     urls: Vec<String>,
     find: impl Fn(&str) -> Option<String>,
@@ -85,7 +87,7 @@ fn read_turn(
     cloudflare(&base, &key, token).map(Some)
 }
 
-/// A TURN server such as coturn.
+/// Reads the settings of a TURN server with a shared secret.
 fn shared(urls: Vec<String>, secret: Option<String>) -> Result<Turn, BadSetting> {
     let secret = secret.unwrap_or_default();
     if secret.len() >= MIN_SECRET {
@@ -99,25 +101,25 @@ fn shared(urls: Vec<String>, secret: Option<String>) -> Result<Turn, BadSetting>
     Err(BadSetting::secret("TURN_SECRET", problem, expected))
 }
 
-/// Cloudflare's TURN service. The messages quote neither the key's id nor the token, since an
-/// operator may have exchanged the two.
+/// Reads the settings of Cloudflare's TURN service. The messages quote neither the key id nor the
+/// token, because an operator may have swapped the two values.
 fn cloudflare(base: &str, key: &str, token: String) -> Result<Turn, BadSetting> {
     let is_id = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
     if !key.bytes().all(is_id) {
-        let problem = "has characters that no id has";
-        let expected = "made of letters, digits, - and _, as the dashboard shows it";
+        let problem = "has characters other than letters, digits, - and _";
+        let expected = "the key id that Cloudflare's dashboard shows";
         return Err(BadSetting::secret(KEY_ID, problem, expected));
     }
     if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
         let problem = "has spaces or characters outside ASCII";
-        let expected = "made of visible ASCII characters, since it is sent in a header";
+        let expected = "visible ASCII characters, because the token is sent in a header";
         return Err(BadSetting::secret(API_TOKEN, problem, expected));
     }
     let rest = ["https://", "http://"]
         .iter()
         .find_map(|scheme| base.strip_prefix(scheme));
     if !rest.is_some_and(|rest| !rest.is_empty() && !rest.contains(['?', '#', ' '])) {
-        let expected = format!("a URL without a query, like {CLOUDFLARE}");
+        let expected = format!("a URL without a query, such as {CLOUDFLARE}");
         return Err(BadSetting::variable("CLOUDFLARE_TURN_API", base, expected));
     }
     let base = base.trim_end_matches('/');
@@ -129,7 +131,7 @@ fn missing_urls() -> BadSetting {
     BadSetting {
         name: "TURN_URLS",
         problem: "is missing".to_owned(),
-        expected: "a list of TURN URLs, because TURN_SECRET is set".to_owned(),
+        expected: "a comma-separated list of TURN URLs, because TURN_SECRET is set".to_owned(),
         fix: "Set TURN_URLS in wrangler.toml, or delete TURN_SECRET".to_owned(),
     }
 }
@@ -142,13 +144,13 @@ fn unpaired(missing: &'static str, present: &str) -> BadSetting {
 fn two_services() -> BadSetting {
     BadSetting {
         name: KEY_ID,
-        problem: "is set beside TURN_URLS".to_owned(),
-        expected: "absent, because only one TURN service is used".to_owned(),
-        fix: "Remove the settings of one of the two services".to_owned(),
+        problem: "is set, and TURN_URLS is also set".to_owned(),
+        expected: "absent, because the server supports only one TURN service".to_owned(),
+        fix: format!("Remove {KEY_ID} and {API_TOKEN}, or TURN_URLS and TURN_SECRET"),
     }
 }
 
-/// Reads a comma-separated list of URLs.
+/// Splits a comma-separated list of URLs, and checks each URL. Messages show `form` as an example.
 fn urls(
     name: &'static str,
     listed: &str,
@@ -161,13 +163,13 @@ fn urls(
         if is_valid(url) {
             return Ok(url.to_owned());
         }
-        let expected = format!("a list of URLs like {form}, with commas between them");
+        let expected = format!("a comma-separated list of URLs such as {form}");
         Err(BadSetting::variable(name, url, expected))
     })
     .collect()
 }
 
-/// Whether the text is a STUN URL (RFC 7064). STUN URLs have no query.
+/// Returns whether the text is a STUN URL (RFC 7064). STUN URLs have no query.
 fn is_stun(url: &str) -> bool {
     let rest = ["stun:", "stuns:"]
         .iter()
@@ -175,7 +177,7 @@ fn is_stun(url: &str) -> bool {
     rest.is_some_and(is_authority)
 }
 
-/// Whether the text is a TURN URL (RFC 7065).
+/// Returns whether the text is a TURN URL (RFC 7065).
 pub(super) fn is_turn(url: &str) -> bool {
     let rest = ["turn:", "turns:"]
         .iter()
@@ -188,7 +190,8 @@ pub(super) fn is_turn(url: &str) -> bool {
     })
 }
 
-/// Whether the text is a host with an optional port. The host may be an IPv6 address in brackets.
+/// Returns whether the text is a host with an optional port. The host may be an IPv6 address in
+/// brackets.
 fn is_authority(text: &str) -> bool {
     let is_name = |host: &str| {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b".-".contains(&byte);

@@ -1,4 +1,4 @@
-//! The paths that exist, and the methods that each of them allows.
+//! The paths of the server, and the methods that each path allows.
 
 use crate::edge::ice::IceFormat;
 
@@ -6,9 +6,9 @@ use crate::edge::ice::IceFormat;
 pub(super) enum Endpoint<'a> {
     Health,
     Ice(IceFormat),
-    /// A room, with its percent-encoded name.
+    /// A room. The name is percent-encoded.
     Room(&'a str),
-    /// An endpoint of the HTTP dialect, with the percent-encoded room name and peer id.
+    /// An endpoint of the HTTP dialect. The room name and the peer id are percent-encoded.
     Http(HttpAction, &'a str, &'a str),
 }
 
@@ -41,7 +41,7 @@ impl<'a> Endpoint<'a> {
         })
     }
 
-    /// The value of the `Allow` header.
+    /// Returns the value of the `Allow` header.
     pub(super) const fn methods(&self) -> &'static str {
         match self {
             Self::Http(HttpAction::Register | HttpAction::Message, ..) => "POST, OPTIONS",

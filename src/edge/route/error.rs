@@ -1,4 +1,4 @@
-//! HTTP errors: a status, and a JSON body of the same form for every error.
+//! HTTP errors. Every error has a status, and a JSON body with a code and a message.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -7,21 +7,21 @@ use crate::core::event::Limits;
 use crate::core::refusal::{Code, Refusal};
 use crate::dialect::json::{Object, quote};
 
-/// The error that answers a refused HTTP request.
+/// The response to a refused HTTP request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpError {
-    /// The HTTP status.
+    /// The HTTP status, such as 404.
     pub status: u16,
-    /// The error code, for programs.
+    /// The error code, such as `not-found`. Programs compare the code.
     pub code: &'static str,
-    /// The explanation, for people.
+    /// The explanation for the developer of the client.
     pub message: Cow<'static, str>,
-    /// Name and value of the header that the status requires, such as `Allow` for 405.
+    /// The name and the value of the header that the status requires, such as `Allow` for 405.
     pub header: Option<(&'static str, Cow<'static, str>)>,
 }
 
 impl HttpError {
-    /// An error without an additional header.
+    /// Makes an error without an additional header.
     #[must_use]
     pub fn new(status: u16, code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
         Self {
@@ -39,7 +39,7 @@ impl HttpError {
         Self { header, ..self }
     }
 
-    /// The error for a refusal by the admission checks or by a dialect.
+    /// Makes the error for a refusal by the admission checks or by a dialect.
     #[must_use]
     pub fn refused(refusal: Refusal<'_>) -> Self {
         let code = refusal.code;
@@ -50,19 +50,22 @@ impl HttpError {
             Code::RoomFull | Code::IdTaken | Code::NotRegistered => 409,
             Code::TooLarge => 413,
             Code::TooFast | Code::MailboxFull => 429,
-            // A status other than 200 stops an `EventSource` from reconnecting (HTML §9.2.3).
+            // An `EventSource` stops reconnecting after any status other than 200 (HTML §9.2.3).
             Code::Replaced => 204,
         };
         let error = Self::new(status, code.as_str(), refusal.message);
         match code {
-            Code::Unauthorized => error.with_header("WWW-Authenticate", "Bearer"), // RFC 9110 §15.5.2
+            // A 401 response requires this header (RFC 9110 §15.5.2).
+            Code::Unauthorized => error.with_header("WWW-Authenticate", "Bearer"),
             Code::TooFast => error.with_header("Retry-After", "1"),
             _ => error,
         }
     }
 
-    /// The error for a refusal by the room. A full outbox belongs to an absent peer, which has
-    /// reconnected or left once the grace period is over: that is the time in `Retry-After`.
+    /// Makes the error for a refusal by the room.
+    ///
+    /// Only an absent peer has a full queue. The peer reconnects or leaves within the grace period,
+    /// so `Retry-After` is the grace period.
     #[must_use]
     pub fn refused_by_room(refusal: Refusal<'_>, limits: &Limits) -> Self {
         let is_full = refusal.code == Code::MailboxFull;
@@ -74,7 +77,7 @@ impl HttpError {
         error.with_header("Retry-After", seconds.to_string())
     }
 
-    /// The body: `{"error":{"code":"…","message":"…"}}`.
+    /// Returns the body: `{"error":{"code":"…","message":"…"}}`.
     #[must_use]
     pub fn body(&self) -> String {
         let Self { code, message, .. } = self;
@@ -82,7 +85,8 @@ impl HttpError {
         format!(r#"{{"error":{{"code":{code},"message":{message}}}}}"#)
     }
 
-    /// Reads code and message from such a body.
+    /// Reads the code and the message from the output of [`body`](Self::body). Returns `None` for
+    /// any other text.
     #[must_use]
     pub fn read(body: &str) -> Option<(String, String)> {
         let mut body = Object::read(body).ok()?;

@@ -1,4 +1,4 @@
-//! The names in a path and the parameters in a query, decoded and checked.
+//! Decodes and checks the names in a path and the parameters in a query.
 
 use percent_encoding::percent_decode_str;
 
@@ -7,18 +7,21 @@ use crate::core::peer::{Key, PeerId};
 use crate::dialect::Dialect;
 use crate::edge::quote::shorten;
 
-/// The longest name of a room, in bytes of UTF-8.
+/// The maximum length of a room name, in bytes of UTF-8.
 const MAX_ROOM: usize = 128;
 
-/// The query parameters that the server knows. Others are ignored, because clients add their own.
+/// The query parameters of all routes. Other parameters are ignored, because clients add parameters
+/// of their own.
 pub(super) struct QueryParams {
     pub(super) id: Option<PeerId>,
     pub(super) key: Option<KeyWithSecret>,
     pub(super) dialect: Dialect,
     pub(super) token: Option<String>,
-    /// For ICE servers only: the room that the token must be for. A join names its room in the path.
+    /// The room that the token must be valid for. Only requests for ICE servers have this
+    /// parameter, because the path of a join names the room.
     pub(super) room: Option<String>,
-    /// Whether the query has any parameter of a join.
+    /// Whether the query has `_pk`, `key`, `dialect` or `token`. On the path of a room, these
+    /// parameters require a WebSocket upgrade.
     pub(super) has_join_params: bool,
 }
 
@@ -58,7 +61,9 @@ impl QueryParams {
 pub(super) fn room_name(encoded: &str) -> Result<String, HttpError> {
     let bad = |problem: &str| {
         let name = shorten(encoded);
-        let expected = format!("expected 1 to {MAX_ROOM} bytes of UTF-8, percent-encoded");
+        let expected = format!(
+            "expected 1 to {MAX_ROOM} bytes of UTF-8 without control characters, percent-encoded"
+        );
         let message = format!("the room name {name} {problem}: {expected}. Choose another name");
         HttpError::new(400, "bad-room", message)
     };
@@ -68,7 +73,7 @@ pub(super) fn room_name(encoded: &str) -> Result<String, HttpError> {
         digits.filter(u8::is_ascii_hexdigit).count() == 2
     };
     if !escapes.all(hex) {
-        return Err(bad("has a % that two hexadecimal digits do not follow"));
+        return Err(bad("has a % without two hexadecimal digits after it"));
     }
     let Ok(name) = percent_decode_str(encoded).decode_utf8() else {
         return Err(bad("is not UTF-8"));
@@ -99,7 +104,7 @@ fn bad_id(value: &str) -> HttpError {
     HttpError::new(400, "bad-id", message)
 }
 
-/// The value is a secret, so the message gives its length only.
+/// Makes the error for an invalid key. A key is a secret, so the message contains only the length.
 fn bad_key(value: &str) -> HttpError {
     let (length, max) = (value.chars().count(), Key::MAX);
     let expected = format!("expected 1 to {max} characters");

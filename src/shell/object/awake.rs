@@ -1,4 +1,4 @@
-//! The in-memory state of an awake room, and how it is restored after hibernation or eviction.
+//! Restores the in-memory state of a room after hibernation or eviction.
 
 use litemap::LiteMap;
 use worker::State;
@@ -16,12 +16,14 @@ use crate::edge::settings::Settings;
 pub(super) struct AwakeRoom {
     pub(super) room: Room,
     pub(super) sockets: LiteMap<Socket, Connection>,
-    /// Higher than the number of any WebSocket that the platform still lists.
+    /// The number of the next WebSocket. It is higher than the numbers of all WebSockets that the
+    /// platform lists.
     pub(super) next_socket: u64,
 }
 
 impl AwakeRoom {
-    /// Restores the room from its attachments and rows. Without any, the room is new.
+    /// Restores the room from the attachments of its WebSockets and from its stored rows. Without
+    /// attachments and rows, the room is new.
     pub(super) fn restore(state: &State, settings: Option<&Settings>) -> Self {
         let listed = state.as_raw().get_websockets().unwrap_or_default();
         let StoredRows { rows, overflow } = storage::read(state).unwrap_or_else(|error| {
@@ -32,7 +34,7 @@ impl AwakeRoom {
         let mut used = |Socket(number)| next_socket = number.saturating_add(1).max(next_socket);
         let mut sockets = LiteMap::default();
         let mut members = Vec::new();
-        // The list includes closing WebSockets: the object may have been woken for the Close frame.
+        // The list includes closing WebSockets, because a Close frame can wake the object.
         for ws in listed {
             match restore(ws, &overflow) {
                 Restored::Member(member, connection) => {
@@ -44,8 +46,8 @@ impl AwakeRoom {
                 Restored::Unreadable(reason) => log("unreadable-attachment", &reason),
             }
         }
-        // A deployment closes all WebSockets without an event. Delete the overflow rows whose WebSocket
-        // is gone.
+        // A deployment closes all WebSockets without calling `webSocketClose`. The overflow rows of
+        // these WebSockets are therefore deleted here.
         for orphan in overflow
             .keys()
             .filter(|socket| !sockets.contains_key(socket))
@@ -60,7 +62,8 @@ impl AwakeRoom {
             }
         }
         let name = state.id().name().unwrap_or_default();
-        // Without valid settings every request is refused, so these limits are never used.
+        // Every request is refused if the settings are invalid, so the default limits apply to
+        // no peer.
         let limits = settings.map(|settings| settings.limits).unwrap_or_default();
         Self {
             room: Room::restore(&name, limits, now(), members, rows),

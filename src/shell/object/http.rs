@@ -1,4 +1,5 @@
-//! The room's half of the HTTP dialect: registering, opening streams, and posted signals.
+//! The room's part of the HTTP dialect: registers peers, opens event streams, and handles posted
+//! signals.
 
 use worker::Error;
 use worker::web_sys::{Headers, Response};
@@ -14,7 +15,8 @@ use crate::dialect::http::registered;
 use crate::edge::route::{HttpError, HttpPeer, KeyWithSecret};
 
 impl RoomObject {
-    /// Registers a peer, and answers with the other peers. A client without a key gets one.
+    /// Registers a peer. The answer lists the other peers, and contains a new key if the client
+    /// sent no key.
     #[inline(never)]
     pub(super) fn register(&self, peer: HttpPeer, cors: &Cors) -> Result<Response, Failure> {
         let HttpPeer { id, key, .. } = peer;
@@ -22,7 +24,7 @@ impl RoomObject {
             Some(KeyWithSecret { secret, key }) => (Lock::Locked(key), secret),
             None => {
                 let secret = PeerId::random(random()?).to_string();
-                // 32 characters are a valid key, so the lock is never left open.
+                // A key of 32 characters is valid, so `Lock::Open` is never used.
                 let lock = Key::new(&secret).map_or(Lock::Open, Lock::Unconfirmed);
                 (lock, secret)
             }
@@ -37,7 +39,8 @@ impl RoomObject {
         }
     }
 
-    /// Accepts the WebSocket behind a peer's stream, or refuses it.
+    /// Accepts the WebSocket that connects a peer's event stream to the room, or refuses the
+    /// request.
     #[inline(never)]
     pub(super) fn open(
         &self,
@@ -73,7 +76,7 @@ impl RoomObject {
         Ok(respond(200, JSON, r#"{"message":"Message sent"}"#, cors)?)
     }
 
-    /// A number for a registering peer, which no WebSocket gets.
+    /// Reserves a socket number for a registering peer, which has no WebSocket yet.
     fn reserve_socket(&self) -> Socket {
         let awake = &mut *self.awake.borrow_mut();
         let socket = Socket(awake.next_socket);

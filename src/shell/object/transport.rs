@@ -1,4 +1,4 @@
-//! Performs the effects of a room on Cloudflare's platform.
+//! Performs the effects of a room with the calls of Cloudflare's platform.
 
 use litemap::LiteMap;
 use worker::web_sys::WebSocket;
@@ -16,15 +16,15 @@ use crate::core::peer::{Socket, Time};
 use crate::core::refusal::Refusal;
 use crate::dialect::Dialect;
 
-/// The platform during one event.
+/// The platform objects that one event needs.
 pub(super) struct ObjectTransport<'e> {
     state: &'e State,
     sockets: &'e mut LiteMap<Socket, Connection>,
-    /// The WebSocket that wants to join, and the dialect of its client.
+    /// The WebSocket of a joining client, and the dialect of the client.
     joining: Option<(&'e WebSocket, Dialect)>,
-    /// Why the platform did not accept that WebSocket.
+    /// The error of the platform if it did not accept the joining WebSocket.
     pub(super) accept_error: Option<Error>,
-    /// The first reply to the request.
+    /// The first reply to the request. Later replies are ignored.
     pub(super) reply: Option<std::result::Result<Registered, Refusal<'static>>>,
 }
 
@@ -49,7 +49,8 @@ impl Transport for ObjectTransport<'_> {
         let Some((ws, dialect)) = self.joining.take() else {
             return false;
         };
-        // This fails at 32,768 WebSockets. The wrapper of `worker` would panic then.
+        // The call fails if the object has 32,768 WebSockets. The wrapper of the `worker` crate
+        // would panic.
         if let Err(error) = self.state.as_raw().accept_websocket(ws) {
             self.accept_error = Some(error.into());
             return false;
@@ -102,7 +103,8 @@ impl Transport for ObjectTransport<'_> {
     }
 }
 
-/// Logs an error. The room goes on: one failed effect must not keep it from the others.
+/// Logs an error. The remaining effects are still performed, because one failure must not stop
+/// the others.
 fn log_failure(event: &str, result: Result<()>) {
     if let Err(error) = result {
         log(event, &error.to_string());
