@@ -44,7 +44,22 @@ impl BadSetting {
     }
 }
 
+impl BadSetting {
+    /// The message for clients, without the value.
+    #[must_use]
+    pub fn message(&self) -> String {
+        let Self {
+            name,
+            expected,
+            fix,
+            ..
+        } = self;
+        format!("the setting {name} is invalid: it must be {expected}. {fix}")
+    }
+}
+
 impl fmt::Display for BadSetting {
+    /// The message for the log, with the problem of the value.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             name,

@@ -47,6 +47,11 @@ impl Answer {
                 }
                 refuse(&error, cors)
             }
+            Failure::Setting(bad) => {
+                // Only the log quotes the value, which may contain credentials by mistake.
+                log("bad-setting", &bad.to_string());
+                refuse(&HttpError::new(500, "bad-setting", bad.message()), cors)
+            }
             Failure::Platform(error) => {
                 log("request", &error.to_string());
                 let message =

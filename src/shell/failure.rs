@@ -10,8 +10,10 @@ use crate::edge::route::HttpError;
 /// The reason why a handler cannot answer a request.
 /// [`Answer::refused`](super::answer::Answer::refused) converts it into a response.
 pub(super) enum Failure {
-    /// The request is refused, or the settings are invalid.
+    /// The request is refused.
     Refused(HttpError),
+    /// A setting is invalid.
+    Setting(BadSetting),
     /// A call to the platform failed.
     Platform(Error),
 }
@@ -30,7 +32,7 @@ impl From<Refusal<'_>> for Failure {
 
 impl From<BadSetting> for Failure {
     fn from(bad: BadSetting) -> Self {
-        Self::Refused(HttpError::new(500, "bad-setting", bad.to_string()))
+        Self::Setting(bad)
     }
 }
 
