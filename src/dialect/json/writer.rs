@@ -1,6 +1,6 @@
-//! The JSON writer. Values are appended to one string, without a tree.
+//! The JSON writer. It appends values to one string, without building a tree.
 
-/// Writes a text as a JSON string.
+/// Encodes a text as a JSON string.
 #[must_use]
 pub fn quote(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len().saturating_add(2));
@@ -20,7 +20,7 @@ fn push_quoted(json: &mut String, text: &str) {
     }
 }
 
-/// Writes an array of values that are JSON already.
+/// Encodes an array of values that are JSON already.
 #[must_use]
 pub fn array(values: impl IntoIterator<Item = String>) -> String {
     let mut json = String::from("[");
@@ -34,20 +34,20 @@ pub fn array(values: impl IntoIterator<Item = String>) -> String {
     json
 }
 
-/// Writes an object, one field after the other. Keys are literals without characters to escape.
+/// Writes an object, one field after the other. The keys are literals that need no escapes.
 #[derive(Debug)]
 pub struct ObjectWriter(String);
 
 impl ObjectWriter {
-    /// Starts an object with room for `extra` bytes beside short fields.
+    /// Starts an object. `extra` is the expected size of its long values, in bytes.
     #[must_use]
     pub fn new(extra: usize) -> Self {
-        // Two to four short fields; an object that needs more is reallocated.
+        // This is enough for two to four short fields. Larger objects are reallocated.
         const SHORT_FIELDS: usize = 96;
         Self(String::with_capacity(extra.saturating_add(SHORT_FIELDS)))
     }
 
-    /// Adds a field with a string.
+    /// Adds a field with a string value.
     #[must_use]
     pub fn string(mut self, key: &'static str, value: &str) -> Self {
         self.push_key(key);
@@ -55,7 +55,7 @@ impl ObjectWriter {
         self
     }
 
-    /// Adds a field with a string if there is one.
+    /// Adds a field with a string value, if there is a value.
     #[must_use]
     pub fn optional_string(self, key: &'static str, value: Option<&str>) -> Self {
         match value {
@@ -64,7 +64,7 @@ impl ObjectWriter {
         }
     }
 
-    /// Adds a field with `true` or `false`.
+    /// Adds a field with a boolean value.
     #[must_use]
     pub fn boolean(self, key: &'static str, value: bool) -> Self {
         self.raw(key, if value { "true" } else { "false" })
@@ -78,7 +78,7 @@ impl ObjectWriter {
         self
     }
 
-    /// Adds a field with a key that may need escapes, and with a value that is JSON already.
+    /// Adds a field with a key that may need escapes and a value that is JSON already.
     #[must_use]
     pub fn raw_at(mut self, key: &str, json: &str) -> Self {
         self.0.push(if self.0.is_empty() { '{' } else { ',' });
@@ -88,7 +88,7 @@ impl ObjectWriter {
         self
     }
 
-    /// Adds a field with a value that is JSON already, if there is one.
+    /// Adds a field with a value that is JSON already, if there is a value.
     #[must_use]
     pub fn optional_raw(self, key: &'static str, json: Option<&str>) -> Self {
         match json {
@@ -97,7 +97,7 @@ impl ObjectWriter {
         }
     }
 
-    /// Ends the object.
+    /// Ends the object and returns its text.
     #[must_use]
     pub fn end(mut self) -> String {
         if self.0.is_empty() {
