@@ -11,7 +11,7 @@ use crate::core::refusal::Code;
 pub enum Close {
     /// The same peer joined again, or opened a newer event stream.
     Replaced,
-    /// The room has as many peers as `MAX_PEERS` allows, absent ones included.
+    /// The room has as many peers as `MAX_PEERS` allows, including absent peers.
     RoomFull,
     /// The peer ignored too many consecutive `too-fast` refusals.
     TooFast,
@@ -53,8 +53,8 @@ impl Close {
             Code::RoomFull => Some(Self::RoomFull),
             Code::IdTaken => Some(Self::IdTaken),
             Code::Unauthorized => Some(Self::Unauthorized),
-            // One refusal keeps the WebSocket open. The rate limiter closes it after 200
-            // consecutive refusals.
+            // A single `too-fast` refusal keeps the WebSocket open. The rate limiter disconnects
+            // the peer after 200 consecutive refusals.
             Code::TooFast => None,
             Code::Malformed | Code::ReservedType | Code::NoSuchPeer | Code::MailboxFull => None,
             // These codes are sent only over HTTP, to clients without a WebSocket.

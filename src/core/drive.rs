@@ -60,7 +60,8 @@ pub enum SendError {
 /// Passes an event to the room, and performs effects until the room returns none.
 ///
 /// All effects of a round are performed before their failures are passed to the room. The loop
-/// always ends. A failed send removes its WebSocket or refuses its signal, so it cannot fail again.
+/// always ends, because a failed send removes its WebSocket or refuses its signal, and is never
+/// repeated.
 pub fn drive(room: &mut Room, now: Time, event: Event<'_>, transport: &mut impl Transport) {
     let posted = matches!(event, Event::Post { .. });
     let mut effects = Vec::new();

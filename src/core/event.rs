@@ -19,11 +19,11 @@ pub const MAX_FRAME: usize = 64 * 1024;
 /// The limits of a room.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
-    /// The maximum number of peers, absent ones included.
+    /// The maximum number of peers, including absent peers.
     pub peers: usize,
-    /// The grace period: how long an absent peer keeps its seat, in milliseconds.
+    /// The grace period: the time for which an absent peer keeps its seat, in milliseconds.
     pub grace: u64,
-    /// How long a broadcast is held while its sender is alone, in milliseconds.
+    /// The time for which a broadcast is held while its sender is alone, in milliseconds.
     pub hold: u64,
 }
 
@@ -50,8 +50,8 @@ pub enum Event<'a> {
         socket: Socket,
         /// The requested peer id.
         id: PeerId,
-        /// The hash of the client's key. It protects the peer id. If the id is in use, the client
-        /// takes it over only with the same key.
+        /// The hash of the client's key, which protects the peer id. If the id is in use, the
+        /// client can take over the id only with the same key.
         key: Option<Key>,
     },
     /// A client asks to join as peer `id` over HTTP, before it opens its event stream. The room
@@ -64,7 +64,8 @@ pub enum Event<'a> {
         /// The client's own key, or a key that the server generated for the client.
         lock: Lock,
     },
-    /// A registered peer opens or resumes its event stream. The room answers as to [`Event::Join`].
+    /// A registered peer opens or resumes its event stream. The answers of the room are the same as
+    /// for [`Event::Join`].
     Open {
         /// The number of the WebSocket behind the stream.
         socket: Socket,
@@ -76,8 +77,8 @@ pub enum Event<'a> {
         /// the client starts a new stream.
         last: Option<u64>,
     },
-    /// A registered peer sends a signal in an HTTP request. The room accepts the signal without a
-    /// reply, or refuses it in [`Effect::Reply`].
+    /// A registered peer sends a signal in an HTTP request. The room answers only a refused signal,
+    /// with [`Effect::Reply`].
     Post {
         /// The peer id in the request.
         id: PeerId,
@@ -115,7 +116,7 @@ pub enum Event<'a> {
         /// The signal that cannot be encoded.
         notice: Notice<'a>,
     },
-    /// The alarm fired. An early or late alarm causes no error.
+    /// The alarm fired. An alarm that fires too early or too late causes no error.
     Tick,
 }
 
@@ -141,7 +142,7 @@ pub enum Effect<'a> {
     },
     /// Close a WebSocket with a close code.
     Close(Socket, Close),
-    /// Store a member with its WebSocket, replacing the previous one.
+    /// Store a member with its WebSocket, replacing the previously stored member.
     Keep(Member),
     /// Write a row, replacing a row with the same key.
     Store(Row),

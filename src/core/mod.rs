@@ -1,4 +1,4 @@
-//! The room and its data types. They contain no text format, no clock and no platform calls.
+//! The room and its data types. They do not depend on a text format, a clock or the platform.
 
 // The modules are declared in reading order.
 pub mod close;

@@ -1,11 +1,11 @@
 //! The notices that one peer has not received, or may not have received, numbered in order.
 //!
 //! When a stream breaks, the server cannot know which notices arrived. The outbox therefore keeps
-//! sent notices of a stream for a while. The client resumes after the last event id that it
-//! received.
+//! each sent notice of a stream for a limited time. The client resumes after the last event id that
+//! it received.
 //!
-//! A WebSocket peer gets a new welcome when it reconnects. For such a peer, the outbox contains
-//! only the signals queued while it is absent.
+//! The outbox of a WebSocket peer contains only signals, which are queued while the peer is absent.
+//! Other notices are unnecessary, because the peer gets a new welcome when it reconnects.
 
 use std::collections::VecDeque;
 
@@ -32,7 +32,7 @@ pub struct Outbox {
 /// The counters of an outbox, in addition to its notices.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// The highest number that a notice or a stream has received.
+    /// The highest number assigned so far, to a notice or to the start of a stream.
     pub last: u64,
     /// The highest number that was sent. Kept notices with higher numbers are unsent.
     pub sent: u64,

@@ -8,7 +8,7 @@ const MAX_QUOTE: usize = 200;
 /// The error code of a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Code {
-    /// The frame cannot be decoded, or names a sender other than its own peer.
+    /// The frame cannot be decoded, or names another peer as its sender.
     Malformed,
     /// The type of the signal is reserved, by the room or by the receiver's dialect.
     ReservedType,

@@ -86,7 +86,6 @@ impl<'a> Reader<'a> {
         self.rest.is_empty()
     }
 
-    /// Reads a field.
     pub(super) fn field(&mut self) -> Option<&'a str> {
         self.fields.next()
     }

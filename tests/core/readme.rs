@@ -1,4 +1,4 @@
-//! Checks the documentation against the Rust code: its sample compiles and works, and its tables
+//! Checks the documentation against the Rust code: the sample in docs/auth.md works, and the tables
 //! contain all error codes.
 
 use jsonwebtoken::EncodingKey;

@@ -160,7 +160,6 @@ impl Rig {
         socket
     }
 
-    /// Sends a frame from a client.
     pub(crate) fn send(&mut self, socket: Socket, text: &str) {
         // The shell ignores frames from a WebSocket that it has closed.
         let Some(dialect) = self.world.open.get(&socket).copied() else {
@@ -235,8 +234,8 @@ impl Rig {
             let member = kept(Attachment::absent(member));
             Row::Absent(Absent { member, expires_at })
         });
-        // The platform lists the newest WebSocket first, and rows in any order. This code reorders
-        // both accordingly.
+        // The platform lists the newest WebSocket first, and rows in any order. The members are
+        // therefore reversed, and the rows reordered.
         let (odd, even): (Vec<_>, Vec<_>) = self
             .world
             .held

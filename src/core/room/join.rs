@@ -129,7 +129,8 @@ impl Turn<'_, '_> {
     }
 }
 
-/// Closes the WebSocket of a peer that another client takes over. Erases the row of an absent peer.
+/// Releases the connection of a peer that is taken over: closes its WebSocket, or erases its row if
+/// the peer is absent.
 pub(super) fn release_old(old: &Peer, effects: &mut Effects<'_>) {
     let Member { id, socket, .. } = &old.member;
     effects.push(match old.presence {

@@ -30,7 +30,7 @@ impl Turn<'_, '_> {
         let is_new = old.is_none();
         let (seat, mut outbox) = match old {
             Some(old) => {
-                // The row of an absent peer needs no erase, because the new row has the same key.
+                // The row of an absent peer is not erased, because the new row below overwrites it.
                 if let Presence::Connected = old.presence {
                     let close = Effect::Close(old.member.socket, Close::Replaced);
                     self.effects.push(close);
@@ -83,8 +83,8 @@ impl Turn<'_, '_> {
             Err(refusal) => return self.reply(Err(refusal)),
         };
         let outbox = &mut peer.member.outbox;
-        // An event id above the counter is not from this peer's stream, so the client is not
-        // resuming it.
+        // An event id above the last assigned number is not from this peer's stream. The client
+        // then starts a new stream.
         let last = last.filter(|last| *last <= outbox.counters().last);
         if last.is_some_and(|last| !outbox.resume(self.now, last)) {
             let message = format!(

@@ -6,11 +6,10 @@ use super::rate_limit::RateLimiter;
 use crate::core::member::Member;
 use crate::core::peer::{PeerId, Seat, Socket, Time};
 
-/// All peers of one room.
 #[derive(Debug, Default)]
 pub(crate) struct Roster {
-    /// The peers in seat order, which is the order of joining. Each is boxed, because a removal
-    /// from the map moves all later entries.
+    /// The peers in seat order, which is the order of joining. They are boxed, because a removal
+    /// moves all later entries of the map.
     peers: LiteMap<Seat, Box<Peer>>,
     seats: LiteMap<PeerId, Seat>,
     /// The seat of the peer of each WebSocket. It includes the last WebSocket of each absent peer,

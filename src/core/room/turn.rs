@@ -90,7 +90,7 @@ impl<'a> Turn<'_, 'a> {
         }
     }
 
-    /// Sets the alarm to the earliest expiry, unless that is its current time.
+    /// Sets the alarm to the earliest expiry, unless it is already set to that time.
     pub(super) fn set_alarm(&mut self) {
         let next = self.room.next_expiry();
         if self.room.alarm != next {

@@ -4,7 +4,6 @@ use serde::Deserialize;
 
 use crate::websocket::WebSocket;
 
-/// The protocol of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Protocol {

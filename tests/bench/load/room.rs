@@ -156,7 +156,7 @@ impl Room {
     }
 }
 
-/// Returns a unique text. A frame that contains the text can be recognized.
+/// Returns a unique text. A receiver recognizes a frame that contains the text.
 pub(crate) fn mark() -> String {
     format!("#{}#", fresh())
 }

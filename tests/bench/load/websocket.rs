@@ -12,7 +12,6 @@ const CLOSE: u8 = 8;
 const PING: u8 = 9;
 const PONG: u8 = 10;
 
-/// A WebSocket connection.
 pub(crate) struct WebSocket {
     stream: TcpStream,
     /// The received bytes. The bytes before the index `read` are already parsed.
@@ -60,7 +59,6 @@ impl WebSocket {
         }
     }
 
-    /// Sends a text frame.
     pub(crate) fn send(&mut self, text: &str) {
         self.frame(TEXT, text.as_bytes());
     }

@@ -135,8 +135,8 @@ proptest! {
                 Life::Resume => bob.resume(&mut rig),
                 Life::Sleep => rig.sleep(),
                 Life::Pass(millis) => {
-                    // A peer leaves when its stream is broken for the grace period, so the stream
-                    // is resumed before.
+                    // The peer would leave at the end of the grace period, so its stream is resumed
+                    // before that.
                     if bob.socket.is_none() && bob.broken + millis >= LIMITS.grace {
                         bob.resume(&mut rig);
                     }

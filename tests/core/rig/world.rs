@@ -47,7 +47,7 @@ pub(super) struct World {
 type Content = (PeerId, String, Option<String>);
 
 impl World {
-    /// Prepares the checks of the next event. All stored signals must be accounted for at its end.
+    /// Records the queued and held signals, which the room must not lose during the next event.
     pub(super) fn begin(&mut self) {
         self.owed = self.waiting();
         self.refused = 0;
@@ -117,7 +117,6 @@ impl World {
         }
     }
 
-    /// Sends a notice to one client.
     fn send_one(
         &mut self,
         socket: Socket,
