@@ -16,8 +16,8 @@
 //!
 //! # Folders
 //!
-//! The table has the folders in reading order. A folder imports only from folders to its right in this
-//! chain: shell → edge, record → dialect → core.
+//! The table lists the folders in reading order. Imports only follow the arrows: shell → edge, record →
+//! dialect → core.
 //!
 //! | folder | contents |
 //! |---|---|

@@ -32,7 +32,7 @@ pub struct Outbox {
 /// The counters of an outbox, in addition to its notices.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// The highest number assigned so far, to a notice or to the start of a stream.
+    /// The highest number assigned to a notice or to the start of a stream.
     pub last: u64,
     /// The highest number that was sent. Kept notices with higher numbers are unsent.
     pub sent: u64,

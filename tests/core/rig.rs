@@ -172,7 +172,7 @@ impl Rig {
     }
 
     /// Closes the WebSocket of a client with a Close frame. An event stream has no Close frame, so
-    /// it breaks.
+    /// the stream breaks instead.
     pub(crate) fn close(&mut self, socket: Socket) {
         let event = if self.streams(socket) {
             Event::Lost

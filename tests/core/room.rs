@@ -8,7 +8,7 @@ use partyline::core::peer::Socket;
 
 const OFFER: &str = r#"{"type":"offer","to":"bob","payload":1}"#;
 
-/// Creates a room with ann and bob. Their frames up to now are already read.
+/// Creates a room with ann and bob, and discards the frames of their joins.
 fn pair(limits: Limits) -> (Rig, Socket, Socket) {
     let mut rig = Rig::new(limits);
     let (ann, bob) = (rig.join("ann", None), rig.join("bob", None));

@@ -54,7 +54,8 @@ impl RateLimiter {
         }
     }
 
-    /// Counts one frame and decides about it. A clock that goes backwards adds no tokens.
+    /// Counts one frame and decides whether the frame passes. A clock that goes backwards adds no
+    /// tokens.
     pub(crate) fn check(&mut self, now: Time) -> Decision {
         let elapsed = now.0.saturating_sub(self.updated_at.0);
         self.tokens = self.tokens.saturating_add(elapsed).min(CAPACITY);

@@ -1,5 +1,4 @@
-//! Notices that could not be sent: queues the signals among them, or refuses these signals to their
-//! senders.
+//! Notices that could not be sent. A signal is queued for its receiver, or refused to its sender.
 
 use super::forward::queue_full;
 use super::roster::Presence;

@@ -307,8 +307,7 @@ fn growth(servers: &[Server], sizes: &[usize]) -> Value {
                 room.finish_join();
             }
         }
-        // The last peer joins and leaves several times, so that the CPU time of a join is an
-        // average.
+        // The last peer joins and leaves several times, to average the CPU time of a join.
         let mut joins = vec![0.0; servers.len()];
         for _ in 0..JOINS {
             used.since_last();
