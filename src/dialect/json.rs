@@ -65,8 +65,9 @@ impl<'a> Object<'a> {
                 return Err(JsonError(message.into()));
             }
             if fields.len() >= MAX_FIELDS {
-                let message =
-                    format!("the object has more than {MAX_FIELDS} fields: nest them in one");
+                let message = format!(
+                    "the object has more than {MAX_FIELDS} fields: move some into a nested object"
+                );
                 return Err(JsonError(message.into()));
             }
             fields.push((key, value));
