@@ -8,41 +8,43 @@
 //!   WebSocket ◀──text── dialect ◀──Notice── └──────────────────┘
 //! ```
 //!
-//! A *room* is a plain value. It handles events and returns effects, without I/O. A *dialect* decodes
-//! the text of one family of clients into signals, and encodes the room's notices as text. The *shell*
-//! connects both to Cloudflare. The shell passes in clock, randomness, ids and storage, so nearly all
-//! of signaling is tested on the host, in milliseconds.
+//! A *room* is a plain value. It handles events and returns effects, and performs no I/O. A *dialect*
+//! is the wire protocol of some clients. It decodes their text into signals, and encodes the room's
+//! notices as text. The *shell* connects both to Cloudflare. The room and the dialects call no platform
+//! API: the shell passes in the time, random bits, ids and stored text. Most tests therefore run on the
+//! host without Cloudflare, in milliseconds.
 //!
 //! # Folders
 //!
-//! The folders in reading order. Imports run downward only: shell → edge, record → dialect → core.
+//! The table lists the folders in reading order. Imports only follow the arrows: shell → edge, record →
+//! dialect → core.
 //!
 //! | folder | contents |
 //! |---|---|
 //! | [`core`] | the room and its values: ids, members, events, notices, outbox, refusals, close codes |
-//! | [`dialect`] | one file per wire protocol, and the JSON reader that they share |
-//! | [`record`] | the text form of everything that survives the eviction of a room |
+//! | [`dialect`] | one file per wire protocol, and the shared JSON reader and writer |
+//! | [`record`] | the text form of all state that is kept while a room is evicted |
 //! | [`edge`] | routes, admission, ICE servers, settings and status |
-//! | `shell` | the Worker and the Durable Object, the only code that names Cloudflare |
+//! | `shell` | the Worker and the Durable Object, the only code that uses Cloudflare's API |
 //!
 //! # The contract between room and shell
 //!
-//! 1. The shell gives each new WebSocket a number, its [`Socket`](core::peer::Socket). It hands
-//!    [`Event`](core::event::Event)s to the room one at a time, each with the time, through
-//!    [`drive`](core::drive::drive).
-//! 2. `drive` performs the [`Effect`](core::event::Effect)s in their order on the shell's
-//!    [`Transport`](core::drive::Transport), before the next event.
+//! 1. The shell assigns a number to each new WebSocket, its [`Socket`](core::peer::Socket). It passes
+//!    each [`Event`](core::event::Event) and its time to [`drive`](core::drive::drive), one at a time.
+//! 2. `drive` passes the event to the room, and performs the [`Effect`](core::event::Effect)s in order
+//!    on the shell's [`Transport`](core::drive::Transport), before the next event.
 //! 3. `drive` reports each failed send to the room, as
 //!    [`Event::Undelivered`](core::event::Event::Undelivered) or
 //!    [`Event::Unencodable`](core::event::Event::Unencodable).
-//! 4. The shell keeps one [`Member`](core::member::Member) with each WebSocket, and the
-//!    [`Row`](core::event::Row)s that it was told to store. It keeps nothing else.
-//! 5. The shell may drop the room between two events, and restore it from those with
-//!    [`Room::restore`](core::room::Room::restore). No client can notice.
+//! 4. The shell stores one [`Member`](core::member::Member) with each WebSocket, and the
+//!    [`Row`](core::event::Row)s of [`Effect::Store`](core::event::Effect::Store). It stores nothing
+//!    else about the room.
+//! 5. The platform may evict the room between two events. The shell then restores it from the members
+//!    and rows with [`Room::restore`](core::room::Room::restore). This changes no later effect.
 //! 6. The shell delivers one [`Event::Tick`](core::event::Event::Tick) at the time of the last
 //!    [`Effect::Alarm`](core::event::Effect::Alarm).
 
-// A panic in one room resets every room of its isolate, so the lints forbid what can panic.
+// A panic resets all rooms in the same isolate, so the lints deny operations that can panic.
 #![cfg_attr(
     not(test),
     deny(

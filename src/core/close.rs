@@ -1,16 +1,17 @@
-//! The reasons for which the server closes a WebSocket, and its answers to Close frames.
+//! Close codes: the reasons for which the server closes a WebSocket, and its answers to Close
+//! frames.
 //!
-//! This is the only table of close codes. `tests/core/close_table.rs` compares README's copy and the
-//! retry rules of the browser client with it.
+//! [`Close`] is the source of all close codes. `tests/core/close_table.rs` checks the table in
+//! docs/protocol.md and the retry rules in public/signaling.js against it.
 
 use crate::core::refusal::Code;
 
-/// Why the server closes a WebSocket.
+/// The reason for which the server closes a WebSocket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Close {
-    /// The same peer joined again on another WebSocket.
+    /// The same peer joined again, or opened a newer event stream.
     Replaced,
-    /// The room has as many peers as `MAX_PEERS` allows, absent ones included.
+    /// The room has as many peers as `MAX_PEERS` allows, including absent peers.
     RoomFull,
     /// The peer ignored too many consecutive `too-fast` refusals.
     TooFast,
@@ -22,18 +23,18 @@ pub enum Close {
     TooLarge,
 }
 
-/// Whether a client may reconnect without asking its user.
+/// The retry rule for clients: whether a client may reconnect without asking its user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retry {
-    /// Never: the server would refuse again, or two clients with one id would replace each other
-    /// forever.
+    /// The client must not reconnect. The server would refuse it again, or two clients with the
+    /// same id would replace each other forever.
     Never,
-    /// Later: the cause may pass.
+    /// The client may reconnect after a delay, because the cause can be temporary.
     Later,
 }
 
 impl Close {
-    /// All of them, in the order of the table.
+    /// All reasons, in the order of the table in docs/protocol.md.
     pub const ALL: [Self; 6] = [
         Self::Replaced,
         Self::RoomFull,
@@ -43,7 +44,8 @@ impl Close {
         Self::TooLarge,
     ];
 
-    /// How the WebSocket is closed after a refusal. `None` if it stays open.
+    /// Returns the reason for which a refusal with this code closes the WebSocket. Returns `None`
+    /// if the WebSocket stays open.
     #[must_use]
     pub const fn after(code: Code) -> Option<Self> {
         match code {
@@ -51,16 +53,17 @@ impl Close {
             Code::RoomFull => Some(Self::RoomFull),
             Code::IdTaken => Some(Self::IdTaken),
             Code::Unauthorized => Some(Self::Unauthorized),
-            // A single one keeps the WebSocket open. The room counts them, and closes after 200 in a row.
+            // A single `too-fast` refusal keeps the WebSocket open. The rate limiter disconnects
+            // the peer after 200 consecutive refusals.
             Code::TooFast => None,
             Code::Malformed | Code::ReservedType | Code::NoSuchPeer | Code::MailboxFull => None,
-            // Sent over HTTP only, to clients without a WebSocket.
+            // These codes are sent only over HTTP, to clients without a WebSocket.
             Code::NotRegistered | Code::Replaced => None,
         }
     }
 
-    /// The close code. 4000 to 4999 are for applications (RFC 6455 §7.4.2). 1009 is the standard code
-    /// for a message that is too big (§7.4.1).
+    /// Returns the close code. Applications may use 4000 to 4999 (RFC 6455 §7.4.2). 1009 is the
+    /// standard code for a message that is too big (§7.4.1).
     #[must_use]
     pub const fn code(self) -> u16 {
         match self {
@@ -73,7 +76,7 @@ impl Close {
         }
     }
 
-    /// The reason in the Close frame. It equals the error code, if there is one.
+    /// Returns the reason text of the Close frame. It equals the error code if the close has one.
     #[must_use]
     pub const fn reason(self) -> &'static str {
         match self {
@@ -86,7 +89,7 @@ impl Close {
         }
     }
 
-    /// Whether the client may reconnect without asking its user.
+    /// Returns whether the client may reconnect without asking its user.
     #[must_use]
     pub const fn retry(self) -> Retry {
         match self {
@@ -96,10 +99,10 @@ impl Close {
     }
 }
 
-/// The answer to a Close frame. The hibernation API leaves it to us.
+/// The answer to a Close frame. With the hibernation API, the Durable Object must answer itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// A Close frame with the peer's own code.
+    /// A Close frame with the code that the peer sent.
     Code(u16),
     /// A Close frame without a code.
     Empty,
@@ -107,12 +110,13 @@ pub enum Answer {
     Nothing,
 }
 
-/// The answer to a close that the platform reports with `code`. `was_clean` tells whether there was a
-/// Close frame.
+/// Returns the answer to a close that the platform reports with `code`. `was_clean` is true if a
+/// Close frame arrived.
 ///
-/// 1005, 1006 and 1015 are never sent. They stand for a frame without a code, no frame, and a failed
-/// TLS handshake (RFC 6455 §7.4.1). A client may send one of them all the same, and gets an empty
-/// Close frame: the platform throws when asked to send one of them, or a code outside 1000 to 4999.
+/// An answer never contains 1005, 1006 or 1015. These codes stand for a Close frame without a code,
+/// no Close frame, and a failed TLS handshake (RFC 6455 §7.4.1). A client may nevertheless send one
+/// of these codes, or a code outside 1000 to 4999. Its answer has no code, because the platform
+/// throws if asked to send an invalid one.
 #[must_use]
 pub const fn answer(code: u16, was_clean: bool) -> Answer {
     match code {
@@ -122,8 +126,8 @@ pub const fn answer(code: u16, was_clean: bool) -> Answer {
     }
 }
 
-/// Whether the connection broke without a Close frame. The peer then becomes absent, and does not
-/// leave.
+/// Returns whether the connection broke without a Close frame. The peer then becomes absent instead
+/// of leaving.
 #[must_use]
 pub const fn is_loss(code: u16, was_clean: bool) -> bool {
     matches!(code, 1006 | 1015) && !was_clean

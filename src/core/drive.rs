@@ -1,7 +1,7 @@
-//! Runs a room: hands it an event, performs its effects, and reports the failures back to it.
+//! The event loop of a room: passes an event to the room, performs the effects, and reports
+//! failures back to the room.
 //!
-//! The shell drives rooms on Cloudflare's platform. `tests/core/rig.rs` drives them in memory, with
-//! this same loop.
+//! The shell uses this loop on Cloudflare, and `tests/core/rig.rs` uses it in memory.
 
 use crate::core::close::Close;
 use crate::core::event::{Effect, Event, Row, RowKey};
@@ -11,16 +11,17 @@ use crate::core::peer::{Socket, Time};
 use crate::core::refusal::Refusal;
 use crate::core::room::Room;
 
-/// Performs the effects of a room. Each method performs the [`Effect`] of the same name.
+/// The platform that performs the effects of a room. Each method performs the [`Effect`] of the
+/// same name.
 pub trait Transport {
-    /// Accepts the WebSocket that wants to join. Returns `false` if the platform cannot.
+    /// Accepts the WebSocket of a join. Returns `false` if the platform cannot accept it.
     fn accept(&mut self, socket: Socket) -> bool;
 
-    /// Answers the request behind the event. Only the first reply counts.
+    /// Answers the HTTP request of the event. Further calls for the same event have no effect.
     fn reply(&mut self, reply: Result<Registered, Refusal<'_>>);
 
-    /// Sends a notice to each WebSocket, and returns the failures in the order of `to`. A failure must
-    /// not keep the notice from the other receivers.
+    /// Sends a notice to each WebSocket, and returns the failures in the order of `to`. After a
+    /// failure, the notice is still sent to the remaining receivers.
     fn send(
         &mut self,
         to: &[Socket],
@@ -28,13 +29,13 @@ pub trait Transport {
         notice: &Notice<'_>,
     ) -> Vec<(Socket, SendError)>;
 
-    /// Drops a dead WebSocket and the member kept with it.
+    /// Removes a dead WebSocket, and the [`Member`] stored with it.
     fn drop_socket(&mut self, socket: Socket);
 
-    /// Closes a WebSocket, and drops the member kept with it.
+    /// Closes a WebSocket, and removes the [`Member`] stored with it.
     fn close(&mut self, socket: Socket, close: Close);
 
-    /// Keeps a member with its WebSocket.
+    /// Stores a member with its WebSocket.
     fn keep(&mut self, member: Member);
 
     /// Writes a row.
@@ -43,23 +44,24 @@ pub trait Transport {
     /// Deletes a row.
     fn erase(&mut self, key: RowKey);
 
-    /// Sets or clears the alarm.
+    /// Sets the alarm, or clears it if `at` is `None`.
     fn set_alarm(&mut self, at: Option<Time>);
 }
 
-/// Why a notice could not be sent to a WebSocket.
+/// The reason for which a notice could not be sent to a WebSocket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SendError {
-    /// The WebSocket is dead.
+    /// The WebSocket no longer works.
     Dead,
     /// The receiver's dialect reserves the type of the signal.
     Unencodable,
 }
 
-/// Hands an event to the room, and performs effects until there are none left.
+/// Passes an event to the room, and performs effects until the room returns none.
 ///
-/// All effects of one round are performed before their failures are handed to the room. The loop
-/// ends: a failed send removes a WebSocket or refuses a signal, and neither can fail again.
+/// All effects of a round are performed before their failures are passed to the room. The loop
+/// always ends, because a failed send removes its WebSocket or refuses its signal, and is never
+/// repeated.
 pub fn drive(room: &mut Room, now: Time, event: Event<'_>, transport: &mut impl Transport) {
     let posted = matches!(event, Event::Post { .. });
     let mut effects = Vec::new();
@@ -78,7 +80,7 @@ pub fn drive(room: &mut Room, now: Time, event: Event<'_>, transport: &mut impl 
     }
 }
 
-/// Performs one effect, and appends its failures as events.
+/// Performs one effect, and appends each failure as an event.
 fn perform<'a>(
     effect: Effect<'a>,
     posted: bool,

@@ -1,7 +1,8 @@
-//! The input and the output of a room: [`Event`]s, [`Effect`]s, and the rows that it stores.
+//! The input and output of a room: [`Event`]s, [`Effect`]s, and the rows that the room stores.
 //!
-//! A dialect decodes text into a [`Signal`]. The shell hands it to the room in an [`Event`], and the
-//! room returns [`Effect`]s. An effect for a peer carries a [`Notice`], which a dialect encodes.
+//! A dialect decodes text into a [`Signal`]. The shell passes the signal to the room in an
+//! [`Event`], and the room returns [`Effect`]s. An effect for a peer contains a [`Notice`], which a
+//! dialect encodes.
 
 use std::borrow::Cow;
 
@@ -11,148 +12,152 @@ use crate::core::notice::{Notice, Registered};
 use crate::core::peer::{Key, Lock, PeerId, Socket, Time};
 use crate::core::refusal::Refusal;
 
-/// The largest frame that a peer may send, in bytes. The SDP of a call with many tracks has about
+/// The maximum size of a frame from a peer, in bytes. The SDP of a call with many tracks has about
 /// 20 KiB.
 pub const MAX_FRAME: usize = 64 * 1024;
 
 /// The limits of a room.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
-    /// The maximum number of peers, absent ones included.
+    /// The maximum number of peers, including absent peers.
     pub peers: usize,
-    /// How long an absent peer keeps its seat, in milliseconds.
+    /// The grace period: the time for which an absent peer keeps its seat, in milliseconds.
     pub grace: u64,
-    /// How long a broadcast is held while its sender is alone, in milliseconds.
+    /// The time for which a broadcast is held while its sender is alone, in milliseconds.
     pub hold: u64,
 }
 
 /// A signal from a client, as its dialect decoded it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signal<'a> {
-    /// The receiver as the sender wrote it. `None` means a broadcast to all other peers.
+    /// The id of the receiver, as the sender wrote it. `None` for a broadcast to all other peers.
     pub to: Option<Cow<'a, str>>,
     /// `offer`, `answer`, `candidate`, or a type that the application defines.
     pub signal_type: Cow<'a, str>,
-    /// JSON, forwarded unparsed. `None` if the sender sent no payload, or `null`.
+    /// The payload as JSON text, forwarded unparsed. `None` if the payload is missing or `null`.
     pub payload: Option<Cow<'a, str>>,
-    /// The sender that the frame names, in dialects whose frames name their sender.
+    /// The id of the sender according to the frame. `None` if the frame names no sender.
     pub stated_sender: Option<Cow<'a, str>>,
 }
 
-/// One thing that happened to a room.
+/// An event in a room.
 #[derive(Clone, Debug)]
 pub enum Event<'a> {
-    /// A client wants to join as the peer `id` over a new WebSocket. The room answers with
+    /// A client asks to join as peer `id` over a new WebSocket. The room answers with
     /// [`Effect::Accept`], or with a refusal in [`Effect::Reply`].
     Join {
-        /// The number that the new WebSocket gets.
+        /// The number of the new WebSocket.
         socket: Socket,
-        /// The peer id that the client wants.
+        /// The requested peer id.
         id: PeerId,
-        /// The hash of the client's key. It protects the id, and takes it over if it is in the room.
+        /// The hash of the client's key, which protects the peer id. If the id is in use, the
+        /// client can take over the id only with the same key.
         key: Option<Key>,
     },
-    /// A client wants to join as the peer `id` over HTTP, and opens its stream later. The room answers
-    /// with [`Effect::Reply`].
+    /// A client asks to join as peer `id` over HTTP, before it opens its event stream. The room
+    /// answers with [`Effect::Reply`].
     Register {
-        /// A number that no WebSocket has. The peer is stored under it until its stream opens.
+        /// A number that no WebSocket has. It identifies the peer until its stream opens.
         socket: Socket,
-        /// The peer id that the client wants.
+        /// The requested peer id.
         id: PeerId,
-        /// The client's own key, or the one that the server has just made for it.
+        /// The client's own key, or a key that the server generated for the client.
         lock: Lock,
     },
-    /// A registered peer opens its stream, for the first time or again. The room answers as it does to
-    /// [`Event::Join`].
+    /// A registered peer opens or resumes its event stream. The answers of the room are the same as
+    /// for [`Event::Join`].
     Open {
-        /// The number that the WebSocket behind the stream gets.
+        /// The number of the WebSocket behind the stream.
         socket: Socket,
-        /// The peer id that the client states.
+        /// The peer id in the request.
         id: PeerId,
         /// The hash of the key that the client sent.
         key: Option<Key>,
-        /// `Last-Event-ID`: the number of the last notice that arrived, if the client resumes a
-        /// stream.
+        /// The header `Last-Event-ID`: the id of the last event that the client received. `None` if
+        /// the client starts a new stream.
         last: Option<u64>,
     },
-    /// A registered peer sends a signal in an HTTP request. The room answers with a refusal in
-    /// [`Effect::Reply`]. Without a reply, the signal was accepted.
+    /// A registered peer sends a signal in an HTTP request. The room answers only a refused signal,
+    /// with [`Effect::Reply`].
     Post {
-        /// The peer id that the client states.
+        /// The peer id in the request.
         id: PeerId,
         /// The hash of the key that the client sent.
         key: Option<Key>,
         /// The signal.
         signal: Signal<'a>,
     },
-    /// A frame arrived.
+    /// A peer sent a WebSocket frame.
     Frame {
-        /// The WebSocket that it arrived on.
+        /// The WebSocket that received the frame.
         socket: Socket,
-        /// The signal in the frame, or why the dialect could not decode it.
+        /// The decoded signal, or a refusal if the dialect could not decode the frame.
         signal: Result<Signal<'a>, Refusal<'a>>,
     },
     /// The client closed its WebSocket. Its peer leaves.
     Closed(Socket),
     /// The WebSocket failed without a Close frame. Its peer becomes absent.
     Lost(Socket),
-    /// A notice could not be sent, so the WebSocket is dead.
+    /// A notice could not be sent, because the WebSocket no longer works.
     Undelivered {
-        /// The WebSocket.
+        /// The WebSocket that failed.
         socket: Socket,
-        /// The number of the notice, if it has one.
+        /// The event id of the notice, if the receiver has an event stream.
         number: Option<u64>,
-        /// The notice.
+        /// The unsent notice.
         notice: Notice<'a>,
     },
-    /// A signal cannot be encoded for its receiver, because the receiver's dialect reserves its type.
+    /// A signal cannot be encoded for its receiver, because the receiver's dialect reserves its
+    /// type.
     Unencodable {
-        /// Whether the sender is still waiting for the reply to its [`Event::Post`]. If so, the
-        /// refusal is that reply.
+        /// Whether the signal came from an [`Event::Post`] whose HTTP request is still open. The
+        /// reply to that request then contains the refusal.
         posted: bool,
-        /// The signal.
+        /// The signal that cannot be encoded.
         notice: Notice<'a>,
     },
-    /// The alarm fired. An alarm that fires early or late is harmless.
+    /// The alarm fired. An alarm that fires too early or too late causes no error.
     Tick,
 }
 
-/// One action for the shell.
+/// An action that the room requests from the shell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect<'a> {
     /// Accept the WebSocket of an [`Event::Join`] or [`Event::Open`]. If the platform cannot accept
-    /// it, the room needs [`Event::Closed`].
+    /// the WebSocket, the shell reports [`Event::Closed`].
     Accept(Socket),
-    /// Answer the HTTP request behind the event. A client that wants to join is refused with this,
-    /// too. Only the first reply to a request counts.
+    /// Answer the HTTP request of the event. This also refuses a client that asks to join over a
+    /// WebSocket. Replies after the first have no effect.
     Reply(Result<Registered, Refusal<'a>>),
-    /// Send a notice to each of these WebSockets. Each failure comes back as [`Event::Undelivered`] or
-    /// [`Event::Unencodable`].
+    /// Send a notice to each WebSocket in `to`. The shell reports each failure as
+    /// [`Event::Undelivered`] or [`Event::Unencodable`].
     Send {
         /// The receivers, without duplicates.
         to: Vec<Socket>,
-        /// The event id by which the receiver can resume. Only streams have numbers; `to` then has one
-        /// element.
+        /// The event id, from which the receiver can resume its stream. `None` for receivers
+        /// without an event stream. With an event id, `to` has one element.
         number: Option<u64>,
         /// The notice.
         notice: Notice<'a>,
     },
-    /// Close a WebSocket.
+    /// Close a WebSocket with a close code.
     Close(Socket, Close),
-    /// Keep this member with its WebSocket, in place of the one kept before.
+    /// Store a member with its WebSocket, replacing the previously stored member.
     Keep(Member),
-    /// Write a row, over the one with the same key if there is one.
+    /// Write a row, replacing a row with the same key.
     Store(Row),
     /// Delete a row.
     Erase(RowKey),
-    /// Set the alarm, in place of the one before, or clear it. It delivers [`Event::Tick`].
+    /// Set the alarm, which delivers [`Event::Tick`] at this time. It replaces the previous alarm.
+    /// `None` clears the alarm.
     Alarm(Option<Time>),
 }
 
-/// A stored row. An ordinary session stores none.
+/// A row in the storage of the room. A session without disconnects or held broadcasts stores no
+/// row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Row {
-    /// A peer that may reconnect.
+    /// An absent peer that may reconnect.
     Absent(Absent),
     /// A broadcast that is held for the next peer to join.
     Held(Held),
@@ -170,23 +175,23 @@ pub enum RowKey {
 /// A broadcast that is held for the next peer to join.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Held {
-    /// Its position in the order of sending, unique among the rows of the room.
+    /// The position in the order of sending. It is unique among the rows of the room.
     pub number: u64,
     /// The sender.
     pub from: PeerId,
-    /// When it is refused to its sender, if no peer has joined.
+    /// The time at which the broadcast is refused to its sender, if no peer has joined.
     pub expires_at: Time,
     /// The type of the signal.
     pub signal_type: String,
-    /// The payload, as it was sent.
+    /// The payload as JSON text, unchanged.
     pub payload: Option<String>,
 }
 
-/// An absent peer: its seat is kept, and it has no working WebSocket.
+/// A peer without a working WebSocket, whose seat is kept during the grace period.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Absent {
-    /// The state that was kept with its last WebSocket, and the notices queued since.
+    /// The state that was stored with the last WebSocket, and the notices queued since.
     pub member: Member,
-    /// When it leaves the room, if it has not reconnected.
+    /// The time at which the peer leaves the room, if it has not reconnected.
     pub expires_at: Time,
 }

@@ -1,23 +1,24 @@
-//! The state of one peer that survives the eviction of its room.
+//! The state of one peer that is kept while its room is evicted.
 
 use super::outbox::Outbox;
 use super::peer::{Lock, PeerId, Seat, Socket};
 
-/// The state kept with each open WebSocket. A room can be restored from its WebSockets alone.
+/// The state stored with each open WebSocket. A room without stored rows can be restored from its
+/// WebSockets alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
-    /// The peer's WebSocket. For an absent peer, its last one, or the number that it registered
-    /// under.
+    /// The peer's WebSocket. For an absent peer, its last WebSocket, or the number that it
+    /// registered with.
     pub socket: Socket,
     /// The peer's id.
     pub id: PeerId,
-    /// Its position in the order of joining.
+    /// The peer's position in the order of joining.
     pub seat: Seat,
-    /// The key that a client must send to take the id over.
+    /// The key that a client must send to take over the id.
     pub lock: Lock,
-    /// Whether the peer receives notices over an event stream. A stream can be resumed, so each of its
-    /// notices is numbered and kept for a while.
+    /// Whether the peer receives notices over an event stream. A stream can be resumed, so each
+    /// notice gets an event id and is kept after sending.
     pub has_stream: bool,
-    /// Notices that the peer has not received, or may not have received.
+    /// The notices that the peer has not received, or may not have received.
     pub outbox: Outbox,
 }

@@ -1,6 +1,6 @@
-//! The room and its vocabulary: plain values without text format, clock or platform.
+//! The room and its data types. They do not depend on a text format, a clock or the platform.
 
-// In reading order.
+// The modules are declared in reading order.
 pub mod close;
 pub mod drive;
 pub mod event;

@@ -9,35 +9,35 @@ use super::refusal::Refusal;
 /// A message from the room to one peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice<'a> {
-    /// The receiver has joined.
+    /// The receiver has joined. This is its first notice.
     Welcome {
         /// The receiver's id.
         id: PeerId,
         /// The name of the room.
         room: Rc<str>,
-        /// The other peers in seat order, each with whether the receiver is polite to it.
+        /// The other peers in seat order. The flag is true if the receiver is polite to the peer.
         peers: Vec<(PeerId, bool)>,
     },
     /// Another peer joined.
     Joined {
-        /// The other peer.
+        /// The id of the peer that joined.
         id: PeerId,
-        /// Whether the receiver is polite to it.
+        /// Whether the receiver is polite to the new peer.
         polite: bool,
     },
     /// Another peer left.
     Left {
-        /// The other peer.
+        /// The id of the peer that left.
         id: PeerId,
     },
     /// A signal from another peer.
     Signal(RoutedSignal<'a>),
-    /// The room refused something that the receiver sent.
+    /// The room refused a request or signal of the receiver.
     Refused(Refusal<'a>),
 }
 
 impl Notice<'_> {
-    /// Copies all borrowed text.
+    /// Copies all borrowed text, so that the notice can outlive the event.
     #[must_use]
     pub fn into_owned(self) -> Notice<'static> {
         match self {
@@ -57,24 +57,24 @@ impl Notice<'_> {
     }
 }
 
-/// A signal on its way to a peer.
+/// A signal that the room forwards to a peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RoutedSignal<'a> {
-    /// The sender, as the room knows it.
+    /// The id of the sender, taken from its connection and not from the frame.
     pub from: PeerId,
     /// The receiver. `None` for a broadcast.
     pub to: Option<PeerId>,
     /// The type of the signal.
     pub signal_type: Cow<'a, str>,
-    /// The payload, as it was sent.
+    /// The payload as JSON text, unchanged.
     pub payload: Option<Cow<'a, str>>,
 }
 
-/// The reply to a client that has registered: what [`Notice::Welcome`] is to a WebSocket.
+/// The reply to a successful registration. It corresponds to [`Notice::Welcome`] for a WebSocket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Registered {
-    /// The peer's id.
+    /// The id of the new peer.
     pub id: PeerId,
-    /// The other peers in seat order, each with whether the new peer is polite to it.
+    /// The other peers in seat order. The flag is true if the new peer is polite to the peer.
     pub peers: Vec<(PeerId, bool)>,
 }

@@ -1,8 +1,11 @@
 //! The notices that one peer has not received, or may not have received, numbered in order.
 //!
-//! When a stream breaks, the server cannot know how much of it arrived. Notices sent on a stream are
-//! therefore kept for a while, and the client resumes after the last number that it got. A WebSocket
-//! peer gets a new welcome when it reconnects, so only signals are queued for it, while it is absent.
+//! When a stream breaks, the server cannot know which notices arrived. The outbox therefore keeps
+//! each sent notice of a stream for a limited time. The client resumes after the last event id that
+//! it received.
+//!
+//! The outbox of a WebSocket peer contains only signals, which are queued while the peer is absent.
+//! Other notices are unnecessary, because the peer gets a new welcome when it reconnects.
 
 use std::collections::VecDeque;
 
@@ -10,63 +13,66 @@ use crate::core::notice::{Notice, RoutedSignal};
 use crate::core::peer::Time;
 use crate::core::refusal::Code;
 
-/// The maximum number of notices kept for one peer, and of broadcasts held for the next to join.
+/// The maximum number of notices kept for one peer, and of broadcasts held in a room.
 pub const MAX_HELD: usize = 64;
-/// The maximum size of those together, in bytes of signal types and payloads.
+/// The maximum size of the notices kept for one peer, and of the broadcasts held in a room. It
+/// counts the bytes of signal types and payloads.
 pub const MAX_HELD_BYTES: usize = 256 * 1024;
 
 /// The notices that are kept for one peer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outbox {
-    /// In the order of their numbers.
+    /// The notices, ordered by number.
     kept: VecDeque<Numbered>,
-    /// The sum of the [`weight`]s in `kept`.
+    /// The sum of the [`weight`]s of `kept`.
     bytes: usize,
     counters: Counters,
 }
 
-/// The numbers that an outbox needs beside its notices.
+/// The counters of an outbox, in addition to its notices.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// The highest number given to a notice or a stream.
+    /// The highest number assigned to a notice or to the start of a stream.
     pub last: u64,
-    /// The highest number that was sent. Kept notices above it are still to be sent.
+    /// The highest number that was sent. Kept notices with higher numbers are unsent.
     pub sent: u64,
-    /// The number at which the current stream started. A client that resumes below it belongs to an
-    /// earlier stream.
+    /// The number at which the current stream started. A client that resumes from a lower number
+    /// resumes an earlier stream.
     pub stream_start: u64,
-    /// When the stream was last resumed, in microseconds since 1970. All notices kept then were sent
-    /// again.
+    /// The time at which the stream was last resumed, in microseconds since 1970. The notices kept
+    /// at that time were sent again.
     pub resumed_at: u64,
 }
 
 /// A notice and its number.
 ///
-/// The number is the time of queueing in microseconds since 1970, or one more than the previous
-/// number if that is higher. So numbers rise across evictions of the room, and tell how old a notice
-/// is. They stay below 2⁵³, so JavaScript reads them exactly.
+/// The number is the time of queueing in microseconds since 1970. If that is not higher than the
+/// previous number, it is the previous number plus one. Numbers therefore increase even across
+/// evictions of the room, and show the age of a notice. They stay below 2⁵³, so JavaScript
+/// represents them exactly.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Numbered {
-    /// The number, which is the event id on a stream.
+    /// The number. On an event stream, it is the event id.
     pub number: u64,
     /// The notice.
     pub notice: Notice<'static>,
 }
 
-/// Whether a notice is sent at once.
+/// Whether a notice is sent immediately or queued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delivery {
     /// The notice is sent now.
     Sent {
-        /// How long the notice is kept afterwards, in milliseconds, in case it does not arrive.
+        /// The time for which the notice is kept after sending, in milliseconds. It can be sent
+        /// again if the stream breaks.
         keep_ms: u64,
     },
-    /// The notice waits until the peer reconnects.
+    /// The notice is queued until the peer reconnects.
     Queued,
 }
 
 impl Outbox {
-    /// Restores an outbox from its counters, and its notices in order.
+    /// Restores an outbox from its counters and its notices, ordered by number.
     #[must_use]
     pub fn restore(counters: Counters, kept: impl IntoIterator<Item = Numbered>) -> Self {
         let kept: VecDeque<_> = kept.into_iter().collect();
@@ -78,24 +84,24 @@ impl Outbox {
         }
     }
 
-    /// The counters, for [`restore`](Self::restore).
+    /// Returns the counters, which [`restore`](Self::restore) takes.
     #[must_use]
     pub const fn counters(&self) -> Counters {
         self.counters
     }
 
-    /// All kept notices, in order.
+    /// Returns all kept notices, ordered by number.
     pub fn kept(&self) -> impl Iterator<Item = &Numbered> {
         self.kept.iter()
     }
 
-    /// Whether the outbox equals a new one.
+    /// Returns whether the outbox equals a new outbox.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.kept.is_empty() && self.counters == Counters::default()
     }
 
-    /// The notices that are still to be sent, in order.
+    /// Returns the unsent notices, ordered by number.
     pub fn unsent(&self) -> impl Iterator<Item = &Numbered> {
         let sent = self.counters.sent;
         self.kept.iter().filter(move |entry| entry.number > sent)
@@ -105,7 +111,7 @@ impl Outbox {
     ///
     /// # Errors
     ///
-    /// [`Code::MailboxFull`] if the outbox is full of notices that have not been sent yet.
+    /// [`Code::MailboxFull`] if the outbox is full of unsent notices.
     pub fn push(
         &mut self,
         now: Time,
@@ -126,13 +132,13 @@ impl Outbox {
         Ok(number)
     }
 
-    /// Records that a notice was not sent after all.
+    /// Marks the notice with this number, and all later notices, as unsent.
     pub fn unsend(&mut self, number: u64) {
         self.counters.sent = self.counters.sent.min(number.saturating_sub(1));
     }
 
-    /// Starts a new stream and returns its first number. Sent notices are dropped; the others get new
-    /// numbers, after that one.
+    /// Starts a new stream and returns its first number. Drops the sent notices, and assigns higher
+    /// numbers to the unsent notices.
     pub fn restart(&mut self, now: Time) -> u64 {
         self.drop_through(self.counters.sent);
         let start = self.next_number(now);
@@ -145,8 +151,8 @@ impl Outbox {
         start
     }
 
-    /// Resumes the stream after the notice `got`: earlier notices are dropped, later ones are to be
-    /// sent again. Returns `false` if `got` belongs to an earlier stream.
+    /// Resumes the stream after the notice with the number `got`. Drops the notices up to that
+    /// number. Returns `false` if the number belongs to an earlier stream.
     pub fn resume(&mut self, now: Time, got: u64) -> bool {
         if got < self.counters.stream_start {
             return false;
@@ -156,12 +162,12 @@ impl Outbox {
         true
     }
 
-    /// Records that all kept notices are sent now.
+    /// Marks all kept notices as sent.
     pub const fn send_all(&mut self) {
         self.counters.sent = self.counters.last;
     }
 
-    /// Drops sent notices from the front that were kept long enough, or whose space is needed.
+    /// Drops the oldest sent notices if their keep time has passed or their space is needed.
     fn evict(&mut self, now: Time, delivery: Delivery, bytes: usize) {
         while let Some(first) = self.kept.front()
             && first.number <= self.counters.sent
@@ -171,19 +177,19 @@ impl Outbox {
         }
     }
 
-    /// Whether a sent notice was kept for long enough.
+    /// Returns whether the keep time of a sent notice has passed.
     fn is_outdated(&self, sent: &Numbered, now: Time, delivery: Delivery) -> bool {
         match delivery {
             Delivery::Sent { keep_ms } => {
                 let sent_at = sent.number.max(self.counters.resumed_at);
                 sent_at.saturating_add(micros(Time(keep_ms))) < micros(now)
             }
-            // The peer is absent, and may resume its stream at any of the notices.
+            // The receiver is absent, and may resume its stream from any kept notice.
             Delivery::Queued => false,
         }
     }
 
-    /// Whether a notice of this many bytes does not fit.
+    /// Returns whether another notice of `bytes` bytes would exceed a limit.
     fn is_full(&self, bytes: usize) -> bool {
         self.kept.len() >= MAX_HELD || self.bytes.saturating_add(bytes) > MAX_HELD_BYTES
     }
@@ -213,7 +219,8 @@ const fn micros(time: Time) -> u64 {
     time.0.saturating_mul(1_000)
 }
 
-/// The size of a notice in an outbox: the fields whose length the sender decides, in bytes.
+/// Returns the size of a notice for the limit of an outbox, in bytes. Only the fields whose length
+/// the sender controls are counted.
 fn weight(notice: &Notice<'_>) -> usize {
     match notice {
         Notice::Signal(RoutedSignal {
@@ -274,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_rise_when_the_clock_does_not() {
+    fn numbers_increase_even_when_the_clock_does_not() {
         let mut outbox = Outbox::default();
         for (now, number) in [
             (100, 100_000),
@@ -287,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sent_notice_is_kept_for_a_while() {
+    fn a_sent_notice_is_dropped_when_its_keep_time_has_passed() {
         let mut outbox = Outbox::default();
         for now in [100, 500, 1_100, 1_101] {
             outbox.push(Time(now), SENT, signal(1)).unwrap();

@@ -1,6 +1,7 @@
 //! Ids, seats, sockets, times and keys.
 //!
-//! Parse, don't validate: every [`PeerId`] and every [`Key`] is valid.
+//! [`PeerId`] and [`Key`] can only be constructed from valid text, so other code need not check
+//! them again.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -9,15 +10,15 @@ use std::rc::Rc;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-/// The name of a peer in its room: 1 to 64 characters out of `A-Z a-z 0-9 . _ ~ : -`.
+/// The id of a peer, unique in its room: 1 to 64 characters from `A-Z a-z 0-9 . _ ~ : -`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PeerId(Rc<str>);
 
 impl PeerId {
-    /// The maximum length of an id, in characters of one byte each.
+    /// The maximum length of an id, in characters. All allowed characters are ASCII.
     pub const MAX: usize = 64;
 
-    /// Parses an id. `None` unless it has the form above.
+    /// Parses an id. Returns `None` if the text is empty, too long, or contains other characters.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._~:-".contains(&byte);
@@ -25,13 +26,13 @@ impl PeerId {
         (fits && text.bytes().all(plain)).then(|| Self(text.into()))
     }
 
-    /// Makes an id of 32 hexadecimal digits from 128 random bits.
+    /// Creates an id of 32 hexadecimal digits from 128 random bits.
     #[must_use]
     pub fn random(bits: u128) -> Self {
         Self(format!("{bits:032x}").into())
     }
 
-    /// The id as text.
+    /// Returns the id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -54,24 +55,24 @@ impl fmt::Display for PeerId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Seat(pub u64);
 
-/// The number of one WebSocket of a room. The shell does not reuse it while the platform lists the
-/// WebSocket, which it may do after the close.
+/// The number of a WebSocket, unique in its room. The platform may list a WebSocket after it has
+/// closed. The shell reuses the number only when the platform no longer lists the WebSocket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Socket(pub u64);
 
-/// Milliseconds since 1970, from the clock of the shell.
+/// A time in milliseconds since 1970, from the shell's clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Time(pub u64);
 
 impl Time {
-    /// This many milliseconds later.
+    /// Returns the time `millis` milliseconds later.
     #[must_use]
     pub const fn plus(self, millis: u64) -> Self {
         Self(self.0.saturating_add(millis))
     }
 }
 
-/// The hash (SHA-256) of the key that a client sent. The key itself is not kept.
+/// The SHA-256 hash of a client's key. The key itself is not stored.
 #[derive(Clone, Copy)]
 pub struct Key([u8; 32]);
 
@@ -79,14 +80,14 @@ impl Key {
     /// The maximum length of a key, in characters.
     pub const MAX: usize = 128;
 
-    /// Hashes a key of 1 to 128 characters. `None` for any other length.
+    /// Hashes a key of 1 to 128 characters. Returns `None` for any other length.
     #[must_use]
     pub fn new(secret: &str) -> Option<Self> {
         let fits = (1..=Self::MAX).contains(&secret.chars().count());
         fits.then(|| Self(Sha256::digest(secret.as_bytes()).into()))
     }
 
-    /// Parses 64 hexadecimal digits, which [`fmt::LowerHex`] writes.
+    /// Parses a hash from 64 hexadecimal digits, as written by [`fmt::LowerHex`].
     #[must_use]
     pub fn from_hex(hex: &str) -> Option<Self> {
         let mut hash = [0; 32];
@@ -100,7 +101,7 @@ impl Key {
 }
 
 impl PartialEq for Key {
-    /// Compares in constant time, so a hash cannot be guessed byte by byte.
+    /// Compares in constant time, so that an attacker cannot guess a hash byte by byte.
     fn eq(&self, other: &Self) -> bool {
         self.0.ct_eq(&other.0).into()
     }
@@ -122,20 +123,21 @@ impl fmt::Debug for Key {
     }
 }
 
-/// Which key a client must send to be a peer.
+/// The key that a client must send to act as a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lock {
-    /// None: any client may take the id over.
+    /// No key is required: any client may take over the id.
     Open,
-    /// A key made by the server. It becomes mandatory once the client has sent it, since some clients
-    /// cannot send keys.
+    /// A key that the server generated. It is optional until the client first sends it, because
+    /// some clients cannot send keys.
     Unconfirmed(Key),
-    /// This key.
+    /// The key is required.
     Locked(Key),
 }
 
 impl Lock {
-    /// Whether a client that sends this key, or none, may be the peer.
+    /// Returns whether a client may act as the peer. `sent` is the key that the client sent, if
+    /// any.
     #[must_use]
     pub fn opens_to(&self, sent: Option<&Key>) -> bool {
         match self {
@@ -183,13 +185,13 @@ mod tests {
 
     #[test]
     fn a_key_hash_is_its_sha_256() {
-        // FIPS 180-2, appendix B.1.
+        // The expected hash is from FIPS 180-2, appendix B.1.
         let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(format!("{:x}", Key::new("abc").unwrap()), abc);
     }
 
     #[test]
-    fn an_unconfirmed_key_may_be_left_out_but_not_be_wrong() {
+    fn an_unconfirmed_key_may_be_omitted_but_not_be_wrong() {
         let (one, two) = (Key::new("one").unwrap(), Key::new("two").unwrap());
         for (lock, none, right, wrong) in [
             (Lock::Open, true, true, true),

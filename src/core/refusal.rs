@@ -1,20 +1,21 @@
-//! Refusals: a code for programs and a message for people.
+//! Refusals: an error code for programs and a message for people.
 
 use std::borrow::Cow;
 
 /// The maximum length of a message that quotes client input, in characters.
 const MAX_QUOTE: usize = 200;
 
-/// The code of a refusal.
+/// The error code of a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Code {
-    /// The frame cannot be decoded, or names another sender.
+    /// The frame cannot be decoded, or names another peer as its sender.
     Malformed,
-    /// The type of the signal is reserved for the server.
+    /// The type of the signal is reserved, by the room or by the receiver's dialect.
     ReservedType,
-    /// The receiver is not in the room, or left before it got the signal.
+    /// The receiver is not in the room, or left before it received the signal.
     NoSuchPeer,
-    /// The receiver is absent and its outbox is full, or no more broadcasts can be held.
+    /// The signal cannot be queued for its absent receiver, or the broadcast cannot be held,
+    /// because a limit is reached.
     MailboxFull,
     /// The frame is larger than [`MAX_FRAME`](crate::core::event::MAX_FRAME).
     TooLarge,
@@ -26,9 +27,10 @@ pub enum Code {
     IdTaken,
     /// The token is missing, expired, or for another room or peer.
     Unauthorized,
-    /// Over HTTP: no peer with this id is registered, or it has left.
+    /// No peer with this id is registered over HTTP, or the peer has left.
     NotRegistered,
-    /// Over HTTP: a newer stream of the same peer has replaced the one to be resumed.
+    /// A newer event stream of the same peer has replaced the stream that the client resumes. Only
+    /// HTTP uses this code.
     Replaced,
 }
 
@@ -48,13 +50,13 @@ impl Code {
         Self::Replaced,
     ];
 
-    /// Parses a code from its form on the wire.
+    /// Parses a code from its text on the wire.
     #[must_use]
     pub fn named(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|code| code.as_str() == text)
     }
 
-    /// The code on the wire.
+    /// Returns the text of the code on the wire.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -73,19 +75,20 @@ impl Code {
     }
 }
 
-/// Why the server did not do what a client asked.
+/// The answer to a request or signal that the server does not carry out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal<'a> {
-    /// For programs.
+    /// The error code, for programs.
     pub code: Code,
-    /// For people: what was wrong, what is expected, and what to do next.
+    /// The message, for people: the error, the expected input, and the next step.
     pub message: Cow<'static, str>,
-    /// The receiver of the refused signal, as the sender wrote it.
+    /// The receiver of the refused signal, as the sender wrote it. `None` for a broadcast or a
+    /// request.
     pub to: Option<Cow<'a, str>>,
 }
 
 impl Refusal<'_> {
-    /// A refusal that names no receiver.
+    /// Creates a refusal without a receiver.
     #[must_use]
     pub fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
         Self {
@@ -95,7 +98,7 @@ impl Refusal<'_> {
         }
     }
 
-    /// Copies all borrowed text.
+    /// Copies all borrowed text, so that the refusal can outlive the event.
     #[must_use]
     pub fn into_owned(self) -> Refusal<'static> {
         let Self { code, message, to } = self;
@@ -103,8 +106,8 @@ impl Refusal<'_> {
         Refusal { code, message, to }
     }
 
-    /// Like [`malformed`](Self::malformed), for a message that quotes client input. It is cut after
-    /// 200 characters.
+    /// Creates a refusal with [`Code::Malformed`] and a message that quotes client input. Truncates
+    /// the message to 200 characters.
     #[must_use]
     pub fn quoting(message: String) -> Self {
         let end = message.char_indices().nth(MAX_QUOTE).map(|(end, _)| end);
@@ -112,7 +115,7 @@ impl Refusal<'_> {
         Self::malformed(short.unwrap_or(message))
     }
 
-    /// A frame that cannot be decoded.
+    /// Creates a refusal of a frame that cannot be decoded.
     #[must_use]
     pub fn malformed(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Code::Malformed, message)

@@ -1,7 +1,8 @@
-//! The room: who joins and leaves, who is polite to whom, and where a signal goes.
+//! The room: handles joins and leaves, assigns the polite role in each pair of peers, and routes
+//! signals.
 //!
-//! [`Room::handle`] takes one [`Event`] and appends the [`Effect`]s that follow from it. It reads no
-//! clock, draws no random number, knows no dialect and performs nothing.
+//! [`Room::handle`] takes one [`Event`] and appends the resulting [`Effect`]s. It reads no clock,
+//! generates no random numbers, depends on no dialect and performs no I/O.
 
 mod forward;
 mod held;
@@ -25,26 +26,27 @@ use crate::core::event::{Absent, Effect, Event, Limits, Row};
 use crate::core::member::Member;
 use crate::core::peer::Time;
 
-/// One room.
+/// The state of a room.
 #[derive(Debug)]
 pub struct Room {
     name: Rc<str>,
     limits: Limits,
     roster: Roster,
-    /// Broadcasts from a peer that was alone. Empty unless the room has exactly one peer.
+    /// Broadcasts from a peer that is alone. Empty unless the room has exactly one peer.
     held: HeldBroadcasts,
-    /// Higher than [`Held::number`](crate::core::event::Held::number) of any held broadcast.
+    /// Higher than the [`number`](crate::core::event::Held::number) of every held broadcast.
     next_held: u64,
-    /// The alarm that was set last, unless it has fired. It is the earliest `expires_at` in the room.
+    /// The time of the current alarm, which is the earliest `expires_at` in the room. `None` if no
+    /// alarm is set or the alarm has fired.
     alarm: Option<Time>,
 }
 
 impl Room {
-    /// Restores a room from the members of its WebSockets and its stored rows, in any order. Without
-    /// members and rows, the room is new.
+    /// Restores a room from the members stored with its WebSockets and from its stored rows, in any
+    /// order. Without members and rows, the room is new.
     ///
-    /// If a peer has both a WebSocket and a row, the WebSocket wins. A held broadcast whose sender is
-    /// not in the room expires at the next event.
+    /// If a peer has both a WebSocket and a row, the row is ignored. A held broadcast expires at
+    /// the next event if its sender is not in the room.
     pub fn restore(
         name: &str,
         limits: Limits,
@@ -80,7 +82,7 @@ impl Room {
             if roster.by_id(row.from.as_str()).is_none() {
                 row.expires_at = Time(0);
             }
-            // The rows fitted when they were written, so they fit again.
+            // The rows were within the limits when they were stored, so `push` succeeds again.
             let _ = held.push(row);
         }
         let mut room = Self {
@@ -95,13 +97,13 @@ impl Room {
         room
     }
 
-    /// The name of the room.
+    /// Returns the name of the room.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The number of peers in the room, absent ones included.
+    /// Returns the number of peers in the room, including absent peers.
     #[must_use]
     pub fn peers(&self) -> usize {
         self.roster.len()
@@ -109,13 +111,13 @@ impl Room {
 
     /// Handles an event, and appends its effects in order.
     ///
-    /// No event is an error or a panic. An event of a WebSocket that the room does not know has no
-    /// effect.
+    /// This method never fails or panics. An event from an unknown WebSocket has no effect.
     ///
-    /// Handlers of rare events are `#[inline(never)]`. V8 compiles whole functions on their first call,
-    /// so this shortens the cold start of a Worker.
+    /// Handlers of rare events are `#[inline(never)]`. V8 compiles a function completely on its
+    /// first call, so separate functions shorten the cold start of a Worker.
     pub fn handle<'a>(&mut self, now: Time, event: Event<'a>, effects: &mut Vec<Effect<'a>>) {
-        // An alarm that fired must be set again, even if it fired early.
+        // The platform clears an alarm when it fires, so the alarm must be set again even if it
+        // fired early.
         if matches!(event, Event::Tick) {
             self.alarm = None;
         }
@@ -152,7 +154,7 @@ impl Room {
         turn.set_alarm();
     }
 
-    /// The earliest time at which an absent peer leaves or a held broadcast expires.
+    /// Returns the earliest time at which an absent peer leaves or a held broadcast expires.
     fn next_expiry(&self) -> Option<Time> {
         self.roster
             .next_expiry()

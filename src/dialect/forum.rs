@@ -1,5 +1,5 @@
-//! The forum dialect: clients send an `action`, the server sends a `type`, and the payload has the
-//! type of the signal as its key.
+//! The forum dialect. Frames from clients have an `action`, frames from the server have a `type`, and
+//! the key of the payload is the signal type.
 //!
 //! | Direction | Frame |
 //! |---|---|
@@ -18,9 +18,9 @@
 //!
 //! | In the dialect | In the room |
 //! |---|---|
-//! | `connected-peers` | welcome, without the receiver's own id |
+//! | `connected-peers` | welcome; the frame omits the receiver's own id |
 //! | `icecandidate` | `candidate` |
-//! | no frame | joined, left: a client learns of a newcomer from the newcomer's offer |
+//! | no frame | joined, left; a client discovers a new peer when that peer sends an offer |
 
 use super::frame::{error, payload, single_field, type_from, type_into};
 use super::json::{Object, ObjectWriter, array, quote};
@@ -28,11 +28,12 @@ use crate::core::event::Signal;
 use crate::core::notice::{Notice, RoutedSignal};
 use crate::core::refusal::Refusal;
 
-/// Types that no signal to this dialect can have: `type` and `fromPeerId` are keys of the frame
-/// itself, and `connected-peers` is the type of a frame from the server.
+/// Signal types that this dialect cannot encode. `type` and `fromPeerId` are keys of every frame,
+/// and `connected-peers` is the type of a frame from the server.
 pub(super) const RESERVED: &[&str] = &["type", "fromPeerId", "connected-peers"];
 
-/// The spelling of the type `candidate` in an action and as the value of `type`, but not as a key.
+/// The dialect's name for the type `candidate`, used in `action` and `type`. The key of the payload
+/// stays `candidate`.
 const CANDIDATE: &str = "icecandidate";
 
 pub(super) fn decode(text: &str) -> Result<Signal<'_>, Refusal<'static>> {

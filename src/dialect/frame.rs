@@ -1,5 +1,5 @@
-//! The parts that dialects share: the result of encoding, frames that look alike in several dialects,
-//! and checks of the fields that a client sent.
+//! Code that the dialects share: the result of encoding, common frames, and checks of fields from
+//! clients.
 
 use std::borrow::Cow;
 
@@ -7,19 +7,20 @@ use super::json::{Object, ObjectWriter, array};
 use crate::core::peer::PeerId;
 use crate::core::refusal::Refusal;
 
-/// The type of a signal with an ICE candidate, as the room knows it.
+/// The type of a signal that contains an ICE candidate, in the room.
 const CANDIDATE: &str = "candidate";
 
-/// A notice in one dialect.
+/// A notice, encoded in one dialect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Encoded {
-    /// The frames of the notice, in the order of sending. Empty if the dialect omits the notice.
+    /// The frames of the notice, in the order of sending. Empty if the dialect has no frame for the
+    /// notice.
     Frames(Vec<String>),
-    /// The notice is a signal, and its type is reserved in the dialect.
+    /// The notice is a signal whose type the dialect reserves.
     Reserved,
 }
 
-/// Translates the type of a signal from a dialect that spells `candidate` as `spelling`.
+/// Translates a signal type from a dialect whose name for `candidate` is `spelling`.
 pub(super) fn type_from<'a>(spelling: &str, signal_type: Cow<'a, str>) -> Cow<'a, str> {
     if signal_type == spelling {
         CANDIDATE.into()
@@ -28,7 +29,7 @@ pub(super) fn type_from<'a>(spelling: &str, signal_type: Cow<'a, str>) -> Cow<'a
     }
 }
 
-/// Translates the type of a signal into a dialect that spells `candidate` as `spelling`.
+/// Translates a signal type into a dialect whose name for `candidate` is `spelling`.
 pub(super) fn type_into<'a>(spelling: &'a str, signal_type: &'a str) -> &'a str {
     if signal_type == CANDIDATE {
         spelling
@@ -37,13 +38,13 @@ pub(super) fn type_into<'a>(spelling: &'a str, signal_type: &'a str) -> &'a str 
     }
 }
 
-/// The payload of a signal: the value of a field, where `null` means the same as no field.
+/// Returns the payload of a signal from the value of its field. `null` counts as no payload.
 pub(super) fn payload(value: Option<&str>) -> Option<Cow<'_, str>> {
     value.filter(|value| *value != "null").map(Cow::Borrowed)
 }
 
-/// `{"type":"error","code":"no-such-peer","message":"…"`, to be continued; the key of the first field
-/// depends on the dialect.
+/// Starts an error frame: `{"type":"error","code":"no-such-peer","message":"…"}`. `type_key` is the
+/// key of its first field.
 pub(super) fn error(type_key: &'static str, refusal: &Refusal<'_>) -> ObjectWriter {
     ObjectWriter::new(0)
         .string(type_key, "error")
@@ -51,7 +52,7 @@ pub(super) fn error(type_key: &'static str, refusal: &Refusal<'_>) -> ObjectWrit
         .string("message", &refusal.message)
 }
 
-/// `[{"id":"ann","polite":false}]`
+/// Encodes a JSON array of peers: `[{"id":"ann","polite":false}]`.
 pub(super) fn peer_list(peers: &[(PeerId, bool)]) -> String {
     array(peers.iter().map(|(id, polite)| {
         ObjectWriter::new(0)
@@ -61,8 +62,8 @@ pub(super) fn peer_list(peers: &[(PeerId, bool)]) -> String {
     }))
 }
 
-/// The only field that is left in a frame. `taken` lists the fields that the dialect has already
-/// taken.
+/// Takes the only remaining field of a frame. `taken` names the fields that the dialect has already
+/// taken, for the error message.
 pub(super) fn single_field<'a>(
     mut object: Object<'a>,
     taken: &str,
@@ -70,22 +71,23 @@ pub(super) fn single_field<'a>(
     match (object.take_first(), object.take_first()) {
         (Some(field), None) => Ok(field),
         (None, _) => Err(Refusal::malformed(format!(
-            "the payload is missing, expected one field beside {taken}: add one named after the \
-             signal type, such as `offer`"
+            "the payload is missing, expected one field in addition to {taken}: add a field \
+             named after the signal type, such as `offer`"
         ))),
         (Some((first, _)), Some((second, _))) => Err(Refusal::quoting(format!(
-            "the frame has the fields `{first}` and `{second}`, expected one beside {taken}: send \
-             two frames"
+            "the frame has the fields `{first}` and `{second}`, expected one in addition to {taken}: \
+             send two frames"
         ))),
     }
 }
 
-/// Refuses a frame without `type`.
+/// Returns the refusal of a frame without `type`.
 pub(super) fn missing_type() -> Refusal<'static> {
     Refusal::malformed("missing field `type`, expected a signal type such as `offer`")
 }
 
-/// Checks that no field is left in a frame. `known` lists the fields that the dialect has.
+/// Checks that a frame has no remaining field. `known` names the fields of the dialect, for the
+/// error message.
 pub(super) fn deny_unknown(mut object: Object<'_>, known: &str) -> Result<(), Refusal<'static>> {
     match object.take_first() {
         None => Ok(()),

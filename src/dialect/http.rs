@@ -1,5 +1,5 @@
-//! The HTTP dialect: clients post signals as JSON, and receive an event stream (Server-Sent Events,
-//! HTML §9.2).
+//! The HTTP dialect. Clients post signals as JSON, and receive notices as an event stream (Server-Sent
+//! Events, HTML §9.2).
 //!
 //! | Request | Body |
 //! |---|---|
@@ -11,10 +11,10 @@
 //! | `{"type":"peer-left","senderId":"bob"}` | a peer left |
 //! | `{"type":"offer","payload":…,"senderId":"bob"}` | a peer sent a signal |
 //! | `{"type":"error","code":"no-such-peer","message":"…","target":"zed"}` | a signal could not be delivered |
-//! | `{"type":"ping","time":"2026-11-24T12:00:00.000Z"}` | the ping interval passed; the Worker sends it and the room stays asleep |
+//! | `{"type":"ping","time":"2026-11-24T12:00:00.000Z"}` | the ping interval passed; the Worker sends the ping without waking the room |
 //!
-//! Events have no name and a number as their `id`; a ping has no `id`. The first event carries only
-//! an `id`, so a client that has received no data can still resume with `Last-Event-ID`.
+//! Events have no `event` field, and their `id` is a number. A ping has no `id`. The first event of a
+//! stream has an `id` but no data, so that a client can resume before it has received any data.
 //!
 //! | In the dialect | In the room |
 //! |---|---|
@@ -32,10 +32,10 @@ use crate::core::notice::{Notice, RoutedSignal};
 use crate::core::peer::PeerId;
 use crate::core::refusal::Refusal;
 
-/// Types that no signal to this dialect can have: they are the types of events from the server.
+/// Signal types that this dialect cannot encode, because the server sends events of these types.
 pub(super) const RESERVED: &[&str] = &["new-peer", "ping"];
 
-/// The spelling of the type `candidate`.
+/// The dialect's name for the type `candidate`.
 const CANDIDATE: &str = "ice-candidate";
 
 pub(super) fn decode(text: &str) -> Result<Signal<'_>, Refusal<'static>> {
@@ -55,7 +55,8 @@ pub(super) fn decode(text: &str) -> Result<Signal<'_>, Refusal<'static>> {
 
 pub(super) fn encode(notice: &Notice<'_>, number: Option<u64>) -> Vec<String> {
     let data = match notice {
-        // Browsers differ in their default delay before they reconnect, so the stream sets it.
+        // `retry` sets the reconnect delay in milliseconds, because browsers have different
+        // defaults.
         Notice::Welcome { .. } => return vec![["retry: 1000\n", &id_line(number), "\n"].concat()],
         Notice::Joined { id, .. } => peer_event("new-peer", id),
         Notice::Left { id } => peer_event("peer-left", id),
@@ -86,11 +87,11 @@ fn peer_event(event_type: &str, id: &PeerId) -> String {
         .end()
 }
 
-/// An event with this data. Only line breaks have a meaning in the stream; JSON may have them between
-/// its tokens.
+/// Encodes an event. JSON may contain line breaks between its tokens. A line break ends a field of
+/// an event stream, so each line of the data gets its own `data` field.
 fn event(data: &str, number: Option<u64>) -> String {
     let id = id_line(number);
-    // Two searches for one byte each are faster than one search for both.
+    // Two searches for one byte each are faster than one search for two bytes.
     let data: Cow<'_, str> = if data.contains('\n') || data.contains('\r') {
         data.replace("\r\n", "\n")
             .replace(['\r', '\n'], "\ndata: ")
@@ -105,8 +106,8 @@ fn id_line(number: Option<u64>) -> String {
     number.map_or_else(String::new, |number| format!("id: {number}\n"))
 }
 
-/// A ping, sent at the ping interval so that no proxy closes the stream as idle. It has no number,
-/// because it is never sent again.
+/// Encodes a ping, which is sent at the ping interval to keep proxies from closing an idle stream.
+/// It has no event id, because it is never sent again.
 #[must_use]
 pub fn ping(time: &str) -> String {
     let data = ObjectWriter::new(0)
@@ -115,7 +116,7 @@ pub fn ping(time: &str) -> String {
     event(&data.end(), None)
 }
 
-/// The response to a peer that has registered: `{"message":"session registered successfully",
+/// Encodes the response to a registration: `{"message":"session registered successfully",
 /// "id":"bob","peers":[{"id":"ann","polite":false}],"key":"…"}`.
 #[must_use]
 pub fn registered(id: &PeerId, peers: &[(PeerId, bool)], key: &str) -> String {

@@ -1,26 +1,30 @@
-//! JSON: a reader that takes an object apart into its fields, and a writer of objects.
+//! JSON: a reader that splits an object into its fields, and a writer.
 //!
-//! serde_json validates each value, and the text of the value is kept as it is. Parsing into a tree
-//! would add the parsing and printing of numbers, a sixth of the Worker, for numbers that nobody
-//! reads.
+//! serde_json validates each value, and the reader returns the text of the value unchanged. Parsing
+//! into a tree would add code for parsing and printing numbers, a sixth of the Worker's size. The
+//! Worker does not need that code, because it forwards payloads as text.
+
+mod writer;
 
 use std::borrow::Cow;
-
-use crate::core::refusal::Refusal;
 
 use serde_json::Deserializer;
 use serde_json::value::RawValue;
 
-/// The largest number of fields in an object, because each key is compared with all others.
+pub use self::writer::{ObjectWriter, array, quote};
+use crate::core::refusal::Refusal;
+
+/// The maximum number of fields in an object. It limits the time to find duplicate keys, because
+/// each key is compared with all earlier keys.
 const MAX_FIELDS: usize = 64;
 
-/// The longest part of a text that a message quotes, in characters.
+/// The maximum length of a quoted text in an error message, in characters.
 const MAX_EXCERPT: usize = 40;
 
-/// White space of JSON.
+/// The whitespace characters of JSON (RFC 8259 §2).
 pub const WHITESPACE: [char; 4] = [' ', '\t', '\n', '\r'];
 
-/// The fault of a text that is not the expected JSON.
+/// The error message for a text that is not the expected JSON.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JsonError(pub Cow<'static, str>);
 
@@ -30,17 +34,17 @@ impl From<JsonError> for Refusal<'_> {
     }
 }
 
-/// The fields of an object in their order. Each key occurs once, and each value is the text that the
-/// client sent.
+/// The fields of an object in order, each with its unparsed value. No key occurs twice.
 #[derive(Debug)]
 pub struct Object<'a>(Vec<(Cow<'a, str>, &'a str)>);
 
 impl<'a> Object<'a> {
-    /// Reads a text that is one object.
+    /// Reads a text that consists of one object.
     ///
     /// # Errors
     ///
-    /// If the text is not an object, if a key occurs twice, or if there are too many fields.
+    /// If the text is not an object, if a key occurs twice, or if the object has more than 64
+    /// fields.
     pub fn read(text: &'a str) -> Result<Self, JsonError> {
         let mut fields: Vec<(Cow<'a, str>, &'a str)> = Vec::new();
         parse_sequence(text, ['{', '}'], "a JSON object", |rest| {
@@ -61,8 +65,9 @@ impl<'a> Object<'a> {
                 return Err(JsonError(message.into()));
             }
             if fields.len() >= MAX_FIELDS {
-                let message =
-                    format!("the object has more than {MAX_FIELDS} fields: nest them in one");
+                let message = format!(
+                    "the object has more than {MAX_FIELDS} fields: move some into a nested object"
+                );
                 return Err(JsonError(message.into()));
             }
             fields.push((key, value));
@@ -77,12 +82,12 @@ impl<'a> Object<'a> {
         Some(self.0.remove(index).1)
     }
 
-    /// Removes a field and returns its value, which must be a string.
+    /// Removes a field and returns its value as a string.
     ///
     /// # Errors
     ///
-    /// If the value is not a string. `null` is an error, too, because it is a sign of a bug in the
-    /// client: an optional field is omitted.
+    /// If the value is not a string. `null` is also an error, because optional fields must be
+    /// omitted, and `null` often indicates a bug in the client.
     pub fn take_string(&mut self, key: &str) -> Result<Option<Cow<'a, str>>, JsonError> {
         let Some(value) = self.take(key) else {
             return Ok(None);
@@ -103,14 +108,14 @@ impl<'a> Object<'a> {
     }
 }
 
-/// Splits a text that is a list into the texts of its values.
+/// Splits an array into the texts of its values.
 ///
 /// # Errors
 ///
-/// If the text is not a list.
+/// If the text is not an array.
 pub fn list(text: &str) -> Result<Vec<&str>, JsonError> {
     let mut values = Vec::new();
-    parse_sequence(text, ['[', ']'], "a JSON list", |rest| {
+    parse_sequence(text, ['[', ']'], "a JSON array", |rest| {
         let (value, rest) = take_value(rest)?;
         values.push(value);
         Ok(rest)
@@ -118,8 +123,8 @@ pub fn list(text: &str) -> Result<Vec<&str>, JsonError> {
     Ok(values)
 }
 
-/// Returns the text of a JSON string, or `None` if the value is not a string. Copies the text only if
-/// it has escapes.
+/// Decodes a JSON string. Returns `None` if the value is not a string. Copies the text only if it
+/// contains escapes.
 #[must_use]
 pub fn unquote(value: &str) -> Option<Cow<'_, str>> {
     let inner = value.strip_prefix('"')?.strip_suffix('"')?;
@@ -159,15 +164,15 @@ pub fn unquote(value: &str) -> Option<Cow<'_, str>> {
     Some(text.into())
 }
 
-/// Takes four hexadecimal digits off the start of a text.
+/// Removes four hexadecimal digits from the start of a text and returns their value.
 fn take_hex(rest: &mut &str) -> Option<u16> {
     let (digits, after) = rest.split_at_checked(4)?;
     *rest = after;
     u16::from_str_radix(digits, 16).ok()
 }
 
-/// Parses a comma-separated sequence between two brackets. `read` consumes one element from the start
-/// of a text and returns the rest.
+/// Parses a comma-separated sequence between two brackets. `read` parses one element at the start
+/// of a text and returns the remaining text.
 fn parse_sequence<'a>(
     text: &'a str,
     [open, close]: [char; 2],
@@ -207,13 +212,13 @@ fn parse_sequence<'a>(
     }
 }
 
-/// The start of a text, for a message.
+/// Returns the start of a text, for an error message.
 fn excerpt(text: &str) -> &str {
     let end = text.char_indices().nth(MAX_EXCERPT).map(|(end, _)| end);
     end.and_then(|end| text.get(..end)).unwrap_or(text)
 }
 
-/// The first character of a text in backticks, for a message.
+/// Returns the first character of a text in backticks, for an error message.
 fn start_of(text: &str) -> Cow<'static, str> {
     match text.chars().next() {
         Some(first) => format!("`{first}`").into(),
@@ -221,10 +226,10 @@ fn start_of(text: &str) -> Cow<'static, str> {
     }
 }
 
-/// Takes one value off the start of a text. Returns the value and the rest.
+/// Parses one value at the start of a text. Returns the value and the remaining text.
 fn take_value(text: &str) -> Result<(&str, &str), JsonError> {
     let text = text.trim_start_matches(WHITESPACE);
-    // Fast path: keys, and many values, are strings without escapes.
+    // Fast path: most keys, and many values, are strings without escapes.
     let quoted = text.strip_prefix('"').and_then(|text| text.split_once('"'));
     if let Some((plain, rest)) = quoted
         && plain.bytes().all(|byte| byte >= b' ' && byte != b'\\')
@@ -236,7 +241,8 @@ fn take_value(text: &str) -> Result<(&str, &str), JsonError> {
     let value = match values.next() {
         Some(Ok(value)) => value.get(),
         Some(Err(error)) => {
-            // serde_json counts the position from the start of this value, which is misleading.
+            // serde_json appends a position that it counts from the start of this value. A reader
+            // would count from the start of the frame, so the position is removed.
             let message = error.to_string();
             let fault = message.split_once(" at line ");
             let fault = fault.map_or(&*message, |(fault, _)| fault);
@@ -253,121 +259,6 @@ fn take_value(text: &str) -> Result<(&str, &str), JsonError> {
     };
     let rest = text.get(values.byte_offset()..).unwrap_or_default();
     Ok((value, rest))
-}
-
-/// Writes a text as a JSON string.
-#[must_use]
-pub fn quote(text: &str) -> String {
-    let mut quoted = String::with_capacity(text.len().saturating_add(2));
-    push_quoted(&mut quoted, text);
-    quoted
-}
-
-fn push_quoted(json: &mut String, text: &str) {
-    let plain = |byte: u8| byte >= b' ' && byte != b'"' && byte != b'\\';
-    if text.bytes().all(plain) {
-        json.push('"');
-        json.push_str(text);
-        json.push('"');
-    } else {
-        // Serializing a string cannot fail.
-        json.push_str(&serde_json::to_string(text).unwrap_or_default());
-    }
-}
-
-/// Writes an array of values that are JSON already.
-#[must_use]
-pub fn array(values: impl IntoIterator<Item = String>) -> String {
-    let mut json = String::from("[");
-    for (index, value) in values.into_iter().enumerate() {
-        if index > 0 {
-            json.push(',');
-        }
-        json.push_str(&value);
-    }
-    json.push(']');
-    json
-}
-
-/// Writes an object, one field after the other. Keys are literals without characters to escape.
-#[derive(Debug)]
-pub struct ObjectWriter(String);
-
-impl ObjectWriter {
-    /// Starts an object with room for `extra` bytes beside short fields.
-    #[must_use]
-    pub fn new(extra: usize) -> Self {
-        // Two to four short fields; an object that needs more is reallocated.
-        const SHORT_FIELDS: usize = 96;
-        Self(String::with_capacity(extra.saturating_add(SHORT_FIELDS)))
-    }
-
-    /// Adds a field with a string.
-    #[must_use]
-    pub fn string(mut self, key: &'static str, value: &str) -> Self {
-        self.push_key(key);
-        push_quoted(&mut self.0, value);
-        self
-    }
-
-    /// Adds a field with a string if there is one.
-    #[must_use]
-    pub fn optional_string(self, key: &'static str, value: Option<&str>) -> Self {
-        match value {
-            Some(value) => self.string(key, value),
-            None => self,
-        }
-    }
-
-    /// Adds a field with `true` or `false`.
-    #[must_use]
-    pub fn boolean(self, key: &'static str, value: bool) -> Self {
-        self.raw(key, if value { "true" } else { "false" })
-    }
-
-    /// Adds a field with a value that is JSON already.
-    #[must_use]
-    pub fn raw(mut self, key: &'static str, json: &str) -> Self {
-        self.push_key(key);
-        self.0.push_str(json);
-        self
-    }
-
-    /// Adds a field with a key that may need escapes, and with a value that is JSON already.
-    #[must_use]
-    pub fn raw_at(mut self, key: &str, json: &str) -> Self {
-        self.0.push(if self.0.is_empty() { '{' } else { ',' });
-        push_quoted(&mut self.0, key);
-        self.0.push(':');
-        self.0.push_str(json);
-        self
-    }
-
-    /// Adds a field with a value that is JSON already, if there is one.
-    #[must_use]
-    pub fn optional_raw(self, key: &'static str, json: Option<&str>) -> Self {
-        match json {
-            Some(json) => self.raw(key, json),
-            None => self,
-        }
-    }
-
-    /// Ends the object.
-    #[must_use]
-    pub fn end(mut self) -> String {
-        if self.0.is_empty() {
-            self.0.push('{');
-        }
-        self.0.push('}');
-        self.0
-    }
-
-    fn push_key(&mut self, key: &'static str) {
-        self.0
-            .push_str(if self.0.is_empty() { "{\"" } else { ",\"" });
-        self.0.push_str(key);
-        self.0.push_str("\":");
-    }
 }
 
 #[cfg(test)]
@@ -417,26 +308,7 @@ mod tests {
         assert!(Object::read(&format!("{{{}}}", many.join(","))).is_err());
     }
 
-    #[test]
-    fn an_object_is_written_field_by_field() {
-        assert_eq!(ObjectWriter::new(0).end(), "{}");
-        let object = ObjectWriter::new(9)
-            .string("a", "b\"")
-            .optional_string("c", Some("d"))
-            .optional_string("e", None)
-            .boolean("f", true)
-            .boolean("g", false)
-            .raw_at("h\n", &array([]))
-            .optional_raw("i", Some(&array(["1".to_owned(), "{}".to_owned()])))
-            .optional_raw("j", None)
-            .end();
-        assert_eq!(
-            object,
-            r#"{"a":"b\"","c":"d","f":true,"g":false,"h\n":[],"i":[1,{}]}"#
-        );
-    }
-
-    /// The fields of an object, read by serde_json.
+    /// Returns the fields of an object, read by serde_json.
     fn serde_fields(text: &str) -> Option<BTreeMap<String, Box<RawValue>>> {
         serde_json::from_str(text).ok()
     }
@@ -448,7 +320,7 @@ mod tests {
         ) {
             let Ok(Object(fields)) = Object::read(&text) else {
                 let expected = serde_fields(&text);
-                // serde_json accepts an object with a key that occurs twice; this reader does not.
+                // serde_json accepts an object with duplicate keys. This reader refuses it.
                 prop_assert!(expected.is_none_or(|fields| fields.len() < text.matches(':').count()));
                 return Ok(());
             };
@@ -463,7 +335,7 @@ mod tests {
         }
 
         #[test]
-        fn a_quoted_text_is_unquoted_as_it_was(text in any::<String>()) {
+        fn an_encoded_string_is_decoded_unchanged(text in any::<String>()) {
             let quoted = quote(&text);
             prop_assert_eq!(&quoted, &serde_json::to_string(&text).unwrap());
             prop_assert_eq!(unquote(&quoted), Some(text.into()));

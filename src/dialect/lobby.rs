@@ -1,5 +1,5 @@
-//! The lobby dialect: a signal has the ids of its receiver and its sender, and its payload has the
-//! type of the signal as its key.
+//! The lobby dialect. A signal contains the ids of its receiver and its sender, and the key of the
+//! payload is the signal type.
 //!
 //! | Direction | Frame |
 //! |---|---|
@@ -17,7 +17,7 @@
 //! | `self-connected`, and `connected` for each other peer | welcome |
 //! | `connected` | joined |
 //! | `disconnected` | left |
-//! | `fromId` from a client | the stated sender; the room refuses the frame unless it is the client's own id |
+//! | `fromId` from a client | the stated sender; the room refuses any id but the client's own |
 
 use super::frame::{error, payload, single_field};
 use super::json::{Object, ObjectWriter};
@@ -26,8 +26,8 @@ use crate::core::notice::{Notice, RoutedSignal};
 use crate::core::peer::PeerId;
 use crate::core::refusal::Refusal;
 
-/// Types that no signal to this dialect can have: `toId` and `fromId` are keys of the frame itself,
-/// and clients recognise a frame from the server by its key `kind`.
+/// Signal types that this dialect cannot encode. `toId` and `fromId` are keys of every signal, and
+/// the key `kind` identifies frames from the server.
 pub(super) const RESERVED: &[&str] = &["toId", "fromId", "kind"];
 
 pub(super) fn decode(text: &str) -> Result<Signal<'_>, Refusal<'static>> {

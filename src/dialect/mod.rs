@@ -1,12 +1,12 @@
-//! The dialects of clients: text is decoded into [`Signal`]s, and [`Notice`]s are encoded as text.
+//! The dialects of clients. A dialect decodes text into [`Signal`]s, and encodes [`Notice`]s as text.
 //!
-//! A dialect has no state and does not know who is in a room. Each dialect is one file, whose head
+//! A dialect has no state and does not access the room. Each dialect is one file, whose module comment
 //! shows all its frames. To add a dialect:
 //!
-//! 1. Write its file, with `RESERVED`, `decode` and `encode`, and with its frames at the head.
-//! 2. Add it to [`Dialect`], to [`Dialect::ALL`] and, as one line, to each `match` below. The compiler
-//!    reports the ones that lack it.
-//! 3. Write its transcripts, in a folder of its name in `tests/transcripts`.
+//! 1. Write its file, with a table of its frames, `RESERVED`, `decode` and `encode`.
+//! 2. Add the dialect to [`Dialect`], to [`Dialect::ALL`] and to each `match` below. The compiler reports
+//!    each `match` without the dialect.
+//! 3. Write its transcripts, in a folder with its name in `tests/transcripts`.
 
 mod forum;
 mod frame;
@@ -21,13 +21,13 @@ use crate::core::event::{MAX_FRAME, Signal};
 use crate::core::notice::Notice;
 use crate::core::refusal::{Code, Refusal};
 
-/// The longest type of a signal, in bytes.
+/// The maximum length of a signal type, in bytes.
 const MAX_TYPE: usize = 64;
 
-/// The dialect of a socket. It does not change until the socket closes.
+/// The dialect of a WebSocket or event stream. It stays the same until the connection closes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
-    /// The dialect of the client library.
+    /// The dialect of the client library, public/room.js; see `native.rs`.
     Native,
     /// Frames with `action` or `type`; see `forum.rs`.
     Forum,
@@ -41,13 +41,13 @@ impl Dialect {
     /// All dialects.
     pub const ALL: [Self; 4] = [Self::Native, Self::Forum, Self::Lobby, Self::Http];
 
-    /// Finds a dialect by its name.
+    /// Returns the dialect with this name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|dialect| dialect.name() == name)
     }
 
-    /// The name of the dialect in a URL and in stored text.
+    /// Returns the name of the dialect in URLs and in stored text.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -58,8 +58,9 @@ impl Dialect {
         }
     }
 
-    /// `true` if the server sends its notices over an event stream, which a client can resume after
-    /// it broke and which has no close handshake. The other dialects use a WebSocket.
+    /// Returns whether the server sends notices over an event stream. A client can resume a broken
+    /// event stream, and an event stream has no close handshake. The other dialects use a
+    /// WebSocket.
     #[must_use]
     pub const fn is_stream(self) -> bool {
         match self {
@@ -68,8 +69,8 @@ impl Dialect {
         }
     }
 
-    /// The signal types that the dialect reserves, beside those that the room reserves in all
-    /// dialects.
+    /// Returns the signal types that this dialect reserves, in addition to the types that the room
+    /// reserves in every dialect.
     const fn reserved(self) -> &'static [&'static str] {
         match self {
             Self::Native => native::RESERVED,
@@ -79,8 +80,8 @@ impl Dialect {
         }
     }
 
-    /// Splits a text frame into the signals to decode: several if the frame is a batch, otherwise the
-    /// frame itself.
+    /// Splits a text frame into its signals. A batch contains several signals. Any other frame is
+    /// one signal.
     #[must_use]
     pub fn split_batch(self, text: &str) -> Vec<&str> {
         let signals = match self {
@@ -94,8 +95,8 @@ impl Dialect {
     ///
     /// # Errors
     ///
-    /// [`Code::TooLarge`] for more than [`MAX_FRAME`] bytes, [`Code::Malformed`] for text that is not
-    /// a frame of this dialect.
+    /// [`Code::TooLarge`] if the text has more than [`MAX_FRAME`] bytes. [`Code::Malformed`] if the
+    /// text is not a frame of this dialect.
     pub fn decode(self, text: &str) -> Result<Signal<'_>, Refusal<'static>> {
         if text.len() > MAX_FRAME {
             return Err(Self::refuse_large());
@@ -116,7 +117,7 @@ impl Dialect {
         Ok(signal)
     }
 
-    /// Refuses a frame of more than [`MAX_FRAME`] bytes.
+    /// Returns the refusal of a frame with more than [`MAX_FRAME`] bytes.
     #[must_use]
     pub fn refuse_large() -> Refusal<'static> {
         let message = format!(
@@ -125,7 +126,7 @@ impl Dialect {
         Refusal::new(Code::TooLarge, message)
     }
 
-    /// Refuses a binary frame of `len` bytes: no dialect has binary frames.
+    /// Returns the refusal of a binary frame of `len` bytes. No dialect has binary frames.
     #[must_use]
     pub fn refuse_binary(len: usize) -> Refusal<'static> {
         if len > MAX_FRAME {
@@ -136,7 +137,7 @@ impl Dialect {
         ))
     }
 
-    /// Encodes a notice. `number` becomes the id of the event if the dialect uses an event stream.
+    /// Encodes a notice. In a dialect with an event stream, `number` is the event id.
     #[must_use]
     pub fn encode(self, notice: &Notice<'_>, number: Option<u64>) -> Encoded {
         if let Notice::Signal(signal) = notice

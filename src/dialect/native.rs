@@ -11,11 +11,11 @@
 //!
 //! A frame from a client without `to` is a broadcast.
 //!
-//! A frame from a client may also be a batch: a list of up to 32 signals, each handled as if it had
-//! been sent alone. Browsers find ICE candidates in bursts, and receiving a frame costs more than
-//! handling it.
+//! A frame from a client may also be a batch: an array of up to 32 signals. Each signal is handled like
+//! a separate frame. Batches save time, because browsers gather ICE candidates in bursts, and receiving
+//! a frame costs more than handling a signal.
 //!
-//! The texts `ping` and `pong` are not decoded here, because the platform answers them.
+//! This module does not decode the text `ping`, because the platform answers it with `pong`.
 
 use super::frame::{deny_unknown, error, missing_type, payload, peer_list};
 use super::json::{Object, ObjectWriter, WHITESPACE, list};
@@ -23,13 +23,13 @@ use crate::core::event::Signal;
 use crate::core::notice::{Notice, RoutedSignal};
 use crate::core::refusal::Refusal;
 
-/// No type is reserved beside the types that the room reserves in all dialects.
+/// Empty, because the room already reserves the types of all frames from the server.
 pub(super) const RESERVED: &[&str] = &[];
 
-/// The largest number of signals in one frame.
+/// The maximum number of signals in one frame.
 const MAX_BATCH: usize = 32;
 
-/// The signals of a frame that is a batch; `None` for any other frame.
+/// Splits a batch into its signals. Returns `None` for any other frame.
 pub(super) fn split_batch(text: &str) -> Option<Vec<&str>> {
     is_list(text).then(|| batch(text).ok())?
 }
@@ -39,13 +39,13 @@ fn batch(text: &str) -> Result<Vec<&str>, Refusal<'static>> {
     if !(1..=MAX_BATCH).contains(&signals.len()) {
         let count = signals.len();
         return Err(Refusal::malformed(format!(
-            "the list has {count} elements, expected 1 to {MAX_BATCH} signals in one frame"
+            "the array has {count} elements, expected 1 to {MAX_BATCH} signals in one frame"
         )));
     }
     match signals.iter().find(|signal| !signal.starts_with('{')) {
         None => Ok(signals),
         Some(other) => Err(Refusal::quoting(format!(
-            "the list has an element that is no object, expected signals: `{other}`"
+            "the array has an element that is not an object, expected signals: `{other}`"
         ))),
     }
 }
@@ -56,7 +56,7 @@ fn is_list(text: &str) -> bool {
 
 pub(super) fn decode(text: &str) -> Result<Signal<'_>, Refusal<'static>> {
     let mut frame = match Object::read(text) {
-        // A list is decoded only if `split_batch` could not split it, so `batch` finds its fault.
+        // An array arrives here only if `split_batch` returned `None`, so `batch` returns an error.
         Err(error) if is_list(text) => {
             batch(text)?;
             return Err(error.into());
@@ -155,9 +155,9 @@ mod tests {
                 "expected a JSON object, which starts with `{`, found `h`",
             ),
             (r#"["offer","ann",{}]"#, "expected signals: `\"offer\"`"),
-            (" []", "the list has 0 elements, expected 1 to 32 signals"),
+            (" []", "the array has 0 elements, expected 1 to 32 signals"),
             ("[{},]", "expected value"),
-            ("[{}] 7", "expected the end of the text after a JSON list"),
+            ("[{}] 7", "expected the end of the text after a JSON array"),
             ("7", "expected a JSON object"),
             ("{}", "missing field `type`"),
             (r#"{"type":1}"#, "`type` is `1`, expected a valid string"),
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_is_cut_when_it_quotes_a_long_key() {
+    fn a_message_is_truncated_when_it_quotes_a_long_key() {
         let text = format!(r#"{{"{}":1}}"#, "ä".repeat(9_000));
         assert_eq!(fault_of(&text).chars().count(), 200);
     }

@@ -1,13 +1,16 @@
-//! The attachment of a socket: text that the platform keeps with the socket while the room sleeps.
+//! The attachment of a WebSocket: text that the platform keeps with the WebSocket while the room is
+//! evicted.
 //!
 //! ```text
 //! v1 7 3 native - bob
 //! ```
 //!
-//! The fields are the version, socket, seat, dialect, key hash and id. `-` stands for no key, and a
-//! key hash that begins with `?` is not confirmed yet. The outbox follows unless it is empty; a peer
-//! that is connected with a WebSocket always has an empty outbox. Writing and reading a short text is
-//! two to three times faster than the same with an object (measured on workerd).
+//! The fields are the version, socket, seat, dialect, key hash and id. `-` means that the peer has no
+//! key. A key hash that begins with `?` is an unconfirmed key. The outbox follows unless it is empty. A
+//! peer connected over a WebSocket always has an empty outbox.
+//!
+//! The attachment is a short text, because writing and reading a JavaScript object takes two to three
+//! times as long (measured on workerd).
 
 use super::fields::{Reader, start_record, write_line};
 use crate::core::member::Member;
@@ -15,19 +18,19 @@ use crate::core::outbox::Outbox;
 use crate::core::peer::{Key, Lock, Seat, Socket};
 use crate::dialect::Dialect;
 
-/// A member and the dialect of its socket.
+/// The stored state of one connection: a member and the dialect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attachment {
-    /// The member that the socket belongs to.
+    /// The peer that uses the connection.
     pub member: Member,
-    /// The dialect that the socket speaks until it closes.
+    /// The dialect of the connection, which stays the same until the connection closes.
     pub dialect: Dialect,
 }
 
 impl Attachment {
-    /// The attachment for the row of an absent peer.
+    /// Creates the attachment for the row of an absent peer.
     ///
-    /// Its dialect records only whether the peer had an event stream (`Http`) or a WebSocket
+    /// Its dialect only records whether the peer had an event stream (`Http`) or a WebSocket
     /// (`Native`).
     #[must_use]
     pub const fn absent(member: Member) -> Self {
@@ -47,7 +50,7 @@ impl Attachment {
         text
     }
 
-    /// Reads the output of [`encode`](Self::encode). Returns `None` if the text is unreadable.
+    /// Reads the output of [`encode`](Self::encode). Returns `None` if the text is invalid.
     #[must_use]
     pub fn decode(text: &str) -> Option<Self> {
         Self::read(Reader::new(text)?)
@@ -80,7 +83,7 @@ impl Attachment {
         }
     }
 
-    /// Reads the rest of a record that [`write`](Self::write) appended to.
+    /// Reads the part of a record that [`write`](Self::write) appended.
     pub(super) fn read(mut reader: Reader<'_>) -> Option<Self> {
         let socket = Socket(reader.number()?);
         let seat = Seat(reader.number()?);
@@ -146,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn text_that_is_no_attachment_is_unreadable() {
+    fn invalid_text_is_not_read_as_an_attachment() {
         for text in [
             "",
             "v1",

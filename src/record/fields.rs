@@ -1,40 +1,40 @@
 //! The format of all stored text, and its reader and writer.
 //!
-//! A record is one or more lines, each followed by its bodies. A line has fields with spaces between
-//! them and ends with a line feed. Fields that are free text are bodies: the line ends with the length
-//! of each body in bytes, or `-` for an optional body that is absent, and the bodies follow it without
-//! a separator:
+//! A record is one or more lines. A line consists of fields separated by spaces, and ends with a line
+//! feed. Free text is stored in bodies, which follow the line without a separator. The last fields of
+//! the line are the lengths of its bodies in bytes. `-` instead of a length means that an optional body
+//! is absent:
 //!
 //! ```text
 //! v1 1795251720000 ann 5 7
 //! offer{"a":1}
 //! ```
 //!
-//! The first field of a record is the version of its format, because stored text survives a
-//! deployment. A record of another version, or of none, is unreadable: only deployments before the
-//! first release wrote records without a version. Once there is a second version, the reader must
-//! also accept the first.
+//! The first field of a record is the version of its format, because a new deployment reads the text
+//! that an older deployment stored. A record with another version, or without a version, is invalid.
+//! Only deployments before the first release wrote records without a version. When a second version is
+//! added, the reader must also accept the first version.
 
 use std::fmt::{Arguments, Write};
 use std::str::Split;
 
 use crate::core::peer::PeerId;
 
-/// The version of the format that the current code writes.
+/// The version of the format that this code writes and reads.
 const VERSION: &str = "v1";
 
-/// Starts a record with the version of its format, and a space for the next field.
+/// Starts a record with the version and a space.
 pub(super) fn start_record() -> String {
-    // Most attachments fit.
+    // This capacity is enough for most attachments, which avoids a reallocation.
     let mut text = String::with_capacity(160);
     text.push_str(VERSION);
     text.push(' ');
     text
 }
 
-/// Appends a line with these fields, the lengths of its bodies, and the bodies.
+/// Appends a line with the fields and the lengths of the bodies, followed by the bodies.
 pub(super) fn write_line(text: &mut String, fields: Arguments<'_>, bodies: &[Option<&str>]) {
-    // `write!` into a `String` cannot fail.
+    // Writing to a `String` cannot fail.
     let _ = text.write_fmt(fields);
     for body in bodies {
         let _ = match body {
@@ -48,18 +48,18 @@ pub(super) fn write_line(text: &mut String, fields: Arguments<'_>, bodies: &[Opt
 
 /// Reads a record from its start to its end.
 ///
-/// Each method returns `None` if the next part of the record is not what the method reads; then the
-/// record is unreadable.
+/// Each method returns `None` if the record does not continue with the expected part. The caller
+/// then treats the record as invalid.
 #[derive(Debug)]
 pub(super) struct Reader<'a> {
-    /// The fields of the current line that have not been read.
+    /// The unread fields of the current line.
     fields: Split<'a, char>,
-    /// The text after the current line, without the bodies that have been read.
+    /// The text after the current line, without the bodies that were already read.
     rest: &'a str,
 }
 
 impl<'a> Reader<'a> {
-    /// Starts to read a record behind its version.
+    /// Starts to read a record, after its version. Returns `None` if the version is unknown.
     pub(super) fn new(text: &'a str) -> Option<Self> {
         let text = text.strip_prefix(VERSION)?.strip_prefix(' ')?;
         let (line, rest) = text.split_once('\n')?;
@@ -67,7 +67,7 @@ impl<'a> Reader<'a> {
         Some(Self { fields, rest })
     }
 
-    /// Moves on to the next line. The current line must have been read completely.
+    /// Moves to the next line. Returns `None` if the current line has unread fields.
     pub(super) fn next_line(&mut self) -> Option<()> {
         self.end_line()?;
         let (line, rest) = self.rest.split_once('\n')?;
@@ -76,37 +76,36 @@ impl<'a> Reader<'a> {
         Some(())
     }
 
-    /// Checks that the current line has been read completely.
+    /// Returns `None` if the current line has unread fields.
     pub(super) fn end_line(&mut self) -> Option<()> {
         self.fields.next().is_none().then_some(())
     }
 
-    /// `true` if no line or body follows the current line.
+    /// Returns whether the record ends after the current line and the bodies already read.
     pub(super) const fn is_last_line(&self) -> bool {
         self.rest.is_empty()
     }
 
-    /// Reads a field.
     pub(super) fn field(&mut self) -> Option<&'a str> {
         self.fields.next()
     }
 
-    /// Reads a number.
+    /// Reads a field as a number.
     pub(super) fn number(&mut self) -> Option<u64> {
         self.field()?.parse().ok()
     }
 
-    /// Reads the id of a peer.
+    /// Reads a field as a peer id.
     pub(super) fn id(&mut self) -> Option<PeerId> {
         PeerId::parse(self.field()?)
     }
 
-    /// Reads a body: its length from the line, and then the body itself.
+    /// Reads a body: its length in the current line, then the body after the line.
     pub(super) fn body(&mut self) -> Option<&'a str> {
         self.optional_body()?
     }
 
-    /// Reads an optional body; the inner `None` stands for an absent body.
+    /// Reads an optional body. The inner `None` means that the body is absent.
     #[allow(clippy::option_option)]
     pub(super) fn optional_body(&mut self) -> Option<Option<&'a str>> {
         let length = self.field()?;
@@ -147,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_of_another_version_is_unreadable() {
+    fn a_record_of_another_version_is_invalid() {
         for text in [
             "", "v1", "v1\n", "v1 7", "7\n", "1 7\n", "v2 7\n", "v11 7\n",
         ] {
@@ -163,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_is_unreadable_when_its_length_does_not_fit() {
+    fn a_body_is_invalid_when_its_length_does_not_fit() {
         for line in ["v1 3\nab", "v1 1\nä", "v1 x\nab", "v1 -1\nab", "v1 -\nab"] {
             assert_eq!(Reader::new(line).unwrap().body(), None, "{line:?}");
         }

@@ -1,4 +1,5 @@
-//! Stored text: the state of a room that survives eviction, as attachments of sockets and as rows.
+//! The stored text of a room: attachments of WebSockets, and rows of absent peers and held
+//! broadcasts. The room is restored from this text after an eviction.
 
 pub mod attachment;
 mod fields;

@@ -1,7 +1,7 @@
 //! The outbox of one peer as stored text.
 //!
-//! The first line has the four counters of the outbox. Each notice is a line with its letter, its
-//! number, its fields and the lengths of its bodies:
+//! The first line contains the four counters of the outbox. Each notice is a line with a letter for its
+//! type, its number, its fields and the lengths of its bodies:
 //!
 //! ```text
 //! 1795251600127 1795251600125 1795251600000 0
@@ -60,13 +60,14 @@ impl Outbox {
                     let bodies = [Some(&**message), to.as_deref()];
                     write_line(text, format_args!("r {number} {code}"), &bodies);
                 }
-                // Not stored: the room sends a new welcome whenever a stream opens.
+                // A welcome is not stored, because the room sends a new welcome whenever a stream
+                // opens.
                 Notice::Welcome { .. } => {}
             }
         }
     }
 
-    /// Reads the rest of a record that [`write`](Self::write) appended to.
+    /// Reads the part of a record that [`write`](Self::write) appended.
     pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
         reader.next_line()?;
         let counters = Counters {
@@ -184,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn text_that_is_no_outbox_is_unreadable() {
+    fn invalid_text_is_not_read_as_an_outbox() {
         for text in [
             "",
             "1 2",
@@ -204,7 +205,7 @@ mod tests {
         }
     }
 
-    /// Reads an outbox that follows an empty first line.
+    /// Reads an outbox from a record whose first line is empty.
     fn read(text: &str) -> Option<Outbox> {
         let mut reader = Reader::new(text)?;
         assert_eq!(reader.field(), Some(""));

@@ -1,4 +1,5 @@
-//! Rows of storage: one for each absent peer and one for each held broadcast, as a key and a text.
+//! The rows in the storage of a room, as a key and a text. Each absent peer and each held broadcast has
+//! a row.
 //!
 //! | key | text |
 //! |---|---|
@@ -11,7 +12,7 @@ use crate::core::peer::Time;
 use crate::record::attachment::Attachment;
 
 impl RowKey {
-    /// Writes the key as text.
+    /// Returns the key as text.
     #[must_use]
     pub fn encode(&self) -> String {
         match self {
@@ -22,7 +23,7 @@ impl RowKey {
 }
 
 impl Row {
-    /// The key of the row; the row of an absent peer is found by the peer's id.
+    /// Returns the key of the row.
     #[must_use]
     pub fn key(&self) -> RowKey {
         match self {
@@ -31,7 +32,7 @@ impl Row {
         }
     }
 
-    /// Writes the row, without its key, as text.
+    /// Returns the row as text, without its key.
     #[must_use]
     pub fn encode(&self) -> String {
         match self {
@@ -56,7 +57,7 @@ impl Row {
         }
     }
 
-    /// Reads a row from its key and its text. Returns `None` if either is unreadable.
+    /// Reads a row from its key and text. Returns `None` if the key or the text is invalid.
     #[must_use]
     #[inline(never)]
     pub fn decode(key: &str, text: &str) -> Option<Self> {
@@ -130,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn text_that_is_no_row_is_unreadable() {
+    fn invalid_text_is_not_read_as_a_row() {
         for (key, text) in [
             ("", ""),
             ("held", "v1 9 ann 1 1\nab"),

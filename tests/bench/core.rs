@@ -1,7 +1,8 @@
-//! One event or one frame for each part of the core. The cost is counted in instructions, not timed.
+//! Benchmarks of the core that count instructions instead of time. Each case handles one event,
+//! decodes or encodes one text, or routes one request.
 //!
-//! `tests/bench/core.mjs` runs this under callgrind, which counts the instructions inside [`measured`].
-//! The cases print their names in the order of their calls.
+//! `tests/bench/core.mjs` runs this program under callgrind, which counts the instructions inside
+//! [`measured`]. The program prints the name of each case before it runs the case.
 
 use std::hint::black_box;
 
@@ -135,23 +136,24 @@ fn main() {
     });
 }
 
-/// Prepares a case, then runs the counted part once.
+/// Prepares a case, then runs its measured part once.
 fn case<F: FnOnce() -> T, T>(name: &str, prepare: impl FnOnce() -> F) {
     println!("{name}");
     let mut work = Some(prepare());
     let mut made = None;
     measured(&mut || made = work.take().map(|work| work()));
-    // The result is dropped outside of `measured`, because later events would consume it.
+    // The result is dropped outside `measured`, because real callers process the result instead of
+    // dropping it.
     black_box(made);
 }
 
-/// Callgrind finds this function by its name.
+/// Runs the measured part of a case. Callgrind finds this function by its name.
 #[inline(never)]
 fn measured(work: &mut dyn FnMut()) {
     black_box(work)();
 }
 
-/// Returns the room, so that dropping it is not counted.
+/// Handles an event. Returns the room with the effects, to exclude its drop from the measurement.
 fn handle<'a>(mut room: Room, event: Event<'a>) -> (Room, Vec<Effect<'a>>) {
     let mut effects = Vec::new();
     room.handle(NOW, event, &mut effects);

@@ -1,5 +1,5 @@
-//! `src/core/close.rs` is the source of the close codes. These tests compare the copy in
-//! docs/protocol.md and the retry rule of the browser client with it.
+//! Checks that the close codes in docs/protocol.md and the retry rules in public/signaling.js match
+//! `src/core/close.rs`.
 
 use partyline::core::close::{Close, Retry};
 

@@ -1,5 +1,5 @@
-//! Random and mutated text for every parser of untrusted input. No parser may panic, and every refusal
-//! has a code and a message.
+//! Passes random and mutated text to every parser of untrusted input. No parser may panic, and
+//! every refusal must have a code and a message.
 
 use partyline::core::refusal::Code;
 use partyline::dialect::Dialect;
@@ -9,7 +9,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::Config;
 
-/// Valid frames, the seeds of the mutations.
+/// Valid frames, which the tests mutate.
 const FRAMES: [&str; 11] = [
     r#"{"type":"ice-candidate","payload":{"candidate":""},"target":"peer2"}"#,
     r#"{"type":"offer","to":"ann","payload":{"type":"offer","sdp":"v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\n"}}"#,
@@ -25,7 +25,7 @@ const FRAMES: [&str; 11] = [
     r#" [ {"type":"candidate","to":"bob"} , {"type":"x","payload":[{}]} ] "#,
 ];
 
-/// Valid paths, the seeds of the mutations.
+/// Valid paths and queries, which the tests mutate.
 const PATHS: [&str; 8] = [
     "/register/demo/ann?key=secret",
     "/message/%C3%A4/a%3Ab",
@@ -37,14 +37,15 @@ const PATHS: [&str; 8] = [
     "/parties/main/a?_pk=%41+&key=%ff&x=%",
 ];
 
-/// Valid attachments, the seeds of the mutations.
+/// Valid attachments, which the tests mutate.
 const ATTACHMENTS: [&str; 3] = [
     "v1 7 3 native - bob\n",
     "v1 0 1 lobby ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad a\n",
     "v1 7 3 http - bob\n9 5 4 8\nj 5 ann 1\ns 9 ann * 5 7\noffer{\"a\":1}l 9 ann\nr 9 no-such-peer 2 -\nno",
 ];
 
-/// One of these texts with up to five edits: bytes cut, moved, inserted or overwritten.
+/// Generates one of the seeds with up to five edits. An edit truncates the text, copies its end to
+/// the start, or inserts or overwrites bytes.
 fn mutated(seeds: &'static [&'static str]) -> impl Strategy<Value = String> {
     let bytes = prop_oneof![
         3 => prop::sample::select(b"{}[]\",:\\ \n%/?&=+-.0123456789eEu".to_vec()),
@@ -154,7 +155,7 @@ proptest! {
     }
 
     #[test]
-    fn a_mutated_attachment_is_read_or_unreadable(text in mutated(&ATTACHMENTS)) {
+    fn a_mutated_attachment_is_read_or_invalid(text in mutated(&ATTACHMENTS)) {
         if let Some(attachment) = Attachment::decode(&text) {
             let reread = Attachment::decode(&attachment.encode());
             prop_assert_eq!(reread, Some(attachment));

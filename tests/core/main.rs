@@ -1,4 +1,4 @@
-//! Tests of the core, the dialects and the stored text on the host, as one binary.
+//! Tests of the core, the dialects and the stored text. They run on the host, as one binary.
 
 mod close_table;
 mod fuzz;

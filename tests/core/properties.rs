@@ -1,6 +1,7 @@
-//! Random histories of a room, played on the [`Rig`].
+//! Property tests: random sequences of actions in a room, run on the [`Rig`].
 //!
-//! The Rig checks the invariants of each event. These tests check what must hold over a history.
+//! The Rig checks the invariants of the room after each event. These tests check the properties of
+//! a whole sequence.
 
 mod resume;
 
@@ -15,8 +16,8 @@ use serde_json::Value;
 
 const NAMES: [&str; 5] = ["ann", "bob", "eve", "dan", "fay"];
 
-/// One action of a client, the network or the clock. A socket is named by its index among all sockets
-/// ever opened, so closed ones are used, too.
+/// An action of a client, the network or the clock. A socket is an index into all sockets opened so
+/// far, so that closed sockets are also used.
 #[derive(Clone, Debug)]
 enum Step {
     Join {
@@ -27,7 +28,8 @@ enum Step {
         who: usize,
         key: Option<usize>,
     },
-    /// Opens a new stream, or resumes one this many events before the last that arrived.
+    /// Opens a new stream, or resumes a stream from the event `back` positions before the last
+    /// received event.
     Open {
         who: usize,
         back: Option<usize>,
@@ -72,18 +74,18 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// A Rig, and what its clients did and received.
+/// A Rig, with the actions of its clients and the frames that they received.
 struct History {
     rig: Rig,
     sockets: Vec<Socket>,
-    /// How many signals were sent. It is the payload of the next one.
+    /// The number of signals sent, which is the payload of the next signal.
     count: u64,
     heard: BTreeMap<usize, Vec<Heard>>,
-    /// The peer of each stream, by the index of its socket.
+    /// The peer of each event stream, by the index of its socket.
     streams: BTreeMap<usize, usize>,
-    /// The numbers of the events that each peer received.
+    /// The event ids that each peer received.
     numbers: BTreeMap<usize, Vec<u64>>,
-    /// The replies to HTTP requests.
+    /// The replies of the room to HTTP requests.
     answers: Vec<String>,
 }
 
@@ -101,7 +103,8 @@ impl History {
     }
 
     fn play(&mut self, step: &Step) {
-        // No two steps happen in the same millisecond.
+        // Event ids contain the time. Without this pause, a peer that leaves and registers again
+        // could get the event ids of its earlier stream.
         self.rig.pass(1);
         let place = |n: usize| n.checked_rem(self.sockets.len());
         let socket = |n: usize| place(n).map(|n| self.sockets[n]);
@@ -170,20 +173,20 @@ impl History {
     }
 }
 
-/// A signal to one peer, to nobody in the room, or to all.
+/// Returns a signal to a peer, to an id that no peer has, or to all peers.
 fn signal(receiver: &str, to: Option<usize>, count: u64) -> String {
     let to = to.map(|to| NAMES.get(to).unwrap_or(&"nobody"));
     let to = to.map_or_else(String::new, |to| format!(r#","{receiver}":"{to}""#));
     format!(r#"{{"type":"say"{to},"payload":{count}}}"#)
 }
 
-/// The room as one client knows it from its frames.
+/// The state of the room as one client derives it from its frames.
 #[derive(Default)]
 struct View {
     me: String,
-    /// The other peers, and whether this client is polite to each.
+    /// The other peers. The value is true if this client is polite to the peer.
     peers: BTreeMap<String, bool>,
-    /// The last signal from each peer.
+    /// The counter in the payload of the last signal from each peer.
     last: BTreeMap<String, u64>,
 }
 
@@ -207,7 +210,7 @@ impl View {
                 "welcome" => {
                     assert_eq!(n, 0, "a second welcome");
                     view.me = text("id");
-                    for peer in frame["peers"].as_array().expect("a list") {
+                    for peer in frame["peers"].as_array().expect("an array") {
                         let id = peer["id"].as_str().expect("an id").to_owned();
                         view.peers
                             .insert(id, peer["polite"].as_bool().expect("a role"));
@@ -234,7 +237,7 @@ impl View {
 }
 
 fn config() -> Config {
-    // A failing history is printed, and not written to a file.
+    // proptest prints a failing sequence. Writing it to a file is disabled.
     Config {
         cases: 20_000,
         failure_persistence: None,
@@ -251,7 +254,8 @@ proptest! {
     ) {
         let mut history = History::new();
         steps.iter().for_each(|step| history.play(step));
-        // Disconnected peers leave, and jammed WebSockets are found.
+        // Let disconnected peers leave. Then let each peer send a signal, so that the room detects
+        // every jammed WebSocket.
         history.play(&Step::Pass(30_000));
         for _ in 0..2 {
             history.play(&Step::Pass(15_000));
@@ -304,7 +308,7 @@ proptest! {
         steps in vec(step(), 1..60),
     ) {
         let mut history = History::new();
-        // Two peers stay, so no peer is ever alone.
+        // Two peers always stay, so no peer is ever alone.
         history.play(&Step::Join { who: 3, key: None });
         history.play(&Step::Join { who: 4, key: None });
         for step in &steps {

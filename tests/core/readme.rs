@@ -1,5 +1,5 @@
-//! The documentation agrees with the Rust code: its sample works, and its tables of error codes are
-//! complete.
+//! Checks the documentation against the Rust code: the sample in docs/auth.md works, and the tables
+//! contain all error codes.
 
 use jsonwebtoken::EncodingKey;
 use partyline::core::close::Close;
@@ -12,7 +12,7 @@ const AUTH: &str = include_str!("../../docs/auth.md");
 const HTTP: &str = include_str!("../../docs/http.md");
 const PROTOCOL: &str = include_str!("../../docs/protocol.md");
 
-/// The lines of docs/auth.md, exactly as they stand there.
+/// Creates a token. The lines are the sample in docs/auth.md, unchanged.
 #[rustfmt::skip]
 fn mint(secret: &[u8]) -> Result<String, jsonwebtoken::errors::Error> {
     let exp = jsonwebtoken::get_current_timestamp() + 600;
@@ -32,7 +32,7 @@ fn a_token_minted_by_the_sample_is_accepted() {
 }
 
 #[test]
-fn the_sample_is_the_one_in_the_documentation() {
+fn the_sample_in_the_documentation_is_tested() {
     let this_file = include_str!("readme.rs");
     let (_, code) = AUTH.split_once("```rust\n").expect("auth.md has Rust code");
     let (code, _) = code.split_once("```").expect("the code block ends");
@@ -41,7 +41,7 @@ fn the_sample_is_the_one_in_the_documentation() {
     }
 }
 
-/// The lines between a heading of the second level and the next one.
+/// Returns the lines between a second-level heading and the next second-level heading.
 fn section<'a>(page: &'a str, heading: &'a str) -> impl Iterator<Item = &'a str> {
     let lines = page.lines().skip_while(move |line| *line != heading);
     lines.skip(1).take_while(|line| !line.starts_with("## "))

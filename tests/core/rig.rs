@@ -1,7 +1,7 @@
-//! The Rig: a room, a clock, and clients, in memory.
+//! The Rig: a room, a clock and clients, in memory.
 //!
-//! The room runs in the same loop as in the shell, [`drive`]. The [`World`] stands in for the platform,
-//! and checks after every event that the room keeps its invariants.
+//! The room runs in the same event loop as in the shell, [`drive`]. The [`World`] replaces the
+//! platform. After every event, it checks the invariants of the room.
 
 #![allow(dead_code, reason = "no single test uses all methods")]
 
@@ -27,7 +27,7 @@ pub(crate) const LIMITS: Limits = Limits {
     hold: 120_000,
 };
 
-/// An event that a client sees on its WebSocket.
+/// A frame or a close that a client received.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Heard {
     Frame(String),
@@ -39,7 +39,7 @@ pub(crate) struct Rig {
     limits: Limits,
     pub(crate) now: Time,
     next_socket: u64,
-    /// The frames and closes that each client received since the test last read them.
+    /// The frames and closes that each client received and the test has not read.
     heard: BTreeMap<Socket, Vec<Heard>>,
     world: World,
 }
@@ -65,12 +65,12 @@ impl Rig {
         }
     }
 
-    /// A client joins over a WebSocket in the native dialect.
+    /// Joins a client over a WebSocket in the native dialect.
     pub(crate) fn join(&mut self, id: &str, key: Option<&str>) -> Socket {
         self.join_speaking(Dialect::Native, id, key)
     }
 
-    /// A client joins over a WebSocket in any dialect.
+    /// Joins a client over a WebSocket in the given dialect.
     pub(crate) fn join_speaking(
         &mut self,
         dialect: Dialect,
@@ -85,7 +85,8 @@ impl Rig {
         };
         self.world.joining = Some((socket, dialect));
         if let Some(Err(refusal)) = self.handle(event) {
-            // The Worker accepts a WebSocket of its own to tell the client.
+            // The Worker refuses a join by accepting a separate WebSocket, sending the error, and
+            // closing the WebSocket.
             let close = Close::after(refusal.code).expect("a refused join closes the WebSocket");
             let Encoded::Frames(frames) = dialect.encode(&Notice::Refused(refusal), None) else {
                 panic!("every dialect encodes a refusal");
@@ -97,7 +98,7 @@ impl Rig {
         socket
     }
 
-    /// A client registers, and gets the list of peers.
+    /// Registers a client over HTTP. Returns the peers in the reply.
     pub(crate) fn register(
         &mut self,
         id: &str,
@@ -113,7 +114,8 @@ impl Rig {
         reply.map(|registered| registered.peers)
     }
 
-    /// A registered peer opens its stream, or resumes it after the notice `last`.
+    /// Opens the stream of a registered peer. If `last` is an event id, the stream is resumed after
+    /// that event.
     pub(crate) fn open_stream(
         &mut self,
         id: &str,
@@ -134,7 +136,7 @@ impl Rig {
         }
     }
 
-    /// A registered peer posts a signal.
+    /// Posts a signal from a registered peer.
     pub(crate) fn post(
         &mut self,
         id: &str,
@@ -158,7 +160,6 @@ impl Rig {
         socket
     }
 
-    /// A client sends a frame.
     pub(crate) fn send(&mut self, socket: Socket, text: &str) {
         // The shell ignores frames from a WebSocket that it has closed.
         let Some(dialect) = self.world.open.get(&socket).copied() else {
@@ -170,7 +171,8 @@ impl Rig {
         }
     }
 
-    /// A client sends a Close frame. A client with a stream cannot, so its stream breaks.
+    /// Closes the WebSocket of a client with a Close frame. An event stream has no Close frame, so
+    /// the stream breaks instead.
     pub(crate) fn close(&mut self, socket: Socket) {
         let event = if self.streams(socket) {
             Event::Lost
@@ -181,25 +183,26 @@ impl Rig {
         self.handle(event(socket));
     }
 
-    /// A WebSocket or a stream breaks.
+    /// Breaks a WebSocket or an event stream.
     pub(crate) fn lose(&mut self, socket: Socket) {
         self.world.forget(socket);
         self.handle(Event::Lost(socket));
     }
 
-    /// Sends to this WebSocket fail from now on, though the room has not heard that it broke.
+    /// Makes all further sends to this WebSocket fail. The room is not notified that the WebSocket
+    /// is broken.
     pub(crate) fn jam(&mut self, socket: Socket) {
         if self.is_open(socket) {
             self.world.jammed.insert(socket);
         }
     }
 
-    /// The platform accepts no WebSockets from now on.
+    /// Makes the platform refuse all further WebSockets.
     pub(crate) fn accept_nothing(&mut self) {
         self.world.accepts_nothing = true;
     }
 
-    /// Time passes, and the alarm fires when it is due.
+    /// Advances the clock, and fires the alarm when it is due.
     pub(crate) fn pass(&mut self, millis: u64) {
         let then = self.now.plus(millis);
         while let Some(alarm) = self.world.alarm.filter(|alarm| *alarm <= then) {
@@ -209,13 +212,13 @@ impl Rig {
         self.now = then;
     }
 
-    /// The alarm fires, due or not.
+    /// Fires the alarm immediately, even if it is not due.
     pub(crate) fn ring(&mut self) {
         self.world.alarm = None;
         self.handle(Event::Tick);
     }
 
-    /// The room is evicted, and restored from the text of its attachments and rows.
+    /// Evicts the room, and restores it from the text of its attachments and rows.
     pub(crate) fn sleep(&mut self) {
         let kept = |attachment: Attachment| {
             let decoded = Attachment::decode(&attachment.encode()).unwrap();
@@ -231,7 +234,8 @@ impl Rig {
             let member = kept(Attachment::absent(member));
             Row::Absent(Absent { member, expires_at })
         });
-        // The platform lists the newest WebSocket first, and rows in any order.
+        // The platform lists the newest WebSocket first, and rows in any order. The members are
+        // therefore reversed, and the rows reordered.
         let (odd, even): (Vec<_>, Vec<_>) = self
             .world
             .held
@@ -244,12 +248,12 @@ impl Rig {
         self.room = Room::restore(&name, self.limits, self.now, members.rev(), rows);
     }
 
-    /// The frames and closes that a client received since this was last called.
+    /// Returns the frames and closes that a client received since the last call.
     pub(crate) fn heard(&mut self, socket: Socket) -> Vec<Heard> {
         self.heard.remove(&socket).unwrap_or_default()
     }
 
-    /// The frames that a client received since this or `heard` was last called.
+    /// Returns the frames that a client received since the last call of this method or `heard`.
     pub(crate) fn frames(&mut self, socket: Socket) -> Vec<String> {
         let heard = self.heard(socket).into_iter();
         heard
@@ -260,12 +264,11 @@ impl Rig {
             .collect()
     }
 
-    /// All open WebSockets.
     pub(crate) fn open(&self) -> Vec<Socket> {
         self.world.open.keys().copied().collect()
     }
 
-    /// Whether this WebSocket carries a stream, or did.
+    /// Returns whether this WebSocket carries an event stream. A closed WebSocket is included.
     pub(crate) fn streams(&self, socket: Socket) -> bool {
         self.world.streams.contains(&socket)
     }
@@ -274,17 +277,17 @@ impl Rig {
         self.world.open.contains_key(&socket)
     }
 
-    /// The number of peers in the room.
+    /// Returns the number of peers in the room, including absent peers.
     pub(crate) fn len(&self) -> usize {
         self.room.peers()
     }
 
-    /// The number of rows written or erased, and of alarms set or cleared, so far.
+    /// Returns how often rows were written or erased and the alarm was set or cleared.
     pub(crate) fn writes(&self) -> usize {
         self.world.writes
     }
 
-    /// Runs the room for one event, checks its invariants, and returns the reply.
+    /// Passes an event to the room, checks the invariants, and returns the first reply.
     fn handle(&mut self, event: Event<'_>) -> Option<Result<Registered, Refusal<'static>>> {
         self.world.begin();
         drive(&mut self.room, self.now, event, &mut self.world);
@@ -301,7 +304,7 @@ fn hash(key: &str) -> Key {
     Key::new(key).unwrap()
 }
 
-/// The id and the data of an event. The first event of a stream has no data.
+/// Parses the id and the data of an event. The first event of a stream has no data.
 pub(crate) fn event(text: &str) -> (Option<u64>, Option<String>) {
     let field = |name: &str| {
         let values = text.lines().filter_map(|line| line.strip_prefix(name));

@@ -8,7 +8,7 @@ use partyline::core::peer::Socket;
 
 const OFFER: &str = r#"{"type":"offer","to":"bob","payload":1}"#;
 
-/// A room with ann and bob, who have read their frames.
+/// Creates a room with ann and bob, and discards the frames of their joins.
 fn pair(limits: Limits) -> (Rig, Socket, Socket) {
     let mut rig = Rig::new(limits);
     let (ann, bob) = (rig.join("ann", None), rig.join("bob", None));
@@ -70,7 +70,7 @@ fn a_late_close_frame_ends_the_grace_period() {
 }
 
 #[test]
-fn a_disconnected_peer_leaves_at_once_without_grace() {
+fn a_disconnected_peer_leaves_immediately_without_a_grace_period() {
     let (mut rig, ann, bob) = pair(Limits { grace: 0, ..LIMITS });
     rig.lose(bob);
     assert_eq!(rig.frames(ann), [r#"{"type":"peer-left","id":"bob"}"#]);
@@ -78,7 +78,7 @@ fn a_disconnected_peer_leaves_at_once_without_grace() {
 }
 
 #[test]
-fn a_signal_is_refused_without_grace_when_it_cannot_be_sent() {
+fn a_signal_that_cannot_be_sent_is_refused_without_a_grace_period() {
     let (mut rig, ann, bob) = pair(Limits { grace: 0, ..LIMITS });
     rig.jam(bob);
     rig.send(ann, OFFER);
@@ -100,7 +100,7 @@ fn an_ordinary_session_stores_nothing() {
 }
 
 #[test]
-fn an_absent_peer_leaves_when_its_grace_ends_and_not_before() {
+fn an_absent_peer_leaves_at_the_end_of_its_grace_period_and_not_before() {
     let (mut rig, ann, bob) = pair(LIMITS);
     rig.lose(bob);
     rig.pass(14_999);
@@ -187,7 +187,7 @@ fn a_peer_that_sends_too_fast_is_refused_and_then_disconnected() {
 }
 
 #[test]
-fn each_signal_of_a_list_counts_as_a_frame() {
+fn each_signal_of_a_batch_counts_as_a_frame() {
     let (mut rig, ann, bob) = pair(LIMITS);
     let list = format!("[{}]", [OFFER; 32].join(","));
     for _ in 0..7 {
@@ -274,7 +274,7 @@ fn a_full_room_counts_absent_peers_and_lets_them_reconnect() {
 }
 
 #[test]
-fn a_peer_leaves_at_once_when_the_platform_does_not_accept_its_websocket() {
+fn a_peer_leaves_immediately_when_the_platform_does_not_accept_its_websocket() {
     let (mut rig, ann, bob) = pair(LIMITS);
     rig.accept_nothing();
     let eve = rig.join("eve", None);

@@ -1,4 +1,4 @@
-//! Tests of peers with event streams: registering, resuming, keys, queues and refusals.
+//! Tests of peers with event streams: registration, resumption, keys, queues and refusals.
 
 use crate::rig::{Heard, LIMITS, Rig, event};
 use partyline::core::close::Close;
@@ -11,13 +11,13 @@ use partyline::dialect::Dialect;
 const OFFER: &str = r#"{"type":"offer","to":"bob","payload":1}"#;
 const HEARD: &str = r#"{"type":"offer","payload":1,"senderId":"ann"}"#;
 
-/// The data of the events that arrived.
+/// Returns the data of the events that arrived on a stream.
 fn events(rig: &mut Rig, socket: Socket) -> Vec<String> {
     let frames = rig.frames(socket).into_iter();
     frames.filter_map(|text| event(&text).1).collect()
 }
 
-/// A room with ann, who has a WebSocket, and bob, who has registered.
+/// Creates a room with ann, who has a WebSocket, and bob, who has registered.
 fn registered() -> (Rig, Socket) {
     let mut rig = Rig::new(LIMITS);
     let ann = rig.join("ann", None);
@@ -127,14 +127,14 @@ fn a_stream_is_resumed_when_the_room_has_not_noticed_its_break() {
     let old = rig.open_stream("bob", None, None).unwrap();
     let (begun, _) = event(&rig.frames(old)[0]);
     rig.send(ann, OFFER);
-    // The signal was lost with the old stream, and the room does not know yet.
+    // The old stream broke before the event arrived, and the room has not detected the break.
     let new = rig.open_stream("bob", None, begun).unwrap();
     assert_eq!(events(&mut rig, new), [HEARD]);
     assert!(!rig.is_open(old));
 }
 
 #[test]
-fn a_stream_starts_anew_when_its_last_number_was_never_given() {
+fn a_new_stream_starts_when_the_last_event_id_is_unknown() {
     let (mut rig, ann) = registered();
     rig.send(ann, OFFER);
     let bob = rig.open_stream("bob", None, Some(u64::MAX)).unwrap();

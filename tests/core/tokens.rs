@@ -1,5 +1,5 @@
-//! Compares the token check with the `jsonwebtoken` library. A token that the library rejects as forged
-//! must be refused here, and a token that the library mints must have the same outcome.
+//! Compares the token check with the `jsonwebtoken` library. A token that the library rejects must
+//! be refused. A token that the library creates must get the same result from both.
 
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use partyline::core::peer::{PeerId, Time};
@@ -11,14 +11,14 @@ use serde_json::{Value, json};
 const SECRET: &str = "a secret that is long enough to be one";
 const NOW: u64 = 1_800_000_000;
 
-/// Whether our check admits the token for peer `ann` in room `demo`.
+/// Returns whether our check admits the token for peer `ann` in room `demo`.
 fn ours(token: &str) -> bool {
     let ann = PeerId::parse("ann");
     let now = Time(NOW * 1_000);
     check_token(SECRET, Some(token), now, "demo", ann.as_ref()).is_ok()
 }
 
-/// The same decision, from the library and the definition of the claims.
+/// Returns whether the library, with the rules for our claims, admits the same token.
 fn theirs(token: &str) -> bool {
     let mut validation = Validation::new(Algorithm::HS256);
     (validation.validate_exp, validation.validate_aud) = (false, false);
@@ -34,7 +34,7 @@ fn theirs(token: &str) -> bool {
         && (claims["sub"].is_null() || text("sub") == Some("ann"))
 }
 
-/// Times in the forms that libraries write.
+/// Generates times in the forms that token libraries write.
 fn usual() -> impl Strategy<Value = Value> + Clone {
     prop_oneof![
         Just(json!(NOW + 60)),
@@ -46,7 +46,8 @@ fn usual() -> impl Strategy<Value = Value> + Clone {
     ]
 }
 
-/// Times in forms that no library writes. Our check may refuse them.
+/// Generates times in forms that no token library writes. Our check may refuse them although the
+/// library accepts them.
 fn unusual() -> impl Strategy<Value = Value> + Clone {
     prop_oneof![
         Just(json!(1e300)),

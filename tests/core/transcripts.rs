@@ -1,4 +1,4 @@
-//! Plays the golden conversations of `tests/transcripts` on the core with a simulated clock.
+//! Plays the transcripts in `tests/transcripts` on the core, with a simulated clock.
 //!
 //! `tests/worker/transcripts.test.mjs` plays the same files over real sockets.
 //! `tests/transcripts/README.md` describes their format.
@@ -13,25 +13,25 @@ use partyline::dialect::Dialect;
 use partyline::edge::route::HttpError;
 use partyline::edge::settings::Settings;
 
-/// When the room is dropped and built again from stored text.
+/// The points at which the room is evicted and restored from stored text.
 #[derive(Clone, Copy, PartialEq)]
 enum Sleep {
     Never,
     BeforeEachLine,
 }
 
-/// A transcript that is being played.
+/// The state of a transcript that is being played.
 struct Player<'a> {
     rig: Rig,
-    /// The dialect of the transcript's folder.
+    /// The dialect of the transcript, which is the name of its folder.
     dialect: String,
-    /// The latest socket of each name.
+    /// The latest socket of each peer, by its name in the transcript.
     sockets: BTreeMap<&'a str, Socket>,
-    /// Frames that have arrived and were not compared yet.
+    /// Frames and closes that were received but not compared yet.
     unread: BTreeMap<Socket, VecDeque<Heard>>,
-    /// The number of the last event that each name received.
+    /// The id of the last event that each peer received, by the peer's name.
     last_event: BTreeMap<&'a str, u64>,
-    /// The HTTP response that each name received and that was not compared yet.
+    /// HTTP responses that were received but not compared yet, by the name of the peer.
     responses: BTreeMap<&'a str, String>,
 }
 
@@ -44,13 +44,13 @@ struct Line<'a> {
 }
 
 impl<'a> Line<'a> {
-    /// Fails the test and names the line.
+    /// Fails the test with a message that names the line.
     fn fail(&self, fault: &str) -> ! {
         let Self { path, number, text } = self;
         panic!("{}:{number}: {text}\n  {fault}", path.display())
     }
 
-    /// The first word and the rest.
+    /// Splits a text into its first word and the rest.
     fn split(&self, text: &'a str) -> (&'a str, &'a str) {
         text.split_once(' ').unwrap_or((text, ""))
     }
@@ -69,7 +69,7 @@ fn play(path: &Path, sleep: Sleep) {
     player.finish(path);
 }
 
-/// The lines of a transcript, without comments and empty lines.
+/// Returns the lines of a transcript, without comments and empty lines.
 fn lines<'a>(path: &'a Path, text: &'a str) -> Vec<Line<'a>> {
     let numbered = text.lines().enumerate().map(|(index, line)| Line {
         path,
@@ -204,7 +204,8 @@ impl<'a> Player<'a> {
                     self.last_event.insert(name, number);
                     return;
                 }
-                // The first event of a stream has a number and no data.
+                // The first event of a stream has an id but no data. A transcript does not contain
+                // this event.
                 (Some(number), None) => drop(self.last_event.insert(name, number)),
                 _ => line.fail(&format!("the peer received {heard:?}")),
             }
@@ -232,7 +233,7 @@ impl<'a> Player<'a> {
         *socket.unwrap_or_else(|| line.fail("no socket has this name"))
     }
 
-    /// The next frame or close that the socket received.
+    /// Returns the next frame or close that the socket received. Fails the test if there is none.
     fn next(&mut self, line: Line<'_>, socket: Socket) -> Heard {
         let unread = self.unread.entry(socket).or_default();
         unread.extend(self.rig.heard(socket));
@@ -240,21 +241,21 @@ impl<'a> Player<'a> {
         next.unwrap_or_else(|| line.fail("the peer received nothing"))
     }
 
-    /// Checks that everything that arrived was written.
+    /// Checks that the transcript contains all frames, closes and responses that arrived.
     fn finish(mut self, path: &Path) {
         let path = path.display();
         assert_eq!(
             self.responses,
             BTreeMap::new(),
-            "{path}: a response is not written"
+            "{path}: the transcript lacks a response"
         );
         for (name, socket) in &self.sockets {
             let mut unread: Vec<_> = self.unread.remove(socket).unwrap_or_default().into();
             unread.extend(self.rig.heard(*socket));
-            // The first event of a stream is not written.
+            // A transcript does not contain the first event of a stream.
             unread
                 .retain(|heard| !matches!(heard, Heard::Frame(text) if text.starts_with("retry")));
-            assert_eq!(unread, [], "{path}: a frame to {name} is not written");
+            assert_eq!(unread, [], "{path}: the transcript lacks a frame to {name}");
         }
     }
 }
@@ -264,7 +265,7 @@ fn argument<'a>(arguments: &'a str, prefix: &str) -> Option<&'a str> {
     words.find_map(|word| word.strip_prefix(prefix))
 }
 
-/// The response to a peer that has registered, without its key.
+/// Returns the text of a response to a registration, without the key.
 fn registered(peers: &[(PeerId, bool)]) -> String {
     let entry = |(id, polite): &(PeerId, bool)| format!(r#"{{"id":"{id}","polite":{polite}}}"#);
     let peers: Vec<_> = peers.iter().map(entry).collect();
@@ -276,7 +277,8 @@ fn refused(refusal: &Refusal<'_>) -> String {
     format!("{} {}", error.status, error.code)
 }
 
-/// Compares a frame with a written frame, in which `…` matches any run without a quotation mark.
+/// Compares a frame with a frame in a transcript, where `…` matches any text without a quotation
+/// mark.
 fn matches(written: &str, frame: &str) -> bool {
     let mut parts = written.split('…');
     let Some(mut rest) = frame.strip_prefix(parts.next().unwrap_or_default()) else {
@@ -298,7 +300,7 @@ fn matches(written: &str, frame: &str) -> bool {
     rest.is_empty()
 }
 
-/// The paths of all transcripts.
+/// Returns the paths of all transcripts.
 fn all() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts");
     let dialects = std::fs::read_dir(folder)
@@ -321,7 +323,7 @@ fn the_core_produces_every_frame_of_every_transcript() {
 }
 
 #[test]
-fn the_core_produces_the_same_frames_when_the_room_sleeps_before_each_line() {
+fn the_core_produces_the_same_frames_when_the_room_is_evicted_before_each_line() {
     all()
         .iter()
         .for_each(|path| play(path, Sleep::BeforeEachLine));

@@ -1,4 +1,4 @@
-//! Signals from peers: checks their rate and form, then forwards, holds or refuses them.
+//! Signals from peers: checks their rate and content, then forwards, holds or refuses them.
 
 use std::borrow::Cow;
 
@@ -13,8 +13,8 @@ use crate::core::outbox::{MAX_HELD, MAX_HELD_BYTES};
 use crate::core::peer::{Key, PeerId, Seat, Socket};
 use crate::core::refusal::{Code, Refusal};
 
-/// Signal types that the server uses in some dialect. Peers may not send them, so a client can trust
-/// that a frame of such a type comes from the server.
+/// Signal types that the room reserves in every dialect. A peer cannot send them, so that no peer
+/// can imitate a frame from the server.
 const RESERVED: [&str; 4] = ["welcome", "peer-joined", "peer-left", "error"];
 
 /// The peer that sent a signal.
@@ -24,7 +24,7 @@ struct Sender {
     source: Source,
 }
 
-/// How a signal arrived. A refusal goes back the same way.
+/// The way in which a signal arrived. A refusal is sent back the same way.
 #[derive(Clone, Copy)]
 enum Source {
     WebSocket(Socket),
@@ -42,7 +42,7 @@ impl Sender {
 }
 
 impl<'a> Turn<'_, 'a> {
-    /// A frame arrived on a WebSocket.
+    /// Handles a frame from a WebSocket.
     pub(super) fn handle_frame(&mut self, socket: Socket, signal: Result<Signal<'a>, Refusal<'a>>) {
         let Some(peer) = self.room.roster.by_socket(socket) else {
             return;
@@ -54,7 +54,7 @@ impl<'a> Turn<'_, 'a> {
         }
     }
 
-    /// A registered peer sent a signal in an HTTP request.
+    /// Handles a signal that a registered peer sent in an HTTP request.
     #[inline(never)]
     pub(super) fn handle_post(&mut self, id: &PeerId, key: Option<&Key>, signal: Signal<'a>) {
         let peer = match find_registered(&mut self.room.roster, id, key, self.effects) {
@@ -66,8 +66,8 @@ impl<'a> Turn<'_, 'a> {
         self.accept_signal(sender, decision, Ok(signal));
     }
 
-    /// Forwards a signal that is within the rate limit and well-formed. Refuses any other, and
-    /// disconnects its sender if the refusal demands that.
+    /// Forwards a valid signal that is within the rate limit, and refuses any other signal. Closes
+    /// the sender's WebSocket if the refusal requires that.
     fn accept_signal(
         &mut self,
         sender: Sender,
@@ -98,7 +98,8 @@ impl<'a> Turn<'_, 'a> {
         }
     }
 
-    /// Sends a signal to its receivers. If it can be neither sent nor queued, it is refused.
+    /// Sends a signal to its receivers, or queues it for absent receivers. Refuses a signal that
+    /// cannot be queued.
     fn forward(&mut self, sender: Sender, signal: Signal<'a>) {
         let Signal {
             to,
@@ -144,7 +145,7 @@ impl<'a> Turn<'_, 'a> {
         }
     }
 
-    /// Holds a broadcast for the next peer to join.
+    /// Holds a broadcast until the next peer joins.
     fn hold(&mut self, source: Source, signal: RoutedSignal<'a>) {
         let held = Held {
             number: self.room.next_held,
@@ -169,7 +170,7 @@ impl<'a> Turn<'_, 'a> {
         }
     }
 
-    /// Refuses a signal that has just arrived.
+    /// Refuses a signal during the event in which it arrived.
     fn refuse_source(&mut self, source: Source, refusal: Refusal<'a>) {
         match source {
             Source::WebSocket(socket) => self.push_send(vec![socket], Notice::Refused(refusal)),
@@ -178,7 +179,7 @@ impl<'a> Turn<'_, 'a> {
     }
 }
 
-/// Checks that the type is not reserved, and that a stated sender is the real one.
+/// Checks that the type is not reserved, and that the frame does not name another sender.
 fn check<'a>(signal: &Signal<'a>, sender: &PeerId) -> Result<(), Refusal<'a>> {
     let signal_type = &*signal.signal_type;
     if RESERVED.contains(&signal_type) {
@@ -197,7 +198,7 @@ fn check<'a>(signal: &Signal<'a>, sender: &PeerId) -> Result<(), Refusal<'a>> {
     Ok(())
 }
 
-/// The refusal of a signal that cannot be queued for its absent receiver.
+/// Returns the refusal of a signal that cannot be queued for its absent receiver.
 #[inline(never)]
 pub(super) fn queue_full(receiver: &PeerId) -> Refusal<'static> {
     let message = format!(

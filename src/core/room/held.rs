@@ -1,6 +1,6 @@
-//! Broadcasts from a peer that is alone, held for the next peer to join.
+//! Broadcasts from a peer that is alone, held until the next peer joins.
 //!
-//! Their number and size are limited, so a client cannot fill the memory of the room.
+//! Their number and total size are limited, so that a client cannot exhaust the memory of the room.
 
 use crate::core::event::Held;
 use crate::core::outbox::{MAX_HELD, MAX_HELD_BYTES};
@@ -11,7 +11,7 @@ use crate::core::refusal::Code;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct HeldBroadcasts {
     held: Vec<Held>,
-    /// The sum of the [`size`]s in `held`.
+    /// The sum of the [`size`]s of `held`.
     bytes: usize,
 }
 
@@ -20,7 +20,7 @@ impl HeldBroadcasts {
     ///
     /// # Errors
     ///
-    /// [`Code::MailboxFull`] if it does not fit.
+    /// [`Code::MailboxFull`] if the broadcast would exceed a limit.
     pub(crate) fn push(&mut self, held: Held) -> Result<(), Code> {
         let bytes = self.bytes.saturating_add(size(&held));
         if self.held.len() >= MAX_HELD || bytes > MAX_HELD_BYTES {
@@ -31,7 +31,7 @@ impl HeldBroadcasts {
         Ok(())
     }
 
-    /// Removes and returns the broadcasts that have expired.
+    /// Removes the expired broadcasts and returns them.
     pub(crate) fn take_expired(&mut self, now: Time) -> Vec<Held> {
         let all = std::mem::take(self).held;
         let (expired, kept): (Vec<_>, Vec<_>) =
@@ -41,18 +41,18 @@ impl HeldBroadcasts {
         expired
     }
 
-    /// Removes and returns all broadcasts.
+    /// Removes all broadcasts and returns them.
     pub(crate) fn take(&mut self) -> Vec<Held> {
         std::mem::take(self).held
     }
 
-    /// The earliest time at which a broadcast expires.
+    /// Returns the earliest time at which a broadcast expires.
     pub(crate) fn next_expiry(&self) -> Option<Time> {
         self.held.iter().map(|held| held.expires_at).min()
     }
 }
 
-/// The size of a broadcast: its type and payload, in bytes.
+/// Returns the size of a broadcast, in bytes of type and payload.
 fn size(held: &Held) -> usize {
     let payload = held.payload.as_ref().map_or(0, String::len);
     held.signal_type.len().saturating_add(payload)

@@ -1,4 +1,4 @@
-//! Joins over a WebSocket: as a new peer, or as one that the client takes over with the same key.
+//! Joins over a WebSocket, as a new peer or as an existing peer with the same key.
 
 use super::rate_limit::RateLimiter;
 use super::roster::{Peer, Presence};
@@ -12,7 +12,7 @@ use crate::core::peer::{Key, PeerId, Seat, Socket};
 use crate::core::refusal::{Code, Refusal};
 
 impl Turn<'_, '_> {
-    /// A client wants to join over a WebSocket.
+    /// Handles a request to join over a WebSocket.
     pub(super) fn handle_join(&mut self, socket: Socket, id: PeerId, key: Option<Key>) {
         let old = match self.take_over(&id, key.as_ref()) {
             Ok(old) => old,
@@ -39,7 +39,8 @@ impl Turn<'_, '_> {
         self.push_send(vec![socket], welcome);
         self.insert_peer(member, Presence::Connected);
         match old {
-            // The welcome lists the peers, so queued join and leave notices are dropped.
+            // The welcome lists the current peers, so queued notices of joins and leaves are
+            // dropped.
             Some(old) => {
                 for unsent in old.member.outbox.unsent() {
                     if let Notice::Signal(_) = unsent.notice {
@@ -56,7 +57,8 @@ impl Turn<'_, '_> {
         }
     }
 
-    /// Checks that a client may have this id, and removes the peer that has it now, if there is one.
+    /// Checks that a client may use this id. Removes the peer that currently has the id, and
+    /// returns it.
     pub(super) fn take_over(
         &mut self,
         id: &PeerId,
@@ -78,7 +80,7 @@ impl Turn<'_, '_> {
         Ok(self.room.roster.remove(seat))
     }
 
-    /// Adds a peer with a full rate allowance, in place of one with the same id.
+    /// Adds a peer with a full token bucket, replacing a peer with the same id.
     pub(super) fn insert_peer(&mut self, member: Member, presence: Presence) {
         self.room.roster.insert(Peer {
             member,
@@ -87,7 +89,7 @@ impl Turn<'_, '_> {
         });
     }
 
-    /// The welcome of the peer on this seat.
+    /// Returns the welcome for the peer with this id and seat.
     pub(super) fn welcome(&self, id: &PeerId, seat: Seat) -> Notice<'static> {
         Notice::Welcome {
             id: id.clone(),
@@ -96,8 +98,9 @@ impl Turn<'_, '_> {
         }
     }
 
-    /// All peers but the one on this seat, each with whether that one is polite to it. In each pair,
-    /// the peer that joined first is polite.
+    /// Returns all peers except the peer with this seat, in seat order. The flag is true if the
+    /// peer with this seat is polite to the other peer. In each pair, the peer that joined first is
+    /// polite.
     pub(super) fn others(&self, seat: Seat) -> Vec<(PeerId, bool)> {
         let members = self.room.roster.all().map(|peer| &peer.member);
         members
@@ -106,12 +109,12 @@ impl Turn<'_, '_> {
             .collect()
     }
 
-    /// Notifies the other peers of a new one.
+    /// Notifies the other peers that a peer has joined.
     pub(super) fn announce(&mut self, id: PeerId, seat: Seat) {
         self.broadcast(Some(seat), &Notice::Joined { id, polite: true });
     }
 
-    /// Removes the held broadcasts, and returns them as signals.
+    /// Removes the held broadcasts and returns them as signals.
     pub(super) fn take_held(&mut self) -> Vec<Notice<'static>> {
         let signal = |held: Held| {
             self.effects.push(Effect::Erase(RowKey::Held(held.number)));
@@ -126,7 +129,8 @@ impl Turn<'_, '_> {
     }
 }
 
-/// Closes the WebSocket of a peer that is taken over, or erases its row.
+/// Releases the connection of a peer that is taken over: closes its WebSocket, or erases its row if
+/// the peer is absent.
 pub(super) fn release_old(old: &Peer, effects: &mut Effects<'_>) {
     let Member { id, socket, .. } = &old.member;
     effects.push(match old.presence {
@@ -135,7 +139,7 @@ pub(super) fn release_old(old: &Peer, effects: &mut Effects<'_>) {
     });
 }
 
-/// The refusal of a client whose key does not open the id.
+/// Returns the refusal of a client whose key does not match the key of the peer.
 pub(super) fn id_taken(id: &PeerId) -> Refusal<'static> {
     let message =
         format!("the id `{id}` is in use with another key: send that key, or choose another id");

@@ -1,4 +1,4 @@
-//! Notices to peers: sent at once, or queued for a peer that is absent.
+//! Notices to peers: sends them to connected peers, and queues them for absent peers.
 
 use super::roster::{Peer, Presence};
 use super::turn::{Effects, Turn, push_send, save};
@@ -8,13 +8,14 @@ use crate::core::outbox::Delivery;
 use crate::core::peer::{PeerId, Seat, Time};
 use crate::core::refusal::{Code, Refusal};
 
-/// How long a notice on a stream may be in flight, in milliseconds. It is kept for this long beyond
-/// the grace period, because it may have been in flight when the stream broke.
+/// The time for which a notice on a stream may be in transit, in milliseconds. The outbox keeps a
+/// sent notice for the grace period plus this time, because the notice may be in transit when the
+/// stream breaks.
 const IN_FLIGHT_MS: u64 = 10_000;
 
 impl Peer {
-    /// Sends a notice, or queues it for an absent peer. A WebSocket peer gets a new welcome when it
-    /// reconnects, so only signals are queued for it.
+    /// Sends a notice to a connected peer, or queues it for an absent peer. A WebSocket peer gets a
+    /// new welcome when it reconnects, so only signals are queued for it.
     ///
     /// # Errors
     ///
@@ -58,8 +59,8 @@ impl Peer {
 }
 
 impl<'a> Turn<'_, 'a> {
-    /// Notifies all peers except one, and returns the peers whose outbox is full. Connected WebSocket
-    /// peers come first, then the others in seat order.
+    /// Notifies all peers except one. Returns the ids of the peers whose outbox is full. Connected
+    /// WebSocket peers are notified first, then the other peers in seat order.
     pub(super) fn broadcast(&mut self, except: Option<Seat>, notice: &Notice<'a>) -> Vec<PeerId> {
         let (mut sockets, mut others) = (Vec::new(), false);
         for peer in self.room.roster.all() {
@@ -79,7 +80,7 @@ impl<'a> Turn<'_, 'a> {
         }
     }
 
-    /// Notifies the peers with a stream and the absent ones.
+    /// Notifies all peers with a stream and all absent peers, except one.
     #[inline(never)]
     fn notify_others(&mut self, except: Option<Seat>, notice: &Notice<'a>) -> Vec<PeerId> {
         let (now, grace) = (self.now, self.room.limits.grace);
@@ -97,11 +98,11 @@ impl<'a> Turn<'_, 'a> {
         full
     }
 
-    /// Refuses a signal to its sender. An absent WebSocket peer is not notified.
+    /// Refuses a signal to its sender. An absent WebSocket peer does not receive the refusal.
     pub(super) fn refuse(&mut self, sender: &PeerId, refusal: Refusal<'a>) {
         let (now, grace) = (self.now, self.room.limits.grace);
         if let Some(sender) = self.room.roster.by_id_mut(sender.as_str()) {
-            // If its outbox is full, the sender finds enough notices there to see that signals fail.
+            // This fails if the sender's outbox is full. The refusal is then dropped.
             let _ = sender.notify(now, grace, Notice::Refused(refusal), self.effects);
         }
     }

@@ -1,48 +1,50 @@
 //! The rate limit of one peer: a token bucket.
 //!
-//! The bucket is kept in memory only. A room is evicted ten seconds after its last event at the
-//! earliest, and an empty bucket is full again after two.
+//! The bucket is kept in memory only. A room is evicted at least ten seconds after its last event,
+//! and an empty bucket is full again after two seconds.
 
 use crate::core::peer::Time;
 
 const FRAMES_PER_SECOND: u64 = 100;
 const BURST: u64 = 200;
-/// The message for a peer that exceeds the limit. It is constant, because a flood causes it most.
+/// The message for a peer that exceeds the rate limit. It is a constant, because building a text
+/// for each refused frame would make floods more expensive.
 pub(crate) const TOO_FAST: &str = "too many signals: send at most 100 a second, and 200 in a burst";
 /// The cost of a frame in tokens. One token is added each millisecond.
 const COST: u64 = 1_000 / FRAMES_PER_SECOND;
-/// The capacity of the bucket.
+/// The capacity of the bucket, in tokens.
 const CAPACITY: u64 = BURST * COST;
-/// After this many consecutive refusals, the client evidently ignores them and is disconnected.
+/// The number of consecutive refusals after which the peer is disconnected, because its client
+/// ignores them.
 const MAX_CONSECUTIVE_REFUSALS: u32 = 200;
 
 /// The token bucket of one peer.
 #[derive(Debug, Clone)]
 pub(crate) struct RateLimiter {
-    /// At most [`CAPACITY`].
+    /// The available tokens, at most [`CAPACITY`].
     tokens: u64,
-    /// When `tokens` was last updated.
+    /// The time at which `tokens` was last updated.
     updated_at: Time,
-    /// Consecutive refusals. During a flood one frame passes every 10 ms, so a single frame that passes
-    /// does not reset this. Two consecutive ones do.
+    /// The number of refusals since two consecutive frames last passed. A single frame that passes
+    /// does not reset the count, because one frame passes every 10 ms even during a flood.
     refused: u32,
-    /// Whether the last frame passed.
+    /// Whether the previous frame passed.
     passed: bool,
 }
 
-/// The treatment of one frame.
+/// The decision about one frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Decision {
     /// The frame is within the limit.
     Pass,
-    /// The frame exceeds the limit, and is refused without being read.
+    /// The frame exceeds the limit. It is refused without further checks.
     Refuse,
-    /// Like `Refuse`, after too many consecutive refusals: the peer is disconnected.
+    /// The frame exceeds the limit after too many consecutive refusals. The peer is disconnected.
     Disconnect,
 }
 
 impl RateLimiter {
-    /// A full bucket.
+    /// Creates a full bucket.
     pub(crate) const fn new(now: Time) -> Self {
         Self {
             tokens: CAPACITY,
@@ -52,7 +54,8 @@ impl RateLimiter {
         }
     }
 
-    /// Counts one frame. A clock that goes backwards adds no tokens.
+    /// Counts one frame and decides whether the frame passes. A clock that goes backwards adds no
+    /// tokens.
     pub(crate) fn check(&mut self, now: Time) -> Decision {
         let elapsed = now.0.saturating_sub(self.updated_at.0);
         self.tokens = self.tokens.saturating_add(elapsed).min(CAPACITY);
@@ -122,7 +125,7 @@ mod tests {
     fn a_flooding_peer_is_disconnected_though_single_frames_pass() {
         let mut limiter = RateLimiter::new(Time(0));
         count(&mut limiter, 0, 200);
-        // A thousand frames a second, nine of ten refused.
+        // The peer sends 1,000 frames a second, of which 900 are refused.
         let decisions = (0..1_000).map(|millis| limiter.check(Time(millis)));
         let before = decisions
             .take_while(|decision| *decision != Decision::Disconnect)
@@ -133,7 +136,7 @@ mod tests {
     #[test]
     fn a_peer_slightly_above_the_limit_stays_connected() {
         let mut limiter = RateLimiter::new(Time(0));
-        // 150 frames a second for a minute.
+        // The peer sends 150 frames a second for a minute.
         let decisions = (0..9_000_u64).map(|n| limiter.check(Time(n * 20 / 3)));
         assert!(
             decisions

@@ -1,4 +1,5 @@
-//! Joins over HTTP: a client registers, then opens an event stream, and may open it again later.
+//! Joins over HTTP: a client registers, then opens an event stream, and can later resume the
+//! stream.
 
 use super::join::{id_taken, release_old};
 use super::roster::{Peer, Presence, Roster};
@@ -11,11 +12,11 @@ use crate::core::outbox::{Delivery, Outbox};
 use crate::core::peer::{Key, Lock, PeerId, Socket};
 use crate::core::refusal::{Code, Refusal};
 
-/// How long a registered peer may take to open its stream, in milliseconds.
+/// The time within which a registered peer must open its stream, in milliseconds.
 pub const OPEN_STREAM_TIMEOUT_MS: u64 = 30_000;
 
 impl Turn<'_, '_> {
-    /// A client wants to join, and opens its stream later.
+    /// Handles a registration over HTTP. The client opens its stream in a later request.
     #[inline(never)]
     pub(super) fn handle_register(&mut self, socket: Socket, id: PeerId, lock: Lock) {
         let key = match &lock {
@@ -29,7 +30,7 @@ impl Turn<'_, '_> {
         let is_new = old.is_none();
         let (seat, mut outbox) = match old {
             Some(old) => {
-                // The row of an absent peer is overwritten below.
+                // The row of an absent peer is not erased, because the new row below overwrites it.
                 if let Presence::Connected = old.presence {
                     let close = Effect::Close(old.member.socket, Close::Replaced);
                     self.effects.push(close);
@@ -41,7 +42,7 @@ impl Turn<'_, '_> {
         outbox.restart(self.now);
         if is_new {
             for signal in self.take_held() {
-                // The held broadcasts have the limits of an outbox, so they fit into an empty one.
+                // Held broadcasts and an outbox have the same limits, so this always succeeds.
                 let _ = outbox.push(self.now, Delivery::Queued, signal);
             }
         }
@@ -68,7 +69,7 @@ impl Turn<'_, '_> {
         }
     }
 
-    /// A registered peer opens its stream, or opens it again.
+    /// Handles a request to open or resume an event stream.
     #[inline(never)]
     pub(super) fn handle_open(
         &mut self,
@@ -82,17 +83,18 @@ impl Turn<'_, '_> {
             Err(refusal) => return self.reply(Err(refusal)),
         };
         let outbox = &mut peer.member.outbox;
-        // The room never gave this peer a higher number, so the client is not resuming its stream.
+        // An event id above the last assigned number is not from this peer's stream. The client
+        // then starts a new stream.
         let last = last.filter(|last| *last <= outbox.counters().last);
         if last.is_some_and(|last| !outbox.resume(self.now, last)) {
             let message = format!(
-                "a newer stream of `{id}` has replaced this one: use the newer one, or open a \
-                 stream without `Last-Event-ID`"
+                "a newer stream of `{id}` has replaced this stream: use the newer stream, or open \
+                 a stream without `Last-Event-ID`"
             );
             return self.reply(Err(Refusal::new(Code::Replaced, message)));
         }
         let start = last.unwrap_or_else(|| outbox.restart(self.now));
-        // All kept notices may have been lost with the old stream, so all are sent again.
+        // Any kept notice may be lost with the old stream, so all kept notices are sent again.
         let notices: Vec<_> = outbox.kept().cloned().collect();
         outbox.send_all();
         let outbox = std::mem::take(outbox);
@@ -117,8 +119,8 @@ impl Turn<'_, '_> {
     }
 }
 
-/// Finds a registered peer and checks its key. A key that the server made becomes mandatory once the
-/// client has sent it.
+/// Finds a registered peer and checks its key. A key that the server generated becomes mandatory
+/// once the client has sent it.
 pub(super) fn find_registered<'p>(
     roster: &'p mut Roster,
     id: &PeerId,

@@ -1,4 +1,4 @@
-//! The peers of a room, found by seat, by id and by WebSocket.
+//! The peers of a room, indexed by seat, id and WebSocket.
 
 use litemap::LiteMap;
 
@@ -6,23 +6,22 @@ use super::rate_limit::RateLimiter;
 use crate::core::member::Member;
 use crate::core::peer::{PeerId, Seat, Socket, Time};
 
-/// All peers of one room.
 #[derive(Debug, Default)]
 pub(crate) struct Roster {
-    /// In seat order, which is the order of joining. Boxed, because a removal moves all peers behind
-    /// the removed one.
+    /// The peers in seat order, which is the order of joining. They are boxed, because a removal
+    /// moves all later entries of the map.
     peers: LiteMap<Seat, Box<Peer>>,
     seats: LiteMap<PeerId, Seat>,
-    /// The seat of each WebSocket's peer. The last WebSocket of an absent peer stays here, so that its
-    /// late Close frame still ends the grace period.
+    /// The seat of the peer of each WebSocket. It includes the last WebSocket of each absent peer,
+    /// because a late Close frame on that WebSocket ends the grace period.
     sockets: LiteMap<Socket, Seat>,
     /// The seats of the absent peers.
     absent: LiteMap<Seat, ()>,
-    /// Higher than any seat in the room.
+    /// Higher than every seat in the room.
     next_seat: u64,
 }
 
-/// One peer.
+/// A peer and the state that is kept in memory only.
 #[derive(Debug)]
 pub(crate) struct Peer {
     pub(crate) member: Member,
@@ -30,7 +29,7 @@ pub(crate) struct Peer {
     pub(crate) rate_limiter: RateLimiter,
 }
 
-/// Whether a peer has a working WebSocket.
+/// Whether a peer has a working WebSocket. The arrows show the events that change it.
 ///
 /// ```text
 ///         Join                          Register
@@ -45,23 +44,24 @@ pub(crate) struct Peer {
 ///           └────────────▶ left ◀──────────┘
 /// ```
 ///
-/// Join and Open also replace the WebSocket of a connected peer. Register closes it, and makes the
-/// peer absent. Without a grace period, Lost removes the peer at once.
+/// Join and Open also replace the WebSocket of a connected peer. Register closes the WebSocket of a
+/// connected peer, which becomes absent. If the grace period is zero, Lost removes the peer
+/// immediately.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Presence {
-    /// The peer has an open WebSocket, as far as the room knows.
+    /// The peer has a WebSocket that is not known to be closed or broken.
     Connected,
-    /// The peer has none. It leaves at this time if it has not reconnected.
+    /// The peer has no working WebSocket. It leaves at this time unless it reconnects.
     Absent(Time),
 }
 
 impl Roster {
-    /// The seat for the next new peer.
+    /// Returns the seat for the next new peer.
     pub(crate) const fn next_seat(&self) -> Seat {
         Seat(self.next_seat)
     }
 
-    /// Adds a peer, in place of one with the same id.
+    /// Adds a peer, replacing a peer with the same id.
     pub(crate) fn insert(&mut self, peer: Peer) {
         let Peer {
             member, presence, ..
@@ -79,7 +79,7 @@ impl Roster {
         self.peers.insert(seat, Box::new(peer));
     }
 
-    /// Removes a peer.
+    /// Removes a peer and returns it.
     pub(crate) fn remove(&mut self, seat: Seat) -> Option<Peer> {
         let peer = self.peers.remove(&seat)?;
         self.seats.remove(&peer.member.id);
@@ -88,8 +88,8 @@ impl Roster {
         Some(*peer)
     }
 
-    /// Marks a peer as absent, and returns it. Its last socket still maps to it, so a late Close frame
-    /// is recognised.
+    /// Marks a peer as absent, and returns it. The entry of its last WebSocket stays in `sockets`,
+    /// so that a late Close frame can end the grace period.
     pub(crate) fn set_absent(&mut self, seat: Seat, expires_at: Time) -> Option<&Peer> {
         let peer = self.peers.get_mut(&seat)?;
         peer.presence = Presence::Absent(expires_at);
@@ -97,57 +97,57 @@ impl Roster {
         Some(peer)
     }
 
-    /// The peer with this id.
+    /// Returns the peer with this id.
     pub(crate) fn by_id(&self, id: &str) -> Option<&Peer> {
         self.peers.get(self.seats.get(id)?).map(|peer| &**peer)
     }
 
-    /// The peer with this id, to be changed.
+    /// Returns the peer with this id, mutably.
     pub(crate) fn by_id_mut(&mut self, id: &str) -> Option<&mut Peer> {
         let peer = self.peers.get_mut(self.seats.get(id)?);
         peer.map(|peer| &mut **peer)
     }
 
-    /// The peer whose current or last WebSocket this is.
+    /// Returns the peer with this current or last WebSocket, mutably.
     pub(crate) fn by_socket(&mut self, socket: Socket) -> Option<&mut Peer> {
         let peer = self.peers.get_mut(self.sockets.get(&socket)?);
         peer.map(|peer| &mut **peer)
     }
 
-    /// The peer on this seat.
+    /// Returns the peer with this seat.
     pub(crate) fn by_seat(&self, seat: Seat) -> Option<&Peer> {
         self.peers.get(&seat).map(|peer| &**peer)
     }
 
-    /// All peers, in seat order.
+    /// Returns all peers, in seat order.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Peer> {
         self.peers.values().map(|peer| &**peer)
     }
 
-    /// All peers in seat order, to be changed.
+    /// Returns all peers mutably, in seat order.
     pub(crate) fn all_mut(&mut self) -> impl Iterator<Item = &mut Peer> {
         self.peers.iter_mut().map(|(_, peer)| &mut **peer)
     }
 
-    /// The absent peers, in seat order.
+    /// Returns the absent peers, in seat order.
     pub(crate) fn absent(&self) -> impl Iterator<Item = &Peer> {
         let absent = self.absent.keys();
         absent.filter_map(|seat| self.peers.get(seat).map(|peer| &**peer))
     }
 
-    /// The earliest time at which an absent peer leaves.
+    /// Returns the earliest time at which an absent peer leaves.
     pub(crate) fn next_expiry(&self) -> Option<Time> {
         self.absent().filter_map(Peer::expires_at).min()
     }
 
-    /// The number of peers, absent ones included.
+    /// Returns the number of peers, including absent peers.
     pub(crate) fn len(&self) -> usize {
         self.peers.len()
     }
 }
 
 impl Peer {
-    /// When an absent peer leaves. `None` for a connected one.
+    /// Returns the time at which an absent peer leaves, or `None` for a connected peer.
     pub(crate) const fn expires_at(&self) -> Option<Time> {
         match self.presence {
             Presence::Absent(expires_at) => Some(expires_at),
@@ -155,7 +155,7 @@ impl Peer {
         }
     }
 
-    /// The WebSocket of a connected peer.
+    /// Returns the WebSocket of a connected peer, or `None` for an absent peer.
     pub(crate) const fn open_socket(&self) -> Option<Socket> {
         match self.presence {
             Presence::Connected => Some(self.member.socket),
@@ -163,7 +163,8 @@ impl Peer {
         }
     }
 
-    /// The WebSocket of a connected peer without a stream. Its notices have no numbers.
+    /// Returns the WebSocket of a connected peer without an event stream. Its notices have no event
+    /// ids, so one effect can send a notice to several of these peers.
     pub(crate) const fn plain_socket(&self) -> Option<Socket> {
         match self.presence {
             Presence::Connected if !self.member.has_stream => Some(self.member.socket),

@@ -9,10 +9,10 @@ use crate::core::notice::{Notice, Registered};
 use crate::core::peer::{PeerId, Seat, Socket, Time};
 use crate::core::refusal::{Code, Refusal};
 
-/// The effects of one event, in order.
+/// The effects of one event, in the order in which the shell performs them.
 pub(super) type Effects<'a> = Vec<Effect<'a>>;
 
-/// The room, the time of the event, and the effects so far.
+/// The state of a turn: the room, the time of the event, and the effects so far.
 pub(super) struct Turn<'t, 'a> {
     pub(super) room: &'t mut Room,
     pub(super) now: Time,
@@ -20,7 +20,7 @@ pub(super) struct Turn<'t, 'a> {
 }
 
 impl<'a> Turn<'_, 'a> {
-    /// The client closed its WebSocket.
+    /// Handles the close of a WebSocket by its client.
     pub(super) fn handle_closed(&mut self, socket: Socket) {
         if let Some(peer) = self.room.roster.by_socket(socket) {
             let seat = peer.member.seat;
@@ -28,7 +28,8 @@ impl<'a> Turn<'_, 'a> {
         }
     }
 
-    /// The WebSocket failed: its peer becomes absent. The other peers are not notified.
+    /// Makes the peer of a failed WebSocket absent. The other peers are not notified until the
+    /// grace period ends.
     #[inline(never)]
     pub(super) fn disconnect(&mut self, socket: Socket) {
         let Some(peer) = self.room.roster.by_socket(socket) else {
@@ -47,8 +48,8 @@ impl<'a> Turn<'_, 'a> {
         }
     }
 
-    /// Removes a peer for good. Signals queued for it are refused to their senders, its own held
-    /// broadcasts are dropped, and the other peers are notified.
+    /// Removes a peer permanently. Refuses the signals queued for it to their senders, drops its
+    /// held broadcasts, and notifies the other peers.
     pub(super) fn leave(&mut self, seat: Seat) {
         let Some(Peer {
             member, presence, ..
@@ -71,7 +72,8 @@ impl<'a> Turn<'_, 'a> {
         self.broadcast(None, &Notice::Left { id: member.id });
     }
 
-    /// Removes absent peers whose grace period has ended, and refuses held broadcasts that expired.
+    /// Removes the absent peers whose grace period has ended, and refuses the held broadcasts that
+    /// have expired.
     #[inline(never)]
     pub(super) fn expire(&mut self) {
         for held in self.room.held.take_expired(self.now) {
@@ -88,7 +90,7 @@ impl<'a> Turn<'_, 'a> {
         }
     }
 
-    /// Sets the alarm, unless it is set to the right time already.
+    /// Sets the alarm to the earliest expiry, unless it is already set to that time.
     pub(super) fn set_alarm(&mut self) {
         let next = self.room.next_expiry();
         if self.room.alarm != next {
@@ -97,18 +99,18 @@ impl<'a> Turn<'_, 'a> {
         }
     }
 
-    /// Answers the HTTP request behind the event.
+    /// Answers the HTTP request of the event.
     pub(super) fn reply(&mut self, reply: Result<Registered, Refusal<'a>>) {
         self.effects.push(Effect::Reply(reply));
     }
 
-    /// Sends a notice without a number.
+    /// Sends a notice without an event id.
     pub(super) fn push_send(&mut self, to: Vec<Socket>, notice: Notice<'a>) {
         push_send(to, notice, self.effects);
     }
 }
 
-/// Sends a notice without a number.
+/// Sends a notice without an event id.
 pub(super) fn push_send<'a>(to: Vec<Socket>, notice: Notice<'a>, effects: &mut Effects<'a>) {
     effects.push(Effect::Send {
         to,
@@ -117,7 +119,8 @@ pub(super) fn push_send<'a>(to: Vec<Socket>, notice: Notice<'a>, effects: &mut E
     });
 }
 
-/// Keeps the state of a peer: with its WebSocket, or in the row of an absent peer.
+/// Stores the state of a peer: with the WebSocket of a connected peer, or in the row of an absent
+/// peer.
 pub(super) fn save(peer: &Peer, effects: &mut Effects<'_>) {
     let member = peer.member.clone();
     effects.push(match peer.presence {
@@ -126,7 +129,7 @@ pub(super) fn save(peer: &Peer, effects: &mut Effects<'_>) {
     });
 }
 
-/// The refusal of a signal whose receiver has left. A broadcast names no receiver.
+/// Returns the refusal of a signal whose receiver has left. `receiver` is `None` for a broadcast.
 pub(super) fn receiver_left(receiver: Option<&PeerId>) -> Refusal<'static> {
     let message = match receiver {
         Some(id) => {

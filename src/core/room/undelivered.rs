@@ -1,4 +1,4 @@
-//! Notices that could not be sent: queues their signals, or refuses them to their senders.
+//! Notices that could not be sent. A signal is queued for its receiver, or refused to its sender.
 
 use super::forward::queue_full;
 use super::roster::Presence;
@@ -8,8 +8,8 @@ use crate::core::peer::Socket;
 use crate::core::refusal::{Code, Refusal};
 
 impl<'a> Turn<'_, 'a> {
-    /// A notice could not be sent, so the WebSocket is dead. If the notice is a signal, it is queued,
-    /// or refused to its sender.
+    /// Handles a notice that could not be sent: disconnects the peer of the failed WebSocket. If
+    /// the notice is a signal, it is queued, or refused to its sender.
     #[inline(never)]
     pub(super) fn handle_undelivered(
         &mut self,
@@ -17,7 +17,7 @@ impl<'a> Turn<'_, 'a> {
         number: Option<u64>,
         notice: Notice<'a>,
     ) {
-        // A notice with a number is in the outbox already.
+        // A notice with an event id is already in the outbox.
         if let Some(number) = number {
             return self.unsend(socket, number);
         }
@@ -38,7 +38,7 @@ impl<'a> Turn<'_, 'a> {
         self.refuse(&from, Refusal { to, ..refusal });
     }
 
-    /// A notice with a number could not be sent on a stream.
+    /// Marks a notice on a stream as unsent, and disconnects the peer of the stream.
     fn unsend(&mut self, socket: Socket, number: u64) {
         let Some(peer) = self.room.roster.by_socket(socket) else {
             return;
@@ -50,8 +50,8 @@ impl<'a> Turn<'_, 'a> {
         }
     }
 
-    /// A signal cannot be encoded for its receiver. All other notices have an encoding in every
-    /// dialect, or are omitted.
+    /// Refuses a signal that cannot be encoded for its receiver. Other notices cannot fail here:
+    /// every dialect encodes or omits them.
     #[inline(never)]
     pub(super) fn handle_unencodable(&mut self, posted: bool, notice: Notice<'a>) {
         let Notice::Signal(signal) = notice else {

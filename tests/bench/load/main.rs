@@ -1,7 +1,7 @@
-//! The load generator of `npm run bench`: one process that simulates all peers of all servers.
+//! The load generator of `npm run bench`. One process simulates all peers of all servers.
 //!
-//! Each line of its input is a measurement as JSON, and each line of its output is the result. The
-//! scripts in `tests/bench` start the servers and evaluate the results.
+//! Each line of input is a measurement as JSON, and each line of output is its result. The scripts
+//! in `tests/bench` start the servers and evaluate the results.
 
 mod measures;
 mod process;

@@ -1,9 +1,10 @@
-//! The measurements. Each uses its own rooms and leaves none behind.
+//! The measurements. Each measurement creates its own rooms, and all its peers leave at the end.
 //!
-//! All servers are measured together, in turns of a few milliseconds. The speed of a shared machine
-//! changes within seconds by more than the differences between servers.
+//! The servers are measured alternately, for a few milliseconds each, because the speed of a shared
+//! machine changes within seconds. These changes are larger than the differences between servers.
 //!
-//! No peer sends more than 200 frames in one measurement, which is the burst that partyline allows.
+//! No peer sends more than 200 frames in one measurement, because partyline allows a burst of 200
+//! frames.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -15,18 +16,18 @@ use crate::process::{cpu, memory};
 use crate::protocol::{Protocol, SignalType};
 use crate::room::{Room, mark};
 
-/// The address of a server.
+/// A server under test: its process, port and protocol.
 #[derive(Clone, Copy, Debug, Deserialize)]
 pub(crate) struct Server {
     pub(crate) pid: u32,
     pub(crate) port: u16,
     pub(crate) protocol: Protocol,
-    /// Whether candidates found at the same time are sent as a list in one frame.
+    /// Whether several candidates are sent as an array in one frame.
     #[serde(default)]
     pub(crate) lists: bool,
 }
 
-/// A measurement, as one line of JSON.
+/// A measurement, parsed from one line of JSON.
 #[derive(Debug, Deserialize)]
 #[serde(
     tag = "measure",
@@ -34,35 +35,37 @@ pub(crate) struct Server {
     rename_all_fields = "camelCase"
 )]
 pub(crate) enum Measure {
-    /// CPU time per signal, in rooms of two that all send at the same time.
+    /// Measures CPU time per signal, in rooms of two peers that all send concurrently.
     Signals {
         servers: Vec<Server>,
         signal_type: SignalType,
         rooms: usize,
         each: usize,
     },
-    /// Round-trip time in rooms of two, at a fixed total rate.
+    /// Measures the round-trip time in rooms of two peers, at a fixed total rate.
     Latency {
         server: Server,
         per_second: f64,
         trips: usize,
     },
-    /// CPU time per join and per leave, in rooms of two.
+    /// Measures CPU time per join and per leave, in rooms of two peers.
     Connections { servers: Vec<Server>, rooms: usize },
-    /// CPU time per connection setup: two joins, offer, answer, 16 candidates, two leaves.
+    /// Measures CPU time per connection setup: two joins, an offer, an answer, 16 candidates and
+    /// two leaves.
     Setups { servers: Vec<Server>, count: usize },
-    /// Memory of rooms of two that hibernate, and the time that the first frame then takes.
+    /// Measures the memory of rooms of two peers that hibernate, and the time to wake each room
+    /// with a frame.
     Idle {
         servers: Vec<Server>,
         rooms: usize,
         seconds: u64,
     },
-    /// CPU time per join, signal and broadcast, in one room that grows.
+    /// Measures CPU time per join, signal and broadcast, in one room of increasing size.
     Growth {
         servers: Vec<Server>,
         sizes: Vec<usize>,
     },
-    /// Many joins to one room at the same time, and their effect on a pair in another room.
+    /// Measures many concurrent joins to one room, and the latency that they cause in another room.
     Burst { server: Server, peers: usize },
 }
 
@@ -94,7 +97,7 @@ pub(crate) fn perform(measure: &Measure) -> Value {
     }
 }
 
-/// The CPU time that each server has used since the last call.
+/// The CPU time of each server at the previous call.
 struct CpuTimes(Vec<(Server, f64)>);
 
 impl CpuTimes {
@@ -144,7 +147,7 @@ fn signals(servers: &[Server], signal_type: SignalType, rooms: usize, each: usiz
     results.collect()
 }
 
-/// Sends a signal from one peer of each room to the other.
+/// Sends a signal from one peer of each room to the other peer, and waits until all signals arrive.
 fn exchange(rooms: &mut [Room], signal_type: SignalType, from: usize) {
     exchange_list(rooms, signal_type, from, 1);
 }
@@ -175,7 +178,7 @@ fn latency(server: Server, per_second: f64, trips: usize) -> Value {
     percentiles(times.collect())
 }
 
-/// One peer sends on schedule and waits for the reply; the other replies at once.
+/// Measures round trips. One peer sends on a schedule, and the other peer replies immediately.
 fn round_trips(mut room: Room, start: Instant, pause: Duration, trips: usize) -> Vec<f64> {
     let protocol = room.server.protocol;
     let marks: Vec<_> = (0..trips).map(|_| (mark(), mark())).collect();
@@ -232,10 +235,11 @@ fn setups(servers: &[Server], count: usize) -> Value {
     for _ in 0..count.div_ceil(8) {
         for server in servers {
             let mut rooms = Room::filled(*server, 8, 2);
-            // The second peer sends the offer.
+            // The newcomer sends the offer, as in the client library.
             exchange(&mut rooms, SignalType::Offer, 1);
             exchange(&mut rooms, SignalType::Answer, 0);
-            // A browser finds some candidates at once, and others only after requests to STUN servers.
+            // A browser gathers host candidates immediately, and other candidates only after
+            // requests to STUN servers.
             let together: &[usize] = if server.lists { &[3, 3, 2] } else { &[1; 8] };
             for (count, from) in together.iter().flat_map(|count| [(*count, 0), (*count, 1)]) {
                 exchange_list(&mut rooms, SignalType::Candidate, from, count);
@@ -251,7 +255,8 @@ fn setups(servers: &[Server], count: usize) -> Value {
 }
 
 fn idle(servers: &[Server], rooms: usize, seconds: u64) -> Value {
-    // The first rooms cost more, since code is compiled and caches are filled.
+    // The first rooms need more memory, because the server compiles code and fills caches. These
+    // rooms are not measured.
     let first = servers
         .iter()
         .map(|server| Room::filled(*server, rooms / 4, 2));
@@ -302,7 +307,7 @@ fn growth(servers: &[Server], sizes: &[usize]) -> Value {
                 room.finish_join();
             }
         }
-        // The last peer joins and leaves several times.
+        // The last peer joins and leaves several times, to average the CPU time of a join.
         let mut joins = vec![0.0; servers.len()];
         for _ in 0..JOINS {
             used.since_last();
@@ -345,14 +350,14 @@ fn growth(servers: &[Server], sizes: &[usize]) -> Value {
                 "broadcast": broadcasts[place] / f64::from(BROADCASTS),
             }));
         }
-        // The rate limit of the first peer has to recover.
+        // Wait until the rate limit of the first peer has recovered.
         thread::sleep(Duration::from_secs(1));
     }
     rooms.iter_mut().for_each(hang_up);
     json!(results)
 }
 
-/// The number of repetitions in a room of one size.
+/// The number of repetitions for each room size.
 const JOINS: u32 = 5;
 const SIGNALS: u32 = 120;
 const BROADCASTS: u32 = 10;
@@ -370,7 +375,7 @@ fn burst(server: Server, peers: usize) -> Value {
             let mark = pair.send(SignalType::Candidate, 1, 0);
             pair.sockets[0].until(&mark);
             times.push(micros(sent.elapsed()));
-            // The rate limit allows this pace indefinitely.
+            // One signal per peer every 10 ms stays within the rate limit.
             thread::sleep(Duration::from_millis(10).saturating_sub(sent.elapsed()));
         }
         empty(&mut [pair]);
@@ -385,14 +390,14 @@ fn burst(server: Server, peers: usize) -> Value {
     json!({ "cpu": used, "millis": took.as_secs_f64() * 1000.0, "frames": frames, "bystander": bystander })
 }
 
-/// All peers leave, the last one first.
+/// Closes the connections of all peers, the last peer first, and reads all notices.
 fn empty(rooms: &mut [Room]) {
     while rooms.iter().any(|room| !room.sockets.is_empty()) {
         rooms.iter_mut().for_each(Room::leave);
     }
 }
 
-/// All peers leave at once, without reading the notices.
+/// Closes the connections of all peers concurrently, without reading the notices.
 fn hang_up(room: &mut Room) {
     room.sockets
         .iter_mut()

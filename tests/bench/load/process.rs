@@ -1,12 +1,12 @@
-//! The CPU time and memory of a server process, as counted by the kernel.
+//! The CPU time and memory of a server process, measured by the kernel.
 
 use std::fs::{read_dir, read_to_string};
 
-/// The CPU time of all threads of a process, in microseconds.
+/// Returns the CPU time of all threads of a process, in microseconds.
 pub(crate) fn cpu(pid: u32) -> f64 {
     let tasks = read_dir(format!("/proc/{pid}/task")).expect("the server runs");
-    // The first number is the CPU time in nanoseconds (docs.kernel.org/scheduler/sched-stats.html). A
-    // thread may have ended since it was listed.
+    // The first field is the CPU time in nanoseconds (docs.kernel.org/scheduler/sched-stats.html).
+    // A thread that ends during the loop has no file and is skipped.
     let on_cpu = |task: std::fs::DirEntry| {
         let text = read_to_string(task.path().join("schedstat")).ok()?;
         text.split(' ').next()?.parse::<f64>().ok()
@@ -14,7 +14,8 @@ pub(crate) fn cpu(pid: u32) -> f64 {
     tasks.flatten().filter_map(on_cpu).sum::<f64>() / 1000.0
 }
 
-/// The proportional set size of a process in KiB. Shared pages are divided among their users.
+/// Returns the proportional set size of a process, in KiB. A page shared by several processes
+/// counts in part for each.
 pub(crate) fn memory(pid: u32) -> f64 {
     let rollup = read_to_string(format!("/proc/{pid}/smaps_rollup")).expect("the server runs");
     let pss = rollup.lines().find_map(|line| line.strip_prefix("Pss:"));

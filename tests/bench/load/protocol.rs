@@ -1,16 +1,16 @@
-//! The wire protocols of the servers. The load is the same for all; only the frames differ.
+//! The wire protocols of the servers. All protocols transport the same signals in different frames.
 
 use serde::Deserialize;
 
 use crate::websocket::WebSocket;
 
-/// The protocol of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Protocol {
     /// partyline's native dialect, which the JavaScript servers also implement.
     Native,
-    /// The same frames, to an object that only forwards them and sends no `welcome`.
+    /// partyline's native frames. The server only forwards them to the other peers, and sends no
+    /// `welcome`.
     Floor,
     /// partyline's forum dialect.
     Forum,
@@ -18,20 +18,19 @@ pub(crate) enum Protocol {
     Lobby,
     /// The protocol of PeerServer.
     Peer,
-    /// The protocol of y-webrtc, with topics instead of peers. Every subscriber receives every message,
-    /// including the sender.
+    /// The protocol of y-webrtc, which has topics instead of peers. Every subscriber receives every
+    /// message, including its own.
     Topic,
 }
 
-/// The type of a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum SignalType {
     /// The SDP of a data channel, about 1.5 KB as JSON.
     Offer,
-    /// The same size as an offer.
+    /// The same size as an offer, about 1.5 KB as JSON.
     Answer,
-    /// About 200 bytes.
+    /// An ICE candidate, about 200 bytes as JSON.
     Candidate,
 }
 
@@ -44,7 +43,7 @@ impl SignalType {
         }
     }
 
-    /// A payload that contains `mark`.
+    /// Returns a payload that contains `mark`.
     fn payload(self, mark: &str) -> String {
         match self {
             Self::Offer | Self::Answer => {
@@ -71,7 +70,7 @@ impl SignalType {
 }
 
 impl Protocol {
-    /// The path of a join.
+    /// Returns the path and query of the request to join.
     fn path(self, room: &str, id: &str) -> String {
         match self {
             Self::Native | Self::Floor => format!("/parties/main/{room}?_pk={id}"),
@@ -87,11 +86,12 @@ impl Protocol {
         WebSocket::begin(port, &self.path(room, id))
     }
 
-    /// Waits for the response, and reads all frames that a newcomer receives in a room with `others`.
+    /// Waits for the response, and reads all frames that a new peer receives in a room with
+    /// `others` other peers.
     pub(crate) fn finish(self, socket: &mut WebSocket, room: &str, others: usize) {
         socket.finish();
         if self == Self::Topic {
-            // A subscription has no response, but the ping after it does.
+            // The server does not answer `subscribe`, but it answers the `ping` after it.
             socket.send(&format!(r#"{{"type":"subscribe","topics":["{room}"]}}"#));
             socket.send(r#"{"type":"ping"}"#);
         }
@@ -103,12 +103,13 @@ impl Protocol {
         socket.skip(frames);
     }
 
-    /// Whether peers receive a notice when another joins or leaves.
+    /// Returns whether a peer receives a notice when another peer joins or leaves.
     pub(crate) fn sends_notices(self) -> bool {
         matches!(self, Self::Native | Self::Lobby)
     }
 
-    /// A frame with a signal to `to`, or a broadcast. It contains `mark`.
+    /// Returns a frame with a signal that contains `mark`. The frame is a broadcast if `to` is
+    /// `None`.
     pub(crate) fn signal(
         self,
         signal_type: SignalType,

@@ -1,4 +1,4 @@
-//! A room with its simulated peers.
+//! A room and its simulated peers.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -6,7 +6,7 @@ use crate::measures::Server;
 use crate::protocol::SignalType;
 use crate::websocket::WebSocket;
 
-/// A number that this process has not returned before.
+/// Returns a number that is unique in this process.
 fn fresh() -> u64 {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     COUNT.fetch_add(1, Ordering::Relaxed)
@@ -17,13 +17,13 @@ pub(crate) struct Room {
     pub(crate) server: Server,
     pub(crate) name: String,
     pub(crate) sockets: Vec<WebSocket>,
-    /// Peers whose join has not been answered yet.
+    /// Peers that have sent a request to join, but have not read the response.
     pending: Vec<WebSocket>,
     joined: usize,
 }
 
 impl Room {
-    /// A room with a new name.
+    /// Creates a room with a new name.
     pub(crate) fn new(server: Server) -> Self {
         let name = format!("room{}", fresh());
         Self {
@@ -35,7 +35,8 @@ impl Room {
         }
     }
 
-    /// Creates this many rooms with this many peers each. Peers join up to 32 rooms at the same time.
+    /// Creates `rooms` rooms with `peers` peers each. Up to 32 peers, in different rooms, join
+    /// concurrently.
     pub(crate) fn filled(server: Server, rooms: usize, peers: usize) -> Vec<Self> {
         let mut rooms: Vec<_> = (0..rooms).map(|_| Self::new(server)).collect();
         for some in rooms.chunks_mut(32) {
@@ -57,7 +58,7 @@ impl Room {
         self.pending.push(socket);
     }
 
-    /// Completes the first pending join, and reads the notices of all other peers.
+    /// Completes the first pending join, and reads the notice that each other peer receives.
     pub(crate) fn finish_join(&mut self) {
         let mut socket = self.pending.remove(0);
         self.server
@@ -70,7 +71,7 @@ impl Room {
         self.joined += 1;
     }
 
-    /// Closes the connection of the last peer, and reads the notices of all others.
+    /// Closes the connection of the last peer, and reads the notice that each other peer receives.
     pub(crate) fn leave(&mut self) {
         let Some(mut socket) = self.sockets.pop() else {
             return;
@@ -83,9 +84,10 @@ impl Room {
         }
     }
 
-    /// Joins this many peers at the same time, and returns the number of frames that they received.
+    /// Joins `peers` peers concurrently. Returns the number of frames that all peers received.
     ///
-    /// A final broadcast marks the end of the notices for each peer.
+    /// At the end, the first peer sends a broadcast. Each other peer reads frames until it receives
+    /// the broadcast.
     pub(crate) fn burst(&mut self, peers: usize) -> usize {
         (0..peers).for_each(|_| self.begin_join());
         self.sockets = std::mem::take(&mut self.pending);
@@ -96,7 +98,7 @@ impl Room {
             .server
             .protocol
             .signal(SignalType::Candidate, &self.name, None, &mark);
-        // Each peer reads its first frame, so that all have joined before the broadcast.
+        // Each peer reads its welcome first, so all peers have joined before the broadcast is sent.
         let greeted = usize::from(self.server.protocol != crate::protocol::Protocol::Floor);
         self.sockets
             .iter_mut()
@@ -110,12 +112,13 @@ impl Room {
         greeted * peers + notices.sum::<usize>()
     }
 
-    /// Sends a signal from one peer to another, both given by index, and returns its mark.
+    /// Sends a signal between two peers, given by index. Returns the mark of the signal.
     pub(crate) fn send(&mut self, signal_type: SignalType, from: usize, to: usize) -> String {
         self.send_list(signal_type, from, to, 1)
     }
 
-    /// Sends several signals as a list in one frame, and returns the mark of the last.
+    /// Sends `count` signals in one frame, as an array if there are several. Returns the mark of
+    /// the last signal.
     pub(crate) fn send_list(
         &mut self,
         signal_type: SignalType,
@@ -134,7 +137,7 @@ impl Room {
         last
     }
 
-    /// Sends a broadcast from the first peer, and waits until all others have received it.
+    /// Sends a broadcast from the first peer, and waits until all other peers have received it.
     pub(crate) fn broadcast(&mut self) {
         let mark = mark();
         let frame = self
@@ -147,13 +150,13 @@ impl Room {
         }
     }
 
-    /// The id of a peer, given by index.
+    /// Returns the id of the peer with this index.
     pub(crate) fn id(place: usize) -> String {
         format!("peer{place}")
     }
 }
 
-/// A unique text by which a receiver recognizes a frame.
+/// Returns a unique text. A receiver recognizes a frame that contains the text.
 pub(crate) fn mark() -> String {
     format!("#{}#", fresh())
 }

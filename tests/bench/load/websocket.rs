@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
-/// Longer than any response takes. A server that does not answer ends the run with a message.
+/// The timeout for a response. After it, the measurement fails with an error.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
 const TEXT: u8 = 1;
@@ -12,16 +12,15 @@ const CLOSE: u8 = 8;
 const PING: u8 = 9;
 const PONG: u8 = 10;
 
-/// One connection.
 pub(crate) struct WebSocket {
     stream: TcpStream,
-    /// Received bytes. Those before the index `read` are consumed.
+    /// The received bytes. The bytes before the index `read` are already parsed.
     received: Vec<u8>,
     read: usize,
 }
 
 impl WebSocket {
-    /// Connects and requests an upgrade, without waiting for the response.
+    /// Connects and requests an upgrade to WebSocket, without waiting for the response.
     pub(crate) fn begin(port: u16, path: &str) -> Self {
         let stream = TcpStream::connect(("127.0.0.1", port)).expect("the server listens");
         stream.set_nodelay(true).unwrap();
@@ -60,12 +59,11 @@ impl WebSocket {
         }
     }
 
-    /// Sends a text frame.
     pub(crate) fn send(&mut self, text: &str) {
         self.frame(TEXT, text.as_bytes());
     }
 
-    /// Reads the next text frame.
+    /// Reads the next text frame. Answers pings.
     pub(crate) fn next(&mut self) -> &str {
         let (from, to) = loop {
             let (opcode, from, to) = self.next_frame();
@@ -82,7 +80,7 @@ impl WebSocket {
         std::str::from_utf8(&self.received[from..to]).expect("text is UTF-8")
     }
 
-    /// Reads this many frames.
+    /// Reads and discards `frames` text frames.
     pub(crate) fn skip(&mut self, frames: usize) {
         for _ in 0..frames {
             self.next();
@@ -112,8 +110,8 @@ impl WebSocket {
     fn frame(&mut self, opcode: u8, payload: &[u8]) {
         let mut frame = Vec::with_capacity(payload.len() + 8);
         frame.push(0x80 | opcode);
-        // A client must mask its frames (RFC 6455, section 5.1). A mask of zeros costs the server the same
-        // work as any other.
+        // A client must mask its frames (RFC 6455 §5.1). A mask of zeros costs the server the same
+        // work as any other mask.
         match u16::try_from(payload.len()).expect("frames are small") {
             len @ 0..126 => frame.push(0x80 | len as u8),
             len => {
@@ -126,7 +124,8 @@ impl WebSocket {
         self.stream.write_all(&frame).expect("the server reads");
     }
 
-    /// Reads the next frame of any opcode, and returns the range of its payload.
+    /// Reads the next frame with any opcode. Returns its opcode, and the start and end of its
+    /// payload in `received`.
     fn next_frame(&mut self) -> (u8, usize, usize) {
         loop {
             let unread = &self.received[self.read..];
@@ -154,7 +153,7 @@ impl WebSocket {
         }
     }
 
-    /// Receives more bytes, and returns false at the end of the connection.
+    /// Receives more bytes. Returns false at the end of the connection.
     fn receive(&mut self) -> bool {
         self.received.drain(..self.read);
         self.read = 0;

@@ -1,4 +1,5 @@
-//! Random lives of a stream: however it breaks, it can be resumed without loss or repetition.
+//! Random sequences of events on a stream. After any break, the stream can be resumed without loss
+//! or repetition.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -7,21 +8,21 @@ use super::config;
 use crate::rig::{Heard, LIMITS, Rig, event};
 use partyline::core::peer::Socket;
 
-/// One event in the life of a peer with a stream.
+/// An event that concerns a peer with a stream.
 #[derive(Clone, Debug)]
 enum Life {
-    /// Another peer sends a signal to it, or a broadcast.
+    /// Another peer sends a signal to the peer, or a broadcast.
     Signal {
         all: bool,
     },
     /// A third peer joins or leaves.
     Guest,
-    /// Its stream breaks, and the last events are lost. The room may not notice.
+    /// The stream breaks before the last `lost` events arrive. If `noticed` is false, the room does
+    /// not detect the break.
     Break {
         lost: usize,
         noticed: bool,
     },
-    /// The peer resumes its stream.
     Resume,
     /// The room is evicted and restored.
     Sleep,
@@ -39,11 +40,12 @@ fn life() -> impl Strategy<Value = Life> {
     ]
 }
 
-/// A client with a stream.
+/// A client of an event stream: the events that it has received, and the id from which it resumes.
 struct Listener {
     socket: Option<Socket>,
     got: Vec<(u64, String)>,
-    /// How many of the events may still be in flight, because no time has passed since.
+    /// The number of events that may still be in transit, because no time has passed since they
+    /// were sent.
     fresh: usize,
     last: u64,
     broken: u64,
@@ -74,7 +76,7 @@ impl Listener {
     }
 
     fn resume(&mut self, rig: &mut Rig) {
-        // This closes the older socket, if the room has not noticed its end.
+        // If the room has not detected the break, this closes the old socket.
         let socket = rig.open_stream("bob", None, Some(self.last()));
         self.socket = Some(socket.expect("the stream can be resumed"));
         self.broken = 0;
@@ -133,7 +135,8 @@ proptest! {
                 Life::Resume => bob.resume(&mut rig),
                 Life::Sleep => rig.sleep(),
                 Life::Pass(millis) => {
-                    // After a break as long as the grace period, the peer has left.
+                    // The peer would leave at the end of the grace period, so its stream is resumed
+                    // before that.
                     if bob.socket.is_none() && bob.broken + millis >= LIMITS.grace {
                         bob.resume(&mut rig);
                     }

@@ -1,4 +1,4 @@
-//! The platform of the Rig: performs effects in memory, and checks them.
+//! The platform of the Rig. It performs effects in memory and checks them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,33 +13,33 @@ use partyline::dialect::{Dialect, Encoded};
 
 use super::Heard;
 
-/// Everything that the platform keeps for one room.
+/// The state that the platform keeps for one room.
 #[derive(Default)]
 pub(super) struct World {
     /// The open WebSockets.
     pub(super) open: BTreeMap<Socket, Dialect>,
-    /// All WebSockets, open or not, that carry a stream.
+    /// All WebSockets that carry an event stream, including closed WebSockets.
     pub(super) streams: BTreeSet<Socket>,
     /// Open WebSockets to which every send fails.
     pub(super) jammed: BTreeSet<Socket>,
-    /// The highest number sent on each stream.
+    /// The highest event id sent on each stream.
     numbers: BTreeMap<Socket, u64>,
     pub(super) members: BTreeMap<Socket, Member>,
     pub(super) absent: BTreeMap<PeerId, Absent>,
     pub(super) held: BTreeMap<u64, Held>,
     pub(super) alarm: Option<Time>,
-    /// Rows written or erased, and alarms set or cleared, so far.
+    /// How often rows were written or erased and the alarm was set or cleared.
     pub(super) writes: usize,
     pub(super) accepts_nothing: bool,
-    /// The WebSocket that wants to join.
+    /// The WebSocket that asks to join during the current event, and its dialect.
     pub(super) joining: Option<(Socket, Dialect)>,
     /// The first reply to the current event.
     pub(super) reply: Option<Result<Registered, Refusal<'static>>>,
     /// The frames and closes that clients received during the current event.
     pub(super) sent: BTreeMap<Socket, Vec<Heard>>,
-    /// Signals that the room must deliver, keep or refuse during the current event.
+    /// Signals that the room must still deliver, queue, hold or refuse during the current event.
     owed: Vec<Content>,
-    /// Refusals sent during the current event.
+    /// The number of refusals during the current event.
     refused: usize,
 }
 
@@ -47,26 +47,26 @@ pub(super) struct World {
 type Content = (PeerId, String, Option<String>);
 
 impl World {
-    /// A new event is about to be handled.
+    /// Records the queued and held signals, which the room must not lose during the next event.
     pub(super) fn begin(&mut self) {
         self.owed = self.waiting();
         self.refused = 0;
     }
 
-    /// A WebSocket ended: nothing is kept with it.
+    /// Removes a WebSocket that has ended, and the member stored with it.
     pub(super) fn forget(&mut self, socket: Socket) {
         self.open.remove(&socket);
         self.jammed.remove(&socket);
         self.members.remove(&socket);
     }
 
-    /// Checks the invariants of every event:
+    /// Checks the invariants that hold after every event:
     ///
-    /// - A signal that was queued, held or not delivered has been sent, is queued or held now, or was
-    ///   refused. The exception is a signal whose sender is not connected to receive the refusal.
-    /// - The alarm is set to the time of the earliest expiry.
+    /// - The room loses no signal. A signal that was queued, held or undelivered is afterwards sent,
+    ///   queued, held or refused. A signal whose sender is disconnected may be dropped.
+    /// - The alarm is set to the earliest expiry.
     ///
-    /// The methods of [`Transport`] check the effects themselves.
+    /// The methods of [`Transport`] check each effect separately.
     pub(super) fn check_invariants(&mut self) {
         for kept in self.waiting() {
             self.settle(&kept);
@@ -88,7 +88,7 @@ impl World {
         );
     }
 
-    /// The signals that are held or queued, as they are stored.
+    /// Returns the signals that are held or queued in stored text.
     fn waiting(&self) -> Vec<Content> {
         let held = self.held.values();
         let held = held.map(|held| {
@@ -110,14 +110,13 @@ impl World {
         held.chain(unsent).collect()
     }
 
-    /// The room owes this signal no longer.
+    /// Removes a signal from `owed`, because the room has delivered or kept it.
     fn settle(&mut self, settled: &Content) {
         if let Some(place) = self.owed.iter().position(|owed| owed == settled) {
             self.owed.remove(place);
         }
     }
 
-    /// Sends a notice to one client.
     fn send_one(
         &mut self,
         socket: Socket,
@@ -125,7 +124,8 @@ impl World {
         notice: &Notice<'_>,
     ) -> Result<(), SendError> {
         let Some(dialect) = self.open.get(&socket) else {
-            // The platform did not accept the WebSocket, and the room does not know yet.
+            // The platform did not accept the WebSocket, and the room has not received the failure
+            // yet.
             assert!(self.accepts_nothing, "{socket:?} is not open: {notice:?}");
             return Err(SendError::Dead);
         };
