@@ -9,6 +9,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { stop } from './run.mjs';
 
 /**
  * Returns the path of the cache: the environment variable `PARTYLINE_CACHE`, or partyline's folder
@@ -41,7 +42,15 @@ export function hash(...texts) {
 export async function cached(parent, name, make) {
   const entry = join(parent, name);
   if (existsSync(entry)) return entry;
-  mkdirSync(parent, { recursive: true });
+  try {
+    mkdirSync(parent, { recursive: true });
+  } catch (error) {
+    const { code } = /** @type {NodeJS.ErrnoException} */ (error);
+    stop(
+      `cannot create the folder ${parent} (${code}). Set PARTYLINE_CACHE to a folder that you can ` +
+        'write to.',
+    );
+  }
   const staging = mkdtempSync(join(parent, `staging-${name}-`));
   const clean = () => rmSync(staging, { recursive: true, force: true });
   // If `make` calls `stop` or the user presses Ctrl-C, the `exit` event deletes the incomplete

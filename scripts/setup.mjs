@@ -95,7 +95,16 @@ function checkRegistry() {
   const env = { ...process.env, CARGO_NET_RETRY: '0', CARGO_HTTP_TIMEOUT: '4' };
   // The command runs outside the repository. Inside, `cargo info` would read Cargo.lock instead of
   // the registry.
-  if (ask(['cargo', 'info', bindgenCrate()], { cwd: tmpdir(), env, timeout: PROBE }) === undefined)
+  const { status, stderr } = spawnSync('cargo', ['info', bindgenCrate()], {
+    cwd: tmpdir(),
+    env,
+    encoding: 'utf8',
+    timeout: PROBE,
+  });
+  // `cargo info` does not support every mirror that `cargo install` supports, so only network errors
+  // count. The status is null after a timeout.
+  const unreachable = /could not (resolve|connect)|connection (refused|reset)|timed out|spurious/i;
+  if (status === null || (status !== 0 && unreachable.test(stderr)))
     stop(
       'cargo cannot reach its registry (default: crates.io). Check the network and the proxy ' +
         'settings, then try again.',

@@ -15,6 +15,11 @@ import { hasPackages, setup } from './setup.mjs';
 import { find } from './versions.mjs';
 
 const start = Date.now();
+const [first] = process.argv.slice(2);
+if (first && !first.startsWith('-'))
+  stop(
+    `npm start takes options only, not "${first}". Write -- before them: npm start -- --port 2005`,
+  );
 const { values } = parseArgs({
   options: {
     port: { type: 'string' },
@@ -62,7 +67,13 @@ function serve() {
   // scripts/build.mjs, which wrangler runs, reads the variable.
   const env = { ...process.env, PARTYLINE_PROFILE: 'dev' };
   const child = spawn(process.execPath, command, { cwd: root, env, stdio: 'inherit' });
-  void answers().then(() => tell(`ready after ${seconds(start)}. Open ${page} in two windows.`));
+  void answers().then((status) =>
+    tell(
+      status === 200
+        ? `ready after ${seconds(start)}. Open ${page} in two windows.`
+        : `the Worker answers with status ${status}. The error above names the problem.`,
+    ),
+  );
   child.on('exit', (code, signal) => process.exit(code ?? (signal === 'SIGINT' ? 130 : 1)));
   // On Ctrl-C, the terminal sends SIGINT to wrangler, too, so this process waits until wrangler
   // exits. Other programs send SIGTERM only to this process, which must forward the signal.
@@ -78,8 +89,10 @@ async function answers() {
       const options = { host, port, path: '/health', rejectUnauthorized: false };
       get(options, (/** @type {import('node:http').IncomingMessage} */ response) => {
         response.resume();
-        resolve(response.statusCode === 200);
-      }).on('error', () => resolve(false));
+        resolve(response.statusCode);
+      }).on('error', () => resolve(undefined));
     });
-  while (!(await ask())) await setTimeout(200);
+  let status;
+  while ((status = await ask()) === undefined) await setTimeout(200);
+  return status;
 }

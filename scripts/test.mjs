@@ -5,13 +5,12 @@
  * The default tier tests each feature once. `npm test -- --all` adds full matrices, repetitions and
  * the current platform. Run the full tier before a release.
  *
- * Arguments select steps by name. An argument with a slash or dot also selects test files by path:
+ * Arguments select steps by name. An argument that is in no name selects test files by path:
  * `npm test -- clippy tests/worker` runs the clippy steps and the test files in tests/worker.
  */
 
 import { mkdirSync, readFileSync, rmSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { build } from './build.mjs';
 import { installChromium } from './chromium.mjs';
 import { installCoturn } from './coturn.mjs';
 import { installCurl } from './curl.mjs';
@@ -48,7 +47,7 @@ for (const { name, command, env } of chosen) {
   report();
   stop(
     `the step "${name}" failed. See its output above for the cause. ` +
-      `Run only this step with: npm test -- '${name}'`,
+      `Repeat it with: npm test -- ${words.length ? words.join(' ') : `'${name}'`}`,
   );
 }
 report();
@@ -57,7 +56,7 @@ tell(`all ${chosen.length} steps passed in ${seconds(start)}`);
 async function choose() {
   const known = await steps({ all, wasm, times: TIMES });
   const byName = known.filter(({ name }) => !words.length || words.some((w) => name.includes(w)));
-  const paths = words.filter((word) => /[./]/.test(word));
+  const paths = words.filter((word) => !known.some(({ name }) => name.includes(word)));
   const files = testFiles().filter((file) => paths.some((path) => file.includes(path)));
   const isEndToEnd = (/** @type {{ name: string }} */ { name }) => name.startsWith('end-to-end');
   const result =
@@ -70,12 +69,11 @@ async function choose() {
         `${known.map(({ name }) => name).join(', ')}.`,
     );
   if (!result.some(isEndToEnd)) return result;
-  // The selected steps may not include the step that builds the Worker.
-  await build('release');
   await installChromium();
   await installCoturn();
   await installCurl();
-  return result;
+  if (result.some(({ name }) => name.startsWith('build'))) return result;
+  return [{ name: 'build', command: [process.execPath, join('scripts', 'build.mjs')] }, ...result];
 }
 
 function report() {
