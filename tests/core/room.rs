@@ -30,6 +30,19 @@ fn a_signal_is_queued_when_it_cannot_be_sent() {
 }
 
 #[test]
+fn two_failed_websockets_leave_in_turn_without_a_grace_period() {
+    let (mut rig, ann, bob) = pair(Limits { grace: 0, ..LIMITS });
+    let eve = rig.join("eve", None);
+    rig.heard(ann);
+    rig.jam(bob);
+    rig.jam(eve);
+    rig.send(ann, r#"{"type":"hello"}"#);
+    let frames = rig.frames(ann);
+    let left = frames.iter().filter(|frame| frame.contains("peer-left"));
+    assert_eq!(left.count(), 2, "{frames:?}");
+}
+
+#[test]
 fn a_broadcast_reaches_the_other_peers_when_one_websocket_fails() {
     let (mut rig, ann, bob) = pair(LIMITS);
     let eve = rig.join("eve", None);

@@ -41,6 +41,9 @@ pub(super) struct World {
     owed: Vec<Content>,
     /// The number of refusals during the current event.
     refused: usize,
+    /// WebSockets that failed during the current event. The room may send to a failed WebSocket once
+    /// more, because the room handles failures one after the other.
+    failed: BTreeSet<Socket>,
 }
 
 /// The sender, type and payload of a signal.
@@ -51,6 +54,7 @@ impl World {
     pub(super) fn begin(&mut self) {
         self.owed = self.waiting();
         self.refused = 0;
+        self.failed.clear();
     }
 
     /// Removes a WebSocket that has ended, and the member stored with it.
@@ -124,9 +128,9 @@ impl World {
         notice: &Notice<'_>,
     ) -> Result<(), SendError> {
         let Some(dialect) = self.open.get(&socket) else {
-            // The platform did not accept the WebSocket, and the room has not received the failure
-            // yet.
-            assert!(self.accepts_nothing, "{socket:?} is not open: {notice:?}");
+            // The platform did not accept the WebSocket, or the WebSocket has just failed.
+            let unknown_to_room = self.accepts_nothing || self.failed.contains(&socket);
+            assert!(unknown_to_room, "{socket:?} is not open: {notice:?}");
             return Err(SendError::Dead);
         };
         let refusal = matches!(notice, Notice::Refused(_));
@@ -199,6 +203,7 @@ impl Transport for World {
 
     fn drop_socket(&mut self, socket: Socket) {
         self.forget(socket);
+        self.failed.insert(socket);
     }
 
     fn close(&mut self, socket: Socket, close: Close) {
