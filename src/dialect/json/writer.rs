@@ -1,6 +1,6 @@
 //! The JSON writer. It appends values to one string, without building a tree.
 
-/// Encodes a text as a JSON string.
+/// Encodes `text` as a JSON string.
 #[must_use]
 pub fn quote(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len().saturating_add(2));
