@@ -25,7 +25,7 @@ struct Player<'a> {
     rig: Rig,
     /// The dialect of the transcript, which is the name of its folder.
     dialect: String,
-    /// The latest socket of each peer, by its name in the transcript.
+    /// The latest socket of each peer, by the peer's name in the transcript.
     sockets: BTreeMap<&'a str, Socket>,
     /// Received frames and close codes that are not compared yet.
     unread: BTreeMap<Socket, VecDeque<Heard>>,

@@ -39,7 +39,7 @@ pub fn array(values: impl IntoIterator<Item = String>) -> String {
 pub struct ObjectWriter(String);
 
 impl ObjectWriter {
-    /// Starts an object. `extra` is the expected size of its long values, in bytes.
+    /// Starts an object. `extra` is the expected total size of the long values, in bytes.
     #[must_use]
     pub fn new(extra: usize) -> Self {
         // This is enough for two to four short fields. Larger objects are reallocated.
