@@ -29,8 +29,8 @@
 //!
 //! # The contract between room and shell
 //!
-//! 1. The shell assigns a number to each new WebSocket, its [`Socket`](core::peer::Socket). It passes
-//!    each [`Event`](core::event::Event) and its time to [`drive`](core::drive::drive), one at a time.
+//! 1. The shell assigns a [`Socket`](core::peer::Socket) id to each new WebSocket. It passes each
+//!    [`Event`](core::event::Event) and its time to [`drive`](core::drive::drive), one at a time.
 //! 2. `drive` passes the event to the room, and performs the [`Effect`](core::event::Effect)s in order
 //!    on the shell's [`Transport`](core::drive::Transport), before the next event.
 //! 3. `drive` reports each failed send to the room, as
@@ -39,8 +39,9 @@
 //! 4. The shell stores one [`Member`](core::member::Member) with each WebSocket, and the
 //!    [`Row`](core::event::Row)s of [`Effect::Store`](core::event::Effect::Store). It stores nothing
 //!    else about the room.
-//! 5. The platform may evict the room between two events. The shell then restores it from the members
-//!    and rows with [`Room::restore`](core::room::Room::restore). This changes no later effect.
+//! 5. The platform may evict the room between two events. The shell then restores it from the
+//!    members and rows with [`Room::restore`](core::room::Room::restore). The eviction changes no
+//!    later effect.
 //! 6. The shell delivers one [`Event::Tick`](core::event::Event::Tick) at the time of the last
 //!    [`Effect::Alarm`](core::event::Effect::Alarm).
 

@@ -1,4 +1,4 @@
-//! Close codes: the reasons for which the server closes a WebSocket, and its answers to Close
+//! Close codes: the reasons for which the server closes a WebSocket, and its replies to Close
 //! frames.
 //!
 //! [`Close`] is the source of all close codes. `tests/core/close_table.rs` checks the table in
@@ -76,7 +76,8 @@ impl Close {
         }
     }
 
-    /// Returns the reason text of the Close frame. It equals the error code if the close has one.
+    /// Returns the reason text of the Close frame. The text equals the error code if an error
+    /// closes the WebSocket.
     #[must_use]
     pub const fn reason(self) -> &'static str {
         match self {
@@ -99,7 +100,8 @@ impl Close {
     }
 }
 
-/// The answer to a Close frame. With the hibernation API, the Durable Object must answer itself.
+/// The reply to a client's Close frame. The hibernation API sends no reply, so the Durable Object
+/// must send the reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// A Close frame with the code that the peer sent.
@@ -110,13 +112,13 @@ pub enum Answer {
     Nothing,
 }
 
-/// Returns the answer to a close that the platform reports with `code`. `was_clean` is true if a
-/// Close frame arrived.
+/// Returns the reply to a closed WebSocket that the platform reports with the close code `code`.
+/// `was_clean` is true if a Close frame arrived.
 ///
-/// An answer never contains 1005, 1006 or 1015. These codes stand for a Close frame without a code,
+/// A reply never contains 1005, 1006 or 1015. These codes stand for a Close frame without a code,
 /// no Close frame, and a failed TLS handshake (RFC 6455 §7.4.1). A client may nevertheless send one
-/// of these codes, or a code outside 1000 to 4999. Its answer has no code, because the platform
-/// throws if asked to send an invalid one.
+/// of these codes, or a code outside 1000 to 4999. The reply then has no code, because the platform
+/// throws an exception for an invalid code.
 #[must_use]
 pub const fn answer(code: u16, was_clean: bool) -> Answer {
     match code {

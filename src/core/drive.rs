@@ -17,7 +17,7 @@ pub trait Transport {
     /// Accepts the WebSocket of a join. Returns `false` if the platform cannot accept it.
     fn accept(&mut self, socket: Socket) -> bool;
 
-    /// Answers the HTTP request of the event. Further calls for the same event have no effect.
+    /// Replies to the HTTP request of the event. Further calls for the same event have no effect.
     fn reply(&mut self, reply: Result<Registered, Refusal<'_>>);
 
     /// Sends a notice to each WebSocket, and returns the failures in the order of `to`. After a

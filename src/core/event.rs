@@ -43,10 +43,10 @@ pub struct Signal<'a> {
 /// An event in a room.
 #[derive(Clone, Debug)]
 pub enum Event<'a> {
-    /// A client asks to join as peer `id` over a new WebSocket. The room answers with
+    /// A client asks to join as peer `id` over a new WebSocket. The room replies with
     /// [`Effect::Accept`], or with a refusal in [`Effect::Reply`].
     Join {
-        /// The number of the new WebSocket.
+        /// The `Socket` id of the new WebSocket.
         socket: Socket,
         /// The requested peer id.
         id: PeerId,
@@ -55,19 +55,20 @@ pub enum Event<'a> {
         key: Option<Key>,
     },
     /// A client asks to join as peer `id` over HTTP, before it opens its event stream. The room
-    /// answers with [`Effect::Reply`].
+    /// replies with [`Effect::Reply`].
     Register {
-        /// A number that no WebSocket has. It identifies the peer until its stream opens.
+        /// A `Socket` id that no WebSocket has. It identifies the peer until the stream of the peer
+        /// opens.
         socket: Socket,
         /// The requested peer id.
         id: PeerId,
         /// The client's own key, or a key that the server generated for the client.
         lock: Lock,
     },
-    /// A registered peer opens or resumes its event stream. The answers of the room are the same as
+    /// A registered peer opens or resumes its event stream. The replies of the room are the same as
     /// for [`Event::Join`].
     Open {
-        /// The number of the WebSocket behind the stream.
+        /// The `Socket` id of the WebSocket that carries the stream.
         socket: Socket,
         /// The peer id in the request.
         id: PeerId,
@@ -77,8 +78,8 @@ pub enum Event<'a> {
         /// the client starts a new stream.
         last: Option<u64>,
     },
-    /// A registered peer sends a signal in an HTTP request. The room answers only a refused signal,
-    /// with [`Effect::Reply`].
+    /// A registered peer sends a signal in an HTTP request. The room replies only if it refuses the
+    /// signal, with [`Effect::Reply`].
     Post {
         /// The peer id in the request.
         id: PeerId,
@@ -126,8 +127,8 @@ pub enum Effect<'a> {
     /// Accept the WebSocket of an [`Event::Join`] or [`Event::Open`]. If the platform cannot accept
     /// the WebSocket, the shell reports [`Event::Closed`].
     Accept(Socket),
-    /// Answer the HTTP request of the event. This also refuses a client that asks to join over a
-    /// WebSocket. Replies after the first have no effect.
+    /// Reply to the HTTP request of the event. A client that asks to join over a WebSocket is also
+    /// refused with this effect. Replies after the first have no effect.
     Reply(Result<Registered, Refusal<'a>>),
     /// Send a notice to each WebSocket in `to`. The shell reports each failure as
     /// [`Event::Undelivered`] or [`Event::Unencodable`].

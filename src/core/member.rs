@@ -7,7 +7,7 @@ use super::peer::{Lock, PeerId, Seat, Socket};
 /// WebSockets alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
-    /// The peer's WebSocket. For an absent peer, its last WebSocket, or the number that it
+    /// The peer's WebSocket. For an absent peer, its last WebSocket, or the `Socket` id that it
     /// registered with.
     pub socket: Socket,
     /// The peer's id.

@@ -54,7 +54,7 @@ pub struct Counters {
 pub struct Numbered {
     /// The number. On an event stream, it is the event id.
     pub number: u64,
-    /// The notice.
+    /// The notice, which the outbox owns because it outlives the event.
     pub notice: Notice<'static>,
 }
 
@@ -95,7 +95,7 @@ impl Outbox {
         self.kept.iter()
     }
 
-    /// Returns whether the outbox equals a new outbox.
+    /// Returns whether the outbox was never used: it has no notices, and all counters are zero.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.kept.is_empty() && self.counters == Counters::default()
@@ -167,7 +167,7 @@ impl Outbox {
         self.counters.sent = self.counters.last;
     }
 
-    /// Drops the oldest sent notices if their keep time has passed or their space is needed.
+    /// Drops the oldest sent notices whose retention time has passed or whose space is needed.
     fn evict(&mut self, now: Time, delivery: Delivery, bytes: usize) {
         while let Some(first) = self.kept.front()
             && first.number <= self.counters.sent
@@ -177,7 +177,7 @@ impl Outbox {
         }
     }
 
-    /// Returns whether the keep time of a sent notice has passed.
+    /// Returns whether the retention time of a sent notice has passed.
     fn is_outdated(&self, sent: &Numbered, now: Time, delivery: Delivery) -> bool {
         match delivery {
             Delivery::Sent { keep_ms } => {

@@ -1,7 +1,7 @@
 //! Ids, seats, sockets, times and keys.
 //!
-//! [`PeerId`] and [`Key`] can only be constructed from valid text, so other code need not check
-//! them again.
+//! [`PeerId`] and [`Key`] can only be constructed from valid text, so other code need not check the
+//! text again.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -18,7 +18,7 @@ impl PeerId {
     /// The maximum length of an id, in characters. All allowed characters are ASCII.
     pub const MAX: usize = 64;
 
-    /// Parses an id. Returns `None` if the text is empty, too long, or contains other characters.
+    /// Parses an id. Returns `None` if `text` is empty, too long, or contains other characters.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._~:-".contains(&byte);
@@ -55,8 +55,8 @@ impl fmt::Display for PeerId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Seat(pub u64);
 
-/// The number of a WebSocket, unique in its room. The platform may list a WebSocket after it has
-/// closed. The shell reuses the number only when the platform no longer lists the WebSocket.
+/// The id of a WebSocket, unique in its room. The platform may list a WebSocket that is already
+/// closed. The shell reuses the id only when the platform no longer lists the WebSocket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Socket(pub u64);
 

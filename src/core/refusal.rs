@@ -75,7 +75,7 @@ impl Code {
     }
 }
 
-/// The answer to a request or signal that the server does not carry out.
+/// The reply to a request or signal that the server refuses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal<'a> {
     /// The error code, for programs.

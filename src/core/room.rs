@@ -43,7 +43,7 @@ pub struct Room {
 
 impl Room {
     /// Restores a room from the members stored with its WebSockets and from its stored rows, in any
-    /// order. Without members and rows, the room is new.
+    /// order. If there are no members and no rows, the room is new.
     ///
     /// If a peer has both a WebSocket and a row, the row is ignored. A held broadcast expires at
     /// the next event if its sender is not in the room.

@@ -18,13 +18,13 @@ use crate::core::refusal::Refusal;
 /// each key is compared with all earlier keys.
 const MAX_FIELDS: usize = 64;
 
-/// The maximum length of a quoted text in an error message, in characters.
+/// The maximum length of quoted input in an error message, in characters.
 const MAX_EXCERPT: usize = 40;
 
 /// The whitespace characters of JSON (RFC 8259 §2).
 pub const WHITESPACE: [char; 4] = [' ', '\t', '\n', '\r'];
 
-/// The error message for a text that is not the expected JSON.
+/// The error message for a string that is not the expected JSON value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JsonError(pub Cow<'static, str>);
 
@@ -39,12 +39,11 @@ impl From<JsonError> for Refusal<'_> {
 pub struct Object<'a>(Vec<(Cow<'a, str>, &'a str)>);
 
 impl<'a> Object<'a> {
-    /// Reads a text that consists of one object.
+    /// Reads the object that `text` consists of.
     ///
     /// # Errors
     ///
-    /// If the text is not an object, if a key occurs twice, or if the object has more than 64
-    /// fields.
+    /// If `text` is not an object, if a key occurs twice, or if the object has more than 64 fields.
     pub fn read(text: &'a str) -> Result<Self, JsonError> {
         let mut fields: Vec<(Cow<'a, str>, &'a str)> = Vec::new();
         parse_sequence(text, ['{', '}'], "a JSON object", |rest| {
@@ -108,11 +107,11 @@ impl<'a> Object<'a> {
     }
 }
 
-/// Splits an array into the texts of its values.
+/// Splits a JSON array into its values, as unparsed JSON.
 ///
 /// # Errors
 ///
-/// If the text is not an array.
+/// If `text` is not an array.
 pub fn list(text: &str) -> Result<Vec<&str>, JsonError> {
     let mut values = Vec::new();
     parse_sequence(text, ['[', ']'], "a JSON array", |rest| {
@@ -123,7 +122,7 @@ pub fn list(text: &str) -> Result<Vec<&str>, JsonError> {
     Ok(values)
 }
 
-/// Decodes a JSON string. Returns `None` if the value is not a string. Copies the text only if it
+/// Decodes a JSON string. Returns `None` if the value is not a string. Copies the string only if it
 /// contains escapes.
 #[must_use]
 pub fn unquote(value: &str) -> Option<Cow<'_, str>> {
@@ -164,7 +163,7 @@ pub fn unquote(value: &str) -> Option<Cow<'_, str>> {
     Some(text.into())
 }
 
-/// Removes four hexadecimal digits from the start of a text and returns their value.
+/// Removes four hexadecimal digits from the start of `rest` and returns their value.
 fn take_hex(rest: &mut &str) -> Option<u16> {
     let (digits, after) = rest.split_at_checked(4)?;
     *rest = after;
@@ -172,7 +171,7 @@ fn take_hex(rest: &mut &str) -> Option<u16> {
 }
 
 /// Parses a comma-separated sequence between two brackets. `read` parses one element at the start
-/// of a text and returns the remaining text.
+/// of its argument and returns the rest of the argument.
 fn parse_sequence<'a>(
     text: &'a str,
     [open, close]: [char; 2],
@@ -212,13 +211,13 @@ fn parse_sequence<'a>(
     }
 }
 
-/// Returns the start of a text, for an error message.
+/// Returns the start of `text`, for an error message.
 fn excerpt(text: &str) -> &str {
     let end = text.char_indices().nth(MAX_EXCERPT).map(|(end, _)| end);
     end.and_then(|end| text.get(..end)).unwrap_or(text)
 }
 
-/// Returns the first character of a text in backticks, for an error message.
+/// Returns the first character of `text`, enclosed in backticks, for an error message.
 fn start_of(text: &str) -> Cow<'static, str> {
     match text.chars().next() {
         Some(first) => format!("`{first}`").into(),
@@ -226,7 +225,7 @@ fn start_of(text: &str) -> Cow<'static, str> {
     }
 }
 
-/// Parses one value at the start of a text. Returns the value and the remaining text.
+/// Parses one value at the start of `text`. Returns the value and the rest of `text`.
 fn take_value(text: &str) -> Result<(&str, &str), JsonError> {
     let text = text.trim_start_matches(WHITESPACE);
     // Fast path: most keys, and many values, are strings without escapes.

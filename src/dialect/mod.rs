@@ -95,8 +95,8 @@ impl Dialect {
     ///
     /// # Errors
     ///
-    /// [`Code::TooLarge`] if the text has more than [`MAX_FRAME`] bytes. [`Code::Malformed`] if the
-    /// text is not a frame of this dialect.
+    /// [`Code::TooLarge`] if the frame has more than [`MAX_FRAME`] bytes. [`Code::Malformed`] if
+    /// the text is not a frame of this dialect.
     pub fn decode(self, text: &str) -> Result<Signal<'_>, Refusal<'static>> {
         if text.len() > MAX_FRAME {
             return Err(Self::refuse_large());

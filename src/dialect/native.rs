@@ -15,7 +15,7 @@
 //! a separate frame. Batches save time, because browsers gather ICE candidates in bursts, and receiving
 //! a frame costs more than handling a signal.
 //!
-//! This module does not decode the text `ping`, because the platform answers it with `pong`.
+//! This module does not decode the frame `ping`, because the platform replies to it with `pong`.
 
 use super::frame::{deny_unknown, error, missing_type, payload, peer_list};
 use super::json::{Object, ObjectWriter, WHITESPACE, list};

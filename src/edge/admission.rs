@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_token_is_answered_with_the_reason() {
+    fn a_token_is_refused_with_the_reason() {
         for (claims, reason) in [
             (
                 json!({ "exp": 1_000_000, "room": "demo" }),
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_with_another_algorithm_or_crit_is_answered_with_the_reason() {
+    fn a_header_with_another_algorithm_or_crit_is_refused_with_the_reason() {
         let claims = json!({ "exp": 1_000_001, "room": "demo" });
         for (header, reason) in [
             (json!({ "alg": "RS256" }), "`alg` \"HS256\""),

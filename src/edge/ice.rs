@@ -1,7 +1,7 @@
 //! The STUN and TURN servers that clients receive, with credentials for the TURN servers.
 //!
 //! This module does no I/O. The shell sends the request to Cloudflare's TURN service. This module
-//! writes the body of the request and reads the answer.
+//! writes the body of the request and reads the response.
 //!
 //! | Request | Answer |
 //! |---|---|
@@ -21,8 +21,8 @@ use sha1::Sha1;
 use crate::core::peer::{PeerId, Time};
 use crate::dialect::json::{Object, list, unquote};
 
-/// `ttl`, in seconds, of an answer without TURN after the TURN service failed. Clients then request
-/// TURN again. A shorter time would increase the load on the failing service.
+/// `ttl`, in seconds, of a response without TURN after the TURN service failed. Clients then
+/// request TURN again. A shorter time would increase the load on the failing service.
 const DEGRADED_TTL: u64 = 300;
 
 /// The settings of STUN and TURN.
@@ -67,10 +67,10 @@ pub struct TurnServer {
 }
 
 impl TurnServer {
-    /// Makes credentials that expire after `ttl` seconds. A TURN server with the same secret
+    /// Creates credentials that expire after `ttl` seconds. A TURN server with the same secret
     /// accepts the credentials.
     ///
-    /// The format is the one of draft-uberti-behave-turn-rest-00, which coturn and other TURN
+    /// The format is defined in draft-uberti-behave-turn-rest-00, which coturn and other TURN
     /// servers implement. The username is the expiry time in seconds since 1970, a colon and the
     /// peer id. The password is the HMAC-SHA1 of the username in base64.
     #[must_use]
@@ -94,8 +94,8 @@ impl TurnServer {
         })
     }
 
-    /// Reads the first TURN server from an answer of Cloudflare's service. STUN servers in the
-    /// answer are ignored, because `STUN_URLS` lists the STUN servers.
+    /// Reads the first TURN server from a response of Cloudflare's service. STUN servers in the
+    /// response are ignored, because `STUN_URLS` lists the STUN servers.
     #[must_use]
     pub fn cloudflare(body: &str) -> Option<Self> {
         let mut body = Object::read(body).ok()?;
@@ -130,7 +130,7 @@ pub fn cloudflare_request(ttl: u64) -> String {
     format!(r#"{{"ttl":{ttl}}}"#)
 }
 
-/// The TURN part of an answer.
+/// The TURN part of a response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TurnState {
     /// TURN is not configured, or this client may not receive credentials.
@@ -141,7 +141,7 @@ pub enum TurnState {
     On(TurnServer),
 }
 
-/// The two formats of the answer.
+/// The two formats of the response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IceFormat {
     /// `GET /ice-servers`: an array of all servers, for the `iceServers` of an `RTCPeerConnection`.
@@ -151,7 +151,7 @@ pub enum IceFormat {
 }
 
 impl Ice {
-    /// Encodes the answer as JSON. `ttl` is the lifetime of the answer in seconds. An answer
+    /// Encodes the response as JSON. `ttl` is the lifetime of the response in seconds. A response
     /// without `ttl` does not expire.
     #[must_use]
     pub fn answer(&self, format: IceFormat, state: &TurnState) -> String {

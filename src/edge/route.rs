@@ -100,7 +100,7 @@ pub struct HttpPeer {
     pub token: Option<String>,
 }
 
-/// A key hash and the key that the client sent. The answer to a registration repeats the key.
+/// A key hash and the key that the client sent. The response to a registration repeats the key.
 #[derive(Clone, PartialEq, Eq)]
 pub struct KeyWithSecret {
     /// The key that the client sent.
@@ -119,7 +119,7 @@ impl fmt::Debug for KeyWithSecret {
 /// A request for ICE servers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IceRequest {
-    /// The format of the answer.
+    /// The format of the response.
     pub format: IceFormat,
     /// The peer that the TURN credentials are for. `None`: the credentials are anonymous.
     pub id: Option<PeerId>,

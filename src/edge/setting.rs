@@ -18,7 +18,7 @@ pub struct BadSetting {
 }
 
 impl BadSetting {
-    /// Makes the error for a variable in `wrangler.toml`. The message quotes the value.
+    /// Creates the error for a variable in `wrangler.toml`. The message quotes the value.
     pub(super) fn variable(name: &'static str, value: &str, expected: impl Into<String>) -> Self {
         Self {
             name,
@@ -28,7 +28,7 @@ impl BadSetting {
         }
     }
 
-    /// Makes the error for a secret, or for a variable whose value may be a secret. The message
+    /// Creates the error for a secret, or for a variable whose value may be a secret. The message
     /// never quotes the value.
     pub(super) fn secret(
         name: &'static str,

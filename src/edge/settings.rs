@@ -1,7 +1,7 @@
 //! The settings of the Worker, with their defaults and limits.
 //!
-//! An invalid setting is an error. A default in its place could admit 64 peers to a room meant for
-//! two.
+//! An invalid setting is an error. If the default replaced an invalid `MAX_PEERS`, a room meant for
+//! two peers could admit 64.
 
 use super::setting::{BadSetting, Range, number};
 use crate::core::event::Limits;
@@ -12,7 +12,7 @@ use crate::edge::ice::Ice;
 const MIN_SECRET: usize = 32;
 
 /// The range of `MAX_PEERS`. The maximum is half of the platform's limit of 32,768 WebSockets for
-/// each object. A closing WebSocket counts until the client answers.
+/// each object. A closing WebSocket counts until the client replies with a Close frame.
 const PEERS: Range = Range {
     default: 64,
     min: 1,

@@ -30,8 +30,8 @@ pub struct Attachment {
 impl Attachment {
     /// Creates the attachment for the row of an absent peer.
     ///
-    /// Its dialect only records whether the peer had an event stream (`Http`) or a WebSocket
-    /// (`Native`).
+    /// The dialect of this attachment only records whether the peer had an event stream (`Http`) or
+    /// a WebSocket (`Native`).
     #[must_use]
     pub const fn absent(member: Member) -> Self {
         let dialect = if member.has_stream {

@@ -1,5 +1,5 @@
-//! The stored text of a room: attachments of WebSockets, and rows of absent peers and held
-//! broadcasts. The room is restored from this text after an eviction.
+//! The state of a room that is stored as text: attachments of WebSockets, and rows of absent peers
+//! and held broadcasts. After an eviction, the room is restored from the attachments and rows.
 
 pub mod attachment;
 mod fields;

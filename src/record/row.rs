@@ -1,7 +1,7 @@
-//! The rows in the storage of a room, as a key and a text. Each absent peer and each held broadcast has
-//! a row.
+//! The rows in the storage of a room, as pairs of a key and a value, both strings. Each absent peer
+//! and each held broadcast has a row.
 //!
-//! | key | text |
+//! | key | value |
 //! |---|---|
 //! | `absent bob` | version, expiry time, and the fields of the peer's [`Attachment`] |
 //! | `held 7` | version, expiry time, sender; then signal type and payload (optional) as bodies |
@@ -32,7 +32,7 @@ impl Row {
         }
     }
 
-    /// Returns the row as text, without its key.
+    /// Returns the value of the row, without its key.
     #[must_use]
     pub fn encode(&self) -> String {
         match self {
@@ -57,7 +57,7 @@ impl Row {
         }
     }
 
-    /// Reads a row from its key and text. Returns `None` if the key or the text is invalid.
+    /// Reads a row from its key and value. Returns `None` if the key or the value is invalid.
     #[must_use]
     #[inline(never)]
     pub fn decode(key: &str, text: &str) -> Option<Self> {

@@ -1,4 +1,4 @@
-//! Makes HTTP responses, and sets their headers.
+//! Creates HTTP responses, and sets their headers.
 
 use worker::js_sys::Promise;
 use worker::wasm_bindgen::prelude::*;
@@ -29,7 +29,7 @@ pub(super) enum Answer {
 }
 
 impl Answer {
-    /// Converts the result of a handler into an answer.
+    /// Converts the result of a handler into an [`Answer`].
     pub(super) fn new<T: Into<Self>>(result: std::result::Result<T, Failure>, cors: &Cors) -> Self {
         match result {
             Ok(answer) => answer.into(),
@@ -67,7 +67,7 @@ impl Answer {
         }
     }
 
-    /// Makes an answer from a future.
+    /// Creates an [`Answer`] from a future.
     pub(super) fn later(
         cors: Cors,
         respond: impl AsyncFnOnce(&Cors) -> std::result::Result<Response, Failure> + 'static,
@@ -78,7 +78,7 @@ impl Answer {
         }))
     }
 
-    /// Makes the answer for an error of the platform.
+    /// Creates an [`Answer`] from a platform error.
     pub(super) fn failed(error: Error) -> Self {
         Self::refused(error.into(), &Cors::default())
     }
@@ -141,7 +141,7 @@ fn response(status: u16, headers: &Headers, body: &str) -> Result<Response> {
     Ok(Response::new_with_opt_str_and_init(body, &init)?)
 }
 
-/// Makes the headers of a response with this content type.
+/// Creates the headers of a response with this content type.
 pub(super) fn headers(content_type: &str, cors: &Cors) -> Result<Headers> {
     let headers = Headers::new()?;
     headers.set("Content-Type", content_type)?;
@@ -178,7 +178,7 @@ pub(super) fn preflight(methods: &str, cors: &Cors) -> Result<Response> {
     response(204, &headers, "")
 }
 
-/// Makes the 101 response to a WebSocket upgrade, with the client's end of the pair.
+/// Creates the 101 response to a WebSocket upgrade, with the client's end of the pair.
 pub(super) fn upgrade(pair: &WebSocketPair, headers: &Headers) -> Result<Response> {
     let offered = header(headers, &PROTOCOLS)?.unwrap_or_default();
     let mut protocols = offered.split(',').map(str::trim);

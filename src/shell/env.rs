@@ -12,7 +12,7 @@ use crate::edge::settings::Settings;
 type Outcome = Result<Rc<Settings>, BadSetting>;
 
 /// Returns the settings, which are cached for each instance of the module. New values require a
-/// deployment, and a deployment starts new instances.
+/// deployment, which starts new instances, so the cache is never outdated.
 pub(super) fn settings(env: &Env) -> Outcome {
     thread_local! {
         static SETTINGS: OnceCell<Outcome> = const { OnceCell::new() };

@@ -7,7 +7,7 @@ use crate::core::refusal::Refusal;
 use crate::edge::BadSetting;
 use crate::edge::route::HttpError;
 
-/// The reason why a handler cannot answer a request.
+/// The reason why a handler cannot fulfill a request.
 /// [`Answer::refused`](super::answer::Answer::refused) converts it into a response.
 pub(super) enum Failure {
     /// The request is refused.

@@ -1,4 +1,4 @@
-//! Forwards a request to the Durable Object of its room.
+//! Forwards a request to the Durable Object of the room that the request names.
 
 use worker::wasm_bindgen::JsCast;
 use worker::wasm_bindgen_futures::JsFuture;

@@ -106,7 +106,7 @@ fn authorize_unless_keyed(
     }
 }
 
-/// Makes the request to the room. The request has the URL of the client's request, and only the
+/// Creates the request to the room. The request has the URL of the client's request, and only the
 /// headers that the room reads.
 fn room_request(
     request: &Request,

@@ -1,4 +1,4 @@
-//! Answers requests for ICE servers: checks who may receive TURN credentials, and requests the
+//! Handles requests for ICE servers: checks who may receive TURN credentials, and requests the
 //! credentials from Cloudflare's service.
 //!
 //! The Worker sends the request to the service. A pending request in a room would prevent the
@@ -23,10 +23,10 @@ use crate::edge::route::IceRequest;
 use crate::edge::settings::Settings;
 
 /// The timeout of a request to the TURN service, in milliseconds. A page cannot connect to other
-/// peers before it has the answer.
+/// peers before it has the response.
 const TIMEOUT_MS: u32 = 3_000;
 
-/// Answers a request for ICE servers.
+/// Handles a request for ICE servers.
 pub(super) async fn ice_servers(
     wanted: &IceRequest,
     headers: &Headers,
@@ -79,8 +79,8 @@ fn warn_once_about_closed_turn() {
     });
 }
 
-/// Makes or requests TURN credentials. After a failure, which is logged, the answer contains only
-/// STUN servers.
+/// Creates or requests TURN credentials. After a failure, which is logged, the response contains
+/// only STUN servers.
 async fn turn_state(turn: &Turn, ice: &Ice, wanted: &IceRequest) -> TurnState {
     let server = match turn {
         Turn::Shared { urls, secret } => {

@@ -62,7 +62,7 @@ fn forward_join(room: &str, request: &Request, env: &Env) -> Result<Answer> {
     Ok(ON_ANSWERED.with(|handler| handler.on_settled(&response, request, env)))
 }
 
-/// Continues a join after the room has answered or failed.
+/// Continues a join after the room has responded or failed.
 fn on_answered(request: Request, _: Env, outcome: JsValue) -> Answer {
     match outcome.dyn_into::<Response>() {
         Ok(response) if response.status() == 101 => response.into(),
@@ -90,8 +90,9 @@ fn parse_again(request: &Request) -> Result<Join> {
     }
 }
 
-/// Refuses a join over a WebSocket: sends an error frame of the client's dialect, and closes with a
-/// close code. Browsers hide the status and the body of a refused upgrade from the page.
+/// Refuses a join over a WebSocket: sends an error frame of the client's dialect, and closes the
+/// WebSocket with a close code. Browsers hide the status and the body of a refused upgrade from the
+/// page.
 fn reject_join(join: &Join, headers: &Headers, refusal: Refusal<'_>) -> Result<Response> {
     let close = Close::after(refusal.code).unwrap_or(Close::TooFast);
     let pair = WebSocketPair::new()?;

@@ -1,6 +1,6 @@
 //! The shell: the only folder that depends on Cloudflare's platform. This module is the entry point
-//! of the Worker. The Worker refuses a request, answers a request, or forwards a request to its
-//! room.
+//! of the Worker. For each request, the Worker sends an error, sends a response, or forwards the
+//! request to its room.
 //!
 //! Rules that do not depend on the platform belong in the other folders. A request that the Worker
 //! refuses does not wake a room.
@@ -81,7 +81,7 @@ fn check_origin(settings: &Settings, origin: Option<&str>) -> Result<(), HttpErr
     Err(HttpError::new(403, "forbidden-origin", message))
 }
 
-/// Answers every route except a join.
+/// Handles every route except a join.
 async fn answer_http(
     route: Route,
     request: &Request,
@@ -99,7 +99,7 @@ async fn answer_http(
             Ok(respond(200, JSON, body, cors)?)
         }
         Route::Preflight(methods) => Ok(preflight(methods, cors)?),
-        // `handle` answers every join before this function is called.
+        // `handle` processes every join, so this function is never called for a join.
         Route::Join(Join { room, .. }) | Route::Status { room, .. } => {
             Ok(forward_to_room(env, &room, request).await?)
         }

@@ -3,9 +3,10 @@
 //! A handler awaits only the body of its own request. Handlers therefore never interleave. No
 //! timer, fetch or stream prevents the hibernation of the object.
 //!
-//! The `worker` crate has a macro for such a class, but its handlers are asynchronous. Creating and
-//! settling a promise costs more than handling a signal. The macro also copies each frame into
-//! WebAssembly memory before the handler can check the length.
+//! The `worker` crate has a macro for Durable Object classes, but the handlers that the macro
+//! generates are asynchronous. Creating and settling a promise costs more than handling a signal.
+//! The macro also copies each frame into WebAssembly memory before the handler can check the
+//! length.
 
 mod awake;
 mod http;
@@ -88,7 +89,7 @@ impl Room {
     }
 }
 
-/// The state behind [`Room`], which callbacks share.
+/// The state of [`Room`]. The callbacks of promises share this state.
 struct RoomObject {
     state: State,
     settings: Result<Rc<Settings>, BadSetting>,
@@ -167,8 +168,8 @@ impl RoomObject {
     }
 
     fn handle_message(&self, ws: &WebSocket, message: &JsValue) {
-        // After the server closes a WebSocket, frames can arrive until the client answers. `find`
-        // returns `None` for a closed WebSocket, so these frames are ignored.
+        // After the server closes a WebSocket, frames can arrive until the client replies with a
+        // Close frame. `find` returns `None` for a closed WebSocket, so these frames are ignored.
         let Some((socket, dialect)) = self.find(ws) else {
             return;
         };
@@ -187,8 +188,8 @@ impl RoomObject {
     }
 
     fn handle_close(&self, ws: &WebSocket, code: u16, reason: &str, was_clean: bool) {
-        // The hibernation API does not answer Close frames. Without an answer, the client reports
-        // code 1006 after a timeout. No answer is needed if the WebSocket is already closed.
+        // The hibernation API does not reply to Close frames. Without a reply, the client reports
+        // close code 1006 after a timeout. No reply is needed if the WebSocket is already closed.
         if ws.ready_state() != CLOSED {
             let answered = match close::answer(code, was_clean) {
                 close::Answer::Code(code) => ws.close_with_code_and_reason(code, reason),
@@ -206,7 +207,8 @@ impl RoomObject {
         });
     }
 
-    /// Removes a WebSocket that has ended. `is_loss` returns whether the peer may reconnect.
+    /// Removes a WebSocket that is closed or lost. `is_loss` returns whether the peer may
+    /// reconnect.
     fn handle_end(&self, ws: &WebSocket, is_loss: impl Fn(Dialect) -> bool) {
         let Some((socket, dialect)) = self.find(ws) else {
             return;
@@ -238,7 +240,7 @@ impl RoomObject {
 
     /// Accepts a new WebSocket, or refuses the request over HTTP. The Worker converts the refusal
     /// into frames for the client. A WebSocket that the room accepts and closes would prevent
-    /// hibernation until the client answers.
+    /// hibernation until the client replies to the Close frame.
     fn enter<'a>(
         &self,
         dialect: Dialect,
@@ -261,14 +263,14 @@ impl RoomObject {
         Ok(upgrade(&pair, headers)?)
     }
 
-    /// Returns the number and the dialect of an open WebSocket, or `None` if the WebSocket has
-    /// ended.
+    /// Returns the `Socket` id and the dialect of an open WebSocket, or `None` if the WebSocket is
+    /// closed or lost.
     fn find(&self, ws: &WebSocket) -> Option<(Socket, Dialect)> {
         let socket = platform::number(ws)?;
         let awake = self.awake.borrow();
         let connection = awake.sockets.get(&socket)?;
-        // A new WebSocket may have the number of a WebSocket that has ended, so the objects are
-        // compared.
+        // A new WebSocket may reuse the `Socket` id of a closed or lost WebSocket, so the objects
+        // are compared.
         (connection.socket == *ws).then_some((socket, connection.dialect))
     }
 
@@ -281,7 +283,7 @@ impl RoomObject {
     }
 }
 
-/// Configures the platform to answer `ping` with `pong`, which does not wake the room. Repeating
+/// Configures the platform to reply to `ping` with `pong`, which does not wake the room. Repeating
 /// the call after hibernation has no effect.
 fn set_auto_response(state: &State) -> worker::Result<()> {
     let pair = WebSocketRequestResponsePair::new("ping", "pong")?;

@@ -18,7 +18,7 @@ use crate::dialect::Dialect;
 
 #[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen, js_sys = worker::js_sys)]
 extern "C" {
-    /// A WebSocket with the property `partyline`, which holds the number of the WebSocket.
+    /// A WebSocket with the property `partyline`, which holds the `Socket` id of the WebSocket.
     #[wasm_bindgen(extends = Object)]
     type TaggedSocket;
     #[wasm_bindgen(method, structural, getter, js_name = partyline)]
@@ -112,13 +112,13 @@ pub(super) fn global() -> WorkerGlobalScope {
 
 /// Returns the current time.
 pub(super) fn now() -> Time {
-    // The time is a whole number, and after 1970.
+    // The time is a whole number of milliseconds, and after 1970.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     Time(Date::now() as u64)
 }
 
-/// Reads the number of a WebSocket from its property, which is cheaper than reading the attachment.
-/// The property is lost when the object is evicted.
+/// Reads the `Socket` id of a WebSocket from its property, which is cheaper than reading the
+/// attachment. The property is lost when the object is evicted.
 pub(super) fn number(ws: &WebSocket) -> Option<Socket> {
     // JavaScript returns `undefined` for an absent property, which wasm-bindgen converts to NaN.
     let number = ws.unchecked_ref::<TaggedSocket>().number();
@@ -127,7 +127,7 @@ pub(super) fn number(ws: &WebSocket) -> Option<Socket> {
     (!number.is_nan()).then_some(Socket(number as u64))
 }
 
-/// Writes the number of a WebSocket as a property.
+/// Writes the `Socket` id of a WebSocket as a property.
 pub(super) fn set_number(ws: &WebSocket, Socket(number): Socket) {
     #[allow(clippy::cast_precision_loss)] // no object reaches 2⁵³ WebSockets
     ws.unchecked_ref::<TaggedSocket>().set_number(number as f64);
@@ -151,8 +151,8 @@ pub(super) fn text(message: &JsValue) -> Result<String, Refusal<'static>> {
     Ok(copy(text, length))
 }
 
-/// Copies a text. `TextEncoder` copies ASCII text in one call, while wasm-bindgen copies one
-/// character at a time.
+/// Copies `text` into WebAssembly memory. `TextEncoder` copies ASCII text in one call, while
+/// wasm-bindgen copies one character at a time.
 fn copy(text: &JsString, length: usize) -> String {
     thread_local! {
         static ENCODER: OnceCell<TextEncoder> = const { OnceCell::new() };

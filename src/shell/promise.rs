@@ -30,7 +30,7 @@ impl PromiseHandler {
         Self(Closure::new(handler))
     }
 
-    /// Runs the callback after the promise settles. Returns a promise of the answer.
+    /// Runs the callback after the promise settles. Returns a promise of the response.
     pub(super) fn on_settled(&self, promise: &Promise, request: &Request, env: &Env) -> Answer {
         let Self(handler) = self;
         let handler: &Bindable = handler.as_ref().unchecked_ref();
@@ -40,8 +40,8 @@ impl PromiseHandler {
     }
 }
 
-/// Runs `handler` after the promise settles. Returns a promise of the answer, which rejects if the
-/// WebAssembly traps. The promise of a Rust future would never settle after a trap.
+/// Runs `handler` after the promise settles. Returns a promise of the response, which rejects if
+/// the WebAssembly code traps. The promise of a Rust future would never settle after a trap.
 pub(super) fn on_settled_once(
     promise: &Promise,
     handler: impl FnOnce(JsValue) -> Answer + 'static,

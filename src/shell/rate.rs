@@ -26,7 +26,7 @@ pub(super) fn count(env: &Env, headers: &Headers) -> Option<Promise> {
     })
 }
 
-/// Refuses a join that exceeds the limit. `outcome` is the answer or the error of the limiter.
+/// Refuses a join that exceeds the limit. `outcome` is the result or the error of the limiter.
 pub(super) fn check_outcome(outcome: &JsValue) -> Result<(), Refusal<'static>> {
     let success = Reflect::get(outcome, &"success".into());
     match success.ok().and_then(|success| success.as_bool()) {

@@ -26,8 +26,8 @@ pub(super) const CLOSED: u16 = 3;
 pub(super) struct Connection {
     pub(super) socket: WebSocket,
     pub(super) dialect: Dialect,
-    /// The number of the WebSocket if an overflow row holds the member's state. `None`: the state
-    /// is in the attachment.
+    /// If the state of the member is in an overflow row, the `Socket` id that names the row.
+    /// `None`: the state is in the attachment.
     pub(super) overflow: Option<Socket>,
 }
 
@@ -79,7 +79,7 @@ pub(super) fn send(
             continue;
         };
         // A failed send throws an exception, which is slow. Several WebSockets often die together,
-        // so `readyState` is checked first after one failure.
+        // so after the first failure, `readyState` is checked before each send.
         let open = !found_dead || ws.ready_state() == OPEN;
         if !open || frames.iter().any(|frame| ws.send_with_str(frame).is_err()) {
             found_dead = true;
@@ -90,15 +90,15 @@ pub(super) fn send(
 }
 
 /// Closes a WebSocket, and clears its attachment. The platform lists the WebSocket until the client
-/// answers, and the client may never answer.
+/// replies with a Close frame, and the client may never reply.
 pub(super) fn close_socket(state: &State, connection: &Connection, close: Close) -> Result<()> {
     forget(state, connection)?;
     let ws = &connection.socket;
     Ok(ws.close_with_code_and_reason(close.code(), close.reason())?)
 }
 
-/// Clears the attachment of a WebSocket that has ended. The platform may still list the WebSocket,
-/// and its peer must not be restored.
+/// Clears the attachment of a WebSocket that is closed or lost. The platform may still list the
+/// WebSocket. Without the attachment, the room does not restore the peer.
 pub(super) fn forget(state: &State, connection: &Connection) -> Result<()> {
     if let Some(socket) = connection.overflow {
         storage::erase_overflow(state, socket)?;
@@ -107,7 +107,7 @@ pub(super) fn forget(state: &State, connection: &Connection) -> Result<()> {
 }
 
 /// Writes the state of a member into the attachment of its WebSocket. A state that is too long is
-/// written into an overflow row. The attachment is then `@` and the number of the WebSocket.
+/// written into an overflow row. The attachment is then `@` and the `Socket` id of the WebSocket.
 pub(super) fn keep(
     state: &State,
     member: Member,
@@ -129,7 +129,7 @@ pub(super) fn keep(
     Ok(connection.socket.serialize_attachment(text.into())?)
 }
 
-/// Returns whether a text fits into an attachment of 16,384 bytes. V8 serializes ASCII text with
+/// Returns whether `text` fits into an attachment of 16,384 bytes. V8 serializes ASCII text with
 /// one byte for each character, and other text as UTF-16.
 fn fits(text: &str) -> bool {
     const MAX: usize = 16_000;
@@ -139,9 +139,9 @@ fn fits(text: &str) -> bool {
 /// The result of reading an attachment.
 pub(super) enum Restored {
     Member(Member, Connection),
-    /// The WebSocket has ended, and its attachment is cleared.
+    /// The attachment is empty, because the WebSocket is closed or lost.
     Cleared,
-    /// The attachment or its overflow row cannot be decoded. The text is the reason.
+    /// The attachment or its overflow row cannot be decoded. The string is the reason.
     Unreadable(String),
 }
 

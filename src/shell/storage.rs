@@ -1,9 +1,10 @@
 //! The stored rows of a room, and its alarm.
 //!
-//! A write costs more than everything else in a short session. A room writes nothing unless it has
-//! absent peers or held broadcasts. Listing empty storage does not touch the disk.
+//! A write costs more than everything else in a short session. A room therefore writes nothing
+//! unless it has absent peers or held broadcasts. Listing empty storage does not touch the disk.
 //!
-//! The rows are key-value pairs, because one SQL query costs a tenth of a join.
+//! Rows are stored as key-value pairs and not in SQL tables, because one SQL query costs a tenth of
+//! a join.
 
 use litemap::LiteMap;
 use worker::js_sys::{Date, Promise};
@@ -47,7 +48,7 @@ fn overflow_key(socket: Socket) -> String {
 pub(super) struct StoredRows {
     /// The rows of absent peers and held broadcasts.
     pub(super) rows: Vec<Row>,
-    /// The texts of the overflow rows, by the number of the WebSocket.
+    /// The contents of the overflow rows, by the `Socket` id of the member.
     pub(super) overflow: LiteMap<Socket, String>,
 }
 

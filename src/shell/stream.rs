@@ -4,9 +4,9 @@
 //! The Worker holds the stream, because a stream in a room would prevent the room's hibernation.
 //!
 //! The platform reads from the stream only when the client reads. Only a write can reveal that the
-//! client has disconnected. After a clean close, the first write succeeds and the second fails. The
-//! stream therefore writes twice in each ping interval. After a failed write, the platform drops
-//! the stream, which closes the WebSocket.
+//! client has disconnected. After the client closes its connection cleanly, the first write
+//! succeeds and the second fails. The stream therefore writes twice in each ping interval. After a
+//! failed write, the platform drops the stream, which closes the WebSocket.
 //!
 //! If a client disconnects before the first bytes, the platform neither polls nor drops the stream
 //! (workerd, 2026-04). A stream that is not polled therefore ends at the second tick of the
@@ -58,8 +58,8 @@ struct Inbox {
     /// Whether the stream was polled since the last tick of the timer.
     polled: bool,
     ended: bool,
-    /// The handle of the heartbeat timer. `worker::Delay` keeps its first waker, so it cannot be
-    /// used: another task polls each chunk of the stream.
+    /// The handle of the heartbeat timer. `worker::Delay` cannot be used, because it keeps the
+    /// waker of its first poll, but each chunk of the stream can be polled by a different task.
     timer: i32,
     waker: Option<Waker>,
 }
@@ -203,8 +203,8 @@ impl Drop for EventStream {
         let target = self.socket.as_ref();
         for (name, listener) in &self.listeners {
             let listener: &Function = listener.as_ref().unchecked_ref();
-            // If removal fails, the listener stays registered. That is harmless, because the inbox
-            // has no reader.
+            // If removal fails, the listener stays registered. The listener is harmless, because
+            // the inbox has no reader.
             let _ = target.remove_event_listener_with_callback(name, listener);
         }
         // Closing fails only if the WebSocket is already closed.

@@ -82,7 +82,7 @@ export class Room {
   }
 
   /**
-   * Calls the Rust part of this room, which is created first if the instance is new.
+   * Calls the Rust part of this room. If the instance is new, the Rust part is created first.
    * @template T
    * @param {(rustRoom: RustRoom) => T} call
    */

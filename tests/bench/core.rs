@@ -1,5 +1,5 @@
 //! Benchmarks of the core that count instructions instead of time. Each case handles one event,
-//! decodes or encodes one text, or routes one request.
+//! decodes or encodes one frame, or routes one request.
 //!
 //! `tests/bench/core.mjs` runs this program under callgrind, which counts the instructions inside
 //! [`measured`]. The program prints the name of each case before it runs the case.

@@ -9,7 +9,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::Config;
 
-/// Valid frames, which the tests mutate.
+/// Seeds for mutation: frames, most of them valid.
 const FRAMES: [&str; 11] = [
     r#"{"type":"ice-candidate","payload":{"candidate":""},"target":"peer2"}"#,
     r#"{"type":"offer","to":"ann","payload":{"type":"offer","sdp":"v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\n"}}"#,
@@ -25,7 +25,7 @@ const FRAMES: [&str; 11] = [
     r#" [ {"type":"candidate","to":"bob"} , {"type":"x","payload":[{}]} ] "#,
 ];
 
-/// Valid paths and queries, which the tests mutate.
+/// Seeds for mutation: paths and queries, most of them valid.
 const PATHS: [&str; 8] = [
     "/register/demo/ann?key=secret",
     "/message/%C3%A4/a%3Ab",
@@ -37,7 +37,7 @@ const PATHS: [&str; 8] = [
     "/parties/main/a?_pk=%41+&key=%ff&x=%",
 ];
 
-/// Valid attachments, which the tests mutate.
+/// Seeds for mutation: valid attachments.
 const ATTACHMENTS: [&str; 3] = [
     "v1 7 3 native - bob\n",
     "v1 0 1 lobby ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad a\n",

@@ -27,7 +27,7 @@ pub(crate) const LIMITS: Limits = Limits {
     hold: 120_000,
 };
 
-/// A frame or a close that a client received.
+/// A frame or a close code that a client received.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Heard {
     Frame(String),
@@ -39,7 +39,7 @@ pub(crate) struct Rig {
     limits: Limits,
     pub(crate) now: Time,
     next_socket: u64,
-    /// The frames and closes that each client received and the test has not read.
+    /// The frames and close codes that each client received and the test has not read.
     heard: BTreeMap<Socket, Vec<Heard>>,
     world: World,
 }
@@ -65,12 +65,12 @@ impl Rig {
         }
     }
 
-    /// Joins a client over a WebSocket in the native dialect.
+    /// Lets a client join over a WebSocket in the native dialect.
     pub(crate) fn join(&mut self, id: &str, key: Option<&str>) -> Socket {
         self.join_speaking(Dialect::Native, id, key)
     }
 
-    /// Joins a client over a WebSocket in the given dialect.
+    /// Lets a client join over a WebSocket in the given dialect.
     pub(crate) fn join_speaking(
         &mut self,
         dialect: Dialect,
@@ -248,7 +248,7 @@ impl Rig {
         self.room = Room::restore(&name, self.limits, self.now, members.rev(), rows);
     }
 
-    /// Returns the frames and closes that a client received since the last call.
+    /// Returns the frames and close codes that a client received since the last call.
     pub(crate) fn heard(&mut self, socket: Socket) -> Vec<Heard> {
         self.heard.remove(&socket).unwrap_or_default()
     }
@@ -268,7 +268,7 @@ impl Rig {
         self.world.open.keys().copied().collect()
     }
 
-    /// Returns whether this WebSocket carries an event stream. A closed WebSocket is included.
+    /// Returns whether this WebSocket carries an event stream, even if the WebSocket is closed.
     pub(crate) fn streams(&self, socket: Socket) -> bool {
         self.world.streams.contains(&socket)
     }
@@ -282,7 +282,7 @@ impl Rig {
         self.room.peers()
     }
 
-    /// Returns how often rows were written or erased and the alarm was set or cleared.
+    /// Returns the number of writes: rows stored or erased, and alarms set or cleared.
     pub(crate) fn writes(&self) -> usize {
         self.world.writes
     }

@@ -122,7 +122,7 @@ fn a_stream_cannot_be_resumed_after_registering_again() {
 }
 
 #[test]
-fn a_stream_is_resumed_when_the_room_has_not_noticed_its_break() {
+fn a_stream_is_resumed_when_the_room_has_not_detected_its_break() {
     let (mut rig, ann) = registered();
     let old = rig.open_stream("bob", None, None).unwrap();
     let (begun, _) = event(&rig.frames(old)[0]);
@@ -142,7 +142,7 @@ fn a_new_stream_starts_when_the_last_event_id_is_unknown() {
 }
 
 #[test]
-fn a_key_made_by_the_server_is_required_once_it_was_sent() {
+fn a_key_generated_by_the_server_is_required_once_it_was_sent() {
     let made = Some("made by the server");
     for first_use in ["opening", "posting"] {
         let (mut rig, _) = registered();
@@ -169,7 +169,7 @@ fn a_key_made_by_the_server_is_required_once_it_was_sent() {
 }
 
 #[test]
-fn a_key_made_by_the_server_is_required_even_when_its_first_request_was_refused() {
+fn a_key_generated_by_the_server_is_required_even_when_its_first_request_was_refused() {
     let (mut rig, _) = registered();
     let old = rig.open_stream("bob", None, None).unwrap();
     let (begun, _) = event(&rig.frames(old)[0]);

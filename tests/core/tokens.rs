@@ -1,5 +1,5 @@
 //! Compares the token check with the `jsonwebtoken` library. A token that the library rejects must
-//! be refused. A token that the library creates must get the same result from both.
+//! be refused. A token that the library creates must get the same result from both checks.
 
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use partyline::core::peer::{PeerId, Time};

@@ -25,13 +25,13 @@ struct Player<'a> {
     rig: Rig,
     /// The dialect of the transcript, which is the name of its folder.
     dialect: String,
-    /// The latest socket of each peer, by its name in the transcript.
+    /// The latest socket of each peer, by the peer's name in the transcript.
     sockets: BTreeMap<&'a str, Socket>,
-    /// Frames and closes that were received but not compared yet.
+    /// Received frames and close codes that are not compared yet.
     unread: BTreeMap<Socket, VecDeque<Heard>>,
     /// The id of the last event that each peer received, by the peer's name.
     last_event: BTreeMap<&'a str, u64>,
-    /// HTTP responses that were received but not compared yet, by the name of the peer.
+    /// Received HTTP responses that are not compared yet, by the name of the peer.
     responses: BTreeMap<&'a str, String>,
 }
 
@@ -50,7 +50,7 @@ impl<'a> Line<'a> {
         panic!("{}:{number}: {text}\n  {fault}", path.display())
     }
 
-    /// Splits a text into its first word and the rest.
+    /// Splits `text` into its first word and the rest.
     fn split(&self, text: &'a str) -> (&'a str, &'a str) {
         text.split_once(' ').unwrap_or((text, ""))
     }
@@ -69,7 +69,7 @@ fn play(path: &Path, sleep: Sleep) {
     player.finish(path);
 }
 
-/// Returns the lines of a transcript, without comments and empty lines.
+/// Returns the lines of a transcript, without its comments and empty lines.
 fn lines<'a>(path: &'a Path, text: &'a str) -> Vec<Line<'a>> {
     let numbered = text.lines().enumerate().map(|(index, line)| Line {
         path,
@@ -233,7 +233,8 @@ impl<'a> Player<'a> {
         *socket.unwrap_or_else(|| line.fail("no socket has this name"))
     }
 
-    /// Returns the next frame or close that the socket received. Fails the test if there is none.
+    /// Returns the next frame or close code that the socket received. Fails the test if the socket
+    /// received nothing.
     fn next(&mut self, line: Line<'_>, socket: Socket) -> Heard {
         let unread = self.unread.entry(socket).or_default();
         unread.extend(self.rig.heard(socket));
@@ -241,7 +242,7 @@ impl<'a> Player<'a> {
         next.unwrap_or_else(|| line.fail("the peer received nothing"))
     }
 
-    /// Checks that the transcript contains all frames, closes and responses that arrived.
+    /// Checks that the transcript contains all frames, close codes and responses that arrived.
     fn finish(mut self, path: &Path) {
         let path = path.display();
         assert_eq!(

@@ -1,6 +1,7 @@
 //! Broadcasts from a peer that is alone, held until the next peer joins.
 //!
-//! Their number and total size are limited, so that a client cannot exhaust the memory of the room.
+//! The number and the total size of held broadcasts are limited, so that a client cannot exhaust
+//! the memory of the room.
 
 use crate::core::event::Held;
 use crate::core::outbox::{MAX_HELD, MAX_HELD_BYTES};

@@ -102,7 +102,7 @@ impl<'a> Turn<'_, 'a> {
     pub(super) fn refuse(&mut self, sender: &PeerId, refusal: Refusal<'a>) {
         let (now, grace) = (self.now, self.room.limits.grace);
         if let Some(sender) = self.room.roster.by_id_mut(sender.as_str()) {
-            // This fails if the sender's outbox is full. The refusal is then dropped.
+            // If the sender's outbox is full, the refusal is dropped.
             let _ = sender.notify(now, grace, Notice::Refused(refusal), self.effects);
         }
     }

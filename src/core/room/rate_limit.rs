@@ -1,14 +1,15 @@
 //! The rate limit of one peer: a token bucket.
 //!
-//! The bucket is kept in memory only. A room is evicted at least ten seconds after its last event,
-//! and an empty bucket is full again after two seconds.
+//! The bucket is kept in memory only. A room is evicted at least ten seconds after its last event.
+//! An empty bucket is full again after two seconds, so an eviction does not change the number of
+//! tokens.
 
 use crate::core::peer::Time;
 
 const FRAMES_PER_SECOND: u64 = 100;
 const BURST: u64 = 200;
-/// The message for a peer that exceeds the rate limit. It is a constant, because building a text
-/// for each refused frame would make floods more expensive.
+/// The message for a peer that exceeds the rate limit. It is a constant, because formatting a
+/// message for each refused frame would make floods more expensive.
 pub(crate) const TOO_FAST: &str = "too many signals: send at most 100 a second, and 200 in a burst";
 /// The cost of a frame in tokens. One token is added each millisecond.
 const COST: u64 = 1_000 / FRAMES_PER_SECOND;

@@ -42,7 +42,8 @@ impl Turn<'_, '_> {
         outbox.restart(self.now);
         if is_new {
             for signal in self.take_held() {
-                // Held broadcasts and an outbox have the same limits, so this always succeeds.
+                // Held broadcasts and an outbox have the same limits, so every held broadcast fits
+                // into the outbox.
                 let _ = outbox.push(self.now, Delivery::Queued, signal);
             }
         }

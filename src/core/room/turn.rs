@@ -20,7 +20,7 @@ pub(super) struct Turn<'t, 'a> {
 }
 
 impl<'a> Turn<'_, 'a> {
-    /// Handles the close of a WebSocket by its client.
+    /// Removes the peer of a closed WebSocket.
     pub(super) fn handle_closed(&mut self, socket: Socket) {
         if let Some(peer) = self.room.roster.by_socket(socket) {
             let seat = peer.member.seat;
@@ -99,7 +99,7 @@ impl<'a> Turn<'_, 'a> {
         }
     }
 
-    /// Answers the HTTP request of the event.
+    /// Replies to the HTTP request of the event.
     pub(super) fn reply(&mut self, reply: Result<Registered, Refusal<'a>>) {
         self.effects.push(Effect::Reply(reply));
     }

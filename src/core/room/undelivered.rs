@@ -50,8 +50,8 @@ impl<'a> Turn<'_, 'a> {
         }
     }
 
-    /// Refuses a signal that cannot be encoded for its receiver. Other notices cannot fail here:
-    /// every dialect encodes or omits them.
+    /// Refuses a signal that cannot be encoded for its receiver. Encoding other notices never
+    /// fails, because every dialect encodes or omits them.
     #[inline(never)]
     pub(super) fn handle_unencodable(&mut self, posted: bool, notice: Notice<'a>) {
         let Notice::Signal(signal) = notice else {

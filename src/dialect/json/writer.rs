@@ -1,6 +1,6 @@
 //! The JSON writer. It appends values to one string, without building a tree.
 
-/// Encodes a text as a JSON string.
+/// Encodes `text` as a JSON string.
 #[must_use]
 pub fn quote(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len().saturating_add(2));
@@ -39,7 +39,7 @@ pub fn array(values: impl IntoIterator<Item = String>) -> String {
 pub struct ObjectWriter(String);
 
 impl ObjectWriter {
-    /// Starts an object. `extra` is the expected size of its long values, in bytes.
+    /// Starts an object. `extra` is the expected total size of the long values, in bytes.
     #[must_use]
     pub fn new(extra: usize) -> Self {
         // This is enough for two to four short fields. Larger objects are reallocated.

@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn another_method_is_refused_with_the_allowed_ones() {
+    fn a_method_that_is_not_allowed_is_refused_with_the_allowed_methods() {
         for method in ["POST", "PUT", "DELETE", "BREW", ""] {
             let to = |path| {
                 route(&Request {

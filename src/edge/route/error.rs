@@ -21,7 +21,7 @@ pub struct HttpError {
 }
 
 impl HttpError {
-    /// Makes an error without an additional header.
+    /// Creates an error without an additional header.
     #[must_use]
     pub fn new(status: u16, code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
         Self {
@@ -39,7 +39,7 @@ impl HttpError {
         Self { header, ..self }
     }
 
-    /// Makes the error for a refusal by the admission checks or by a dialect.
+    /// Creates the error for a refusal by the admission checks or by a dialect.
     #[must_use]
     pub fn refused(refusal: Refusal<'_>) -> Self {
         let code = refusal.code;
@@ -62,7 +62,7 @@ impl HttpError {
         }
     }
 
-    /// Makes the error for a refusal by the room.
+    /// Creates the error for a refusal by the room.
     ///
     /// Only an absent peer has a full queue. The peer reconnects or leaves within the grace period,
     /// so `Retry-After` is the grace period.
@@ -86,7 +86,7 @@ impl HttpError {
     }
 
     /// Reads the code and the message from the output of [`body`](Self::body). Returns `None` for
-    /// any other text.
+    /// any other string.
     #[must_use]
     pub fn read(body: &str) -> Option<(String, String)> {
         let mut body = Object::read(body).ok()?;

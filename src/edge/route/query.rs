@@ -104,7 +104,8 @@ fn bad_id(value: &str) -> HttpError {
     HttpError::new(400, "bad-id", message)
 }
 
-/// Makes the error for an invalid key. A key is a secret, so the message contains only the length.
+/// Creates the error for an invalid key. A key is a secret, so the message contains only the
+/// length.
 fn bad_key(value: &str) -> HttpError {
     let (length, max) = (value.chars().count(), Key::MAX);
     let expected = format!("expected 1 to {max} characters");

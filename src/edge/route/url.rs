@@ -1,7 +1,7 @@
 /// Splits an absolute URL into path and query, without the fragment.
 ///
-/// The URL of a request always has a host and a path (URL §4.5). In other text, a missing path
-/// becomes `/`.
+/// The URL of a request always has a host and a path (URL §4.5). In any other string, a missing
+/// path becomes `/`.
 #[must_use]
 pub fn split_url(url: &str) -> (&str, &str) {
     let url = url.split_once('#').map_or(url, |(url, _)| url);

@@ -16,14 +16,14 @@ use crate::edge::settings::Settings;
 pub(super) struct AwakeRoom {
     pub(super) room: Room,
     pub(super) sockets: LiteMap<Socket, Connection>,
-    /// The number of the next WebSocket. It is higher than the numbers of all WebSockets that the
+    /// The `Socket` id of the next WebSocket. It is higher than the ids of all WebSockets that the
     /// platform lists.
     pub(super) next_socket: u64,
 }
 
 impl AwakeRoom {
-    /// Restores the room from the attachments of its WebSockets and from its stored rows. Without
-    /// attachments and rows, the room is new.
+    /// Restores the room from the attachments of its WebSockets and from its stored rows. If there
+    /// are no attachments and no rows, the room is new.
     pub(super) fn restore(state: &State, settings: Option<&Settings>) -> Self {
         let listed = state.as_raw().get_websockets().unwrap_or_default();
         let StoredRows { rows, overflow } = storage::read(state).unwrap_or_else(|error| {

@@ -15,7 +15,7 @@ use crate::dialect::http::registered;
 use crate::edge::route::{HttpError, HttpPeer, KeyWithSecret};
 
 impl RoomObject {
-    /// Registers a peer. The answer lists the other peers, and contains a new key if the client
+    /// Registers a peer. The response lists the other peers, and contains a new key if the client
     /// sent no key.
     #[inline(never)]
     pub(super) fn register(&self, peer: HttpPeer, cors: &Cors) -> Result<Response, Failure> {
@@ -76,7 +76,7 @@ impl RoomObject {
         Ok(respond(200, JSON, r#"{"message":"Message sent"}"#, cors)?)
     }
 
-    /// Reserves a socket number for a registering peer, which has no WebSocket yet.
+    /// Reserves a `Socket` id for a registering peer, which has no WebSocket yet.
     fn reserve_socket(&self) -> Socket {
         let awake = &mut *self.awake.borrow_mut();
         let socket = Socket(awake.next_socket);

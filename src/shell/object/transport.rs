@@ -50,7 +50,7 @@ impl Transport for ObjectTransport<'_> {
             return false;
         };
         // The call fails if the object has 32,768 WebSockets. The wrapper of the `worker` crate
-        // would panic.
+        // would panic then, so the wrapper is not used.
         if let Err(error) = self.state.as_raw().accept_websocket(ws) {
             self.accept_error = Some(error.into());
             return false;

@@ -65,7 +65,8 @@ pub(crate) enum Measure {
         servers: Vec<Server>,
         sizes: Vec<usize>,
     },
-    /// Measures many concurrent joins to one room, and the latency that they cause in another room.
+    /// Measures many concurrent joins to one room, and the latency that these joins cause in
+    /// another room.
     Burst { server: Server, peers: usize },
 }
 

@@ -9,8 +9,8 @@ use crate::websocket::WebSocket;
 pub(crate) enum Protocol {
     /// partyline's native dialect, which the JavaScript servers also implement.
     Native,
-    /// partyline's native frames. The server only forwards them to the other peers, and sends no
-    /// `welcome`.
+    /// The native dialect without `welcome`, for the baseline `tests/bench/servers/floor.js`, which
+    /// forwards frames unchanged.
     Floor,
     /// partyline's forum dialect.
     Forum,
@@ -26,9 +26,9 @@ pub(crate) enum Protocol {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum SignalType {
-    /// The SDP of a data channel, about 1.5 KB as JSON.
+    /// The SDP offer of a data channel, about 1.5 KB as JSON.
     Offer,
-    /// The same size as an offer, about 1.5 KB as JSON.
+    /// The SDP answer of a data channel, about 1.5 KB as JSON.
     Answer,
     /// An ICE candidate, about 200 bytes as JSON.
     Candidate,
@@ -91,7 +91,7 @@ impl Protocol {
     pub(crate) fn finish(self, socket: &mut WebSocket, room: &str, others: usize) {
         socket.finish();
         if self == Self::Topic {
-            // The server does not answer `subscribe`, but it answers the `ping` after it.
+            // The server does not reply to `subscribe`, but it replies to the `ping` that follows.
             socket.send(&format!(r#"{{"type":"subscribe","topics":["{room}"]}}"#));
             socket.send(r#"{"type":"ping"}"#);
         }

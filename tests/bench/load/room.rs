@@ -84,7 +84,7 @@ impl Room {
         }
     }
 
-    /// Joins `peers` peers concurrently. Returns the number of frames that all peers received.
+    /// Lets `peers` peers join concurrently. Returns the number of frames that all peers received.
     ///
     /// At the end, the first peer sends a broadcast. Each other peer reads frames until it receives
     /// the broadcast.
@@ -156,7 +156,7 @@ impl Room {
     }
 }
 
-/// Returns a unique text. A receiver recognizes a frame that contains the text.
+/// Returns a unique string. A receiver recognizes a frame that contains the string.
 pub(crate) fn mark() -> String {
     format!("#{}#", fresh())
 }

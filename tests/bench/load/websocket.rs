@@ -63,7 +63,7 @@ impl WebSocket {
         self.frame(TEXT, text.as_bytes());
     }
 
-    /// Reads the next text frame. Answers pings.
+    /// Reads the next text frame. Replies to pings with pongs.
     pub(crate) fn next(&mut self) -> &str {
         let (from, to) = loop {
             let (opcode, from, to) = self.next_frame();

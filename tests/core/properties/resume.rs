@@ -76,7 +76,7 @@ impl Listener {
     }
 
     fn resume(&mut self, rig: &mut Rig) {
-        // If the room has not detected the break, this closes the old socket.
+        // If the room has not detected the break, opening the stream closes the old socket.
         let socket = rig.open_stream("bob", None, Some(self.last()));
         self.socket = Some(socket.expect("the stream can be resumed"));
         self.broken = 0;
@@ -136,7 +136,7 @@ proptest! {
                 Life::Sleep => rig.sleep(),
                 Life::Pass(millis) => {
                     // The peer would leave at the end of the grace period, so its stream is resumed
-                    // before that.
+                    // before the grace period ends.
                     if bob.socket.is_none() && bob.broken + millis >= LIMITS.grace {
                         bob.resume(&mut rig);
                     }

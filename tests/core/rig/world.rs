@@ -28,14 +28,14 @@ pub(super) struct World {
     pub(super) absent: BTreeMap<PeerId, Absent>,
     pub(super) held: BTreeMap<u64, Held>,
     pub(super) alarm: Option<Time>,
-    /// How often rows were written or erased and the alarm was set or cleared.
+    /// The number of writes: rows stored or erased, and alarms set or cleared.
     pub(super) writes: usize,
     pub(super) accepts_nothing: bool,
     /// The WebSocket that asks to join during the current event, and its dialect.
     pub(super) joining: Option<(Socket, Dialect)>,
     /// The first reply to the current event.
     pub(super) reply: Option<Result<Registered, Refusal<'static>>>,
-    /// The frames and closes that clients received during the current event.
+    /// The frames and close codes that clients received during the current event.
     pub(super) sent: BTreeMap<Socket, Vec<Heard>>,
     /// Signals that the room must still deliver, queue, hold or refuse during the current event.
     owed: Vec<Content>,
@@ -57,7 +57,7 @@ impl World {
         self.failed.clear();
     }
 
-    /// Removes a WebSocket that has ended, and the member stored with it.
+    /// Removes a WebSocket that is closed or lost, and the member stored with it.
     pub(super) fn forget(&mut self, socket: Socket) {
         self.open.remove(&socket);
         self.jammed.remove(&socket);
