@@ -97,12 +97,6 @@ impl Room {
         room
     }
 
-    /// Returns the name of the room.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
     /// Returns the number of peers in the room, including absent peers.
     #[must_use]
     pub fn peers(&self) -> usize {

@@ -40,37 +40,14 @@ pub fn rate_limit_key(address: &str) -> Option<String> {
     }
 }
 
-/// Checks the token of a client that joins `room` as `id`.
+/// Checks the token of a client that joins `room` as `id`. Without a room, such as in a request for
+/// ICE servers, the token may be for any room.
 ///
 /// # Errors
 ///
 /// [`Code::Unauthorized`] with the reason, if the token is missing or invalid. The message contains
 /// only facts that the issuer of the token knows.
 pub fn check_token(
-    secret: &str,
-    token: Option<&str>,
-    now: Time,
-    room: &str,
-    id: Option<&PeerId>,
-) -> Result<(), Refusal<'static>> {
-    check_claims(secret, token, now, Some(room), id)
-}
-
-/// Checks a token for a request that names no room. The `room` claim may name any room.
-///
-/// # Errors
-///
-/// The same errors as [`check_token`], except for a token of another room.
-pub fn check_token_for_any_room(
-    secret: &str,
-    token: Option<&str>,
-    now: Time,
-    id: Option<&PeerId>,
-) -> Result<(), Refusal<'static>> {
-    check_claims(secret, token, now, None, id)
-}
-
-fn check_claims(
     secret: &str,
     token: Option<&str>,
     now: Time,
@@ -209,7 +186,7 @@ mod tests {
 
     fn check(token: &str) -> Result<(), String> {
         let ann = PeerId::parse("ann");
-        check_token(SECRET, Some(token), NOW, "demo", ann.as_ref())
+        check_token(SECRET, Some(token), NOW, Some("demo"), ann.as_ref())
             .map_err(|refusal| refusal.message.into_owned())
     }
 
@@ -324,21 +301,21 @@ mod tests {
 
     #[test]
     fn a_request_without_a_token_is_refused() {
-        assert!(check_token(SECRET, None, NOW, "demo", None).is_err());
+        assert!(check_token(SECRET, None, NOW, Some("demo"), None).is_err());
         let for_ann = token(&json!({ "exp": 1_000_001, "room": "demo", "sub": "ann" }));
-        assert!(check_token(SECRET, Some(&for_ann), NOW, "demo", None).is_err());
-        assert!(check_token_for_any_room(SECRET, Some(&for_ann), NOW, None).is_err());
-        assert!(check_token_for_any_room(SECRET, None, NOW, None).is_err());
+        assert!(check_token(SECRET, Some(&for_ann), NOW, Some("demo"), None).is_err());
+        assert!(check_token(SECRET, Some(&for_ann), NOW, None, None).is_err());
+        assert!(check_token(SECRET, None, NOW, None, None).is_err());
     }
 
     #[test]
     fn a_token_for_any_room_is_accepted_when_the_request_names_no_room() {
         let ann = PeerId::parse("ann");
         let other = token(&json!({ "exp": 1_000_001, "room": "other", "sub": "ann" }));
-        let any = |now| check_token_for_any_room(SECRET, Some(&other), now, ann.as_ref()).is_ok();
+        let any = |now| check_token(SECRET, Some(&other), now, None, ann.as_ref()).is_ok();
         assert!(any(NOW));
         assert!(!any(Time(1_000_001_000)));
-        assert!(check_token(SECRET, Some(&other), NOW, "demo", ann.as_ref()).is_err());
+        assert!(check_token(SECRET, Some(&other), NOW, Some("demo"), ann.as_ref()).is_err());
     }
 
     #[test]

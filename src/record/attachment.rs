@@ -28,25 +28,11 @@ pub struct Attachment {
 }
 
 impl Attachment {
-    /// Creates the attachment for the row of an absent peer.
-    ///
-    /// The dialect of this attachment only records whether the peer had an event stream (`Http`) or
-    /// a WebSocket (`Native`).
-    #[must_use]
-    pub const fn absent(member: Member) -> Self {
-        let dialect = if member.has_stream {
-            Dialect::Http
-        } else {
-            Dialect::Native
-        };
-        Self { member, dialect }
-    }
-
     /// Writes the attachment as text.
     #[must_use]
     pub fn encode(&self) -> String {
         let mut text = start_record();
-        self.write(&mut text);
+        write_member(&mut text, &self.member, self.dialect);
         text
     }
 
@@ -56,34 +42,7 @@ impl Attachment {
         Self::read(Reader::new(text)?)
     }
 
-    /// Appends the fields and the outbox to a record.
-    pub(super) fn write(&self, text: &mut String) {
-        let Member {
-            socket: Socket(socket),
-            seat: Seat(seat),
-            id,
-            lock,
-            outbox,
-            has_stream: _,
-        } = &self.member;
-        let dialect = self.dialect.name();
-        match lock {
-            Lock::Open => write_line(text, format_args!("{socket} {seat} {dialect} - {id}"), &[]),
-            Lock::Unconfirmed(key) => {
-                let fields = format_args!("{socket} {seat} {dialect} ?{key:x} {id}");
-                write_line(text, fields, &[]);
-            }
-            Lock::Locked(key) => {
-                let fields = format_args!("{socket} {seat} {dialect} {key:x} {id}");
-                write_line(text, fields, &[]);
-            }
-        }
-        if !outbox.is_empty() {
-            outbox.write(text);
-        }
-    }
-
-    /// Reads the part of a record that [`write`](Self::write) appended.
+    /// Reads the part of a record that [`write_member`] appended.
     pub(super) fn read(mut reader: Reader<'_>) -> Option<Self> {
         let socket = Socket(reader.number()?);
         let seat = Seat(reader.number()?);
@@ -111,6 +70,33 @@ impl Attachment {
             outbox,
         };
         Some(Self { member, dialect })
+    }
+}
+
+/// Appends the fields and the outbox to a record.
+pub(super) fn write_member(text: &mut String, member: &Member, dialect: Dialect) {
+    let Member {
+        socket: Socket(socket),
+        seat: Seat(seat),
+        id,
+        lock,
+        outbox,
+        has_stream: _,
+    } = member;
+    let dialect = dialect.name();
+    match lock {
+        Lock::Open => write_line(text, format_args!("{socket} {seat} {dialect} - {id}"), &[]),
+        Lock::Unconfirmed(key) => {
+            let fields = format_args!("{socket} {seat} {dialect} ?{key:x} {id}");
+            write_line(text, fields, &[]);
+        }
+        Lock::Locked(key) => {
+            let fields = format_args!("{socket} {seat} {dialect} {key:x} {id}");
+            write_line(text, fields, &[]);
+        }
+    }
+    if !outbox.is_empty() {
+        outbox.write(text);
     }
 }
 

@@ -9,7 +9,8 @@
 use super::fields::{Reader, start_record, write_line};
 use crate::core::event::{Absent, Held, Row, RowKey};
 use crate::core::peer::Time;
-use crate::record::attachment::Attachment;
+use crate::dialect::Dialect;
+use crate::record::attachment::{Attachment, write_member};
 
 impl RowKey {
     /// Returns the key as text.
@@ -39,7 +40,13 @@ impl Row {
             Self::Absent(Absent { member, expires_at }) => {
                 let mut text = start_record();
                 text.push_str(&format!("{} ", expires_at.0));
-                Attachment::absent(member.clone()).write(&mut text);
+                // The dialect only records whether the peer had an event stream.
+                let dialect = if member.has_stream {
+                    Dialect::Http
+                } else {
+                    Dialect::Native
+                };
+                write_member(&mut text, member, dialect);
                 text
             }
             Self::Held(Held {

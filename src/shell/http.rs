@@ -90,7 +90,7 @@ fn authorize_peer(
     let HttpPeer {
         room, id, token, ..
     } = peer;
-    authorize(settings, headers, token.as_deref(), room, Some(id))
+    authorize(settings, headers, token.as_deref(), Some(room), Some(id))
 }
 
 /// Requires a token unless the request has a key. The room checks the key, so a registered peer can

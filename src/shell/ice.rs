@@ -15,9 +15,7 @@ use super::failure::Failure;
 use super::log::log;
 use super::platform::{global, now};
 use super::promise::await_text;
-use super::request::find_token;
-use crate::core::refusal::Refusal;
-use crate::edge::admission;
+use super::request::authorize;
 use crate::edge::ice::{Ice, Turn, TurnServer, TurnState, cloudflare_request};
 use crate::edge::route::IceRequest;
 use crate::edge::settings::Settings;
@@ -34,9 +32,16 @@ pub(super) async fn ice_servers(
     cors: &Cors,
 ) -> Result<Response, Failure> {
     let Settings { ice, secret, .. } = settings;
-    if let Some(secret) = secret {
-        authorize_ice(secret, headers, wanted)?;
-    }
+    let IceRequest {
+        id, token, room, ..
+    } = wanted;
+    authorize(
+        settings,
+        headers,
+        token.as_deref(),
+        room.as_deref(),
+        id.as_ref(),
+    )?;
     let state = match &ice.turn {
         None => TurnState::Off,
         Some(_) if secret.is_none() && !ice.open => {
@@ -51,22 +56,6 @@ pub(super) async fn ice_servers(
         &ice.answer(wanted.format, &state),
         cors,
     )?)
-}
-
-fn authorize_ice(
-    secret: &str,
-    headers: &Headers,
-    wanted: &IceRequest,
-) -> Result<(), Refusal<'static>> {
-    let IceRequest {
-        id, token, room, ..
-    } = wanted;
-    let token = find_token(headers, token.as_deref())?;
-    let (token, id) = (token.as_deref(), id.as_ref());
-    match room {
-        Some(room) => admission::check_token(secret, token, now(), room, id),
-        None => admission::check_token_for_any_room(secret, token, now(), id),
-    }
 }
 
 fn warn_once_about_closed_turn() {

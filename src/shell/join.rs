@@ -39,7 +39,7 @@ pub(super) fn join(
     let Join {
         room, id, token, ..
     } = join;
-    if let Err(refusal) = authorize(settings, headers, token.as_deref(), room, id.as_ref()) {
+    if let Err(refusal) = authorize(settings, headers, token.as_deref(), Some(room), id.as_ref()) {
         return Ok(reject_join(join, headers, refusal)?.into());
     }
     match rate::count(env, headers) {

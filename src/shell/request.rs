@@ -41,7 +41,7 @@ pub(super) fn authorize(
     settings: &Settings,
     headers: &Headers,
     in_url: Option<&str>,
-    room: &str,
+    room: Option<&str>,
     id: Option<&PeerId>,
 ) -> Result<(), Refusal<'static>> {
     let Some(secret) = &settings.secret else {
@@ -53,10 +53,7 @@ pub(super) fn authorize(
 
 /// Finds the token of a request in its headers or its URL. A request with more than one token is
 /// refused.
-pub(super) fn find_token(
-    headers: &Headers,
-    in_url: Option<&str>,
-) -> Result<Option<String>, Refusal<'static>> {
+fn find_token(headers: &Headers, in_url: Option<&str>) -> Result<Option<String>, Refusal<'static>> {
     let unreadable = |_| Refusal::new(Code::Unauthorized, UNREADABLE_HEADER);
     let protocols = header(headers, &PROTOCOLS)
         .map_err(unreadable)?

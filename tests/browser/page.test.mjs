@@ -117,39 +117,39 @@ test('a peer who clicks "Leave" disappears for the others at once', async () => 
 });
 
 test('a peer is shown as lost when its connection breaks, until the server reports that it left', async () => {
-  const line = await TcpProxy.to(dev);
+  const proxy = await TcpProxy.to(dev);
   try {
     const room = newRoom();
     const ann = await enter(pages, { room, id: 'ann' });
-    const bob = await pages.open('bob', line.origin + at({ room, id: 'bob' }));
+    const bob = await pages.open('bob', proxy.origin + at({ room, id: 'bob' }));
     await shows(ann, 'bob');
     // The server must not receive the Close frame of bob's WebSocket.
-    line.freeze();
+    proxy.freeze();
     await bob.close();
     // Chromium needs some seconds to detect that bob does not respond.
     await ann.getByText('connection lost').waitFor({ timeout: 20_000 });
     assert.equal(await ann.getByText('bob is gone').count(), 0);
-    line.thaw();
+    proxy.thaw();
     await reads(ann, '', 'bob is gone');
     await shows(ann);
   } finally {
-    line.stop();
+    proxy.stop();
   }
 });
 
 test('the chat works while the server is unreachable, and the alert disappears on reconnect', async () => {
-  const line = await TcpProxy.to(dev);
+  const proxy = await TcpProxy.to(dev);
   try {
     const room = newRoom();
     const ann = await enter(pages, { room, id: 'ann' });
-    const bob = await pages.open('bob', line.origin + at({ room, id: 'bob' }));
+    const bob = await pages.open('bob', proxy.origin + at({ room, id: 'bob' }));
     await shows(bob, 'ann');
-    line.down();
+    proxy.down();
     await bob.getByRole('alert').getByText('The server does not answer').waitFor();
     await bob.getByText('Reconnecting', { exact: true }).waitFor();
     await write(bob, 'still here');
     await reads(ann, 'bob', 'still here');
-    line.restore();
+    proxy.restore();
     await bob
       .getByRole('alert')
       .getByText('The server')
@@ -157,7 +157,7 @@ test('the chat works while the server is unreachable, and the alert disappears o
     await bob.getByText('In the room').waitFor();
     await shows(ann, 'bob');
   } finally {
-    line.stop();
+    proxy.stop();
   }
 });
 

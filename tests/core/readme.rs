@@ -26,7 +26,15 @@ fn a_token_minted_by_the_sample_is_accepted() {
     let secret = "a secret that is long enough to be one";
     let token = mint(secret.as_bytes()).unwrap();
     let now = Time(jsonwebtoken::get_current_timestamp() * 1_000);
-    let check = |room, id| check_token(secret, Some(&token), now, room, PeerId::parse(id).as_ref());
+    let check = |room, id| {
+        check_token(
+            secret,
+            Some(&token),
+            now,
+            Some(room),
+            PeerId::parse(id).as_ref(),
+        )
+    };
     assert_eq!(check("demo", "ann"), Ok(()));
     assert!(check("other", "ann").is_err() && check("demo", "bob").is_err());
 }

@@ -3,15 +3,13 @@
 //! The room runs in the same event loop as in the shell, [`drive`]. The [`World`] replaces the
 //! platform. After every event, it checks the invariants of the room.
 
-#![allow(dead_code, reason = "no single test uses all methods")]
-
 mod world;
 
 use std::collections::BTreeMap;
 
 use partyline::core::close::Close;
 use partyline::core::drive::drive;
-use partyline::core::event::{Absent, Event, Limits, Row};
+use partyline::core::event::{Event, Limits, Row};
 use partyline::core::notice::{Notice, Registered};
 use partyline::core::peer::{Key, Lock, PeerId, Socket, Time};
 use partyline::core::refusal::Refusal;
@@ -35,6 +33,7 @@ pub(crate) enum Heard {
 }
 
 pub(crate) struct Rig {
+    name: String,
     room: Room,
     limits: Limits,
     pub(crate) now: Time,
@@ -56,6 +55,7 @@ impl Rig {
     pub(crate) fn named(name: &str, limits: Limits) -> Self {
         let now = Time(1_000_000);
         Self {
+            name: name.to_owned(),
             room: Room::restore(name, limits, now, [], []),
             limits,
             now,
@@ -220,20 +220,14 @@ impl Rig {
 
     /// Evicts the room, and restores it from the text of its attachments and rows.
     pub(crate) fn sleep(&mut self) {
-        let kept = |attachment: Attachment| {
+        let members = self.world.members.values().map(|member| {
+            let (member, dialect) = (member.clone(), self.world.open[&member.socket]);
+            let attachment = Attachment { member, dialect };
             let decoded = Attachment::decode(&attachment.encode()).unwrap();
             assert_eq!(decoded, attachment);
             decoded.member
-        };
-        let members = self.world.members.values().map(|member| {
-            let (member, dialect) = (member.clone(), self.world.open[&member.socket]);
-            kept(Attachment { member, dialect })
         });
-        let absent = self.world.absent.values().cloned();
-        let absent = absent.map(|Absent { member, expires_at }| {
-            let member = kept(Attachment::absent(member));
-            Row::Absent(Absent { member, expires_at })
-        });
+        let absent = self.world.absent.values().cloned().map(Row::Absent);
         // The platform lists the newest WebSocket first, and rows in any order. The members are
         // therefore reversed, and the rows reordered.
         let (odd, even): (Vec<_>, Vec<_>) = self
@@ -243,9 +237,11 @@ impl Rig {
             .cloned()
             .partition(|held| held.number % 2 == 1);
         let held = odd.into_iter().chain(even).map(Row::Held);
-        let rows = held.chain(absent);
-        let name = self.room.name().to_owned();
-        self.room = Room::restore(&name, self.limits, self.now, members.rev(), rows);
+        let rows = held.chain(absent).inspect(|row| {
+            let decoded = Row::decode(&row.key().encode(), &row.encode());
+            assert_eq!(decoded.as_ref(), Some(row));
+        });
+        self.room = Room::restore(&self.name, self.limits, self.now, members.rev(), rows);
     }
 
     /// Returns the frames and close codes that a client received since the last call.
@@ -262,10 +258,6 @@ impl Rig {
                 Heard::Closed(_) => None,
             })
             .collect()
-    }
-
-    pub(crate) fn open(&self) -> Vec<Socket> {
-        self.world.open.keys().copied().collect()
     }
 
     /// Returns whether this WebSocket carries an event stream, even if the WebSocket is closed.

@@ -32,8 +32,8 @@ class Device {
     this.id = id;
   }
 
-  /** @param {string} _kind @param {string} _to @param {unknown} _payload */
-  signal(_kind, _to, _payload) {}
+  /** @param {string} _type @param {string} _to @param {unknown} _payload */
+  signal(_type, _to, _payload) {}
 
   /** @param {string} id */
   link(id) {
