@@ -41,7 +41,7 @@ class TestRoom {
   }
 
   /**
-   * Joins peers one after another. The earlier peers receive `peer-joined`.
+   * Lets peers join one after another. The earlier peers receive `peer-joined`.
    * @param {...string} ids
    */
   async meet(...ids) {
@@ -382,7 +382,7 @@ export const evictionTests = () =>
   });
 
 /**
- * Asserts that bob was removed at the end of the grace period, and that this woke the room.
+ * Asserts that the end of bob's grace period woke the room, and that bob was removed then.
  * @param {TestRoom} room
  */
 async function leftOnTime(room) {
