@@ -40,7 +40,7 @@ const LOCK_TIMEOUT = 1_000;
 const CONSONANTS = 'bdfghjklmnprstvz';
 const VOWELS = 'aiou';
 
-// Close codes that require an action, in addition to the explanation in `CLOSE_TEXT`.
+// Close codes for which the page does more than show an explanation from `CLOSE_TEXT`.
 const NORMAL_CLOSURE = 1000;
 const ID_TAKEN = 4009;
 const UNAUTHORIZED = 4010;

@@ -176,8 +176,9 @@ export class Room extends EventTarget {
     for (const { id, polite } of peers) {
       const known = this.#updateListed(id, polite);
       // When we join, we make the first offer to every peer, even as the polite side: a page that
-      // replaces another page takes over its seat, so it is polite to the peers that joined later.
-      // After a reconnect, the impolite side makes the first offer.
+      // replaces another page takes over the old page's seat, so the new page is polite to the
+      // peers that joined after the old page. After a reconnect, the impolite side makes the first
+      // offer.
       const offers = this.#always && (!this.#announced || !polite);
       if (known) known.resync();
       else if (offers) this.#add(id, polite).startOffer();

@@ -144,7 +144,7 @@ test('trace names the peer of a signal, and no peer for the welcome', async () =
   assert.equal(find(answerer, 'in', 'offer')?.peer, 'bob');
 });
 
-test('trace has the same description on both sides, and candidates', async () => {
+test('trace has the same offer on both sides, and the candidates', async () => {
   const { offerer, answerer } = await handshake();
   const { sdp } = find(offerer, 'out', 'offer')?.payload;
   assert.match(sdp, /^v=0/);

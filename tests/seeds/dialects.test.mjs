@@ -162,7 +162,8 @@ test('seed 001 (lobby): users A and B connect, and still talk after both leave t
   assert.deepEqual((await frames(b, '<')).slice(2), [offer]);
   assert.deepEqual((await frames(a, '<')).slice(2), [answer]);
 
-  // A disconnects, and B is informed. After B disconnects, too, both can still talk.
+  // A disconnects, and B receives a frame about the disconnect. After B disconnects, too, both can
+  // still talk.
   await a.evaluate(() => device.leave());
   await logged(b, `< {"kind":"disconnected","id":"${A}"}`);
   await b.evaluate(() => device.leave());

@@ -229,8 +229,8 @@ test('a replaced connection is closed with 4001, and ends after the Close frame 
 
 /**
  * Sends frames as fast as possible until the server closes the WebSocket, and returns the close
- * code. Two consecutive accepted frames reset the count of refusals, so the server closes no slower
- * sender.
+ * code. Two consecutive accepted frames reset the count of refusals, so the server does not close
+ * the WebSocket of a slower sender.
  * @param {RawWebSocket} raw
  */
 async function flood(raw) {

@@ -159,8 +159,8 @@ export const evictionTests = () =>
       await bob.receives('{"type":"n","payload":1,"senderId":"ann"}');
       broken.peers.ann.send({ type: 'n', to: 'bob', payload: 1 });
       await cutOff.receives('{"type":"n","payload":1,"senderId":"ann"}');
-      // From here on, bob's client reads nothing. The server cannot detect this, because the
-      // connection stays open.
+      // From here on, bob's client reads nothing. The server cannot detect that nothing is read,
+      // because the connection stays open.
       cutOff.lastId = cutOff.stream?.lastId;
       cutOff.stream?.response.pause();
       for (const payload of [2, LARGE, LARGE, 3])
