@@ -1,5 +1,5 @@
 // @ts-check
-/** The data channel for text, with a queue for texts that are sent before the channel is open. */
+/** The data channel for text, with a queue for messages sent before the channel is open. */
 
 /** @import { PeerContext } from "./parts.d.ts" */
 
@@ -9,7 +9,7 @@ export class ChannelQueue {
   #context;
   #reportUnsent;
   /**
-   * The channel on which texts are sent. Glare can create a second channel, which only receives.
+   * The channel on which we send. Glare can create a second channel, which is only used to receive.
    * @type {RTCDataChannel=}
    */
   #channel;
@@ -18,7 +18,7 @@ export class ChannelQueue {
 
   /**
    * @param {Pick<PeerContext, "emit" | "trace">} context
-   * @param {(error: unknown) => void} reportUnsent called for each queued text that cannot be sent
+   * @param {(error: unknown) => void} reportUnsent called for each unsendable queued message
    */
   constructor(context, reportUnsent) {
     this.#context = context;
@@ -67,7 +67,7 @@ export class ChannelQueue {
       try {
         channel.send(text);
       } catch (error) {
-        // The text exceeds the size limit, which is unknown until the channel is open.
+        // The message exceeds the size limit, which is unknown until the channel is open.
         this.#reportUnsent(error);
       }
     }

@@ -40,7 +40,7 @@ const LOCK_TIMEOUT = 1_000;
 const CONSONANTS = 'bdfghjklmnprstvz';
 const VOWELS = 'aiou';
 
-// Close codes that need more than the text in `CLOSE_TEXT`.
+// Close codes for which the page does more than show an explanation from `CLOSE_TEXT`.
 const NORMAL_CLOSURE = 1000;
 const ID_TAKEN = 4009;
 const UNAUTHORIZED = 4010;
@@ -193,7 +193,7 @@ function showStatus(state, text) {
 
 /**
  * @param {number} code
- * @param {string} message text of the last `error` frame from the server
+ * @param {string} message the message of the last `error` frame from the server
  * @param {number | null} [retryIn] milliseconds until the next attempt
  */
 function closeText(code, message, retryIn = null) {

@@ -261,8 +261,8 @@ export class Negotiation {
     this.#ignoreOffer = !this.#context.isPolite() && offerCollision;
     if (this.#ignoreOffer) {
       this.#context.trace('ignore-offer', description);
-      // Repeat our offer, which may have been lost. The polite peer accepts it and rolls back its
-      // own.
+      // Repeat our offer, which may have been lost. The polite peer accepts our offer and rolls
+      // back its own offer.
       if (connection.signalingState === 'have-local-offer') this.#sendLocalDescription();
       return;
     }
@@ -277,8 +277,8 @@ export class Negotiation {
       this.#context.trace('set-remote-description', description);
     } catch (error) {
       this.#remoteDescription = previous;
-      // The browser rejects an offer that contradicts the earlier descriptions. The peer then has a
-      // new connection.
+      // The browser rejects an offer that contradicts the earlier descriptions. Such an offer
+      // belongs to a new connection of the peer.
       const isOpen = connection.signalingState !== 'closed';
       if (type === 'offer' && previous && isOpen)
         return this.#context.emit('peer-replaced', description);
@@ -305,7 +305,7 @@ export class Negotiation {
       this.#context.trace('add-candidate', candidate);
     } catch (error) {
       if (error instanceof TypeError) throw error; // the payload is not a candidate
-      this.#queueCandidate(candidate); // its description has probably not arrived yet
+      this.#queueCandidate(candidate); // the description has probably not arrived yet
     }
   }
 

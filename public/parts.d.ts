@@ -5,8 +5,8 @@ import type { LocalSteps, PausableStep, Relation, RoomEvents } from './room.js';
 export type Frame = { type: string; [key: string]: any };
 
 /**
- * Details of a closed WebSocket. `message` is the text of the last `error` frame from the server,
- * or empty.
+ * Details of a closed WebSocket. `message` comes from the last `error` frame of the server. It is
+ * empty if there was no `error` frame.
  */
 export type Closed = RoomEvents['close'];
 

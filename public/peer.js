@@ -37,7 +37,7 @@ const ON_SIGNAL = {
     none: { send: 'cancel' },
     requested: { to: 'accepted', then: 'offer' },
     accepted: { then: 'resync' },
-    // The peer declined our first `request` and accepted its repetition.
+    // The peer declined our first `request` and accepted our repeated `request`.
     declined: { to: 'accepted', then: 'offer' },
   },
   decline: {
@@ -166,7 +166,7 @@ export class Peer extends EventTarget {
     if (this.relation === 'accepted') this.#withNegotiation((negotiation) => negotiation.resync());
     else if (this.relation === 'requested') this.#sendRelation('request');
     else if (this.#pendingSignals.length === 0) {
-      // If the other side still wants a connection, it answers this `cancel` with `request`.
+      // If the other side still wants a connection, it replies to this `cancel` with `request`.
       if (this.relation === 'asked') this.#setRelation('none', 'cancel');
       else this.#sendRelation('cancel');
     }
@@ -269,7 +269,7 @@ export class Peer extends EventTarget {
   /** @template {keyof PeerEvents} T @param {T} type @param {PeerEvents[T]} detail */
   #handleNegotiationEvent(type, detail) {
     if (type !== 'channel-closed') this.#emit(type, detail);
-    // A closed channel counts as `cancel`, because that signal is lost if a WebSocket is
+    // A closed channel counts as `cancel`, because the signal `cancel` is lost if a WebSocket is
     // disconnected.
     else if (!this.#init.always) this.#setRelation('none');
   }

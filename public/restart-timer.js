@@ -28,7 +28,7 @@ export class RestartTimer {
     this.#timer = setTimeout(() => this.#run(), delay * (0.75 + Math.random() / 2));
   }
 
-  /** Restarts immediately if no restart has been made since the last connection. */
+  /** Restarts immediately if there was no restart since the last established connection. */
   handleFailure() {
     if (this.#restartCount === 0) this.#run();
   }

@@ -182,8 +182,8 @@ export interface RoomEvents {
     left?: boolean;
   };
   /**
-   * The server refused a frame, a negotiation failed, or a queued text could not be sent. `to` is
-   * the id of the affected peer.
+   * The server refused a frame, a negotiation failed, or a queued message could not be sent. `to`
+   * is the id of the affected peer.
    */
   error: { code: string; message: string; to?: string };
   /**
@@ -210,15 +210,16 @@ export interface Peer extends EventTarget {
    * none exists. After `cancel()`, the next connection is a new object.
    */
   readonly connection: RTCPeerConnection;
-  /** Whether the data channel is open. While the channel is open, `send()` does not queue texts. */
+  /** Whether the data channel is open. While the channel is open, `send()` queues no messages. */
   readonly ready: boolean;
   /** Whether the connection state is `connected` and the peer has not closed the data channel. */
   readonly connected: boolean;
   /**
    * Sends text over the data channel, reliably and in order. Until the channel is open, up to 64
-   * texts are queued. Texts that are queued or in flight when the connection ends are lost.
-   * @throws {DOMException} `InvalidStateError` if the peer has left, `OperationError` if 64 texts
-   *   are queued already
+   * messages are queued. If the connection is closed or lost, queued messages and messages in
+   * flight are lost.
+   * @throws {DOMException} `InvalidStateError` if the peer has left, `OperationError` if 64
+   *   messages are queued already
    */
   send(text: string): void;
   /**
@@ -261,8 +262,9 @@ export class Room extends EventTarget {
   /** Leaves the room and closes all connections. */
   close(): void;
   /**
-   * Closes the WebSocket, but keeps the connections. Each peer stays until its connection ends.
-   * Without the server, you cannot add tracks or restart ICE, and new peers cannot find you.
+   * Closes the WebSocket, but keeps the connections. Each peer stays until its connection is closed
+   * or lost. Without the server, you cannot add tracks or restart ICE, and new peers cannot find
+   * you.
    * @returns false if the WebSocket is disconnected and there are peers. Nothing changes then,
    *   because the peers cannot be informed.
    */

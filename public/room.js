@@ -175,8 +175,9 @@ export class Room extends EventTarget {
     this.#keepWhile('connected', [...missing.values()]);
     for (const { id, polite } of peers) {
       const known = this.#updateListed(id, polite);
-      // On joining, we make all first offers, even as the polite side: a page that replaces another
-      // page takes over its place in the joining order. Later, the impolite side makes the first
+      // When we join, we make the first offer to every peer, even as the polite side: a page that
+      // replaces another page takes over the old page's seat, so the new page is polite to the
+      // peers that joined after the old page. After a reconnect, the impolite side makes the first
       // offer.
       const offers = this.#always && (!this.#announced || !polite);
       if (known) known.resync();
@@ -190,8 +191,8 @@ export class Room extends EventTarget {
   /** @param {string} id @param {boolean} polite */
   #handleJoined(id, polite) {
     const known = this.#updateListed(id, polite);
-    // If the peer is still connected, it has only joined the server again, and needs no resync. A
-    // new page with the same id would send an offer.
+    // If the peer is still connected, only its WebSocket was lost and replaced, so the peer needs
+    // no resync. A new page with the same id would send an offer.
     if (!known) this.#add(id, polite);
     else if (!known.connected) known.resync();
   }
@@ -259,7 +260,7 @@ export class Room extends EventTarget {
 
   /**
    * Keeps each of the peers until its `property` becomes false. The server does not list the peers,
-   * but may have lost its state in a restart while the connections still work.
+   * because it lost its state in a restart or the peers left. The connections may still work.
    * @param {"connected" | "recoverable"} property
    * @param {Peer[]} peers
    */

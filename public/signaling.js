@@ -153,8 +153,9 @@ export class Signaling extends EventTarget {
   }
 
   /**
-   * Reconnects, but leaves the old socket open until the next `welcome`. Otherwise its Close frame
-   * could reach the server after the network recovers, and the server would remove this client.
+   * Reconnects, but leaves the old socket open until the next `welcome`. Otherwise, the Close frame
+   * of the old socket could reach the server after the network recovers, and the server would
+   * remove this client.
    */
   #dropUnresponsive() {
     this.#unresponsiveSocket = this.#socket;

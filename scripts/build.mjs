@@ -36,19 +36,19 @@ const BUILD = join(root, 'build');
 const LOCK = join(BUILD, 'lock');
 /**
  * The file that identifies the inputs of the other two files. A folder is rebuilt if this file is
- * missing or has different text.
+ * missing or has different content.
  */
 const STAMP = 'stamp';
 const FILES = ['rust_bg.wasm', 'index.js', STAMP];
-/** The start of the name of a temporary folder. Only the process with the lock creates one. */
+/** The prefix of temporary folder names. Only the process that holds the lock creates them. */
 const STAGING = 'staging-';
 
 /** Builds a profile if its inputs changed. @param {Profile} profile */
 export async function build(profile) {
   mkdirSync(BUILD, { recursive: true });
   await withLock(LOCK, async () => {
-    // The compiler reads the sources later than `inputs` does. If an edit came in between, the stamp
-    // does not match the compiled sources, so the next round compiles again.
+    // The compiler reads the sources later than `inputs` does. If a source is edited after `inputs`
+    // has read it, the stamp does not match, so the next round compiles again.
     while (!isBuilt(profile)) await buildOnce(profile);
   });
 }
@@ -75,7 +75,7 @@ async function buildOnce(profile) {
   process.off('exit', removeStaging);
 }
 
-/** Removes the temporary folder of this build, and those of earlier builds that were killed. */
+/** Removes the temporary folder of this build, and the temporary folders of killed builds. */
 function removeStaging() {
   for (const name of readdirSync(BUILD))
     if (name.startsWith(STAGING)) rmSync(join(BUILD, name), { recursive: true, force: true });

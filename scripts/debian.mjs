@@ -47,7 +47,7 @@ export function asRoot(what, command) {
  * Returns whether the script may install packages. If the environment variable `PARTYLINE_INSTALL`
  * is set, 0 forbids the installation, and any other value allows it. If the variable is not set,
  * the script asks the user in a terminal. Without a terminal, the script may install packages as
- * root or in CI, because it then usually runs in a container.
+ * root or in CI, where the script usually runs in a container.
  * @param {string} command the command that the user can run instead
  */
 async function mayInstall(command) {

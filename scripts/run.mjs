@@ -62,9 +62,9 @@ export function show([program, ...args], options) {
 }
 
 /**
- * Prints a message and runs a command. Resolves to true if the command succeeded. A terminal shows
- * the output of the command. A log gets a progress message every 30 s, and gets the output only if
- * the command fails.
+ * Prints a message and runs a command. Resolves to true if the command succeeded. On a terminal,
+ * the output of the command is shown. Otherwise, a progress message is printed every 30 s, and the
+ * output only if the command fails or `warnings` is set.
  * @param {string} what the message
  * @param {string[]} command
  * @param {Options} [options]
@@ -99,7 +99,7 @@ export async function step(what, [program, ...args], { warnings, ...options } = 
 }
 
 /**
- * Returns the time since `start` as text, such as `12 s` or `2.5 min`.
+ * Returns the time since `start` as a string, such as `12 s` or `2.5 min`.
  * @param {number} start the time in milliseconds, from `Date.now()`
  */
 export function seconds(start) {

@@ -88,8 +88,8 @@ function hasCrates() {
 }
 
 /**
- * Stops with a message if cargo cannot reach its registry. Runs cargo, because its registry and
- * proxies may differ from those of npm.
+ * Stops with a message if cargo cannot reach its registry. Runs cargo, because cargo's registry and
+ * proxies may differ from npm's.
  */
 function checkRegistry() {
   const env = { ...process.env, CARGO_NET_RETRY: '0', CARGO_HTTP_TIMEOUT: '4' };

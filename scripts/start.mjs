@@ -81,7 +81,7 @@ function serve() {
   process.on('SIGTERM', () => child.kill('SIGTERM'));
 }
 
-/** Resolves when the Worker has answered a request with status 200. */
+/** Resolves when a request to the Worker gets a response with status 200. */
 async function answers() {
   const { get } = await import(protocol === 'https' ? 'node:https' : 'node:http');
   const ask = () =>

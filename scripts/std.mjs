@@ -24,8 +24,8 @@ const WASM = 'wasm32-unknown-unknown';
 const RUSTC = '/usr/bin/rustc';
 
 /**
- * Returns environment variables with which cargo builds for wasm32 with Debian's Rust. Builds the
- * sysroot if it is not in the cache.
+ * Returns the environment variables that cargo needs to build for wasm32 with Debian's Rust. Builds
+ * the sysroot if it is not in the cache.
  * @param {NodeJS.ProcessEnv} env
  * @returns {Promise<NodeJS.ProcessEnv>}
  */

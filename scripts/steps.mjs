@@ -135,7 +135,7 @@ function deploy(name, program, wrangler, env) {
 }
 
 /**
- * Returns environment variables with which wrangler asks no questions and sends no usage
+ * Returns environment variables that keep wrangler from asking questions and from sending usage
  * statistics.
  */
 function quiet(env = process.env) {

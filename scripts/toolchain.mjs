@@ -20,8 +20,8 @@ const WASM = 'wasm32-unknown-unknown';
 const RUSTUP_TIMEOUT = 60_000;
 
 /**
- * Installs the tools that are missing. Returns environment variables with which cargo builds for
- * wasm32, and the path of wasm-bindgen.
+ * Installs the tools that are missing. Returns the environment variables that cargo needs to build
+ * for wasm32, and the path of wasm-bindgen.
  */
 export async function toolchain() {
   const env = await rustForWasm();

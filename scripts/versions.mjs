@@ -1,7 +1,5 @@
 // @ts-check
-/**
- * Reads and compares versions: those that the repository requires, and those that are installed.
- */
+/** Reads required and installed versions, and compares versions. */
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -33,8 +31,8 @@ export function isOlder(version, other) {
 }
 
 /**
- * Returns the text of the first group of `pattern` in a file. Stops with a message if nothing
- * matches.
+ * Returns what the first capture group of `pattern` matches in a file. Stops with a message if
+ * nothing matches.
  * @param {string} file a path relative to the root of the repository
  * @param {RegExp} pattern
  */

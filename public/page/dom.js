@@ -65,8 +65,8 @@ export function createButton(label, press) {
 }
 
 /**
- * Sets the text only if the text differs. In a live region, setting the same text again would make
- * screen readers repeat it.
+ * Sets the text of a node, unless the node already has this text. In a live region, setting the
+ * same text again would make screen readers repeat the text.
  * @param {Element} node
  * @param {string} text
  */

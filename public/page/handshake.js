@@ -97,8 +97,8 @@ function showSteps() {
 }
 
 /**
- * Returns the name of a peer, or its id, because the first step of a peer waits before `room.peers`
- * contains the peer.
+ * Returns the name of a peer. During the first step of a peer, `room.peers` does not contain the
+ * peer yet, so the function returns the id.
  * @param {string} id
  */
 const nameOfId = (id) => nameOf(room?.peers.get(id) ?? { id });
@@ -254,7 +254,7 @@ function recordProgress(id, trace) {
 
 /**
  * Returns the proofs in a traced step. Without `pace`, the library traces a description only when
- * it sets the description. That step then also proves that the description was made.
+ * it sets the description, so this step also proves that the description was made.
  * @param {Trace} trace
  * @returns {Proof[]}
  */

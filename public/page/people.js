@@ -1,7 +1,7 @@
 // @ts-check
 /**
  * The people in the room: a tile for each peer, with its name, connection state and buttons. In a
- * lobby, the buttons make and answer connection requests.
+ * lobby, the buttons send, accept and decline connection requests.
  */
 
 import {
@@ -147,8 +147,8 @@ function showNoPath(peer) {
   const { iceServers } = peer.connection.getConfiguration();
   const hasTurn = JSON.stringify(iceServers).includes('turn');
   const advice = hasTurn ? 'Not even the TURN server reaches both.' : 'A TURN server is needed.';
-  // Clear the problem "is lost" first: `showProblem` would only replace its text, and not add the
-  // link.
+  // Clear the problem "is lost" first. For an existing problem, `showProblem` only replaces the
+  // text, and does not add the link.
   clearProblem(problemKey(peer));
   showProblem(
     problemKey(peer),

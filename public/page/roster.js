@@ -68,7 +68,8 @@ export function ownStreamIdOf(peer) {
 }
 
 /**
- * Returns the peer's connection, or null. Unlike `peer.connection`, creates no connection.
+ * Returns the peer's connection, or null. Unlike `peer.connection`, this function creates no
+ * connection.
  * @param {Peer} peer
  */
 export function connectionOf(peer) {

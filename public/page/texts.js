@@ -1,5 +1,5 @@
 // @ts-check
-/** The longer texts of the page. Other modules decide when to show each text. */
+/** Explanations and other long strings of the page. Other modules decide when to show them. */
 
 /**
  * @import { Relation } from "../room.js"

@@ -51,7 +51,8 @@ const LAYERS = [
 
 /**
  * Returns the innermost function in the stack that V8 has compiled (JavaScript or WebAssembly), or
- * ''. Samples in workerd's own functions count for the compiled function that called workerd.
+ * an empty string. Samples in workerd's own functions count for the compiled function that called
+ * workerd.
  * @param {string} stack
  */
 const innermost = (stack) => /^JS:.*/m.exec(stack)?.[0] ?? '';

@@ -16,7 +16,7 @@ const pages = new Pages(dev);
 useFixtures(dev, pages);
 
 /**
- * Opens an example as ann, and the address with the name of the new room as bob.
+ * Opens an example as ann. Then opens ann's URL, which contains the name of the new room, as bob.
  * @param {string} name
  * @returns {Promise<[Page, Page]>}
  */

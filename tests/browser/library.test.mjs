@@ -62,7 +62,7 @@ test('a peer that adds a track leaves the first offer to the newcomer', async ()
 });
 
 /**
- * Joins bob, and sends the texts in the listener of his `peer` event, before the channel is open.
+ * Lets bob join. Sends `texts` in the listener of his `peer` event, before the channel is open.
  * @param {Page} bob
  * @param {string} room
  * @param {string[]} texts
@@ -90,7 +90,7 @@ async function joinAndSend(bob, room, texts) {
   );
 }
 
-test('send() queues up to 64 texts in order until the channel is open', async () => {
+test('send() queues up to 64 messages in order until the channel is open', async () => {
   const [ann, bob] = await pages.pair();
   const room = newRoom();
   await join(ann, room, { id: 'ann' });
@@ -107,7 +107,7 @@ test('send() queues up to 64 texts in order until the channel is open', async ()
   await logged(ann, 'leave bob');
 });
 
-test('a queued text that is too large is reported, and the next text is sent', async () => {
+test('a queued message that is too large is reported, and the next message is sent', async () => {
   const [ann, bob] = await pages.pair();
   const room = newRoom();
   await join(ann, room, { id: 'ann' });
@@ -307,7 +307,7 @@ test('nine peers add and remove tracks without losing a connection', async () =>
   assert.deepEqual(troubles, Array(9).fill(0));
 });
 
-test('a page that keeps its id and key gets its id back after a reload, and another page cannot', async () => {
+test('a page that keeps its id and key gets its id back after a reload, and no other page gets the id', async () => {
   const [ann, bob] = await pages.pair();
   // This code is the sample for ids and keys in docs/client.md.
   const loadIdentity = () =>

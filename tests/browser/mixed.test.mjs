@@ -32,14 +32,14 @@ async function pair() {
   return [ann, bob, newRoom()];
 }
 
-/** Joins ann with the library. @param {Page} ann @param {string} name */
+/** Lets ann join with the library. @param {Page} ann @param {string} name */
 async function joinAnn(ann, name) {
   await join(ann, name, { id: 'ann' });
   await logged(ann, 'state joined');
 }
 
 /**
- * Joins bob with a client of another dialect, and waits until the client receives frames.
+ * Lets bob join with a client of another dialect, and waits until the client receives frames.
  * @param {Page} bob
  * @param {'Forum' | 'Lobby' | 'Http'} client
  * @param {string} name
@@ -55,7 +55,7 @@ async function startBob(bob, client, name) {
 }
 
 /**
- * Waits until ann and bob are connected, and sends a text in each direction.
+ * Waits until ann and bob are connected, and sends a message in each direction.
  * @param {Page} ann
  * @param {Page} bob
  * @param {number} [patience]

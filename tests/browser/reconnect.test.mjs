@@ -26,7 +26,7 @@ function pair() {
 }
 
 /**
- * Returns the log entries about peers that joined or left, errors and closes.
+ * Returns the log entries about joined and left peers, errors and close codes.
  * @param {Page} page
  * @returns {Promise<string[]>}
  */
@@ -71,8 +71,8 @@ test('a connection stays open while the WebSocket is disconnected, and no peer l
   await logged(ann, 'state reconnecting 1006');
   await talk(ann, 'ann', bob, 'bob', 'can you hear me');
   await talk(bob, 'bob', ann, 'ann', 'yes');
-  // The library does not queue signals, because they would be outdated after the reconnect. It
-  // creates an offer only when the offer can be sent.
+  // The library does not queue signals, because they would be outdated after the reconnect. The
+  // library creates an offer only when the offer can be sent.
   const sent = await ann.evaluate(() =>
     /** @type {any} */ (globalThis).room.signal('wave', null, 'bob'),
   );

@@ -87,7 +87,7 @@ async function agree(ann, bob) {
   await connected(bob, 'ann');
 }
 
-test('peers that have requested nothing see each other and make no connection', async () => {
+test('peers that have requested nothing see each other and create no connection', async () => {
   const { ann, bob } = await lobby();
   await synced(ann, bob);
   for (const page of [ann, bob]) {
@@ -168,7 +168,7 @@ test('a cancelled request cannot be accepted', async () => {
   await hasRelation(ann, 'bob', 'none');
 });
 
-test('peers connect again after one of them cancels', async () => {
+test('peers connect again after one peer cancels', async () => {
   const { ann, bob } = await lobby();
   await agree(ann, bob);
   const old = await bob.evaluateHandle(
@@ -333,7 +333,7 @@ for (const [direction, type] of /** @type {const} */ ([
   });
 }
 
-test('connected peers leave the server and talk until one of them cancels', async () => {
+test('connected peers leave the server and talk until one peer cancels', async () => {
   const { ann, bob } = await lobby();
   await agree(ann, bob);
   const leaveServer = (/** @type {Page} */ page) =>
@@ -441,7 +441,7 @@ test('a page with "always" that joined first waits for the request of the other 
 });
 
 /**
- * Joins as eve with the lobby dialect, without the library. Stores the last text from the data
+ * Joins as eve with the lobby dialect, without the library. Stores the last message from the data
  * channel in the global `received`.
  * @param {Page} page
  * @param {string} room

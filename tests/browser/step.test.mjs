@@ -27,7 +27,7 @@ const traced = (page) =>
   });
 
 /**
- * Returns the distinct steps as text: direction, type, and the value of a local step.
+ * Returns the distinct steps as strings: direction, type, and the value of a local step.
  * @param {Trace[]} trace
  */
 const summary = (trace) => [
@@ -144,7 +144,7 @@ test('trace names the peer of a signal, and no peer for the welcome', async () =
   assert.equal(find(answerer, 'in', 'offer')?.peer, 'bob');
 });
 
-test('trace has the same description on both sides, and candidates', async () => {
+test('trace has the same offer on both sides, and the candidates', async () => {
   const { offerer, answerer } = await handshake();
   const { sdp } = find(offerer, 'out', 'offer')?.payload;
   assert.match(sdp, /^v=0/);
@@ -189,7 +189,7 @@ async function next(page) {
 }
 
 /**
- * Runs steps up to and including `last`, and returns these steps as text.
+ * Runs steps up to and including `last`, and returns these steps as strings.
  * @param {Page} page
  * @param {string} last
  */
@@ -326,7 +326,7 @@ test('glare is resolved by the roles when every step is paced', async () => {
 });
 
 /**
- * Joins ann and bob. Ann sends her first offer while bob's own offer waits for `pace`.
+ * Lets ann and bob join. Ann sends her first offer while bob's own offer waits for `pace`.
  * @returns {Promise<[Page, Page]>}
  */
 async function meetScheduled() {
@@ -453,11 +453,11 @@ test('a peer that waits for a step is not restarted, and repeated signals add no
     paced.filter((/** @type {string} */ type) => type === 'set-remote-description').length,
     1,
   );
-  // Ann makes no offer, because an offer would begin with this step.
+  // An offer by Ann would begin with this step, so she made none.
   assert(!paced.includes('create-channel'));
 });
 
-test('a peer that leaves while its step waits does not block the next one', async () => {
+test('a peer that leaves while its step waits does not block the next peer', async () => {
   const [ann, bob] = await pages.pair();
   const room = newRoom();
   await joinStepping(ann, room, { id: 'ann' });

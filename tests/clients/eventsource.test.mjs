@@ -72,7 +72,7 @@ const CLIENTS = {
 };
 
 /**
- * Joins ann, and a device behind a proxy that can break the device's connections.
+ * Lets ann join, and a device behind a proxy that can break the device's connections.
  * @param {import('node:test').TestContext} t
  * @param {string} room
  * @param {keyof typeof CLIENTS} client the EventSource client of the device

@@ -50,7 +50,7 @@ const present = async (room) => (await workerd.at.main.status(room)).peers;
 let texts = 0;
 
 /**
- * Sends a text over the data channel of a client, and waits until the receiver has logged the text.
+ * Sends a message over the data channel of a client, and waits until the receiver has logged it.
  * @param {Page} from
  * @param {string} sender
  * @param {Page} to
@@ -60,7 +60,7 @@ async function talk(from, sender, to, receiver) {
   const text = `text ${(texts += 1)}.`;
   await from.evaluate(([id, text]) => device.send(id, text), [receiver, text]);
   await logged(to, `message ${sender} ${text}`);
-  // Text on the receiver's own channel would be logged with a suffix, so it does not match exactly.
+  // The log entry of a message on the receiver's own channel has a suffix, and would not match.
   assert.ok((await log(to)).includes(`message ${sender} ${text}`));
 }
 
@@ -113,7 +113,8 @@ test('seed 000 (forum): clients A, B and C connect, and client D receives the id
   await talk(b, B, c, C);
 
   // B disconnects from the server. Later arrays of ids do not contain B, and A receives no frame
-  // about it. A and B can still talk, because their peer connection does not need the server.
+  // about the disconnect. A and B can still talk, because their peer connection does not need the
+  // server.
   await b.evaluate(() => device.leave());
   await start(d, 'Forum', room);
   await logged(d, welcome(A, C));
@@ -161,7 +162,8 @@ test('seed 001 (lobby): users A and B connect, and still talk after both leave t
   assert.deepEqual((await frames(b, '<')).slice(2), [offer]);
   assert.deepEqual((await frames(a, '<')).slice(2), [answer]);
 
-  // A disconnects, and B is informed. After B disconnects, too, both can still talk.
+  // A disconnects, and B receives a frame about the disconnect. After B disconnects, too, both can
+  // still talk.
   await a.evaluate(() => device.leave());
   await logged(b, `< {"kind":"disconnected","id":"${A}"}`);
   await b.evaluate(() => device.leave());

@@ -85,8 +85,8 @@ const create = (page) =>
 const gather = async (page) => {
   await until(page, 'gathered', () => my.connection.iceGatheringState === 'complete');
   const types = await page.evaluate(() => my.candidates.map((/** @type {any} */ c) => c.type));
-  // There is no server-reflexive candidate. The STUN server runs on the same machine, so that
-  // candidate would equal a host candidate and is redundant (RFC 8445, section 5.1.3).
+  // The STUN server runs on the same machine, so a server-reflexive candidate would equal a host
+  // candidate. The browser therefore omits it as redundant (RFC 8445, section 5.1.3).
   for (const type of ['host', 'relay']) assert.ok(types.includes(type), `${type} in ${types}`);
 };
 
@@ -155,8 +155,8 @@ test('seed 002, task 8: PEER1 sends its offer while it is alone', async () => {
     device.sendFrame({ type: 'offer', payload: my.offer });
     device.sendFrame({ type: 'accepted?', to: 'PEER1' });
   });
-  // The server handles frames in order. The second signal arrives without an error before it, so
-  // the server has accepted the offer.
+  // The server handles frames in order. No error arrives before the second signal, so the server
+  // has accepted the offer.
   await logged(peer1, '< {"type":"accepted?","from":"PEER1"}');
   assert.deepEqual(
     (await frames(peer1, '<')).map(({ type }) => type),

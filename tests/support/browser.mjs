@@ -118,8 +118,8 @@ export async function start(page, client, room, id) {
 }
 
 /**
- * Joins ann and then bob to a new room, and waits until they are connected. Returns the room's
- * name.
+ * Lets ann and then bob join a new room, and waits until the two peers are connected. Returns the
+ * room's name.
  * @param {Page} ann
  * @param {Page} bob
  */
@@ -151,7 +151,7 @@ export function connected(page, ...ids) {
 }
 
 /**
- * Sends text over the data channel and waits until the receiver has logged the text.
+ * Sends `text` over the data channel and waits until the receiver has logged `text`.
  * @param {Page} from
  * @param {string} sender
  * @param {Page} to

@@ -211,7 +211,8 @@ export class Lobby extends Plain {
 /** A device of document 004, "using SSE". It sends an offer to every new peer. */
 export class Http extends Device {
   /**
-   * The last request. The next request waits for it, because concurrent requests may be reordered.
+   * Settles after the last request. Each request waits for the previous request, because concurrent
+   * requests may be reordered.
    */
   #posted = Promise.resolve();
 

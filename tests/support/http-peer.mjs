@@ -16,7 +16,7 @@ import { within } from './peer.mjs';
 export class EventStream {
   /** The last event id received, including ids of events without data. */
   lastId = '';
-  /** The complete text that was received. */
+  /** All data received so far. */
   raw = '';
   #rest = '';
   /** @type {Event[]} */
@@ -27,7 +27,7 @@ export class EventStream {
   constructor(response) {
     this.response = response;
     this.ended = false;
-    /** Resolves when the client or the server has ended the stream. @type {Promise<void>} */
+    /** Resolves when the stream is closed or lost. @type {Promise<void>} */
     this.gone = new Promise((resolve) => {
       response.on('close', () => {
         this.ended = true;
@@ -197,7 +197,7 @@ export class HttpPeer {
     return response;
   }
 
-  /** Opens the event stream, and asserts that the server accepts. @param {string} [last] */
+  /** Opens the event stream, and asserts that the request succeeds. @param {string} [last] */
   async open(last) {
     const response = await this.request(last);
     assert.equal(response.statusCode, 200);

@@ -119,8 +119,8 @@ export function isShown(page, name, state) {
 }
 
 /**
- * Waits until the tile with this name plays video. If `plays` is false, waits until it shows no
- * video.
+ * Waits until the tile with this name plays video. If `plays` is false, waits until the tile shows
+ * no video.
  * @param {Page} page
  * @param {string} name
  * @param {boolean} plays

@@ -183,7 +183,7 @@ export class Peer {
   }
 
   /**
-   * Waits until the server has handled all frames of this peer. It sends a ping and waits for the
+   * Waits until the server has handled all frames of this peer. Sends a ping and waits for the
    * pong, because the server handles the frames of a WebSocket in order.
    */
   async settle() {
@@ -204,7 +204,7 @@ export class Peer {
     return within(this.closed, `${this.name} receives the server's Close frame`);
   }
 
-  /** Ends the connection without a Close frame, and waits until the server has noticed the end. */
+  /** Cuts the connection without a Close frame, and waits until the server has noticed the loss. */
   async cut() {
     this.socket.terminate();
     await this.closed;
@@ -217,10 +217,10 @@ export class Peer {
 }
 
 /**
- * Waits until the server has noticed that a connection of this room has ended. The operating system
- * reports the end before the two requests of this function. workerd may still handle the first
- * request before the end, because it may receive both at the same time. The second request is sent
- * after the first response, so workerd handles the end before the second request.
+ * Waits until the server has noticed that a connection of this room is closed or lost. The loss
+ * reaches workerd before the two requests of this function, or at the same time as the first
+ * request. In the latter case, workerd may handle the first request before the loss. The second
+ * request is sent after the first response, so workerd handles the loss before the second request.
  * @param {Server} server
  * @param {string} room
  */
@@ -238,8 +238,8 @@ export async function expectQuiet(...peers) {
   const settleAll = () =>
     Promise.all(peers.filter((peer) => peer.open).map((peer) => peer.settle()));
   await settleAll();
-  // The platform delays frames until storage writes are durable, but does not delay pongs. It also
-  // delays HTTP responses of the room, so a response follows all delayed frames.
+  // The platform delays frames until storage writes are durable, but does not delay pongs. The
+  // platform also delays HTTP responses of the room, so a response follows all delayed frames.
   await peers[0].server.status(peers[0].room);
   await settleAll();
   assert.deepEqual(
@@ -250,7 +250,7 @@ export async function expectQuiet(...peers) {
 }
 
 /**
- * Resolves or rejects with the promise, or rejects if the timeout ends first.
+ * Settles like `promise`, or rejects if the timeout expires first.
  * @template T
  * @param {Promise<T>} promise
  * @param {string} claim the expected event in words, for the error message

@@ -1,7 +1,8 @@
 // @ts-check
 /**
  * A WebSocket client over plain TCP. It can send malformed frames, and can end a connection without
- * a Close frame, which WebSocket libraries do not allow. It never answers a frame automatically.
+ * a Close frame, which WebSocket libraries do not allow. The client never replies to a frame
+ * automatically.
  */
 import { once } from 'node:events';
 import { randomBytes } from 'node:crypto';

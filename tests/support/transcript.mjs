@@ -111,7 +111,7 @@ export async function play(server, { dialect, room, lines }) {
     await peer.receives(`{"type":"last","payload":null,"senderId":"${name}"}`);
     peer.stream.cut();
   }
-  // A WebSocket may end only if the transcript contains a line for the end.
+  // A WebSocket may be closed or lost only if the transcript has a line for this event.
   const ended = new Set(
     lines
       .filter(({ words }) => /^(drops|closes|closed)$/.test(words[1]))

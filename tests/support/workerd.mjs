@@ -162,8 +162,8 @@ export async function startWorkerd(instances, options) {
 }
 
 /**
- * The last call of `startWorkerd`. Each call waits for the previous call, so that each call can
- * identify its own workerd process.
+ * The last call of `startWorkerd`. Each call waits for the previous call, because two concurrent
+ * calls could not distinguish their workerd processes.
  */
 let lastStart = /** @type {Promise<unknown>} */ (Promise.resolve());
 

@@ -395,7 +395,7 @@ describe('tokens', () => {
         assert.equal((await workerd.at.tokens.status(room)).peers, 0);
       });
 
-    test('a client cannot listen or post without a token and a key', async () => {
+    test('a client that sends no token and no key cannot listen or post', async () => {
       const room = 'http nothing';
       await registered(room);
       for (const { status } of await refusals({}, room)) assert.equal(status, 401);
@@ -491,7 +491,7 @@ describe('join limit of an address', () => {
   /** @param {string} address @returns {Record<string, string>} */
   const from = (address) => ({ 'CF-Connecting-IP': address });
 
-  test('joins of an address are refused after 600 in a minute, and joins of others are not', async () => {
+  test('joins of an address are refused after 600 in a minute, and joins of other addresses are not', async () => {
     const server = workerd.at.limited;
     const { upgrade } = server;
     // All joins use one room and one id to keep the test fast. The one-minute window of the rate

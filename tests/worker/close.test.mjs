@@ -4,7 +4,7 @@
  * working.
  *
  * The peers under test use raw WebSockets, because WebSocket libraries send no invalid codes and
- * answer every Close frame. `RECONNECT_GRACE` is an hour in these rooms, so a lost connection
+ * reply to every Close frame. `RECONNECT_GRACE` is an hour in these rooms, so a lost connection
  * causes no `peer-left`.
  */
 import assert from 'node:assert/strict';
@@ -52,7 +52,7 @@ async function joinRaw(room, id, ...others) {
 }
 
 /**
- * Waits until the server has ended the connection.
+ * Waits until the server has closed the connection.
  * @param {RawWebSocket} raw
  * @param {string} claim
  */
@@ -106,8 +106,8 @@ for (const [code, name] of some(VALID_CODES, 3)) {
 }
 
 /**
- * Asserts that the server answers a Close frame with a valid code and ends the connection. The peer
- * leaves at once, and the other peers can still exchange signals.
+ * Asserts that the server replies to a Close frame with a valid code and closes the connection. The
+ * peer leaves at once, and the other peers can still exchange signals.
  * @param {Buffer} payload
  * @param {string} room
  */
@@ -135,13 +135,13 @@ for (const [payload, name] of /** @type {[Buffer, string][]} */ ([
   [Buffer.from([3]), 'half a code'],
   [Buffer.concat([coded(1000), Buffer.from([0xff, 0xfe])]), 'a reason that is not utf-8'],
 ])) {
-  test(`a Close frame with ${name} is answered, and its sender is removed`, () =>
+  test(`a Close frame with ${name} gets a reply, and its sender is removed`, () =>
     leavesWith(payload, `close with ${name}`));
 }
 
 // RFC 6455 §7.4.1 forbids the codes 1006 and 1015 in a Close frame. The server must nevertheless
-// answer a Close frame with one of these codes.
-test('a Close frame with 1006 or 1015 is answered, and its sender is removed', async () => {
+// reply to a Close frame that contains one of these codes.
+test('a Close frame with 1006 or 1015 gets a reply, and its sender is removed', async () => {
   await Promise.all([1006, 1015].map((code) => leavesWith(coded(code), `close with ${code}`)));
 });
 
@@ -167,7 +167,7 @@ for (const code of [1006, 1015]) {
     if (left)
       for (const one of [bob, eve])
         await one.receives({ type: 'peer-joined', id: 'ann', polite: true });
-    // Otherwise ann was absent, so the room has queued the signal.
+    // If ann did not leave, she was absent, so the room has queued the signal.
     else await again.receives({ type: 'chat', from: 'bob', payload: 'still here' });
     assert.equal((await server.status(room)).peers, 3);
     await expectQuiet(again, bob, eve);
@@ -208,7 +208,7 @@ for (const [how, cut] of /** @type {[string, (raw: RawWebSocket) => unknown][]} 
   });
 }
 
-test('a replaced connection is closed with 4001, and ends after the client has answered', async () => {
+test('a replaced connection is closed with 4001, and ends after the Close frame of the client', async () => {
   const ann = await Peer.join(server, 'taken over', 'ann');
   const old = await joinRaw('taken over', 'bob', ann);
   old.sendText({ type: 'chat', to: 'ann' });
@@ -229,8 +229,8 @@ test('a replaced connection is closed with 4001, and ends after the client has a
 
 /**
  * Sends frames as fast as possible until the server closes the WebSocket, and returns the close
- * code. Two consecutive accepted frames reset the count of refusals, so the server closes no slower
- * sender.
+ * code. Two consecutive accepted frames reset the count of refusals, so the server does not close
+ * the WebSocket of a slower sender.
  * @param {RawWebSocket} raw
  */
 async function flood(raw) {
@@ -270,7 +270,7 @@ const KICKS = {
 };
 
 for (const [how, kick] of Object.entries(KICKS)) {
-  test(`a peer closed for ${how} is ignored when it keeps sending and never answers`, async () => {
+  test(`a peer closed for ${how} is ignored when it keeps sending and never replies`, async () => {
     const room = `closed: ${how}`;
     const ann = await Peer.join(server, room, 'ann');
     const eve = await Peer.join(server, room, 'eve');
@@ -301,7 +301,7 @@ for (const [how, kick] of Object.entries(KICKS)) {
     else await ann.receivesError('no-such-peer', { to: 'bob' });
     await expectQuiet(...all);
 
-    // The end of the old connection causes no frame to the other peers.
+    // Closing the old connection sends no frame to the other peers.
     old.tcp.end();
     await isGone(old, 'the connection ends');
     await waitUntilNoticed(server, room);
@@ -372,7 +372,7 @@ for (const { name, code, reason, connectRefused } of [
   { name: 'a taken id', code: 4009, reason: 'id-taken', connectRefused: () => fromTakenId() },
   { name: 'no token', code: 4010, reason: 'unauthorized', connectRefused: () => withoutToken() },
 ]) {
-  test(`a join refused for ${name} is answered with an upgrade, an error frame and a close code`, async () => {
+  test(`a join refused for ${name} gets an upgrade, an error frame and a close code`, async () => {
     const raw = await connectRefused();
     const { message, ...rest } = await within(raw.receive(), 'the error arrives', SOON);
     assert.deepEqual(rest, { type: 'error', code: reason });
@@ -399,7 +399,7 @@ function withoutToken() {
   return RawWebSocket.connect(workerd.at.locked, 'locked, raw', { id: 'eve' });
 }
 
-test('frames of a refused join are ignored when its client never answers the Close frame', async () => {
+test('frames of a refused join are ignored when its client never replies to the Close frame', async () => {
   const { small } = workerd.at;
   const ann = await Peer.join(small, 'goes on', 'ann');
   const bob = await Peer.join(small, 'goes on', 'bob');

@@ -92,7 +92,7 @@ describe('POST /register', () => {
 });
 
 describe('methods', () => {
-  test('a request with another method is answered with 405 and an Allow header', async () => {
+  test('a request with another method gets a 405 response with an Allow header', async () => {
     for (const [path, allowed] of /** @type {const} */ ([
       ['/register/methods/ann', ['OPTIONS', 'POST']],
       ['/message/methods/ann', ['OPTIONS', 'POST']],
@@ -108,7 +108,7 @@ describe('methods', () => {
     assert.equal((await workerd.at.shipped.status('methods')).peers, 0);
   });
 
-  test('a CORS preflight is answered with the allowed methods and headers', async () => {
+  test('a CORS preflight gets a response with the allowed methods and headers', async () => {
     for (const [path, method] of [
       ['/register/preflight/ann', 'POST'],
       ['/message/preflight/ann', 'POST'],
@@ -146,7 +146,7 @@ describe('methods', () => {
     response.destroy();
   });
 
-  test('a HEAD request is answered without opening a stream', async () => {
+  test('a HEAD request gets a response and opens no stream', async () => {
     const ann = await HttpPeer.join(workerd.at.shipped, 'head', 'ann');
     const response = await ann.request(undefined, 'HEAD');
     assert.equal(response.statusCode, 200);

@@ -248,7 +248,7 @@ test('unknown query parameters are ignored', async () => {
   assert.equal(status, 200);
 });
 
-test('an unknown path is answered with 404', async () => {
+test('a request with an unknown path gets a 404 response', async () => {
   for (const path of [
     '/nothing',
     '/parties',
@@ -265,7 +265,7 @@ test('an unknown path is answered with 404', async () => {
   }
 });
 
-test('a request with another method is answered with 405 and an Allow header', async () => {
+test('a request with another method gets a 405 response with an Allow header', async () => {
   for (const method of ['POST', 'PUT', 'PATCH', 'DELETE']) {
     for (const path of ['/health', '/parties/main/methods', '/parties/main/methods?_pk=ann']) {
       const answer = await server.request(path, { method, body: '{}' });
@@ -276,7 +276,7 @@ test('a request with another method is answered with 405 and an Allow header', a
   }
 });
 
-test('a HEAD request is answered like GET, without the body', async () => {
+test('a HEAD request gets the same response as a GET request, without the body', async () => {
   for (const [path, accept] of [
     ['/health', '*/*'],
     ['/parties/main/head', '*/*'],
@@ -294,7 +294,7 @@ test('a HEAD request is answered like GET, without the body', async () => {
   }
 });
 
-test('a CORS preflight is answered with the allowed methods and headers', async () => {
+test('a CORS preflight gets a response with the allowed methods and headers', async () => {
   for (const path of ['/health', '/parties/main/options']) {
     const headers = { Origin: 'https://game.example', 'Access-Control-Request-Method': 'GET' };
     const answer = await server.request(path, { method: 'OPTIONS', headers });

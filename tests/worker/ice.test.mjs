@@ -133,7 +133,7 @@ describe('sources', () => {
 });
 
 describe('access to TURN', () => {
-  test('no TURN server is returned without ROOM_SECRET and TURN_OPEN, and the reason is logged once', async () => {
+  test('no TURN server is returned when neither ROOM_SECRET nor TURN_OPEN is set, and the reason is logged once', async () => {
     for (let i = 0; i < 3; i += 1)
       assert.deepEqual(await list('closed'), { iceServers: [{ urls: [STUN] }] });
     const before = (await log.lines('turn-failed', 0)).length;

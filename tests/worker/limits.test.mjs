@@ -18,7 +18,7 @@ before(async () => {
 });
 after(() => workerd?.stop());
 
-/** Joins ann and bob to a room. @param {string} room */
+/** Lets ann and bob join a room. @param {string} room */
 async function pair(room) {
   const ann = await Peer.join(server, room, 'ann');
   const bob = await Peer.join(server, room, 'bob');

@@ -21,7 +21,8 @@ import { startWorkerd } from '../support/workerd.mjs';
 /** @param {string} key @param {string | undefined} id */
 const maybe = (key, id) => (id === undefined ? '' : `"${key}":"${id}",`);
 /**
- * Returns the type of a signal in the forum or HTTP dialect. `spelled` is its name for `candidate`.
+ * Returns the type of a signal in the forum or HTTP dialect. `spelled` is the name of the type
+ * `candidate` in this dialect.
  * @param {string} type
  * @param {string} spelled
  */
@@ -207,7 +208,7 @@ test('all other peers receive a frame when a peer leaves, and signals to that pe
   await eve.close();
 });
 
-test('a signal is refused when the receiving dialect reserves its type for the server', async (t) => {
+test('a signal is refused when the receiving dialect reserves the type for the server', async (t) => {
   const bobs = DIALECTS.map((dialect) => `${dialect}-bob`);
   const room = await gather(t, 'imitations', bobs);
   const eve = await Peer.join(workerd.at.main, 'imitations', 'eve');

@@ -3,8 +3,8 @@
  * A trap in the Rust code restarts the Wasm instance and affects no other request.
  *
  * No known input causes a trap. These tests therefore replace `Date.now` with a function that
- * throws the exception of a trap. The Rust code calls `Date.now` while the room is mutably
- * borrowed.
+ * throws a `WebAssembly.RuntimeError`, like a trap. The Rust code calls `Date.now` while the room
+ * is mutably borrowed, so without a restart, every later call to the room would fail.
  */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -62,7 +62,7 @@ const trapNext = () => workerd.at.main.request('/trap');
 const counts = async () => JSON.parse((await workerd.at.main.request('/counts')).text);
 
 /**
- * Joins two peers, and returns a function that exchanges signals in both directions.
+ * Lets two peers join, and returns a function that exchanges signals in both directions.
  * @param {string} room
  */
 async function pair(room) {
@@ -95,7 +95,7 @@ test('a trap loses only the frame that causes it', async () => {
   await expectQuiet(room.ann, room.bob, other.ann, other.bob);
 });
 
-test('a join that traps is answered with 500, and the next join is accepted', async () => {
+test('a join that traps gets a 500 response, and the next join is accepted', async () => {
   const { ann, bob, exchange } = await pair('join');
   await trapNext();
   const { status } = await workerd.at.main.upgrade('/parties/main/join?id=eve');
@@ -107,7 +107,7 @@ test('a join that traps is answered with 500, and the next join is accepted', as
   await expectQuiet(ann, bob, eve);
 });
 
-test('a message that traps after its body has arrived is answered with 500', async () => {
+test('a message that traps after its body has arrived gets a 500 response', async () => {
   const { ann, bob, exchange } = await pair('message');
   const device = await HttpPeer.join(workerd.at.main, 'message', 'device');
   for (const peer of [ann, bob])
@@ -121,7 +121,7 @@ test('a message that traps after its body has arrived is answered with 500', asy
   await expectQuiet(ann, bob);
 });
 
-test('a request that traps in a promise callback is answered with 500, and the next with 200', async () => {
+test('a request that traps in a promise callback gets a 500 response, and the next request a 200 response', async () => {
   const status = async () => (await workerd.at.main.request('/ice-servers?room=trap')).status;
   assert.equal(await status(), 200);
   const { starts } = await counts();

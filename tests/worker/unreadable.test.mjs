@@ -47,7 +47,7 @@ before(async () => {
 });
 after(() => workerd?.stop());
 
-test('an unreadable row or attachment is logged without its text', async () => {
+test('an unreadable row or attachment is logged without its content', async () => {
   const server = workerd.at.main;
   const peers = [];
   for (const id of ['ann', 'bob', 'eve']) peers.push(await Peer.join(server, 'broken', id));

@@ -7,7 +7,7 @@
 // @ts-expect-error servers.mjs copies this file into the folder that contains our index.js.
 import ours, { Room as OurRoom } from './index.js';
 
-/** Returns zero counters for all operations that Cloudflare bills. */
+/** Returns counters for all operations that Cloudflare bills, each at zero. */
 const none = () => ({ workerRequests: 0, objectRequests: 0, frames: 0, writes: 0 });
 let counted = none();
 

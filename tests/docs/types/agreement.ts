@@ -10,12 +10,12 @@ import type * as types from './room.js';
 /** Fails to compile unless `A` and `B` are assignable to each other. */
 declare function same<A, B>(forth: (a: A) => B, back: (b: B) => A): void;
 
-/** Compiles only if the code has all members that `room.d.ts` declares. */
 declare const room: code.Room;
 /**
  * Members that are not compared, because the code inherits the untyped listeners of `EventTarget`.
  */
 type Listening = 'addEventListener' | 'removeEventListener';
+/** Fails to compile if `room.js` lacks a member that `room.d.ts` declares. */
 export const declared: Omit<types.Room, Listening> = room;
 export const made = (...args: ConstructorParameters<typeof types.Room>) => new code.Room(...args);
 type TruePeer = NonNullable<ReturnType<code.Room['peers']['get']>>;

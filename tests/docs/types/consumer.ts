@@ -16,7 +16,7 @@ const room = new Room('demo', {
 room.addEventListener('peer', ({ detail: { peer } }) => {
   peer.connection.addTransceiver('audio');
   peer.send('hello');
-  // @ts-expect-error: send() takes text only
+  // @ts-expect-error: send() takes only a string
   peer.send(7);
   // @ts-expect-error: `polite` is read-only
   peer.polite = true;

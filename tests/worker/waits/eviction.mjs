@@ -41,7 +41,7 @@ class TestRoom {
   }
 
   /**
-   * Joins peers one after another. The earlier peers receive `peer-joined`.
+   * Lets peers join one after another. The earlier peers receive `peer-joined`.
    * @param {...string} ids
    */
   async meet(...ids) {
@@ -159,8 +159,8 @@ export const evictionTests = () =>
       await bob.receives('{"type":"n","payload":1,"senderId":"ann"}');
       broken.peers.ann.send({ type: 'n', to: 'bob', payload: 1 });
       await cutOff.receives('{"type":"n","payload":1,"senderId":"ann"}');
-      // From here on, bob's client reads nothing. The server cannot detect this, because the
-      // connection stays open.
+      // From here on, bob's client reads nothing. The server cannot detect that nothing is read,
+      // because the connection stays open.
       cutOff.lastId = cutOff.stream?.lastId;
       cutOff.stream?.response.pause();
       for (const payload of [2, LARGE, LARGE, 3])
@@ -382,7 +382,7 @@ export const evictionTests = () =>
   });
 
 /**
- * Asserts that bob was removed at the end of the grace period, and that this woke the room.
+ * Asserts that the end of bob's grace period woke the room, and that bob was removed then.
  * @param {TestRoom} room
  */
 async function leftOnTime(room) {

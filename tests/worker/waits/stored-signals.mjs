@@ -75,8 +75,8 @@ export const storedSignalTests = () =>
         JSON.parse((await server.request(`/${room}/written`)).text);
 
       /**
-       * Joins ann and a device. Ann sends the device a 20 KB signal, which the room stores in case
-       * the device resumes its stream.
+       * Lets ann and a device join. Ann sends the device a 20 KB signal, which the room stores in
+       * case the device resumes its stream.
        * @param {Server} server
        * @param {string} room
        */
