@@ -29,7 +29,7 @@ export class ChannelQueue {
     return this.#channel?.readyState === 'open';
   }
 
-  /** Whether the channel was open and has been closed. */
+  /** Whether the channel is closed. False while no channel exists. */
   get isClosed() {
     return this.#channel?.readyState === 'closed';
   }

@@ -254,7 +254,7 @@ function updateToggle(toggle) {
 /** @param {Toggle} toggle @param {MediaStreamTrack} track @param {MediaStream} stream */
 function startTrack(toggle, track, stream) {
   stream.addTrack(track);
-  // The user has unplugged the device, or has ended the sharing with the browser's own button.
+  // The user has unplugged the device, or has stopped sharing with the browser's own button.
   track.onended = () => stopTrack(toggle, track, stream);
   for (const peer of room.peers.values()) sendTrack(peer, track, stream);
   toggle.ariaPressed = 'true';

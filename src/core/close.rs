@@ -6,7 +6,7 @@
 
 use crate::core::refusal::Code;
 
-/// The reason for which the server closes a WebSocket.
+/// The reason why the server closes a WebSocket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Close {
     /// The same peer joined again, or opened a newer event stream.
@@ -44,8 +44,8 @@ impl Close {
         Self::TooLarge,
     ];
 
-    /// Returns the reason for which a refusal with this code closes the WebSocket. Returns `None`
-    /// if the WebSocket stays open.
+    /// Returns the close reason for a refusal with this code, or `None` if the WebSocket stays
+    /// open.
     #[must_use]
     pub const fn after(code: Code) -> Option<Self> {
         match code {

@@ -48,7 +48,7 @@ pub trait Transport {
     fn set_alarm(&mut self, at: Option<Time>);
 }
 
-/// The reason for which a notice could not be sent to a WebSocket.
+/// The reason why a notice could not be sent to a WebSocket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SendError {
     /// The WebSocket no longer works.

@@ -180,7 +180,8 @@ pub struct Held {
     pub number: u64,
     /// The sender.
     pub from: PeerId,
-    /// The time at which the broadcast is refused to its sender, if no peer has joined.
+    /// The time at which the broadcast is refused, and its sender is notified, if no peer has
+    /// joined.
     pub expires_at: Time,
     /// The type of the signal.
     pub signal_type: String,

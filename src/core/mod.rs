@@ -1,6 +1,5 @@
 //! The room and its data types. They do not depend on a text format, a clock or the platform.
 
-// The modules are declared in reading order.
 pub mod close;
 pub mod drive;
 pub mod event;

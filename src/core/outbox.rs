@@ -63,8 +63,8 @@ pub struct Numbered {
 pub enum Delivery {
     /// The notice is sent now.
     Sent {
-        /// The time for which the notice is kept after sending, in milliseconds. It can be sent
-        /// again if the stream breaks.
+        /// How long the notice is kept after sending, in milliseconds, so that it can be sent again
+        /// if the stream breaks.
         keep_ms: u64,
     },
     /// The notice is queued until the peer reconnects.

@@ -38,7 +38,7 @@ pub(super) fn type_into<'a>(spelling: &'a str, signal_type: &'a str) -> &'a str 
     }
 }
 
-/// Returns the payload of a signal from the value of its field. `null` counts as no payload.
+/// Converts the value of the payload field to the payload of a signal. `null` counts as no payload.
 pub(super) fn payload(value: Option<&str>) -> Option<Cow<'_, str>> {
     value.filter(|value| *value != "null").map(Cow::Borrowed)
 }

@@ -151,8 +151,9 @@ pub enum IceFormat {
 }
 
 impl Ice {
-    /// Encodes the response as JSON. `ttl` is the lifetime of the response in seconds. A response
-    /// without `ttl` does not expire.
+    /// Encodes the response as JSON. Only the list format has the field `ttl`, the lifetime of the
+    /// response in seconds. The field is absent if TURN is off, because the response then does not
+    /// expire.
     #[must_use]
     pub fn answer(&self, format: IceFormat, state: &TurnState) -> String {
         let (turn, degraded, ttl) = match state {

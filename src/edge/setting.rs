@@ -59,7 +59,7 @@ impl BadSetting {
 }
 
 impl fmt::Display for BadSetting {
-    /// The message for the log, with the problem of the value.
+    /// The message for the log, which also says what is wrong with the value.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             name,

@@ -12,7 +12,8 @@ use crate::edge::ice::Ice;
 const MIN_SECRET: usize = 32;
 
 /// The range of `MAX_PEERS`. The maximum is half of the platform's limit of 32,768 WebSockets for
-/// each object. A closing WebSocket counts until the client replies with a Close frame.
+/// each object, because a closing WebSocket also counts until the client replies with a Close
+/// frame.
 const PEERS: Range = Range {
     default: 64,
     min: 1,

@@ -61,7 +61,7 @@ extern "C" {
 }
 
 impl Stored {
-    /// Returns the storage of an object.
+    /// Returns the key-value storage of a Durable Object.
     pub(super) fn of(state: &State) -> Self {
         state.storage().as_raw().unchecked_ref::<Storage>().kv()
     }

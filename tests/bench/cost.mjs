@@ -72,9 +72,9 @@ export async function cost(cpu, kib) {
         PRICES;
       const requests =
         workerRequests * workerRequest + objectRequests * objectRequest + frames * frame;
-      // The result is an upper bound, because each further pair of requests counts as the CPU time
-      // of a whole connection setup. In addition, all CPU time is billed for both the Worker and
-      // the Durable Object.
+      // The result is an upper bound: it assumes the CPU time of a whole connection setup for each
+      // pair of requests to the Worker, and counts all CPU time for both the Worker and the Durable
+      // Object.
       const busy =
         seconds * Math.max(1, workerRequests / 2) * (workerMillisecond * 1000 + objectSecond);
       return [

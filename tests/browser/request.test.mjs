@@ -33,7 +33,7 @@ async function lobby(connect = {}) {
   return { ann, bob, room };
 }
 
-/** Returns the options of a room. @param {string} id */
+/** Returns the options with which a peer joins a room. @param {string} id */
 const optionsOf = (id, connect = 'on-request') => ({ id, key: `secret of ${id}`, connect });
 
 /**

@@ -108,7 +108,10 @@ class Device {
   }
 }
 
-/** A WebSocket client without automatic actions. By default, it uses the native dialect. */
+/**
+ * A WebSocket client that ignores received frames, and sends only what the test sends. By default,
+ * it uses the native dialect.
+ */
 export class Plain extends Device {
   /** @param {string} room @param {string} [id] @param {string} [dialect] */
   constructor(room, id, dialect = 'native') {

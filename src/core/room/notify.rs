@@ -98,7 +98,8 @@ impl<'a> Turn<'_, 'a> {
         full
     }
 
-    /// Refuses a signal to its sender. An absent WebSocket peer does not receive the refusal.
+    /// Notifies the sender that its signal is refused. An absent WebSocket peer does not receive
+    /// the notice.
     pub(super) fn refuse(&mut self, sender: &PeerId, refusal: Refusal<'a>) {
         let (now, grace) = (self.now, self.room.limits.grace);
         if let Some(sender) = self.room.roster.by_id_mut(sender.as_str()) {

@@ -1,4 +1,4 @@
-//! Performs the effects of a room with the calls of Cloudflare's platform.
+//! Performs the effects of a room through the API of Cloudflare's platform.
 
 use litemap::LiteMap;
 use worker::web_sys::WebSocket;

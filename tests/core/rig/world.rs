@@ -16,7 +16,7 @@ use super::Heard;
 /// The state that the platform keeps for one room.
 #[derive(Default)]
 pub(super) struct World {
-    /// The open WebSockets.
+    /// The open WebSockets, each with its dialect.
     pub(super) open: BTreeMap<Socket, Dialect>,
     /// All WebSockets that carry an event stream, including closed WebSockets.
     pub(super) streams: BTreeSet<Socket>,

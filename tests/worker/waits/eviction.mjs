@@ -115,7 +115,7 @@ const httpPeers = {
   /** @type {HttpPeer | undefined} */ broken: undefined,
   /** @type {HttpPeer | undefined} */ registered: undefined,
 };
-/** A payload of 10 KB: two signals with this payload exceed the attachment of a WebSocket. */
+/** A payload of 10 KB: two of them do not fit into the attachment of a WebSocket. */
 const LARGE = 'ä'.repeat(5_000);
 
 /**

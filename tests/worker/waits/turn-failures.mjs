@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * Failures of Cloudflare's TURN service, with one instance for each failure. For `endless` and
- * `silent`, the service never completes a response, so the Worker has to time out.
+ * Failures of Cloudflare's TURN service. Each failure has its own instance of the Worker. For
+ * `endless` and `silent`, the service never completes a response, so the Worker has to time out.
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
