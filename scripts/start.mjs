@@ -76,9 +76,15 @@ function serve() {
   );
   child.on('exit', (code, signal) => process.exit(code ?? (signal === 'SIGINT' ? 130 : 1)));
   // On Ctrl-C, the terminal sends SIGINT to wrangler, too, so this process waits until wrangler
-  // exits. Other programs send SIGTERM only to this process, which must forward the signal.
-  process.on('SIGINT', () => {});
+  // exits. Other programs may signal only this process, which then must stop wrangler.
+  process.on('SIGINT', () => void setTimeout(2000).then(() => child.kill('SIGTERM')));
   process.on('SIGTERM', () => child.kill('SIGTERM'));
+  // If npm is killed, its shell ends without forwarding the signal, and this process gets another
+  // parent. The server must not stay on its port.
+  const parent = process.ppid;
+  setInterval(() => {
+    if (process.ppid !== parent) child.kill('SIGTERM');
+  }, 1000).unref();
 }
 
 /** Resolves when a request to the Worker gets a response with status 200. */
