@@ -2,9 +2,8 @@
 /** Finds or installs Chromium, in which the browser tests run. */
 
 import { existsSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
 import { install } from './debian.mjs';
-import { stop } from './run.mjs';
+import { findOnPath, stop } from './run.mjs';
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
 
@@ -20,9 +19,7 @@ const OUTSIDE_PATH = [
  */
 export function chromiumPath() {
   if (process.env.CHROMIUM) return process.env.CHROMIUM;
-  const folders = (process.env.PATH ?? '').split(delimiter);
-  const onPath = NAMES.flatMap((name) => folders.map((folder) => join(folder, name)));
-  return [...onPath, ...OUTSIDE_PATH].find((path) => existsSync(path));
+  return findOnPath(...NAMES) ?? OUTSIDE_PATH.find((path) => existsSync(path));
 }
 
 export async function installChromium() {

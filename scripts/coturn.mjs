@@ -2,18 +2,15 @@
 /** Finds or installs coturn, the TURN server that the tests use. */
 
 import { existsSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
 import { asRoot, install } from './debian.mjs';
-import { stop } from './run.mjs';
+import { findOnPath, stop } from './run.mjs';
 
 /**
  * Returns the path of coturn's server: the environment variable `TURNSERVER`, or the first
  * `turnserver` on the PATH.
  */
 export function coturnPath() {
-  if (process.env.TURNSERVER) return process.env.TURNSERVER;
-  const folders = (process.env.PATH ?? '').split(delimiter);
-  return folders.map((folder) => join(folder, 'turnserver')).find((path) => existsSync(path));
+  return process.env.TURNSERVER || findOnPath('turnserver');
 }
 
 export async function installCoturn() {

@@ -10,7 +10,7 @@ import { createRequire } from 'node:module';
 import { delimiter, dirname, join } from 'node:path';
 import { cached, cacheFolder, hash } from './cache.mjs';
 import { root, step, stop, tell } from './run.mjs';
-import { npm } from './setup.mjs';
+import { npmCi } from './setup.mjs';
 import { isOlder } from './versions.mjs';
 
 /** The oldest Node that the current wrangler supports. */
@@ -44,8 +44,7 @@ function install() {
     for (const file of files)
       copyFileSync(join(root, 'scripts', 'current', file), join(folder, file));
     const what = 'installing the current Node and wrangler from npm (once, about 20 s)';
-    const ci = npm('ci', '--ignore-scripts', '--no-audit', '--no-fund');
-    if (!(await step(what, ci, { cwd: folder })))
+    if (!(await step(what, npmCi(), { cwd: folder })))
       stop(
         'npm could not install the current Node and wrangler. Fix the errors that npm printed above, ' +
           'then run the same command again.',

@@ -5,7 +5,8 @@
  */
 
 import { spawn, spawnSync } from 'node:child_process';
-import { realpathSync } from 'node:fs';
+import { existsSync, realpathSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /** The absolute path of the repository, with a slash at the end. */
@@ -50,6 +51,13 @@ export function ask([program, ...args], options) {
     ...options,
   });
   return status === 0 ? stdout.trim() : undefined;
+}
+
+/** Returns the path of the first program on the PATH. @param {...string} names */
+export function findOnPath(...names) {
+  const folders = (process.env.PATH ?? '').split(delimiter);
+  const paths = names.flatMap((name) => folders.map((folder) => join(folder, name)));
+  return paths.find((path) => existsSync(path));
 }
 
 /**

@@ -56,16 +56,22 @@ export function hasPackages() {
   );
 }
 
+/**
+ * Returns the command that installs the packages of a lock file. No package requires its install
+ * script, so npm runs none, for security.
+ */
+export function npmCi() {
+  return npm('ci', '--ignore-scripts', '--no-audit', '--no-fund');
+}
+
 async function installPackages() {
-  // No package requires its install script. For security, npm does not run any install script.
-  const ci = npm('ci', '--ignore-scripts', '--no-audit', '--no-fund');
   if (!isReachable())
     stop(
       `npm cannot reach its registry, ${ask(npm('config', 'get', 'registry'))}. Check the network ` +
         'and the proxy settings, then try again. If the npm cache contains all packages, run: ' +
         'npm ci --offline --ignore-scripts',
     );
-  if (!(await step('installing the npm packages (about 10 s)', ci)))
+  if (!(await step('installing the npm packages (about 10 s)', npmCi())))
     stop(
       'npm could not install the packages. Fix the errors that npm printed above, then run the same ' +
         'command again.',
@@ -112,7 +118,7 @@ function checkRegistry() {
 }
 
 /** Returns a command that runs npm with the arguments. @param {...string} args */
-export function npm(...args) {
+function npm(...args) {
   const script = process.env.npm_execpath;
   return script?.endsWith('npm-cli.js') ? [process.execPath, script, ...args] : ['npm', ...args];
 }

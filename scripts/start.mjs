@@ -87,7 +87,7 @@ function serve() {
   }, 1000).unref();
 }
 
-/** Resolves when a request to the Worker gets a response with status 200. */
+/** Waits for the first response of the Worker, and returns its status. */
 async function answers() {
   const { get } = await import(protocol === 'https' ? 'node:https' : 'node:http');
   const ask = () =>

@@ -139,10 +139,8 @@ export class Server {
 
 /**
  * @typedef {object} StartOptions
- * @property {boolean} [preventEviction]
  * @property {string} [persist] the folder for the storage of the Durable Objects
  * @property {boolean} [assets] whether to serve `public/`, too
- * @property {boolean} [verbose] whether to print the output of workerd
  * @property {string} [around] the source of an entry module that wraps our module `./index.js`
  * @property {(text: string) => void} [log] a callback for the output of workerd
  */
@@ -173,7 +171,7 @@ let lastStart = /** @type {Promise<unknown>} */ (Promise.resolve());
  * @param {StartOptions} options
  * @returns {Promise<Workerd<Name>>}
  */
-async function startNow(instances, { preventEviction, persist, assets, verbose, around, log }) {
+async function startNow(instances, { persist, assets, around, log }) {
   const { date, flags, vars, ratelimits } = shipped();
   const names = /** @type {Name[]} */ (Object.keys(instances));
   const before = new Set(children());
@@ -186,7 +184,6 @@ async function startNow(instances, { preventEviction, persist, assets, verbose, 
     handleRuntimeStdio: (out, err) => {
       for (const stream of [out, err]) {
         stream.resume();
-        if (verbose) stream.pipe(process.stderr, { end: false });
         if (log) stream.setEncoding('utf8').on('data', log);
       }
     },
@@ -204,7 +201,7 @@ async function startNow(instances, { preventEviction, persist, assets, verbose, 
       bindings: { ...vars, ...instances[name] },
       ratelimits,
       durableObjects: {
-        ROOM: { className: 'Room', useSQLite: true, unsafePreventEviction: preventEviction },
+        ROOM: { className: 'Room', useSQLite: true },
       },
       ...(assets
         ? {
