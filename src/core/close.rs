@@ -21,6 +21,8 @@ pub enum Close {
     Unauthorized,
     /// A frame was larger than [`MAX_FRAME`](crate::core::event::MAX_FRAME).
     TooLarge,
+    /// The client does not read. [`Unread`](crate::core::unread::Unread) counts the bytes.
+    Unread,
 }
 
 /// The retry rule for clients: whether a client may reconnect without asking its user.
@@ -35,13 +37,14 @@ pub enum Retry {
 
 impl Close {
     /// All reasons, in the order of the table in docs/protocol.md.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Replaced,
         Self::RoomFull,
         Self::TooFast,
         Self::IdTaken,
         Self::Unauthorized,
         Self::TooLarge,
+        Self::Unread,
     ];
 
     /// Returns the close reason for a refusal with this code, or `None` if the WebSocket stays
@@ -73,6 +76,7 @@ impl Close {
             Self::IdTaken => 4009,
             Self::Unauthorized => 4010,
             Self::TooLarge => 1009,
+            Self::Unread => 4013,
         }
     }
 
@@ -87,6 +91,7 @@ impl Close {
             Self::IdTaken => Code::IdTaken.as_str(),
             Self::Unauthorized => Code::Unauthorized.as_str(),
             Self::TooLarge => Code::TooLarge.as_str(),
+            Self::Unread => "unread",
         }
     }
 
@@ -94,7 +99,7 @@ impl Close {
     #[must_use]
     pub const fn retry(self) -> Retry {
         match self {
-            Self::RoomFull | Self::TooFast => Retry::Later,
+            Self::RoomFull | Self::TooFast | Self::Unread => Retry::Later,
             Self::Replaced | Self::IdTaken | Self::Unauthorized | Self::TooLarge => Retry::Never,
         }
     }

@@ -5,7 +5,7 @@
 
 use crate::core::close::Close;
 use crate::core::event::{Effect, Event, Row, RowKey};
-use crate::core::member::Member;
+use crate::core::member::Attached;
 use crate::core::notice::{Notice, Registered};
 use crate::core::peer::{Socket, Time};
 use crate::core::refusal::Refusal;
@@ -29,14 +29,14 @@ pub trait Transport {
         notice: &Notice<'_>,
     ) -> Vec<(Socket, SendError)>;
 
-    /// Removes a dead WebSocket, and the [`Member`] stored with it.
+    /// Removes a dead WebSocket, and the text stored with it.
     fn drop_socket(&mut self, socket: Socket);
 
-    /// Closes a WebSocket, and removes the [`Member`] stored with it.
+    /// Closes a WebSocket, and removes the text stored with it.
     fn close(&mut self, socket: Socket, close: Close);
 
     /// Stores a member with its WebSocket.
-    fn keep(&mut self, member: Member);
+    fn keep(&mut self, attached: Attached);
 
     /// Writes a row.
     fn store(&mut self, row: Row);
@@ -46,6 +46,9 @@ pub trait Transport {
 
     /// Sets the alarm, or clears it if `at` is `None`.
     fn set_alarm(&mut self, at: Option<Time>);
+
+    /// Deletes all stored data.
+    fn clear(&mut self);
 }
 
 /// The reason why a notice could not be sent to a WebSocket.
@@ -53,6 +56,8 @@ pub trait Transport {
 pub enum SendError {
     /// The WebSocket no longer works.
     Dead,
+    /// The client does not read what it was sent.
+    Unread,
     /// The receiver's dialect reserves the type of the signal.
     Unencodable,
 }
@@ -71,9 +76,13 @@ pub fn drive(room: &mut Room, now: Time, event: Event<'_>, transport: &mut impl 
         for effect in effects.drain(..) {
             perform(effect, posted, transport, &mut failures);
         }
-        for failure in failures {
+        for (failure, error) in failures {
             if let Event::Undelivered { socket, .. } = &failure {
-                transport.drop_socket(*socket);
+                if error == Some(SendError::Unread) {
+                    transport.close(*socket, Close::Unread);
+                } else {
+                    transport.drop_socket(*socket);
+                }
             }
             room.handle(now, failure, &mut effects);
         }
@@ -85,32 +94,34 @@ fn perform<'a>(
     effect: Effect<'a>,
     posted: bool,
     transport: &mut impl Transport,
-    failures: &mut Vec<Event<'a>>,
+    failures: &mut Vec<(Event<'a>, Option<SendError>)>,
 ) {
     match effect {
         Effect::Accept(socket) => {
             if !transport.accept(socket) {
-                failures.push(Event::Closed(socket));
+                failures.push((Event::Closed(socket), None));
             }
         }
         Effect::Reply(reply) => transport.reply(reply),
         Effect::Send { to, number, notice } => {
             for (socket, error) in transport.send(&to, number, &notice) {
                 let notice = notice.clone();
-                failures.push(match error {
-                    SendError::Dead => Event::Undelivered {
+                let failure = match error {
+                    SendError::Dead | SendError::Unread => Event::Undelivered {
                         socket,
                         number,
                         notice,
                     },
                     SendError::Unencodable => Event::Unencodable { posted, notice },
-                });
+                };
+                failures.push((failure, Some(error)));
             }
         }
         Effect::Close(socket, close) => transport.close(socket, close),
-        Effect::Keep(member) => transport.keep(member),
+        Effect::Keep(attached) => transport.keep(attached),
         Effect::Store(row) => transport.store(row),
         Effect::Erase(key) => transport.erase(key),
         Effect::Alarm(at) => transport.set_alarm(at),
+        Effect::Clear => transport.clear(),
     }
 }

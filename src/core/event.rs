@@ -7,9 +7,10 @@
 use std::borrow::Cow;
 
 use crate::core::close::Close;
-use crate::core::member::Member;
+use crate::core::member::{Attached, Member};
 use crate::core::notice::{Notice, Registered};
-use crate::core::peer::{Key, Lock, PeerId, Socket, Time};
+use crate::core::outbox::Numbered;
+use crate::core::peer::{Address, Key, Lock, PeerId, Seat, Socket, Time};
 use crate::core::refusal::Refusal;
 
 /// The maximum size of a frame from a peer, in bytes. The SDP of a call with many tracks has about
@@ -25,6 +26,28 @@ pub struct Limits {
     pub grace: u64,
     /// The time for which a broadcast is held while its sender is alone, in milliseconds.
     pub hold: u64,
+}
+
+impl Limits {
+    /// Returns the maximum number of peers that have registered and never opened a stream.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        (self.peers / 4).max(2)
+    }
+
+    /// Returns the part of [`waiting`](Self::waiting) that one network may use.
+    #[must_use]
+    pub fn waiting_of_one_address(&self) -> usize {
+        (self.waiting() / 2).max(2)
+    }
+
+    /// Returns the number of bytes that a peer may send in a burst: enough for a newcomer to offer
+    /// to every other peer.
+    #[must_use]
+    pub fn burst_bytes(&self) -> usize {
+        const MIN: usize = 1024 * 1024;
+        self.peers.saturating_mul(16 * 1024).clamp(MIN, 2 * MIN)
+    }
 }
 
 /// A signal from a client, as its dialect decoded it.
@@ -64,6 +87,8 @@ pub enum Event<'a> {
         id: PeerId,
         /// The client's own key, or a key that the server generated for the client.
         lock: Lock,
+        /// The network of the client. `None` if it is unknown or exempt from limits.
+        address: Option<Address>,
     },
     /// A registered peer opens or resumes its event stream. The replies of the room are the same as
     /// for [`Event::Join`].
@@ -87,6 +112,8 @@ pub enum Event<'a> {
         key: Option<Key>,
         /// The signal.
         signal: Signal<'a>,
+        /// The size of the body, in bytes.
+        bytes: usize,
     },
     /// A peer sent a WebSocket frame.
     Frame {
@@ -94,6 +121,8 @@ pub enum Event<'a> {
         socket: Socket,
         /// The decoded signal, or a refusal if the dialect could not decode the frame.
         signal: Result<Signal<'a>, Refusal<'a>>,
+        /// The size of the frame, or of the signal's part of a batch, in bytes.
+        bytes: usize,
     },
     /// The client closed its WebSocket. Its peer leaves.
     Closed(Socket),
@@ -135,8 +164,8 @@ pub enum Effect<'a> {
     Send {
         /// The receivers, without duplicates.
         to: Vec<Socket>,
-        /// The event id, from which the receiver can resume its stream. `None` for receivers
-        /// without an event stream. With an event id, `to` has one element.
+        /// The event id, from which the receivers can resume their streams. `None` for receivers
+        /// without an event stream.
         number: Option<u64>,
         /// The notice.
         notice: Notice<'a>,
@@ -144,7 +173,7 @@ pub enum Effect<'a> {
     /// Close a WebSocket with a close code.
     Close(Socket, Close),
     /// Store a member with its WebSocket, replacing the previously stored member.
-    Keep(Member),
+    Keep(Attached),
     /// Write a row, replacing a row with the same key.
     Store(Row),
     /// Delete a row.
@@ -152,16 +181,23 @@ pub enum Effect<'a> {
     /// Set the alarm, which delivers [`Event::Tick`] at this time. It replaces the previous alarm.
     /// `None` clears the alarm.
     Alarm(Option<Time>),
+    /// Delete all stored data, because no row and no alarm is left. Otherwise the owner of the
+    /// server pays for an empty database.
+    Clear,
 }
 
-/// A row in the storage of the room. A session without disconnects or held broadcasts stores no
-/// row.
+/// A row in the storage of the room. A session without disconnects, held broadcasts or large signals
+/// to event streams stores no row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Row {
     /// An absent peer that may reconnect.
     Absent(Absent),
     /// A broadcast that is held for the next peer to join.
     Held(Held),
+    /// Notices that are kept for one or more peers.
+    Notices(Notices),
+    /// The peers that left while peers with event streams were absent, in the order of leaving.
+    Leavers(Vec<Leaver>),
 }
 
 /// The key of a stored row.
@@ -171,6 +207,33 @@ pub enum RowKey {
     Absent(PeerId),
     /// The row of a held broadcast, by [`Held::number`].
     Held(u64),
+    /// The row of kept notices, by [`Notices::key`].
+    Notices(u64),
+    /// The row of peers that left.
+    Leavers,
+}
+
+/// Notices in a row. A notice that is sent or queued has a row of its own, which all its receivers
+/// share. The notices from an attachment move into one row when their receiver becomes absent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notices {
+    /// The name of the row, unique in the room.
+    pub key: u64,
+    /// The seats of the receivers.
+    pub to: Vec<Seat>,
+    /// The notices, ordered by number.
+    pub notices: Vec<Numbered>,
+}
+
+/// A peer that left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leaver {
+    /// The number of its leave, in the order of all notices.
+    pub number: u64,
+    /// The seat that it had.
+    pub seat: Seat,
+    /// The id that it had.
+    pub id: PeerId,
 }
 
 /// A broadcast that is held for the next peer to join.
@@ -192,8 +255,10 @@ pub struct Held {
 /// A peer without a working WebSocket, whose seat is kept during the grace period.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Absent {
-    /// The state that was stored with the last WebSocket, and the notices queued since.
+    /// The state that was stored with the last WebSocket.
     pub member: Member,
     /// The time at which the peer leaves the room, if it has not reconnected.
     pub expires_at: Time,
+    /// The highest number that was sent. Kept notices with higher numbers are queued.
+    pub sent: u64,
 }

@@ -1,10 +1,10 @@
 //! The state of one peer that is kept while its room is evicted.
 
-use super::outbox::Outbox;
+use super::outbox::Numbered;
 use super::peer::{Lock, PeerId, Seat, Socket};
+use super::stream::Stream;
 
-/// The state stored with each open WebSocket. A room without stored rows can be restored from its
-/// WebSockets alone.
+/// A peer as it is stored with its WebSocket, or in the row of an absent peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
     /// The peer's WebSocket. For an absent peer, its last WebSocket, or the `Socket` id that it
@@ -16,9 +16,17 @@ pub struct Member {
     pub seat: Seat,
     /// The key that a client must send to take over the id.
     pub lock: Lock,
-    /// Whether the peer receives notices over an event stream. A stream can be resumed, so each
-    /// notice gets an event id and is kept after sending.
-    pub has_stream: bool,
-    /// The notices that the peer has not received, or may not have received.
-    pub outbox: Outbox,
+    /// The event stream of a peer that registered over HTTP. `None` for a WebSocket peer. A stream
+    /// can be resumed, so each notice gets an event id and is kept after sending.
+    pub stream: Option<Stream>,
+}
+
+/// The text that is stored with an open WebSocket: a member, and the sent notices of its stream that
+/// are in no row. A room without stored rows can be restored from its WebSockets alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attached {
+    /// The peer.
+    pub member: Member,
+    /// The notices, ordered by number. Empty for a WebSocket peer.
+    pub notices: Vec<Numbered>,
 }

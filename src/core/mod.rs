@@ -9,3 +9,5 @@ pub mod outbox;
 pub mod peer;
 pub mod refusal;
 pub mod room;
+pub mod stream;
+pub mod unread;

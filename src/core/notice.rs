@@ -30,6 +30,9 @@ pub enum Notice<'a> {
         /// The id of the peer that left.
         id: PeerId,
     },
+    /// Joins and leaves since the receiver's event stream broke, or since the receiver registered.
+    /// Applied in this order, they update the receiver's list of peers.
+    Changes(Vec<Change>),
     /// A signal from another peer.
     Signal(RoutedSignal<'a>),
     /// The room refused a request or signal of the receiver.
@@ -37,6 +40,15 @@ pub enum Notice<'a> {
 }
 
 impl Notice<'_> {
+    /// Returns whether the notice reports joins or leaves.
+    #[must_use]
+    pub const fn is_presence(&self) -> bool {
+        matches!(
+            self,
+            Self::Joined { .. } | Self::Left { .. } | Self::Changes(_)
+        )
+    }
+
     /// Copies all borrowed text, so that the notice can outlive the event.
     #[must_use]
     pub fn into_owned(self) -> Notice<'static> {
@@ -44,6 +56,7 @@ impl Notice<'_> {
             Self::Welcome { id, room, peers } => Notice::Welcome { id, room, peers },
             Self::Joined { id, polite } => Notice::Joined { id, polite },
             Self::Left { id } => Notice::Left { id },
+            Self::Changes(changes) => Notice::Changes(changes),
             Self::Signal(signal) => Notice::Signal(RoutedSignal {
                 from: signal.from,
                 to: signal.to,
@@ -53,6 +66,25 @@ impl Notice<'_> {
                     .map(|payload| Cow::Owned(payload.into_owned())),
             }),
             Self::Refused(refusal) => Notice::Refused(refusal.into_owned()),
+        }
+    }
+}
+
+/// A change of the peers in a room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// This peer joined. The receiver is polite to it.
+    Joined(PeerId),
+    /// This peer left.
+    Left(PeerId),
+}
+
+impl Change {
+    /// Returns the id of the peer that joined or left.
+    #[must_use]
+    pub const fn id(&self) -> &PeerId {
+        match self {
+            Self::Joined(id) | Self::Left(id) => id,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The notices that one peer has not received, or may not have received, numbered in order.
+//! The notices that one peer has not received, or may not have received, in order.
 //!
 //! When a stream breaks, the server cannot know which notices arrived. The outbox therefore keeps
 //! each sent notice of a stream for a limited time. The client resumes after the last event id that
@@ -6,222 +6,193 @@
 //!
 //! The outbox of a WebSocket peer contains only signals, which are queued while the peer is absent.
 //! Other notices are unnecessary, because the peer gets a new welcome when it reconnects.
+//!
+//! A kept notice is stored once: in a row, or in the attachments of its receivers while their
+//! streams are open. All receivers of a broadcast share its row. A stored notice is never written
+//! again, so the cost of a signal does not depend on what was sent before.
 
 use std::collections::VecDeque;
+use std::rc::Rc;
 
 use crate::core::notice::{Notice, RoutedSignal};
 use crate::core::peer::Time;
-use crate::core::refusal::Code;
+use crate::core::refusal::Refusal;
 
-/// The maximum number of notices kept for one peer, and of broadcasts held in a room.
+/// The maximum number of sent and of queued notices that are kept for one peer, and of broadcasts
+/// held in a room.
 pub const MAX_HELD: usize = 64;
-/// The maximum size of the notices kept for one peer, and of the broadcasts held in a room. It
-/// counts the bytes of signal types and payloads.
+/// The maximum size of the sent and of the queued notices that are kept for one peer, and of the
+/// broadcasts held in a room, in bytes.
 pub const MAX_HELD_BYTES: usize = 256 * 1024;
+/// The maximum size of the notices kept for all peers of a room, in bytes. An isolate has 128 MB.
+pub const MAX_ROOM_BYTES: usize = 8 * 1024 * 1024;
+/// The maximum size of the notices in one attachment, in bytes. The platform allows 16,384 bytes,
+/// in which a character may take two bytes.
+const MAX_ATTACHED_BYTES: usize = 7_000;
+/// The size of a notice without its texts, in bytes. It is an upper bound for attachments.
+const OVERHEAD: usize = 100;
 
-/// The notices that are kept for one peer.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Outbox {
-    /// The notices, ordered by number.
-    kept: VecDeque<Numbered>,
-    /// The sum of the [`weight`]s of `kept`.
-    bytes: usize,
-    counters: Counters,
+/// The numbers of one millisecond, so that numbers increase with the time.
+const PER_MILLISECOND: u64 = 64;
+/// The distance between two numbers. The numbers between them are left for the changes that a
+/// reopened stream receives before its kept notices.
+pub(crate) const GAP: u64 = 4;
+
+/// Returns the number of the next notice after `last`. A number is the time of sending in units of
+/// 1/64 ms. Numbers increase even if the clock goes backwards.
+pub(crate) const fn next_number(last: u64, now: Time) -> u64 {
+    let next = (last / GAP + 1) * GAP;
+    let by_time = now.0.saturating_mul(PER_MILLISECOND);
+    if by_time > next { by_time } else { next }
 }
 
-/// The counters of an outbox, in addition to its notices.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// The highest number assigned to a notice or to the start of a stream.
-    pub last: u64,
-    /// The highest number that was sent. Kept notices with higher numbers are unsent.
-    pub sent: u64,
-    /// The number at which the current stream started. A client that resumes from a lower number
-    /// resumes an earlier stream.
-    pub stream_start: u64,
-    /// The time at which the stream was last resumed, in microseconds since 1970. The notices kept
-    /// at that time were sent again.
-    pub resumed_at: u64,
+/// Returns the time of a number.
+pub(crate) const fn time_of(number: u64) -> Time {
+    Time(number / PER_MILLISECOND)
 }
 
-/// A notice and its number.
-///
-/// The number is the time of queueing in microseconds since 1970. If that is not higher than the
-/// previous number, it is the previous number plus one. Numbers therefore increase even across
-/// evictions of the room, and show the age of a notice. They stay below 2⁵³, so JavaScript
-/// represents them exactly.
+/// A notice and its number, which is unique in the room.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Numbered {
-    /// The number. On an event stream, it is the event id.
+    /// The number, which orders the notices of a peer.
     pub number: u64,
-    /// The notice, which the outbox owns because it outlives the event.
-    pub notice: Notice<'static>,
+    /// The notice. All receivers of a broadcast share it.
+    pub notice: Rc<Notice<'static>>,
 }
 
-/// Whether a notice is sent immediately or queued.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Delivery {
-    /// The notice is sent now.
-    Sent {
-        /// How long the notice is kept after sending, in milliseconds, so that it can be sent again
-        /// if the stream breaks.
-        keep_ms: u64,
-    },
-    /// The notice is queued until the peer reconnects.
-    Queued,
+/// A notice in an outbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) numbered: Numbered,
+    /// The row that contains the notice. `None`: the notice is in the attachment of the peer.
+    pub(crate) row: Option<u64>,
+}
+
+impl Entry {
+    fn weight(&self) -> usize {
+        weight(&self.numbered.notice)
+    }
+
+    pub(crate) fn size(&self) -> usize {
+        size(&self.numbered.notice)
+    }
+}
+
+/// The notices that are kept for one peer.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    /// The notices, ordered by number.
+    entries: VecDeque<Entry>,
+    /// The sum of the [`weight`]s of `entries`.
+    bytes: usize,
+    /// The sum of the [`size`]s of the notices in the attachment of the peer.
+    attached_bytes: usize,
 }
 
 impl Outbox {
-    /// Restores an outbox from its counters and its notices, ordered by number.
-    #[must_use]
-    pub fn restore(counters: Counters, kept: impl IntoIterator<Item = Numbered>) -> Self {
-        let kept: VecDeque<_> = kept.into_iter().collect();
-        let bytes = kept.iter().map(|entry| weight(&entry.notice)).sum();
-        Self {
-            kept,
-            bytes,
-            counters,
+    /// Returns the notices, ordered by number.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter()
+    }
+
+    pub(crate) fn first(&self) -> Option<&Entry> {
+        self.entries.front()
+    }
+
+    /// Returns the [`weight`] of all notices.
+    pub(crate) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Adds a notice in the order of the numbers.
+    pub(crate) fn insert(&mut self, entry: Entry) {
+        self.bytes = self.bytes.saturating_add(entry.weight());
+        if entry.row.is_none() {
+            self.attached_bytes = self.attached_bytes.saturating_add(entry.size());
         }
+        let number = entry.numbered.number;
+        let at = self
+            .entries
+            .partition_point(|other| other.numbered.number < number);
+        self.entries.insert(at, entry);
     }
 
-    /// Returns the counters, which [`restore`](Self::restore) takes.
-    #[must_use]
-    pub const fn counters(&self) -> Counters {
-        self.counters
+    /// Removes the first notice.
+    pub(crate) fn pop(&mut self) -> Option<Entry> {
+        let entry = self.entries.pop_front()?;
+        self.forget(&entry);
+        Some(entry)
     }
 
-    /// Returns all kept notices, ordered by number.
-    pub fn kept(&self) -> impl Iterator<Item = &Numbered> {
-        self.kept.iter()
-    }
-
-    /// Returns whether the outbox was never used: it has no notices, and all counters are zero.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.kept.is_empty() && self.counters == Counters::default()
-    }
-
-    /// Returns the unsent notices, ordered by number.
-    pub fn unsent(&self) -> impl Iterator<Item = &Numbered> {
-        let sent = self.counters.sent;
-        self.kept.iter().filter(move |entry| entry.number > sent)
-    }
-
-    /// Adds a notice and returns its number.
-    ///
-    /// # Errors
-    ///
-    /// [`Code::MailboxFull`] if the outbox is full of unsent notices.
-    pub fn push(
-        &mut self,
-        now: Time,
-        delivery: Delivery,
-        notice: Notice<'static>,
-    ) -> Result<u64, Code> {
-        let bytes = weight(&notice);
-        self.evict(now, delivery, bytes);
-        if self.is_full(bytes) {
-            return Err(Code::MailboxFull);
+    /// Removes all notices that report joins or leaves.
+    pub(crate) fn take_presence(&mut self) -> Vec<Entry> {
+        let entries = std::mem::take(&mut self.entries).into_iter();
+        let (presence, kept): (Vec<_>, Vec<_>) =
+            entries.partition(|entry| entry.numbered.notice.is_presence());
+        self.entries = kept.into();
+        for entry in &presence {
+            self.forget(entry);
         }
-        let number = self.next_number(now);
-        if delivery != Delivery::Queued {
-            self.counters.sent = number;
+        presence
+    }
+
+    /// Returns whether another sent notice of `bytes` bytes would exceed a limit.
+    pub(crate) fn is_full(&self, bytes: usize) -> bool {
+        exceeds(self.entries.len(), self.bytes, bytes)
+    }
+
+    /// Returns whether another queued notice of `bytes` bytes would exceed a limit. Notices up to
+    /// the number `sent` were sent and do not count.
+    pub(crate) fn is_queue_full(&self, sent: u64, bytes: usize) -> bool {
+        let queued = self.after(sent);
+        let (count, sum) = queued.fold((0, 0_usize), |(count, sum), entry| {
+            (count + 1, sum.saturating_add(entry.weight()))
+        });
+        exceeds(count, sum, bytes)
+    }
+
+    /// Returns the notices with higher numbers than `number`.
+    pub(crate) fn after(&self, number: u64) -> impl Iterator<Item = &Entry> {
+        let start = self
+            .entries
+            .partition_point(|entry| entry.numbered.number <= number);
+        self.entries.range(start..)
+    }
+
+    /// Returns whether the attachment of the peer has space for another notice of `bytes` bytes.
+    pub(crate) const fn fits_attachment(&self, bytes: usize) -> bool {
+        self.attached_bytes.saturating_add(bytes) <= MAX_ATTACHED_BYTES
+    }
+
+    /// Returns the notices that are in the attachment of the peer.
+    pub(crate) fn attached(&self) -> Vec<Numbered> {
+        let attached = self.entries.iter().filter(|entry| entry.row.is_none());
+        attached.map(|entry| entry.numbered.clone()).collect()
+    }
+
+    /// Records that the notices in the attachment are now in this row.
+    pub(crate) fn move_attached(&mut self, row: u64) {
+        for entry in &mut self.entries {
+            entry.row.get_or_insert(row);
         }
-        self.bytes = self.bytes.saturating_add(bytes);
-        self.kept.push_back(Numbered { number, notice });
-        Ok(number)
+        self.attached_bytes = 0;
     }
 
-    /// Marks the notice with this number, and all later notices, as unsent.
-    pub fn unsend(&mut self, number: u64) {
-        self.counters.sent = self.counters.sent.min(number.saturating_sub(1));
-    }
-
-    /// Starts a new stream and returns its first number. Drops the sent notices, and assigns higher
-    /// numbers to the unsent notices.
-    pub fn restart(&mut self, now: Time) -> u64 {
-        self.drop_through(self.counters.sent);
-        let start = self.next_number(now);
-        for entry in &mut self.kept {
-            self.counters.last = self.counters.last.saturating_add(1);
-            entry.number = self.counters.last;
-        }
-        self.counters.stream_start = start;
-        self.counters.sent = start;
-        start
-    }
-
-    /// Resumes the stream after the notice with the number `got`. Drops the notices up to that
-    /// number. Returns `false` if the number belongs to an earlier stream.
-    pub fn resume(&mut self, now: Time, got: u64) -> bool {
-        if got < self.counters.stream_start {
-            return false;
-        }
-        self.drop_through(got);
-        self.counters.resumed_at = micros(now);
-        true
-    }
-
-    /// Marks all kept notices as sent.
-    pub const fn send_all(&mut self) {
-        self.counters.sent = self.counters.last;
-    }
-
-    /// Drops the oldest sent notices whose retention time has passed or whose space is needed.
-    fn evict(&mut self, now: Time, delivery: Delivery, bytes: usize) {
-        while let Some(first) = self.kept.front()
-            && first.number <= self.counters.sent
-            && (self.is_outdated(first, now, delivery) || self.is_full(bytes))
-        {
-            self.drop_first();
-        }
-    }
-
-    /// Returns whether the retention time of a sent notice has passed.
-    fn is_outdated(&self, sent: &Numbered, now: Time, delivery: Delivery) -> bool {
-        match delivery {
-            Delivery::Sent { keep_ms } => {
-                let sent_at = sent.number.max(self.counters.resumed_at);
-                sent_at.saturating_add(micros(Time(keep_ms))) < micros(now)
-            }
-            // The receiver is absent, and may resume its stream from any kept notice.
-            Delivery::Queued => false,
-        }
-    }
-
-    /// Returns whether another notice of `bytes` bytes would exceed a limit.
-    fn is_full(&self, bytes: usize) -> bool {
-        self.kept.len() >= MAX_HELD || self.bytes.saturating_add(bytes) > MAX_HELD_BYTES
-    }
-
-    fn next_number(&mut self, now: Time) -> u64 {
-        self.counters.last = micros(now).max(self.counters.last.saturating_add(1));
-        self.counters.last
-    }
-
-    fn drop_through(&mut self, number: u64) {
-        while let Some(first) = self.kept.front()
-            && first.number <= number
-        {
-            self.drop_first();
-        }
-    }
-
-    fn drop_first(&mut self) {
-        if let Some(first) = self.kept.pop_front() {
-            self.bytes = self.bytes.saturating_sub(weight(&first.notice));
+    fn forget(&mut self, entry: &Entry) {
+        self.bytes = self.bytes.saturating_sub(entry.weight());
+        if entry.row.is_none() {
+            self.attached_bytes = self.attached_bytes.saturating_sub(entry.size());
         }
     }
 }
 
-/// Converts milliseconds to microseconds.
-const fn micros(time: Time) -> u64 {
-    time.0.saturating_mul(1_000)
+const fn exceeds(count: usize, sum: usize, bytes: usize) -> bool {
+    count >= MAX_HELD || sum.saturating_add(bytes) > MAX_HELD_BYTES
 }
 
-/// Returns the size of a notice for the limit of an outbox, in bytes. Only the fields whose length
-/// the sender controls are counted.
-fn weight(notice: &Notice<'_>) -> usize {
+/// Returns the size of a notice for the limits of one peer, in bytes of type and payload. Only
+/// signals count, because the server limits the size of all other notices.
+pub(crate) fn weight(notice: &Notice<'_>) -> usize {
     match notice {
         Notice::Signal(RoutedSignal {
             signal_type,
@@ -235,103 +206,120 @@ fn weight(notice: &Notice<'_>) -> usize {
     }
 }
 
+/// Returns the size of a notice in memory and in an attachment, in bytes.
+pub(crate) fn size(notice: &Notice<'_>) -> usize {
+    let text = match notice {
+        Notice::Signal(signal) => {
+            let to = signal.to.as_ref().map_or(0, |to| to.as_str().len());
+            let ids = signal.from.as_str().len().saturating_add(to);
+            ids.saturating_add(weight(notice))
+        }
+        Notice::Refused(Refusal { message, to, .. }) => {
+            let to = to.as_ref().map_or(0, |to| to.len());
+            message.len().saturating_add(to)
+        }
+        Notice::Changes(changes) => {
+            let sizes = changes.iter().map(|change| change.id().as_str().len());
+            sizes.map(|size| size.saturating_add(OVERHEAD / 4)).sum()
+        }
+        Notice::Joined { id, .. } | Notice::Left { id } => id.as_str().len(),
+        Notice::Welcome { .. } => 0,
+    };
+    text.saturating_add(OVERHEAD)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::core::peer::PeerId;
 
-    const SENT: Delivery = Delivery::Sent { keep_ms: 1_000 };
+    fn id(text: &str) -> PeerId {
+        PeerId::parse(text).unwrap()
+    }
 
-    fn signal(bytes: usize) -> Notice<'static> {
-        Notice::Signal(RoutedSignal {
-            from: PeerId::parse("ann").unwrap(),
+    fn entry(number: u64, bytes: usize, row: Option<u64>) -> Entry {
+        let notice = Rc::new(Notice::Signal(RoutedSignal {
+            from: id("ann"),
             to: None,
             signal_type: "".into(),
             payload: Some("x".repeat(bytes).into()),
-        })
+        }));
+        let numbered = Numbered { number, notice };
+        Entry { numbered, row }
     }
 
-    fn numbers(outbox: &Outbox) -> Vec<u64> {
-        outbox.kept().map(|entry| entry.number).collect()
-    }
-
-    #[test]
-    fn the_outbox_is_full_when_64_signals_are_queued() {
-        let mut outbox = Outbox::default();
-        for _ in 0..64 {
-            assert!(outbox.push(Time(9), Delivery::Queued, signal(1)).is_ok());
-        }
-        let full = Err(Code::MailboxFull);
-        assert_eq!(outbox.push(Time(9), Delivery::Queued, signal(1)), full);
-        outbox.send_all();
-        assert!(outbox.push(Time(9), SENT, signal(1)).is_ok());
-        assert_eq!(outbox.kept().count(), 64, "sent notices are dropped");
+    fn numbers<'a>(entries: impl Iterator<Item = &'a Entry>) -> Vec<u64> {
+        entries.map(|entry| entry.numbered.number).collect()
     }
 
     #[test]
-    fn the_outbox_is_full_when_256_kib_are_queued() {
+    fn an_outbox_is_full_with_64_notices_or_256_kib() {
         let mut outbox = Outbox::default();
-        assert!(
-            outbox
-                .push(Time(9), Delivery::Queued, signal(MAX_HELD_BYTES))
-                .is_ok()
-        );
-        assert!(outbox.push(Time(9), Delivery::Queued, signal(1)).is_err());
-        assert!(outbox.push(Time(9), Delivery::Queued, signal(0)).is_ok());
+        (0..63).for_each(|number| outbox.insert(entry(number, 1, Some(0))));
+        assert!(!outbox.is_full(MAX_HELD_BYTES - 63));
+        assert!(outbox.is_full(MAX_HELD_BYTES - 62));
+        outbox.insert(entry(63, 1, Some(0)));
+        assert!(outbox.is_full(0));
+        outbox.pop();
+        assert!(!outbox.is_full(0));
+    }
+
+    #[test]
+    fn sent_notices_take_no_space_of_the_queue() {
+        let mut outbox = Outbox::default();
+        (0..64).for_each(|number| outbox.insert(entry(number, 1, Some(0))));
+        assert!(!outbox.is_queue_full(63, MAX_HELD_BYTES));
+        assert!(!outbox.is_queue_full(62, MAX_HELD_BYTES - 1));
+        assert!(outbox.is_queue_full(62, MAX_HELD_BYTES));
+        (64..127).for_each(|number| outbox.insert(entry(number, 1, Some(0))));
+        assert!(!outbox.is_queue_full(63, 1));
+        outbox.insert(entry(127, 1, Some(0)));
+        assert!(outbox.is_queue_full(63, 0));
+        assert_eq!(outbox.after(63).count(), 64);
     }
 
     #[test]
     fn numbers_increase_even_when_the_clock_does_not() {
-        let mut outbox = Outbox::default();
-        for (now, number) in [
-            (100, 100_000),
-            (100, 100_001),
-            (50, 100_002),
-            (200, 200_000),
-        ] {
-            assert_eq!(outbox.push(Time(now), SENT, signal(1)), Ok(number));
+        let mut last = 0;
+        for (now, number) in [(100, 6_400), (100, 6_404), (50, 6_408), (200, 12_800)] {
+            last = next_number(last, Time(now));
+            assert_eq!(last, number);
         }
+        assert_eq!(next_number(6_401, Time(0)), 6_404);
+        assert_eq!(time_of(12_804), Time(200));
     }
 
     #[test]
-    fn a_sent_notice_is_dropped_when_its_keep_time_has_passed() {
+    fn notices_in_the_attachment_are_counted_until_they_move_to_a_row() {
         let mut outbox = Outbox::default();
-        for now in [100, 500, 1_100, 1_101] {
-            outbox.push(Time(now), SENT, signal(1)).unwrap();
-        }
-        assert_eq!(numbers(&outbox), [500_000, 1_100_000, 1_101_000]);
+        outbox.insert(entry(4, 6_000, None));
+        outbox.insert(entry(8, 6_000, Some(8)));
+        assert!(outbox.fits_attachment(800) && !outbox.fits_attachment(1_000));
+        assert_eq!(outbox.attached().len(), 1);
+        outbox.move_attached(12);
+        assert!(outbox.fits_attachment(MAX_ATTACHED_BYTES));
+        assert_eq!(outbox.pop().unwrap().row, Some(12));
+        assert_eq!(outbox.pop().unwrap().row, Some(8));
+        assert_eq!(outbox.bytes, 0);
     }
 
     #[test]
-    fn a_stream_resumes_after_the_last_notice_that_arrived() {
+    fn joins_and_leaves_are_taken_out_of_the_order_of_signals() {
         let mut outbox = Outbox::default();
-        let start = outbox.restart(Time(100));
-        for now in [200, 300, 400] {
-            outbox.push(Time(now), SENT, signal(1)).unwrap();
-        }
-        outbox.push(Time(500), Delivery::Queued, signal(1)).unwrap();
-        assert!(
-            !outbox.clone().resume(Time(600), start - 1),
-            "the number belongs to an earlier stream"
-        );
-        assert!(outbox.clone().resume(Time(600), start));
-        assert!(outbox.resume(Time(600), 300_000));
-        assert_eq!(numbers(&outbox), [400_000, 500_000]);
-    }
-
-    #[test]
-    fn a_new_stream_gets_the_unsent_notices() {
-        let mut outbox = Outbox::default();
-        outbox.push(Time(100), SENT, signal(1)).unwrap();
-        outbox.push(Time(200), SENT, signal(1)).unwrap();
-        outbox.push(Time(300), Delivery::Queued, signal(1)).unwrap();
-        outbox.unsend(200_000);
-        assert_eq!(outbox.unsent().count(), 2);
-        assert_eq!(outbox.restart(Time(1_000)), 1_000_000);
-        assert_eq!(numbers(&outbox), [1_000_001, 1_000_002]);
-        assert!(
-            !outbox.resume(Time(600), 300_000),
-            "the number belongs to an earlier stream"
-        );
+        let left = Rc::new(Notice::Left { id: id("bob") });
+        let left = Numbered {
+            number: 6,
+            notice: left,
+        };
+        outbox.insert(entry(8, 1, None));
+        outbox.insert(Entry {
+            numbered: left,
+            row: None,
+        });
+        outbox.insert(entry(4, 1, None));
+        assert_eq!(numbers(outbox.iter()), [4, 6, 8]);
+        assert_eq!(outbox.take_presence().len(), 1);
+        assert_eq!(numbers(outbox.iter()), [4, 8]);
+        assert_eq!(outbox.first().map(Entry::weight), Some(1));
     }
 }

@@ -51,6 +51,21 @@ impl fmt::Display for PeerId {
     }
 }
 
+/// The hash of the network address of a client. The address itself is not stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Address(pub u64);
+
+impl Address {
+    /// Hashes an address, or the network of an IPv6 address.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        let mut first = [0; 8];
+        let hash = Sha256::digest(text.as_bytes());
+        first.iter_mut().zip(hash).for_each(|(to, byte)| *to = byte);
+        Self(u64::from_be_bytes(first))
+    }
+}
+
 /// The position of a peer in the order of joining. A peer is polite to all peers with higher seats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Seat(pub u64);
@@ -61,7 +76,7 @@ pub struct Seat(pub u64);
 pub struct Socket(pub u64);
 
 /// A time in milliseconds since 1970, from the shell's clock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Time(pub u64);
 
 impl Time {
@@ -69,6 +84,12 @@ impl Time {
     #[must_use]
     pub const fn plus(self, millis: u64) -> Self {
         Self(self.0.saturating_add(millis))
+    }
+
+    /// Returns the next whole second, so that peers that are lost together leave together.
+    #[must_use]
+    pub const fn round_up(self) -> Self {
+        Self(self.0.div_ceil(1_000).saturating_mul(1_000))
     }
 }
 

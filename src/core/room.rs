@@ -4,26 +4,32 @@
 //! [`Room::handle`] takes one [`Event`] and appends the resulting [`Effect`]s. It reads no clock,
 //! generates no random numbers, depends on no dialect and performs no I/O.
 
+mod backlog;
+mod changes;
 mod forward;
 mod held;
 mod join;
+mod keep;
 mod notify;
 mod rate_limit;
 mod register;
+mod restore;
 mod roster;
+mod stored;
 mod turn;
 mod undelivered;
 
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 pub use register::OPEN_STREAM_TIMEOUT_MS;
 
+use self::backlog::Backlog;
 use self::held::HeldBroadcasts;
-use self::rate_limit::RateLimiter;
-use self::roster::{Peer, Presence, Roster};
+use self::roster::Roster;
 use self::turn::Turn;
-use crate::core::event::{Absent, Effect, Event, Limits, Row};
-use crate::core::member::Member;
+use crate::core::event::{Effect, Event, Leaver, Limits, RowKey};
+use crate::core::outbox;
 use crate::core::peer::Time;
 
 /// The state of a room.
@@ -32,71 +38,30 @@ pub struct Room {
     name: Rc<str>,
     limits: Limits,
     roster: Roster,
+    /// The notices kept for all peers.
+    backlog: Backlog,
     /// Broadcasts from a peer that is alone. Empty unless the room has exactly one peer.
     held: HeldBroadcasts,
     /// Higher than the [`number`](crate::core::event::Held::number) of every held broadcast.
     next_held: u64,
+    /// The peers that left while a peer with a stream is absent, in the order of leaving.
+    leavers: VecDeque<Leaver>,
+    /// The highest number of a notice.
+    last_number: u64,
+    /// The number of rows of peers.
+    peer_rows: usize,
+    /// Whether the storage may contain data.
+    has_stored: bool,
+    /// Rows that no peer needs, to be erased at the next event.
+    orphans: Vec<RowKey>,
+    /// Whether the room has handled no event since it was restored.
+    is_restored: bool,
     /// The time of the current alarm, which is the earliest `expires_at` in the room. `None` if no
     /// alarm is set or the alarm has fired.
     alarm: Option<Time>,
 }
 
 impl Room {
-    /// Restores a room from the members stored with its WebSockets and from its stored rows, in any
-    /// order. If there are no members and no rows, the room is new.
-    ///
-    /// If a peer has both a WebSocket and a row, the row is ignored. A held broadcast expires at
-    /// the next event if its sender is not in the room.
-    pub fn restore(
-        name: &str,
-        limits: Limits,
-        now: Time,
-        members: impl IntoIterator<Item = Member>,
-        rows: impl IntoIterator<Item = Row>,
-    ) -> Self {
-        let mut roster = Roster::default();
-        let mut insert = |member, presence| {
-            roster.insert(Peer {
-                member,
-                presence,
-                rate_limiter: RateLimiter::new(now),
-            });
-        };
-        let mut rows_held = Vec::new();
-        for row in rows {
-            match row {
-                Row::Absent(Absent { member, expires_at }) => {
-                    insert(member, Presence::Absent(expires_at));
-                }
-                Row::Held(row) => rows_held.push(row),
-            }
-        }
-        for member in members {
-            insert(member, Presence::Connected);
-        }
-        let mut held = HeldBroadcasts::default();
-        let mut next_held = 0;
-        rows_held.sort_unstable_by_key(|row| row.number);
-        for mut row in rows_held {
-            next_held = row.number.saturating_add(1);
-            if roster.by_id(row.from.as_str()).is_none() {
-                row.expires_at = Time(0);
-            }
-            // The rows were within the limits when they were stored, so `push` succeeds again.
-            let _ = held.push(row);
-        }
-        let mut room = Self {
-            name: name.into(),
-            limits,
-            roster,
-            held,
-            next_held,
-            alarm: None,
-        };
-        room.alarm = room.next_expiry();
-        room
-    }
-
     /// Returns the number of peers in the room, including absent peers.
     #[must_use]
     pub fn peers(&self) -> usize {
@@ -110,9 +75,11 @@ impl Room {
     /// Handlers of rare events are `#[inline(never)]`. V8 compiles a function completely on its
     /// first call, so separate functions shorten the cold start of a Worker.
     pub fn handle<'a>(&mut self, now: Time, event: Event<'a>, effects: &mut Vec<Effect<'a>>) {
+        let is_restored = std::mem::take(&mut self.is_restored);
         // The platform clears an alarm when it fires, so the alarm must be set again even if it
         // fired early.
-        if matches!(event, Event::Tick) {
+        let is_tick = matches!(event, Event::Tick);
+        if is_tick {
             self.alarm = None;
         }
         let due = self.alarm.or_else(|| self.next_expiry());
@@ -121,20 +88,40 @@ impl Room {
             now,
             effects,
         };
+        if is_restored {
+            turn.erase_orphans();
+        }
         if due.is_some_and(|due| due <= now) {
             turn.expire();
         }
+        if is_restored || is_tick {
+            turn.limit_expiries();
+        }
         match event {
             Event::Join { socket, id, key } => turn.handle_join(socket, id, key),
-            Event::Register { socket, id, lock } => turn.handle_register(socket, id, lock),
+            Event::Register {
+                socket,
+                id,
+                lock,
+                address,
+            } => turn.handle_register(socket, id, lock, address),
             Event::Open {
                 socket,
                 id,
                 key,
                 last,
             } => turn.handle_open(socket, &id, key.as_ref(), last),
-            Event::Post { id, key, signal } => turn.handle_post(&id, key.as_ref(), signal),
-            Event::Frame { socket, signal } => turn.handle_frame(socket, signal),
+            Event::Post {
+                id,
+                key,
+                signal,
+                bytes,
+            } => turn.handle_post(&id, key.as_ref(), signal, bytes),
+            Event::Frame {
+                socket,
+                signal,
+                bytes,
+            } => turn.handle_frame(socket, signal, bytes),
             Event::Closed(socket) => turn.handle_closed(socket),
             Event::Lost(socket) => turn.disconnect(socket),
             Event::Undelivered {
@@ -145,7 +132,23 @@ impl Room {
             Event::Unencodable { posted, notice } => turn.handle_unencodable(posted, notice),
             Event::Tick => {}
         }
+        turn.forget_leavers();
         turn.set_alarm();
+        if turn.room.has_stored {
+            turn.clear_unused();
+        }
+    }
+
+    /// Returns the number for the next notice.
+    const fn next_number(&mut self, now: Time) -> u64 {
+        self.last_number = outbox::next_number(self.last_number, now);
+        self.last_number
+    }
+
+    /// Returns whether the storage contains a row.
+    fn uses_storage(&self) -> bool {
+        let has_held = self.held.next_expiry().is_some();
+        self.peer_rows > 0 || has_held || self.backlog.has_rows() || !self.leavers.is_empty()
     }
 
     /// Returns the earliest time at which an absent peer leaves or a held broadcast expires.

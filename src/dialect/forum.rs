@@ -72,7 +72,7 @@ pub(super) fn encode(notice: &Notice<'_>) -> Vec<String> {
                 &array(peers.iter().map(|(id, _)| quote(id.as_str()))),
             )
         }
-        Notice::Joined { .. } | Notice::Left { .. } => return Vec::new(),
+        Notice::Joined { .. } | Notice::Left { .. } | Notice::Changes(_) => return Vec::new(),
         Notice::Signal(RoutedSignal {
             from,
             signal_type,

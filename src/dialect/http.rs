@@ -28,7 +28,7 @@ use std::borrow::Cow;
 use super::frame::{deny_unknown, error, missing_type, payload, peer_list, type_from, type_into};
 use super::json::{Object, ObjectWriter};
 use crate::core::event::Signal;
-use crate::core::notice::{Notice, RoutedSignal};
+use crate::core::notice::{Change, Notice, RoutedSignal};
 use crate::core::peer::PeerId;
 use crate::core::refusal::Refusal;
 
@@ -60,6 +60,7 @@ pub(super) fn encode(notice: &Notice<'_>, number: Option<u64>) -> Vec<String> {
         Notice::Welcome { .. } => return vec![["retry: 1000\n", &id_line(number), "\n"].concat()],
         Notice::Joined { id, .. } => peer_event("new-peer", id),
         Notice::Left { id } => peer_event("peer-left", id),
+        Notice::Changes(changes) => return vec![change_events(changes, number)],
         Notice::Signal(RoutedSignal {
             from,
             signal_type,
@@ -78,6 +79,20 @@ pub(super) fn encode(notice: &Notice<'_>, number: Option<u64>) -> Vec<String> {
             .end(),
     };
     vec![event(&data, number)]
+}
+
+/// Encodes several changes as one frame. Only the last event has an id, so a client that resumes has
+/// received all changes, or gets all of them again.
+fn change_events(changes: &[Change], number: Option<u64>) -> String {
+    let last = changes.len().saturating_sub(1);
+    let events = changes.iter().enumerate().map(|(n, change)| {
+        let data = match change {
+            Change::Joined(id) => peer_event("new-peer", id),
+            Change::Left(id) => peer_event("peer-left", id),
+        };
+        event(&data, number.filter(|_| n == last))
+    });
+    events.collect()
 }
 
 fn peer_event(event_type: &str, id: &PeerId) -> String {

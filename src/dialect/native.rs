@@ -89,6 +89,7 @@ pub(super) fn encode(notice: &Notice<'_>) -> Vec<String> {
         Notice::Left { id } => ObjectWriter::new(0)
             .string("type", "peer-left")
             .string("id", id.as_str()),
+        Notice::Changes(_) => return Vec::new(), // only event streams get changes
         Notice::Signal(RoutedSignal {
             from,
             signal_type,

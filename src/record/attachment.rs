@@ -2,27 +2,31 @@
 //! evicted.
 //!
 //! ```text
-//! v1 7 3 native - bob
+//! v2 7 3 native - bob
 //! ```
 //!
 //! The fields are the version, socket, seat, dialect, key hash and id. `-` means that the peer has no
-//! key. A key hash that begins with `?` is an unconfirmed key. The outbox follows unless it is empty. A
-//! peer connected over a WebSocket always has an empty outbox.
+//! key. A key hash that begins with `?` is an unconfirmed key. If the dialect has an event stream, a
+//! line with the state of the stream follows: the numbers at which the peer registered, at which the
+//! stream was opened, and through which notices were dropped; the generation, the highest seat that
+//! the client was told of, and the hash of the client's address or `-`. Then follow the kept notices
+//! that are in no row, as [`notices`](super::notices) describes.
 //!
 //! The attachment is a short text, because writing and reading a JavaScript object takes two to three
 //! times as long (measured on workerd).
 
 use super::fields::{Reader, start_record, write_line};
-use crate::core::member::Member;
-use crate::core::outbox::Outbox;
-use crate::core::peer::{Key, Lock, Seat, Socket};
+use super::notices::{read_notices, write_notices};
+use crate::core::member::{Attached, Member};
+use crate::core::peer::{Address, Key, Lock, Seat, Socket};
+use crate::core::stream::Stream;
 use crate::dialect::Dialect;
 
-/// The stored state of one connection: a member and the dialect.
+/// The stored state of one connection: a member with its notices, and the dialect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attachment {
-    /// The peer that uses the connection.
-    pub member: Member,
+    /// The peer that uses the connection, and its notices.
+    pub attached: Attached,
     /// The dialect of the connection, which stays the same until the connection closes.
     pub dialect: Dialect,
 }
@@ -32,56 +36,30 @@ impl Attachment {
     #[must_use]
     pub fn encode(&self) -> String {
         let mut text = start_record();
-        write_member(&mut text, &self.member, self.dialect);
+        write_member(&mut text, &self.attached.member, self.dialect);
+        write_notices(&mut text, &self.attached.notices);
         text
     }
 
     /// Reads the output of [`encode`](Self::encode). Returns `None` if the text is invalid.
     #[must_use]
     pub fn decode(text: &str) -> Option<Self> {
-        Self::read(Reader::new(text)?)
-    }
-
-    /// Reads the part of a record that [`write_member`] appended.
-    pub(super) fn read(mut reader: Reader<'_>) -> Option<Self> {
-        let socket = Socket(reader.number()?);
-        let seat = Seat(reader.number()?);
-        let dialect = Dialect::named(reader.field()?)?;
-        let lock = match reader.field()? {
-            "-" => Lock::Open,
-            key => match key.strip_prefix('?') {
-                Some(unconfirmed) => Lock::Unconfirmed(Key::from_hex(unconfirmed)?),
-                None => Lock::Locked(Key::from_hex(key)?),
-            },
-        };
-        let id = reader.id()?;
-        let outbox = if reader.is_last_line() {
-            reader.end_line()?;
-            Outbox::default()
-        } else {
-            Outbox::read(&mut reader)?
-        };
-        let member = Member {
-            socket,
-            id,
-            seat,
-            lock,
-            has_stream: dialect.is_stream(),
-            outbox,
-        };
-        Some(Self { member, dialect })
+        let mut reader = Reader::new(text)?;
+        let (member, dialect) = read_member(&mut reader)?;
+        let notices = read_notices(&mut reader)?;
+        let attached = Attached { member, notices };
+        Some(Self { attached, dialect })
     }
 }
 
-/// Appends the fields and the outbox to a record.
+/// Appends the fields of a member to a record.
 pub(super) fn write_member(text: &mut String, member: &Member, dialect: Dialect) {
     let Member {
         socket: Socket(socket),
         seat: Seat(seat),
         id,
         lock,
-        outbox,
-        has_stream: _,
+        stream,
     } = member;
     let dialect = dialect.name();
     match lock {
@@ -95,42 +73,118 @@ pub(super) fn write_member(text: &mut String, member: &Member, dialect: Dialect)
             write_line(text, fields, &[]);
         }
     }
-    if !outbox.is_empty() {
-        outbox.write(text);
+    if let Some(stream) = stream {
+        write_stream(text, stream);
     }
+}
+
+#[inline(never)] // joins over WebSockets never write a stream
+fn write_stream(text: &mut String, stream: &Stream) {
+    let Stream {
+        registered,
+        opened,
+        dropped,
+        generation,
+        told: Seat(told),
+        address,
+    } = stream;
+    let address = address.map_or_else(|| "-".to_owned(), |Address(hash)| hash.to_string());
+    let fields = format_args!("{registered} {opened} {dropped} {generation} {told} {address}");
+    write_line(text, fields, &[]);
+}
+
+/// Reads the part of a record that [`write_member`] appended, up to the end of its last line.
+pub(super) fn read_member(reader: &mut Reader<'_>) -> Option<(Member, Dialect)> {
+    let socket = Socket(reader.number()?);
+    let seat = Seat(reader.number()?);
+    let dialect = Dialect::named(reader.field()?)?;
+    let lock = match reader.field()? {
+        "-" => Lock::Open,
+        key => match key.strip_prefix('?') {
+            Some(unconfirmed) => Lock::Unconfirmed(Key::from_hex(unconfirmed)?),
+            None => Lock::Locked(Key::from_hex(key)?),
+        },
+    };
+    let id = reader.id()?;
+    let stream = match dialect.is_stream() {
+        true => Some(read_stream(reader)?),
+        false => None,
+    };
+    reader.end_line()?;
+    let member = Member {
+        socket,
+        id,
+        seat,
+        lock,
+        stream,
+    };
+    Some((member, dialect))
+}
+
+fn read_stream(reader: &mut Reader<'_>) -> Option<Stream> {
+    reader.next_line()?;
+    Some(Stream {
+        registered: reader.number()?,
+        opened: reader.number()?,
+        dropped: reader.number()?,
+        generation: reader.number()?,
+        told: Seat(reader.number()?),
+        address: match reader.field()? {
+            "-" => None,
+            hash => Some(Address(hash.parse().ok()?)),
+        },
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::core::notice::Notice;
-    use crate::core::outbox::Delivery;
-    use crate::core::peer::{PeerId, Time};
+    use crate::core::outbox::Numbered;
+    use crate::core::peer::PeerId;
+    use std::rc::Rc;
 
     #[test]
     fn an_attachment_is_read_as_it_was_written() {
         let key = Key::new("secret").unwrap();
         let id = PeerId::parse(&"a".repeat(64)).unwrap();
-        let mut outbox = Outbox::default();
+        let stream = |address| Stream {
+            registered: u64::MAX,
+            opened: 8,
+            dropped: 4,
+            generation: 31,
+            told: Seat(9),
+            address,
+        };
         let left = Notice::Left { id: id.clone() };
-        outbox.push(Time(9), Delivery::Queued, left).unwrap();
-        for (lock, dialect, outbox) in [
-            (Lock::Open, Dialect::Native, Outbox::default()),
-            (Lock::Unconfirmed(key), Dialect::Http, outbox.clone()),
-            (Lock::Locked(key), Dialect::Lobby, outbox),
+        let left = Numbered {
+            number: 9,
+            notice: Rc::new(left),
+        };
+        let address = Some(Address::new("203.0.113.7"));
+        for (lock, dialect, stream, notices) in [
+            (Lock::Open, Dialect::Native, None, vec![]),
+            (Lock::Open, Dialect::Http, Some(stream(None)), vec![]),
+            (
+                Lock::Unconfirmed(key),
+                Dialect::Http,
+                Some(stream(address)),
+                vec![left],
+            ),
+            (Lock::Locked(key), Dialect::Lobby, None, vec![]),
         ] {
             let member = Member {
                 socket: Socket(u64::MAX),
                 id: id.clone(),
                 seat: Seat(u64::MAX),
                 lock,
-                has_stream: dialect.is_stream(),
-                outbox,
+                stream,
             };
-            let attachment = Attachment { member, dialect };
+            let attached = Attached { member, notices };
+            let attachment = Attachment { attached, dialect };
             assert_eq!(Attachment::decode(&attachment.encode()), Some(attachment));
         }
-        let text = "v1 7 3 native - bob\n";
+        let text = "v2 7 3 native - bob\n";
         assert_eq!(Attachment::decode(text).unwrap().encode(), text);
     }
 
@@ -138,18 +192,22 @@ mod tests {
     fn invalid_text_is_not_read_as_an_attachment() {
         for text in [
             "",
-            "v1",
-            "v1 7\n",
-            "v1 7 3 native - \n",
-            "v1 x 3 native - bob\n",
-            "v1 7 3 klingon - bob\n",
-            "v1 7 3 native k bob\n",
-            "v1 7 3 native ? bob\n",
-            "v1 7 3 native - bob x\n",
-            "v1 7 3 native - bob",
-            "v1 7 3 native - bob\n\n",
+            "v2",
+            "v2 7\n",
+            "v2 7 3 native - \n",
+            "v2 x 3 native - bob\n",
+            "v2 7 3 klingon - bob\n",
+            "v2 7 3 native k bob\n",
+            "v2 7 3 native ? bob\n",
+            "v2 7 3 native - bob x\n",
+            "v2 7 3 native - bob",
+            "v2 7 3 native - bob\n\n",
+            "v2 7 3 http - bob\n",
+            "v2 7 3 http - bob\n1 2 3 4 5\n",
+            "v2 7 3 http - bob\n1 2 3 4 5 x\n",
+            "v2 7 3 http - bob\n1 2 3 4 5 - 6\n",
             "7 3 native - bob\n",
-            "v2 7 3 native - bob\n",
+            "v1 7 3 native - bob\n",
         ] {
             assert_eq!(Attachment::decode(text), None, "{text:?}");
         }

@@ -6,14 +6,14 @@
 //! is absent:
 //!
 //! ```text
-//! v1 1795251720000 ann 5 7
+//! v2 1795251720000 ann 5 7
 //! offer{"a":1}
 //! ```
 //!
 //! The first field of a record is the version of its format, because a new deployment reads the text
 //! that an older deployment stored. A record with another version, or without a version, is invalid.
-//! Only deployments before the first release wrote records without a version. When a second version is
-//! added, the reader must also accept the first version.
+//! Only deployments before the first release wrote such records. When another version is added, the
+//! reader must also accept this version.
 
 use std::fmt::{Arguments, Write};
 use std::str::Split;
@@ -21,7 +21,7 @@ use std::str::Split;
 use crate::core::peer::PeerId;
 
 /// The version of the format that this code writes and reads.
-const VERSION: &str = "v1";
+const VERSION: &str = "v2";
 
 /// Starts a record with the version and a space.
 pub(super) fn start_record() -> String {
@@ -148,7 +148,7 @@ mod tests {
     #[test]
     fn a_record_of_another_version_is_invalid() {
         for text in [
-            "", "v1", "v1\n", "v1 7", "7\n", "1 7\n", "v2 7\n", "v11 7\n",
+            "", "v2", "v2\n", "v2 7", "7\n", "1 7\n", "v1 7\n", "v22 7\n",
         ] {
             assert!(Reader::new(text).is_none(), "{text:?}");
         }
@@ -156,14 +156,14 @@ mod tests {
 
     #[test]
     fn a_line_with_unread_fields_does_not_end() {
-        let mut reader = Reader::new("v1 7 8\n9\n").unwrap();
+        let mut reader = Reader::new("v2 7 8\n9\n").unwrap();
         reader.number().unwrap();
         assert_eq!(reader.next_line(), None);
     }
 
     #[test]
     fn a_body_is_invalid_when_its_length_does_not_fit() {
-        for line in ["v1 3\nab", "v1 1\nä", "v1 x\nab", "v1 -1\nab", "v1 -\nab"] {
+        for line in ["v2 3\nab", "v2 1\nä", "v2 x\nab", "v2 -1\nab", "v2 -\nab"] {
             assert_eq!(Reader::new(line).unwrap().body(), None, "{line:?}");
         }
     }

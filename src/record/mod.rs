@@ -1,7 +1,7 @@
-//! The state of a room that is stored as text: attachments of WebSockets, and rows of absent peers
-//! and held broadcasts. After an eviction, the room is restored from the attachments and rows.
+//! The state of a room that is stored as text: attachments of WebSockets, and rows of absent peers,
+//! their notices and held broadcasts. After an eviction, the room is restored from the attachments and rows.
 
 pub mod attachment;
 mod fields;
-mod outbox;
+mod notices;
 pub mod row;

@@ -1,16 +1,18 @@
-//! The rows in the storage of a room, as pairs of a key and a value, both strings. Each absent peer
-//! and each held broadcast has a row.
+//! The rows in the storage of a room, as pairs of a key and a value, both strings.
 //!
 //! | key | value |
 //! |---|---|
-//! | `absent bob` | version, expiry time, and the fields of the peer's [`Attachment`] |
+//! | `absent bob` | version, expiry time, highest sent number, and the fields of the peer's [`Attachment`](super::attachment) without notices |
 //! | `held 7` | version, expiry time, sender; then signal type and payload (optional) as bodies |
+//! | `notices 114896102408064` | version, seats of the receivers; then the [notices](super::notices) |
+//! | `left` | version; then a line for each peer that left: number, seat, id |
 
+use super::attachment::{read_member, write_member};
 use super::fields::{Reader, start_record, write_line};
-use crate::core::event::{Absent, Held, Row, RowKey};
-use crate::core::peer::Time;
+use super::notices::{read_notices, write_notices};
+use crate::core::event::{Absent, Held, Leaver, Notices, Row, RowKey};
+use crate::core::peer::{Seat, Time};
 use crate::dialect::Dialect;
-use crate::record::attachment::{Attachment, write_member};
 
 impl RowKey {
     /// Returns the key as text.
@@ -19,6 +21,8 @@ impl RowKey {
         match self {
             Self::Absent(id) => format!("absent {id}"),
             Self::Held(number) => format!("held {number}"),
+            Self::Notices(key) => format!("notices {key}"),
+            Self::Leavers => "left".to_owned(),
         }
     }
 }
@@ -30,6 +34,8 @@ impl Row {
         match self {
             Self::Absent(absent) => RowKey::Absent(absent.member.id.clone()),
             Self::Held(held) => RowKey::Held(held.number),
+            Self::Notices(notices) => RowKey::Notices(notices.key),
+            Self::Leavers(_) => RowKey::Leavers,
         }
     }
 
@@ -37,14 +43,17 @@ impl Row {
     #[must_use]
     pub fn encode(&self) -> String {
         match self {
-            Self::Absent(Absent { member, expires_at }) => {
+            Self::Absent(Absent {
+                member,
+                expires_at,
+                sent,
+            }) => {
                 let mut text = start_record();
-                text.push_str(&format!("{} ", expires_at.0));
+                text.push_str(&format!("{} {sent} ", expires_at.0));
                 // The dialect only records whether the peer had an event stream.
-                let dialect = if member.has_stream {
-                    Dialect::Http
-                } else {
-                    Dialect::Native
+                let dialect = match member.stream {
+                    Some(_) => Dialect::Http,
+                    None => Dialect::Native,
                 };
                 write_member(&mut text, member, dialect);
                 text
@@ -61,6 +70,25 @@ impl Row {
                 write_line(&mut text, format_args!("{} {from}", expires_at.0), &bodies);
                 text
             }
+            Self::Notices(Notices {
+                key: _,
+                to,
+                notices,
+            }) => {
+                let mut text = start_record();
+                let seats: Vec<_> = to.iter().map(|Seat(seat)| seat.to_string()).collect();
+                write_line(&mut text, format_args!("{}", seats.join(" ")), &[]);
+                write_notices(&mut text, notices);
+                text
+            }
+            Self::Leavers(leavers) => {
+                let mut text = start_record();
+                text.push('\n');
+                for Leaver { number, seat, id } in leavers {
+                    write_line(&mut text, format_args!("{number} {} {id}", seat.0), &[]);
+                }
+                text
+            }
         }
     }
 
@@ -68,28 +96,66 @@ impl Row {
     #[must_use]
     #[inline(never)]
     pub fn decode(key: &str, text: &str) -> Option<Self> {
-        match key.split_once(' ')? {
-            ("absent", _) => {
-                let mut reader = Reader::new(text)?;
-                let expires_at = Time(reader.number()?);
-                let Attachment { member, .. } = Attachment::read(reader)?;
-                Some(Self::Absent(Absent { member, expires_at }))
+        let mut reader = Reader::new(text)?;
+        match key.split_once(' ') {
+            Some(("absent", _)) => read_absent(&mut reader).map(Self::Absent),
+            Some(("held", number)) => read_held(&mut reader, number.parse().ok()?).map(Self::Held),
+            Some(("notices", key)) => {
+                read_row_of_notices(&mut reader, key.parse().ok()?).map(Self::Notices)
             }
-            ("held", number) => {
-                let mut reader = Reader::new(text)?;
-                let held = Held {
-                    number: number.parse().ok()?,
-                    expires_at: Time(reader.number()?),
-                    from: reader.id()?,
-                    signal_type: reader.body()?.to_owned(),
-                    payload: reader.optional_body()?.map(str::to_owned),
-                };
-                reader.end_line()?;
-                reader.is_last_line().then_some(Self::Held(held))
-            }
+            None if key == "left" => read_leavers(&mut reader).map(Self::Leavers),
             _ => None,
         }
     }
+}
+
+fn read_absent(reader: &mut Reader<'_>) -> Option<Absent> {
+    let expires_at = Time(reader.number()?);
+    let sent = reader.number()?;
+    let (member, _) = read_member(reader)?;
+    reader.is_last_line().then_some(Absent {
+        member,
+        expires_at,
+        sent,
+    })
+}
+
+fn read_held(reader: &mut Reader<'_>, number: u64) -> Option<Held> {
+    let held = Held {
+        number,
+        expires_at: Time(reader.number()?),
+        from: reader.id()?,
+        signal_type: reader.body()?.to_owned(),
+        payload: reader.optional_body()?.map(str::to_owned),
+    };
+    reader.end_line()?;
+    reader.is_last_line().then_some(held)
+}
+
+fn read_row_of_notices(reader: &mut Reader<'_>, key: u64) -> Option<Notices> {
+    let mut to = Vec::new();
+    while let Some(seat) = reader.field() {
+        to.push(Seat(seat.parse().ok()?));
+    }
+    let notices = read_notices(reader)?;
+    Some(Notices { key, to, notices })
+}
+
+fn read_leavers(reader: &mut Reader<'_>) -> Option<Vec<Leaver>> {
+    let mut leavers = Vec::new();
+    if reader.field()? != "" {
+        return None;
+    }
+    while !reader.is_last_line() {
+        reader.next_line()?;
+        leavers.push(Leaver {
+            number: reader.number()?,
+            seat: Seat(reader.number()?),
+            id: reader.id()?,
+        });
+    }
+    reader.end_line()?;
+    Some(leavers)
 }
 
 #[cfg(test)]
@@ -97,8 +163,10 @@ mod tests {
     use super::*;
     use crate::core::member::Member;
     use crate::core::notice::Notice;
-    use crate::core::outbox::{Delivery, Outbox};
-    use crate::core::peer::{Key, Lock, PeerId, Seat, Socket};
+    use crate::core::outbox::Numbered;
+    use crate::core::peer::{Key, Lock, PeerId, Socket};
+    use crate::core::stream::Stream;
+    use std::rc::Rc;
 
     #[test]
     fn a_row_is_read_as_it_was_written() {
@@ -112,25 +180,50 @@ mod tests {
                 payload: payload.map(str::to_owned),
             })
         };
-        let mut outbox = Outbox::default();
-        let left = Notice::Left { id: id("eve") };
-        outbox.push(Time(9), Delivery::Queued, left).unwrap();
-        let absent = Row::Absent(Absent {
-            member: Member {
-                socket: Socket(7),
-                id: id("-"),
-                seat: Seat(3),
-                lock: Lock::Locked(Key::new("secret").unwrap()),
-                has_stream: true,
-                outbox,
-            },
-            expires_at: Time(u64::MAX),
-        });
+        let absent = |stream: Option<Stream>| {
+            Row::Absent(Absent {
+                member: Member {
+                    socket: Socket(7),
+                    id: id("-"),
+                    seat: Seat(3),
+                    lock: Lock::Locked(Key::new("secret").unwrap()),
+                    stream,
+                },
+                expires_at: Time(u64::MAX),
+                sent: u64::MAX,
+            })
+        };
+        let stream = Stream {
+            registered: 1,
+            opened: 2,
+            generation: 3,
+            told: Seat(4),
+            dropped: 5,
+            address: None,
+        };
+        let numbered = |number| Numbered {
+            number,
+            notice: Rc::new(Notice::Left { id: id("eve") }),
+        };
+        let notices = Notices {
+            key: 9,
+            to: vec![Seat(0), Seat(u64::MAX)],
+            notices: vec![numbered(8), numbered(9)],
+        };
+        let leaver = |number| Leaver {
+            number,
+            seat: Seat(2),
+            id: id("-"),
+        };
         for row in [
             held(None),
             held(Some("")),
             held(Some("{\n\"ä\":1}")),
-            absent,
+            absent(None),
+            absent(Some(stream)),
+            Row::Notices(notices),
+            Row::Leavers(vec![]),
+            Row::Leavers(vec![leaver(1), leaver(2)]),
         ] {
             let read = Row::decode(&row.key().encode(), &row.encode());
             assert_eq!(read, Some(row));
@@ -141,20 +234,28 @@ mod tests {
     fn invalid_text_is_not_read_as_a_row() {
         for (key, text) in [
             ("", ""),
-            ("held", "v1 9 ann 1 1\nab"),
-            ("held x", "v1 9 ann 1 1\nab"),
+            ("held", "v2 9 ann 1 1\nab"),
+            ("held x", "v2 9 ann 1 1\nab"),
             ("held 1", "9 ann 1 1\nab"),
-            ("held 1", "v1 9 ann 1 1 ab"),
-            ("held 1", "v1 9 a/b 1 1\nab"),
-            ("held 1", "v1 9 ann 2 1\nab"),
-            ("held 1", "v1 9 ann 1 1\nä"),
-            ("held 1", "v1 9 ann 1 1\nabc"),
-            ("held 1", "v1 9 ann 1\nab"),
-            ("held 1", "v1 9 ann 1 1 -\nab"),
-            ("absent ann", "v1 9\n"),
-            ("absent ann", "v1 x 7 3 native - ann\n"),
-            ("absent ann", "9 7 3 native - ann\n"),
-            ("outside 1", "v1 7 3 native - ann\n"),
+            ("held 1", "v2 9 ann 1 1 ab"),
+            ("held 1", "v2 9 a/b 1 1\nab"),
+            ("held 1", "v2 9 ann 2 1\nab"),
+            ("held 1", "v2 9 ann 1 1\nä"),
+            ("held 1", "v2 9 ann 1 1\nabc"),
+            ("held 1", "v2 9 ann 1\nab"),
+            ("held 1", "v2 9 ann 1 1 -\nab"),
+            ("absent ann", "v2 9\n"),
+            ("absent ann", "v2 9 x 7 3 native - ann\n"),
+            ("absent ann", "v2 x 8 7 3 native - ann\n"),
+            ("absent ann", "9 8 7 3 native - ann\n"),
+            ("absent ann", "v2 9 8 7 3 native - ann\nl 1 ann\n"),
+            ("notices 1", "v2 x\nl 1 ann\n"),
+            ("notices x", "v2 1\nl 1 ann\n"),
+            ("notices 1", "v2 1\nl 1 ann"),
+            ("left", "v2 1 2 ann\n"),
+            ("left", "v2 \n1 2\n"),
+            ("left 1", "v2 \n1 2 ann\n"),
+            ("outside 1", "v2 7 3 native - ann\n"),
         ] {
             assert_eq!(Row::decode(key, text), None, "{key:?} {text:?}");
         }

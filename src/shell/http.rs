@@ -8,7 +8,7 @@ use worker::{ByteStream, Env, Error, ResponseBuilder, WebSocket};
 use super::answer::{self, Cors, EVENTS, respond};
 use super::failure::Failure;
 use super::forward::forward_to_room;
-use super::platform::{ORIGIN, header};
+use super::platform::{ADDRESS, ORIGIN, header};
 use super::rate;
 use super::request::authorize;
 use super::stream::EventStream;
@@ -28,7 +28,14 @@ pub(super) async fn register(
     let headers = request.headers();
     authorize_peer(peer, &headers, settings)?;
     rate::check(env, &headers).await?;
-    let forwarded = room_request(request, "POST", None, &[])?;
+    // The room limits the peers of one network that have registered and not opened a stream.
+    let address = header(&headers, &ADDRESS)?;
+    let extra: Vec<_> = address
+        .as_deref()
+        .map(|address| ("CF-Connecting-IP", address))
+        .into_iter()
+        .collect();
+    let forwarded = room_request(request, "POST", None, &extra)?;
     Ok(forward_to_room(env, &peer.room, &forwarded).await?)
 }
 

@@ -122,7 +122,7 @@ impl RoomObject {
         let cors = Cors::new(settings, origin.as_deref());
         let response = match find_route(request, &headers) {
             Ok(Route::Join(join)) => self.join(join, &headers),
-            Ok(Route::Register(peer)) => self.register(peer, &cors),
+            Ok(Route::Register(peer)) => self.register(peer, &headers, &cors),
             Ok(Route::Events { peer, last, .. }) => self.open(peer, last, &headers),
             Ok(Route::Message(peer)) => return self.post_body(peer, request, cors),
             Ok(Route::Status { room, html }) => self.status(&room, html, &cors),
@@ -177,13 +177,23 @@ impl RoomObject {
             Ok(text) => text,
             Err(refusal) => {
                 let signal = Err(refusal);
-                self.handle(Event::Frame { socket, signal });
+                // The refusal closes the WebSocket or counts as one frame, whatever its size.
+                self.handle(Event::Frame {
+                    socket,
+                    signal,
+                    bytes: 0,
+                });
                 return;
             }
         };
         for signal in dialect.split_batch(&text) {
+            let bytes = signal.len();
             let signal = dialect.decode(signal);
-            self.handle(Event::Frame { socket, signal });
+            self.handle(Event::Frame {
+                socket,
+                signal,
+                bytes,
+            });
         }
     }
 
@@ -214,7 +224,7 @@ impl RoomObject {
             return;
         };
         if let Some(ended) = self.awake.borrow_mut().sockets.remove(&socket)
-            && let Err(error) = forget(&self.state, &ended)
+            && let Err(error) = forget(&ended)
         {
             log("forget", &error.to_string());
         }
@@ -251,8 +261,9 @@ impl RoomObject {
         let awake = &mut *self.awake.borrow_mut();
         let socket = Socket(awake.next_socket);
         let joining = Some((pair.server.as_ref(), dialect));
-        let mut transport = ObjectTransport::new(&self.state, &mut awake.sockets, joining);
-        drive(&mut awake.room, now(), event(socket), &mut transport);
+        let now = now();
+        let mut transport = ObjectTransport::new(&self.state, now, &mut awake.sockets, joining);
+        drive(&mut awake.room, now, event(socket), &mut transport);
         if let Some(Err(refusal)) = transport.reply {
             return Err(refusal.into());
         }
@@ -263,22 +274,27 @@ impl RoomObject {
         Ok(upgrade(&pair, headers)?)
     }
 
-    /// Returns the `Socket` id and the dialect of an open WebSocket, or `None` if the WebSocket is
-    /// closed or lost.
+    /// Returns the `Socket` id and the dialect of a WebSocket from which the room hears, or `None`
+    /// if the WebSocket is closed or lost.
     fn find(&self, ws: &WebSocket) -> Option<(Socket, Dialect)> {
         let socket = platform::number(ws)?;
-        let awake = self.awake.borrow();
-        let connection = awake.sockets.get(&socket)?;
+        let awake = &mut *self.awake.borrow_mut();
+        let connection = awake.sockets.get_mut(&socket)?;
         // A new WebSocket may reuse the `Socket` id of a closed or lost WebSocket, so the objects
         // are compared.
-        (connection.socket == *ws).then_some((socket, connection.dialect))
+        if connection.socket != *ws {
+            return None;
+        }
+        connection.unread.reset();
+        Some((socket, connection.dialect))
     }
 
     /// Handles an event. Returns the reply of the room, or `None` if the event needs no reply.
     fn handle(&self, event: Event<'_>) -> Option<Result<Registered, Refusal<'static>>> {
         let awake = &mut *self.awake.borrow_mut();
-        let mut transport = ObjectTransport::new(&self.state, &mut awake.sockets, None);
-        drive(&mut awake.room, now(), event, &mut transport);
+        let now = now();
+        let mut transport = ObjectTransport::new(&self.state, now, &mut awake.sockets, None);
+        drive(&mut awake.room, now, event, &mut transport);
         transport.reply
     }
 }

@@ -31,6 +31,10 @@ extern "C" {
     #[wasm_bindgen(extends = Object)]
     type HeadersOf;
 
+    type ObjectState;
+    #[wasm_bindgen(method, catch, js_name = getWebSocketAutoResponseTimestamp)]
+    fn last_auto_response(this: &ObjectState, ws: &WebSocket) -> Result<Option<Date>, JsValue>;
+
     #[wasm_bindgen(extends = Object)]
     type Bindings;
     #[wasm_bindgen(method, structural, getter, js_name = ROOM)]
@@ -115,6 +119,15 @@ pub(super) fn now() -> Time {
     // The time is a whole number of milliseconds, and after 1970.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     Time(Date::now() as u64)
+}
+
+/// Returns the time at which the platform last answered a `ping` of this WebSocket.
+pub(super) fn last_auto_response(state: &State, ws: &WebSocket) -> Option<Time> {
+    let state: &ObjectState = state.as_raw().unchecked_ref();
+    let date = state.last_auto_response(ws).ok().flatten()?;
+    // The time is a whole number of milliseconds, and after 1970.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    Some(Time(date.get_time() as u64))
 }
 
 /// Reads the `Socket` id of a WebSocket from its property, which is cheaper than reading the

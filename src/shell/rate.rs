@@ -17,13 +17,18 @@ use crate::edge::admission::rate_limit_key;
 /// Counts a join, unless the address is exempt. Returns the promise of the limiter, whose settled
 /// value [`check_outcome`] reads.
 pub(super) fn count(env: &Env, headers: &Headers) -> Option<Promise> {
-    // The platform overwrites this header, so clients cannot forge it.
-    let address = header(headers, &ADDRESS).ok().flatten()?;
-    let key = rate_limit_key(&address)?;
+    let key = client_network(headers)?;
     call_limiter(env, &key).unwrap_or_else(|error| {
         log_failure(&error);
         None
     })
+}
+
+/// Returns the network of the client, or `None` if it is exempt from limits.
+pub(super) fn client_network(headers: &Headers) -> Option<String> {
+    // The platform overwrites this header, so clients cannot forge it.
+    let address = header(headers, &ADDRESS).ok().flatten()?;
+    rate_limit_key(&address)
 }
 
 /// Refuses a join that exceeds the limit. `outcome` is the result or the error of the limiter.

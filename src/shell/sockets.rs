@@ -1,5 +1,6 @@
 //! Sends on the WebSockets of a room, closes WebSockets, and keeps the state of each member in an
-//! attachment. Attachments survive hibernation.
+//! attachment. Attachments survive hibernation. An attachment has at most 16,384 bytes, which
+//! `core/outbox.rs` takes into account.
 
 use litemap::LiteMap;
 use worker::wasm_bindgen::JsValue;
@@ -7,13 +8,13 @@ use worker::web_sys::WebSocket;
 use worker::worker_sys::ext::WebSocketExt;
 use worker::{Result, State};
 
-use super::platform::set_number;
-use super::storage;
+use super::platform::{last_auto_response, set_number};
 use crate::core::close::Close;
 use crate::core::drive::SendError;
-use crate::core::member::Member;
+use crate::core::member::Attached;
 use crate::core::notice::Notice;
-use crate::core::peer::Socket;
+use crate::core::peer::{Socket, Time};
+use crate::core::unread::Unread;
 use crate::dialect::{Dialect, Encoded};
 use crate::record::attachment::Attachment;
 
@@ -26,48 +27,52 @@ pub(super) const CLOSED: u16 = 3;
 pub(super) struct Connection {
     pub(super) socket: WebSocket,
     pub(super) dialect: Dialect,
-    /// If the state of the member is in an overflow row, the `Socket` id that names the row.
-    /// `None`: the state is in the attachment.
-    pub(super) overflow: Option<Socket>,
+    /// The bytes that the client has not read. They are counted from zero again after hibernation,
+    /// because a room hibernates only after ten seconds without a frame.
+    pub(super) unread: Unread,
 }
 
 impl Connection {
-    pub(super) fn new(
-        ws: WebSocket,
-        socket: Socket,
-        dialect: Dialect,
-        overflow: Option<Socket>,
-    ) -> Self {
+    pub(super) fn new(ws: WebSocket, socket: Socket, dialect: Dialect) -> Self {
         set_number(&ws, socket);
         Self {
             socket: ws,
             dialect,
-            overflow,
+            unread: Unread::default(),
         }
+    }
+
+    /// Counts the bytes of a frame. Returns whether the client has left too much unread. An event
+    /// stream is read by the Worker, which has its own limit.
+    fn leaves_unread(&mut self, state: &State, now: Time, bytes: usize) -> bool {
+        if self.dialect.is_stream() || !self.unread.send(now, bytes) {
+            return false;
+        }
+        // The platform answers a `ping` without waking the room, so the room asks for it.
+        let heard = last_auto_response(state, &self.socket);
+        !heard.is_some_and(|at| self.unread.hear(at)) || self.unread.send(now, bytes)
     }
 }
 
 /// Sends a notice to each WebSocket, and returns the failures in the order of `to`. The notice is
 /// encoded once for each dialect.
 pub(super) fn send(
+    state: &State,
+    now: Time,
     to: &[Socket],
     number: Option<u64>,
     notice: &Notice<'_>,
-    sockets: &LiteMap<Socket, Connection>,
+    sockets: &mut LiteMap<Socket, Connection>,
 ) -> Vec<(Socket, SendError)> {
     let mut encoded: Vec<(Dialect, Encoded)> = Vec::new();
     let mut failures = Vec::new();
     let mut found_dead = false;
     for socket in to {
-        let Some(Connection {
-            socket: ws,
-            dialect,
-            ..
-        }) = sockets.get(socket)
-        else {
+        let Some(connection) = sockets.get_mut(socket) else {
             failures.push((*socket, SendError::Dead));
             continue;
         };
+        let dialect = &connection.dialect;
         if !encoded.iter().any(|(known, _)| known == dialect) {
             encoded.push((*dialect, dialect.encode(notice, number)));
         }
@@ -78,6 +83,12 @@ pub(super) fn send(
             failures.push((*socket, SendError::Unencodable));
             continue;
         };
+        let bytes = frames.iter().map(String::len).sum();
+        if connection.leaves_unread(state, now, bytes) {
+            failures.push((*socket, SendError::Unread));
+            continue;
+        }
+        let ws = &connection.socket;
         // A failed send throws an exception, which is slow. Several WebSockets often die together,
         // so after the first failure, `readyState` is checked before each send.
         let open = !found_dead || ws.ready_state() == OPEN;
@@ -91,90 +102,51 @@ pub(super) fn send(
 
 /// Closes a WebSocket, and clears its attachment. The platform lists the WebSocket until the client
 /// replies with a Close frame, and the client may never reply.
-pub(super) fn close_socket(state: &State, connection: &Connection, close: Close) -> Result<()> {
-    forget(state, connection)?;
+pub(super) fn close_socket(connection: &Connection, close: Close) -> Result<()> {
+    forget(connection)?;
     let ws = &connection.socket;
     Ok(ws.close_with_code_and_reason(close.code(), close.reason())?)
 }
 
 /// Clears the attachment of a WebSocket that is closed or lost. The platform may still list the
 /// WebSocket. Without the attachment, the room does not restore the peer.
-pub(super) fn forget(state: &State, connection: &Connection) -> Result<()> {
-    if let Some(socket) = connection.overflow {
-        storage::erase_overflow(state, socket)?;
-    }
+pub(super) fn forget(connection: &Connection) -> Result<()> {
     Ok(connection.socket.serialize_attachment(JsValue::NULL)?)
 }
 
-/// Writes the state of a member into the attachment of its WebSocket. A state that is too long is
-/// written into an overflow row. The attachment is then `@` and the `Socket` id of the WebSocket.
-pub(super) fn keep(
-    state: &State,
-    member: Member,
-    sockets: &mut LiteMap<Socket, Connection>,
-) -> Result<()> {
-    let socket = member.socket;
-    let Some(connection) = sockets.get_mut(&socket) else {
+/// Writes the state of a member into the attachment of its WebSocket.
+pub(super) fn keep(attached: Attached, sockets: &LiteMap<Socket, Connection>) -> Result<()> {
+    let Some(connection) = sockets.get(&attached.member.socket) else {
         return Ok(());
     };
     let dialect = connection.dialect;
-    let mut text = Attachment { member, dialect }.encode();
-    if !fits(&text) {
-        storage::store_overflow(state, socket, &text)?;
-        connection.overflow = Some(socket);
-        text = format!("@{}", socket.0);
-    } else if connection.overflow.take().is_some() {
-        storage::erase_overflow(state, socket)?;
-    }
+    let text = Attachment { attached, dialect }.encode();
     Ok(connection.socket.serialize_attachment(text.into())?)
-}
-
-/// Returns whether `text` fits into an attachment of 16,384 bytes. V8 serializes ASCII text with
-/// one byte for each character, and other text as UTF-16.
-fn fits(text: &str) -> bool {
-    const MAX: usize = 16_000;
-    text.len() <= if text.is_ascii() { MAX } else { MAX / 2 }
 }
 
 /// The result of reading an attachment.
 pub(super) enum Restored {
-    Member(Member, Connection),
+    Attached(Attached, Connection),
     /// The attachment is empty, because the WebSocket is closed or lost.
     Cleared,
-    /// The attachment or its overflow row cannot be decoded. The string is the reason.
-    Unreadable(String),
+    /// The attachment cannot be decoded. Its length is in bytes.
+    Unreadable {
+        ws: WebSocket,
+        length: usize,
+    },
 }
 
-/// Restores a member from the attachment of its WebSocket, or from the overflow row that the
-/// attachment names.
+/// Restores a member from the attachment of its WebSocket.
 #[inline(never)]
-pub(super) fn restore(ws: WebSocket, overflow: &LiteMap<Socket, String>) -> Restored {
+pub(super) fn restore(ws: WebSocket) -> Restored {
     let attached = ws.deserialize_attachment();
     let Some(text) = attached.ok().and_then(|attached| attached.as_string()) else {
         return Restored::Cleared;
     };
-    let (number, text) = match text.strip_prefix('@') {
-        None => (None, Some(&text)),
-        Some(digits) => {
-            let number = digits.parse().ok().map(Socket);
-            (number, number.and_then(|number| overflow.get(&number)))
-        }
-    };
-    let Some(text) = text else {
-        return Restored::Unreadable(
-            "the overflow row of a WebSocket is missing: expected the state of its peer. \
-             The client must reconnect"
-                .to_owned(),
-        );
-    };
-    // The text contains a key hash, so the text is not logged.
-    let Some(Attachment { member, dialect }) = Attachment::decode(text) else {
+    let Some(Attachment { attached, dialect }) = Attachment::decode(&text) else {
         let length = text.len();
-        return Restored::Unreadable(format!(
-            "an attachment of {length} bytes is unreadable: expected the format of this version. \
-             The client must reconnect"
-        ));
+        return Restored::Unreadable { ws, length };
     };
-    let connection = Connection::new(ws, member.socket, dialect, number);
-    Restored::Member(member, connection)
+    let connection = Connection::new(ws, attached.member.socket, dialect);
+    Restored::Attached(attached, connection)
 }

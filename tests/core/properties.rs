@@ -7,7 +7,7 @@ mod resume;
 
 use std::collections::BTreeMap;
 
-use crate::rig::{Heard, LIMITS, Rig, event};
+use crate::rig::{Heard, LIMITS, Rig, events};
 use partyline::core::peer::Socket;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -164,7 +164,7 @@ impl History {
             if let Some(who) = self.streams.get(&n) {
                 let got = self.numbers.entry(*who).or_default();
                 got.extend(heard.iter().filter_map(|heard| match heard {
-                    Heard::Frame(text) => event(text).0,
+                    Heard::Frame(text) => events(text).last().and_then(|(id, _)| *id),
                     Heard::Closed(_) => None,
                 }));
             }
@@ -319,6 +319,6 @@ proptest! {
                 step => history.play(step),
             }
         }
-        prop_assert_eq!(history.rig.writes(), 0);
+        prop_assert_eq!(history.rig.written().rows, 0);
     }
 }

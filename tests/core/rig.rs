@@ -11,13 +11,14 @@ use partyline::core::close::Close;
 use partyline::core::drive::drive;
 use partyline::core::event::{Event, Limits, Row};
 use partyline::core::notice::{Notice, Registered};
-use partyline::core::peer::{Key, Lock, PeerId, Socket, Time};
+use partyline::core::peer::{Address, Key, Lock, PeerId, Socket, Time};
 use partyline::core::refusal::Refusal;
 use partyline::core::room::Room;
 use partyline::dialect::{Dialect, Encoded};
 use partyline::record::attachment::Attachment;
 
 use self::world::World;
+pub(crate) use self::world::Written;
 
 pub(crate) const LIMITS: Limits = Limits {
     peers: 4,
@@ -104,11 +105,22 @@ impl Rig {
         id: &str,
         key: Option<&str>,
     ) -> Result<Vec<(PeerId, bool)>, Refusal<'static>> {
+        self.register_from(None, id, key)
+    }
+
+    /// Registers a client at a network address.
+    pub(crate) fn register_from(
+        &mut self,
+        address: Option<&str>,
+        id: &str,
+        key: Option<&str>,
+    ) -> Result<Vec<(PeerId, bool)>, Refusal<'static>> {
         let made = Lock::Unconfirmed(hash("made by the server"));
         let event = Event::Register {
             socket: self.next_socket(),
             id: self::id(id),
             lock: key.map_or(made, |key| Lock::Locked(hash(key))),
+            address: address.map(Address::new),
         };
         let reply = self.handle(event).expect("a reply");
         reply.map(|registered| registered.peers)
@@ -147,6 +159,7 @@ impl Rig {
             id: self::id(id),
             key: key.map(hash),
             signal: Dialect::Http.decode(body).unwrap(),
+            bytes: body.len(),
         };
         match self.handle(event) {
             None => Ok(()),
@@ -166,8 +179,13 @@ impl Rig {
             return;
         };
         for signal in dialect.split_batch(text) {
+            let bytes = signal.len();
             let signal = dialect.decode(signal);
-            self.handle(Event::Frame { socket, signal });
+            self.handle(Event::Frame {
+                socket,
+                signal,
+                bytes,
+            });
         }
     }
 
@@ -220,14 +238,27 @@ impl Rig {
 
     /// Evicts the room, and restores it from the text of its attachments and rows.
     pub(crate) fn sleep(&mut self) {
-        let members = self.world.members.values().map(|member| {
-            let (member, dialect) = (member.clone(), self.world.open[&member.socket]);
-            let attachment = Attachment { member, dialect };
-            let decoded = Attachment::decode(&attachment.encode()).unwrap();
+        let members = self.world.members.values().map(|attached| {
+            let dialect = self.world.open[&attached.member.socket];
+            let attached = attached.clone();
+            let attachment = Attachment { attached, dialect };
+            let text = attachment.encode();
+            assert!(
+                text.len() <= 8_000,
+                "the platform allows 16,384 bytes: {text}"
+            );
+            let decoded = Attachment::decode(&text).unwrap();
             assert_eq!(decoded, attachment);
-            decoded.member
+            decoded.attached
         });
-        let absent = self.world.absent.values().cloned().map(Row::Absent);
+        let absent = self
+            .world
+            .absent
+            .values()
+            .chain(self.world.returned.values());
+        let absent = absent.cloned().map(Row::Absent);
+        let notices = self.world.notices.values().cloned().map(Row::Notices);
+        let leavers = self.world.leavers.iter().cloned().map(Row::Leavers);
         // The platform lists the newest WebSocket first, and rows in any order. The members are
         // therefore reversed, and the rows reordered.
         let (odd, even): (Vec<_>, Vec<_>) = self
@@ -237,7 +268,8 @@ impl Rig {
             .cloned()
             .partition(|held| held.number % 2 == 1);
         let held = odd.into_iter().chain(even).map(Row::Held);
-        let rows = held.chain(absent).inspect(|row| {
+        let rows = held.chain(notices).chain(leavers).chain(absent);
+        let rows = rows.inspect(|row| {
             let decoded = Row::decode(&row.key().encode(), &row.encode());
             assert_eq!(decoded.as_ref(), Some(row));
         });
@@ -274,9 +306,9 @@ impl Rig {
         self.room.peers()
     }
 
-    /// Returns the number of writes: rows stored or erased, and alarms set or cleared.
-    pub(crate) fn writes(&self) -> usize {
-        self.world.writes
+    /// Returns what the room has written to its storage.
+    pub(crate) fn written(&self) -> Written {
+        self.world.written
     }
 
     /// Passes an event to the room, checks the invariants, and returns the first reply.
@@ -296,7 +328,12 @@ fn hash(key: &str) -> Key {
     Key::new(key).unwrap()
 }
 
-/// Parses the id and the data of an event. The first event of a stream has no data.
+/// Parses the id and the data of each event in a frame. The first event of a stream has no data.
+pub(crate) fn events(text: &str) -> Vec<(Option<u64>, Option<String>)> {
+    text.split_inclusive("\n\n").map(event).collect()
+}
+
+/// Parses the id and the data of an event.
 pub(crate) fn event(text: &str) -> (Option<u64>, Option<String>) {
     let field = |name: &str| {
         let values = text.lines().filter_map(|line| line.strip_prefix(name));

@@ -87,7 +87,7 @@ fn a_disconnected_peer_leaves_immediately_without_a_grace_period() {
     let (mut rig, ann, bob) = pair(Limits { grace: 0, ..LIMITS });
     rig.lose(bob);
     assert_eq!(rig.frames(ann), [r#"{"type":"peer-left","id":"bob"}"#]);
-    assert_eq!(rig.writes(), 0);
+    assert_eq!(rig.written().rows, 0);
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn an_ordinary_session_stores_nothing() {
     rig.send(bob, r#"{"type":"all"}"#);
     rig.close(bob);
     rig.close(ann);
-    assert_eq!(rig.writes(), 0);
+    assert_eq!(rig.written().rows, 0);
     assert_eq!(rig.len(), 0);
 }
 
@@ -299,5 +299,5 @@ fn a_peer_leaves_immediately_when_the_platform_does_not_accept_its_websocket() {
     assert_eq!(rig.frames(ann), joined_and_left);
     assert_eq!(rig.frames(bob), joined_and_left);
     assert_eq!(rig.len(), 2);
-    assert_eq!(rig.writes(), 0);
+    assert_eq!(rig.written().rows, 0);
 }

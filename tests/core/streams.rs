@@ -14,7 +14,8 @@ const HEARD: &str = r#"{"type":"offer","payload":1,"senderId":"ann"}"#;
 /// Returns the data of the events that arrived on a stream.
 fn events(rig: &mut Rig, socket: Socket) -> Vec<String> {
     let frames = rig.frames(socket).into_iter();
-    frames.filter_map(|text| event(&text).1).collect()
+    let events = frames.flat_map(|text| crate::rig::events(&text));
+    events.filter_map(|(_, data)| data).collect()
 }
 
 /// Creates a room with ann, who has a WebSocket, and bob, who has registered.

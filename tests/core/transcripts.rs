@@ -200,8 +200,11 @@ impl<'a> Player<'a> {
                 Heard::Closed(_) => (None, None),
             };
             match parsed {
-                (Some(number), Some(data)) if matches(expected, &data) => {
-                    self.last_event.insert(name, number);
+                (number, Some(data)) if matches(expected, &data) => {
+                    // Of several joins and leaves in one frame, only the last has an id.
+                    if let Some(number) = number {
+                        self.last_event.insert(name, number);
+                    }
                     return;
                 }
                 // The first event of a stream has an id but no data. A transcript does not contain
@@ -236,10 +239,25 @@ impl<'a> Player<'a> {
     /// Returns the next frame or close code that the socket received. Fails the test if the socket
     /// received nothing.
     fn next(&mut self, line: Line<'_>, socket: Socket) -> Heard {
+        let heard = self.heard(socket);
         let unread = self.unread.entry(socket).or_default();
-        unread.extend(self.rig.heard(socket));
+        unread.extend(heard);
         let next = unread.pop_front();
         next.unwrap_or_else(|| line.fail("the peer received nothing"))
+    }
+
+    /// Returns the events, frames and close codes that the socket received since the last call.
+    fn heard(&mut self, socket: Socket) -> Vec<Heard> {
+        let is_stream = self.rig.streams(socket);
+        let heard = self.rig.heard(socket).into_iter();
+        let split = |heard| match heard {
+            Heard::Frame(text) if is_stream => {
+                let events = text.split_inclusive("\n\n");
+                events.map(|event| Heard::Frame(event.to_owned())).collect()
+            }
+            other => vec![other],
+        };
+        heard.flat_map(split).collect()
     }
 
     /// Checks that the transcript contains all frames, close codes and responses that arrived.
@@ -250,9 +268,9 @@ impl<'a> Player<'a> {
             BTreeMap::new(),
             "{path}: the transcript lacks a response"
         );
-        for (name, socket) in &self.sockets {
-            let mut unread: Vec<_> = self.unread.remove(socket).unwrap_or_default().into();
-            unread.extend(self.rig.heard(*socket));
+        for (name, socket) in self.sockets.clone() {
+            let mut unread: Vec<_> = self.unread.remove(&socket).unwrap_or_default().into();
+            unread.extend(self.heard(socket));
             // A transcript does not contain the first event of a stream.
             unread
                 .retain(|heard| !matches!(heard, Heard::Frame(text) if text.starts_with("retry")));

@@ -2,8 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::rate_limit::{Decision, TOO_FAST};
-use super::register::find_registered;
+use super::rate_limit::Decision;
 use super::roster::{Peer, Presence};
 use super::turn::Turn;
 use crate::core::close::Close;
@@ -43,12 +42,17 @@ impl Sender {
 
 impl<'a> Turn<'_, 'a> {
     /// Handles a frame from a WebSocket.
-    pub(super) fn handle_frame(&mut self, socket: Socket, signal: Result<Signal<'a>, Refusal<'a>>) {
+    pub(super) fn handle_frame(
+        &mut self,
+        socket: Socket,
+        signal: Result<Signal<'a>, Refusal<'a>>,
+        bytes: usize,
+    ) {
         let Some(peer) = self.room.roster.by_socket(socket) else {
             return;
         };
         if peer.presence == Presence::Connected {
-            let decision = peer.rate_limiter.check(self.now);
+            let decision = peer.rate_limiter.check(self.now, bytes);
             let sender = Sender::new(peer, Source::WebSocket(socket));
             self.accept_signal(sender, decision, signal);
         }
@@ -56,14 +60,27 @@ impl<'a> Turn<'_, 'a> {
 
     /// Handles a signal that a registered peer sent in an HTTP request.
     #[inline(never)]
-    pub(super) fn handle_post(&mut self, id: &PeerId, key: Option<&Key>, signal: Signal<'a>) {
-        let peer = match find_registered(&mut self.room.roster, id, key, self.effects) {
-            Ok(peer) => peer,
+    pub(super) fn handle_post(
+        &mut self,
+        id: &PeerId,
+        key: Option<&Key>,
+        signal: Signal<'a>,
+        bytes: usize,
+    ) {
+        let seat = match self.find_registered(id, key) {
+            Ok((seat, is_confirmed)) => {
+                if is_confirmed {
+                    self.save(seat);
+                }
+                seat
+            }
             Err(refusal) => return self.reply(Err(refusal)),
         };
-        let decision = peer.rate_limiter.check(self.now);
-        let sender = Sender::new(peer, Source::Post);
-        self.accept_signal(sender, decision, Ok(signal));
+        if let Some(peer) = self.room.roster.by_seat_mut(seat) {
+            let decision = peer.rate_limiter.check(self.now, bytes);
+            let sender = Sender::new(peer, Source::Post);
+            self.accept_signal(sender, decision, Ok(signal));
+        }
     }
 
     /// Forwards a valid signal that is within the rate limit, and refuses any other signal. Closes
@@ -74,16 +91,17 @@ impl<'a> Turn<'_, 'a> {
         decision: Decision,
         signal: Result<Signal<'a>, Refusal<'a>>,
     ) {
-        let (refusal, close) = match signal {
-            _ if decision != Decision::Pass => {
-                let close = (decision == Decision::Disconnect).then_some(Close::TooFast);
-                (Refusal::new(Code::TooFast, TOO_FAST), close)
+        let (refusal, close) = match (decision, signal) {
+            (Decision::Refuse(message), _) => (Refusal::new(Code::TooFast, message), None),
+            (Decision::Disconnect(message), _) => {
+                let refusal = Refusal::new(Code::TooFast, message);
+                (refusal, Some(Close::TooFast))
             }
-            Ok(signal) => match check(&signal, &sender.id) {
+            (Decision::Pass, Ok(signal)) => match check(&signal, &sender.id) {
                 Ok(()) => return self.forward(sender, signal),
                 Err(refusal) => (refusal, None),
             },
-            Err(refusal) => {
+            (Decision::Pass, Err(refusal)) => {
                 let close = Close::after(refusal.code);
                 (refusal, close)
             }
@@ -118,12 +136,13 @@ impl<'a> Turn<'_, 'a> {
             if self.room.roster.len() == 1 {
                 return self.hold(source, signal);
             }
-            for receiver in self.broadcast(Some(seat), &Notice::Signal(signal)) {
-                self.refuse_source(source, queue_full(&receiver));
+            let full = self.broadcast(Some(seat), &Notice::Signal(signal));
+            if full > 0 {
+                self.refuse_source(source, queues_full(full));
             }
             return;
         };
-        let Some(receiver) = self.room.roster.by_id_mut(&to) else {
+        let Some(receiver) = self.room.roster.by_id(&to) else {
             let message = format!(
                 "no peer `{to}` is in this room: wait until it joins, or send to another peer"
             );
@@ -134,14 +153,10 @@ impl<'a> Turn<'_, 'a> {
             };
             return self.refuse_source(source, refusal);
         };
-        signal.to = Some(receiver.member.id.clone());
-        let (now, grace) = (self.now, self.room.limits.grace);
-        if receiver
-            .notify(now, grace, Notice::Signal(signal), self.effects)
-            .is_err()
-        {
-            let refusal = queue_full(&receiver.member.id);
-            self.refuse_source(source, refusal);
+        let (seat, id) = (receiver.member.seat, receiver.member.id.clone());
+        signal.to = Some(id.clone());
+        if self.notify(seat, Notice::Signal(signal)).is_err() {
+            self.refuse_source(source, queue_full(&id));
         }
     }
 
@@ -157,7 +172,7 @@ impl<'a> Turn<'_, 'a> {
         match self.room.held.push(held.clone()) {
             Ok(()) => {
                 self.room.next_held = held.number.saturating_add(1);
-                self.effects.push(Effect::Store(Row::Held(held)));
+                self.store(Row::Held(held));
             }
             Err(code) => {
                 let message = format!(
@@ -198,7 +213,7 @@ fn check<'a>(signal: &Signal<'a>, sender: &PeerId) -> Result<(), Refusal<'a>> {
     Ok(())
 }
 
-/// Returns the refusal of a signal that cannot be queued for its absent receiver.
+/// Returns the refusal of a signal that cannot be kept for its receiver.
 #[inline(never)]
 pub(super) fn queue_full(receiver: &PeerId) -> Refusal<'static> {
     let message = format!(
@@ -210,4 +225,16 @@ pub(super) fn queue_full(receiver: &PeerId) -> Refusal<'static> {
         to: Some(Cow::Owned(receiver.to_string())),
         ..Refusal::new(Code::MailboxFull, message)
     }
+}
+
+/// Returns the refusal of a broadcast that cannot be kept for some of its receivers. One refusal
+/// with their number costs less than one for each.
+#[inline(never)]
+fn queues_full(receivers: usize) -> Refusal<'static> {
+    let message = format!(
+        "{receivers} peers are disconnected, and at most {MAX_HELD} signals or {} KiB are queued for \
+         each: wait until they reconnect, then send this broadcast again",
+        MAX_HELD_BYTES / 1024
+    );
+    Refusal::new(Code::MailboxFull, message)
 }

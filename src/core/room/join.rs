@@ -1,11 +1,13 @@
 //! Joins over a WebSocket, as a new peer or as an existing peer with the same key.
 
+use std::rc::Rc;
+
 use super::rate_limit::RateLimiter;
 use super::roster::{Peer, Presence};
 use super::turn::{Effects, Turn};
 use crate::core::close::Close;
 use crate::core::event::{Effect, Held, RowKey};
-use crate::core::member::Member;
+use crate::core::member::{Attached, Member};
 use crate::core::notice::{Notice, RoutedSignal};
 use crate::core::outbox::Outbox;
 use crate::core::peer::{Key, PeerId, Seat, Socket};
@@ -19,11 +21,11 @@ impl Turn<'_, '_> {
             Err(refusal) => return self.reply(Err(refusal)),
         };
         self.effects.push(Effect::Accept(socket));
-        if let Some(old) = &old {
-            release_old(old, self.effects);
-        }
         let seat = match &old {
-            Some(old) => old.member.seat,
+            Some(old) => {
+                release_old(old, self.effects);
+                old.member.seat
+            }
             None => self.room.roster.next_seat(),
         };
         let member = Member {
@@ -31,29 +33,80 @@ impl Turn<'_, '_> {
             id: id.clone(),
             seat,
             lock: key.into(),
-            has_stream: false,
-            outbox: Outbox::default(),
+            stream: None,
         };
-        self.effects.push(Effect::Keep(member.clone()));
+        self.effects.push(Effect::Keep(Attached {
+            member: member.clone(),
+            notices: Vec::new(),
+        }));
         let welcome = self.welcome(&id, seat);
         self.push_send(vec![socket], welcome);
-        self.insert_peer(member, Presence::Connected);
         match old {
-            // The welcome lists the current peers, so queued notices of joins and leaves are
-            // dropped.
-            Some(old) => {
-                for unsent in old.member.outbox.unsent() {
-                    if let Notice::Signal(_) = unsent.notice {
-                        self.push_send(vec![socket], unsent.notice.clone());
-                    }
-                }
-            }
+            Some(old) => self.join_again(member, old),
             None => {
+                self.room.roster.insert(Peer {
+                    member,
+                    presence: Presence::Connected,
+                    outbox: Outbox::default(),
+                    rate_limiter: RateLimiter::new(self.now, &self.room.limits),
+                    has_row: false,
+                });
                 self.announce(id, seat);
                 for signal in self.take_held() {
                     self.push_send(vec![socket], signal);
                 }
             }
+        }
+    }
+
+    /// Replaces a peer that is already in the room. It keeps its rate limit, and gets its queued
+    /// signals. The welcome lists the current peers, so it needs no other queued notices.
+    fn join_again(&mut self, member: Member, mut old: Peer) {
+        let socket = member.socket;
+        let sent = match old.presence {
+            Presence::Absent { sent, .. } => sent,
+            Presence::Connected => self.room.last_number,
+        };
+        self.drop_sent(&mut old, sent);
+        let queued = self.take_queued(&mut old);
+        self.room.roster.insert(Peer {
+            member,
+            presence: Presence::Connected,
+            ..old
+        });
+        for notice in queued {
+            if let Notice::Signal(_) = &*notice {
+                self.push_send(vec![socket], Rc::unwrap_or_clone(notice));
+            }
+        }
+    }
+
+    /// Drops the sent notices of a peer whose client starts anew. The old client may not have
+    /// received them, so their senders are told.
+    pub(super) fn drop_sent(&mut self, peer: &mut Peer, sent: u64) {
+        let mut senders: Vec<PeerId> = Vec::new();
+        while let Some(first) = peer.outbox.first()
+            && first.numbered.number <= sent
+        {
+            let Some(entry) = peer.outbox.pop() else {
+                break;
+            };
+            self.release(&entry);
+            if let Notice::Signal(signal) = &*entry.numbered.notice
+                && !senders.contains(&signal.from)
+            {
+                senders.push(signal.from.clone());
+            }
+        }
+        let id = &peer.member.id;
+        for sender in senders {
+            let message = format!(
+                "`{id}` has started again, and may not have received your last signals: send them \
+                 again if they are still needed"
+            );
+            let to = Some(id.to_string().into());
+            let refusal = Refusal::new(Code::NoSuchPeer, message);
+            self.refuse(&sender, Refusal { to, ..refusal });
         }
     }
 
@@ -78,15 +131,6 @@ impl Turn<'_, '_> {
         }
         let seat = old.member.seat;
         Ok(self.room.roster.remove(seat))
-    }
-
-    /// Adds a peer with a full token bucket, replacing a peer with the same id.
-    pub(super) fn insert_peer(&mut self, member: Member, presence: Presence) {
-        self.room.roster.insert(Peer {
-            member,
-            presence,
-            rate_limiter: RateLimiter::new(self.now),
-        });
     }
 
     /// Returns the welcome for the peer with this id and seat.
@@ -129,14 +173,11 @@ impl Turn<'_, '_> {
     }
 }
 
-/// Releases the connection of a peer that is taken over: closes its WebSocket, or erases its row if
-/// the peer is absent.
+/// Closes the WebSocket of a peer that is taken over, unless the peer is absent.
 pub(super) fn release_old(old: &Peer, effects: &mut Effects<'_>) {
-    let Member { id, socket, .. } = &old.member;
-    effects.push(match old.presence {
-        Presence::Connected => Effect::Close(*socket, Close::Replaced),
-        Presence::Absent(_) => Effect::Erase(RowKey::Absent(id.clone())),
-    });
+    if let Some(socket) = old.open_socket() {
+        effects.push(Effect::Close(socket, Close::Replaced));
+    }
 }
 
 /// Returns the refusal of a client whose key does not match the key of the peer.

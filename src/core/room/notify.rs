@@ -1,110 +1,71 @@
 //! Notices to peers: sends them to connected peers, and queues them for absent peers.
 
-use super::roster::{Peer, Presence};
-use super::turn::{Effects, Turn, push_send, save};
-use crate::core::event::Effect;
+use super::roster::Presence;
+use super::turn::{Turn, push_send};
 use crate::core::notice::Notice;
-use crate::core::outbox::Delivery;
-use crate::core::peer::{PeerId, Seat, Time};
+use crate::core::peer::{PeerId, Seat};
 use crate::core::refusal::{Code, Refusal};
 
-/// The time for which a notice on a stream may be in transit, in milliseconds. The outbox keeps a
-/// sent notice for the grace period plus this time, because the notice may be in transit when the
-/// stream breaks.
-const IN_FLIGHT_MS: u64 = 10_000;
-
-impl Peer {
-    /// Sends a notice to a connected peer, or queues it for an absent peer. A WebSocket peer gets a
-    /// new welcome when it reconnects, so only signals are queued for it.
+impl<'a> Turn<'_, 'a> {
+    /// Sends a notice to a connected peer, or queues it for an absent peer. An absent peer learns of
+    /// joins and leaves when it reconnects, and an absent WebSocket peer also of refusals, so these
+    /// notices are not queued.
     ///
     /// # Errors
     ///
-    /// [`Code::MailboxFull`] if the outbox is full.
-    pub(super) fn notify<'a>(
-        &mut self,
-        now: Time,
-        grace: u64,
-        notice: Notice<'a>,
-        effects: &mut Effects<'a>,
-    ) -> Result<(), Code> {
-        let member = &mut self.member;
-        match self.presence {
-            Presence::Connected if !member.has_stream => {
-                push_send(vec![member.socket], notice, effects);
-            }
-            Presence::Connected => {
-                let delivery = Delivery::Sent {
-                    keep_ms: grace.saturating_add(IN_FLIGHT_MS),
-                };
-                let kept = notice.clone().into_owned();
-                let number = member.outbox.push(now, delivery, kept)?;
-                let socket = member.socket;
-                save(self, effects);
-                effects.push(Effect::Send {
-                    to: vec![socket],
-                    number: Some(number),
-                    notice,
-                });
-            }
-            Presence::Absent(_) if !member.has_stream && !matches!(notice, Notice::Signal(_)) => {}
-            Presence::Absent(_) => {
-                member
-                    .outbox
-                    .push(now, Delivery::Queued, notice.into_owned())?;
-                save(self, effects);
-            }
+    /// [`Code::MailboxFull`] if no more notices can be kept for the peer.
+    pub(super) fn notify(&mut self, seat: Seat, notice: Notice<'a>) -> Result<(), Code> {
+        let Some(peer) = self.room.roster.by_seat(seat) else {
+            return Ok(());
+        };
+        if let Some(socket) = peer.plain_socket() {
+            push_send(vec![socket], notice, self.effects);
+            return Ok(());
         }
-        Ok(())
+        let is_absent = peer.presence != Presence::Connected;
+        let is_signal = matches!(notice, Notice::Signal(_));
+        let queued = is_signal || (peer.member.stream.is_some() && !notice.is_presence());
+        if is_absent && !queued {
+            return Ok(());
+        }
+        if self.deliver(&[seat], &notice).is_empty() {
+            Ok(())
+        } else {
+            Err(Code::MailboxFull)
+        }
     }
-}
 
-impl<'a> Turn<'_, 'a> {
-    /// Notifies all peers except one. Returns the ids of the peers whose outbox is full. Connected
-    /// WebSocket peers are notified first, then the other peers in seat order.
-    pub(super) fn broadcast(&mut self, except: Option<Seat>, notice: &Notice<'a>) -> Vec<PeerId> {
-        let (mut sockets, mut others) = (Vec::new(), false);
+    /// Notifies all peers except one. Returns the number of peers for which the notice cannot be
+    /// kept. Connected WebSocket peers are notified first, then the other peers.
+    pub(super) fn broadcast(&mut self, except: Option<Seat>, notice: &Notice<'a>) -> usize {
+        let is_signal = matches!(notice, Notice::Signal(_));
+        let (mut sockets, mut others) = (Vec::new(), Vec::new());
         for peer in self.room.roster.all() {
             match peer.plain_socket() {
                 _ if Some(peer.member.seat) == except => {}
                 Some(socket) => sockets.push(socket),
-                None => others = true,
+                None if is_signal || peer.presence == Presence::Connected => {
+                    others.push(peer.member.seat);
+                }
+                None => {}
             }
         }
         if !sockets.is_empty() {
             self.push_send(sockets, notice.clone());
         }
-        if others {
-            self.notify_others(except, notice)
-        } else {
-            Vec::new()
+        if others.is_empty() {
+            return 0;
         }
-    }
-
-    /// Notifies all peers with a stream and all absent peers, except one.
-    #[inline(never)]
-    fn notify_others(&mut self, except: Option<Seat>, notice: &Notice<'a>) -> Vec<PeerId> {
-        let (now, grace) = (self.now, self.room.limits.grace);
-        let mut full = Vec::new();
-        for peer in self.room.roster.all_mut() {
-            let skipped = Some(peer.member.seat) == except || peer.plain_socket().is_some();
-            if !skipped
-                && peer
-                    .notify(now, grace, notice.clone(), self.effects)
-                    .is_err()
-            {
-                full.push(peer.member.id.clone());
-            }
-        }
-        full
+        self.deliver(&others, notice).len()
     }
 
     /// Notifies the sender that its signal is refused. An absent WebSocket peer does not receive
     /// the notice.
     pub(super) fn refuse(&mut self, sender: &PeerId, refusal: Refusal<'a>) {
-        let (now, grace) = (self.now, self.room.limits.grace);
-        if let Some(sender) = self.room.roster.by_id_mut(sender.as_str()) {
+        if let Some(sender) = self.room.roster.by_id(sender.as_str()) {
+            let seat = sender.member.seat;
             // If the sender's outbox is full, the refusal is dropped.
-            let _ = sender.notify(now, grace, Notice::Refused(refusal), self.effects);
+            let _ = self.notify(seat, Notice::Refused(refusal));
         }
     }
 }

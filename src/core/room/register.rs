@@ -1,73 +1,186 @@
 //! Joins over HTTP: a client registers, then opens an event stream, and can later resume the
 //! stream.
 
+use std::rc::Rc;
+
 use super::join::{id_taken, release_old};
-use super::roster::{Peer, Presence, Roster};
-use super::turn::{Effects, Turn, save};
+use super::rate_limit::RateLimiter;
+use super::roster::{Peer, Presence};
+use super::turn::Turn;
 use crate::core::close::Close;
-use crate::core::event::{Absent, Effect, Row};
+use crate::core::event::Effect;
 use crate::core::member::Member;
-use crate::core::notice::Registered;
-use crate::core::outbox::{Delivery, Outbox};
-use crate::core::peer::{Key, Lock, PeerId, Socket};
+use crate::core::notice::{Notice, Registered};
+use crate::core::outbox::{GAP, Numbered, Outbox, size};
+use crate::core::peer::{Address, Key, Lock, PeerId, Seat, Socket, Time};
 use crate::core::refusal::{Code, Refusal};
+use crate::core::stream::{Stream, number_of};
 
 /// The time within which a registered peer must open its stream, in milliseconds.
 pub const OPEN_STREAM_TIMEOUT_MS: u64 = 30_000;
 
+/// The time for which a registered peer keeps its place although others want it, in milliseconds.
+const UNDISTURBED_MS: u64 = 5_000;
+
 impl Turn<'_, '_> {
     /// Handles a registration over HTTP. The client opens its stream in a later request.
     #[inline(never)]
-    pub(super) fn handle_register(&mut self, socket: Socket, id: PeerId, lock: Lock) {
+    pub(super) fn handle_register(
+        &mut self,
+        socket: Socket,
+        id: PeerId,
+        lock: Lock,
+        address: Option<Address>,
+    ) {
         let key = match &lock {
             Lock::Locked(key) => Some(key),
             Lock::Open | Lock::Unconfirmed(_) => None,
         };
-        let old = match self.take_over(&id, key) {
+        let is_new = self.room.roster.by_id(id.as_str()).is_none();
+        let space = if is_new {
+            self.make_place(address)
+        } else {
+            Ok(())
+        };
+        let old = match space.and_then(|()| self.take_over(&id, key)) {
             Ok(old) => old,
             Err(refusal) => return self.reply(Err(refusal)),
         };
-        let is_new = old.is_none();
-        let (seat, mut outbox) = match old {
-            Some(old) => {
-                // The row of an absent peer is not erased, because the new row below overwrites it.
-                if let Presence::Connected = old.presence {
-                    let close = Effect::Close(old.member.socket, Close::Replaced);
-                    self.effects.push(close);
-                }
-                (old.member.seat, old.member.outbox)
-            }
-            None => (self.room.roster.next_seat(), Outbox::default()),
-        };
-        outbox.restart(self.now);
-        if is_new {
-            for signal in self.take_held() {
-                // Held broadcasts and an outbox have the same limits, so every held broadcast fits
-                // into the outbox.
-                let _ = outbox.push(self.now, Delivery::Queued, signal);
-            }
-        }
-        let peers = self.others(seat);
-        let registered = Registered {
-            id: id.clone(),
-            peers,
-        };
-        self.reply(Ok(registered));
+        let number = self.room.next_number(self.now);
         let member = Member {
             socket,
             id: id.clone(),
-            seat,
+            seat: self.room.roster.next_seat(),
             lock,
-            has_stream: true,
-            outbox,
+            stream: Some(Stream {
+                registered: number,
+                opened: number,
+                generation: 0,
+                told: self.room.roster.newest_seat(),
+                dropped: number,
+                address,
+            }),
         };
-        let expires_at = self.now.plus(OPEN_STREAM_TIMEOUT_MS);
-        self.insert_peer(member.clone(), Presence::Absent(expires_at));
-        let row = Row::Absent(Absent { member, expires_at });
-        self.effects.push(Effect::Store(row));
+        let peer = match old {
+            Some(old) => self.register_again(member, old),
+            None => Peer {
+                member,
+                presence: self.registered(number),
+                outbox: Outbox::default(),
+                rate_limiter: RateLimiter::new(self.now, &self.room.limits),
+                has_row: false,
+            },
+        };
+        let seat = peer.member.seat;
+        self.room.roster.insert(peer);
+        self.reply(Ok(Registered {
+            id: id.clone(),
+            peers: self.others(seat),
+        }));
+        self.save(seat);
         if is_new {
+            for signal in self.take_held() {
+                // Held broadcasts and a queue have the same limits, so every held broadcast fits
+                // into the queue.
+                let _ = self.notify(seat, signal);
+            }
             self.announce(id, seat);
         }
+    }
+
+    /// Returns the presence of a peer that has just registered.
+    fn registered(&self, sent: u64) -> Presence {
+        Presence::Absent {
+            expires_at: self.now.plus(OPEN_STREAM_TIMEOUT_MS).round_up(),
+            sent,
+        }
+    }
+
+    /// Registers a peer that is already in the room. It keeps its seat, its rate limit and its
+    /// queued signals.
+    fn register_again(&mut self, member: Member, mut old: Peer) -> Peer {
+        if let Presence::Connected = old.presence {
+            let close = Effect::Close(old.member.socket, Close::Replaced);
+            self.effects.push(close);
+        }
+        let number = self.room.next_number(self.now);
+        let sent = match old.presence {
+            Presence::Absent { sent, .. } => sent,
+            Presence::Connected => number,
+        };
+        for entry in old.outbox.take_presence() {
+            self.release(&entry);
+        }
+        self.drop_sent(&mut old, sent);
+        let mut stream = member.stream;
+        if let Some(stream) = &mut stream {
+            stream.dropped = sent;
+            if let Some(before) = old.member.stream {
+                stream.registered = before.registered;
+                stream.generation = before.generation;
+                // A client that resumes the stream from before is refused.
+                if before.generation > 0 {
+                    stream.restart();
+                }
+            }
+        }
+        Peer {
+            member: Member {
+                seat: old.member.seat,
+                stream,
+                ..member
+            },
+            presence: self.registered(sent),
+            ..old
+        }
+    }
+
+    /// Makes place for a peer that has not opened a stream. If too many of these peers are in the
+    /// room, or from the network of the newcomer, the oldest leaves.
+    fn make_place(&mut self, address: Option<Address>) -> Result<(), Refusal<'static>> {
+        let limits = self.room.limits;
+        let absent = self.room.roster.absent();
+        let waiting = absent.filter_map(|peer| {
+            let stream = peer
+                .absent_stream()
+                .filter(|stream| stream.generation == 0)?;
+            Some((peer.expires_at()?, peer.member.seat, stream.address))
+        });
+        let waiting: Vec<_> = waiting.collect();
+        let same: Vec<_> = waiting
+            .iter()
+            .filter(|(.., other)| address.is_some() && *other == address)
+            .copied()
+            .collect();
+        let crowd = if same.len() >= limits.waiting_of_one_address() {
+            same
+        } else if waiting.len() >= limits.waiting() {
+            waiting
+        } else {
+            return Ok(());
+        };
+        let count = crowd.len();
+        let oldest = crowd.into_iter().min_by_key(|(expires_at, ..)| *expires_at);
+        match oldest {
+            Some((expires_at, seat, _)) if self.is_disturbed(expires_at) => {
+                self.leave(seat);
+                Ok(())
+            }
+            _ => {
+                let message = format!(
+                    "{count} peers have registered in this room and not opened their streams: open \
+                     the streams, or try again in {} s",
+                    UNDISTURBED_MS / 1_000
+                );
+                Err(Refusal::new(Code::RoomFull, message))
+            }
+        }
+    }
+
+    /// Returns whether a registered peer with this expiry has had its undisturbed time.
+    fn is_disturbed(&self, expires_at: Time) -> bool {
+        const LEFT: u64 = OPEN_STREAM_TIMEOUT_MS - UNDISTURBED_MS;
+        expires_at <= self.now.plus(LEFT)
     }
 
     /// Handles a request to open or resume an event stream.
@@ -79,68 +192,139 @@ impl Turn<'_, '_> {
         key: Option<&Key>,
         last: Option<u64>,
     ) {
-        let peer = match find_registered(&mut self.room.roster, id, key, self.effects) {
-            Ok(peer) => peer,
+        let (seat, is_confirmed) = match self.find_registered(id, key) {
+            Ok(found) => found,
             Err(refusal) => return self.reply(Err(refusal)),
         };
-        let outbox = &mut peer.member.outbox;
-        // An event id above the last assigned number is not from this peer's stream. The client
-        // then starts a new stream.
-        let last = last.filter(|last| *last <= outbox.counters().last);
-        if last.is_some_and(|last| !outbox.resume(self.now, last)) {
-            let message = format!(
-                "a newer stream of `{id}` has replaced this stream: use the newer stream, or open \
-                 a stream without `Last-Event-ID`"
-            );
-            return self.reply(Err(Refusal::new(Code::Replaced, message)));
-        }
-        let start = last.unwrap_or_else(|| outbox.restart(self.now));
-        // Any kept notice may be lost with the old stream, so all kept notices are sent again.
-        let notices: Vec<_> = outbox.kept().cloned().collect();
-        outbox.send_all();
-        let outbox = std::mem::take(outbox);
-        let member = Member {
-            socket,
-            outbox,
-            ..peer.member.clone()
+        let last_number = self.room.last_number;
+        let Some(peer) = self.room.roster.by_seat_mut(seat) else {
+            return;
         };
+        let Some(stream) = &mut peer.member.stream else {
+            return;
+        };
+        // A client that sends an event id from an earlier peer with the same id, or an id that no
+        // stream had, starts a new stream.
+        let last = last.filter(|last| {
+            let number = number_of(*last);
+            stream.registered <= number && number <= last_number
+        });
+        match last {
+            Some(last) if !stream.is_current(last) => {
+                if is_confirmed {
+                    self.save(seat);
+                }
+                let message = format!(
+                    "a newer stream of `{id}` has replaced this stream: use the newer stream, or \
+                     open a stream without `Last-Event-ID`"
+                );
+                return self.reply(Err(Refusal::new(Code::Replaced, message)));
+            }
+            Some(last) => self.drop_through(seat, number_of(last)),
+            None => stream.restart(),
+        }
         self.effects.push(Effect::Accept(socket));
-        release_old(peer, self.effects);
-        self.effects.push(Effect::Keep(member.clone()));
-        let welcome = self.welcome(id, member.seat);
-        self.insert_peer(member, Presence::Connected);
-        let notices = notices.into_iter().map(|kept| (kept.number, kept.notice));
-        for (number, notice) in std::iter::once((start, welcome)).chain(notices) {
+        if let Some(peer) = self.room.roster.by_seat(seat) {
+            release_old(peer, self.effects);
+        }
+        self.reopen(seat, socket, last.map(number_of));
+    }
+
+    /// Connects a peer to its opened stream, and sends what the client has missed: first the joins
+    /// and leaves, then the kept notices. Any of them may be lost with the old stream, so all are
+    /// sent again. `got` is the number of the last event that the client received.
+    fn reopen(&mut self, seat: Seat, socket: Socket, got: Option<u64>) {
+        let changes = self.take_changes(seat, got.unwrap_or(0));
+        let opened = self.room.next_number(self.now);
+        let newest = self.room.roster.newest_seat();
+        let Some(mut peer) = self.room.roster.remove(seat) else {
+            return;
+        };
+        peer.member.socket = socket;
+        peer.presence = Presence::Connected;
+        if let Some(stream) = &mut peer.member.stream {
+            stream.opened = opened;
+            stream.told = newest;
+        }
+        let first = peer.outbox.first().map(|entry| entry.numbered.number);
+        let id = peer.member.id.clone();
+        self.room.roster.insert(peer);
+        // The numbers of the first two events are before those of the kept notices.
+        let start =
+            got.unwrap_or_else(|| first.map_or(opened, |first| first.saturating_sub(GAP - 1)));
+        if !changes.is_empty() {
+            let before =
+                first.map(|first| start.saturating_add(1).max(first.saturating_sub(GAP - 2)));
+            let number = match (before, first) {
+                (Some(before), Some(first)) if before < first => before,
+                // After a break at this point for the third time, no number is left.
+                _ => self.room.next_number(self.now),
+            };
+            let notice = Rc::new(Notice::Changes(changes));
+            self.keep_changes(seat, Numbered { number, notice });
+        }
+        self.save(seat);
+        let welcome = self.welcome(&id, seat);
+        let Some(peer) = self.room.roster.by_seat(seat) else {
+            return;
+        };
+        let Some(stream) = &peer.member.stream else {
+            return;
+        };
+        let kept = peer.outbox.iter().map(|entry| &entry.numbered);
+        let kept = kept.map(|kept| (kept.number, (*kept.notice).clone()));
+        for (number, notice) in std::iter::once((start, welcome)).chain(kept) {
             self.effects.push(Effect::Send {
                 to: vec![socket],
-                number: Some(number),
+                number: Some(stream.event_id(number)),
                 notice,
             });
         }
     }
-}
 
-/// Finds a registered peer and checks its key. A key that the server generated becomes mandatory
-/// once the client has sent it.
-pub(super) fn find_registered<'p>(
-    roster: &'p mut Roster,
-    id: &PeerId,
-    key: Option<&Key>,
-    effects: &mut Effects<'_>,
-) -> Result<&'p mut Peer, Refusal<'static>> {
-    let peer = roster.by_id_mut(id.as_str());
-    let Some(peer) = peer.filter(|peer| peer.member.has_stream) else {
-        let message = format!(
-            "no peer `{id}` is registered in this room, or it has left: POST to /register first"
-        );
-        return Err(Refusal::new(Code::NotRegistered, message));
-    };
-    if !peer.member.lock.opens_to(key) {
-        return Err(id_taken(id));
+    /// Keeps the changes that a reopened stream gets until its client has received them.
+    fn keep_changes(&mut self, seat: Seat, changes: Numbered) {
+        let size = size(&changes.notice);
+        let peer = self.room.roster.by_seat(seat);
+        let fits = peer.is_some_and(|peer| peer.outbox.fits_attachment(size));
+        self.keep(seat, changes, !fits);
     }
-    if let (Lock::Unconfirmed(made), Some(_)) = (peer.member.lock, key) {
-        peer.member.lock = Lock::Locked(made);
-        save(peer, effects);
+
+    /// Drops the notices that the client has received.
+    fn drop_through(&mut self, seat: Seat, number: u64) {
+        while let Some(peer) = self.room.roster.by_seat(seat)
+            && let Some(first) = peer.outbox.first()
+            && first.numbered.number <= number
+        {
+            self.drop_first(seat);
+        }
     }
-    Ok(peer)
+
+    /// Finds a registered peer and checks its key. A key that the server generated becomes mandatory
+    /// once the client has sent it. The flag is true if this request confirmed the key, and the peer
+    /// must be saved.
+    pub(super) fn find_registered(
+        &mut self,
+        id: &PeerId,
+        key: Option<&Key>,
+    ) -> Result<(Seat, bool), Refusal<'static>> {
+        let peer = self.room.roster.by_id_mut(id.as_str());
+        let Some(peer) = peer.filter(|peer| peer.member.stream.is_some()) else {
+            let message = format!(
+                "no peer `{id}` is registered in this room, or it has left: POST to /register first"
+            );
+            return Err(Refusal::new(Code::NotRegistered, message));
+        };
+        if !peer.member.lock.opens_to(key) {
+            return Err(id_taken(id));
+        }
+        let confirmed = match (peer.member.lock, key) {
+            (Lock::Unconfirmed(made), Some(_)) => {
+                peer.member.lock = Lock::Locked(made);
+                true
+            }
+            _ => false,
+        };
+        Ok((peer.member.seat, confirmed))
+    }
 }

@@ -3,8 +3,11 @@
 use litemap::LiteMap;
 
 use super::rate_limit::RateLimiter;
-use crate::core::member::Member;
+use crate::core::event::{Absent, Effect, Row};
+use crate::core::member::{Attached, Member};
+use crate::core::outbox::Outbox;
 use crate::core::peer::{PeerId, Seat, Socket, Time};
+use crate::core::stream::Stream;
 
 #[derive(Debug, Default)]
 pub(crate) struct Roster {
@@ -21,12 +24,17 @@ pub(crate) struct Roster {
     next_seat: u64,
 }
 
-/// A peer and the state that is kept in memory only.
+/// A peer, its outbox, and the state that is kept in memory only.
 #[derive(Debug)]
 pub(crate) struct Peer {
     pub(crate) member: Member,
     pub(crate) presence: Presence,
+    pub(crate) outbox: Outbox,
     pub(crate) rate_limiter: RateLimiter,
+    /// Whether the storage contains a row of this peer. The row of a peer that reconnects stays
+    /// until the peer leaves, because the next absence replaces it. The room ignores the row of a
+    /// connected peer.
+    pub(crate) has_row: bool,
 }
 
 /// Whether a peer has a working WebSocket. The arrows show the events that change it.
@@ -51,14 +59,29 @@ pub(crate) struct Peer {
 pub(crate) enum Presence {
     /// The peer has a WebSocket that is not known to be closed or broken.
     Connected,
-    /// The peer has no working WebSocket. It leaves at this time unless it reconnects.
-    Absent(Time),
+    /// The peer has no working WebSocket.
+    Absent {
+        /// The time at which the peer leaves unless it reconnects.
+        expires_at: Time,
+        /// The highest number that was sent. Notices with higher numbers are queued.
+        sent: u64,
+    },
 }
 
 impl Roster {
     /// Returns the seat for the next new peer.
     pub(crate) const fn next_seat(&self) -> Seat {
         Seat(self.next_seat)
+    }
+
+    /// Returns the highest seat that a peer has or had.
+    pub(crate) const fn newest_seat(&self) -> Seat {
+        Seat(self.next_seat.saturating_sub(1))
+    }
+
+    /// Reserves a seat that a peer had. Clients with streams remember the highest seat.
+    pub(crate) fn reserve(&mut self, seat: Seat) {
+        self.next_seat = self.next_seat.max(seat.0.saturating_add(1));
     }
 
     /// Adds a peer, replacing a peer with the same id.
@@ -70,10 +93,10 @@ impl Roster {
             self.remove(other);
         }
         let seat = member.seat;
-        self.next_seat = self.next_seat.max(seat.0.saturating_add(1));
+        self.reserve(seat);
         self.seats.insert(member.id.clone(), seat);
         self.sockets.insert(member.socket, seat);
-        if matches!(presence, Presence::Absent(_)) {
+        if matches!(presence, Presence::Absent { .. }) {
             self.absent.insert(seat, ());
         }
         self.peers.insert(seat, Box::new(peer));
@@ -88,13 +111,13 @@ impl Roster {
         Some(*peer)
     }
 
-    /// Marks a peer as absent, and returns it. The entry of its last WebSocket stays in `sockets`,
+    /// Marks a peer as absent. The entry of its last WebSocket stays in `sockets`,
     /// so that a late Close frame can end the grace period.
-    pub(crate) fn set_absent(&mut self, seat: Seat, expires_at: Time) -> Option<&Peer> {
-        let peer = self.peers.get_mut(&seat)?;
-        peer.presence = Presence::Absent(expires_at);
-        self.absent.insert(seat, ());
-        Some(peer)
+    pub(crate) fn set_absent(&mut self, seat: Seat, expires_at: Time, sent: u64) {
+        if let Some(peer) = self.peers.get_mut(&seat) {
+            peer.presence = Presence::Absent { expires_at, sent };
+            self.absent.insert(seat, ());
+        }
     }
 
     /// Returns the peer with this id.
@@ -119,14 +142,14 @@ impl Roster {
         self.peers.get(&seat).map(|peer| &**peer)
     }
 
+    /// Returns the peer with this seat, mutably.
+    pub(crate) fn by_seat_mut(&mut self, seat: Seat) -> Option<&mut Peer> {
+        self.peers.get_mut(&seat).map(|peer| &mut **peer)
+    }
+
     /// Returns all peers, in seat order.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Peer> {
         self.peers.values().map(|peer| &**peer)
-    }
-
-    /// Returns all peers mutably, in seat order.
-    pub(crate) fn all_mut(&mut self) -> impl Iterator<Item = &mut Peer> {
-        self.peers.iter_mut().map(|(_, peer)| &mut **peer)
     }
 
     /// Returns the absent peers, in seat order.
@@ -150,7 +173,7 @@ impl Peer {
     /// Returns the time at which an absent peer leaves, or `None` for a connected peer.
     pub(crate) const fn expires_at(&self) -> Option<Time> {
         match self.presence {
-            Presence::Absent(expires_at) => Some(expires_at),
+            Presence::Absent { expires_at, .. } => Some(expires_at),
             Presence::Connected => None,
         }
     }
@@ -159,7 +182,7 @@ impl Peer {
     pub(crate) const fn open_socket(&self) -> Option<Socket> {
         match self.presence {
             Presence::Connected => Some(self.member.socket),
-            Presence::Absent(_) => None,
+            Presence::Absent { .. } => None,
         }
     }
 
@@ -167,8 +190,31 @@ impl Peer {
     /// ids, so one effect can send a notice to several of these peers.
     pub(crate) const fn plain_socket(&self) -> Option<Socket> {
         match self.presence {
-            Presence::Connected if !self.member.has_stream => Some(self.member.socket),
+            Presence::Connected if self.member.stream.is_none() => Some(self.member.socket),
             _ => None,
+        }
+    }
+
+    /// Returns the stream of an absent peer that registered over HTTP.
+    pub(crate) fn absent_stream(&self) -> Option<&Stream> {
+        let is_absent = self.presence != Presence::Connected;
+        self.member.stream.as_ref().filter(|_| is_absent)
+    }
+
+    /// Stores the state of the peer: with the WebSocket of a connected peer, or in the row of an
+    /// absent peer.
+    pub(crate) fn stored<'a>(&self) -> Effect<'a> {
+        let member = self.member.clone();
+        match self.presence {
+            Presence::Connected => Effect::Keep(Attached {
+                member,
+                notices: self.outbox.attached(),
+            }),
+            Presence::Absent { expires_at, sent } => Effect::Store(Row::Absent(Absent {
+                member,
+                expires_at,
+                sent,
+            })),
         }
     }
 }

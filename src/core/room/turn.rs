@@ -1,11 +1,13 @@
 //! One turn of a room: the handling of one event, and the steps that several handlers share.
 
 use std::borrow::Cow;
+use std::rc::Rc;
 
 use super::Room;
 use super::roster::{Peer, Presence};
-use crate::core::event::{Absent, Effect, Row, RowKey};
+use crate::core::event::{Effect, RowKey};
 use crate::core::notice::{Notice, Registered};
+use crate::core::outbox::Entry;
 use crate::core::peer::{PeerId, Seat, Socket, Time};
 use crate::core::refusal::{Code, Refusal};
 
@@ -32,6 +34,12 @@ impl<'a> Turn<'_, 'a> {
     /// grace period ends.
     #[inline(never)]
     pub(super) fn disconnect(&mut self, socket: Socket) {
+        let sent = self.room.last_number;
+        self.disconnect_after(socket, sent);
+    }
+
+    /// Makes the peer of a failed WebSocket absent. `sent` is the highest number that was sent.
+    pub(super) fn disconnect_after(&mut self, socket: Socket, sent: u64) {
         let Some(peer) = self.room.roster.by_socket(socket) else {
             return;
         };
@@ -40,36 +48,54 @@ impl<'a> Turn<'_, 'a> {
         }
         let seat = peer.member.seat;
         if self.room.limits.grace == 0 {
+            self.room.roster.set_absent(seat, self.now, sent);
             return self.leave(seat);
         }
-        let expires_at = self.now.plus(self.room.limits.grace);
-        if let Some(peer) = self.room.roster.set_absent(seat, expires_at) {
-            save(peer, self.effects);
+        self.move_attached(seat);
+        let expires_at = self.now.plus(self.room.limits.grace).round_up();
+        self.room.roster.set_absent(seat, expires_at, sent);
+        self.save(seat);
+    }
+
+    /// Moves the notices in the attachment of a peer to a row, where they stay when the peer
+    /// reconnects. Otherwise each absence of a peer would write them again.
+    fn move_attached(&mut self, seat: Seat) {
+        self.drop_outdated(seat);
+        let key = self.room.next_number(self.now);
+        let Some(peer) = self.room.roster.by_seat_mut(seat) else {
+            return;
+        };
+        let notices = peer.outbox.attached();
+        if notices.is_empty() {
+            return;
         }
+        peer.outbox.move_attached(key);
+        self.room.backlog.add_to_row(key, notices.len());
+        self.store_notices(key, vec![seat], notices);
     }
 
     /// Removes a peer permanently. Refuses the signals queued for it to their senders, drops its
     /// held broadcasts, and notifies the other peers.
     pub(super) fn leave(&mut self, seat: Seat) {
-        let Some(Peer {
-            member, presence, ..
-        }) = self.room.roster.remove(seat)
-        else {
+        let Some(mut peer) = self.room.roster.remove(seat) else {
             return;
         };
-        if let Presence::Absent(_) = presence {
-            self.effects
-                .push(Effect::Erase(RowKey::Absent(member.id.clone())));
+        if peer.has_row {
+            self.room.peer_rows = self.room.peer_rows.saturating_sub(1);
+            let key = RowKey::Absent(peer.member.id.clone());
+            self.effects.push(Effect::Erase(key));
         }
-        for unsent in member.outbox.unsent() {
-            if let Notice::Signal(signal) = &unsent.notice {
-                self.refuse(&signal.from, receiver_left(Some(&member.id)));
+        let id = peer.member.id.clone();
+        for notice in self.take_queued(&mut peer) {
+            if let Notice::Signal(signal) = &*notice {
+                self.refuse(&signal.from, receiver_left(Some(&id)));
             }
         }
         for held in self.room.held.take() {
             self.effects.push(Effect::Erase(RowKey::Held(held.number)));
         }
-        self.broadcast(None, &Notice::Left { id: member.id });
+        self.record_leaver(seat, &id);
+        self.broadcast(None, &Notice::Left { id });
     }
 
     /// Removes the absent peers whose grace period has ended, and refuses the held broadcasts that
@@ -90,12 +116,26 @@ impl<'a> Turn<'_, 'a> {
         }
     }
 
-    /// Sets the alarm to the earliest expiry, unless it is already set to that time.
-    pub(super) fn set_alarm(&mut self) {
-        let next = self.room.next_expiry();
-        if self.room.alarm != next {
-            self.room.alarm = next;
-            self.effects.push(Effect::Alarm(next));
+    /// Removes all notices from the outbox of a removed peer, and erases their rows. Returns the
+    /// notices that were not sent.
+    pub(super) fn take_queued(&mut self, peer: &mut Peer) -> Vec<Rc<Notice<'static>>> {
+        let mut queued = Vec::new();
+        while let Some(entry) = peer.outbox.pop() {
+            self.release(&entry);
+            match peer.presence {
+                Presence::Absent { sent, .. } if entry.numbered.number > sent => {
+                    queued.push(entry.numbered.notice);
+                }
+                _ => {}
+            }
+        }
+        queued
+    }
+
+    /// Erases the row of a notice that was removed from an outbox, unless another outbox has it.
+    pub(super) fn release(&mut self, entry: &Entry) {
+        if let Some(key) = self.room.backlog.remove(entry) {
+            self.effects.push(Effect::Erase(key));
         }
     }
 
@@ -116,16 +156,6 @@ pub(super) fn push_send<'a>(to: Vec<Socket>, notice: Notice<'a>, effects: &mut E
         to,
         number: None,
         notice,
-    });
-}
-
-/// Stores the state of a peer: with the WebSocket of a connected peer, or in the row of an absent
-/// peer.
-pub(super) fn save(peer: &Peer, effects: &mut Effects<'_>) {
-    let member = peer.member.clone();
-    effects.push(match peer.presence {
-        Presence::Connected => Effect::Keep(member),
-        Presence::Absent(expires_at) => Effect::Store(Row::Absent(Absent { member, expires_at })),
     });
 }
 

@@ -2,10 +2,11 @@
 
 use super::forward::queue_full;
 use super::roster::Presence;
-use super::turn::{Turn, receiver_left, save};
+use super::turn::{Turn, receiver_left};
 use crate::core::notice::{Notice, RoutedSignal};
 use crate::core::peer::Socket;
 use crate::core::refusal::{Code, Refusal};
+use crate::core::stream::number_of;
 
 impl<'a> Turn<'_, 'a> {
     /// Handles a notice that could not be sent: disconnects the peer of the failed WebSocket. If
@@ -18,19 +19,20 @@ impl<'a> Turn<'_, 'a> {
         notice: Notice<'a>,
     ) {
         // A notice with an event id is already in the outbox.
-        if let Some(number) = number {
-            return self.unsend(socket, number);
+        if let Some(event_id) = number {
+            return self.unsend(socket, number_of(event_id));
         }
         self.disconnect(socket);
         let Notice::Signal(RoutedSignal { from, to, .. }) = &notice else {
             return;
         };
         let (from, to) = (from.clone(), to.clone());
-        let (now, grace) = (self.now, self.room.limits.grace);
-        let refusal = match self.room.roster.by_socket(socket) {
-            Some(peer) => match peer.notify(now, grace, notice, self.effects) {
+        let receiver = self.room.roster.by_socket(socket);
+        let receiver = receiver.map(|peer| (peer.member.seat, peer.member.id.clone()));
+        let refusal = match receiver {
+            Some((seat, id)) => match self.notify(seat, notice) {
                 Ok(()) => return,
-                Err(_) => queue_full(&peer.member.id),
+                Err(_) => queue_full(&id),
             },
             None => receiver_left(to.as_ref()),
         };
@@ -38,15 +40,20 @@ impl<'a> Turn<'_, 'a> {
         self.refuse(&from, Refusal { to, ..refusal });
     }
 
-    /// Marks a notice on a stream as unsent, and disconnects the peer of the stream.
+    /// Records that a notice was not sent on a stream, and makes the peer of the stream absent.
     fn unsend(&mut self, socket: Socket, number: u64) {
+        let before = number.saturating_sub(1);
         let Some(peer) = self.room.roster.by_socket(socket) else {
             return;
         };
-        peer.member.outbox.unsend(number);
-        match peer.presence {
-            Presence::Connected => self.disconnect(socket),
-            Presence::Absent(_) => save(peer, self.effects),
+        let seat = peer.member.seat;
+        match &mut peer.presence {
+            Presence::Connected => self.disconnect_after(socket, before),
+            Presence::Absent { sent, .. } if *sent > before => {
+                *sent = before;
+                self.save(seat);
+            }
+            Presence::Absent { .. } => {}
         }
     }
 

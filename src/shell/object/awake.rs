@@ -2,15 +2,21 @@
 
 use litemap::LiteMap;
 use worker::State;
+use worker::wasm_bindgen::JsValue;
+use worker::web_sys::WebSocket;
+use worker::worker_sys::ext::WebSocketExt;
 
 use super::super::log::log;
 use super::super::platform::now;
 use super::super::sockets::{Connection, Restored, restore};
-use super::super::storage::{self, StoredRows};
+use super::super::storage;
 use crate::core::event::Row;
 use crate::core::peer::Socket;
 use crate::core::room::Room;
 use crate::edge::settings::Settings;
+
+/// The close code 1012 of the WebSocket registry of IANA: the client may reconnect.
+const SERVICE_RESTART: u16 = 1012;
 
 /// The in-memory state of an awake room.
 pub(super) struct AwakeRoom {
@@ -26,9 +32,9 @@ impl AwakeRoom {
     /// are no attachments and no rows, the room is new.
     pub(super) fn restore(state: &State, settings: Option<&Settings>) -> Self {
         let listed = state.as_raw().get_websockets().unwrap_or_default();
-        let StoredRows { rows, overflow } = storage::read(state).unwrap_or_else(|error| {
+        let rows = storage::read(state).unwrap_or_else(|error| {
             log("restore", &error.to_string());
-            StoredRows::default()
+            Vec::new()
         });
         let mut next_socket = 0;
         let mut used = |Socket(number)| next_socket = number.saturating_add(1).max(next_socket);
@@ -36,24 +42,14 @@ impl AwakeRoom {
         let mut members = Vec::new();
         // The list includes closing WebSockets, because a Close frame can wake the object.
         for ws in listed {
-            match restore(ws, &overflow) {
-                Restored::Member(member, connection) => {
-                    used(member.socket);
-                    sockets.insert(member.socket, connection);
-                    members.push(member);
+            match restore(ws) {
+                Restored::Attached(attached, connection) => {
+                    used(attached.member.socket);
+                    sockets.insert(attached.member.socket, connection);
+                    members.push(attached);
                 }
                 Restored::Cleared => {}
-                Restored::Unreadable(reason) => log("unreadable-attachment", &reason),
-            }
-        }
-        // A deployment closes all WebSockets without calling `webSocketClose`. The overflow rows of
-        // these WebSockets are therefore deleted here.
-        for orphan in overflow
-            .keys()
-            .filter(|socket| !sockets.contains_key(socket))
-        {
-            if let Err(error) = storage::erase_overflow(state, *orphan) {
-                log("restore", &error.to_string());
+                Restored::Unreadable { ws, length } => close_unreadable(&ws, length),
             }
         }
         for row in &rows {
@@ -71,4 +67,18 @@ impl AwakeRoom {
             next_socket,
         }
     }
+}
+
+/// Closes a WebSocket whose peer cannot be restored, so that its client reconnects. The attachment
+/// contains a key hash, so only its length is logged.
+#[inline(never)]
+fn close_unreadable(ws: &WebSocket, length: usize) {
+    let message = format!(
+        "an attachment of {length} bytes is unreadable: expected the format of this version. The \
+         WebSocket is closed, and its client must reconnect"
+    );
+    log("unreadable-attachment", &message);
+    // Both fail only if the WebSocket is already closed.
+    let _ = ws.serialize_attachment(JsValue::NULL);
+    let _ = ws.close_with_code_and_reason(SERVICE_RESTART, "restarted");
 }

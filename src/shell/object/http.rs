@@ -6,10 +6,11 @@ use worker::web_sys::{Headers, Response};
 
 use super::super::answer::{Cors, JSON, respond};
 use super::super::failure::Failure;
+use super::super::rate::client_network;
 use super::{RoomObject, random};
 use crate::core::event::Event;
 use crate::core::notice::Registered;
-use crate::core::peer::{Key, Lock, PeerId, Socket};
+use crate::core::peer::{Address, Key, Lock, PeerId, Socket};
 use crate::dialect::Dialect;
 use crate::dialect::http::registered;
 use crate::edge::route::{HttpError, HttpPeer, KeyWithSecret};
@@ -18,7 +19,13 @@ impl RoomObject {
     /// Registers a peer. The response lists the other peers, and contains a new key if the client
     /// sent no key.
     #[inline(never)]
-    pub(super) fn register(&self, peer: HttpPeer, cors: &Cors) -> Result<Response, Failure> {
+    pub(super) fn register(
+        &self,
+        peer: HttpPeer,
+        headers: &Headers,
+        cors: &Cors,
+    ) -> Result<Response, Failure> {
+        let address = client_network(headers).map(|network| Address::new(&network));
         let HttpPeer { id, key, .. } = peer;
         let (lock, secret) = match key {
             Some(KeyWithSecret { secret, key }) => (Lock::Locked(key), secret),
@@ -30,7 +37,12 @@ impl RoomObject {
             }
         };
         let socket = self.reserve_socket();
-        match self.handle(Event::Register { socket, id, lock }) {
+        match self.handle(Event::Register {
+            socket,
+            id,
+            lock,
+            address,
+        }) {
             Some(Ok(Registered { id, peers })) => {
                 Ok(respond(200, JSON, &registered(&id, &peers, &secret), cors)?)
             }
@@ -69,7 +81,14 @@ impl RoomObject {
         let signal = Dialect::Http.decode(body)?;
         let HttpPeer { id, key, .. } = peer;
         let key = key.map(|key| key.key);
-        if let Some(Err(refusal)) = self.handle(Event::Post { id, key, signal }) {
+        let bytes = body.len();
+        let event = Event::Post {
+            id,
+            key,
+            signal,
+            bytes,
+        };
+        if let Some(Err(refusal)) = self.handle(event) {
             let limits = self.settings.as_ref().map(|settings| settings.limits);
             return Err(HttpError::refused_by_room(refusal, &limits.unwrap_or_default()).into());
         }

@@ -10,7 +10,7 @@ use super::super::storage;
 use crate::core::close::Close;
 use crate::core::drive::{SendError, Transport};
 use crate::core::event::{Row, RowKey};
-use crate::core::member::Member;
+use crate::core::member::Attached;
 use crate::core::notice::{Notice, Registered};
 use crate::core::peer::{Socket, Time};
 use crate::core::refusal::Refusal;
@@ -19,6 +19,7 @@ use crate::dialect::Dialect;
 /// The platform objects that one event needs.
 pub(super) struct ObjectTransport<'e> {
     state: &'e State,
+    now: Time,
     sockets: &'e mut LiteMap<Socket, Connection>,
     /// The WebSocket of a joining client, and the dialect of the client.
     joining: Option<(&'e WebSocket, Dialect)>,
@@ -31,11 +32,13 @@ pub(super) struct ObjectTransport<'e> {
 impl<'e> ObjectTransport<'e> {
     pub(super) const fn new(
         state: &'e State,
+        now: Time,
         sockets: &'e mut LiteMap<Socket, Connection>,
         joining: Option<(&'e WebSocket, Dialect)>,
     ) -> Self {
         Self {
             state,
+            now,
             sockets,
             joining,
             accept_error: None,
@@ -55,7 +58,7 @@ impl Transport for ObjectTransport<'_> {
             self.accept_error = Some(error.into());
             return false;
         }
-        let connection = Connection::new(ws.clone(), socket, dialect, None);
+        let connection = Connection::new(ws.clone(), socket, dialect);
         self.sockets.insert(socket, connection);
         true
     }
@@ -71,23 +74,23 @@ impl Transport for ObjectTransport<'_> {
         number: Option<u64>,
         notice: &Notice<'_>,
     ) -> Vec<(Socket, SendError)> {
-        send(to, number, notice, self.sockets)
+        send(self.state, self.now, to, number, notice, self.sockets)
     }
 
     fn drop_socket(&mut self, socket: Socket) {
         if let Some(dead) = self.sockets.remove(&socket) {
-            log_failure("forget", forget(self.state, &dead));
+            log_failure("forget", forget(&dead));
         }
     }
 
     fn close(&mut self, socket: Socket, close: Close) {
         if let Some(connection) = self.sockets.remove(&socket) {
-            log_failure("effect", close_socket(self.state, &connection, close));
+            log_failure("effect", close_socket(&connection, close));
         }
     }
 
-    fn keep(&mut self, member: Member) {
-        log_failure("effect", keep(self.state, member, self.sockets));
+    fn keep(&mut self, attached: Attached) {
+        log_failure("effect", keep(attached, self.sockets));
     }
 
     fn store(&mut self, row: Row) {
@@ -100,6 +103,10 @@ impl Transport for ObjectTransport<'_> {
 
     fn set_alarm(&mut self, at: Option<Time>) {
         log_failure("effect", storage::set_alarm(self.state, at));
+    }
+
+    fn clear(&mut self) {
+        log_failure("effect", storage::clear(self.state));
     }
 }
 

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use partyline::core::close::Close;
 use partyline::core::drive::{SendError, Transport};
-use partyline::core::event::{Absent, Held, Row, RowKey};
-use partyline::core::member::Member;
+use partyline::core::event::{Absent, Held, Leaver, Notices, Row, RowKey};
+use partyline::core::member::{Attached, Member};
 use partyline::core::notice::{Notice, Registered, RoutedSignal};
-use partyline::core::peer::{PeerId, Socket, Time};
+use partyline::core::peer::{PeerId, Seat, Socket, Time};
 use partyline::core::refusal::Refusal;
 use partyline::dialect::{Dialect, Encoded};
 
@@ -24,12 +24,17 @@ pub(super) struct World {
     pub(super) jammed: BTreeSet<Socket>,
     /// The highest event id sent on each stream.
     numbers: BTreeMap<Socket, u64>,
-    pub(super) members: BTreeMap<Socket, Member>,
+    pub(super) members: BTreeMap<Socket, Attached>,
     pub(super) absent: BTreeMap<PeerId, Absent>,
     pub(super) held: BTreeMap<u64, Held>,
+    pub(super) notices: BTreeMap<u64, Notices>,
+    pub(super) leavers: Option<Vec<Leaver>>,
+    /// The rows of peers that have reconnected. The room ignores and replaces them.
+    pub(super) returned: BTreeMap<PeerId, Absent>,
     pub(super) alarm: Option<Time>,
-    /// The number of writes: rows stored or erased, and alarms set or cleared.
-    pub(super) writes: usize,
+    pub(super) written: Written,
+    /// Whether the storage was used since it was last cleared.
+    used: bool,
     pub(super) accepts_nothing: bool,
     /// The WebSocket that asks to join during the current event, and its dialect.
     pub(super) joining: Option<(Socket, Dialect)>,
@@ -44,6 +49,21 @@ pub(super) struct World {
     /// WebSockets that failed during the current event. The room may send to a failed WebSocket once
     /// more, because the room handles failures one after the other.
     failed: BTreeSet<Socket>,
+}
+
+/// What a room has written to its storage.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Written {
+    /// The number of rows stored.
+    pub(crate) rows: usize,
+    /// The number of rows that contain notices or held broadcasts.
+    pub(crate) rows_of_notices: usize,
+    /// The sizes of these rows, in bytes.
+    pub(crate) bytes_of_notices: usize,
+    /// The size of the largest other row, in bytes.
+    pub(crate) largest_other: usize,
+    /// The number of rows erased, and of alarms set or cleared.
+    pub(crate) others: usize,
 }
 
 /// The sender, type and payload of a signal.
@@ -75,7 +95,8 @@ impl World {
         for kept in self.waiting() {
             self.settle(&kept);
         }
-        let connected: BTreeSet<_> = self.members.values().map(|member| &member.id).collect();
+        let connected = self.members.values();
+        let connected: BTreeSet<_> = connected.map(|attached| &attached.member.id).collect();
         self.owed.retain(|(sender, ..)| connected.contains(sender));
         assert!(
             self.owed.len() <= self.refused,
@@ -90,6 +111,29 @@ impl World {
             absent.chain(held).min(),
             "the alarm is not set to the earliest expiry"
         );
+        for row in self.notices.values() {
+            let needed = row.to.iter().any(|seat| {
+                row.notices
+                    .iter()
+                    .any(|notice| self.needs(*seat, notice.number))
+            });
+            assert!(needed, "no peer needs {row:?}");
+        }
+        let rows = self.absent.len() + self.held.len() + self.notices.len();
+        let has_row = rows > 0 || self.leavers.is_some() || !self.returned.is_empty();
+        assert!(has_row || !self.used, "an empty database is left");
+    }
+
+    /// Returns whether a notice in a row is still kept for the peer with this seat.
+    fn needs(&self, seat: Seat, number: u64) -> bool {
+        let members = self.members.values().map(|attached| &attached.member);
+        let connected = members.filter(|member| member.stream.is_some());
+        let absent = self.absent.values().map(|absent| &absent.member);
+        let mut peers = connected.chain(absent).filter(|member| member.seat == seat);
+        peers.any(|member| {
+            let stream = member.stream.as_ref();
+            stream.is_none_or(|stream| stream.dropped < number)
+        })
     }
 
     /// Returns the signals that are held or queued in stored text.
@@ -102,16 +146,21 @@ impl World {
                 held.payload.clone(),
             )
         });
-        let members = self.members.values();
-        let absent = self.absent.values().map(|absent| &absent.member);
-        let unsent = members
-            .chain(absent)
-            .flat_map(|member| member.outbox.unsent());
-        let unsent = unsent.filter_map(|unsent| match &unsent.notice {
+        let rows = self.notices.values();
+        let kept = rows.flat_map(|row| row.to.iter().map(move |seat| (*seat, &row.notices)));
+        let queued = kept.flat_map(|(seat, notices)| {
+            let absent = self
+                .absent
+                .values()
+                .find(|absent| absent.member.seat == seat);
+            let sent = absent.map_or(u64::MAX, |absent| absent.sent);
+            notices.iter().filter(move |notice| notice.number > sent)
+        });
+        let queued = queued.filter_map(|queued| match &*queued.notice {
             Notice::Signal(signal) => Some(content(signal)),
             _ => None,
         });
-        held.chain(unsent).collect()
+        held.chain(queued).collect()
     }
 
     /// Removes a signal from `owed`, because the room has delivered or kept it.
@@ -139,6 +188,8 @@ impl World {
             "{socket:?}: {notice:?} has the number {number:?}"
         );
         if let Some(number) = number {
+            // JavaScript represents integers up to 2⁵³ exactly.
+            assert!(number < 1 << 53, "{number}");
             let last = self.numbers.entry(socket).or_default();
             assert!(*last < number, "{last} came before {number}: {notice:?}");
             *last = number;
@@ -207,45 +258,84 @@ impl Transport for World {
     }
 
     fn close(&mut self, socket: Socket, close: Close) {
-        assert!(self.open.contains_key(&socket), "{socket:?} is not open");
+        let is_open = self.open.contains_key(&socket);
+        assert!(is_open || close == Close::Unread, "{socket:?} is not open");
         self.forget(socket);
         let sent = self.sent.entry(socket).or_default();
         sent.push(Heard::Closed(close));
     }
 
-    fn keep(&mut self, member: Member) {
+    fn keep(&mut self, attached: Attached) {
+        let Attached { member, .. } = &attached;
         let open = self.open.contains_key(&member.socket);
         if !self.accepts_nothing {
             assert!(open, "{member:?} is not open");
         }
+        if let Some(absent) = self.absent.remove(&member.id) {
+            self.returned.insert(member.id.clone(), absent);
+        }
         if open {
-            self.members.insert(member.socket, member);
+            self.members.insert(member.socket, attached);
         }
     }
 
     fn store(&mut self, row: Row) {
-        self.writes += 1;
+        self.used = true;
+        let size = row.key().encode().len() + row.encode().len();
+        self.written.rows += 1;
+        match &row {
+            Row::Held(_) | Row::Notices(_) => {
+                self.written.rows_of_notices += 1;
+                self.written.bytes_of_notices += size;
+            }
+            Row::Absent(_) | Row::Leavers(_) => {
+                self.written.largest_other = self.written.largest_other.max(size);
+            }
+        }
         match row {
-            Row::Absent(absent) => drop(self.absent.insert(absent.member.id.clone(), absent)),
+            Row::Absent(absent) => {
+                let id = absent.member.id.clone();
+                self.returned.remove(&id);
+                self.absent.insert(id, absent);
+            }
             Row::Held(held) => {
                 assert_eq!(self.held.insert(held.number, held), None, "overwritten");
             }
+            Row::Notices(row) => {
+                assert_eq!(self.notices.insert(row.key, row), None, "written again");
+            }
+            Row::Leavers(leavers) => self.leavers = Some(leavers),
         }
     }
 
     fn erase(&mut self, key: RowKey) {
-        self.writes += 1;
-        match key {
-            RowKey::Absent(id) => assert!(self.absent.remove(&id).is_some(), "{id} has no row"),
-            RowKey::Held(number) => {
-                assert!(self.held.remove(&number).is_some(), "{number} has no row");
+        self.written.others += 1;
+        let existed = match &key {
+            RowKey::Absent(id) => {
+                self.absent.remove(id).is_some() || self.returned.remove(id).is_some()
             }
-        }
+            RowKey::Held(number) => self.held.remove(number).is_some(),
+            RowKey::Notices(key) => self.notices.remove(key).is_some(),
+            RowKey::Leavers => self.leavers.take().is_some(),
+        };
+        assert!(existed, "{key:?} has no row");
     }
 
     fn set_alarm(&mut self, at: Option<Time>) {
-        self.writes += 1;
+        self.used = true;
+        self.written.others += 1;
         self.alarm = at;
+    }
+
+    fn clear(&mut self) {
+        assert!(self.used, "storage that was never used is cleared");
+        self.used = false;
+        self.absent.clear();
+        self.returned.clear();
+        self.held.clear();
+        self.notices.clear();
+        self.leavers = None;
+        self.alarm = None;
     }
 }
 

@@ -1,0 +1,56 @@
+//! The notices kept for all peers of a room: their total size, and the rows that contain them.
+
+use litemap::LiteMap;
+
+use crate::core::event::RowKey;
+use crate::core::outbox::{Entry, MAX_ROOM_BYTES};
+
+/// The sum of the outboxes of a room.
+#[derive(Debug, Default)]
+pub(crate) struct Backlog {
+    /// The rows of notices, and the number of outbox entries that each row contains. A row is erased
+    /// with its last entry.
+    rows: LiteMap<u64, usize>,
+    /// The sum of the sizes of all entries, in bytes.
+    bytes: usize,
+}
+
+impl Backlog {
+    /// Counts an entry that was added to an outbox.
+    pub(crate) fn add(&mut self, entry: &Entry) {
+        self.bytes = self.bytes.saturating_add(entry.size());
+        if let Some(row) = entry.row {
+            self.add_to_row(row, 1);
+        }
+    }
+
+    /// Counts entries that moved from an attachment to a row.
+    pub(crate) fn add_to_row(&mut self, row: u64, count: usize) {
+        match self.rows.get_mut(&row) {
+            Some(entries) => *entries = entries.saturating_add(count),
+            None => drop(self.rows.insert(row, count)),
+        }
+    }
+
+    /// Counts an entry that was removed from an outbox. Returns its row if no other entry is in it.
+    pub(crate) fn remove(&mut self, entry: &Entry) -> Option<RowKey> {
+        self.bytes = self.bytes.saturating_sub(entry.size());
+        let row = entry.row?;
+        let entries = self.rows.get_mut(&row)?;
+        *entries = entries.saturating_sub(1);
+        if *entries > 0 {
+            return None;
+        }
+        self.rows.remove(&row);
+        Some(RowKey::Notices(row))
+    }
+
+    /// Returns whether `bytes` more bytes are within the limit of the room.
+    pub(crate) const fn has_space(&self, bytes: usize) -> bool {
+        self.bytes.saturating_add(bytes) <= MAX_ROOM_BYTES
+    }
+
+    pub(crate) fn has_rows(&self) -> bool {
+        !self.rows.is_empty()
+    }
+}

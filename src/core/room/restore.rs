@@ -1,0 +1,187 @@
+//! Restores a room from what is stored.
+
+use std::rc::Rc;
+
+use litemap::LiteMap;
+
+use super::Room;
+use super::backlog::Backlog;
+use super::held::HeldBroadcasts;
+use super::rate_limit::RateLimiter;
+use super::roster::{Peer, Presence, Roster};
+use crate::core::event::{Absent, Held, Limits, Notices, Row, RowKey};
+use crate::core::member::{Attached, Member};
+use crate::core::notice::Notice;
+use crate::core::outbox::{Entry, Numbered, Outbox};
+use crate::core::peer::{Seat, Time};
+
+impl Room {
+    /// Restores a room from the members stored with its WebSockets and from its stored rows, in any
+    /// order. If there are no members and no rows, the room is new.
+    ///
+    /// If a peer has both a WebSocket and a row, the row is ignored. A held broadcast expires at
+    /// the next event if its sender is not in the room.
+    pub fn restore(
+        name: &str,
+        limits: Limits,
+        now: Time,
+        members: impl IntoIterator<Item = Attached>,
+        rows: impl IntoIterator<Item = Row>,
+    ) -> Self {
+        let mut room = Self {
+            name: name.into(),
+            limits,
+            roster: Roster::default(),
+            backlog: Backlog::default(),
+            held: HeldBroadcasts::default(),
+            next_held: 0,
+            leavers: [].into(),
+            last_number: 0,
+            peer_rows: 0,
+            has_stored: false,
+            orphans: Vec::new(),
+            is_restored: true,
+            alarm: None,
+        };
+        let (mut held, mut notices) = (Vec::new(), Vec::new());
+        for row in rows {
+            room.has_stored = true;
+            match row {
+                Row::Absent(absent) => room.restore_absent(absent, now),
+                Row::Held(row) => held.push(row),
+                Row::Notices(row) => notices.push(row),
+                Row::Leavers(leavers) => room.leavers = leavers.into(),
+            }
+        }
+        // The attachments of several receivers may contain the same notice.
+        let mut shared: LiteMap<u64, Rc<Notice<'static>>> = LiteMap::new();
+        for Attached { member, notices } in members {
+            let seat = member.seat;
+            room.restore_connected(member, now);
+            for Numbered { number, notice } in notices {
+                let known = shared.get(&number).cloned();
+                let notice = known.unwrap_or_else(|| {
+                    shared.insert(number, Rc::clone(&notice));
+                    notice
+                });
+                room.restore_entry(seat, Numbered { number, notice }, None);
+            }
+        }
+        notices
+            .into_iter()
+            .for_each(|row| room.restore_notices(row));
+        room.restore_held(held);
+        room.restore_counters();
+        room.alarm = room.next_expiry();
+        room
+    }
+
+    fn restore_absent(&mut self, absent: Absent, now: Time) {
+        let Absent {
+            member,
+            expires_at,
+            sent,
+        } = absent;
+        self.peer_rows = self.peer_rows.saturating_add(1);
+        self.roster.insert(Peer {
+            member,
+            presence: Presence::Absent { expires_at, sent },
+            outbox: Outbox::default(),
+            rate_limiter: RateLimiter::new(now, &self.limits),
+            has_row: true,
+        });
+    }
+
+    fn restore_connected(&mut self, member: Member, now: Time) {
+        let row = self.roster.by_id(member.id.as_str());
+        let has_row = row.is_some_and(|row| row.has_row);
+        self.roster.insert(Peer {
+            member,
+            presence: Presence::Connected,
+            outbox: Outbox::default(),
+            rate_limiter: RateLimiter::new(now, &self.limits),
+            has_row,
+        });
+    }
+
+    fn restore_entry(&mut self, seat: Seat, numbered: Numbered, row: Option<u64>) {
+        let entry = Entry { numbered, row };
+        if let Some(peer) = self.roster.by_seat_mut(seat) {
+            self.backlog.add(&entry);
+            peer.outbox.insert(entry);
+        }
+    }
+
+    /// Restores the notices of a row for the receivers that still need them.
+    fn restore_notices(&mut self, row: Notices) {
+        let Notices { key, to, notices } = row;
+        self.last_number = self.last_number.max(key);
+        let mut is_needed = false;
+        for notice in notices {
+            for seat in &to {
+                let peer = self.roster.by_seat(*seat);
+                if peer.is_some_and(|peer| peer.needs(&notice)) {
+                    is_needed = true;
+                    self.restore_entry(*seat, notice.clone(), Some(key));
+                }
+            }
+        }
+        if !is_needed {
+            self.orphans.push(RowKey::Notices(key));
+        }
+    }
+
+    fn restore_held(&mut self, mut rows: Vec<Held>) {
+        rows.sort_unstable_by_key(|row| row.number);
+        for mut row in rows {
+            self.next_held = row.number.saturating_add(1);
+            if self.roster.by_id(row.from.as_str()).is_none() {
+                row.expires_at = Time(0);
+            }
+            // The rows were within the limits when they were stored, so `push` succeeds again.
+            let _ = self.held.push(row);
+        }
+    }
+
+    /// Restores the highest number and the highest seat from everything that contains one.
+    fn restore_counters(&mut self) {
+        let mut last = self.last_number;
+        let mut told = Seat(0);
+        for leaver in &self.leavers {
+            last = last.max(leaver.number);
+            told = told.max(leaver.seat);
+        }
+        for peer in self.roster.all() {
+            if let Presence::Absent { sent, .. } = peer.presence {
+                last = last.max(sent);
+            }
+            if let Some(stream) = &peer.member.stream {
+                last = last.max(stream.opened).max(stream.dropped);
+                told = told.max(stream.told);
+            }
+            let newest = peer.outbox.iter().last();
+            last = last.max(newest.map_or(0, |entry| entry.numbered.number));
+        }
+        self.last_number = last;
+        if self.roster.len() > 0 {
+            self.roster.reserve(told);
+        }
+    }
+}
+
+impl Peer {
+    /// Returns whether a notice in a row, of which the peer is a receiver, is still in its outbox.
+    fn needs(&self, notice: &Numbered) -> bool {
+        match (&self.member.stream, self.presence) {
+            (Some(stream), _) => {
+                let is_presence =
+                    matches!(*notice.notice, Notice::Joined { .. } | Notice::Left { .. });
+                // A stream that opens drops the kept joins and leaves.
+                let is_told = is_presence && notice.number < stream.opened;
+                notice.number > stream.dropped && !is_told
+            }
+            (None, Presence::Absent { sent, .. }) => notice.number > sent,
+            (None, Presence::Connected) => false,
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! Keeps the storage of a room up to date: the rows of its peers, its alarm, and the end of both.
+
+use super::register::OPEN_STREAM_TIMEOUT_MS;
+use super::roster::Presence;
+use super::turn::Turn;
+use crate::core::event::{Effect, Row};
+use crate::core::peer::Seat;
+
+impl Turn<'_, '_> {
+    /// Stores the state of a peer.
+    pub(super) fn save(&mut self, seat: Seat) {
+        let Some(peer) = self.room.roster.by_seat_mut(seat) else {
+            return;
+        };
+        if let Presence::Absent { .. } = peer.presence {
+            if !peer.has_row {
+                peer.has_row = true;
+                self.room.peer_rows = self.room.peer_rows.saturating_add(1);
+            }
+            self.room.has_stored = true;
+        }
+        self.effects.push(peer.stored());
+    }
+
+    /// Writes a row.
+    pub(super) fn store(&mut self, row: Row) {
+        self.room.has_stored = true;
+        self.effects.push(Effect::Store(row));
+    }
+
+    /// Sets the alarm to the earliest expiry, unless it is already set to that time.
+    pub(super) fn set_alarm(&mut self) {
+        let next = self.room.next_expiry();
+        if self.room.alarm != next {
+            self.room.alarm = next;
+            self.effects.push(Effect::Alarm(next));
+        }
+    }
+
+    /// Limits the expiry of absent peers. After the clock went backwards, they would otherwise keep
+    /// their places for hours.
+    #[inline(never)]
+    pub(super) fn limit_expiries(&mut self) {
+        let grace = self.room.limits.grace;
+        let late = self.room.roster.absent().filter_map(|peer| {
+            let keep_ms = match peer.member.stream {
+                Some(_) => grace.max(OPEN_STREAM_TIMEOUT_MS),
+                None => grace,
+            };
+            let latest = self.now.plus(keep_ms).round_up();
+            let is_late = peer.expires_at().is_some_and(|at| at > latest);
+            is_late.then_some((peer.member.seat, latest))
+        });
+        for (seat, latest) in late.collect::<Vec<_>>() {
+            if let Some(peer) = self.room.roster.by_seat_mut(seat)
+                && let Presence::Absent { expires_at, .. } = &mut peer.presence
+            {
+                *expires_at = latest;
+            }
+            self.save(seat);
+        }
+    }
+
+    /// Erases the rows of notices whose receivers are gone. A deployment closes all WebSockets
+    /// without an event.
+    #[inline(never)]
+    pub(super) fn erase_orphans(&mut self) {
+        let orphans = std::mem::take(&mut self.room.orphans);
+        self.effects.extend(orphans.into_iter().map(Effect::Erase));
+    }
+
+    /// Clears the storage when no row and no alarm is left. Rows need not be erased then.
+    #[inline(never)]
+    pub(super) fn clear_unused(&mut self) {
+        if self.room.alarm.is_some() || self.room.uses_storage() {
+            return;
+        }
+        let is_needed =
+            |effect: &Effect<'_>| !matches!(effect, Effect::Erase(_) | Effect::Alarm(None));
+        self.effects.retain(is_needed);
+        self.effects.push(Effect::Clear);
+        self.room.has_stored = false;
+    }
+}
