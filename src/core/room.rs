@@ -11,6 +11,7 @@ mod held;
 mod join;
 mod keep;
 mod notify;
+mod open;
 mod rate_limit;
 mod register;
 mod restore;

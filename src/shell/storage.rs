@@ -29,8 +29,7 @@ pub(super) fn erase(state: &State, key: &RowKey) -> Result<()> {
 /// Deletes all rows and the alarm, and with them the database, for which the owner of the server
 /// would pay even if it is empty.
 pub(super) fn clear(state: &State) -> Result<()> {
-    let none = JsValue::UNDEFINED.into();
-    let _: Promise = state.storage().as_raw().delete_all(none)?;
+    let _: Promise = state.storage().as_raw().delete_all()?;
     Ok(())
 }
 

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use super::roster::Peer;
+use super::roster::{Peer, Presence};
 use super::turn::Turn;
 use crate::core::event::{Effect, Leaver, Row, RowKey};
 use crate::core::notice::{Change, Notice};
@@ -50,16 +50,25 @@ impl Turn<'_, '_> {
 
     /// Takes the joins and leaves out of the outbox of a peer whose stream opens, and returns the
     /// changes since its client was last told: first the peers that joined, in seat order, then the
-    /// peers that left. If a peer left and joined again, its leave comes first. `got` is the number
-    /// of the last event that the client received, or 0.
-    pub(super) fn take_changes(&mut self, seat: Seat, got: u64) -> Vec<Change> {
+    /// peers that left. If a peer left and joined again, its leave comes first.
+    ///
+    /// `got` is the number of the last event that the client received. If the client does not know
+    /// it, everything that was sent counts as received, because a client cannot ignore a repeated
+    /// join as it ignores a repeated signal.
+    pub(super) fn take_changes(&mut self, seat: Seat, got: Option<u64>) -> Vec<Change> {
+        let last_number = self.room.last_number;
         let Some(peer) = self.room.roster.by_seat_mut(seat) else {
             return Vec::new();
         };
-        let unconfirmed = peer.outbox.take_presence();
+        let got = got.unwrap_or(match peer.presence {
+            Presence::Absent { sent, .. } => sent,
+            Presence::Connected => last_number,
+        });
+        let mut unconfirmed = peer.outbox.take_presence();
         for entry in &unconfirmed {
             self.release(entry);
         }
+        unconfirmed.retain(|entry| entry.numbered.number > got);
         let Some(Peer { member, .. }) = self.room.roster.by_seat(seat) else {
             return Vec::new();
         };

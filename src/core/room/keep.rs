@@ -176,19 +176,6 @@ impl<'a> Turn<'_, 'a> {
         Some(())
     }
 
-    /// Adds a notice to an outbox without sending it.
-    pub(super) fn keep(&mut self, seat: Seat, numbered: Numbered, in_row: bool) {
-        let row = in_row.then_some(numbered.number);
-        if row.is_some() {
-            self.store_notices(numbered.number, vec![seat], vec![numbered.clone()]);
-        }
-        let entry = Entry { numbered, row };
-        if let Some(peer) = self.room.roster.by_seat_mut(seat) {
-            self.room.backlog.add(&entry);
-            peer.outbox.insert(entry);
-        }
-    }
-
     /// Writes a row of notices.
     pub(super) fn store_notices(&mut self, key: u64, to: Vec<Seat>, notices: Vec<Numbered>) {
         self.store(Row::Notices(Notices { key, to, notices }));

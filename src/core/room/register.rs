@@ -1,20 +1,17 @@
-//! Joins over HTTP: a client registers, then opens an event stream, and can later resume the
-//! stream.
+//! Joins over HTTP: a client registers, and opens its event stream in a later request.
 
-use std::rc::Rc;
-
-use super::join::{id_taken, release_old};
+use super::join::id_taken;
 use super::rate_limit::RateLimiter;
 use super::roster::{Peer, Presence};
 use super::turn::Turn;
 use crate::core::close::Close;
 use crate::core::event::Effect;
 use crate::core::member::Member;
-use crate::core::notice::{Notice, Registered};
-use crate::core::outbox::{GAP, Numbered, Outbox, size};
+use crate::core::notice::Registered;
+use crate::core::outbox::Outbox;
 use crate::core::peer::{Address, Key, Lock, PeerId, Seat, Socket, Time};
 use crate::core::refusal::{Code, Refusal};
-use crate::core::stream::{Stream, number_of};
+use crate::core::stream::Stream;
 
 /// The time within which a registered peer must open its stream, in milliseconds.
 pub const OPEN_STREAM_TIMEOUT_MS: u64 = 30_000;
@@ -181,123 +178,6 @@ impl Turn<'_, '_> {
     fn is_disturbed(&self, expires_at: Time) -> bool {
         const LEFT: u64 = OPEN_STREAM_TIMEOUT_MS - UNDISTURBED_MS;
         expires_at <= self.now.plus(LEFT)
-    }
-
-    /// Handles a request to open or resume an event stream.
-    #[inline(never)]
-    pub(super) fn handle_open(
-        &mut self,
-        socket: Socket,
-        id: &PeerId,
-        key: Option<&Key>,
-        last: Option<u64>,
-    ) {
-        let (seat, is_confirmed) = match self.find_registered(id, key) {
-            Ok(found) => found,
-            Err(refusal) => return self.reply(Err(refusal)),
-        };
-        let last_number = self.room.last_number;
-        let Some(peer) = self.room.roster.by_seat_mut(seat) else {
-            return;
-        };
-        let Some(stream) = &mut peer.member.stream else {
-            return;
-        };
-        // A client that sends an event id from an earlier peer with the same id, or an id that no
-        // stream had, starts a new stream.
-        let last = last.filter(|last| {
-            let number = number_of(*last);
-            stream.registered <= number && number <= last_number
-        });
-        match last {
-            Some(last) if !stream.is_current(last) => {
-                if is_confirmed {
-                    self.save(seat);
-                }
-                let message = format!(
-                    "a newer stream of `{id}` has replaced this stream: use the newer stream, or \
-                     open a stream without `Last-Event-ID`"
-                );
-                return self.reply(Err(Refusal::new(Code::Replaced, message)));
-            }
-            Some(last) => self.drop_through(seat, number_of(last)),
-            None => stream.restart(),
-        }
-        self.effects.push(Effect::Accept(socket));
-        if let Some(peer) = self.room.roster.by_seat(seat) {
-            release_old(peer, self.effects);
-        }
-        self.reopen(seat, socket, last.map(number_of));
-    }
-
-    /// Connects a peer to its opened stream, and sends what the client has missed: first the joins
-    /// and leaves, then the kept notices. Any of them may be lost with the old stream, so all are
-    /// sent again. `got` is the number of the last event that the client received.
-    fn reopen(&mut self, seat: Seat, socket: Socket, got: Option<u64>) {
-        let changes = self.take_changes(seat, got.unwrap_or(0));
-        let opened = self.room.next_number(self.now);
-        let newest = self.room.roster.newest_seat();
-        let Some(mut peer) = self.room.roster.remove(seat) else {
-            return;
-        };
-        peer.member.socket = socket;
-        peer.presence = Presence::Connected;
-        if let Some(stream) = &mut peer.member.stream {
-            stream.opened = opened;
-            stream.told = newest;
-        }
-        let first = peer.outbox.first().map(|entry| entry.numbered.number);
-        let id = peer.member.id.clone();
-        self.room.roster.insert(peer);
-        // The numbers of the first two events are before those of the kept notices.
-        let start =
-            got.unwrap_or_else(|| first.map_or(opened, |first| first.saturating_sub(GAP - 1)));
-        if !changes.is_empty() {
-            let before =
-                first.map(|first| start.saturating_add(1).max(first.saturating_sub(GAP - 2)));
-            let number = match (before, first) {
-                (Some(before), Some(first)) if before < first => before,
-                // After a break at this point for the third time, no number is left.
-                _ => self.room.next_number(self.now),
-            };
-            let notice = Rc::new(Notice::Changes(changes));
-            self.keep_changes(seat, Numbered { number, notice });
-        }
-        self.save(seat);
-        let welcome = self.welcome(&id, seat);
-        let Some(peer) = self.room.roster.by_seat(seat) else {
-            return;
-        };
-        let Some(stream) = &peer.member.stream else {
-            return;
-        };
-        let kept = peer.outbox.iter().map(|entry| &entry.numbered);
-        let kept = kept.map(|kept| (kept.number, (*kept.notice).clone()));
-        for (number, notice) in std::iter::once((start, welcome)).chain(kept) {
-            self.effects.push(Effect::Send {
-                to: vec![socket],
-                number: Some(stream.event_id(number)),
-                notice,
-            });
-        }
-    }
-
-    /// Keeps the changes that a reopened stream gets until its client has received them.
-    fn keep_changes(&mut self, seat: Seat, changes: Numbered) {
-        let size = size(&changes.notice);
-        let peer = self.room.roster.by_seat(seat);
-        let fits = peer.is_some_and(|peer| peer.outbox.fits_attachment(size));
-        self.keep(seat, changes, !fits);
-    }
-
-    /// Drops the notices that the client has received.
-    fn drop_through(&mut self, seat: Seat, number: u64) {
-        while let Some(peer) = self.room.roster.by_seat(seat)
-            && let Some(first) = peer.outbox.first()
-            && first.numbered.number <= number
-        {
-            self.drop_first(seat);
-        }
     }
 
     /// Finds a registered peer and checks its key. A key that the server generated becomes mandatory

@@ -59,11 +59,13 @@ impl Room {
             let seat = member.seat;
             room.restore_connected(member, now);
             for Numbered { number, notice } in notices {
-                let known = shared.get(&number).cloned();
-                let notice = known.unwrap_or_else(|| {
-                    shared.insert(number, Rc::clone(&notice));
-                    notice
-                });
+                let notice = match shared.get(&number) {
+                    Some(known) if *known == notice => Rc::clone(known),
+                    _ => {
+                        shared.insert(number, Rc::clone(&notice));
+                        notice
+                    }
+                };
                 room.restore_entry(seat, Numbered { number, notice }, None);
             }
         }

@@ -1,0 +1,148 @@
+//! Event streams: a registered peer opens a stream, and resumes it after a break.
+
+use std::rc::Rc;
+
+use super::join::release_old;
+use super::roster::Presence;
+use super::turn::Turn;
+use crate::core::event::Effect;
+use crate::core::notice::Notice;
+use crate::core::outbox::{Entry, GAP, Numbered, size};
+use crate::core::peer::{Key, PeerId, Seat, Socket};
+use crate::core::refusal::{Code, Refusal};
+use crate::core::stream::number_of;
+
+impl Turn<'_, '_> {
+    /// Handles a request to open or resume an event stream.
+    #[inline(never)]
+    pub(super) fn handle_open(
+        &mut self,
+        socket: Socket,
+        id: &PeerId,
+        key: Option<&Key>,
+        last: Option<u64>,
+    ) {
+        let (seat, is_confirmed) = match self.find_registered(id, key) {
+            Ok(found) => found,
+            Err(refusal) => return self.reply(Err(refusal)),
+        };
+        let last_number = self.room.last_number;
+        let Some(peer) = self.room.roster.by_seat_mut(seat) else {
+            return;
+        };
+        let Some(stream) = &mut peer.member.stream else {
+            return;
+        };
+        // A client that sends an event id from an earlier peer with the same id, or an id that no
+        // stream had, starts a new stream.
+        let last = last.filter(|last| {
+            let number = number_of(*last);
+            stream.registered <= number && number <= last_number
+        });
+        match last {
+            Some(last) if !stream.is_current(last) => {
+                if is_confirmed {
+                    self.save(seat);
+                }
+                let message = format!(
+                    "a newer stream of `{id}` has replaced this stream: use the newer stream, or \
+                     open a stream without `Last-Event-ID`"
+                );
+                return self.reply(Err(Refusal::new(Code::Replaced, message)));
+            }
+            Some(last) => self.drop_through(seat, number_of(last)),
+            None => stream.restart(),
+        }
+        self.effects.push(Effect::Accept(socket));
+        if let Some(peer) = self.room.roster.by_seat(seat) {
+            release_old(peer, self.effects);
+        }
+        let got = last.map(number_of);
+        let changes = self.take_changes(seat, got);
+        let first = self.connect(seat, socket);
+        // The numbers of the first two events are before those of the kept notices.
+        let start = got.unwrap_or_else(|| first.map_or(self.room.last_number, before(GAP - 1)));
+        if !changes.is_empty() {
+            let number = first.map(|first| before(GAP - 2)(first).max(start.saturating_add(1)));
+            // After a third break before the first kept notice, no number is left between them.
+            let number = number.filter(|number| first.is_some_and(|first| *number < first));
+            let number = number.unwrap_or_else(|| self.room.next_number(self.now));
+            let notice = Rc::new(Notice::Changes(changes));
+            self.keep_changes(seat, Numbered { number, notice });
+        }
+        self.save(seat);
+        self.send_kept(seat, start);
+    }
+
+    /// Connects a peer to the WebSocket of its opened stream. Returns the number of the first kept
+    /// notice.
+    fn connect(&mut self, seat: Seat, socket: Socket) -> Option<u64> {
+        let opened = self.room.next_number(self.now);
+        let newest = self.room.roster.newest_seat();
+        let mut peer = self.room.roster.remove(seat)?;
+        peer.member.socket = socket;
+        peer.presence = Presence::Connected;
+        if let Some(stream) = &mut peer.member.stream {
+            stream.opened = opened;
+            stream.told = newest;
+        }
+        let first = peer.outbox.first().map(|entry| entry.numbered.number);
+        self.room.roster.insert(peer);
+        first
+    }
+
+    /// Sends the kept notices on an opened stream, after a first event with the number `start`. Any
+    /// of them may be lost with the old stream, so all are sent again.
+    fn send_kept(&mut self, seat: Seat, start: u64) {
+        let Some(peer) = self.room.roster.by_seat(seat) else {
+            return;
+        };
+        let Some(stream) = &peer.member.stream else {
+            return;
+        };
+        let welcome = self.welcome(&peer.member.id, seat);
+        let kept = peer.outbox.iter().map(|entry| &entry.numbered);
+        let kept = kept.map(|kept| (kept.number, (*kept.notice).clone()));
+        for (number, notice) in std::iter::once((start, welcome)).chain(kept) {
+            self.effects.push(Effect::Send {
+                to: vec![peer.member.socket],
+                number: Some(stream.event_id(number)),
+                notice,
+            });
+        }
+    }
+
+    /// Keeps the changes that a reopened stream gets until its client has received them. Their number
+    /// is unique only in this outbox, so it cannot name a row.
+    fn keep_changes(&mut self, seat: Seat, changes: Numbered) {
+        let key = self.room.next_number(self.now);
+        let Some(peer) = self.room.roster.by_seat_mut(seat) else {
+            return;
+        };
+        let fits = peer.outbox.fits_attachment(size(&changes.notice));
+        let entry = Entry {
+            numbered: changes.clone(),
+            row: (!fits).then_some(key),
+        };
+        self.room.backlog.add(&entry);
+        peer.outbox.insert(entry);
+        if !fits {
+            self.store_notices(key, vec![seat], vec![changes]);
+        }
+    }
+
+    /// Drops the notices that the client has received.
+    fn drop_through(&mut self, seat: Seat, number: u64) {
+        while let Some(peer) = self.room.roster.by_seat(seat)
+            && let Some(first) = peer.outbox.first()
+            && first.numbered.number <= number
+        {
+            self.drop_first(seat);
+        }
+    }
+}
+
+/// Returns a function that subtracts from a number.
+fn before(distance: u64) -> impl Fn(u64) -> u64 {
+    move |number| number.saturating_sub(distance)
+}
