@@ -143,16 +143,26 @@ fn response(status: u16, headers: &Headers, body: &str) -> Result<Response> {
 
 /// Creates the headers of a response with this content type.
 pub(super) fn headers(content_type: &str, cors: &Cors) -> Result<Headers> {
-    let headers = Headers::new()?;
+    let headers = common_headers(cors)?;
     headers.set("Content-Type", content_type)?;
     headers.set("Cache-Control", "no-store")?;
     headers.set("X-Content-Type-Options", "nosniff")?;
     if content_type == HTML {
         headers.set(
             "Content-Security-Policy",
-            "default-src 'none'; style-src 'self'; img-src 'self'",
+            "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; \
+             form-action 'none'; frame-ancestors 'none'",
         )?;
+        headers.set("Cross-Origin-Opener-Policy", "same-origin")?;
     }
+    Ok(headers)
+}
+
+/// Creates the headers that every response has, except the 101 response to a WebSocket upgrade.
+fn common_headers(cors: &Cors) -> Result<Headers> {
+    let headers = Headers::new()?;
+    // Browsers ignore this header over plain HTTP, so `npm start` keeps working (RFC 6797 §8.1).
+    headers.set("Strict-Transport-Security", "max-age=31536000")?;
     cors.add_to(&headers)?;
     Ok(headers)
 }
@@ -166,7 +176,7 @@ fn refuse(error: &HttpError, cors: &Cors) -> Result<Response> {
 }
 
 pub(super) fn preflight(methods: &str, cors: &Cors) -> Result<Response> {
-    let headers = Headers::new()?;
+    let headers = common_headers(cors)?;
     headers.set("Access-Control-Allow-Methods", methods)?;
     headers.set(
         "Access-Control-Allow-Headers",
@@ -174,7 +184,6 @@ pub(super) fn preflight(methods: &str, cors: &Cors) -> Result<Response> {
         "Authorization, Content-Type, Last-Event-ID, Cache-Control",
     )?;
     headers.set("Access-Control-Max-Age", "86400")?;
-    cors.add_to(&headers)?;
     response(204, &headers, "")
 }
 

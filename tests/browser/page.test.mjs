@@ -198,14 +198,13 @@ test('markup in room names and peer ids is shown as text, even if the server all
 
 test('the copied link opens the room and does not contain the id of its peer', async () => {
   const room = newRoom();
-  const ann = await enter(
-    pages,
-    { room, id: 'ann' },
-    { permissions: ['clipboard-read', 'clipboard-write'] },
-  );
+  const ann = await enter(pages, { room, id: 'ann' }, { permissions: ['clipboard-write'] });
   await ann.getByRole('button', { name: 'Copy link' }).click();
   await ann.getByRole('button', { name: 'Copied' }).waitFor();
-  const link = await ann.evaluate(() => navigator.clipboard.readText());
+  // The permissions policy of the page forbids scripts to read the clipboard, so the user pastes.
+  const message = ann.getByRole('textbox', { name: 'Message to all' });
+  await message.press('Control+V');
+  const link = await message.inputValue();
   assert.equal(link, `${dev.origin}/?room=${room}`);
   const guest = await pages.open('guest', link);
   await shows(guest, 'ann');

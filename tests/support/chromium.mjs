@@ -58,7 +58,7 @@ export class Pages {
     this.#open.push({ page, name });
     page.on('pageerror', (error) => this.#problems.push(`${name}: ${error.stack}`));
     page.on('console', (message) => {
-      if (/Content Security Policy/.test(message.text()))
+      if (/Content Security Policy|(Permissions|Opener)-Policy/.test(message.text()))
         this.#problems.push(`${name}: ${message.text()}`);
     });
     await page.addInitScript(installWire);
@@ -73,7 +73,7 @@ export class Pages {
 
   /**
    * Closes the pages of a test. Fails if a page threw an uncaught exception or violated its Content
-   * Security Policy.
+   * Security Policy, or if Chromium does not understand a security header.
    */
   async tidy() {
     const problems = this.#problems.splice(0);

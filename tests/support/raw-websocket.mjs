@@ -13,6 +13,8 @@ import { joinPath, within } from './peer.mjs';
 export const TEXT = 0x1;
 export const BINARY = 0x2;
 export const CLOSE = 0x8;
+/** Added to an opcode, marks the payload as compressed (RFC 7692 §6). */
+export const COMPRESSED = 0x40;
 
 /** @typedef {{ opcode: number, payload: Buffer }} Frame */
 
@@ -23,6 +25,8 @@ export class RawWebSocket {
   /** @param {net.Socket} tcp */
   constructor(tcp) {
     this.tcp = tcp;
+    /** The response to the upgrade. */
+    this.head = '';
     this.ended = false;
     /** Resolves when the server has closed the connection. @type {Promise<void>} */
     this.gone = new Promise((resolve) => {
@@ -44,19 +48,22 @@ export class RawWebSocket {
    * @param {import('./workerd.mjs').Server} server
    * @param {string} room
    * @param {import('./peer.mjs').Join} join
+   * @param {string} [headers] more headers of the request, each with `\r\n` at its end
    */
-  static async connect(server, room, join) {
+  static async connect(server, room, join, headers = '') {
     const tcp = net.connect({ host: '127.0.0.1', port: server.port });
     await once(tcp, 'connect');
     const socket = new RawWebSocket(tcp);
     tcp.write(
       `GET ${joinPath(room, join)} HTTP/1.1\r\nHost: ${server.host}\r\n` +
         'Connection: Upgrade\r\nUpgrade: websocket\r\n' +
-        'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
+        'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n' +
+        `${headers}\r\n`,
     );
     const head = await within(socket.#take(endOfHead), 'the server answers the upgrade');
     if (!head.toString().startsWith('HTTP/1.1 101'))
       throw new Error(`the upgrade was refused: ${head}`);
+    socket.head = head.toString();
     return socket;
   }
 

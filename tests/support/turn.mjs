@@ -3,13 +3,16 @@
 import { spawn } from 'node:child_process';
 import dgram from 'node:dgram';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import http from 'node:http';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { coturnPath } from '../../scripts/coturn.mjs';
 
-/** A coturn process on a free loopback port. It uses the same secret as the Worker. */
+/**
+ * A coturn process on a free loopback port, with the configuration of docs/turn.md. It uses the same
+ * secret as the Worker. Its relay addresses are on 127.0.0.1, so peers may use this address only.
+ */
 export class Coturn {
   /**
    * @param {import('node:child_process').ChildProcess} child
@@ -19,6 +22,7 @@ export class Coturn {
   constructor(child, port, folder) {
     this.child = child;
     this.folder = folder;
+    this.port = port;
     this.url = `turn:127.0.0.1:${port}?transport=udp`;
     this.stun = `stun:127.0.0.1:${port}`;
   }
@@ -29,8 +33,10 @@ export class Coturn {
     const program = coturnPath();
     if (!program) throw new Error('turnserver (coturn) is not installed. `npm test` installs it.');
     const folder = await mkdtemp(join(tmpdir(), 'partyline-turn-'));
+    const config = join(folder, 'turnserver.conf');
+    await writeFile(config, (await documentedConfig()).replace('a-long-random-text', secret));
     const args =
-      `-n -v --use-auth-secret --static-auth-secret=${secret} --realm=partyline.test ` +
+      `-c ${config} -v --allowed-peer-ip=127.0.0.1 ` +
       `--listening-ip=127.0.0.1 --relay-ip=127.0.0.1 --listening-port=${port} ` +
       '--allow-loopback-peers --no-tls --no-dtls --no-cli --no-rfc5780 ' +
       `--log-file=stdout --simple-log --pidfile=${folder}/pid --userdb=${folder}/db`;
@@ -53,6 +59,24 @@ export class Coturn {
     return new Coturn(child, port, folder);
   }
 
+  /**
+   * Asks the server to relay to an address, with coturn's own client. Returns the output of the
+   * client, which ends with the refusal.
+   * @param {string} secret
+   * @param {string} address
+   */
+  async refusal(secret, address) {
+    const client = join(dirname(coturnPath() ?? ''), 'turnutils_uclient');
+    const args = `-c -n 1 -u eve -W ${secret} -p ${this.port} -e ${address} 127.0.0.1`.split(' ');
+    // The client of an allowed address waits for an answer of its peer, which does not come.
+    const child = spawn(client, args, { timeout: 10_000, stdio: ['ignore', 'pipe', 'pipe'] });
+    let output = '';
+    for (const stream of [child.stdout, child.stderr])
+      stream.on('data', (/** @type {Buffer} */ text) => (output += text));
+    await once(child, 'close');
+    return output.trim();
+  }
+
   async stop() {
     if (this.child.exitCode === null && this.child.signalCode === null) {
       const exited = once(this.child, 'exit');
@@ -61,6 +85,14 @@ export class Coturn {
     }
     await rm(this.folder, { recursive: true, force: true });
   }
+}
+
+/** Returns the configuration that docs/turn.md recommends. */
+async function documentedConfig() {
+  const page = await readFile(new URL('../../docs/turn.md', import.meta.url), 'utf8');
+  const block = page.split('\n```\n').find((text) => text.startsWith('use-auth-secret\n'));
+  if (!block) throw new Error('docs/turn.md has no configuration of coturn');
+  return `${block}\n`;
 }
 
 /** Returns a UDP port that is currently free. */

@@ -204,6 +204,18 @@ describe('over HTTP', () => {
     });
 });
 
+test('coturn, as documented, relays to no private or reserved address', async () => {
+  const addresses = [
+    ...['10.0.0.0', '10.255.255.255', '100.64.0.1', '127.0.0.2', '169.254.169.254', '172.16.0.1'],
+    ...['172.31.255.255', '192.0.0.1', '192.168.0.1', '198.19.255.255', '224.0.0.1', '240.0.0.1'],
+  ];
+  const refusals = await Promise.all(
+    addresses.map((address) => coturn.refusal(TURN_SECRET, address)),
+  );
+  for (const [i, refusal] of refusals.entries())
+    assert.match(refusal, /error 403 \(Forbidden IP\)$/, addresses[i]);
+});
+
 describe('in a browser, through coturn only', () => {
   const pages = new Pages();
   useFixtures(pages);
