@@ -1,6 +1,7 @@
 //! Tests of the core, the dialects and the stored text. They run on the host, as one binary.
 
 mod close_table;
+mod cost;
 mod fuzz;
 mod properties;
 mod readme;

@@ -230,6 +230,12 @@ impl Rig {
         self.now = then;
     }
 
+    /// Turns the clock back. The alarm of the platform rings by the real time, so it moves with it.
+    pub(crate) fn turn_clock_back(&mut self, millis: u64) {
+        self.now = Time(self.now.0 - millis);
+        self.world.alarm = self.world.alarm.map(|Time(at)| Time(at - millis));
+    }
+
     /// Fires the alarm immediately, even if it is not due.
     pub(crate) fn ring(&mut self) {
         self.world.alarm = None;

@@ -137,8 +137,15 @@ impl<'a> Turn<'_, 'a> {
                 return self.hold(source, signal);
             }
             let full = self.broadcast(Some(seat), &Notice::Signal(signal));
-            if full > 0 {
-                self.refuse_source(source, queues_full(full));
+            let only = match &full[..] {
+                [seat] => self.room.roster.by_seat(*seat),
+                _ => None,
+            };
+            if let Some(peer) = only {
+                let refusal = queue_full(&peer.member.id);
+                self.refuse_source(source, refusal);
+            } else if !full.is_empty() {
+                self.refuse_source(source, queues_full(full.len()));
             }
             return;
         };

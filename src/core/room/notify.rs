@@ -35,9 +35,9 @@ impl<'a> Turn<'_, 'a> {
         }
     }
 
-    /// Notifies all peers except one. Returns the number of peers for which the notice cannot be
+    /// Notifies all peers except one. Returns the seats of the peers for which the notice cannot be
     /// kept. Connected WebSocket peers are notified first, then the other peers.
-    pub(super) fn broadcast(&mut self, except: Option<Seat>, notice: &Notice<'a>) -> usize {
+    pub(super) fn broadcast(&mut self, except: Option<Seat>, notice: &Notice<'a>) -> Vec<Seat> {
         let is_signal = matches!(notice, Notice::Signal(_));
         let (mut sockets, mut others) = (Vec::new(), Vec::new());
         for peer in self.room.roster.all() {
@@ -54,9 +54,9 @@ impl<'a> Turn<'_, 'a> {
             self.push_send(sockets, notice.clone());
         }
         if others.is_empty() {
-            return 0;
+            return Vec::new();
         }
-        self.deliver(&others, notice).len()
+        self.deliver(&others, notice)
     }
 
     /// Notifies the sender that its signal is refused. An absent WebSocket peer does not receive

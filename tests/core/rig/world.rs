@@ -33,6 +33,8 @@ pub(super) struct World {
     pub(super) returned: BTreeMap<PeerId, Absent>,
     pub(super) alarm: Option<Time>,
     pub(super) written: Written,
+    /// The receiver and the number of each notice that was written to a row.
+    ever_written: BTreeSet<(Seat, u64)>,
     /// Whether the storage was used since it was last cleared.
     used: bool,
     pub(super) accepts_nothing: bool,
@@ -60,8 +62,6 @@ pub(crate) struct Written {
     pub(crate) rows_of_notices: usize,
     /// The sizes of these rows, in bytes.
     pub(crate) bytes_of_notices: usize,
-    /// The size of the largest other row, in bytes.
-    pub(crate) largest_other: usize,
     /// The number of rows erased, and of alarms set or cleared.
     pub(crate) others: usize,
 }
@@ -161,6 +161,21 @@ impl World {
             _ => None,
         });
         held.chain(queued).collect()
+    }
+
+    /// Checks that the room writes no notice twice for the same receiver, so that the bytes it writes
+    /// are proportional to the bytes it keeps. A held broadcast may already be in another row.
+    fn write_notices(&mut self, row: &Notices) {
+        for notice in &row.notices {
+            // The numbers of changes are not unique.
+            if matches!(*notice.notice, Notice::Changes(_)) {
+                continue;
+            }
+            for seat in &row.to {
+                let is_new = self.ever_written.insert((*seat, notice.number));
+                assert!(is_new, "{notice:?} is written again for {seat:?}");
+            }
+        }
     }
 
     /// Removes a signal from `owed`, because the room has delivered or kept it.
@@ -288,9 +303,11 @@ impl Transport for World {
                 self.written.rows_of_notices += 1;
                 self.written.bytes_of_notices += size;
             }
-            Row::Absent(_) | Row::Leavers(_) => {
-                self.written.largest_other = self.written.largest_other.max(size);
-            }
+            Row::Absent(_) => assert!(size < 500, "{row:?}"),
+            Row::Leavers(leavers) => assert!(size <= 20 + leavers.len() * 110, "{row:?}"),
+        }
+        if let Row::Notices(row) = &row {
+            self.write_notices(row);
         }
         match row {
             Row::Absent(absent) => {
