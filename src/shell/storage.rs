@@ -21,22 +21,22 @@ const OVERFLOW: &str = "outside ";
 
 /// Writes a row. A row with the same key is replaced.
 pub(super) fn store(state: &State, row: &Row) -> Result<()> {
-    Ok(Stored::of(state).put(&row.key().encode(), &row.encode())?)
+    Ok(Stored::of(state)?.put(&row.key().encode(), &row.encode())?)
 }
 
 /// Deletes a row.
 pub(super) fn erase(state: &State, key: &RowKey) -> Result<()> {
-    Ok(Stored::of(state).delete(&key.encode())?)
+    Ok(Stored::of(state)?.delete(&key.encode())?)
 }
 
 /// Writes an overflow row, which holds the state of a member that does not fit into an attachment.
 pub(super) fn store_overflow(state: &State, socket: Socket, text: &str) -> Result<()> {
-    Ok(Stored::of(state).put(&overflow_key(socket), text)?)
+    Ok(Stored::of(state)?.put(&overflow_key(socket), text)?)
 }
 
 /// Deletes an overflow row.
 pub(super) fn erase_overflow(state: &State, socket: Socket) -> Result<()> {
-    Ok(Stored::of(state).delete(&overflow_key(socket))?)
+    Ok(Stored::of(state)?.delete(&overflow_key(socket))?)
 }
 
 fn overflow_key(socket: Socket) -> String {
@@ -55,7 +55,7 @@ pub(super) struct StoredRows {
 /// Reads all rows. An unreadable row is logged and skipped.
 pub(super) fn read(state: &State) -> Result<StoredRows> {
     let mut stored = StoredRows::default();
-    for (key, text) in Stored::of(state).list()? {
+    for (key, text) in Stored::of(state)?.list()? {
         if let Some(socket) = key
             .strip_prefix(OVERFLOW)
             .and_then(|digits| digits.parse().ok())
