@@ -96,6 +96,22 @@ function optimize(wasm) {
 }
 
 /**
+ * Returns an esbuild plugin that finds the modules of the Rust code.
+ * @param {string} folder the folder that contains rust.js
+ * @returns {import('esbuild').Plugin['setup']}
+ */
+const resolveRust =
+  (folder) =>
+  ({ onResolve }) => {
+    onResolve({ filter: /^\.\/rust\.js$/ }, () => ({ path: join(folder, 'rust.js') }));
+    // wasm-bindgen copies each module that the Rust code imports. A copy could not import its
+    // neighbours, and would have other variables than the module that worker.js imports.
+    onResolve({ filter: /^\.\/snippets\/.*\/src\/shell\/\w+\.js$/ }, ({ path }) => ({
+      path: join(root, path.slice(path.indexOf('src/shell/'))),
+    }));
+  };
+
+/**
  * Bundles worker.js and rust.js into one module.
  * @param {string} folder the folder that contains rust.js
  * @param {string} outfile
@@ -103,16 +119,13 @@ function optimize(wasm) {
 async function bundle(folder, outfile) {
   const { build } = await import('esbuild');
   const { outputFiles } = await build({
-    stdin: {
-      contents: readFileSync(join(root, 'src', 'shell', 'worker.js'), 'utf8'),
-      resolveDir: folder,
-      sourcefile: 'worker.js',
-    },
+    entryPoints: [join(root, 'src', 'shell', 'worker.js')],
     bundle: true,
     external: ['./rust_bg.wasm'],
     format: 'esm',
     logLevel: 'warning',
     minify: true,
+    plugins: [{ name: 'rust', setup: resolveRust(folder) }],
     write: false,
   }).catch(() =>
     stop('src/shell/worker.js cannot be bundled. Fix the errors that esbuild printed above.'),

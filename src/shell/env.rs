@@ -4,8 +4,9 @@ use std::cell::OnceCell;
 use std::rc::Rc;
 
 use worker::Env;
-use worker::js_sys::{Object, Reflect};
+use worker::js_sys::Reflect;
 
+use super::platform::to_text;
 use crate::edge::BadSetting;
 use crate::edge::settings::Settings;
 
@@ -32,7 +33,6 @@ fn read_settings(env: &Env) -> Result<Settings, BadSetting> {
         }
         // A TOML number arrives as a JavaScript number. Other types are also converted to text,
         // because the error message quotes the value.
-        let convert = || String::from(Object::from(value.clone()).to_string());
-        Some(value.as_string().unwrap_or_else(convert))
+        value.as_string().or_else(|| to_text(&value).ok())
     })
 }

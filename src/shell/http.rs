@@ -1,20 +1,20 @@
 //! The Worker's part of the HTTP dialect: refuses requests, reads bodies, and holds event streams.
 
 use futures_util::StreamExt;
-use worker::web_sys::{Headers, Request, RequestInit, Response};
+use worker::web_sys::{Headers, Request, RequestInit, Response, ResponseInit};
 use worker::worker_sys::ext::ResponseExt;
-use worker::{ByteStream, Env, Error, ResponseBuilder, WebSocket};
+use worker::{ByteStream, Env, Error};
 
 use super::answer::{self, Cors, EVENTS, respond};
 use super::failure::Failure;
 use super::forward::forward_to_room;
-use super::platform::{ADDRESS, ORIGIN, header};
+use super::platform::{ADDRESS, ORIGIN, header, open_stream};
 use super::rate;
 use super::request::authorize;
-use super::stream::EventStream;
 use crate::core::event::MAX_FRAME;
 use crate::core::refusal::{Code, Refusal};
 use crate::dialect::Dialect;
+use crate::dialect::http::ping;
 use crate::edge::route::HttpPeer;
 use crate::edge::settings::Settings;
 
@@ -83,10 +83,15 @@ pub(super) async fn events(
         let error = "the room answered 101 without a WebSocket for the event stream";
         return Err(Error::from(error).into());
     };
-    let stream = EventStream::new(WebSocket::from(socket), settings.ping)?;
-    let answer =
-        ResponseBuilder::new().with_headers(worker::Headers(answer::headers(EVENTS, cors)?));
-    Ok(answer.from_stream(stream)?.into())
+    let ping_interval = u32::try_from(settings.ping).unwrap_or(u32::MAX);
+    let stream = open_stream(&socket, ping_interval, &ping("{time}"))?;
+    let headers = answer::headers(EVENTS, cors)?;
+    let init = ResponseInit::new();
+    init.set_headers(&headers);
+    Ok(Response::new_with_opt_readable_stream_and_init(
+        Some(&stream),
+        &init,
+    )?)
 }
 
 fn authorize_peer(

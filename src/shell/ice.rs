@@ -8,12 +8,12 @@ use std::sync::Once;
 
 use worker::wasm_bindgen::JsCast;
 use worker::wasm_bindgen_futures::JsFuture;
-use worker::web_sys::{AbortSignal, Headers, RequestInit, RequestRedirect, Response};
+use worker::web_sys::{Headers, RequestInit, RequestRedirect, Response};
 
 use super::answer::{Cors, JSON, respond};
 use super::failure::Failure;
 use super::log::log;
-use super::platform::{global, now};
+use super::platform::{fetch, now};
 use super::promise::await_text;
 use super::request::authorize;
 use crate::edge::ice::{Ice, Turn, TurnServer, TurnState, cloudflare_request};
@@ -110,8 +110,7 @@ async fn fetch_credentials(url: &str, token: &str, ttl: u64) -> worker::Result<(
     // A redirect could send the API token to another host, so redirects are not followed.
     init.set_redirect(RequestRedirect::Manual);
     // The timeout also aborts a response whose body never ends.
-    init.set_signal(Some(&AbortSignal::timeout_with_u32(TIMEOUT_MS)));
-    let response = global().fetch_with_str_and_init(url, &init);
+    let response = fetch(url, &init, TIMEOUT_MS)?;
     let response: Response = JsFuture::from(response).await?.unchecked_into();
     Ok((response.status(), await_text(response.text()?).await?))
 }

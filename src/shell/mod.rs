@@ -20,7 +20,6 @@ mod rate;
 mod request;
 mod sockets;
 mod storage;
-mod stream;
 
 use worker::wasm_bindgen::prelude::*;
 use worker::web_sys::{Request, Response};

@@ -43,17 +43,24 @@ use crate::edge::route::{HttpError, HttpPeer, Join, Route};
 use crate::edge::settings::Settings;
 use crate::edge::status::Status;
 
+/// The registered close code for a restart of the server (WebSocket Close Code Number Registry).
+const SERVICE_RESTART: u16 = 1012;
+
 /// The Durable Object class that `wrangler.toml` names. The platform calls its methods.
 #[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
 pub struct Room(Rc<RoomObject>);
 
 #[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
 impl Room {
-    /// Creates the object. The platform calls the constructor for a new room, and after hibernation
-    /// or eviction.
+    /// Creates the object: for a new room, after hibernation or eviction, and after a trap
+    /// (`is_restart`).
     #[wasm_bindgen(constructor)]
-    pub fn new(state: DurableObjectState, env: Env) -> Self {
-        Self(Rc::new(RoomObject::new(state.into(), &env)))
+    pub fn new(state: DurableObjectState, env: Env, is_restart: bool) -> Self {
+        let object = RoomObject::new(state.into(), &env);
+        if is_restart {
+            object.close_streams();
+        }
+        Self(Rc::new(object))
     }
 
     /// Handles a request. Returns a promise for a posted signal, and a response for every other
@@ -112,6 +119,21 @@ impl RoomObject {
             settings,
             awake_since: Date::new_0(),
             awake: RefCell::new(awake),
+        }
+    }
+
+    /// Closes the WebSockets of all event streams after a trap, because the trap may have prevented
+    /// a send. The clients resume their streams, and receive what the room has kept.
+    fn close_streams(&self) {
+        for connection in self.awake.borrow().sockets.values() {
+            if connection.dialect.is_stream() {
+                let closed = connection
+                    .socket
+                    .close_with_code_and_reason(SERVICE_RESTART, "the server has restarted");
+                if let Err(error) = closed {
+                    log("close", &Error::from(error).to_string());
+                }
+            }
         }
     }
 

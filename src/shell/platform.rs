@@ -4,10 +4,10 @@
 use std::cell::OnceCell;
 use std::thread::LocalKey;
 
-use worker::js_sys::{self, Array, ArrayBuffer, Date, JsString, Object};
+use worker::js_sys::{Array, ArrayBuffer, Date, JsString, Object, Promise};
 use worker::wasm_bindgen::JsCast;
 use worker::wasm_bindgen::prelude::*;
-use worker::web_sys::{Headers, WebSocket, WorkerGlobalScope};
+use worker::web_sys::{AbortSignal, Headers, ReadableStream, RequestInit, WebSocket};
 use worker::worker_sys::DurableObjectNamespace;
 use worker::{Env, State};
 
@@ -16,8 +16,37 @@ use crate::core::peer::{Socket, Time};
 use crate::core::refusal::Refusal;
 use crate::dialect::Dialect;
 
+#[wasm_bindgen(
+    module = "/src/shell/stream.js",
+    wasm_bindgen = worker::wasm_bindgen,
+    js_sys = worker::js_sys
+)]
+extern "C" {
+    /// Opens an event stream. `ping_interval` is in milliseconds. `ping` is the text of a ping, with
+    /// `{time}` in place of the time.
+    #[wasm_bindgen(catch, js_name = openStream)]
+    pub(super) fn open_stream(
+        socket: &WebSocket,
+        ping_interval: u32,
+        ping: &str,
+    ) -> Result<ReadableStream, JsValue>;
+}
+
+// An exception that JavaScript throws does not unwind the Rust code that called it: values are not
+// dropped, and a `RefCell` stays borrowed. Every function that can throw is therefore bound with
+// `catch`. `tests/layout/glue.test.mjs` checks this.
 #[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen, js_sys = worker::js_sys)]
 extern "C" {
+    #[wasm_bindgen(catch, js_name = fetch)]
+    fn fetch_raw(url: &str, init: &RequestInit) -> Result<Promise, JsValue>;
+    #[wasm_bindgen(catch, js_namespace = AbortSignal, js_name = timeout)]
+    fn abort_after(millis: u32) -> Result<AbortSignal, JsValue>;
+    /// Converts a value to text. Throws for an object without `toString`.
+    #[wasm_bindgen(catch, js_name = String)]
+    pub(super) fn to_text(value: &JsValue) -> Result<String, JsValue>;
+    #[wasm_bindgen(catch, js_namespace = Array, js_name = from)]
+    fn array_from(iterable: &JsValue) -> Result<Array, JsValue>;
+
     /// A WebSocket with the property `partyline`, which holds the `Socket` id of the WebSocket.
     #[wasm_bindgen(extends = Object)]
     type TaggedSocket;
@@ -50,8 +79,8 @@ extern "C" {
     fn read(this: &Encoded) -> u32;
 
     type Storage;
-    #[wasm_bindgen(method, structural, getter)]
-    fn kv(this: &Storage) -> Stored;
+    #[wasm_bindgen(method, catch, structural, getter)]
+    fn kv(this: &Storage) -> Result<Stored, JsValue>;
 
     /// The key-value storage of an object. Reading or deleting in storage that was never written
     /// does not touch the disk.
@@ -66,8 +95,8 @@ extern "C" {
 
 impl Stored {
     /// Returns the key-value storage of a Durable Object.
-    pub(super) fn of(state: &State) -> Self {
-        state.storage().as_raw().unchecked_ref::<Storage>().kv()
+    pub(super) fn of(state: &State) -> Result<Self, JsValue> {
+        state.as_raw().storage()?.unchecked_ref::<Storage>().kv()
     }
 
     /// Lists all keys and values.
@@ -76,9 +105,9 @@ impl Stored {
             let entry: &Array = entry.unchecked_ref();
             entry.get(0).as_string().zip(entry.get(1).as_string())
         };
-        // `Array::from` is one call into JavaScript. Driving the iterator from Rust takes seven
+        // `Array.from` is one call into JavaScript. Driving the iterator from Rust takes seven
         // calls for an empty list.
-        Ok(Array::from(&self.entries()?)
+        Ok(array_from(&self.entries()?)?
             .iter()
             .filter_map(texts)
             .collect())
@@ -109,9 +138,10 @@ pub(super) fn rooms(env: &Env) -> DurableObjectNamespace {
     env.unchecked_ref::<Bindings>().room()
 }
 
-/// Returns the global scope, which has `fetch` and the timers.
-pub(super) fn global() -> WorkerGlobalScope {
-    js_sys::global().unchecked_into()
+/// Sends a request, which fails after `timeout` milliseconds.
+pub(super) fn fetch(url: &str, init: &RequestInit, timeout: u32) -> Result<Promise, JsValue> {
+    init.set_signal(Some(&abort_after(timeout)?));
+    fetch_raw(url, init)
 }
 
 /// Returns the current time.

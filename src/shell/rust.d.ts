@@ -6,7 +6,10 @@
 /** Creates a new WebAssembly instance. The memory of the old instance is lost. */
 export function __wbg_reset_state(): void;
 
-/** Returns the state of the `worker` crate. A panic in Rust sets `criticalError`. */
+/**
+ * Returns the state of the `worker` crate. A panic in Rust sets `criticalError`. Each new instance
+ * increments `instanceId`.
+ */
 export function __worker_init_state(): { criticalError: boolean; instanceId: number };
 
 export function fetch(
@@ -16,7 +19,8 @@ export function fetch(
 ): Response | Promise<Response>;
 
 export class Room {
-  constructor(state: DurableObjectState, env: unknown);
+  /** `isRestart`: whether a trap ended the last Rust part of the room. */
+  constructor(state: DurableObjectState, env: unknown, isRestart: boolean);
   fetch(request: Request): Response | Promise<Response>;
   webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): void;
   webSocketClose(socket: WebSocket, code: number, reason: string, wasClean: boolean): void;

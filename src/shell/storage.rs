@@ -18,12 +18,12 @@ use crate::core::peer::Time;
 
 /// Writes a row. A row with the same key is replaced.
 pub(super) fn store(state: &State, row: &Row) -> Result<()> {
-    Ok(Stored::of(state).put(&row.key().encode(), &row.encode())?)
+    Ok(Stored::of(state)?.put(&row.key().encode(), &row.encode())?)
 }
 
 /// Deletes a row.
 pub(super) fn erase(state: &State, key: &RowKey) -> Result<()> {
-    Ok(Stored::of(state).delete(&key.encode())?)
+    Ok(Stored::of(state)?.delete(&key.encode())?)
 }
 
 /// Deletes all rows and the alarm, and with them the database, for which the owner of the server
@@ -37,7 +37,7 @@ pub(super) fn clear(state: &State) -> Result<()> {
 /// before the peers that it concerns have left.
 pub(super) fn read(state: &State) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
-    let stored = Stored::of(state);
+    let stored = Stored::of(state)?;
     let entries = stored.list()?;
     let is_used = !entries.is_empty();
     for (key, text) in entries {

@@ -13,44 +13,86 @@ import {
   __worker_init_state as getWasmState,
   fetch as handleRequest,
 } from './rust.js';
+import { endHeld, hold } from './held.js';
 
 const wasmState = getWasmState();
 
 /**
- * Calls the Rust code. The Rust code converts its own errors into responses, so an exception means
- * a trap. After a trap the memory may be inconsistent, so the next call resets the instance.
+ * Calls the Rust code. The Rust code converts its own errors into responses, so an exception or a
+ * rejected promise means a trap.
  * @template T
  * @param {() => T} call
+ * @param {() => void} [recover] runs after a trap in this call
  */
-function run(call) {
-  if (wasmState.criticalError) {
-    wasmState.criticalError = false;
-    resetWasm();
-  }
+function run(call, recover) {
+  if (wasmState.criticalError) restart(new Error('the Rust code has trapped'));
+  const { instanceId } = wasmState;
+  const trapped = (/** @type {unknown} */ error) => {
+    // Another trap may have restarted the Rust code while the promise was pending.
+    if (instanceId !== wasmState.instanceId) return;
+    restart(error);
+    recover?.();
+  };
   try {
     const result = call();
-    if (result instanceof Promise) result.catch(markTrapped(wasmState.instanceId));
-    return result;
+    return result instanceof Promise ? /** @type {T} */ (untilTrap(result, trapped)) : result;
   } catch (error) {
-    wasmState.criticalError = true;
+    trapped(error);
     throw error;
   }
 }
 
 /**
- * Returns a callback that marks the instance as trapped after a rejection. Rejections from an
- * earlier instance are ignored, because the current instance has not trapped.
+ * Returns a promise that settles like `promise`, or rejects as soon as the Rust code traps, because
+ * `promise` may never settle then.
+ * @param {Promise<unknown>} promise
+ * @param {(error: unknown) => void} trapped
  */
-const markTrapped = (/** @type {number} */ instanceId) => () => {
-  if (instanceId === wasmState.instanceId) wasmState.criticalError = true;
-};
+const untilTrap = (promise, trapped) =>
+  new Promise((resolve, reject) => {
+    const release = hold(reject);
+    promise.then(
+      (value) => {
+        release();
+        resolve(value);
+      },
+      (error) => {
+        release();
+        trapped(error);
+        reject(error);
+      },
+    );
+  });
 
-// An exception in a promise callback of the Rust code reaches no `catch` in this file. Only the
-// global handler receives the exception.
-const global = /** @type {any} */ (globalThis); // the types of workerd lack the `error` event
-global.addEventListener('error', (/** @type {ErrorEvent} */ { error }) => {
-  if (error instanceof WebAssembly.RuntimeError) wasmState.criticalError = true;
-});
+/**
+ * Replaces the WebAssembly instance after a trap, because its memory may be inconsistent. Ends
+ * everything that the old instance held, so that clients reconnect.
+ * @param {unknown} error
+ */
+function restart(error) {
+  // If the restart fails, the next call of the Rust code tries again.
+  wasmState.criticalError = true;
+  endHeld(error);
+  resetWasm();
+  wasmState.criticalError = false;
+}
+
+/**
+ * Restarts the Rust code if an exception came out of it. An exception in a promise callback of the
+ * Rust code reaches no `catch` in this file.
+ * @param {any} error
+ */
+function restartIfTrapped(error) {
+  // The stack shows whether an exception of JavaScript code has crossed Rust code.
+  if (error instanceof WebAssembly.RuntimeError || /\bwasm-function\b/.test(error?.stack))
+    restart(error);
+}
+// The types of workerd lack these events.
+const global = /** @type {any} */ (globalThis);
+global.addEventListener('error', (/** @type {ErrorEvent} */ { error }) => restartIfTrapped(error));
+global.addEventListener('unhandledrejection', (/** @type {PromiseRejectionEvent} */ { reason }) =>
+  restartIfTrapped(reason),
+);
 
 export default {
   /**
@@ -81,20 +123,33 @@ export class Room {
     this.#env = env;
   }
 
+  /** Returns the Rust part. If the instance is new, the Rust part is created first. */
+  #restored() {
+    if (!this.#rustRoom || this.#instanceId !== wasmState.instanceId) {
+      const isRestart = this.#rustRoom !== undefined;
+      this.#rustRoom = new RustRoom(this.#state, this.#env, isRestart);
+      this.#instanceId = wasmState.instanceId;
+    }
+    return this.#rustRoom;
+  }
+
   /**
-   * Calls the Rust part of this room. If the instance is new, the Rust part is created first.
+   * Calls the Rust part of this room.
    * @template T
    * @param {(rustRoom: RustRoom) => T} call
    */
   #run(call) {
-    return run(() => {
-      if (!this.#rustRoom || this.#instanceId !== wasmState.instanceId) {
-        this.#rustRoom = new RustRoom(this.#state, this.#env);
-        this.#instanceId = wasmState.instanceId;
-      }
-      return call(this.#rustRoom);
-    });
+    return run(() => call(this.#restored()), this.#recover);
   }
+
+  /** Restores the room after a trap. If that traps as well, the next event tries again. */
+  #recover = () => {
+    try {
+      run(() => this.#restored());
+    } catch {
+      // The trap is already logged.
+    }
+  };
 
   /** @param {Request} request */
   fetch(request) {

@@ -376,6 +376,8 @@ describe('event streams', () => {
     ann.send({ type: 'hello', to: 'bob' });
     for (;;)
       if ((await bob.next()).data === '{"type":"hello","payload":null,"senderId":"ann"}') break;
+    // After bob's stream has ended, the room refuses the signals that exceed his queue.
+    for (const frame of ann.unread.splice(0)) assert.equal(JSON.parse(frame).code, 'mailbox-full');
     await expectQuiet(ann);
   });
 });

@@ -1,10 +1,7 @@
 // @ts-check
 /**
- * A trap in the Rust code restarts the Wasm instance and affects no other request.
- *
- * No known input causes a trap. These tests therefore replace `Date.now` with a function that
- * throws a `WebAssembly.RuntimeError`, like a trap. The Rust code calls `Date.now` while the room
- * is mutably borrowed, so without a restart, every later call to the room would fail.
+ * A trap in the Rust code restarts the Wasm instance. Requests in progress fail at once, and rooms
+ * continue. `trap-streams.test.mjs` tests event streams.
  */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -12,61 +9,22 @@ import { request } from 'node:http';
 import { after, before, test } from 'node:test';
 import { HttpPeer } from '../support/http-peer.mjs';
 import { Peer, expectQuiet, within } from '../support/peer.mjs';
-import { startWorkerd } from '../support/workerd.mjs';
+import { startTrapping } from '../support/trapping.mjs';
 
-const TRAPPING = `
-  import ours, { Room as OurRoom } from './index.js';
-  const { now } = Date;
-  function trap() {
-    Date.now = now;
-    throw new WebAssembly.RuntimeError('unreachable');
-  }
-  let slow = 0;
-  export class Room extends OurRoom {
-    fetch(request) {
-      const answer = super.fetch(request);
-      if (request.headers.has('slow')) slow += 1;
-      return answer;
-    }
-  }
-  export default {
-    fetch(request, env, ctx) {
-      // A slow request goes directly to its room, because the Worker would wait for the body.
-      const room = request.headers.get('slow');
-      if (room) return env.ROOM.getByName(room).fetch(request);
-      const { pathname } = new URL(request.url);
-      if (pathname === '/trap') Date.now = trap;
-      else if (pathname !== '/counts') return ours.fetch(request, env, ctx);
-      return Response.json({ starts: __worker_init_state.instanceId, slow });
-    },
-  };
-`;
-
-/** @type {import('../support/workerd.mjs').Workerd<'main'>} */
-let workerd;
+/** @type {import('../support/trapping.mjs').Trapping} */
+let worker;
 
 before(async () => {
-  const turn = { TURN_URLS: 'turn:relay.example:3478', TURN_SECRET: '0123456789abcdef' };
-  workerd = await startWorkerd({ main: { ...turn, TURN_OPEN: 'true' } }, { around: TRAPPING });
+  worker = await startTrapping();
 });
-after(() => workerd?.stop());
-
-/** Makes the Rust code trap when it next reads the time. */
-const trapNext = () => workerd.at.main.request('/trap');
-
-/**
- * Returns the number of starts of the Wasm instance, and the number of slow requests that have
- * reached their room.
- * @returns {Promise<{ starts: number, slow: number }>}
- */
-const counts = async () => JSON.parse((await workerd.at.main.request('/counts')).text);
+after(() => worker?.stop());
 
 /**
  * Lets two peers join, and returns a function that exchanges signals in both directions.
  * @param {string} room
  */
 async function pair(room) {
-  const server = workerd.at.main;
+  const server = worker.server;
   const [ann, bob] = [await Peer.join(server, room, 'ann'), await Peer.join(server, room, 'bob')];
   await ann.receives({ type: 'peer-joined', id: 'bob', polite: true });
   let count = 0;
@@ -86,21 +44,21 @@ async function pair(room) {
 test('a trap loses only the frame that causes it', async () => {
   const room = await pair('frame');
   const other = await pair('another');
-  await trapNext();
+  await worker.trapNext();
   room.ann.send({ type: 'word', to: 'bob', payload: 'lost' });
   await room.exchange();
   await other.exchange();
-  const { peers } = await workerd.at.main.status('frame');
+  const { peers } = await worker.server.status('frame');
   assert.equal(peers, 2);
   await expectQuiet(room.ann, room.bob, other.ann, other.bob);
 });
 
 test('a join that traps gets a 500 response, and the next join is accepted', async () => {
   const { ann, bob, exchange } = await pair('join');
-  await trapNext();
-  const { status } = await workerd.at.main.upgrade('/parties/main/join?id=eve');
+  await worker.trapNext();
+  const { status } = await worker.server.upgrade('/parties/main/join?id=eve');
   assert.equal(status, 500);
-  const eve = await Peer.join(workerd.at.main, 'join', 'eve');
+  const eve = await Peer.join(worker.server, 'join', 'eve');
   for (const peer of [ann, bob])
     await peer.receives({ type: 'peer-joined', id: 'eve', polite: true });
   await exchange();
@@ -109,10 +67,10 @@ test('a join that traps gets a 500 response, and the next join is accepted', asy
 
 test('a message that traps after its body has arrived gets a 500 response', async () => {
   const { ann, bob, exchange } = await pair('message');
-  const device = await HttpPeer.join(workerd.at.main, 'message', 'device');
+  const device = await HttpPeer.join(worker.server, 'message', 'device');
   for (const peer of [ann, bob])
     await peer.receives({ type: 'peer-joined', id: 'device', polite: true });
-  await trapNext();
+  await worker.trapNext();
   const word = { type: 'word', target: 'ann', payload: 'lost' };
   assert.equal((await device.post(word)).status, 500);
   await device.sends({ ...word, payload: 'heard' });
@@ -121,31 +79,65 @@ test('a message that traps after its body has arrived gets a 500 response', asyn
   await expectQuiet(ann, bob);
 });
 
-test('a request that traps in a promise callback gets a 500 response, and the next request a 200 response', async () => {
-  const status = async () => (await workerd.at.main.request('/ice-servers?room=trap')).status;
-  assert.equal(await status(), 200);
-  const { starts } = await counts();
-  await trapNext();
-  assert.equal(await status(), 500);
-  assert.equal(await status(), 200);
-  assert.equal((await counts()).starts, starts + 1, 'the Wasm instance was restarted once');
+for (const [exception, query] of [
+  ['a RuntimeError', ''],
+  ['another exception', '?plain'],
+])
+  test(`a request that traps in a promise callback with ${exception} gets a 500 response, and the next request a 200 response`, async () => {
+    const status = async () => (await worker.server.request('/ice-servers?room=trap')).status;
+    assert.equal(await status(), 200);
+    const { starts } = await worker.counts();
+    await worker.trapNext(query);
+    assert.equal(await status(), 500);
+    assert.equal(await status(), 200);
+    assert.equal(
+      (await worker.counts()).starts,
+      starts + 1,
+      'the Wasm instance was restarted once',
+    );
+  });
+
+test('a join, a registration and a body in progress fail as soon as the Rust code traps', async () => {
+  const { ann, bob, exchange } = await pair('progress');
+  const { server } = worker;
+  const body = request({
+    port: server.port,
+    path: '/message/progress/device?key=k',
+    method: 'POST',
+  });
+  const answered = once(body, 'response');
+  await new HttpPeer(server, 'progress', 'device', { key: 'k' }).register();
+  for (const peer of [ann, bob])
+    await peer.receives({ type: 'peer-joined', id: 'device', polite: true });
+  body.write('{"type":');
+  const join = server.upgrade('/parties/main/never-answers?id=ann');
+  const registration = server.request('/register/never-answers/bob', { method: 'POST' });
+  while ((await worker.counts()).held < 2);
+  await worker.trapNext();
+  ann.send({ type: 'word', to: 'bob', payload: 'lost' });
+  const [response] = await within(answered, 'the request with the body is answered');
+  assert.equal(response.resume().statusCode, 500);
+  body.destroy();
+  assert.equal((await within(join, 'the join is answered')).status, 500);
+  assert.equal((await within(registration, 'the registration is answered')).status, 500);
+  await exchange();
+  await expectQuiet(ann, bob);
 });
 
-test('a request that began before the restart fails without causing another restart', async () => {
+test('a request that began before the restart causes no other restart', async () => {
   const { ann, exchange } = await pair('begun');
-  const { port } = workerd.at.main;
-  const headers = { slow: 'begun' };
-  const slow = request({ port, path: '/message/begun/ann', method: 'POST', headers });
-  const answered = once(slow, 'response');
-  slow.write('{"type":"word",');
-  while ((await counts()).slow === 0);
-  const { starts } = await counts();
-  await trapNext();
+  const { port } = worker.server;
+  const headers = { direct: 'begun' };
+  const begun = request({ port, path: '/message/begun/ann', method: 'POST', headers });
+  const answered = once(begun, 'response');
+  begun.write('{"type":"word",');
+  while ((await worker.counts()).direct === 0);
+  const { starts } = await worker.counts();
+  await worker.trapNext();
   ann.send({ type: 'word', to: 'bob', payload: 'lost' });
-  await exchange();
-  slow.end('"target":"bob"}');
-  const [response] = await within(answered, 'the slow request is answered');
+  const [response] = await within(answered, 'the request is answered');
   assert.equal(response.resume().statusCode, 500);
+  begun.end('"target":"bob"}');
   await exchange();
-  assert.equal((await counts()).starts, starts + 1);
+  assert.equal((await worker.counts()).starts, starts + 1);
 });
