@@ -192,7 +192,11 @@ impl RoomObject {
         // close code 1006 after a timeout. No reply is needed if the WebSocket is already closed.
         if ws.ready_state() != CLOSED {
             let answered = match close::answer(code, was_clean) {
-                close::Answer::Code(code) => ws.close_with_code_and_reason(code, reason),
+                // The platform replaces invalid UTF-8 in a reason, which can make the reason too
+                // long to send.
+                close::Answer::Code(code) => ws
+                    .close_with_code_and_reason(code, reason)
+                    .or_else(|_| ws.close_with_code(code)),
                 close::Answer::Empty => ws.close(),
                 close::Answer::Nothing => Ok(()),
             };
