@@ -1,7 +1,8 @@
 //! Joins over HTTP: a client registers, then opens an event stream, and can later resume the
 //! stream.
 
-use super::join::{id_taken, release_old};
+use super::admit::registered;
+use super::join::release_old;
 use super::roster::{Peer, Presence, Roster};
 use super::turn::{Effects, Turn, save};
 use crate::core::close::Close;
@@ -128,16 +129,7 @@ pub(super) fn find_registered<'p>(
     key: Option<&Key>,
     effects: &mut Effects<'_>,
 ) -> Result<&'p mut Peer, Refusal<'static>> {
-    let peer = roster.by_id_mut(id.as_str());
-    let Some(peer) = peer.filter(|peer| peer.member.has_stream) else {
-        let message = format!(
-            "no peer `{id}` is registered in this room, or it has left: POST to /register first"
-        );
-        return Err(Refusal::new(Code::NotRegistered, message));
-    };
-    if !peer.member.lock.opens_to(key) {
-        return Err(id_taken(id));
-    }
+    let peer = registered(roster.by_id_mut(id.as_str()), id, key)?;
     if let (Lock::Unconfirmed(made), Some(_)) = (peer.member.lock, key) {
         peer.member.lock = Lock::Locked(made);
         save(peer, effects);

@@ -10,6 +10,7 @@ use super::{RoomObject, random};
 use crate::core::event::Event;
 use crate::core::notice::Registered;
 use crate::core::peer::{Key, Lock, PeerId, Socket};
+use crate::core::refusal::Refusal;
 use crate::dialect::Dialect;
 use crate::dialect::http::registered;
 use crate::edge::route::{HttpError, HttpPeer, KeyWithSecret};
@@ -57,6 +58,12 @@ impl RoomObject {
             last,
         };
         self.enter(Dialect::Http, event, headers)
+    }
+
+    /// Checks whether a peer may post a signal.
+    pub(super) fn admits(&self, peer: &HttpPeer) -> Result<(), Refusal<'static>> {
+        let key = peer.key.as_ref().map(|key| &key.key);
+        self.awake.borrow().room.admits(&peer.id, key)
     }
 
     /// Handles a posted signal.
