@@ -110,8 +110,8 @@ pub enum Event<'a> {
         id: PeerId,
         /// The hash of the key that the client sent.
         key: Option<Key>,
-        /// The signal.
-        signal: Signal<'a>,
+        /// The decoded signal, or a refusal if the dialect could not decode the body.
+        signal: Result<Signal<'a>, Refusal<'a>>,
         /// The size of the body, in bytes.
         bytes: usize,
     },

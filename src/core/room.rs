@@ -4,6 +4,7 @@
 //! [`Room::handle`] takes one [`Event`] and appends the resulting [`Effect`]s. It reads no clock,
 //! generates no random numbers, depends on no dialect and performs no I/O.
 
+mod admit;
 mod backlog;
 mod changes;
 mod forward;

@@ -1,9 +1,8 @@
-//! The Worker's part of the HTTP dialect: refuses requests, reads bodies, and holds event streams.
+//! The Worker's part of the HTTP dialect: refuses requests, and holds event streams.
 
-use futures_util::StreamExt;
-use worker::web_sys::{Headers, Request, RequestInit, Response, ResponseInit};
+use worker::web_sys::{Headers, ReadableStream, Request, RequestInit, Response, ResponseInit};
 use worker::worker_sys::ext::ResponseExt;
-use worker::{ByteStream, Env, Error};
+use worker::{Env, Error};
 
 use super::answer::{self, Cors, EVENTS, respond};
 use super::failure::Failure;
@@ -11,9 +10,7 @@ use super::forward::forward_to_room;
 use super::platform::{ADDRESS, ORIGIN, header, open_stream};
 use super::rate;
 use super::request::authorize;
-use crate::core::event::MAX_FRAME;
-use crate::core::refusal::{Code, Refusal};
-use crate::dialect::Dialect;
+use crate::core::refusal::Refusal;
 use crate::dialect::http::ping;
 use crate::edge::route::HttpPeer;
 use crate::edge::settings::Settings;
@@ -47,11 +44,8 @@ pub(super) async fn message(
     settings: &Settings,
 ) -> Result<Response, Failure> {
     authorize_unless_keyed(peer, &request.headers(), settings)?;
-    let body = read_body(request).await?;
-    // The room also decodes the body. Decoding here refuses an invalid body without waking the
-    // room.
-    Dialect::Http.decode(&body)?;
-    let forwarded = room_request(request, "POST", Some(&body), &[])?;
+    // The room reads the body after it has admitted the peer, so nobody can make the Worker wait.
+    let forwarded = room_request(request, "POST", request.body(), &[])?;
     Ok(forward_to_room(env, &peer.room, &forwarded).await?)
 }
 
@@ -123,7 +117,7 @@ fn authorize_unless_keyed(
 fn room_request(
     request: &Request,
     method: &str,
-    body: Option<&str>,
+    body: Option<ReadableStream>,
     extra: &[(&str, &str)],
 ) -> worker::Result<Request> {
     let headers = Headers::new()?;
@@ -137,38 +131,7 @@ fn room_request(
     init.set_method(method);
     init.set_headers(&headers);
     if let Some(body) = body {
-        init.set_body(&body.into());
+        init.set_body(&body);
     }
     Ok(Request::new_with_str_and_init(&request.url(), &init)?)
-}
-
-/// Reads a body as text. Returns an error as soon as more than [`MAX_FRAME`] bytes have arrived.
-async fn read_body(request: &Request) -> Result<String, Failure> {
-    let length = request.headers().get("Content-Length")?;
-    let length = length.and_then(|length| length.parse::<usize>().ok());
-    if let Some(length) = length
-        && length > MAX_FRAME
-    {
-        return Err(too_large(&format!("{length} bytes")).into());
-    }
-    let mut bytes = Vec::new();
-    if let Some(body) = request.body() {
-        let mut chunks = ByteStream::from(body);
-        while let Some(chunk) = chunks.next().await {
-            bytes.extend(chunk?);
-            if bytes.len() > MAX_FRAME {
-                return Err(too_large(&format!("more than {MAX_FRAME} bytes")).into());
-            }
-        }
-    }
-    String::from_utf8(bytes).map_err(|_| {
-        let message = "the body is not UTF-8: expected JSON in UTF-8. Encode the body as UTF-8";
-        Refusal::malformed(message).into()
-    })
-}
-
-fn too_large(size: &str) -> Refusal<'static> {
-    let message =
-        format!("the body has {size}: expected at most {MAX_FRAME} bytes. Send a smaller payload");
-    Refusal::new(Code::TooLarge, message)
 }

@@ -1,7 +1,7 @@
 //! The Durable Object of one room, with its WebSockets and the handlers that the platform calls.
 //!
-//! A handler awaits only the body of its own request. Handlers therefore never interleave. No
-//! timer, fetch or stream prevents the hibernation of the object.
+//! A handler awaits only the body of its own request, for at most ten seconds. Handlers therefore
+//! never interleave. No other timer, fetch or stream prevents the hibernation of the object.
 //!
 //! The `worker` crate has a macro for Durable Object classes, but the handlers that the macro
 //! generates are asynchronous. Creating and settling a promise costs more than handling a signal.
@@ -9,6 +9,7 @@
 //! length.
 
 mod awake;
+mod body;
 mod http;
 mod transport;
 
@@ -22,6 +23,7 @@ use worker::worker_sys::DurableObjectState;
 use worker::{Env, Error, State, WebSocketPair, WebSocketRequestResponsePair, wasm_bindgen};
 
 use self::awake::AwakeRoom;
+use self::body::Bodies;
 use self::transport::ObjectTransport;
 use super::answer::{Answer, Cors, HTML, JSON, respond, upgrade};
 use super::env::settings;
@@ -33,7 +35,7 @@ use super::request::find_route;
 use super::sockets::{CLOSED, forget};
 use crate::core::close;
 use crate::core::drive::drive;
-use crate::core::event::Event;
+use crate::core::event::{Event, MAX_FRAME};
 use crate::core::notice::Registered;
 use crate::core::peer::{PeerId, Socket};
 use crate::core::refusal::Refusal;
@@ -105,6 +107,7 @@ struct RoomObject {
     /// The restored room. Handlers never interleave, and no borrow outlives a handler, so borrowing
     /// never fails.
     awake: RefCell<AwakeRoom>,
+    bodies: Bodies,
 }
 
 impl RoomObject {
@@ -119,6 +122,7 @@ impl RoomObject {
             settings,
             awake_since: Date::new_0(),
             awake: RefCell::new(awake),
+            bodies: Bodies::new(),
         }
     }
 
@@ -146,7 +150,10 @@ impl RoomObject {
             Ok(Route::Join(join)) => self.join(join, &headers),
             Ok(Route::Register(peer)) => self.register(peer, &headers, &cors),
             Ok(Route::Events { peer, last, .. }) => self.open(peer, last, &headers),
-            Ok(Route::Message(peer)) => return self.post_body(peer, request, cors),
+            Ok(Route::Message(peer)) => match self.admits(&peer) {
+                Ok(()) => return Ok(self.post_body(peer, request, cors)),
+                Err(refusal) => Err(refusal.into()),
+            },
             Ok(Route::Status { room, html }) => self.status(&room, html, &cors),
             Ok(Route::Health | Route::Preflight(_) | Route::Ice(_)) => {
                 let message = "a room does not serve this path: expected the path of a room or a \
@@ -158,21 +165,15 @@ impl RoomObject {
         Ok(Answer::new(response, &cors))
     }
 
-    /// Waits for the body of a request, and handles the body as a signal.
-    fn post_body(
-        self: &Rc<Self>,
-        peer: HttpPeer,
-        request: &Request,
-        cors: Cors,
-    ) -> Result<Answer, Failure> {
+    /// Waits for the body of a request, and handles the body as a signal. The peer may leave in the
+    /// meantime, so the room checks it again.
+    fn post_body(self: &Rc<Self>, peer: HttpPeer, request: &Request, cors: Cors) -> Answer {
         let this = Rc::clone(self);
-        Ok(on_settled_once(&request.text()?, move |body| {
-            let response = match body.as_string() {
-                Some(body) => this.post(peer, &body, &cors),
-                None => Err(body.into()),
-            };
+        let body = self.bodies.read(request, peer.id.as_str(), MAX_FRAME);
+        on_settled_once(&body, move |body| {
+            let response = body::text(&body).and_then(|body| this.post(peer, &body, &cors));
             Answer::new(response, &cors)
-        }))
+        })
     }
 
     #[inline(never)]
@@ -224,7 +225,11 @@ impl RoomObject {
         // close code 1006 after a timeout. No reply is needed if the WebSocket is already closed.
         if ws.ready_state() != CLOSED {
             let answered = match close::answer(code, was_clean) {
-                close::Answer::Code(code) => ws.close_with_code_and_reason(code, reason),
+                // The platform replaces invalid UTF-8 in a reason, which can make the reason too
+                // long to send.
+                close::Answer::Code(code) => ws
+                    .close_with_code_and_reason(code, reason)
+                    .or_else(|_| ws.close_with_code(code)),
                 close::Answer::Empty => ws.close(),
                 close::Answer::Nothing => Ok(()),
             };

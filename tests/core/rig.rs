@@ -158,7 +158,7 @@ impl Rig {
         let event = Event::Post {
             id: self::id(id),
             key: key.map(hash),
-            signal: Dialect::Http.decode(body).unwrap(),
+            signal: Dialect::Http.decode(body),
             bytes: body.len(),
         };
         match self.handle(event) {

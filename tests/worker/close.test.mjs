@@ -134,6 +134,8 @@ for (const [payload, name] of /** @type {[Buffer, string][]} */ ([
   ...[0, 999, 1004, 1005, 5000, 65535].map((code) => [coded(code), `the code ${code}`]),
   [Buffer.from([3]), 'half a code'],
   [Buffer.concat([coded(1000), Buffer.from([0xff, 0xfe])]), 'a reason that is not utf-8'],
+  // Each invalid byte becomes a character of three bytes, and a reason has at most 123 bytes.
+  [Buffer.concat([coded(4123), Buffer.alloc(42, 0xff)]), 'a long reason that is not utf-8'],
 ])) {
   test(`a Close frame with ${name} gets a reply, and its sender is removed`, () =>
     leavesWith(payload, `close with ${name}`));

@@ -125,10 +125,13 @@ test('a join, a registration and a body in progress fail as soon as the Rust cod
 });
 
 test('a request that began before the restart causes no other restart', async () => {
-  const { ann, exchange } = await pair('begun');
+  const { ann, bob, exchange } = await pair('begun');
+  await HttpPeer.join(worker.server, 'begun', 'device');
+  for (const peer of [ann, bob])
+    await peer.receives({ type: 'peer-joined', id: 'device', polite: true });
   const { port } = worker.server;
   const headers = { direct: 'begun' };
-  const begun = request({ port, path: '/message/begun/ann', method: 'POST', headers });
+  const begun = request({ port, path: '/message/begun/device', method: 'POST', headers });
   const answered = once(begun, 'response');
   begun.write('{"type":"word",');
   while ((await worker.counts()).direct === 0);

@@ -6,12 +6,14 @@
 import { describe } from 'node:test';
 import { transcriptTests } from '../support/transcript-tests.mjs';
 import { evictionTests } from './waits/eviction.mjs';
+import { slowBodyTests } from './waits/slow-bodies.mjs';
 import { storedSignalTests } from './waits/stored-signals.mjs';
 import { turnFailureTests } from './waits/turn-failures.mjs';
 
 describe('waits', { concurrency: true }, () => {
   transcriptTests('long transcripts', (transcript) => transcript.isLong);
   evictionTests();
+  slowBodyTests();
   storedSignalTests();
   turnFailureTests();
 });

@@ -64,7 +64,7 @@ impl<'a> Turn<'_, 'a> {
         &mut self,
         id: &PeerId,
         key: Option<&Key>,
-        signal: Signal<'a>,
+        signal: Result<Signal<'a>, Refusal<'a>>,
         bytes: usize,
     ) {
         let seat = match self.find_registered(id, key) {
@@ -79,7 +79,7 @@ impl<'a> Turn<'_, 'a> {
         if let Some(peer) = self.room.roster.by_seat_mut(seat) {
             let decision = peer.rate_limiter.check(self.now, bytes);
             let sender = Sender::new(peer, Source::Post);
-            self.accept_signal(sender, decision, Ok(signal));
+            self.accept_signal(sender, decision, signal);
         }
     }
 

@@ -1,6 +1,5 @@
 //! Joins over HTTP: a client registers, and opens its event stream in a later request.
 
-use super::join::id_taken;
 use super::rate_limit::RateLimiter;
 use super::roster::{Peer, Presence};
 use super::turn::Turn;
@@ -9,7 +8,7 @@ use crate::core::event::Effect;
 use crate::core::member::Member;
 use crate::core::notice::Registered;
 use crate::core::outbox::Outbox;
-use crate::core::peer::{Address, Key, Lock, PeerId, Seat, Socket, Time};
+use crate::core::peer::{Address, Lock, PeerId, Socket, Time};
 use crate::core::refusal::{Code, Refusal};
 use crate::core::stream::Stream;
 
@@ -178,33 +177,5 @@ impl Turn<'_, '_> {
     fn is_disturbed(&self, expires_at: Time) -> bool {
         const LEFT: u64 = OPEN_STREAM_TIMEOUT_MS - UNDISTURBED_MS;
         expires_at <= self.now.plus(LEFT)
-    }
-
-    /// Finds a registered peer and checks its key. A key that the server generated becomes mandatory
-    /// once the client has sent it. The flag is true if this request confirmed the key, and the peer
-    /// must be saved.
-    pub(super) fn find_registered(
-        &mut self,
-        id: &PeerId,
-        key: Option<&Key>,
-    ) -> Result<(Seat, bool), Refusal<'static>> {
-        let peer = self.room.roster.by_id_mut(id.as_str());
-        let Some(peer) = peer.filter(|peer| peer.member.stream.is_some()) else {
-            let message = format!(
-                "no peer `{id}` is registered in this room, or it has left: POST to /register first"
-            );
-            return Err(Refusal::new(Code::NotRegistered, message));
-        };
-        if !peer.member.lock.opens_to(key) {
-            return Err(id_taken(id));
-        }
-        let confirmed = match (peer.member.lock, key) {
-            (Lock::Unconfirmed(made), Some(_)) => {
-                peer.member.lock = Lock::Locked(made);
-                true
-            }
-            _ => false,
-        };
-        Ok((peer.member.seat, confirmed))
     }
 }

@@ -11,6 +11,7 @@ use super::{RoomObject, random};
 use crate::core::event::Event;
 use crate::core::notice::Registered;
 use crate::core::peer::{Address, Key, Lock, PeerId, Socket};
+use crate::core::refusal::Refusal;
 use crate::dialect::Dialect;
 use crate::dialect::http::registered;
 use crate::edge::route::{HttpError, HttpPeer, KeyWithSecret};
@@ -71,6 +72,12 @@ impl RoomObject {
         self.enter(Dialect::Http, event, headers)
     }
 
+    /// Checks whether a peer may post a signal.
+    pub(super) fn admits(&self, peer: &HttpPeer) -> Result<(), Refusal<'static>> {
+        let key = peer.key.as_ref().map(|key| &key.key);
+        self.awake.borrow().room.admits(&peer.id, key)
+    }
+
     /// Handles a posted signal.
     pub(super) fn post(
         &self,
@@ -78,7 +85,7 @@ impl RoomObject {
         body: &str,
         cors: &Cors,
     ) -> Result<Response, Failure> {
-        let signal = Dialect::Http.decode(body)?;
+        let signal = Dialect::Http.decode(body);
         let HttpPeer { id, key, .. } = peer;
         let key = key.map(|key| key.key);
         let bytes = body.len();

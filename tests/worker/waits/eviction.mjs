@@ -157,6 +157,8 @@ export const evictionTests = () =>
       }
       stream.peers.ann.send({ type: 'n', to: 'bob', payload: 1 });
       await bob.receives('{"type":"n","payload":1,"senderId":"ann"}');
+      await bob.sends({ type: 'n', payload: 2, target: 'ann' });
+      await stream.peers.ann.receives({ type: 'n', from: 'bob', payload: 2 });
       broken.peers.ann.send({ type: 'n', to: 'bob', payload: 1 });
       await cutOff.receives('{"type":"n","payload":1,"senderId":"ann"}');
       // From here on, bob's client reads nothing. The server cannot detect that nothing is read,
@@ -346,7 +348,7 @@ export const evictionTests = () =>
       await unheard.expectQuiet(bob);
     });
 
-    test('a room is evicted although it pings an open event stream', async () => {
+    test('a room is evicted after it read a body, although it pings an open event stream', async () => {
       const now = Date.now();
       const { stream: bob } = httpPeers;
       assert.ok(bob?.stream);

@@ -1,0 +1,51 @@
+//! Reads the bodies of posted signals through `body.js`.
+
+use worker::js_sys::Promise;
+use worker::wasm_bindgen::prelude::*;
+use worker::web_sys::Request;
+
+use super::super::failure::Failure;
+use super::super::platform;
+use crate::core::event::MAX_FRAME;
+use crate::core::refusal::{Code, Refusal};
+use crate::edge::route::HttpError;
+
+#[wasm_bindgen(module = "/src/shell/body.js", wasm_bindgen = worker::wasm_bindgen, js_sys = worker::js_sys)]
+extern "C" {
+    /// The bodies in progress of one room.
+    pub(super) type Bodies;
+    #[wasm_bindgen(constructor)]
+    pub(super) fn new() -> Bodies;
+    /// Reads a body. Returns a promise of the argument of [`text`].
+    #[wasm_bindgen(method)]
+    pub(super) fn read(this: &Bodies, request: &Request, peer: &str, limit: usize) -> Promise;
+}
+
+/// Returns the text of a body, or the reason why it was refused.
+pub(super) fn text(outcome: &JsValue) -> Result<String, Failure> {
+    if outcome.is_string() {
+        return Ok(platform::text(outcome)?);
+    }
+    let refusal = match outcome.as_f64() {
+        Some(400.0) => Refusal::malformed(
+            "the body is not UTF-8: expected JSON in UTF-8. Encode the body as UTF-8",
+        ),
+        Some(408.0) => {
+            let message = "the body did not arrive completely within 10 s. Send the request again";
+            return Err(HttpError::new(408, "timeout", message).into());
+        }
+        Some(413.0) => {
+            let message = format!(
+                "the body is too large: expected at most {MAX_FRAME} bytes. Send a smaller payload"
+            );
+            Refusal::new(Code::TooLarge, message)
+        }
+        Some(429.0) => Refusal::new(
+            Code::TooFast,
+            "the server is receiving too many bodies: wait for the answer to each request before \
+             you send the next request",
+        ),
+        _ => return Err(outcome.clone().into()),
+    };
+    Err(refusal.into())
+}
