@@ -49,8 +49,7 @@ export class Signaling extends EventTarget {
    * @type {WebSocket | null}
    */
   #unresponsiveSocket = null;
-  /** @type {string[]} */
-  #protocols = [];
+  #protocols;
   /** Candidates to send in the next frame. @type {Frame[]} */
   #candidateBatch = [];
   /**
@@ -69,9 +68,9 @@ export class Signaling extends EventTarget {
     super();
     this.id = id ?? null;
     this.#url = new URL(url);
-    this.#url.searchParams.set('key', key);
-    // The token is sent as a WebSocket subprotocol, because URLs end up in logs.
-    if (token !== undefined) this.#protocols = ['partyline', `token.${token}`];
+    // Secrets are sent as WebSocket subprotocols, because URLs end up in logs.
+    this.#protocols = ['partyline', `key.${base64url(key)}`];
+    if (token !== undefined) this.#protocols.push(`token.${token}`);
 
     const { signal } = this.#pageListeners;
     addEventListener('online', () => this.#handleOnline(), { signal });
@@ -224,6 +223,12 @@ export class Signaling extends EventTarget {
   #emit(type, detail) {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
+}
+
+/** Encodes the UTF-8 of a text in base64url without padding. @param {string} text */
+function base64url(text) {
+  const binary = String.fromCharCode(...new TextEncoder().encode(text));
+  return btoa(binary).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '');
 }
 
 /** @param {string} text @returns {Frame | null} null if the text is not a frame */
