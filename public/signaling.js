@@ -18,6 +18,7 @@ const RETRY = {
   4008: 'later', // too-fast
   4009: 'never', // id-taken
   4010: 'never', // unauthorized
+  4013: 'later', // unread
 };
 
 const PING_INTERVAL_MS = 25_000; // some proxies and phones close connections that are idle for 30 s
