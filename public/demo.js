@@ -1,8 +1,8 @@
 // @ts-check
 /**
  * The built-in page. `/` shows a form, `/?room=demo` joins a room and `/?lobby=demo` joins a lobby.
- * In a lobby, each connection needs a request. Optional parameters: `name`, `id`, `token`, and
- * `steps` for the step-by-step mode.
+ * In a lobby, each connection needs a request. Optional parameters: `name`, `id`, and `steps` for
+ * the step-by-step mode. `#token=…` contains a token. Browsers do not send this part of a URL.
  */
 
 import {
@@ -224,6 +224,8 @@ function randomWords(words, syllables) {
 async function loadIdentity(storageKey) {
   const stored = readStored(storageKey);
   const given = Object.fromEntries(['id', 'name', 'token'].map((key) => [key, query.get(key)]));
+  const hash = new URLSearchParams(location.hash.slice(1));
+  given.token = hash.get('token') ?? given.token;
   const matches = stored !== null && (!given.id || given.id === stored.id);
   const reused = matches && (await claimLock(`${storageKey} ${stored.id}`));
   const identity = {
@@ -235,7 +237,7 @@ async function loadIdentity(storageKey) {
   if (!reused) claimLock(`${storageKey} ${identity.id}`);
   writeStored(storageKey, identity);
   for (const key of Object.keys(given)) query.delete(key);
-  history.replaceState(null, '', `?${query}${location.hash}`);
+  history.replaceState(null, '', `?${query}${hash.has('token') ? '' : location.hash}`);
   return identity;
 }
 

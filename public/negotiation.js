@@ -338,11 +338,12 @@ export class Negotiation {
   }
 
   /**
-   * Restarts the connection attempt. Returns false if steps are waiting for `pace`, because a
-   * restart would only add more steps.
+   * Restarts the connection attempt. Returns false if steps are waiting for `pace` or signals for
+   * the rate limit, because a restart would only add more of them.
    */
   #restart() {
-    if (this.#offerScheduled || this.#inbox.busy || this.#outbox.busy) return false;
+    const isWaiting = this.#offerScheduled || this.#inbox.busy || this.#outbox.busy;
+    if (isWaiting || this.#context.isSending()) return false;
     this.resync();
     return true;
   }

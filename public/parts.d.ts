@@ -23,6 +23,8 @@ export interface SignalingEvents {
   disconnected: Disconnected;
   /** The WebSocket is closed permanently. */
   close: Closed;
+  /** A signal was discarded, because too many signals are queued. */
+  unsent: { message: string; to?: string };
 }
 
 export type Description = 'offer' | 'answer';
@@ -51,6 +53,8 @@ export interface PeerContext {
   configuration: RTCConfiguration;
   isPolite(): boolean;
   signal(type: string, payload: unknown): void;
+  /** Whether signals to the peer wait for the rate limit. */
+  isSending(): boolean;
   emit<K extends keyof PeerEvents>(type: K, detail: PeerEvents[K]): void;
   trace<K extends keyof LocalSteps>(type: K, payload: LocalSteps[K]): void;
   /**
@@ -64,10 +68,12 @@ export interface PeerContext {
   ): Promise<void> | undefined;
 }
 
-export interface PeerInit extends Pick<PeerContext, 'signal' | 'trace' | 'pace'> {
+export interface PeerInit extends Pick<PeerContext, 'isSending' | 'trace' | 'pace'> {
   id: string;
   polite: boolean;
   /** Whether the room connects to every peer (`connect: "always"`). */
   always: boolean;
   configuration(): RTCConfiguration;
+  /** `isCurrent` returns false when a queued signal need not be sent any more. */
+  signal(type: string, payload: unknown, isCurrent?: () => boolean): void;
 }

@@ -250,13 +250,14 @@ export class Peer extends EventTarget {
 
   #ensureNegotiation() {
     if (this.#negotiation) return this.#negotiation;
-    const { configuration, signal, trace, pace } = this.#init;
+    const { configuration, signal, isSending, trace, pace } = this.#init;
     const isCurrent = () => negotiation === this.#negotiation && !this.#closed;
     /** @type {Negotiation} */
     const negotiation = new Negotiation({
       configuration: configuration(),
       isPolite: () => this.polite,
-      signal: (type, payload) => isCurrent() && signal(type, payload),
+      signal: (type, payload) => isCurrent() && signal(type, payload, isCurrent),
+      isSending,
       emit: (type, detail) => isCurrent() && this.#handleNegotiationEvent(type, detail),
       trace,
       pace,

@@ -251,7 +251,7 @@ export class Room extends EventTarget {
   /** The other peers in the room, by id. The room updates this map. */
   readonly peers: ReadonlyMap<string, Peer>;
   /**
-   * Sends an application signal through the server.
+   * Sends an application signal through the server. Signals beyond the rate limit are queued.
    * @param type any type that is not reserved for the library or the server
    * @param payload any JSON value. Default: no payload
    * @param to id of the recipient. Default: a broadcast to all other peers

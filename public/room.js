@@ -80,6 +80,9 @@ export class Room extends EventTarget {
     if (!iceServers) this.#pollIceServers(url, id, token);
     this.#signaling = new Signaling(url, { id, key, token });
     listen(this.#signaling, 'frame', (frame) => this.#traceFrame('in', frame));
+    listen(this.#signaling, 'unsent', (detail) =>
+      this.#emit('error', { code: 'unsent', ...detail }),
+    );
     this.#onSignaling('frame', (frame) => this.#handleFrame(frame));
     this.#onSignaling('disconnected', (detail) => this.#handleDisconnected(detail));
     this.#onSignaling('close', (closed) => this.#handleClose(closed));
@@ -114,7 +117,11 @@ export class Room extends EventTarget {
   }
 
   leaveServer() {
-    if (this.#peers.size > 0 && !this.#send({ type: LEAVING_SERVER })) return false;
+    const frame = { type: LEAVING_SERVER };
+    if (this.#peers.size > 0) {
+      if (!this.#signaling.sendNow(frame)) return false;
+      this.#traceFrame('out', frame);
+    }
     this.#leftServer = true;
     this.#signaling.close();
     return true;
@@ -219,7 +226,8 @@ export class Room extends EventTarget {
       polite,
       always: this.#always,
       configuration: () => this.#configuration,
-      signal: (type, payload) => this.#send({ type, to: id, payload }),
+      signal: (type, payload, isCurrent) => this.#send({ type, to: id, payload }, isCurrent),
+      isSending: () => this.#signaling.isSending(id),
       trace: (type, payload) => this.#trace({ peer: id, direction: 'local', type, payload }),
       pace: (type, payload, direction = 'local') => {
         const wait = this.#pace?.({ peer: id, direction, type, payload });
@@ -315,9 +323,9 @@ export class Room extends EventTarget {
     this.#emit('state', { state, ...reason });
   }
 
-  /** @param {Frame} frame */
-  #send(frame) {
-    const sent = this.#signaling.send(frame);
+  /** @param {Frame} frame @param {() => boolean} [isCurrent] */
+  #send(frame, isCurrent) {
+    const sent = this.#signaling.send(frame, isCurrent);
     if (sent) this.#traceFrame('out', frame);
     return sent;
   }

@@ -4,6 +4,8 @@
  * Signals are not queued while the WebSocket is disconnected, because they soon become outdated.
  */
 
+import { MAX_QUEUED, SendQueue } from './send-queue.js';
+
 /** @import { Closed, Frame, SignalingEvents } from "./parts.d.ts" */
 
 /**
@@ -18,6 +20,7 @@ const RETRY = {
   4008: 'later', // too-fast
   4009: 'never', // id-taken
   4010: 'never', // unauthorized
+  4013: 'later', // unread
 };
 
 const PING_INTERVAL_MS = 25_000; // some proxies and phones close connections that are idle for 30 s
@@ -28,7 +31,7 @@ const RECONNECT_MAX_MS = 30_000;
 const RETRY_LATER_MS = 30_000;
 const BACKOFF_RESET_MS = 5_000; // a WebSocket that stays open for longer resets the backoff
 const BATCH_WINDOW_MS = 5; // browsers gather candidates in bursts
-const MAX_BATCH = 32; // the server's limit for signals in one frame
+const PACE_MS = 100; // interval at which queued signals are sent
 
 const ICE_TIMEOUT_MS = 5_000; // longer than the server's 3 s timeout for the TURN service
 const ICE_RETRY_S = 300;
@@ -49,10 +52,10 @@ export class Signaling extends EventTarget {
    * @type {WebSocket | null}
    */
   #unresponsiveSocket = null;
-  /** @type {string[]} */
-  #protocols = [];
-  /** Candidates to send in the next frame. @type {Frame[]} */
-  #candidateBatch = [];
+  #protocols;
+  #queue = new SendQueue();
+  /** @type {ReturnType<typeof setTimeout>=} */
+  #flushTimer;
   /**
    * The pending timer: welcome timeout, next ping, pong timeout or next reconnect.
    * @type {ReturnType<typeof setTimeout>=}
@@ -69,9 +72,9 @@ export class Signaling extends EventTarget {
     super();
     this.id = id ?? null;
     this.#url = new URL(url);
-    this.#url.searchParams.set('key', key);
-    // The token is sent as a WebSocket subprotocol, because URLs end up in logs.
-    if (token !== undefined) this.#protocols = ['partyline', `token.${token}`];
+    // Secrets are sent as WebSocket subprotocols, because URLs end up in logs.
+    this.#protocols = ['partyline', `key.${base64url(key)}`];
+    if (token !== undefined) this.#protocols.push(`token.${token}`);
 
     const { signal } = this.#pageListeners;
     addEventListener('online', () => this.#handleOnline(), { signal });
@@ -81,25 +84,52 @@ export class Signaling extends EventTarget {
   }
 
   /**
-   * Sends a frame, or adds a candidate to the batch.
+   * Sends a signal as soon as the rate limit permits.
    * @param {Frame} frame
+   * @param {() => boolean} [isCurrent] returns false when the signal need not be sent any more
    * @returns {boolean} false if the WebSocket is not open
    */
-  send(frame) {
-    if (this.state !== 'open' || this.#socket?.readyState !== WebSocket.OPEN) return false;
+  send(frame, isCurrent) {
+    if (!this.#isOpen) return false;
+    if (!this.#queue.push(frame, isCurrent)) {
+      const message =
+        `${MAX_QUEUED} signals are queued already, which is the limit: send fewer signals, or ` +
+        'send data over the data channel';
+      this.#emit('unsent', { message, to: frame.to });
+    }
     // Browsers delay the timers of hidden pages, so a hidden page sends candidates immediately.
-    const batched = frame.type === 'candidate' && !document.hidden;
-    if (!batched) this.#flush(); // the candidates in the batch precede this frame
-    const count = this.#candidateBatch.push(frame);
-    if (!batched || count === MAX_BATCH) this.#flush();
-    else if (count === 1) setTimeout(() => this.#flush(), BATCH_WINDOW_MS);
+    if (frame.type !== 'candidate' || document.hidden) this.#flush();
+    else this.#flushTimer ??= setTimeout(() => this.#flush(), BATCH_WINDOW_MS);
     return true;
   }
 
+  /**
+   * Sends a signal before the queued signals. The server's rate limit is above the limit of the
+   * queue, so the server accepts a single signal at any time.
+   * @param {Frame} frame
+   * @returns {boolean} false if the WebSocket is not open
+   */
+  sendNow(frame) {
+    if (!this.#isOpen) return false;
+    this.#socket?.send(JSON.stringify(frame));
+    return true;
+  }
+
+  /** Whether a signal to this peer is queued. @param {string} to */
+  isSending(to) {
+    return this.#queue.has(to);
+  }
+
+  get #isOpen() {
+    return this.state === 'open' && this.#socket?.readyState === WebSocket.OPEN;
+  }
+
   #flush() {
-    const frames = this.#candidateBatch.splice(0);
-    if (frames.length && this.#socket?.readyState === WebSocket.OPEN)
-      this.#socket.send(JSON.stringify(frames.length > 1 ? frames : frames[0]));
+    clearTimeout(this.#flushTimer);
+    this.#flushTimer = undefined;
+    if (!this.#isOpen) return;
+    for (const text of this.#queue.take(performance.now())) this.#socket?.send(text);
+    if (this.#queue.length > 0) this.#flushTimer = setTimeout(() => this.#flush(), PACE_MS);
   }
 
   close() {
@@ -127,8 +157,14 @@ export class Signaling extends EventTarget {
     const frame = parse(text);
     if (!frame) return;
     if (frame.type === 'welcome') this.#handleWelcome(frame);
-    if (frame.type === 'error') this.#lastError = String(frame.message ?? frame.code);
+    if (frame.type === 'error') this.#handleError(frame);
     this.#emit('frame', frame);
+  }
+
+  /** @param {Frame} error */
+  #handleError({ code, message }) {
+    this.#lastError = String(message ?? code);
+    if (code === 'too-fast') this.#queue.pause(performance.now());
   }
 
   /** @param {Frame} welcome */
@@ -178,6 +214,7 @@ export class Signaling extends EventTarget {
   /** @param {Closed} closed @param {number | null} retryIn @param {boolean} intentional */
   #scheduleReconnect(closed, retryIn, intentional) {
     this.state = 'waiting';
+    this.#queue.clear();
     this.#socket = null;
     this.#awaitingPong = false;
     clearTimeout(this.#timer);
@@ -188,6 +225,7 @@ export class Signaling extends EventTarget {
   /** @param {Closed} closed */
   #end(closed) {
     this.state = 'closed';
+    this.#queue.clear();
     this.#socket = null;
     clearTimeout(this.#timer);
     this.#pageListeners.abort();
@@ -224,6 +262,12 @@ export class Signaling extends EventTarget {
   #emit(type, detail) {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
+}
+
+/** Encodes the UTF-8 of a text in base64url without padding. @param {string} text */
+function base64url(text) {
+  const binary = String.fromCharCode(...new TextEncoder().encode(text));
+  return btoa(binary).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '');
 }
 
 /** @param {string} text @returns {Frame | null} null if the text is not a frame */

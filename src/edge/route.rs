@@ -35,6 +35,8 @@ pub struct Request<'a> {
     pub accept: Option<&'a str>,
     /// The `Last-Event-ID` header.
     pub last_event_id: Option<&'a str>,
+    /// The `Sec-WebSocket-Protocol` header.
+    pub protocols: Option<&'a str>,
 }
 
 /// The operation that a request asks for.
@@ -83,8 +85,8 @@ pub struct Join {
     pub key: Option<Key>,
     /// The dialect of the frames on the WebSocket.
     pub dialect: Dialect,
-    /// The token from the URL, still unverified.
-    pub token: Option<String>,
+    /// The tokens from the URL, still unverified.
+    pub tokens: Vec<String>,
 }
 
 /// The peer that a request of the HTTP dialect names, with its credentials.
@@ -96,8 +98,8 @@ pub struct HttpPeer {
     pub id: PeerId,
     /// The key that reserves the id for this client. `None`: the request has no key.
     pub key: Option<KeyWithSecret>,
-    /// The token from the URL, still unverified.
-    pub token: Option<String>,
+    /// The tokens from the URL, still unverified.
+    pub tokens: Vec<String>,
 }
 
 /// A key hash and the key that the client sent. The response to a registration repeats the key.
@@ -123,8 +125,8 @@ pub struct IceRequest {
     pub format: IceFormat,
     /// The peer that the TURN credentials are for. `None`: the credentials are anonymous.
     pub id: Option<PeerId>,
-    /// The token from the URL, still unverified.
-    pub token: Option<String>,
+    /// The tokens from the URL, still unverified.
+    pub tokens: Vec<String>,
     /// The room that the token must be valid for. `None`: the token may be for any room.
     pub room: Option<String>,
 }
@@ -163,24 +165,24 @@ pub fn route(request: &Request<'_>) -> Result<Route, HttpError> {
         Endpoint::Health => Ok(Route::Health),
         Endpoint::Ice(format) => {
             let QueryParams {
-                id, token, room, ..
+                id, tokens, room, ..
             } = params()?;
             Ok(Route::Ice(IceRequest {
                 format,
                 id,
-                token,
+                tokens,
                 room,
             }))
         }
         Endpoint::Room(room) => join_or_status(request, room_name(room)?, params()?),
         Endpoint::Http(action, room, id) => {
             let (room, id) = (room_name(room)?, peer_id(id)?);
-            let QueryParams { key, token, .. } = params()?;
+            let QueryParams { key, tokens, .. } = params()?;
             let peer = HttpPeer {
                 room,
                 id,
                 key,
-                token,
+                tokens,
             };
             Ok(match action {
                 HttpAction::Register => Route::Register(peer),
@@ -199,15 +201,16 @@ pub fn route(request: &Request<'_>) -> Result<Route, HttpError> {
 fn join_or_status(
     request: &Request<'_>,
     room: String,
-    params: QueryParams,
+    mut params: QueryParams,
 ) -> Result<Route, HttpError> {
     match request.upgrade {
         Some(upgrade) if request.method == "GET" && has_token(upgrade, "websocket") => {
+            params.read_protocols(request.protocols.unwrap_or_default())?;
             let QueryParams {
                 id,
                 key,
                 dialect,
-                token,
+                tokens,
                 ..
             } = params;
             Ok(Route::Join(Join {
@@ -215,7 +218,7 @@ fn join_or_status(
                 id,
                 key: key.map(|key| key.key),
                 dialect,
-                token,
+                tokens,
             }))
         }
         None if !params.has_join_params => {
@@ -251,6 +254,7 @@ mod test_support {
         upgrade: None,
         accept: None,
         last_event_id: None,
+        protocols: None,
     };
 
     pub(super) fn get(path: &str) -> Result<Route, HttpError> {
@@ -340,7 +344,7 @@ mod tests {
             room: "a b".into(),
             id: PeerId::parse("ann:1").unwrap(),
             key,
-            token: Some("t".into()),
+            tokens: vec!["t".into()],
         };
         let registers = call("POST", "/register/a%20b/ann%3A1", None);
         assert_eq!(registers, Route::Register(peer.clone()));
@@ -365,7 +369,7 @@ mod tests {
         let expected = |format| IceRequest {
             format,
             id: PeerId::parse("ann"),
-            token: Some("t".into()),
+            tokens: vec!["t".into()],
             room: Some("a b".into()),
         };
         for (path, format) in [

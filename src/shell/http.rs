@@ -94,9 +94,9 @@ fn authorize_peer(
     settings: &Settings,
 ) -> Result<(), Refusal<'static>> {
     let HttpPeer {
-        room, id, token, ..
+        room, id, tokens, ..
     } = peer;
-    authorize(settings, headers, token.as_deref(), Some(room), Some(id))
+    authorize(settings, headers, tokens, Some(room), Some(id))
 }
 
 /// Requires a token unless the request has a key. The room checks the key, so a registered peer can

@@ -33,15 +33,9 @@ pub(super) async fn ice_servers(
 ) -> Result<Response, Failure> {
     let Settings { ice, secret, .. } = settings;
     let IceRequest {
-        id, token, room, ..
+        id, tokens, room, ..
     } = wanted;
-    authorize(
-        settings,
-        headers,
-        token.as_deref(),
-        room.as_deref(),
-        id.as_ref(),
-    )?;
+    authorize(settings, headers, tokens, room.as_deref(), id.as_ref())?;
     let state = match &ice.turn {
         None => TurnState::Off,
         Some(_) if secret.is_none() && !ice.open => {

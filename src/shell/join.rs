@@ -37,9 +37,9 @@ pub(super) fn join(
     settings: &Settings,
 ) -> std::result::Result<Answer, Failure> {
     let Join {
-        room, id, token, ..
+        room, id, tokens, ..
     } = join;
-    if let Err(refusal) = authorize(settings, headers, token.as_deref(), Some(room), id.as_ref()) {
+    if let Err(refusal) = authorize(settings, headers, tokens, Some(room), id.as_ref()) {
         return Ok(reject_join(join, headers, refusal)?.into());
     }
     match rate::count(env, headers) {

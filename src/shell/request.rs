@@ -18,11 +18,11 @@ pub(super) fn find_route(request: &Request, headers: &Headers) -> Result<Route, 
     let (method, url) = (request.method(), request.url());
     let (path, query) = split_url(&url);
     let upgrade = header(headers, &UPGRADE).map_err(unreadable)?;
-    // Reading a header is a call into JavaScript. The route of a WebSocket upgrade does not depend
-    // on `Accept`, so the header is not read.
-    let accept = match &upgrade {
-        None => headers.get("Accept").map_err(unreadable)?,
-        Some(_) => None,
+    // Reading a header is a call into JavaScript. `Accept` matters only without an upgrade, and
+    // the subprotocols only with one.
+    let (accept, protocols) = match &upgrade {
+        None => (headers.get("Accept").map_err(unreadable)?, None),
+        Some(_) => (None, header(headers, &PROTOCOLS).map_err(unreadable)?),
     };
     let last_event_id = header(headers, &LAST_EVENT_ID).map_err(unreadable)?;
     route(&route::Request {
@@ -32,6 +32,7 @@ pub(super) fn find_route(request: &Request, headers: &Headers) -> Result<Route, 
         accept: accept.as_deref(),
         last_event_id: last_event_id.as_deref(),
         upgrade: upgrade.as_deref(),
+        protocols: protocols.as_deref(),
     })
 }
 
@@ -40,7 +41,7 @@ pub(super) fn find_route(request: &Request, headers: &Headers) -> Result<Route, 
 pub(super) fn authorize(
     settings: &Settings,
     headers: &Headers,
-    in_url: Option<&str>,
+    in_url: &[String],
     room: Option<&str>,
     id: Option<&PeerId>,
 ) -> Result<(), Refusal<'static>> {
@@ -53,7 +54,7 @@ pub(super) fn authorize(
 
 /// Finds the token of a request in its headers or its URL. A request with more than one token is
 /// refused.
-fn find_token(headers: &Headers, in_url: Option<&str>) -> Result<Option<String>, Refusal<'static>> {
+fn find_token(headers: &Headers, in_url: &[String]) -> Result<Option<String>, Refusal<'static>> {
     let unreadable = |_| Refusal::new(Code::Unauthorized, UNREADABLE_HEADER);
     let protocols = header(headers, &PROTOCOLS)
         .map_err(unreadable)?
@@ -62,10 +63,9 @@ fn find_token(headers: &Headers, in_url: Option<&str>) -> Result<Option<String>,
         .get("Authorization")
         .map_err(unreadable)?
         .unwrap_or_default();
-    let mut tokens = admission::token_in_protocols(&protocols)
-        .into_iter()
+    let mut tokens = admission::find_in_protocols(&protocols, "token.")
         .chain(admission::token_in_authorization(&authorization))
-        .chain(in_url);
+        .chain(in_url.iter().map(String::as_str));
     let token = tokens.next().map(str::to_owned);
     if tokens.next().is_some() {
         let message = "the request has more than one token: expected one, in the URL, in \

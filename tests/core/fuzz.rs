@@ -26,7 +26,7 @@ const FRAMES: [&str; 11] = [
 ];
 
 /// Seeds for mutation: paths and queries, most of them valid.
-const PATHS: [&str; 8] = [
+const PATHS: [&str; 9] = [
     "/register/demo/ann?key=secret",
     "/message/%C3%A4/a%3Ab",
     "/events/demo/ann?token=a.b.c",
@@ -35,6 +35,7 @@ const PATHS: [&str; 8] = [
     "/health",
     "/parties/main/a?_pk=ann&key=secret&dialect=lobby&token=a.b.c",
     "/parties/main/a?_pk=%41+&key=%ff&x=%",
+    "/parties/main/a?partyline, key.c2VjcmV0, token.a.b.c",
 ];
 
 /// Seeds for mutation: valid attachments.
@@ -118,6 +119,7 @@ fn routes_or_refuses(text: &str, method: &str, upgrade: Option<&str>) {
         upgrade,
         accept,
         last_event_id: Some(query),
+        protocols: Some(query),
     }) {
         assert!([400, 404, 405, 426].contains(&error.status), "{error:?}");
         assert!(serde_json::from_str::<serde_json::Value>(&error.body()).is_ok());

@@ -17,6 +17,7 @@ const PARTS = [
   'channel-queue.js',
   'restart-timer.js',
   'step-queue.js',
+  'send-queue.js',
   'signaling.js',
   'parts.d.ts',
 ];

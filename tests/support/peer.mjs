@@ -9,7 +9,7 @@ import { WebSocket } from 'ws';
  * @typedef {object} Join
  * @property {string} [id]
  * @property {string} [key]
- * @property {string} [token]
+ * @property {string | string[]} [token]
  * @property {string} [dialect]
  * @property {string[]} [protocols]
  * @property {Record<string, string>} [headers]
@@ -23,7 +23,7 @@ const TIMEOUT = 10_000;
 export function joinPath(room, { id, key, token, dialect } = {}) {
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries({ _pk: id, key, token, dialect })) {
-    if (value !== undefined) query.set(name, value);
+    if (value !== undefined) for (const one of [value].flat()) query.append(name, one);
   }
   const search = query.toString();
   return `/parties/main/${encodeURIComponent(room)}${search && `?${search}`}`;

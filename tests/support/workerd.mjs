@@ -250,13 +250,24 @@ function assertBuilt() {
       );
 }
 
-/** A server with the Worker and the built-in page, with default settings. */
+/** A server with the Worker and the built-in page. */
 export class Deployed {
   /** @type {Workerd<'main'> | undefined} */
   #workerd;
+  #settings;
+
+  /** @param {Record<string, string>} [settings] settings that differ from the defaults */
+  constructor(settings = {}) {
+    this.#settings = settings;
+  }
 
   async start() {
-    this.#workerd = await startWorkerd({ main: {} }, { assets: true });
+    this.#workerd = await startWorkerd({ main: this.#settings }, { assets: true });
+  }
+
+  get server() {
+    if (!this.#workerd) throw new Error('the server has not started');
+    return this.#workerd.at.main;
   }
 
   get origin() {

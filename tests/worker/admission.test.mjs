@@ -256,6 +256,13 @@ describe('tokens', () => {
     await isUnauthorized('two', { ...query, ...protocol });
     await isUnauthorized('two', { ...header, ...protocol });
     await isUnauthorized('two', { token: 'a wrong one', ...header });
+    await isUnauthorized('two', { protocols: ['partyline', `token.${token}`, 'token.x'] });
+    await isUnauthorized('two', { token: [token, token] });
+    const path = `/register/two/ann?token=${token}`;
+    const register = async (/** @type {string} */ path) =>
+      (await workerd.at.tokens.request(path, { method: 'POST' })).status;
+    assert.equal(await register(`${path}&token=${token}`), 401);
+    assert.equal(await register(path), 200);
   });
 
   test('a token for one id is refused when the join has another id or no id', async () => {
@@ -300,6 +307,40 @@ describe('tokens', () => {
     const eve = await Peer.connect(workerd.at.tokens, room, { id: 'ann', token, key: 'guess' });
     await eve.receivesError('id-taken');
     await eve.isClosed(4009, 'id-taken');
+  });
+
+  test('a key in a subprotocol protects an id, like the same key in the query', async () => {
+    const room = 'key as subprotocol';
+    const subprotocol = (/** @type {string} */ key) =>
+      `key.${Buffer.from(key).toString('base64url')}`;
+    const token = mint({ exp: soon(), room });
+    const protocols = ['partyline', `token.${token}`, subprotocol('ä secret of ann')];
+    const first = await Peer.join(workerd.at.tokens, room, 'ann', { protocols });
+    assert.equal(first.socket.protocol, 'partyline', 'the response does not repeat the key');
+    for (const guess of [{ key: 'guess' }, { protocols: ['partyline', subprotocol('guess')] }]) {
+      const headers = { Authorization: `Bearer ${token}` };
+      const eve = await Peer.connect(workerd.at.tokens, room, { id: 'ann', headers, ...guess });
+      await eve.receivesError('id-taken');
+      await eve.isClosed(4009, 'id-taken');
+    }
+    await Peer.join(workerd.at.tokens, room, 'ann', { token, key: 'ä secret of ann' });
+    await first.isClosed(4001, 'replaced');
+  });
+
+  test('a join with two keys is refused, even if both are equal', async () => {
+    const twice = {
+      'key=k': 'partyline, key.aw',
+      'key=k&key=k': 'partyline',
+      '': 'partyline, key.aw, key.aw',
+    };
+    for (const [query, protocols] of Object.entries(twice)) {
+      const path = `/parties/main/two-keys?_pk=ann&${query}`;
+      const headers = { 'Sec-WebSocket-Protocol': protocols };
+      const { status, text } = await workerd.at.open.upgrade(path, headers);
+      assert.deepEqual([status, JSON.parse(text).error.code], [400, 'bad-key'], query);
+    }
+    const register = '/register/two-keys/ann?key=k&key=k';
+    assert.equal((await workerd.at.open.request(register, { method: 'POST' })).status, 400);
   });
 
   test('/health and the status of a room are served without a token', async () => {

@@ -1,10 +1,13 @@
-//! Decodes and checks the names in a path and the parameters in a query.
+//! Decodes and checks the names in a path, the parameters in a query, and the key in a subprotocol.
 
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use percent_encoding::percent_decode_str;
 
 use super::{HttpError, KeyWithSecret};
 use crate::core::peer::{Key, PeerId};
 use crate::dialect::Dialect;
+use crate::edge::admission::find_in_protocols;
 use crate::edge::quote::shorten;
 
 /// The maximum length of a room name, in bytes of UTF-8.
@@ -16,7 +19,8 @@ pub(super) struct QueryParams {
     pub(super) id: Option<PeerId>,
     pub(super) key: Option<KeyWithSecret>,
     pub(super) dialect: Dialect,
-    pub(super) token: Option<String>,
+    /// All tokens, because the check of the token refuses more than one.
+    pub(super) tokens: Vec<String>,
     /// The room that the token must be valid for. Only requests for ICE servers have this
     /// parameter, because the path of a join names the room.
     pub(super) room: Option<String>,
@@ -31,29 +35,51 @@ impl QueryParams {
             id: None,
             key: None,
             dialect: Dialect::Native,
-            token: None,
+            tokens: Vec::new(),
             room: None,
             has_join_params: false,
         };
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             match &*name {
                 "_pk" => params.id = Some(PeerId::parse(&value).ok_or_else(|| bad_id(&value))?),
-                "key" => {
-                    let key = Key::new(&value).ok_or_else(|| bad_key(&value))?;
-                    let secret = value.into_owned();
-                    params.key = Some(KeyWithSecret { secret, key });
-                }
+                "key" => params.set_key(value.into_owned())?,
                 "dialect" => {
                     let dialect = Dialect::named(&value).filter(|dialect| !dialect.is_stream());
                     params.dialect = dialect.ok_or_else(|| bad_dialect(&value))?;
                 }
-                "token" => params.token = Some(value.into_owned()),
+                "token" => params.tokens.push(value.into_owned()),
                 "room" => params.room = Some(value.into_owned()),
                 _ => {}
             }
             params.has_join_params |= ["_pk", "key", "dialect", "token"].contains(&&*name);
         }
         Ok(params)
+    }
+
+    /// Reads the key from a `Sec-WebSocket-Protocol` header: the subprotocol `key.` and the
+    /// base64url of the key's UTF-8. Unlike URLs, this header rarely ends up in logs.
+    pub(super) fn read_protocols(&mut self, protocols: &str) -> Result<(), HttpError> {
+        for encoded in find_in_protocols(protocols, "key.") {
+            let bytes = BASE64_URL_SAFE_NO_PAD.decode(encoded).ok();
+            let secret = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+            let secret = secret.ok_or_else(|| {
+                let message = "the key in `Sec-WebSocket-Protocol` is not readable: expected \
+                     `key.` and the base64url of UTF-8, without padding. Encode the key this way";
+                HttpError::new(400, "bad-key", message)
+            })?;
+            self.set_key(secret)?;
+        }
+        Ok(())
+    }
+
+    fn set_key(&mut self, secret: String) -> Result<(), HttpError> {
+        let key = Key::new(&secret).ok_or_else(|| bad_key(&secret))?;
+        if self.key.replace(KeyWithSecret { secret, key }).is_some() {
+            let message = "the request has more than one key: expected one, in the URL or in \
+                 `Sec-WebSocket-Protocol`. Send the key in one place";
+            return Err(HttpError::new(400, "bad-key", message));
+        }
+        Ok(())
     }
 }
 
@@ -176,10 +202,54 @@ mod tests {
             id: PeerId::parse("ann"),
             key: Key::new("a b"),
             dialect: Dialect::Native,
-            token: Some("t".into()),
+            tokens: vec!["t".into(), "u".into()],
         };
-        let query = "_pk=ann&key=a+b&dialect=native&token=t&utm=7";
+        let query = "_pk=ann&key=a+b&dialect=native&token=t&utm=7&token=u";
         assert_eq!(join("/parties/main/demo", query), Ok(Route::Join(expected)));
+    }
+
+    fn join_with_protocols(query: &str, protocols: &str) -> Result<Option<Key>, HttpError> {
+        let request = Request {
+            path: "/parties/main/demo",
+            query,
+            upgrade: Some("websocket"),
+            protocols: Some(protocols),
+            ..GET
+        };
+        match route(&request)? {
+            Route::Join(join) => Ok(join.key),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_key_in_a_subprotocol_equals_the_same_key_in_the_query() {
+        // `printf 'a ä/€' | basenc --base64url`
+        let key = join_with_protocols("", "partyline, key.YSDDpC_igqw, token.t").unwrap();
+        assert!(key.is_some());
+        assert_eq!(key, Key::new("a ä/€"));
+        assert_eq!(join_with_protocols("", "partyline").unwrap(), None);
+    }
+
+    #[test]
+    fn more_than_one_key_or_an_unreadable_key_is_refused() {
+        for (query, protocols) in [
+            ("key=k", "key.aw"),
+            ("key=k&key=k", ""),
+            ("", "key.aw, key.aw"),
+            ("", "key."),
+            ("", "key.aw=="),
+            ("", "key.a+b"),
+            ("", "key._w"),
+            ("", &format!("key.{}", "YWFh".repeat(43))),
+        ] {
+            let error = join_with_protocols(query, protocols).unwrap_err();
+            assert_eq!(
+                (error.status, error.code),
+                (400, "bad-key"),
+                "{query} {protocols}"
+            );
+        }
     }
 
     #[test]

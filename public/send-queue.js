@@ -1,0 +1,112 @@
+// @ts-check
+/**
+ * The queue of signals to the server. It stays below the server's rate limit, which a client that
+ * joins a large room would exceed: an offer and several candidates for each peer. The server allows
+ * 200 signals and 1 MiB in a burst, then 100 signals and 256 KiB a second. The values here are
+ * lower, because the network can deliver frames faster than they were sent.
+ */
+
+/**
+ * @import { Frame } from "./parts.d.ts"
+ * @typedef {{ frame: Frame, text: string, bytes: number, isCurrent: () => boolean }} Queued
+ */
+
+const MAX_BATCH = 32; // the server's limit for signals in one frame
+const PAUSE_MS = 1_000;
+/** More than a newcomer to a room of 64 sends: 63 offers, with 10 to 30 candidates each. */
+export const MAX_QUEUED = 4_096;
+
+class TokenBucket {
+  /** @param {number} capacity @param {number} perSecond */
+  constructor(capacity, perSecond) {
+    this.capacity = capacity;
+    this.perSecond = perSecond;
+    this.tokens = capacity;
+    this.updatedAt = 0;
+  }
+
+  /** @param {number} now in milliseconds */
+  refill(now) {
+    const gained = ((now - this.updatedAt) * this.perSecond) / 1_000;
+    this.tokens = Math.min(this.capacity, this.tokens + gained);
+    this.updatedAt = now;
+  }
+}
+
+export class SendQueue {
+  /** @type {Queued[]} */
+  #queue = [];
+  #signals = new TokenBucket(150, 80);
+  #bytes = new TokenBucket(900 * 1_024, 200 * 1_024);
+  #pausedUntil = 0;
+
+  get length() {
+    return this.#queue.length;
+  }
+
+  /** Whether a signal to this peer is queued. @param {string} to */
+  has(to) {
+    return this.#queue.some(({ frame }) => frame.to === to);
+  }
+
+  /**
+   * @param {Frame} frame
+   * @param {() => boolean} [isCurrent] returns false when the signal need not be sent any more
+   * @returns {boolean} false if the queue is full
+   */
+  push(frame, isCurrent = () => true) {
+    if (this.#queue.length >= MAX_QUEUED) return false;
+    const text = JSON.stringify(frame);
+    const bytes = new TextEncoder().encode(text).length;
+    this.#queue.push({ frame, text, bytes, isCurrent });
+    return true;
+  }
+
+  /**
+   * Removes the signals that may be sent now. Returns the texts of their frames. Consecutive
+   * candidates share a frame.
+   * @param {number} now in milliseconds
+   */
+  take(now) {
+    /** @type {string[][]} */
+    const frames = [];
+    let isBatch = false;
+    this.#queue = this.#queue.filter(({ isCurrent }) => isCurrent());
+    this.#signals.refill(now);
+    this.#bytes.refill(now);
+    while (this.#queue.length > 0 && now >= this.#pausedUntil) {
+      const at = this.#next();
+      const { frame, text, bytes } = this.#queue[at];
+      // A signal larger than the bucket waits until the bucket is full.
+      const cost = Math.min(bytes, this.#bytes.capacity);
+      if (this.#signals.tokens < 1 || this.#bytes.tokens < cost) break;
+      this.#signals.tokens -= 1;
+      this.#bytes.tokens -= cost;
+      this.#queue.splice(at, 1);
+      const batch = isBatch ? frames.at(-1) : undefined;
+      isBatch = frame.type === 'candidate';
+      if (isBatch && batch && batch.length < MAX_BATCH) batch.push(text);
+      else frames.push([text]);
+    }
+    return frames.map((texts) => (texts.length > 1 ? `[${texts}]` : texts[0]));
+  }
+
+  /** Stops sending for a second, after the server refused a signal. @param {number} now */
+  pause(now) {
+    this.#pausedUntil = now + PAUSE_MS;
+  }
+
+  clear() {
+    this.#queue = [];
+  }
+
+  /**
+   * Returns the index of the next signal. Candidates wait for all other signals, because every
+   * connection needs its descriptions first. Signals to one peer stay in order, so the next signal
+   * can be an earlier candidate to the same peer.
+   */
+  #next() {
+    const first = this.#queue.find(({ frame }) => frame.type !== 'candidate');
+    return first ? this.#queue.findIndex(({ frame }) => frame.to === first.frame.to) : 0;
+  }
+}

@@ -1,0 +1,73 @@
+// @ts-check
+/** Tests that no URL that the library or the page requests contains a key or a token. */
+import assert from 'node:assert/strict';
+import { createHmac } from 'node:crypto';
+import { test } from 'node:test';
+import { connected, join, logged, newRoom } from '../support/browser.mjs';
+import { Pages } from '../support/chromium.mjs';
+import { useFixtures } from '../support/fixtures.mjs';
+import { Deployed } from '../support/workerd.mjs';
+
+const ROOM_SECRET = 'a secret of more than thirty-two bytes, for the tests';
+
+const deployed = new Deployed({ ROOM_SECRET });
+const pages = new Pages(deployed);
+useFixtures(deployed, pages);
+
+/** Returns a token for a room. @param {string} room */
+function mint(room) {
+  const claims = { room, exp: Math.floor(Date.now() / 1000) + 600 };
+  const parts = [{ alg: 'HS256' }, claims].map((part) =>
+    Buffer.from(JSON.stringify(part)).toString('base64url'),
+  );
+  const signed = parts.join('.');
+  return `${signed}.${createHmac('sha256', ROOM_SECRET).update(signed).digest('base64url')}`;
+}
+
+/**
+ * Collects the URLs that a page requests, including those of WebSockets.
+ * @param {import('playwright-core').Page} page
+ */
+function collectUrls(page) {
+  /** @type {string[]} */
+  const urls = [];
+  page.on('request', (request) => urls.push(request.url()));
+  page.on('websocket', (socket) => urls.push(socket.url()));
+  return urls;
+}
+
+test('room.js sends its key and its token in no URL, and the key protects the id', async () => {
+  const room = newRoom();
+  const token = mint(room);
+  const key = 'ännchens key';
+  const [ann, bob] = await pages.pair();
+  const urls = collectUrls(ann);
+  await join(ann, room, { id: 'ann', key, token, iceServers: undefined });
+  await logged(ann, 'state joined');
+  await join(bob, room, { id: 'bob', token });
+  await connected(bob, 'ann');
+  assert.ok(urls.some((url) => url.startsWith('ws:')) && urls.some((url) => /ice/.test(url)));
+  for (const url of urls.map(decodeURIComponent))
+    assert.ok(!/[?&](key|token)=/.test(url) && !url.includes(key) && !url.includes(token), url);
+  const eve = await pages.open('eve');
+  await join(eve, room, { id: 'ann', token });
+  await logged(eve, 'close 4009');
+  await join(eve, room, { id: 'ann', key, token });
+  await logged(ann, 'close 4001');
+});
+
+test('the page takes a token from the fragment of its URL, which browsers do not send', async () => {
+  const room = newRoom();
+  const token = mint(room);
+  const page = await pages.open('ann');
+  const urls = collectUrls(page);
+  await page.goto(`/?room=${room}#token=${token}`);
+  await page.getByText('In the room', { exact: true }).waitFor();
+  assert.equal(await page.evaluate(() => location.href.includes('token')), false);
+  assert.ok(urls.some((url) => url.startsWith('ws:')));
+  // Playwright reports the fragment of a document's URL, although the browser does not send it.
+  for (const url of urls.map((url) => url.split('#')[0]))
+    assert.ok(!/[?&](key|token)=/.test(url) && !url.includes(token), url);
+  await page.reload();
+  await page.getByText('In the room', { exact: true }).waitFor();
+});
