@@ -59,13 +59,19 @@ test('an unreadable row or attachment is logged without its content', async () =
   const entries = lines().map((line) => JSON.parse(line));
   assert.deepEqual(entries.map(({ event, message }) => `${event}: ${message}`).sort(), [
     'unreadable-attachment: an attachment of 17 bytes is unreadable: ' +
-      'expected the format of this version. The client must reconnect',
-    'unreadable-attachment: the overflow row of a WebSocket is missing: ' +
-      'expected the state of its peer. The client must reconnect',
+      'expected the format of this version. The WebSocket is closed, and its client must reconnect',
+    'unreadable-attachment: an attachment of 3 bytes is unreadable: ' +
+      'expected the format of this version. The WebSocket is closed, and its client must reconnect',
     'unreadable-row: the row `held 7` of 10 bytes is unreadable: ' +
-      'expected the format of this version. Deploy the version that wrote the row',
+      'expected the format of this version. The row is deleted, and what it contained is lost',
     'unreadable-row: the row `outside x` of 15 bytes is unreadable: ' +
-      'expected the format of this version. Deploy the version that wrote the row',
+      'expected the format of this version. The row is deleted, and what it contained is lost',
   ]);
   assert.ok(!logged.includes('secret'), logged);
+
+  // The platform lists the newest WebSocket first, so eve's attachment was empty, as after a close.
+  for (const peer of peers.slice(0, 2)) await peer.isClosed(1012, 'restarted');
+  await server.request('/parties/main/broken/damage?again');
+  const rows = lines().filter((line) => line.includes('unreadable-row'));
+  assert.equal(rows.length, 2, 'the rows were deleted');
 });
