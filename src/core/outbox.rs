@@ -41,7 +41,7 @@ pub(crate) const GAP: u64 = 4;
 /// Returns the number of the next notice after `last`. A number is the time of sending in units of
 /// 1/64 ms. Numbers increase even if the clock goes backwards.
 pub(crate) const fn next_number(last: u64, now: Time) -> u64 {
-    let next = (last / GAP + 1) * GAP;
+    let next = (last / GAP).saturating_add(1).saturating_mul(GAP);
     let by_time = now.0.saturating_mul(PER_MILLISECOND);
     if by_time > next { by_time } else { next }
 }
@@ -145,8 +145,8 @@ impl Outbox {
     /// the number `sent` were sent and do not count.
     pub(crate) fn is_queue_full(&self, sent: u64, bytes: usize) -> bool {
         let queued = self.after(sent);
-        let (count, sum) = queued.fold((0, 0_usize), |(count, sum), entry| {
-            (count + 1, sum.saturating_add(entry.weight()))
+        let (count, sum) = queued.fold((0_usize, 0_usize), |(count, sum), entry| {
+            (count.saturating_add(1), sum.saturating_add(entry.weight()))
         });
         exceeds(count, sum, bytes)
     }

@@ -31,11 +31,8 @@ impl Stream {
     /// refused.
     pub(crate) const fn restart(&mut self) {
         // 0 stands for a peer that never opened a stream.
-        self.generation = if self.generation + 1 < GENERATIONS {
-            self.generation + 1
-        } else {
-            1
-        };
+        let next = self.generation.saturating_add(1);
+        self.generation = if next < GENERATIONS { next } else { 1 };
     }
 
     /// Returns the id of the event with this number. It stays below 2⁵³ until the year 2109, so

@@ -3,5 +3,5 @@
 
 pub mod attachment;
 mod fields;
-mod notices;
+pub mod notices;
 pub mod row;

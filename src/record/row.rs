@@ -143,7 +143,7 @@ fn read_row_of_notices(reader: &mut Reader<'_>, key: u64) -> Option<Notices> {
 
 fn read_leavers(reader: &mut Reader<'_>) -> Option<Vec<Leaver>> {
     let mut leavers = Vec::new();
-    if reader.field()? != "" {
+    if !reader.field()?.is_empty() {
         return None;
     }
     while !reader.is_last_line() {

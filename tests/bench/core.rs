@@ -7,9 +7,8 @@
 use std::hint::black_box;
 
 use partyline::core::event::{Effect, Event, Limits};
-use partyline::core::member::Member;
+use partyline::core::member::{Attached, Member};
 use partyline::core::notice::{Notice, RoutedSignal};
-use partyline::core::outbox::Outbox;
 use partyline::core::peer::{Key, Lock, PeerId, Seat, Socket, Time};
 use partyline::core::room::Room;
 use partyline::dialect::Dialect;
@@ -27,7 +26,7 @@ fn main() {
     for peers in [2, 64, 2048] {
         let name = |what: &str| format!("room of {peers}: {what}");
         case(&name("restore"), || {
-            let members: Vec<_> = (0..peers).map(member).collect();
+            let members: Vec<_> = (0..peers).map(attached).collect();
             move || Room::restore("demo", LIMITS, NOW, members, [])
         });
         case(&name("the last joins"), || {
@@ -53,6 +52,7 @@ fn main() {
                     Event::Frame {
                         socket: Socket(0),
                         signal,
+                        bytes: 100,
                     },
                 )
             }
@@ -66,6 +66,7 @@ fn main() {
                     Event::Frame {
                         socket: Socket(0),
                         signal,
+                        bytes: 100,
                     },
                 )
             }
@@ -116,7 +117,10 @@ fn main() {
         ..member(7)
     };
     let attachment = Attachment {
-        member,
+        attached: Attached {
+            member,
+            notices: Vec::new(),
+        },
         dialect: Dialect::Native,
     };
     let text = attachment.encode();
@@ -161,7 +165,7 @@ fn handle<'a>(mut room: Room, event: Event<'a>) -> (Room, Vec<Effect<'a>>) {
 }
 
 fn room(peers: u64) -> Room {
-    Room::restore("demo", LIMITS, NOW, (0..peers).map(member), [])
+    Room::restore("demo", LIMITS, NOW, (0..peers).map(attached), [])
 }
 
 fn member(n: u64) -> Member {
@@ -171,8 +175,7 @@ fn member(n: u64) -> Member {
         id,
         seat: Seat(n),
         lock: Lock::Open,
-        has_stream: false,
-        outbox: Outbox::default(),
+        stream: None,
     }
 }
 
@@ -200,5 +203,12 @@ fn frame(dialect: Dialect, signal_type: &str, payload: &str) -> String {
             format!(r#"{{"type":"{spelled}","payload":{payload},"target":"peer1"}}"#)
         }
         Dialect::Lobby => format!(r#"{{"toId":"peer1","{signal_type}":{payload}}}"#),
+    }
+}
+
+fn attached(n: u64) -> Attached {
+    Attached {
+        member: member(n),
+        notices: Vec::new(),
     }
 }

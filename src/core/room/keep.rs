@@ -49,6 +49,7 @@ impl<'a> Turn<'_, 'a> {
             let to = ready.iter().map(|(seat, _)| *seat).collect();
             self.store_notices(number, to, vec![kept.clone()]);
         }
+        let newest = self.room.roster.newest_seat();
         let mut sends: Vec<(u64, Vec<Socket>)> = Vec::new();
         for (seat, dropped) in ready {
             let entry = Entry {
@@ -56,7 +57,6 @@ impl<'a> Turn<'_, 'a> {
                 row,
             };
             self.room.backlog.add(&entry);
-            let newest = self.room.roster.newest_seat();
             let Some(peer) = self.room.roster.by_seat_mut(seat) else {
                 continue;
             };

@@ -7,8 +7,8 @@ use crate::core::close::Close;
 use crate::core::event::Effect;
 use crate::core::member::Member;
 use crate::core::notice::Registered;
-use crate::core::outbox::Outbox;
-use crate::core::peer::{Address, Lock, PeerId, Socket, Time};
+use crate::core::outbox::{Outbox, time_of};
+use crate::core::peer::{Address, Lock, PeerId, Socket};
 use crate::core::refusal::{Code, Refusal};
 use crate::core::stream::Stream;
 
@@ -111,6 +111,8 @@ impl Turn<'_, '_> {
         let mut stream = member.stream;
         if let Some(stream) = &mut stream {
             stream.dropped = sent;
+            // The queued signals have higher numbers.
+            stream.registered = sent;
             if let Some(before) = old.member.stream {
                 stream.registered = before.registered;
                 stream.generation = before.generation;
@@ -137,10 +139,9 @@ impl Turn<'_, '_> {
         let limits = self.room.limits;
         let absent = self.room.roster.absent();
         let waiting = absent.filter_map(|peer| {
-            let stream = peer
-                .absent_stream()
-                .filter(|stream| stream.generation == 0)?;
-            Some((peer.expires_at()?, peer.member.seat, stream.address))
+            let stream = peer.absent_stream()?;
+            let is_waiting = stream.generation == 0;
+            is_waiting.then_some((stream.registered, peer.member.seat, stream.address))
         });
         let waiting: Vec<_> = waiting.collect();
         let same: Vec<_> = waiting
@@ -156,9 +157,9 @@ impl Turn<'_, '_> {
             return Ok(());
         };
         let count = crowd.len();
-        let oldest = crowd.into_iter().min_by_key(|(expires_at, ..)| *expires_at);
+        let oldest = crowd.into_iter().min_by_key(|(registered, ..)| *registered);
         match oldest {
-            Some((expires_at, seat, _)) if self.is_disturbed(expires_at) => {
+            Some((registered, seat, _)) if time_of(registered).plus(UNDISTURBED_MS) <= self.now => {
                 self.leave(seat);
                 Ok(())
             }
@@ -171,11 +172,5 @@ impl Turn<'_, '_> {
                 Err(Refusal::new(Code::RoomFull, message))
             }
         }
-    }
-
-    /// Returns whether a registered peer with this expiry has had its undisturbed time.
-    fn is_disturbed(&self, expires_at: Time) -> bool {
-        const LEFT: u64 = OPEN_STREAM_TIMEOUT_MS - UNDISTURBED_MS;
-        expires_at <= self.now.plus(LEFT)
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use partyline::core::close::Close;
 use partyline::core::drive::{SendError, Transport};
 use partyline::core::event::{Absent, Held, Leaver, Notices, Row, RowKey};
-use partyline::core::member::{Attached, Member};
+use partyline::core::member::Attached;
 use partyline::core::notice::{Notice, Registered, RoutedSignal};
 use partyline::core::peer::{PeerId, Seat, Socket, Time};
 use partyline::core::refusal::Refusal;
