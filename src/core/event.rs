@@ -146,6 +146,8 @@ pub enum Event<'a> {
         /// The signal that cannot be encoded.
         notice: Notice<'a>,
     },
+    /// The room was restored, and had stored rows. The room then removes what is out of date.
+    Wake,
     /// The alarm fired. An alarm that fires too early or too late causes no error.
     Tick,
 }

@@ -50,14 +50,10 @@ pub struct Room {
     leavers: VecDeque<Leaver>,
     /// The highest number of a notice.
     last_number: u64,
-    /// The number of rows of peers.
-    peer_rows: usize,
     /// Whether the storage may contain data.
     has_stored: bool,
-    /// Rows that no peer needs, to be erased at the next event.
+    /// Rows that no peer needs, to be erased when the room wakes.
     orphans: Vec<RowKey>,
-    /// Whether the room has handled no event since it was restored.
-    is_restored: bool,
     /// The time of the current alarm, which is the earliest `expires_at` in the room. `None` if no
     /// alarm is set or the alarm has fired.
     alarm: Option<Time>,
@@ -77,11 +73,9 @@ impl Room {
     /// Handlers of rare events are `#[inline(never)]`. V8 compiles a function completely on its
     /// first call, so separate functions shorten the cold start of a Worker.
     pub fn handle<'a>(&mut self, now: Time, event: Event<'a>, effects: &mut Vec<Effect<'a>>) {
-        let is_restored = std::mem::take(&mut self.is_restored);
         // The platform clears an alarm when it fires, so the alarm must be set again even if it
         // fired early.
-        let is_tick = matches!(event, Event::Tick);
-        if is_tick {
+        if matches!(event, Event::Tick) {
             self.alarm = None;
         }
         let due = self.alarm.or_else(|| self.next_expiry());
@@ -90,14 +84,8 @@ impl Room {
             now,
             effects,
         };
-        if is_restored {
-            turn.erase_orphans();
-        }
         if due.is_some_and(|due| due <= now) {
             turn.expire();
-        }
-        if is_restored || is_tick {
-            turn.limit_expiries();
         }
         match event {
             Event::Join { socket, id, key } => turn.handle_join(socket, id, key),
@@ -132,7 +120,11 @@ impl Room {
                 notice,
             } => turn.handle_undelivered(socket, number, notice),
             Event::Unencodable { posted, notice } => turn.handle_unencodable(posted, notice),
-            Event::Tick => {}
+            Event::Wake => {
+                turn.erase_orphans();
+                turn.limit_expiries();
+            }
+            Event::Tick => turn.limit_expiries(),
         }
         turn.forget_leavers();
         turn.set_alarm();
@@ -150,7 +142,7 @@ impl Room {
     /// Returns whether the storage contains a row.
     fn uses_storage(&self) -> bool {
         let has_held = self.held.next_expiry().is_some();
-        self.peer_rows > 0 || has_held || self.backlog.has_rows() || !self.leavers.is_empty()
+        self.roster.has_absent() || has_held || self.backlog.has_rows() || !self.leavers.is_empty()
     }
 
     /// Returns the earliest time at which an absent peer leaves or a held broadcast expires.

@@ -257,12 +257,7 @@ impl Rig {
             assert_eq!(decoded, attachment);
             decoded.attached
         });
-        let absent = self
-            .world
-            .absent
-            .values()
-            .chain(self.world.returned.values());
-        let absent = absent.cloned().map(Row::Absent);
+        let absent = self.world.absent.values().cloned().map(Row::Absent);
         let notices = self.world.notices.values().cloned().map(Row::Notices);
         let leavers = self.world.leavers.iter().cloned().map(Row::Leavers);
         // The platform lists the newest WebSocket first, and rows in any order. The members are
@@ -279,7 +274,12 @@ impl Rig {
             let decoded = Row::decode(&row.key().encode(), &row.encode());
             assert_eq!(decoded.as_ref(), Some(row));
         });
+        let rows: Vec<_> = rows.collect();
+        let has_rows = !rows.is_empty();
         self.room = Room::restore(&self.name, self.limits, self.now, members.rev(), rows);
+        if has_rows {
+            self.handle(Event::Wake);
+        }
     }
 
     /// Returns the frames and close codes that a client received since the last call.

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use super::roster::{Peer, Presence};
+use super::roster::Peer;
 use super::turn::Turn;
 use crate::core::event::{Effect, Leaver, Row, RowKey};
 use crate::core::notice::{Change, Notice};
@@ -56,14 +56,10 @@ impl Turn<'_, '_> {
     /// it, everything that was sent counts as received, because a client cannot ignore a repeated
     /// join as it ignores a repeated signal.
     pub(super) fn take_changes(&mut self, seat: Seat, got: Option<u64>) -> Vec<Change> {
-        let last_number = self.room.last_number;
         let Some(peer) = self.room.roster.by_seat_mut(seat) else {
             return Vec::new();
         };
-        let got = got.unwrap_or(match peer.presence {
-            Presence::Absent { sent, .. } => sent,
-            Presence::Connected => last_number,
-        });
+        let got = got.unwrap_or(peer.sent());
         let mut unconfirmed = peer.outbox.take_presence();
         for entry in &unconfirmed {
             self.release(entry);

@@ -49,7 +49,6 @@ impl Turn<'_, '_> {
                     presence: Presence::Connected,
                     outbox: Outbox::default(),
                     rate_limiter: RateLimiter::new(self.now, &self.room.limits),
-                    has_row: false,
                 });
                 self.announce(id, seat);
                 for signal in self.take_held() {
@@ -63,12 +62,9 @@ impl Turn<'_, '_> {
     /// signals. The welcome lists the current peers, so it needs no other queued notices.
     fn join_again(&mut self, member: Member, mut old: Peer) {
         let socket = member.socket;
-        let sent = match old.presence {
-            Presence::Absent { sent, .. } => sent,
-            Presence::Connected => self.room.last_number,
-        };
+        let sent = old.sent();
         self.drop_sent(&mut old, sent);
-        let queued = self.take_queued(&mut old);
+        let queued = self.take_queued(&mut old, sent);
         self.room.roster.insert(Peer {
             member,
             presence: Presence::Connected,
@@ -173,11 +169,14 @@ impl Turn<'_, '_> {
     }
 }
 
-/// Closes the WebSocket of a peer that is taken over, unless the peer is absent.
+/// Releases the connection of a peer that is taken over: closes its WebSocket, or erases its row if
+/// the peer is absent.
 pub(super) fn release_old(old: &Peer, effects: &mut Effects<'_>) {
-    if let Some(socket) = old.open_socket() {
-        effects.push(Effect::Close(socket, Close::Replaced));
-    }
+    let Member { id, socket, .. } = &old.member;
+    effects.push(match old.presence {
+        Presence::Connected => Effect::Close(*socket, Close::Replaced),
+        Presence::Absent { .. } => Effect::Erase(RowKey::Absent(id.clone())),
+    });
 }
 
 /// Returns the refusal of a client whose key does not match the key of the peer.

@@ -64,7 +64,6 @@ impl Turn<'_, '_> {
                 presence: self.registered(number),
                 outbox: Outbox::default(),
                 rate_limiter: RateLimiter::new(self.now, &self.room.limits),
-                has_row: false,
             },
         };
         let seat = peer.member.seat;
@@ -99,11 +98,8 @@ impl Turn<'_, '_> {
             let close = Effect::Close(old.member.socket, Close::Replaced);
             self.effects.push(close);
         }
-        let number = self.room.next_number(self.now);
-        let sent = match old.presence {
-            Presence::Absent { sent, .. } => sent,
-            Presence::Connected => number,
-        };
+        // The row of an absent peer is not erased, because the new row overwrites it.
+        let sent = old.sent().min(self.room.next_number(self.now));
         for entry in old.outbox.take_presence() {
             self.release(&entry);
         }

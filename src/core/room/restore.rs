@@ -9,6 +9,8 @@ use super::backlog::Backlog;
 use super::held::HeldBroadcasts;
 use super::rate_limit::RateLimiter;
 use super::roster::{Peer, Presence, Roster};
+#[cfg(doc)]
+use crate::core::event::Event;
 use crate::core::event::{Absent, Held, Limits, Notices, Row, RowKey};
 use crate::core::member::{Attached, Member};
 use crate::core::notice::Notice;
@@ -17,7 +19,8 @@ use crate::core::peer::{Seat, Time};
 
 impl Room {
     /// Restores a room from the members stored with its WebSockets and from its stored rows, in any
-    /// order. If there are no members and no rows, the room is new.
+    /// order. If there are no members and no rows, the room is new. If there are rows, the caller
+    /// then passes [`Event::Wake`] to the room.
     ///
     /// If a peer has both a WebSocket and a row, the row is ignored. A held broadcast expires at
     /// the next event if its sender is not in the room.
@@ -37,10 +40,8 @@ impl Room {
             next_held: 0,
             leavers: [].into(),
             last_number: 0,
-            peer_rows: 0,
             has_stored: false,
             orphans: Vec::new(),
-            is_restored: true,
             alarm: None,
         };
         let (mut held, mut notices) = (Vec::new(), Vec::new());
@@ -84,25 +85,24 @@ impl Room {
             expires_at,
             sent,
         } = absent;
-        self.peer_rows = self.peer_rows.saturating_add(1);
         self.roster.insert(Peer {
             member,
             presence: Presence::Absent { expires_at, sent },
             outbox: Outbox::default(),
             rate_limiter: RateLimiter::new(now, &self.limits),
-            has_row: true,
         });
     }
 
     fn restore_connected(&mut self, member: Member, now: Time) {
-        let row = (self.peer_rows > 0).then(|| self.roster.by_id(member.id.as_str()));
-        let has_row = row.flatten().is_some_and(|row| row.has_row);
+        // The server was killed after the peer had reconnected, and before its row was erased.
+        if self.roster.has_absent() && self.roster.by_id(member.id.as_str()).is_some() {
+            self.orphans.push(RowKey::Absent(member.id.clone()));
+        }
         self.roster.insert(Peer {
             member,
             presence: Presence::Connected,
             outbox: Outbox::default(),
             rate_limiter: RateLimiter::new(now, &self.limits),
-            has_row,
         });
     }
 

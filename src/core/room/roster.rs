@@ -31,10 +31,6 @@ pub(crate) struct Peer {
     pub(crate) presence: Presence,
     pub(crate) outbox: Outbox,
     pub(crate) rate_limiter: RateLimiter,
-    /// Whether the storage contains a row of this peer. The row of a peer that reconnects stays
-    /// until the peer leaves, because the next absence replaces it. The room ignores the row of a
-    /// connected peer.
-    pub(crate) has_row: bool,
 }
 
 /// Whether a peer has a working WebSocket. The arrows show the events that change it.
@@ -163,6 +159,11 @@ impl Roster {
         self.absent().filter_map(Peer::expires_at).min()
     }
 
+    /// Returns whether any peer is absent, and so has a row.
+    pub(crate) fn has_absent(&self) -> bool {
+        !self.absent.is_empty()
+    }
+
     /// Returns the number of peers, including absent peers.
     pub(crate) fn len(&self) -> usize {
         self.peers.len()
@@ -192,6 +193,14 @@ impl Peer {
         match self.presence {
             Presence::Connected if self.member.stream.is_none() => Some(self.member.socket),
             _ => None,
+        }
+    }
+
+    /// Returns the highest number that was sent to the peer. Notices with higher numbers are queued.
+    pub(crate) const fn sent(&self) -> u64 {
+        match self.presence {
+            Presence::Absent { sent, .. } => sent,
+            Presence::Connected => u64::MAX,
         }
     }
 

@@ -9,17 +9,10 @@ use crate::core::peer::Seat;
 impl Turn<'_, '_> {
     /// Stores the state of a peer.
     pub(super) fn save(&mut self, seat: Seat) {
-        let Some(peer) = self.room.roster.by_seat_mut(seat) else {
-            return;
-        };
-        if let Presence::Absent { .. } = peer.presence {
-            if !peer.has_row {
-                peer.has_row = true;
-                self.room.peer_rows = self.room.peer_rows.saturating_add(1);
-            }
-            self.room.has_stored = true;
+        if let Some(peer) = self.room.roster.by_seat(seat) {
+            self.room.has_stored |= peer.presence != Presence::Connected;
+            self.effects.push(peer.stored());
         }
-        self.effects.push(peer.stored());
     }
 
     /// Writes a row.

@@ -48,8 +48,7 @@ impl<'a> Turn<'_, 'a> {
         }
         let seat = peer.member.seat;
         if self.room.limits.grace == 0 {
-            self.room.roster.set_absent(seat, self.now, sent);
-            return self.leave(seat);
+            return self.leave_after(seat, sent);
         }
         self.move_attached(seat);
         let expires_at = self.now.plus(self.room.limits.grace).round_up();
@@ -74,19 +73,25 @@ impl<'a> Turn<'_, 'a> {
         self.store_notices(key, vec![seat], notices);
     }
 
-    /// Removes a peer permanently. Refuses the signals queued for it to their senders, drops its
-    /// held broadcasts, and notifies the other peers.
+    /// Removes a peer permanently, and notifies the other peers.
     pub(super) fn leave(&mut self, seat: Seat) {
+        if let Some(peer) = self.room.roster.by_seat(seat) {
+            self.leave_after(seat, peer.sent());
+        }
+    }
+
+    /// Removes a peer permanently. Refuses the signals with higher numbers than `sent` to their
+    /// senders, drops its held broadcasts, and notifies the other peers.
+    fn leave_after(&mut self, seat: Seat, sent: u64) {
         let Some(mut peer) = self.room.roster.remove(seat) else {
             return;
         };
-        if peer.has_row {
-            self.room.peer_rows = self.room.peer_rows.saturating_sub(1);
+        if let Presence::Absent { .. } = peer.presence {
             let key = RowKey::Absent(peer.member.id.clone());
             self.effects.push(Effect::Erase(key));
         }
         let id = peer.member.id.clone();
-        for notice in self.take_queued(&mut peer) {
+        for notice in self.take_queued(&mut peer, sent) {
             if let Notice::Signal(signal) = &*notice {
                 self.refuse(&signal.from, receiver_left(Some(&id)));
             }
@@ -117,16 +122,13 @@ impl<'a> Turn<'_, 'a> {
     }
 
     /// Removes all notices from the outbox of a removed peer, and erases their rows. Returns the
-    /// notices that were not sent.
-    pub(super) fn take_queued(&mut self, peer: &mut Peer) -> Vec<Rc<Notice<'static>>> {
+    /// notices with higher numbers than `sent`.
+    pub(super) fn take_queued(&mut self, peer: &mut Peer, sent: u64) -> Vec<Rc<Notice<'static>>> {
         let mut queued = Vec::new();
         while let Some(entry) = peer.outbox.pop() {
             self.release(&entry);
-            match peer.presence {
-                Presence::Absent { sent, .. } if entry.numbered.number > sent => {
-                    queued.push(entry.numbered.notice);
-                }
-                _ => {}
+            if entry.numbered.number > sent {
+                queued.push(entry.numbered.notice);
             }
         }
         queued

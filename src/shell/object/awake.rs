@@ -10,7 +10,9 @@ use super::super::log::log;
 use super::super::platform::now;
 use super::super::sockets::{Connection, Restored, restore};
 use super::super::storage;
-use crate::core::event::Row;
+use super::transport::ObjectTransport;
+use crate::core::drive::drive;
+use crate::core::event::{Event, Row};
 use crate::core::peer::Socket;
 use crate::core::room::Room;
 use crate::edge::settings::Settings;
@@ -61,8 +63,15 @@ impl AwakeRoom {
         // Every request is refused if the settings are invalid, so the default limits apply to
         // no peer.
         let limits = settings.map(|settings| settings.limits).unwrap_or_default();
+        let now = now();
+        let has_rows = !rows.is_empty();
+        let mut room = Room::restore(&name, limits, now, members, rows);
+        if has_rows && settings.is_some() {
+            let mut transport = ObjectTransport::new(state, now, &mut sockets, None);
+            drive(&mut room, now, Event::Wake, &mut transport);
+        }
         Self {
-            room: Room::restore(&name, limits, now(), members, rows),
+            room,
             sockets,
             next_socket,
         }

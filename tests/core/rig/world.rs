@@ -29,8 +29,6 @@ pub(super) struct World {
     pub(super) held: BTreeMap<u64, Held>,
     pub(super) notices: BTreeMap<u64, Notices>,
     pub(super) leavers: Option<Vec<Leaver>>,
-    /// The rows of peers that have reconnected. The room ignores and replaces them.
-    pub(super) returned: BTreeMap<PeerId, Absent>,
     pub(super) alarm: Option<Time>,
     pub(super) written: Written,
     /// The receiver and the number of each notice that was written to a row.
@@ -120,7 +118,7 @@ impl World {
             assert!(needed, "no peer needs {row:?}");
         }
         let rows = self.absent.len() + self.held.len() + self.notices.len();
-        let has_row = rows > 0 || self.leavers.is_some() || !self.returned.is_empty();
+        let has_row = rows > 0 || self.leavers.is_some();
         assert!(has_row || !self.used, "an empty database is left");
     }
 
@@ -286,9 +284,6 @@ impl Transport for World {
         if !self.accepts_nothing {
             assert!(open, "{member:?} is not open");
         }
-        if let Some(absent) = self.absent.remove(&member.id) {
-            self.returned.insert(member.id.clone(), absent);
-        }
         if open {
             self.members.insert(member.socket, attached);
         }
@@ -311,9 +306,7 @@ impl Transport for World {
         }
         match row {
             Row::Absent(absent) => {
-                let id = absent.member.id.clone();
-                self.returned.remove(&id);
-                self.absent.insert(id, absent);
+                self.absent.insert(absent.member.id.clone(), absent);
             }
             Row::Held(held) => {
                 assert_eq!(self.held.insert(held.number, held), None, "overwritten");
@@ -328,9 +321,7 @@ impl Transport for World {
     fn erase(&mut self, key: RowKey) {
         self.written.others += 1;
         let existed = match &key {
-            RowKey::Absent(id) => {
-                self.absent.remove(id).is_some() || self.returned.remove(id).is_some()
-            }
+            RowKey::Absent(id) => self.absent.remove(id).is_some(),
             RowKey::Held(number) => self.held.remove(number).is_some(),
             RowKey::Notices(key) => self.notices.remove(key).is_some(),
             RowKey::Leavers => self.leavers.take().is_some(),
@@ -348,7 +339,6 @@ impl Transport for World {
         assert!(self.used, "storage that was never used is cleared");
         self.used = false;
         self.absent.clear();
-        self.returned.clear();
         self.held.clear();
         self.notices.clear();
         self.leavers = None;

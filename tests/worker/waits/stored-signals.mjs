@@ -89,7 +89,7 @@ export const storedSignalTests = () =>
           ann.send({ type: 'long', to: 'device', payload: 'x'.repeat(20_000) });
           await device.next();
           const rows = await written(server, room);
-          assert.match(rows.join(), /^outside \d+$/, 'one row is stored beside the attachment');
+          assert.match(rows.join(), /^notices \d+$/, 'one row is stored beside the attachment');
           return rows;
         };
         return { ann, device, say, rows: await say() };
@@ -101,9 +101,9 @@ export const storedSignalTests = () =>
         assert.deepEqual(
           await written(server, 'gone'),
           [],
-          'the new stream has replaced the old one',
+          'the client has received the signal',
         );
-        assert.notDeepEqual(await say(), rows, 'the row belongs to the new WebSocket');
+        assert.notDeepEqual(await say(), rows, 'the new signal has a row of its own');
         device.stream?.cut();
         await ann.receives({ type: 'peer-left', id: 'device' });
         await expectQuiet(ann);
