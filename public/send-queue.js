@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * The queue of signals to the server. It stays below the server's rate limit, which a client that
- * joins a large room would exceed: an offer and several candidates for each peer. The server allows
+ * The queue of signals to the server, which keeps them below the server's rate limit. A client that
+ * joins a large room would exceed that limit with its offers and candidates. The server allows
  * 200 signals and 1 MiB in a burst, then 100 signals and 256 KiB a second. The values here are
  * lower, because the network can deliver frames faster than they were sent.
  */
@@ -13,7 +13,7 @@
 
 const MAX_BATCH = 32; // the server's limit for signals in one frame
 const PAUSE_MS = 1_000;
-/** More than a newcomer to a room of 64 sends: 63 offers, with 10 to 30 candidates each. */
+/** A newcomer to a room of 64 sends fewer: 63 offers, with 10 to 30 candidates each. */
 export const MAX_QUEUED = 4_096;
 
 class TokenBucket {
@@ -70,7 +70,8 @@ export class SendQueue {
   take(now) {
     /** @type {string[][]} */
     const frames = [];
-    let isBatch = false;
+    /** The frame that further candidates join. @type {string[] | undefined} */
+    let batch;
     this.#queue = this.#queue.filter(({ isCurrent }) => isCurrent());
     this.#signals.refill(now);
     this.#bytes.refill(now);
@@ -83,10 +84,11 @@ export class SendQueue {
       this.#signals.tokens -= 1;
       this.#bytes.tokens -= cost;
       this.#queue.splice(at, 1);
-      const batch = isBatch ? frames.at(-1) : undefined;
-      isBatch = frame.type === 'candidate';
-      if (isBatch && batch && batch.length < MAX_BATCH) batch.push(text);
-      else frames.push([text]);
+      if (frame.type === 'candidate' && batch && batch.length < MAX_BATCH) batch.push(text);
+      else {
+        frames.push([text]);
+        batch = frame.type === 'candidate' ? frames.at(-1) : undefined;
+      }
     }
     return frames.map((texts) => (texts.length > 1 ? `[${texts}]` : texts[0]));
   }

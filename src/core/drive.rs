@@ -25,7 +25,7 @@ pub trait Transport {
     fn send(
         &mut self,
         to: &[Socket],
-        number: Option<u64>,
+        event_id: Option<u64>,
         notice: &Notice<'_>,
     ) -> Vec<(Socket, SendError)>;
 
@@ -103,13 +103,17 @@ fn perform<'a>(
             }
         }
         Effect::Reply(reply) => transport.reply(reply),
-        Effect::Send { to, number, notice } => {
-            for (socket, error) in transport.send(&to, number, &notice) {
+        Effect::Send {
+            to,
+            event_id,
+            notice,
+        } => {
+            for (socket, error) in transport.send(&to, event_id, &notice) {
                 let notice = notice.clone();
                 let failure = match error {
                     SendError::Dead | SendError::Unread => Event::Undelivered {
                         socket,
-                        number,
+                        event_id,
                         notice,
                     },
                     SendError::Unencodable => Event::Unencodable { posted, notice },

@@ -133,7 +133,7 @@ pub enum Event<'a> {
         /// The WebSocket that failed.
         socket: Socket,
         /// The event id of the notice, if the receiver has an event stream.
-        number: Option<u64>,
+        event_id: Option<u64>,
         /// The unsent notice.
         notice: Notice<'a>,
     },
@@ -168,7 +168,7 @@ pub enum Effect<'a> {
         to: Vec<Socket>,
         /// The event id, from which the receivers can resume their streams. `None` for receivers
         /// without an event stream.
-        number: Option<u64>,
+        event_id: Option<u64>,
         /// The notice.
         notice: Notice<'a>,
     },
@@ -188,8 +188,8 @@ pub enum Effect<'a> {
     Clear,
 }
 
-/// A row in the storage of the room. A session without disconnects, held broadcasts or large signals
-/// to event streams stores no row.
+/// A row in the storage of the room. A session of WebSocket peers without disconnects or held
+/// broadcasts stores no row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Row {
     /// An absent peer that may reconnect.

@@ -5,6 +5,7 @@ pub mod drive;
 pub mod event;
 pub mod member;
 pub mod notice;
+pub mod number;
 pub mod outbox;
 pub mod peer;
 pub mod refusal;

@@ -15,7 +15,6 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use crate::core::notice::{Notice, RoutedSignal};
-use crate::core::peer::Time;
 use crate::core::refusal::Refusal;
 
 /// The maximum number of sent and of queued notices that are kept for one peer, and of broadcasts
@@ -27,29 +26,12 @@ pub const MAX_HELD_BYTES: usize = 256 * 1024;
 /// The maximum size of the notices kept for all peers of a room, in bytes. An isolate has 128 MB.
 pub const MAX_ROOM_BYTES: usize = 8 * 1024 * 1024;
 /// The maximum size of the notices in one attachment, in bytes. The platform allows 16,384 bytes,
-/// in which a character may take two bytes.
+/// and can store a character in two.
 const MAX_ATTACHED_BYTES: usize = 7_000;
 /// The size of a notice without its texts, in bytes. It is an upper bound for attachments.
 const OVERHEAD: usize = 100;
-
-/// The numbers of one millisecond, so that numbers increase with the time.
-const PER_MILLISECOND: u64 = 64;
-/// The distance between two numbers. The numbers between them are left for the changes that a
-/// reopened stream receives before its kept notices.
-pub(crate) const GAP: u64 = 4;
-
-/// Returns the number of the next notice after `last`. A number is the time of sending in units of
-/// 1/64 ms. Numbers increase even if the clock goes backwards.
-pub(crate) const fn next_number(last: u64, now: Time) -> u64 {
-    let next = (last / GAP).saturating_add(1).saturating_mul(GAP);
-    let by_time = now.0.saturating_mul(PER_MILLISECOND);
-    if by_time > next { by_time } else { next }
-}
-
-/// Returns the time of a number.
-pub(crate) const fn time_of(number: u64) -> Time {
-    Time(number / PER_MILLISECOND)
-}
+/// The size of a change without the id of its peer, in bytes.
+const CHANGE_OVERHEAD: usize = 25;
 
 /// A notice and its number, which is unique in the room.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,12 +51,12 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    fn weight(&self) -> usize {
-        weight(&self.numbered.notice)
+    fn signal_bytes(&self) -> usize {
+        signal_bytes(&self.numbered.notice)
     }
 
-    pub(crate) fn size(&self) -> usize {
-        size(&self.numbered.notice)
+    pub(crate) fn kept_bytes(&self) -> usize {
+        kept_bytes(&self.numbered.notice)
     }
 }
 
@@ -83,9 +65,9 @@ impl Entry {
 pub(crate) struct Outbox {
     /// The notices, ordered by number.
     entries: VecDeque<Entry>,
-    /// The sum of the [`weight`]s of `entries`.
+    /// The sum of the [`signal_bytes`]s of `entries`.
     bytes: usize,
-    /// The sum of the [`size`]s of the notices in the attachment of the peer.
+    /// The sum of the [`kept_bytes`]s of the notices in the attachment of the peer.
     attached_bytes: usize,
 }
 
@@ -99,16 +81,16 @@ impl Outbox {
         self.entries.front()
     }
 
-    /// Returns the [`weight`] of all notices.
+    /// Returns the [`signal_bytes`] of all notices.
     pub(crate) const fn bytes(&self) -> usize {
         self.bytes
     }
 
     /// Adds a notice in the order of the numbers.
     pub(crate) fn insert(&mut self, entry: Entry) {
-        self.bytes = self.bytes.saturating_add(entry.weight());
+        self.bytes = self.bytes.saturating_add(entry.signal_bytes());
         if entry.row.is_none() {
-            self.attached_bytes = self.attached_bytes.saturating_add(entry.size());
+            self.attached_bytes = self.attached_bytes.saturating_add(entry.kept_bytes());
         }
         let number = entry.numbered.number;
         let at = self
@@ -146,7 +128,10 @@ impl Outbox {
     pub(crate) fn is_queue_full(&self, sent: u64, bytes: usize) -> bool {
         let queued = self.after(sent);
         let (count, sum) = queued.fold((0_usize, 0_usize), |(count, sum), entry| {
-            (count.saturating_add(1), sum.saturating_add(entry.weight()))
+            (
+                count.saturating_add(1),
+                sum.saturating_add(entry.signal_bytes()),
+            )
         });
         exceeds(count, sum, bytes)
     }
@@ -179,9 +164,9 @@ impl Outbox {
     }
 
     fn forget(&mut self, entry: &Entry) {
-        self.bytes = self.bytes.saturating_sub(entry.weight());
+        self.bytes = self.bytes.saturating_sub(entry.signal_bytes());
         if entry.row.is_none() {
-            self.attached_bytes = self.attached_bytes.saturating_sub(entry.size());
+            self.attached_bytes = self.attached_bytes.saturating_sub(entry.kept_bytes());
         }
     }
 }
@@ -190,9 +175,9 @@ const fn exceeds(count: usize, sum: usize, bytes: usize) -> bool {
     count >= MAX_HELD || sum.saturating_add(bytes) > MAX_HELD_BYTES
 }
 
-/// Returns the size of a notice for the limits of one peer, in bytes of type and payload. Only
-/// signals count, because the server limits the size of all other notices.
-pub(crate) fn weight(notice: &Notice<'_>) -> usize {
+/// Returns the size of a signal for the limits of one peer, in bytes of type and payload. Other
+/// notices do not count, because clients do not control their size.
+pub(crate) fn signal_bytes(notice: &Notice<'_>) -> usize {
     match notice {
         Notice::Signal(RoutedSignal {
             signal_type,
@@ -206,13 +191,13 @@ pub(crate) fn weight(notice: &Notice<'_>) -> usize {
     }
 }
 
-/// Returns the size of a notice in memory and in an attachment, in bytes.
-pub(crate) fn size(notice: &Notice<'_>) -> usize {
+/// Returns the size of a notice for the limits of a room and of an attachment, in bytes.
+pub(crate) fn kept_bytes(notice: &Notice<'_>) -> usize {
     let text = match notice {
         Notice::Signal(signal) => {
             let to = signal.to.as_ref().map_or(0, |to| to.as_str().len());
             let ids = signal.from.as_str().len().saturating_add(to);
-            ids.saturating_add(weight(notice))
+            ids.saturating_add(signal_bytes(notice))
         }
         Notice::Refused(Refusal { message, to, .. }) => {
             let to = to.as_ref().map_or(0, |to| to.len());
@@ -220,7 +205,7 @@ pub(crate) fn size(notice: &Notice<'_>) -> usize {
         }
         Notice::Changes(changes) => {
             let sizes = changes.iter().map(|change| change.id().as_str().len());
-            sizes.map(|size| size.saturating_add(OVERHEAD / 4)).sum()
+            sizes.map(|size| size.saturating_add(CHANGE_OVERHEAD)).sum()
         }
         Notice::Joined { id, .. } | Notice::Left { id } => id.as_str().len(),
         Notice::Welcome { .. } => 0,
@@ -279,17 +264,6 @@ mod tests {
     }
 
     #[test]
-    fn numbers_increase_even_when_the_clock_does_not() {
-        let mut last = 0;
-        for (now, number) in [(100, 6_400), (100, 6_404), (50, 6_408), (200, 12_800)] {
-            last = next_number(last, Time(now));
-            assert_eq!(last, number);
-        }
-        assert_eq!(next_number(6_401, Time(0)), 6_404);
-        assert_eq!(time_of(12_804), Time(200));
-    }
-
-    #[test]
     fn notices_in_the_attachment_are_counted_until_they_move_to_a_row() {
         let mut outbox = Outbox::default();
         outbox.insert(entry(4, 6_000, None));
@@ -320,6 +294,6 @@ mod tests {
         assert_eq!(numbers(outbox.iter()), [4, 6, 8]);
         assert_eq!(outbox.take_presence().len(), 1);
         assert_eq!(numbers(outbox.iter()), [4, 8]);
-        assert_eq!(outbox.first().map(Entry::weight), Some(1));
+        assert_eq!(outbox.first().map(Entry::signal_bytes), Some(1));
     }
 }

@@ -11,15 +11,17 @@ mod forward;
 mod held;
 mod join;
 mod keep;
+mod leave;
 mod notify;
 mod open;
 mod rate_limit;
 mod register;
 mod restore;
 mod roster;
-mod stored;
+mod storage;
 mod turn;
 mod undelivered;
+mod waiting;
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -31,7 +33,7 @@ use self::held::HeldBroadcasts;
 use self::roster::Roster;
 use self::turn::Turn;
 use crate::core::event::{Effect, Event, Leaver, Limits, RowKey};
-use crate::core::outbox;
+use crate::core::number;
 use crate::core::peer::Time;
 
 /// The state of a room.
@@ -48,7 +50,7 @@ pub struct Room {
     next_held: u64,
     /// The peers that left while a peer with a stream is absent, in the order of leaving.
     leavers: VecDeque<Leaver>,
-    /// The highest number of a notice.
+    /// The highest number that was assigned to a notice, a row or an event.
     last_number: u64,
     /// Whether the storage may contain data.
     has_stored: bool,
@@ -116,9 +118,9 @@ impl Room {
             Event::Lost(socket) => turn.disconnect(socket),
             Event::Undelivered {
                 socket,
-                number,
+                event_id,
                 notice,
-            } => turn.handle_undelivered(socket, number, notice),
+            } => turn.handle_undelivered(socket, event_id, notice),
             Event::Unencodable { posted, notice } => turn.handle_unencodable(posted, notice),
             Event::Wake => {
                 turn.erase_orphans();
@@ -135,7 +137,7 @@ impl Room {
 
     /// Returns the number for the next notice.
     const fn next_number(&mut self, now: Time) -> u64 {
-        self.last_number = outbox::next_number(self.last_number, now);
+        self.last_number = number::next_number(self.last_number, now);
         self.last_number
     }
 

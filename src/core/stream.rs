@@ -1,9 +1,7 @@
-//! The event stream of a peer: its stored state, and the ids of its events.
+//! The event stream of a peer.
 
+use super::number::{GENERATIONS, event_id, generation_of};
 use super::peer::{Address, Seat};
-
-/// The number of generations that an event id distinguishes.
-const GENERATIONS: u64 = 32;
 
 /// The state of an event stream that is kept while the room is evicted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,14 +9,14 @@ pub struct Stream {
     /// The number at the registration of the peer. A lower number is from an earlier peer with the
     /// same id.
     pub registered: u64,
-    /// The number at which the stream was last opened, or at which the peer last registered. Its
-    /// client was told of all earlier joins and leaves.
+    /// The number at which the stream was last opened, or at which the peer last registered. The
+    /// client knows all earlier joins and leaves.
     pub opened: u64,
     /// Counts the streams of this peer, but not their resumptions, from 1 to 31 and then from 1
     /// again. 0: the peer never opened a stream.
     pub generation: u64,
-    /// The highest seat that the client was told of.
-    pub told: Seat,
+    /// The highest seat that the client knows.
+    pub known_seat: Seat,
     /// The highest number that the outbox has dropped. Rows with notices up to this number may
     /// still exist for other receivers.
     pub dropped: u64,
@@ -35,23 +33,15 @@ impl Stream {
         self.generation = if next < GENERATIONS { next } else { 1 };
     }
 
-    /// Returns the id of the event with this number. It stays below 2⁵³ until the year 2109, so
-    /// JavaScript represents it exactly.
+    /// Returns the id of the event with this number.
     pub(crate) const fn event_id(&self, number: u64) -> u64 {
-        number
-            .saturating_mul(GENERATIONS)
-            .saturating_add(self.generation)
+        event_id(number, self.generation)
     }
 
     /// Returns whether the event id belongs to the current stream.
     pub(crate) const fn is_current(&self, event_id: u64) -> bool {
-        event_id % GENERATIONS == self.generation
+        generation_of(event_id) == self.generation
     }
-}
-
-/// Returns the number in an event id.
-pub(crate) const fn number_of(event_id: u64) -> u64 {
-    event_id / GENERATIONS
 }
 
 #[cfg(test)]
@@ -59,12 +49,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_event_id_tells_its_number_and_whether_its_stream_is_current() {
+    fn an_event_id_of_an_earlier_generation_is_not_current() {
         let mut stream = Stream {
             registered: 4,
             opened: 4,
             generation: 0,
-            told: Seat(0),
+            known_seat: Seat(0),
             dropped: 0,
             address: None,
         };
@@ -74,7 +64,6 @@ mod tests {
             assert!(stream.generation > 0);
             let id = stream.event_id(1_004);
             assert!(id > old);
-            assert_eq!(number_of(id), 1_004);
             assert!(stream.is_current(id) && !stream.is_current(old));
         }
     }

@@ -11,7 +11,7 @@ pub const MAX_UNREAD: u64 = 4 * 1024 * 1024;
 /// second.
 const DRAIN: u64 = 64 * 1024 / 1_000;
 
-/// Counts the bytes that were sent to a WebSocket since its client was last heard of.
+/// Counts the bytes that were sent to a WebSocket since the last frame or `ping` of its client.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Unread {
     bytes: u64,
@@ -36,14 +36,14 @@ impl Unread {
         self.bytes = 0;
     }
 
-    /// Records that the client was heard of at this time. Returns whether that is news.
-    pub fn hear(&mut self, at: Time) -> bool {
-        let is_news = at > self.counted_from;
-        if is_news {
+    /// Records the time of a `ping`. Returns whether it is new.
+    pub fn record_ping(&mut self, at: Time) -> bool {
+        let is_new = at > self.counted_from;
+        if is_new {
             self.bytes = 0;
             self.counted_from = at;
         }
-        is_news
+        is_new
     }
 }
 
@@ -72,12 +72,12 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_was_heard_of_starts_again() {
+    fn a_frame_or_a_new_ping_resets_the_count() {
         let mut unread = Unread::default();
         unread.send(Time(1), 4 * MIB);
-        assert!(unread.hear(Time(2)));
+        assert!(unread.record_ping(Time(2)));
         assert!(!unread.send(Time(3), 4 * MIB));
-        assert!(!unread.hear(Time(2)), "the same frame is no news");
+        assert!(!unread.record_ping(Time(2)), "the same ping is not new");
         assert!(unread.send(Time(3), 1));
     }
 }

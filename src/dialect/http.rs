@@ -53,14 +53,16 @@ pub(super) fn decode(text: &str) -> Result<Signal<'_>, Refusal<'static>> {
     })
 }
 
-pub(super) fn encode(notice: &Notice<'_>, number: Option<u64>) -> Vec<String> {
+pub(super) fn encode(notice: &Notice<'_>, event_id: Option<u64>) -> Vec<String> {
     let data = match notice {
         // `retry` sets the reconnect delay in milliseconds, because browsers have different
         // defaults.
-        Notice::Welcome { .. } => return vec![["retry: 1000\n", &id_line(number), "\n"].concat()],
+        Notice::Welcome { .. } => {
+            return vec![["retry: 1000\n", &id_line(event_id), "\n"].concat()];
+        }
         Notice::Joined { id, .. } => peer_event("new-peer", id),
         Notice::Left { id } => peer_event("peer-left", id),
-        Notice::Changes(changes) => return vec![change_events(changes, number)],
+        Notice::Changes(changes) => return vec![change_events(changes, event_id)],
         Notice::Signal(RoutedSignal {
             from,
             signal_type,
@@ -78,19 +80,19 @@ pub(super) fn encode(notice: &Notice<'_>, number: Option<u64>) -> Vec<String> {
             .optional_string("target", refusal.to.as_deref())
             .end(),
     };
-    vec![event(&data, number)]
+    vec![event(&data, event_id)]
 }
 
 /// Encodes several changes as one frame. Only the last event has an id, so a client that resumes has
 /// received all changes, or gets all of them again.
-fn change_events(changes: &[Change], number: Option<u64>) -> String {
+fn change_events(changes: &[Change], event_id: Option<u64>) -> String {
     let last = changes.len().saturating_sub(1);
     let events = changes.iter().enumerate().map(|(n, change)| {
         let data = match change {
             Change::Joined(id) => peer_event("new-peer", id),
             Change::Left(id) => peer_event("peer-left", id),
         };
-        event(&data, number.filter(|_| n == last))
+        event(&data, event_id.filter(|_| n == last))
     });
     events.collect()
 }
@@ -104,8 +106,8 @@ fn peer_event(event_type: &str, id: &PeerId) -> String {
 
 /// Encodes an event. JSON may contain line breaks between its tokens. A line break ends a field of
 /// an event stream, so each line of the data gets its own `data` field.
-fn event(data: &str, number: Option<u64>) -> String {
-    let id = id_line(number);
+fn event(data: &str, event_id: Option<u64>) -> String {
+    let id = id_line(event_id);
     // Two searches for one byte each are faster than one search for two bytes.
     let data: Cow<'_, str> = if data.contains('\n') || data.contains('\r') {
         data.replace("\r\n", "\n")
@@ -117,8 +119,8 @@ fn event(data: &str, number: Option<u64>) -> String {
     [&*id, "data: ", &*data, "\n\n"].concat()
 }
 
-fn id_line(number: Option<u64>) -> String {
-    number.map_or_else(String::new, |number| format!("id: {number}\n"))
+fn id_line(event_id: Option<u64>) -> String {
+    event_id.map_or_else(String::new, |id| format!("id: {id}\n"))
 }
 
 /// Encodes a ping, which is sent at the ping interval to keep proxies from closing an idle stream.

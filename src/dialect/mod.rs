@@ -137,9 +137,9 @@ impl Dialect {
         ))
     }
 
-    /// Encodes a notice. In a dialect with an event stream, `number` is the event id.
+    /// Encodes a notice. In a dialect with an event stream, the notice gets the event id.
     #[must_use]
-    pub fn encode(self, notice: &Notice<'_>, number: Option<u64>) -> Encoded {
+    pub fn encode(self, notice: &Notice<'_>, event_id: Option<u64>) -> Encoded {
         if let Notice::Signal(signal) = notice
             && self.reserved().contains(&&*signal.signal_type)
         {
@@ -149,7 +149,7 @@ impl Dialect {
             Self::Native => native::encode(notice),
             Self::Forum => forum::encode(notice),
             Self::Lobby => lobby::encode(notice),
-            Self::Http => http::encode(notice, number),
+            Self::Http => http::encode(notice, event_id),
         })
     }
 }

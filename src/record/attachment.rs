@@ -85,7 +85,7 @@ fn write_stream(text: &mut String, stream: &Stream) {
         opened,
         dropped,
         generation,
-        told: Seat(told),
+        known_seat: Seat(told),
         address,
     } = stream;
     let address = address.map_or_else(|| "-".to_owned(), |Address(hash)| hash.to_string());
@@ -128,7 +128,7 @@ fn read_stream(reader: &mut Reader<'_>) -> Option<Stream> {
         opened: reader.number()?,
         dropped: reader.number()?,
         generation: reader.number()?,
-        told: Seat(reader.number()?),
+        known_seat: Seat(reader.number()?),
         address: match reader.field()? {
             "-" => None,
             hash => Some(Address(hash.parse().ok()?)),
@@ -153,7 +153,7 @@ mod tests {
             opened: 8,
             dropped: 4,
             generation: 31,
-            told: Seat(9),
+            known_seat: Seat(9),
             address,
         };
         let left = Notice::Left { id: id.clone() };

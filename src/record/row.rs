@@ -197,7 +197,7 @@ mod tests {
             registered: 1,
             opened: 2,
             generation: 3,
-            told: Seat(4),
+            known_seat: Seat(4),
             dropped: 5,
             address: None,
         };

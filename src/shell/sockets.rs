@@ -48,9 +48,11 @@ impl Connection {
         if self.dialect.is_stream() || !self.unread.send(now, bytes) {
             return false;
         }
-        // The platform answers a `ping` without waking the room, so the room asks for it.
-        let heard = last_auto_response(state, &self.socket);
-        !heard.is_some_and(|at| self.unread.hear(at)) || self.unread.send(now, bytes)
+        // The platform answers `ping` itself, so only the platform knows the time of the last one.
+        match last_auto_response(state, &self.socket) {
+            Some(at) if self.unread.record_ping(at) => self.unread.send(now, bytes),
+            _ => true,
+        }
     }
 }
 
@@ -60,7 +62,7 @@ pub(super) fn send(
     state: &State,
     now: Time,
     to: &[Socket],
-    number: Option<u64>,
+    event_id: Option<u64>,
     notice: &Notice<'_>,
     sockets: &mut LiteMap<Socket, Connection>,
 ) -> Vec<(Socket, SendError)> {
@@ -74,7 +76,7 @@ pub(super) fn send(
         };
         let dialect = &connection.dialect;
         if !encoded.iter().any(|(known, _)| known == dialect) {
-            encoded.push((*dialect, dialect.encode(notice, number)));
+            encoded.push((*dialect, dialect.encode(notice, event_id)));
         }
         let Some((_, frames)) = encoded.iter().find(|(known, _)| known == dialect) else {
             continue;

@@ -1,8 +1,8 @@
 //! The stored rows of a room, and its alarm.
 //!
 //! A write costs more than everything else in a short session. A room therefore writes nothing
-//! unless it has absent peers, held broadcasts or large signals to event streams. Listing empty
-//! storage does not touch the disk.
+//! unless it has absent peers, held broadcasts, or signals that do not fit into the attachments of
+//! their receivers. Listing empty storage does not touch the disk.
 //!
 //! Rows are stored as key-value pairs and not in SQL tables, because one SQL query costs a tenth of
 //! a join.

@@ -1,4 +1,4 @@
-//! What peers can make a room write, keep and hold: rows, bytes and places are bounded.
+//! Limits on the rows, bytes and places that peers can use in a room.
 
 use crate::rig::{Heard, LIMITS, Rig, events};
 use partyline::core::event::Limits;

@@ -5,6 +5,7 @@ mod cost;
 mod fuzz;
 mod properties;
 mod readme;
+mod reopen;
 mod rig;
 mod room;
 mod streams;

@@ -17,7 +17,7 @@ impl Room {
     ///
     /// The refusal that [`Event::Post`](crate::core::event::Event::Post) would cause.
     pub fn admits(&self, id: &PeerId, key: Option<&Key>) -> Result<(), Refusal<'static>> {
-        registered(self.roster.by_id(id.as_str()), id, key).map(drop)
+        check_registered(self.roster.by_id(id.as_str()), id, key).map(drop)
     }
 }
 
@@ -30,7 +30,7 @@ impl Turn<'_, '_> {
         id: &PeerId,
         key: Option<&Key>,
     ) -> Result<(Seat, bool), Refusal<'static>> {
-        let peer = registered(self.room.roster.by_id_mut(id.as_str()), id, key)?;
+        let peer = check_registered(self.room.roster.by_id_mut(id.as_str()), id, key)?;
         let mut is_confirmed = false;
         if let (Lock::Unconfirmed(made), Some(_)) = (peer.member.lock, key) {
             peer.member.lock = Lock::Locked(made);
@@ -41,7 +41,7 @@ impl Turn<'_, '_> {
 }
 
 /// Returns the peer with this id if it is registered and the key opens its id.
-fn registered<P: Deref<Target = Peer>>(
+fn check_registered<P: Deref<Target = Peer>>(
     peer: Option<P>,
     id: &PeerId,
     key: Option<&Key>,

@@ -18,7 +18,7 @@ pub(crate) struct Backlog {
 impl Backlog {
     /// Counts an entry that was added to an outbox.
     pub(crate) fn add(&mut self, entry: &Entry) {
-        self.bytes = self.bytes.saturating_add(entry.size());
+        self.bytes = self.bytes.saturating_add(entry.kept_bytes());
         if let Some(row) = entry.row {
             self.add_to_row(row, 1);
         }
@@ -34,7 +34,7 @@ impl Backlog {
 
     /// Counts an entry that was removed from an outbox. Returns its row if no other entry is in it.
     pub(crate) fn remove(&mut self, entry: &Entry) -> Option<RowKey> {
-        self.bytes = self.bytes.saturating_sub(entry.size());
+        self.bytes = self.bytes.saturating_sub(entry.kept_bytes());
         let row = entry.row?;
         let entries = self.rows.get_mut(&row)?;
         *entries = entries.saturating_sub(1);

@@ -1,9 +1,7 @@
 //! The joins and leaves that a client with an event stream has missed.
 //!
-//! Joins are not stored for absent peers: a client was told of all seats up to a highest one, so the
-//! peers with higher seats are news. Only the peers that left are recorded, in one row.
-
-use std::collections::VecDeque;
+//! Joins are not stored for absent peers. A client knows all seats up to a highest one, so it has
+//! missed the joins of the peers with higher seats. The room records the peers that left, in one row.
 
 use super::roster::Peer;
 use super::turn::Turn;
@@ -32,7 +30,7 @@ impl Turn<'_, '_> {
             id: id.clone(),
         });
         let row = leavers.iter().cloned().collect();
-        self.store(Row::Leavers(row));
+        self.write_row(Row::Leavers(row));
     }
 
     /// Forgets the leavers when no peer with a stream is absent.
@@ -49,7 +47,7 @@ impl Turn<'_, '_> {
     }
 
     /// Takes the joins and leaves out of the outbox of a peer whose stream opens, and returns the
-    /// changes since its client was last told: first the peers that joined, in seat order, then the
+    /// changes that its client has missed: first the peers that joined, in seat order, then the
     /// peers that left. If a peer left and joined again, its leave comes first.
     ///
     /// `got` is the number of the last event that the client received. If the client does not know
@@ -62,7 +60,7 @@ impl Turn<'_, '_> {
         let got = got.unwrap_or(peer.sent());
         let mut unconfirmed = peer.outbox.take_presence();
         for entry in &unconfirmed {
-            self.release(entry);
+            self.erase_if_unused(entry);
         }
         unconfirmed.retain(|entry| entry.numbered.number > got);
         let Some(Peer { member, .. }) = self.room.roster.by_seat(seat) else {
@@ -72,23 +70,23 @@ impl Turn<'_, '_> {
             return Vec::new();
         };
         // The first change of each id tells whether the client knows an earlier peer of that id.
-        let mut first: VecDeque<Change> = VecDeque::new();
+        let mut first: Vec<Change> = Vec::new();
         let mut add = |change: Change| {
             if !first.iter().any(|known| known.id() == change.id()) {
-                first.push_back(change);
+                first.push(change);
             }
         };
         unconfirmed.iter().flat_map(changes_in).for_each(&mut add);
         let known_since = stream.opened.max(stream.dropped).max(got);
         let missed = self.room.leavers.iter();
         let missed = missed.filter(|leaver| leaver.number > known_since);
-        for Leaver { id, .. } in missed.filter(|leaver| leaver.seat <= stream.told) {
+        for Leaver { id, .. } in missed.filter(|leaver| leaver.seat <= stream.known_seat) {
             add(Change::Left(id.clone()));
         }
         let others = self.room.roster.all().map(|peer| &peer.member);
         let others = others.filter(|other| other.seat != seat);
         let is_changed = |id: &PeerId| first.iter().any(|change| change.id() == id);
-        let joined = others.filter(|other| other.seat > stream.told || is_changed(&other.id));
+        let joined = others.filter(|other| other.seat > stream.known_seat || is_changed(&other.id));
         let joined: Vec<_> = joined.map(|other| other.id.clone()).collect();
         let left = first.iter().filter_map(|change| match change {
             Change::Left(id) => Some(id.clone()),

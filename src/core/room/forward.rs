@@ -8,7 +8,7 @@ use super::turn::Turn;
 use crate::core::close::Close;
 use crate::core::event::{Effect, Held, Row, Signal};
 use crate::core::notice::{Notice, RoutedSignal};
-use crate::core::outbox::{MAX_HELD, MAX_HELD_BYTES};
+use crate::core::outbox::{MAX_HELD, MAX_HELD_BYTES, MAX_ROOM_BYTES};
 use crate::core::peer::{Key, PeerId, Seat, Socket};
 use crate::core::refusal::{Code, Refusal};
 
@@ -179,7 +179,7 @@ impl<'a> Turn<'_, 'a> {
         match self.room.held.push(held.clone()) {
             Ok(()) => {
                 self.room.next_held = held.number.saturating_add(1);
-                self.store(Row::Held(held));
+                self.write_row(Row::Held(held));
             }
             Err(code) => {
                 let message = format!(
@@ -224,9 +224,10 @@ fn check<'a>(signal: &Signal<'a>, sender: &PeerId) -> Result<(), Refusal<'a>> {
 #[inline(never)]
 pub(super) fn queue_full(receiver: &PeerId) -> Refusal<'static> {
     let message = format!(
-        "`{receiver}` is disconnected, and at most {MAX_HELD} signals or {} KiB are queued for it: \
-         wait until it reconnects, then send this signal again",
-        MAX_HELD_BYTES / 1024
+        "no more signals can be kept for `{receiver}`: at most {MAX_HELD} signals and {} KiB for a peer, \
+         and {} MiB for a room. Wait until it reconnects, then send this signal again",
+        MAX_HELD_BYTES / 1024,
+        MAX_ROOM_BYTES / 1024 / 1024,
     );
     Refusal {
         to: Some(Cow::Owned(receiver.to_string())),
@@ -239,9 +240,10 @@ pub(super) fn queue_full(receiver: &PeerId) -> Refusal<'static> {
 #[inline(never)]
 fn queues_full(receivers: usize) -> Refusal<'static> {
     let message = format!(
-        "{receivers} peers are disconnected, and at most {MAX_HELD} signals or {} KiB are queued for \
-         each: wait until they reconnect, then send this broadcast again",
-        MAX_HELD_BYTES / 1024
+        "no more signals can be kept for {receivers} peers: at most {MAX_HELD} signals and {} KiB for a \
+         peer, and {} MiB for a room. Wait until they reconnect, then send this broadcast again",
+        MAX_HELD_BYTES / 1024,
+        MAX_ROOM_BYTES / 1024 / 1024,
     );
     Refusal::new(Code::MailboxFull, message)
 }

@@ -23,7 +23,7 @@ impl Turn<'_, '_> {
         self.effects.push(Effect::Accept(socket));
         let seat = match &old {
             Some(old) => {
-                release_old(old, self.effects);
+                close_replaced(old, self.effects);
                 old.member.seat
             }
             None => self.room.roster.next_seat(),
@@ -74,35 +74,6 @@ impl Turn<'_, '_> {
             if let Notice::Signal(_) = &*notice {
                 self.push_send(vec![socket], Rc::unwrap_or_clone(notice));
             }
-        }
-    }
-
-    /// Drops the sent notices of a peer whose client starts anew. The old client may not have
-    /// received them, so their senders are told.
-    pub(super) fn drop_sent(&mut self, peer: &mut Peer, sent: u64) {
-        let mut senders: Vec<PeerId> = Vec::new();
-        while let Some(first) = peer.outbox.first()
-            && first.numbered.number <= sent
-        {
-            let Some(entry) = peer.outbox.pop() else {
-                break;
-            };
-            self.release(&entry);
-            if let Notice::Signal(signal) = &*entry.numbered.notice
-                && !senders.contains(&signal.from)
-            {
-                senders.push(signal.from.clone());
-            }
-        }
-        let id = &peer.member.id;
-        for sender in senders {
-            let message = format!(
-                "`{id}` has started again, and may not have received your last signals: send them \
-                 again if they are still needed"
-            );
-            let to = Some(id.to_string().into());
-            let refusal = Refusal::new(Code::NoSuchPeer, message);
-            self.refuse(&sender, Refusal { to, ..refusal });
         }
     }
 
@@ -171,7 +142,7 @@ impl Turn<'_, '_> {
 
 /// Releases the connection of a peer that is taken over: closes its WebSocket, or erases its row if
 /// the peer is absent.
-pub(super) fn release_old(old: &Peer, effects: &mut Effects<'_>) {
+pub(super) fn close_replaced(old: &Peer, effects: &mut Effects<'_>) {
     let Member { id, socket, .. } = &old.member;
     effects.push(match old.presence {
         Presence::Connected => Effect::Close(*socket, Close::Replaced),

@@ -1,7 +1,7 @@
 //! Notices to peers: sends them to connected peers, and queues them for absent peers.
 
 use super::roster::Presence;
-use super::turn::{Turn, push_send};
+use super::turn::Turn;
 use crate::core::notice::Notice;
 use crate::core::peer::{PeerId, Seat};
 use crate::core::refusal::{Code, Refusal};
@@ -19,7 +19,7 @@ impl<'a> Turn<'_, 'a> {
             return Ok(());
         };
         if let Some(socket) = peer.plain_socket() {
-            push_send(vec![socket], notice, self.effects);
+            self.push_send(vec![socket], notice);
             return Ok(());
         }
         let is_absent = peer.presence != Presence::Connected;

@@ -2,15 +2,15 @@
 
 use std::rc::Rc;
 
-use super::join::release_old;
+use super::join::close_replaced;
 use super::roster::Presence;
 use super::turn::Turn;
 use crate::core::event::Effect;
 use crate::core::notice::Notice;
-use crate::core::outbox::{Entry, GAP, Numbered, size};
+use crate::core::number::{GAP, number_of};
+use crate::core::outbox::{Entry, Numbered, kept_bytes};
 use crate::core::peer::{Key, PeerId, Seat, Socket};
 use crate::core::refusal::{Code, Refusal};
-use crate::core::stream::number_of;
 
 impl Turn<'_, '_> {
     /// Handles a request to open or resume an event stream.
@@ -55,18 +55,22 @@ impl Turn<'_, '_> {
         }
         self.effects.push(Effect::Accept(socket));
         if let Some(peer) = self.room.roster.by_seat(seat) {
-            release_old(peer, self.effects);
+            close_replaced(peer, self.effects);
         }
         let got = last.map(number_of);
         let changes = self.take_changes(seat, got);
         let first = self.connect(seat, socket);
         // The numbers of the first two events are before those of the kept notices.
-        let start = got.unwrap_or_else(|| first.map_or(self.room.last_number, before(GAP - 1)));
+        let last_number = self.room.last_number;
+        let start =
+            got.unwrap_or_else(|| first.map_or(last_number, |first| first.saturating_sub(GAP - 1)));
         if !changes.is_empty() {
-            let number = first.map(|first| before(GAP - 2)(first).max(start.saturating_add(1)));
-            // After a third break before the first kept notice, no number is left between them.
-            let number = number.filter(|number| first.is_some_and(|first| *number < first));
-            let number = number.unwrap_or_else(|| self.room.next_number(self.now));
+            let next = start.saturating_add(1);
+            let number = match first {
+                Some(first) if next < first => next.max(first.saturating_sub(GAP - 2)),
+                // No notice is kept, or three breaks in a row have used the numbers before it.
+                _ => self.room.next_number(self.now),
+            };
             let notice = Rc::new(Notice::Changes(changes));
             self.keep_changes(seat, Numbered { number, notice });
         }
@@ -84,7 +88,7 @@ impl Turn<'_, '_> {
         peer.presence = Presence::Connected;
         if let Some(stream) = &mut peer.member.stream {
             stream.opened = opened;
-            stream.told = newest;
+            stream.known_seat = newest;
         }
         let first = peer.outbox.first().map(|entry| entry.numbered.number);
         self.room.roster.insert(peer);
@@ -106,7 +110,7 @@ impl Turn<'_, '_> {
         for (number, notice) in std::iter::once((start, welcome)).chain(kept) {
             self.effects.push(Effect::Send {
                 to: vec![peer.member.socket],
-                number: Some(stream.event_id(number)),
+                event_id: Some(stream.event_id(number)),
                 notice,
             });
         }
@@ -119,7 +123,7 @@ impl Turn<'_, '_> {
         let Some(peer) = self.room.roster.by_seat_mut(seat) else {
             return;
         };
-        let fits = peer.outbox.fits_attachment(size(&changes.notice));
+        let fits = peer.outbox.fits_attachment(kept_bytes(&changes.notice));
         let entry = Entry {
             numbered: changes.clone(),
             row: (!fits).then_some(key),
@@ -140,9 +144,4 @@ impl Turn<'_, '_> {
             self.drop_first(seat);
         }
     }
-}
-
-/// Returns a function that subtracts from a number.
-fn before(distance: u64) -> impl Fn(u64) -> u64 {
-    move |number| number.saturating_sub(distance)
 }

@@ -7,16 +7,12 @@ use crate::core::close::Close;
 use crate::core::event::Effect;
 use crate::core::member::Member;
 use crate::core::notice::Registered;
-use crate::core::outbox::{Outbox, time_of};
+use crate::core::outbox::Outbox;
 use crate::core::peer::{Address, Lock, PeerId, Socket};
-use crate::core::refusal::{Code, Refusal};
 use crate::core::stream::Stream;
 
 /// The time within which a registered peer must open its stream, in milliseconds.
 pub const OPEN_STREAM_TIMEOUT_MS: u64 = 30_000;
-
-/// The time for which a registered peer keeps its place although others want it, in milliseconds.
-const UNDISTURBED_MS: u64 = 5_000;
 
 impl Turn<'_, '_> {
     /// Handles a registration over HTTP. The client opens its stream in a later request.
@@ -52,7 +48,7 @@ impl Turn<'_, '_> {
                 registered: number,
                 opened: number,
                 generation: 0,
-                told: self.room.roster.newest_seat(),
+                known_seat: self.room.roster.newest_seat(),
                 dropped: number,
                 address,
             }),
@@ -61,7 +57,7 @@ impl Turn<'_, '_> {
             Some(old) => self.register_again(member, old),
             None => Peer {
                 member,
-                presence: self.registered(number),
+                presence: self.waiting_for_stream(number),
                 outbox: Outbox::default(),
                 rate_limiter: RateLimiter::new(self.now, &self.room.limits),
             },
@@ -84,7 +80,7 @@ impl Turn<'_, '_> {
     }
 
     /// Returns the presence of a peer that has just registered.
-    fn registered(&self, sent: u64) -> Presence {
+    fn waiting_for_stream(&self, sent: u64) -> Presence {
         Presence::Absent {
             expires_at: self.now.plus(OPEN_STREAM_TIMEOUT_MS).round_up(),
             sent,
@@ -101,7 +97,7 @@ impl Turn<'_, '_> {
         // The row of an absent peer is not erased, because the new row overwrites it.
         let sent = old.sent().min(self.room.next_number(self.now));
         for entry in old.outbox.take_presence() {
-            self.release(&entry);
+            self.erase_if_unused(&entry);
         }
         self.drop_sent(&mut old, sent);
         let mut stream = member.stream;
@@ -124,49 +120,8 @@ impl Turn<'_, '_> {
                 stream,
                 ..member
             },
-            presence: self.registered(sent),
+            presence: self.waiting_for_stream(sent),
             ..old
-        }
-    }
-
-    /// Makes place for a peer that has not opened a stream. If too many of these peers are in the
-    /// room, or from the network of the newcomer, the oldest leaves.
-    fn make_place(&mut self, address: Option<Address>) -> Result<(), Refusal<'static>> {
-        let limits = self.room.limits;
-        let absent = self.room.roster.absent();
-        let waiting = absent.filter_map(|peer| {
-            let stream = peer.absent_stream()?;
-            let is_waiting = stream.generation == 0;
-            is_waiting.then_some((stream.registered, peer.member.seat, stream.address))
-        });
-        let waiting: Vec<_> = waiting.collect();
-        let same: Vec<_> = waiting
-            .iter()
-            .filter(|(.., other)| address.is_some() && *other == address)
-            .copied()
-            .collect();
-        let crowd = if same.len() >= limits.waiting_of_one_address() {
-            same
-        } else if waiting.len() >= limits.waiting() {
-            waiting
-        } else {
-            return Ok(());
-        };
-        let count = crowd.len();
-        let oldest = crowd.into_iter().min_by_key(|(registered, ..)| *registered);
-        match oldest {
-            Some((registered, seat, _)) if time_of(registered).plus(UNDISTURBED_MS) <= self.now => {
-                self.leave(seat);
-                Ok(())
-            }
-            _ => {
-                let message = format!(
-                    "{count} peers have registered in this room and not opened their streams: open \
-                     the streams, or try again in {} s",
-                    UNDISTURBED_MS / 1_000
-                );
-                Err(Refusal::new(Code::RoomFull, message))
-            }
         }
     }
 }

@@ -1,9 +1,5 @@
 //! Restores a room from what is stored.
 
-use std::rc::Rc;
-
-use litemap::LiteMap;
-
 use super::Room;
 use super::backlog::Backlog;
 use super::held::HeldBroadcasts;
@@ -54,20 +50,11 @@ impl Room {
                 Row::Leavers(leavers) => room.leavers = leavers.into(),
             }
         }
-        // The attachments of several receivers may contain the same notice.
-        let mut shared: LiteMap<u64, Rc<Notice<'static>>> = LiteMap::new();
         for Attached { member, notices } in members {
             let seat = member.seat;
             room.restore_connected(member, now);
-            for Numbered { number, notice } in notices {
-                let notice = match shared.get(&number) {
-                    Some(known) if *known == notice => Rc::clone(known),
-                    _ => {
-                        shared.insert(number, Rc::clone(&notice));
-                        notice
-                    }
-                };
-                room.restore_entry(seat, Numbered { number, notice }, None);
+            for numbered in notices {
+                room.restore_entry(seat, numbered, None);
             }
         }
         notices
@@ -159,7 +146,7 @@ impl Room {
             }
             if let Some(stream) = &peer.member.stream {
                 last = last.max(stream.opened).max(stream.dropped);
-                told = told.max(stream.told);
+                told = told.max(stream.known_seat);
             }
             let newest = peer.outbox.iter().last();
             last = last.max(newest.map_or(0, |entry| entry.numbered.number));
@@ -174,16 +161,15 @@ impl Room {
 impl Peer {
     /// Returns whether a notice in a row, of which the peer is a receiver, is still in its outbox.
     fn needs(&self, notice: &Numbered) -> bool {
-        match (&self.member.stream, self.presence) {
-            (Some(stream), _) => {
+        match &self.member.stream {
+            Some(stream) => {
                 let is_presence =
                     matches!(*notice.notice, Notice::Joined { .. } | Notice::Left { .. });
                 // A stream that opens drops the kept joins and leaves.
                 let is_told = is_presence && notice.number < stream.opened;
                 notice.number > stream.dropped && !is_told
             }
-            (None, Presence::Absent { sent, .. }) => notice.number > sent,
-            (None, Presence::Connected) => false,
+            None => notice.number > self.sent(),
         }
     }
 }

@@ -197,6 +197,7 @@ impl Peer {
     }
 
     /// Returns the highest number that was sent to the peer. Notices with higher numbers are queued.
+    /// `u64::MAX` for a connected peer, because everything was sent.
     pub(crate) const fn sent(&self) -> u64 {
         match self.presence {
             Presence::Absent { sent, .. } => sent,
@@ -210,9 +211,9 @@ impl Peer {
         self.member.stream.as_ref().filter(|_| is_absent)
     }
 
-    /// Stores the state of the peer: with the WebSocket of a connected peer, or in the row of an
+    /// Returns the effect that stores the peer: with the WebSocket of a connected peer, or in the row of an
     /// absent peer.
-    pub(crate) fn stored<'a>(&self) -> Effect<'a> {
+    pub(crate) fn save_effect<'a>(&self) -> Effect<'a> {
         let member = self.member.clone();
         match self.presence {
             Presence::Connected => Effect::Keep(Attached {

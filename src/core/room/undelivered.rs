@@ -1,12 +1,13 @@
 //! Notices that could not be sent. A signal is queued for its receiver, or refused to its sender.
 
 use super::forward::queue_full;
+use super::leave::receiver_left;
 use super::roster::Presence;
-use super::turn::{Turn, receiver_left};
+use super::turn::Turn;
 use crate::core::notice::{Notice, RoutedSignal};
+use crate::core::number::number_of;
 use crate::core::peer::Socket;
 use crate::core::refusal::{Code, Refusal};
-use crate::core::stream::number_of;
 
 impl<'a> Turn<'_, 'a> {
     /// Handles a notice that could not be sent: disconnects the peer of the failed WebSocket. If
@@ -15,11 +16,11 @@ impl<'a> Turn<'_, 'a> {
     pub(super) fn handle_undelivered(
         &mut self,
         socket: Socket,
-        number: Option<u64>,
+        event_id: Option<u64>,
         notice: Notice<'a>,
     ) {
         // A notice with an event id is already in the outbox.
-        if let Some(event_id) = number {
+        if let Some(event_id) = event_id {
             return self.unsend(socket, number_of(event_id));
         }
         self.disconnect(socket);

@@ -71,10 +71,10 @@ impl Transport for ObjectTransport<'_> {
     fn send(
         &mut self,
         to: &[Socket],
-        number: Option<u64>,
+        event_id: Option<u64>,
         notice: &Notice<'_>,
     ) -> Vec<(Socket, SendError)> {
-        send(self.state, self.now, to, number, notice, self.sockets)
+        send(self.state, self.now, to, event_id, notice, self.sockets)
     }
 
     fn drop_socket(&mut self, socket: Socket) {

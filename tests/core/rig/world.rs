@@ -186,7 +186,7 @@ impl World {
     fn send_one(
         &mut self,
         socket: Socket,
-        number: Option<u64>,
+        event_id: Option<u64>,
         notice: &Notice<'_>,
     ) -> Result<(), SendError> {
         let Some(dialect) = self.open.get(&socket) else {
@@ -197,20 +197,20 @@ impl World {
         };
         let refusal = matches!(notice, Notice::Refused(_));
         assert!(
-            number.is_some() == dialect.is_stream() || refusal,
-            "{socket:?}: {notice:?} has the number {number:?}"
+            event_id.is_some() == dialect.is_stream() || refusal,
+            "{socket:?}: {notice:?} has the event id {event_id:?}"
         );
-        if let Some(number) = number {
+        if let Some(id) = event_id {
             // JavaScript represents integers up to 2⁵³ exactly.
-            assert!(number < 1 << 53, "{number}");
+            assert!(id < 1 << 53, "{id}");
             let last = self.numbers.entry(socket).or_default();
-            assert!(*last < number, "{last} came before {number}: {notice:?}");
-            *last = number;
+            assert!(*last < id, "{last} came before {id}: {notice:?}");
+            *last = id;
         }
         if self.jammed.contains(&socket) {
             return Err(SendError::Dead);
         }
-        let Encoded::Frames(frames) = dialect.encode(notice, number) else {
+        let Encoded::Frames(frames) = dialect.encode(notice, event_id) else {
             return Err(SendError::Unencodable);
         };
         let sent = self.sent.entry(socket).or_default();
@@ -242,7 +242,7 @@ impl Transport for World {
     fn send(
         &mut self,
         to: &[Socket],
-        number: Option<u64>,
+        event_id: Option<u64>,
         notice: &Notice<'_>,
     ) -> Vec<(Socket, SendError)> {
         assert!(!to.is_empty(), "{notice:?} has no receiver");
@@ -257,7 +257,7 @@ impl Transport for World {
         }
         let mut failures = Vec::new();
         for socket in to {
-            if let Err(error) = self.send_one(*socket, number, notice) {
+            if let Err(error) = self.send_one(*socket, event_id, notice) {
                 failures.push((*socket, error));
                 self.owed.extend(content.clone());
             }

@@ -11,12 +11,12 @@ impl Turn<'_, '_> {
     pub(super) fn save(&mut self, seat: Seat) {
         if let Some(peer) = self.room.roster.by_seat(seat) {
             self.room.has_stored |= peer.presence != Presence::Connected;
-            self.effects.push(peer.stored());
+            self.effects.push(peer.save_effect());
         }
     }
 
     /// Writes a row.
-    pub(super) fn store(&mut self, row: Row) {
+    pub(super) fn write_row(&mut self, row: Row) {
         self.room.has_stored = true;
         self.effects.push(Effect::Store(row));
     }
