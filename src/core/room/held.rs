@@ -12,7 +12,7 @@ use crate::core::refusal::Code;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct HeldBroadcasts {
     held: Vec<Held>,
-    /// The sum of the [`kept_bytes`]s of `held`.
+    /// The sum of the [`size`]s of `held`.
     bytes: usize,
 }
 
