@@ -18,3 +18,12 @@ export function proceedAfter(promise, step, request, env) {
     run(() => proceed(step, request, env, outcome));
   return promise.then(settled, settled);
 }
+
+/**
+ * Logs the error if a promise rejects that nobody awaits.
+ * @param {Promise<unknown>} promise
+ * @param {string} event
+ */
+export function logRejection(promise, event) {
+  promise.catch((error) => console.error(JSON.stringify({ event, message: String(error) })));
+}

@@ -39,4 +39,8 @@ extern "C" {
         request: &Request,
         env: &Env,
     ) -> Promise;
+
+    /// Logs the error if the promise rejects.
+    #[wasm_bindgen(js_name = logRejection)]
+    pub(super) fn log_rejection(promise: &Promise, event: &str);
 }

@@ -50,7 +50,7 @@ const SAFE = {
   'catches its own exceptions': ['ArrayBuffer', 'Error', 'Promise', 'Response'].map(
     (type) => `instanceof_${type}`,
   ),
-  'is a function of ours that cannot throw': ['.read()'],
+  'is a function of ours that cannot throw': ['.read()', 'logRejection'],
   'is a trap by intention': ['__wbindgen_throw'],
   'converts values or changes the state of wasm-bindgen': [
     ...['boolean_get', 'debug_string', 'is_function', 'is_null_or_undefined', 'is_object'],

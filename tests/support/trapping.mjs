@@ -17,6 +17,11 @@ const AROUND = `
   let waiting = 0;
   let isReleased = false;
   export class Room extends OurRoom {
+    constructor(state, env) {
+      super(state, env);
+      if (state.id.name === 'no-alarm')
+        state.storage.setAlarm = () => Promise.reject(new Error('the disk is full'));
+    }
     async fetch(request) {
       if (request.url.includes('/waits')) {
         waiting += 1;

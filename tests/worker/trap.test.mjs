@@ -10,12 +10,14 @@ import { after, before, test } from 'node:test';
 import { HttpPeer } from '../support/http-peer.mjs';
 import { Peer, expectQuiet, within } from '../support/peer.mjs';
 import { startTrapping } from '../support/trapping.mjs';
+import { WorkerLog } from '../support/worker-log.mjs';
 
 /** @type {import('../support/trapping.mjs').Trapping} */
 let worker;
+const log = new WorkerLog();
 
 before(async () => {
-  worker = await startTrapping();
+  worker = await startTrapping(log.add);
 });
 after(() => worker?.stop());
 
@@ -96,6 +98,18 @@ for (const [exception, query] of [
       'the Wasm instance was restarted once',
     );
   });
+
+test('an alarm that cannot be written is logged in one line, and is no trap', async () => {
+  const ann = await Peer.join(worker.server, 'no-alarm', 'ann');
+  const { starts } = await worker.counts();
+  ann.send({ type: 'word' }); // is kept for the next peer, until the alarm
+  await log.lines('effect', 1);
+  await ann.settle();
+  const lines = log.text.split('\n').filter((line) => line.includes('the disk is full'));
+  assert.deepEqual(lines, ['{"event":"effect","message":"Error: the disk is full"}']);
+  assert.equal((await worker.counts()).starts, starts);
+  await expectQuiet(ann);
+});
 
 test('a join, a registration and a body in progress are answered after a trap', async () => {
   const { ann, bob, exchange } = await pair('progress');
