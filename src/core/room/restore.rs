@@ -95,8 +95,8 @@ impl Room {
     }
 
     fn restore_connected(&mut self, member: Member, now: Time) {
-        let row = self.roster.by_id(member.id.as_str());
-        let has_row = row.is_some_and(|row| row.has_row);
+        let row = (self.peer_rows > 0).then(|| self.roster.by_id(member.id.as_str()));
+        let has_row = row.flatten().is_some_and(|row| row.has_row);
         self.roster.insert(Peer {
             member,
             presence: Presence::Connected,

@@ -34,7 +34,7 @@ impl<'a> Turn<'_, 'a> {
     /// grace period ends.
     #[inline(never)]
     pub(super) fn disconnect(&mut self, socket: Socket) {
-        let sent = self.room.last_number;
+        let sent = self.room.next_number(self.now);
         self.disconnect_after(socket, sent);
     }
 
