@@ -2,14 +2,13 @@
 
 use worker::js_sys::Promise;
 use worker::wasm_bindgen::prelude::*;
-use worker::wasm_bindgen_futures::future_to_promise;
 use worker::web_sys::{Headers, Response, ResponseInit};
 use worker::worker_sys::ext::ResponseInitExt;
-use worker::{Error, Result, WebSocketPair};
+use worker::{Result, WebSocketPair};
 
 use super::failure::Failure;
 use super::log::log;
-use super::platform::{PROTOCOLS, header};
+use super::platform::{ORIGIN, PROTOCOLS, header};
 use crate::edge::admission;
 use crate::edge::route::HttpError;
 use crate::edge::settings::Settings;
@@ -22,21 +21,14 @@ pub(super) const EVENTS: &str = "text/event-stream";
 /// the WebSocket unless the server selects one of the offered subprotocols.
 const PROTOCOL: &str = "partyline";
 
-/// The return value of a `fetch` handler: a response, or a promise of a response.
+/// The return value of a `fetch` handler.
 pub(super) enum Answer {
     Now(Response),
+    /// In the Worker, a promise of a response. In a room, a promise of the body of a posted signal.
     Later(Promise),
 }
 
 impl Answer {
-    /// Converts the result of a handler into an [`Answer`].
-    pub(super) fn new<T: Into<Self>>(result: std::result::Result<T, Failure>, cors: &Cors) -> Self {
-        match result {
-            Ok(answer) => answer.into(),
-            Err(failure) => Self::refused(failure, cors),
-        }
-    }
-
     /// Converts a failure into a response. Logs the failure if the server caused it.
     #[inline(never)] // errors are rare, and V8 would compile a copy in each caller
     pub(super) fn refused(failure: Failure, cors: &Cors) -> Self {
@@ -66,22 +58,6 @@ impl Answer {
             Err(error) => Self::Later(Promise::reject(&error.into())),
         }
     }
-
-    /// Creates an [`Answer`] from a future.
-    pub(super) fn later(
-        cors: Cors,
-        respond: impl AsyncFnOnce(&Cors) -> std::result::Result<Response, Failure> + 'static,
-    ) -> Self {
-        Self::Later(future_to_promise(async move {
-            let response = respond(&cors).await;
-            Ok(Self::new(response, &cors).into())
-        }))
-    }
-
-    /// Creates an [`Answer`] from a platform error.
-    pub(super) fn failed(error: Error) -> Self {
-        Self::refused(error.into(), &Cors::default())
-    }
 }
 
 impl From<Response> for Answer {
@@ -105,12 +81,16 @@ impl From<Answer> for JsValue {
 pub(super) struct Cors(Option<String>);
 
 impl Cors {
-    pub(super) fn new(settings: &Settings, origin: Option<&str>) -> Self {
-        if settings.origins.is_empty() {
+    /// `settings`: `None` if they are invalid. The allowed origins are then unknown.
+    pub(super) fn new(settings: Option<&Settings>, headers: &Headers) -> Self {
+        let Some(Settings { origins, .. }) = settings else {
+            return Self::default();
+        };
+        if origins.is_empty() {
             return Self(Some("*".to_owned()));
         }
-        let allowed = origin.filter(|_| admission::allows_origin(&settings.origins, origin));
-        Self(allowed.map(str::to_owned))
+        let origin = header(headers, &ORIGIN).ok().flatten();
+        Self(origin.filter(|origin| admission::allows_origin(origins, Some(origin))))
     }
 
     fn add_to(&self, headers: &Headers) -> Result<()> {

@@ -6,18 +6,20 @@
 
 use std::sync::Once;
 
+use worker::Error;
+use worker::js_sys::Promise;
 use worker::wasm_bindgen::JsCast;
-use worker::wasm_bindgen_futures::JsFuture;
+use worker::wasm_bindgen::prelude::*;
 use worker::web_sys::{Headers, RequestInit, RequestRedirect, Response};
 
-use super::answer::{Cors, JSON, respond};
+use super::answer::{Answer, JSON, respond};
+use super::call::Call;
 use super::failure::Failure;
 use super::log::log;
 use super::platform::{fetch, now};
-use super::promise::await_text;
-use super::request::authorize;
-use crate::edge::ice::{Ice, Turn, TurnServer, TurnState, cloudflare_request};
-use crate::edge::route::IceRequest;
+use super::promise::Step;
+use crate::edge::ice::{Turn, TurnServer, TurnState, cloudflare_request};
+use crate::edge::route::{IceRequest, Route};
 use crate::edge::settings::Settings;
 
 /// The timeout of a request to the TURN service, in milliseconds. A page cannot connect to other
@@ -25,31 +27,28 @@ use crate::edge::settings::Settings;
 const TIMEOUT_MS: u32 = 3_000;
 
 /// Handles a request for ICE servers.
-pub(super) async fn ice_servers(
+pub(super) fn ice_servers(
     wanted: &IceRequest,
-    headers: &Headers,
+    call: &Call,
     settings: &Settings,
-    cors: &Cors,
-) -> Result<Response, Failure> {
+) -> Result<Answer, Failure> {
     let Settings { ice, secret, .. } = settings;
-    let IceRequest {
-        id, tokens, room, ..
-    } = wanted;
-    authorize(settings, headers, tokens, room.as_deref(), id.as_ref())?;
     let state = match &ice.turn {
         None => TurnState::Off,
         Some(_) if secret.is_none() && !ice.open => {
             warn_once_about_closed_turn();
             TurnState::Off
         }
-        Some(turn) => turn_state(turn, ice, wanted).await,
+        Some(Turn::Shared { urls, secret }) => {
+            let server = TurnServer::shared(urls, secret, ice.ttl, now(), wanted.id.as_ref());
+            turn_state(server.ok_or_else(|| "TURN_SECRET cannot be used as an HMAC key".to_owned()))
+        }
+        Some(Turn::Cloudflare { url, token }) => match request_credentials(url, token, ice.ttl) {
+            Ok(response) => return Ok(call.proceed_after(&response, Step::TurnAnswered)),
+            Err(error) => turn_state(Err(request_failed(error))),
+        },
     };
-    Ok(respond(
-        200,
-        JSON,
-        &ice.answer(wanted.format, &state),
-        cors,
-    )?)
+    answer(wanted, &state, call, settings)
 }
 
 fn warn_once_about_closed_turn() {
@@ -62,23 +61,64 @@ fn warn_once_about_closed_turn() {
     });
 }
 
-/// Creates or requests TURN credentials. After a failure, which is logged, the response contains
-/// only STUN servers.
-async fn turn_state(turn: &Turn, ice: &Ice, wanted: &IceRequest) -> TurnState {
-    let server = match turn {
-        Turn::Shared { urls, secret } => {
-            let server = TurnServer::shared(urls, secret, ice.ttl, now(), wanted.id.as_ref());
-            server.ok_or_else(|| "TURN_SECRET cannot be used as an HMAC key".to_owned())
-        }
-        Turn::Cloudflare { url, token } => match fetch_credentials(url, token, ice.ttl).await {
-            Ok((200..=299, body)) => TurnServer::cloudflare(&body)
-                .ok_or_else(|| "the answer of the TURN service has no TURN server".to_owned()),
-            Ok((status, _)) => Err(format!(
-                "the TURN service answered with status {status}, expected 200 to 299"
-            )),
-            Err(error) => Err(format!("the request to the TURN service failed: {error}")),
-        },
+/// Continues after the TURN service has responded or failed.
+pub(super) fn on_answered(call: &Call, outcome: JsValue) -> Result<Answer, Failure> {
+    match read_body(outcome) {
+        Ok(body) => Ok(call.proceed_after(&body, Step::TurnRead)),
+        Err(cause) => answer_later(call, Err(cause)),
+    }
+}
+
+/// Continues after the body of the TURN service's response has arrived.
+pub(super) fn on_read(call: &Call, outcome: JsValue) -> Result<Answer, Failure> {
+    let server = match outcome.as_string() {
+        Some(body) => TurnServer::cloudflare(&body)
+            .ok_or_else(|| "the answer of the TURN service has no TURN server".to_owned()),
+        None => Err(request_failed(outcome)),
     };
+    answer_later(call, server)
+}
+
+/// Reads the body of the TURN service's response.
+fn read_body(outcome: JsValue) -> Result<Promise, String> {
+    let response: Response = outcome.dyn_into().map_err(request_failed)?;
+    let status = response.status();
+    if !(200..=299).contains(&status) {
+        return Err(format!(
+            "the TURN service answered with status {status}, expected 200 to 299"
+        ));
+    }
+    response.text().map_err(request_failed)
+}
+
+fn request_failed(error: JsValue) -> String {
+    let error = Error::from(error);
+    format!("the request to the TURN service failed: {error}")
+}
+
+/// Answers a request that has waited for the TURN service.
+fn answer_later(call: &Call, server: Result<TurnServer, String>) -> Result<Answer, Failure> {
+    let Route::Ice(wanted) = call.route()? else {
+        return Err(
+            Error::from("the request was for ICE servers, but parses differently now").into(),
+        );
+    };
+    answer(&wanted, &turn_state(server), call, &*call.settings()?)
+}
+
+fn answer(
+    wanted: &IceRequest,
+    state: &TurnState,
+    call: &Call,
+    settings: &Settings,
+) -> Result<Answer, Failure> {
+    let body = settings.ice.answer(wanted.format, state);
+    Ok(respond(200, JSON, &body, &call.cors())?.into())
+}
+
+/// Returns the TURN part of the response. After a failure, which is logged, the response contains
+/// only STUN servers.
+fn turn_state(server: Result<TurnServer, String>) -> TurnState {
     match server {
         Ok(server) => TurnState::On(server),
         Err(cause) => {
@@ -92,8 +132,8 @@ async fn turn_state(turn: &Turn, ice: &Ice, wanted: &IceRequest) -> TurnState {
     }
 }
 
-/// Requests credentials from Cloudflare's TURN service. Returns the status and the body.
-async fn fetch_credentials(url: &str, token: &str, ttl: u64) -> worker::Result<(u16, String)> {
+/// Requests credentials from Cloudflare's TURN service.
+fn request_credentials(url: &str, token: &str, ttl: u64) -> Result<Promise, JsValue> {
     let headers = Headers::new()?;
     headers.set("Authorization", &format!("Bearer {token}"))?;
     headers.set("Content-Type", JSON)?;
@@ -104,7 +144,5 @@ async fn fetch_credentials(url: &str, token: &str, ttl: u64) -> worker::Result<(
     // A redirect could send the API token to another host, so redirects are not followed.
     init.set_redirect(RequestRedirect::Manual);
     // The timeout also aborts a response whose body never ends.
-    let response = fetch(url, &init, TIMEOUT_MS)?;
-    let response: Response = JsFuture::from(response).await?.unchecked_into();
-    Ok((response.status(), await_text(response.text()?).await?))
+    fetch(url, &init, TIMEOUT_MS)
 }

@@ -6,9 +6,9 @@
 //! refuses does not wake a room.
 
 mod answer;
+mod call;
 mod env;
 mod failure;
-mod forward;
 mod http;
 mod ice;
 mod join;
@@ -22,18 +22,19 @@ mod sockets;
 mod storage;
 
 use worker::wasm_bindgen::prelude::*;
-use worker::web_sys::{Request, Response};
+use worker::web_sys::Request;
 use worker::{Env, event};
 
-use self::answer::{Answer, Cors, JSON, preflight, respond};
-use self::env::settings;
+use self::answer::{Answer, EVENTS, JSON, preflight, respond};
+use self::call::{Call, room_response};
 use self::failure::Failure;
-use self::forward::forward_to_room;
+use self::join::refuse;
 use self::platform::{ORIGIN, header};
-use self::request::find_route;
+use self::promise::Step;
+use self::request::{authorize, find_route};
 use crate::edge::admission;
 use crate::edge::quote::shorten;
-use crate::edge::route::{HttpError, Join, Route};
+use crate::edge::route::{HttpError, Route};
 use crate::edge::settings::Settings;
 
 /// Installs the panic hook, which logs panics. Runs once for each instance of the module.
@@ -46,25 +47,76 @@ fn start() {
 /// `worker` crate would add unneeded wrappers for the request and the response.
 #[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
 #[allow(unreachable_pub)] // wasm-bindgen requires `pub`
-pub fn fetch(request: Request, env: Env, _context: JsValue) -> JsValue {
-    // `handle` refuses a request only if the settings are invalid. The allowed origins are then
-    // unknown, so the response has no CORS header.
-    Answer::new(handle(request, env), &Cors::default()).into()
+pub fn fetch(request: Request, env: Env) -> JsValue {
+    let call = Call { request, env };
+    call.finish(handle(&call))
 }
 
-fn handle(request: Request, env: Env) -> Result<Answer, Failure> {
-    let settings = settings(&env)?;
-    let headers = request.headers();
-    let origin = header(&headers, &ORIGIN)?;
-    let cors = Cors::new(&settings, origin.as_deref());
-    let route =
-        check_origin(&settings, origin.as_deref()).and_then(|()| find_route(&request, &headers));
+/// Continues to handle a request after a promise has settled. `outcome` is the value or the error
+/// of the promise.
+#[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
+#[allow(unreachable_pub)] // wasm-bindgen requires `pub`
+pub fn proceed(step: Step, request: Request, env: Env, outcome: JsValue) -> JsValue {
+    let call = Call { request, env };
+    let result = match step {
+        Step::Counted => on_counted(&call, &outcome),
+        Step::Answered => room_response(outcome).map(Answer::from),
+        Step::Joined => join::on_answered(&call, outcome),
+        Step::Refused => join::on_refused(&call, outcome),
+        Step::Opened => http::on_opened(&call, outcome),
+        Step::TurnAnswered => ice::on_answered(&call, outcome),
+        Step::TurnRead => ice::on_read(&call, outcome),
+    };
+    call.finish(result)
+}
+
+/// Checks the origin and the token of a request, and counts it for the rate limit.
+fn handle(call: &Call) -> Result<Answer, Failure> {
+    let settings = call.settings()?;
+    let headers = call.request.headers();
+    check_origin(&settings, header(&headers, &ORIGIN)?.as_deref())?;
+    let route = find_route(&call.request, &headers)?;
+    if let Err(refusal) = authorize(&route, &headers, &settings) {
+        return refuse(&route, &headers, refusal);
+    }
+    let is_limited = matches!(
+        route,
+        Route::Join(_) | Route::Register(_) | Route::Events { .. }
+    );
+    let counted = is_limited.then(|| rate::count(&call.env, &headers));
+    match counted.flatten() {
+        Some(outcome) => Ok(call.proceed_after(&outcome, Step::Counted)),
+        None => serve(&route, call, &settings),
+    }
+}
+
+fn on_counted(call: &Call, outcome: &JsValue) -> Result<Answer, Failure> {
+    let route = call.route()?;
+    match rate::check_outcome(outcome) {
+        Ok(()) => serve(&route, call, &*call.settings()?),
+        Err(refusal) => refuse(&route, &call.request.headers(), refusal),
+    }
+}
+
+/// Answers a request that is allowed, or forwards it to its room.
+fn serve(route: &Route, call: &Call, settings: &Settings) -> Result<Answer, Failure> {
     match route {
-        Ok(Route::Join(join)) => join::join(&join, &request, &headers, &env, &settings),
-        Ok(route) => Ok(Answer::later(cors, async move |cors| {
-            answer_http(route, &request, &env, &settings, cors).await
-        })),
-        Err(error) => Ok(Answer::refused(error.into(), &cors)),
+        Route::Health => {
+            let body = concat!(
+                r#"{"status":"ok","version":""#,
+                env!("CARGO_PKG_VERSION"),
+                r#""}"#
+            );
+            Ok(respond(200, JSON, body, &call.cors())?.into())
+        }
+        Route::Preflight(methods) => Ok(preflight(methods, &call.cors())?.into()),
+        Route::Status { room, .. } => Ok(call.forward(room, &call.request, Step::Answered)?),
+        Route::Join(join) => Ok(call.forward(&join.room, &call.request, Step::Joined)?),
+        Route::Ice(wanted) => ice::ice_servers(wanted, call, settings),
+        Route::Register(peer) => http::register(peer, call),
+        Route::Message(peer) => http::message(peer, call),
+        Route::Events { head: true, .. } => Ok(respond(200, EVENTS, "", &call.cors())?.into()),
+        Route::Events { peer, last, .. } => http::events(peer, *last, call),
     }
 }
 
@@ -78,35 +130,4 @@ fn check_origin(settings: &Settings, origin: Option<&str>) -> Result<(), HttpErr
          operator of this server to allow your origin"
     );
     Err(HttpError::new(403, "forbidden-origin", message))
-}
-
-/// Handles every route except a join.
-async fn answer_http(
-    route: Route,
-    request: &Request,
-    env: &Env,
-    settings: &Settings,
-    cors: &Cors,
-) -> Result<Response, Failure> {
-    match route {
-        Route::Health => {
-            let body = concat!(
-                r#"{"status":"ok","version":""#,
-                env!("CARGO_PKG_VERSION"),
-                r#""}"#
-            );
-            Ok(respond(200, JSON, body, cors)?)
-        }
-        Route::Preflight(methods) => Ok(preflight(methods, cors)?),
-        // `handle` processes every join, so this function is never called for a join.
-        Route::Join(Join { room, .. }) | Route::Status { room, .. } => {
-            Ok(forward_to_room(env, &room, request).await?)
-        }
-        Route::Ice(wanted) => ice::ice_servers(&wanted, &request.headers(), settings, cors).await,
-        Route::Register(peer) => http::register(&peer, request, env, settings).await,
-        Route::Message(peer) => http::message(&peer, request, env, settings).await,
-        Route::Events { peer, last, head } => {
-            http::events(&peer, last, head, request, env, settings, cors).await
-        }
-    }
 }

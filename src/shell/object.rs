@@ -29,8 +29,7 @@ use super::answer::{Answer, Cors, HTML, JSON, respond, upgrade};
 use super::env::settings;
 use super::failure::Failure;
 use super::log::log;
-use super::platform::{self, ORIGIN, header, now};
-use super::promise::on_settled_once;
+use super::platform::{self, now};
 use super::request::find_route;
 use super::sockets::{CLOSED, forget};
 use crate::core::close;
@@ -41,7 +40,7 @@ use crate::core::peer::{PeerId, Socket};
 use crate::core::refusal::Refusal;
 use crate::dialect::Dialect;
 use crate::edge::BadSetting;
-use crate::edge::route::{HttpError, HttpPeer, Join, Route};
+use crate::edge::route::{HttpError, Join, Route};
 use crate::edge::settings::Settings;
 use crate::edge::status::Status;
 
@@ -50,7 +49,7 @@ const SERVICE_RESTART: u16 = 1012;
 
 /// The Durable Object class that `wrangler.toml` names. The platform calls its methods.
 #[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
-pub struct Room(Rc<RoomObject>);
+pub struct Room(RoomObject);
 
 #[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
 impl Room {
@@ -62,15 +61,18 @@ impl Room {
         if is_restart {
             object.close_streams();
         }
-        Self(Rc::new(object))
+        Self(object)
     }
 
-    /// Handles a request. Returns a promise for a posted signal, and a response for every other
-    /// request.
+    /// Handles a request. Returns a promise of the body of a posted signal, and a response to every
+    /// other request.
     pub fn fetch(&self, request: Request) -> JsValue {
-        // `fetch` refuses a request here only if the settings are invalid. The allowed origins are
-        // then unknown, so the response has no CORS header.
-        Answer::new(self.0.fetch(&request), &Cors::default()).into()
+        self.0.answer(&request, None)
+    }
+
+    /// Handles a posted signal after its body has arrived.
+    pub fn post(&self, request: Request, body: &JsValue) -> JsValue {
+        self.0.answer(&request, Some(body))
     }
 
     /// Handles a frame from a WebSocket.
@@ -98,7 +100,7 @@ impl Room {
     }
 }
 
-/// The state of [`Room`]. The callbacks of promises share this state.
+/// The state of [`Room`].
 struct RoomObject {
     state: State,
     settings: Result<Rc<Settings>, BadSetting>,
@@ -141,39 +143,44 @@ impl RoomObject {
         }
     }
 
-    fn fetch(self: &Rc<Self>, request: &Request) -> Result<Answer, Failure> {
-        let settings = self.settings.as_ref().map_err(Clone::clone)?;
+    /// Answers a request. `body`: the body of a posted signal, once it has arrived.
+    fn answer(&self, request: &Request, body: Option<&JsValue>) -> JsValue {
         let headers = request.headers();
-        let origin = header(&headers, &ORIGIN)?;
-        let cors = Cors::new(settings, origin.as_deref());
-        let response = match find_route(request, &headers) {
-            Ok(Route::Join(join)) => self.join(join, &headers),
-            Ok(Route::Register(peer)) => self.register(peer, &headers, &cors),
-            Ok(Route::Events { peer, last, .. }) => self.open(peer, last, &headers),
-            Ok(Route::Message(peer)) => match self.admits(&peer) {
-                Ok(()) => return Ok(self.post_body(peer, request, cors)),
-                Err(refusal) => Err(refusal.into()),
-            },
-            Ok(Route::Status { room, html }) => self.status(&room, html, &cors),
-            Ok(Route::Health | Route::Preflight(_) | Route::Ice(_)) => {
-                let message = "a room does not serve this path: expected the path of a room or a \
-                     peer. Send the request to the Worker";
-                Err(HttpError::new(404, "not-found", message).into())
-            }
-            Err(error) => Err(error.into()),
-        };
-        Ok(Answer::new(response, &cors))
+        let cors = Cors::new(self.settings.as_deref().ok(), &headers);
+        self.handle_request(request, &headers, body, &cors)
+            .unwrap_or_else(|failure| Answer::refused(failure, &cors))
+            .into()
     }
 
-    /// Waits for the body of a request, and handles the body as a signal. The peer may leave in the
-    /// meantime, so the room checks it again.
-    fn post_body(self: &Rc<Self>, peer: HttpPeer, request: &Request, cors: Cors) -> Answer {
-        let this = Rc::clone(self);
-        let body = self.bodies.read(request, peer.id.as_str(), MAX_FRAME);
-        on_settled_once(&body, move |body| {
-            let response = body::text(&body).and_then(|body| this.post(peer, &body, &cors));
-            Answer::new(response, &cors)
-        })
+    fn handle_request(
+        &self,
+        request: &Request,
+        headers: &Headers,
+        body: Option<&JsValue>,
+        cors: &Cors,
+    ) -> Result<Answer, Failure> {
+        self.settings.as_ref().map_err(Clone::clone)?;
+        let response = match find_route(request, headers)? {
+            Route::Join(join) => self.join(join, headers)?,
+            Route::Register(peer) => self.register(peer, headers, cors)?,
+            Route::Events { peer, last, .. } => self.open(peer, last, headers)?,
+            Route::Message(peer) => match body {
+                // The peer may have left since the last check, so the room checks it again.
+                Some(body) => self.post(peer, &body::text(body)?, cors)?,
+                None => {
+                    self.admits(&peer)?;
+                    let body = self.bodies.read(request, peer.id.as_str(), MAX_FRAME);
+                    return Ok(Answer::Later(body));
+                }
+            },
+            Route::Status { room, html } => self.status(&room, html, cors)?,
+            Route::Health | Route::Preflight(_) | Route::Ice(_) => {
+                let message = "a room does not serve this path: expected the path of a room or a \
+                     peer. Send the request to the Worker";
+                return Err(HttpError::new(404, "not-found", message).into());
+            }
+        };
+        Ok(response.into())
     }
 
     #[inline(never)]

@@ -6,7 +6,6 @@
 use worker::Env;
 use worker::js_sys::{Function, Object, Promise, Reflect};
 use worker::wasm_bindgen::{JsCast, JsValue};
-use worker::wasm_bindgen_futures::JsFuture;
 use worker::web_sys::Headers;
 
 use super::log::log;
@@ -45,16 +44,6 @@ pub(super) fn check_outcome(outcome: &JsValue) -> Result<(), Refusal<'static>> {
             log_failure(outcome);
             Ok(())
         }
-    }
-}
-
-/// Counts a join, and refuses a join that exceeds the limit.
-pub(super) async fn check(env: &Env, headers: &Headers) -> Result<(), Refusal<'static>> {
-    match count(env, headers) {
-        Some(outcome) => {
-            check_outcome(&JsFuture::from(outcome).await.unwrap_or_else(|error| error))
-        }
-        None => Ok(()),
     }
 }
 

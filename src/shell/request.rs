@@ -3,7 +3,6 @@
 use worker::web_sys::{Headers, Request};
 
 use super::platform::{LAST_EVENT_ID, PROTOCOLS, UPGRADE, header, now};
-use crate::core::peer::PeerId;
 use crate::core::refusal::{Code, Refusal};
 use crate::edge::admission;
 use crate::edge::route::{self, HttpError, Route, route, split_url};
@@ -36,19 +35,27 @@ pub(super) fn find_route(request: &Request, headers: &Headers) -> Result<Route, 
     })
 }
 
-/// Checks the token of a client that joins `room` as `id`. Every client is authorized if the server
-/// requires no tokens.
+/// Checks the token of a request. Every request is authorized if the server requires no tokens.
 pub(super) fn authorize(
-    settings: &Settings,
+    route: &Route,
     headers: &Headers,
-    in_url: &[String],
-    room: Option<&str>,
-    id: Option<&PeerId>,
+    settings: &Settings,
 ) -> Result<(), Refusal<'static>> {
     let Some(secret) = &settings.secret else {
         return Ok(());
     };
-    let token = find_token(headers, in_url)?;
+    let (tokens, room, id) = match route {
+        Route::Join(join) => (&join.tokens, Some(&join.room), join.id.as_ref()),
+        Route::Ice(wanted) => (&wanted.tokens, wanted.room.as_ref(), wanted.id.as_ref()),
+        // The room checks the key, so a registered peer can continue after its token has expired.
+        Route::Message(peer) | Route::Events { peer, .. } if peer.key.is_some() => return Ok(()),
+        Route::Register(peer) | Route::Message(peer) | Route::Events { peer, .. } => {
+            (&peer.tokens, Some(&peer.room), Some(&peer.id))
+        }
+        Route::Health | Route::Preflight(_) | Route::Status { .. } => return Ok(()),
+    };
+    let token = find_token(headers, tokens)?;
+    let room = room.map(String::as_str);
     admission::check_token(secret, token.as_deref(), now(), room, id)
 }
 

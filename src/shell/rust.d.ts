@@ -1,6 +1,6 @@
 /**
  * The functions and the class that `worker.js` imports from the module that wasm-bindgen generates.
- * `mod.rs` defines `fetch`, and `object.rs` defines `Room`.
+ * `mod.rs` defines `fetch` and `proceed`, and `object.rs` defines `Room`.
  */
 
 /** Creates a new WebAssembly instance. The memory of the old instance is lost. */
@@ -12,16 +12,26 @@ export function __wbg_reset_state(): void;
  */
 export function __worker_init_state(): { criticalError: boolean; instanceId: number };
 
-export function fetch(
+export function fetch(request: Request, env: unknown): Response | Promise<Response>;
+
+/** The number of a step, which only the Rust code knows. */
+export type Step = number & { step: true };
+
+/** Continues to handle a request. `outcome`: the value or the error of a settled promise. */
+export function proceed(
+  step: Step,
   request: Request,
   env: unknown,
-  context: ExecutionContext,
+  outcome: unknown,
 ): Response | Promise<Response>;
 
 export class Room {
   /** `isRestart`: whether a trap ended the last Rust part of the room. */
   constructor(state: DurableObjectState, env: unknown, isRestart: boolean);
-  fetch(request: Request): Response | Promise<Response>;
+  /** Returns a promise of the body of a posted signal, and a response to every other request. */
+  fetch(request: Request): Response | Promise<string | number>;
+  /** Handles a posted signal after its body has arrived. `body`: the result of `Bodies.read`. */
+  post(request: Request, body: string | number): Response;
   webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): void;
   webSocketClose(socket: WebSocket, code: number, reason: string, wasClean: boolean): void;
   webSocketError(socket: WebSocket): void;

@@ -7,12 +7,13 @@
 //! Rows are stored as key-value pairs and not in SQL tables, because one SQL query costs a tenth of
 //! a join.
 
-use worker::js_sys::{Date, Promise};
+use worker::js_sys::Date;
 use worker::wasm_bindgen::JsValue;
 use worker::{Result, State};
 
 use super::log::log;
 use super::platform::Stored;
+use super::promise::log_rejection;
 use crate::core::event::{Row, RowKey};
 use crate::core::peer::Time;
 
@@ -29,7 +30,7 @@ pub(super) fn erase(state: &State, key: &RowKey) -> Result<()> {
 /// Deletes all rows and the alarm, and with them the database, for which the owner of the server
 /// would pay even if it is empty.
 pub(super) fn clear(state: &State) -> Result<()> {
-    let _: Promise = state.storage().as_raw().delete_all()?;
+    log_rejection(&state.storage().as_raw().delete_all()?, "effect");
     Ok(())
 }
 
@@ -71,12 +72,13 @@ pub(super) fn set_alarm(state: &State, at: Option<Time>) -> Result<()> {
     let storage = state.storage();
     let storage = storage.as_raw();
     let none = || JsValue::UNDEFINED.into();
-    let _: Promise = match at {
+    let written = match at {
         #[allow(clippy::cast_precision_loss)] // an `f64` is exact for 285,000 years of milliseconds
         Some(Time(millis)) => {
             storage.set_alarm(Date::new(&JsValue::from(millis as f64)), none())?
         }
         None => storage.delete_alarm(none())?,
     };
+    log_rejection(&written, "effect");
     Ok(())
 }

@@ -18,7 +18,7 @@
  * (workerd, 2026-04). A stream that is not read therefore ends at the second heartbeat.
  */
 
-import { hold } from './held.js';
+import { endAfterTrap } from './trap.js';
 
 /**
  * The maximum number of characters that are buffered for a slow client: four times the limit of a
@@ -48,12 +48,11 @@ export function openStream(socket, pingInterval, ping) {
   let isPingNext = true;
   let isOpen = true;
   /** @type {(reason: string) => void} */
-  let end;
+  let end = () => {};
   // The platform runs the callback of a promise in the request that created the promise. `end` can
   // therefore be called from anywhere.
   const ended = new Promise((/** @type {(reason: string) => void} */ resolve) => (end = resolve));
-  const endAfterTrap = () => end('the server has restarted');
-  const release = hold(endAfterTrap);
+  const release = endAfterTrap(end);
 
   const flush = () => {
     if (unread) controller.enqueue(encoder.encode(unread));

@@ -1,7 +1,7 @@
 // @ts-check
 /**
  * The entry module that the platform loads. The module passes requests and the events of a room to
- * the Rust code, and replaces the WebAssembly instance after a trap.
+ * the Rust code.
  *
  * `worker-build` would generate a similar module with a proxy for each call. A proxy costs more
  * than handling a signal.
@@ -9,99 +9,20 @@
 
 import {
   Room as RustRoom,
-  __wbg_reset_state as resetWasm,
   __worker_init_state as getWasmState,
   fetch as handleRequest,
 } from './rust.js';
-import { endHeld, hold } from './held.js';
+import { run } from './trap.js';
 
 const wasmState = getWasmState();
-
-/**
- * Calls the Rust code. The Rust code converts its own errors into responses, so an exception or a
- * rejected promise means a trap.
- * @template T
- * @param {() => T} call
- * @param {() => void} [recover] runs after a trap in this call
- */
-function run(call, recover) {
-  if (wasmState.criticalError) restart(new Error('the Rust code has trapped'));
-  const { instanceId } = wasmState;
-  const trapped = (/** @type {unknown} */ error) => {
-    // Another trap may have restarted the Rust code while the promise was pending.
-    if (instanceId !== wasmState.instanceId) return;
-    restart(error);
-    recover?.();
-  };
-  try {
-    const result = call();
-    return result instanceof Promise ? /** @type {T} */ (untilTrap(result, trapped)) : result;
-  } catch (error) {
-    trapped(error);
-    throw error;
-  }
-}
-
-/**
- * Returns a promise that settles like `promise`, or rejects as soon as the Rust code traps, because
- * `promise` may never settle then.
- * @param {Promise<unknown>} promise
- * @param {(error: unknown) => void} trapped
- */
-const untilTrap = (promise, trapped) =>
-  new Promise((resolve, reject) => {
-    const release = hold(reject);
-    promise.then(
-      (value) => {
-        release();
-        resolve(value);
-      },
-      (error) => {
-        release();
-        trapped(error);
-        reject(error);
-      },
-    );
-  });
-
-/**
- * Replaces the WebAssembly instance after a trap, because its memory may be inconsistent. Ends
- * everything that the old instance held, so that clients reconnect.
- * @param {unknown} error
- */
-function restart(error) {
-  // If the restart fails, the next call of the Rust code tries again.
-  wasmState.criticalError = true;
-  endHeld(error);
-  resetWasm();
-  wasmState.criticalError = false;
-}
-
-/**
- * Restarts the Rust code if an exception came out of it. An exception in a promise callback of the
- * Rust code reaches no `catch` in this file.
- * @param {any} error
- */
-function restartIfTrapped(error) {
-  // The stack shows whether an exception of JavaScript code has crossed Rust code.
-  if (error instanceof WebAssembly.RuntimeError || /\bwasm-function\b/.test(error?.stack))
-    restart(error);
-}
-// The types of workerd lack these events.
-const global = /** @type {any} */ (globalThis);
-global.addEventListener('error', (/** @type {ErrorEvent} */ { error }) => restartIfTrapped(error));
-global.addEventListener('unhandledrejection', (/** @type {PromiseRejectionEvent} */ { reason }) =>
-  restartIfTrapped(reason),
-);
 
 export default {
   /**
    * @param {Request} request
    * @param {unknown} env
-   * @param {ExecutionContext} context
    */
-  fetch(request, env, context) {
-    return run(() => handleRequest(request, env, context));
+  fetch(request, env) {
+    return run(() => handleRequest(request, env));
   },
 };
 
@@ -153,7 +74,12 @@ export class Room {
 
   /** @param {Request} request */
   fetch(request) {
-    return this.#run((rustRoom) => rustRoom.fetch(request));
+    return this.#run((rustRoom) => {
+      const answer = rustRoom.fetch(request);
+      if (!(answer instanceof Promise)) return answer;
+      // Another trap may restart the Rust code in the meantime.
+      return answer.then((body) => this.#run((rustRoom) => rustRoom.post(request, body)));
+    });
   }
 
   /**

@@ -19,7 +19,7 @@ const SAFE = {
     ...['.view'],
   ],
   'reads a field of an object or an array that JavaScript code created': [
-    ...['.ROOM', '.done', '.instanceId', '.partyline', '.read', '.value', 'get', 'get_unchecked'],
+    ...['.ROOM', '.instanceId', '.partyline', '.read', 'get', 'get_unchecked'],
     ...['static_accessor_INIT_STATE'],
   ],
   'writes a field of an object that JavaScript code created': [
@@ -30,25 +30,31 @@ const SAFE = {
     ...['.crypto', '.msCrypto', '.node', '.process', '.queueMicrotask', '.versions'],
     ...['GLOBAL', 'GLOBAL_THIS', 'SELF', 'WINDOW'].map((name) => `static_accessor_${name}`),
   ],
+  'creates an object of a class of ours, whose constructor only sets fields': ['new'],
   'creates an object from valid arguments': [
     ...['new Date', 'new Error', 'new Object', 'new TextEncoder', 'new Uint8Array', 'new_typed'],
   ],
   'calls a method of a built-in type with valid arguments': [
-    ...['.bind()', '.catch()', '.then()', 'Promise.reject()', 'Promise.resolve()'],
+    ...['.then()', 'Promise.reject()', 'Promise.resolve()'],
     ...['.encodeInto()', '.set()', '.subarray()', 'Uint8Array.prototype.set.call()'],
-    ...['.toISOString()', 'Date.now()', 'Object.is()', 'console.error()', 'queueMicrotask()'],
+    ...[
+      '.getTime()',
+      '.toISOString()',
+      'Date.now()',
+      'Object.is()',
+      'console.error()',
+      'queueMicrotask()',
+    ],
   ],
   'converts an error of serde to text': ['String()'],
-  'reads a request body, of which no other read is pending': [
-    ...['.cancel()', '.read()', '.releaseLock()'],
-  ],
   'catches its own exceptions': ['ArrayBuffer', 'Error', 'Promise', 'Response'].map(
     (type) => `instanceof_${type}`,
   ),
+  'is a function of ours that cannot throw': ['.read()', 'logRejection'],
   'is a trap by intention': ['__wbindgen_throw'],
   'converts values or changes the state of wasm-bindgen': [
     ...['boolean_get', 'debug_string', 'is_function', 'is_null_or_undefined', 'is_object'],
-    ...['is_string', 'is_undefined', 'reinit', 'string_get'],
+    ...['is_string', 'is_undefined', 'number_get', 'reinit', 'string_get'],
   ].map((name) => `__wbindgen_${name}`),
   'passes a value or a callback to JavaScript': ['generic', '._wbg_cb_unref()'],
   'runs at the start': ['.__wbindgen_externrefs'],
@@ -94,7 +100,8 @@ function operation(name, code) {
   const [, , field, access = ''] = /^(return |let \w=)?\w\.(\w+)(\(|=(?!=))?/.exec(code) ?? [];
   if (field) return `.${field}${access.replace('(', '()')}`;
   const [, , type] = /^(return |let \w=)new (\w+)/.exec(code) ?? [];
-  if (type) return `new ${type}`;
+  // The names of our classes are minified.
+  if (type) return type.length > 2 ? `new ${type}` : 'new';
   const [, , callee] =
     /^(return |let \w=|let \w,\w;try\{\w=\w,\w=\w,)?(\w{3,}(?:\.\w+)*)\(/.exec(code) ?? [];
   return callee ? `${callee}()` : name;

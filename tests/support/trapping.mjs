@@ -2,26 +2,32 @@
 /**
  * Runs the Worker with traps on demand.
  *
- * No known input causes a trap. `trapNext` therefore replaces `Date.now` with a function that throws
- * a `WebAssembly.RuntimeError`, like a trap. The Rust code calls `Date.now` while the room is
- * mutably borrowed, so without a restart, every later call to the room would fail.
+ * No known input causes a trap. `trapNext` therefore replaces a function that the Rust code calls with
+ * one that throws a `WebAssembly.RuntimeError`, like a trap. The Rust code calls `Date.now` while the
+ * room is mutably borrowed, so without a restart, every later call to the room would fail. It reads
+ * the status of a response only in a promise callback.
  */
 import { startWorkerd } from './workerd.mjs';
 
 const AROUND = `
   import ours, { Room as OurRoom } from './index.js';
   const { now } = Date;
-  let direct = 0;
-  let held = 0;
+  const status = Object.getOwnPropertyDescriptor(Response.prototype, 'status');
+  const setStatus = (getter) => Object.defineProperty(Response.prototype, 'status', getter);
+  let waiting = 0;
+  let isReleased = false;
   export class Room extends OurRoom {
+    constructor(state, env) {
+      super(state, env);
+      if (state.id.name === 'no-alarm')
+        state.storage.setAlarm = () => Promise.reject(new Error('the disk is full'));
+    }
     async fetch(request) {
-      if (new URL(request.url).pathname.includes('/never-answers')) {
-        held += 1;
-        await scheduler.wait(60_000); // without a timer, workerd would abort the request
+      if (request.url.includes('/waits')) {
+        waiting += 1;
+        while (!isReleased) await scheduler.wait(1);
       }
-      const answer = super.fetch(request);
-      if (request.headers.has('direct')) direct += 1;
-      return answer;
+      return super.fetch(request);
     }
   }
   export default {
@@ -30,13 +36,18 @@ const AROUND = `
       const room = request.headers.get('direct');
       if (room) return env.ROOM.getByName(room).fetch(request);
       const { pathname, searchParams } = new URL(request.url);
-      if (pathname === '/trap')
-        Date.now = () => {
+      if (pathname === '/trap') {
+        const trap = () => {
           Date.now = now;
+          setStatus(status);
           throw searchParams.has('plain') ? new Error('plain') : new WebAssembly.RuntimeError('unreachable');
         };
+        if (searchParams.has('callback')) setStatus({ ...status, get: trap });
+        else Date.now = trap;
+      }
+      else if (pathname === '/release') isReleased = true;
       else if (pathname !== '/counts') return ours.fetch(request, env, ctx);
-      return Response.json({ starts: __worker_init_state.instanceId, direct, held });
+      return Response.json({ starts: __worker_init_state.instanceId, waiting });
     },
   };
 `;
@@ -54,14 +65,16 @@ export async function startTrapping(log) {
     stop,
     /**
      * Makes the Rust code trap when it next reads the time.
-     * @param {string} [query] `?plain`: with an exception that is no `RuntimeError`
+     * @param {string} [query] `callback`: in the promise callback of the next join instead; `plain`:
+     *   with an exception that is no `RuntimeError`
      */
     trapNext: (query = '') => server.request(`/trap${query}`),
+    /** Lets the room `waits` answer the requests that it has received. */
+    release: () => server.request('/release'),
     /**
-     * Returns the number of starts of the Wasm instance, the number of requests with the header
-     * `direct` that have reached their room, and the number of requests that are held by
-     * a room whose name begins with `never-answers`.
-     * @returns {Promise<{ starts: number, direct: number, held: number }>}
+     * Returns the number of starts of the Wasm instance, and the number of requests that the room
+     * `waits` has received.
+     * @returns {Promise<{ starts: number, waiting: number }>}
      */
     counts: async () => JSON.parse((await server.request('/counts')).text),
   };

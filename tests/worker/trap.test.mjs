@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * A trap in the Rust code restarts the Wasm instance. Requests in progress fail at once, and rooms
- * continue. `trap-streams.test.mjs` tests event streams.
+ * A trap in the Rust code restarts the Wasm instance. Only the request or frame that traps fails.
+ * Rooms and other requests continue. `trap-streams.test.mjs` tests event streams.
  */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -10,12 +10,14 @@ import { after, before, test } from 'node:test';
 import { HttpPeer } from '../support/http-peer.mjs';
 import { Peer, expectQuiet, within } from '../support/peer.mjs';
 import { startTrapping } from '../support/trapping.mjs';
+import { WorkerLog } from '../support/worker-log.mjs';
 
 /** @type {import('../support/trapping.mjs').Trapping} */
 let worker;
+const log = new WorkerLog();
 
 before(async () => {
-  worker = await startTrapping();
+  worker = await startTrapping(log.add);
 });
 after(() => worker?.stop());
 
@@ -80,16 +82,16 @@ test('a message that traps after its body has arrived gets a 500 response', asyn
 });
 
 for (const [exception, query] of [
-  ['a RuntimeError', ''],
-  ['another exception', '?plain'],
+  ['a RuntimeError', '?callback'],
+  ['another exception', '?callback&plain'],
 ])
-  test(`a request that traps in a promise callback with ${exception} gets a 500 response, and the next request a 200 response`, async () => {
-    const status = async () => (await worker.server.request('/ice-servers?room=trap')).status;
-    assert.equal(await status(), 200);
+  test(`a join that traps in a promise callback with ${exception} gets a 500 response, and the next join is accepted`, async () => {
+    const join = async () => (await worker.server.upgrade('/parties/main/callback?id=ann')).status;
+    assert.equal(await join(), 101);
     const { starts } = await worker.counts();
     await worker.trapNext(query);
-    assert.equal(await status(), 500);
-    assert.equal(await status(), 200);
+    assert.equal(await join(), 500);
+    assert.equal(await join(), 101);
     assert.equal(
       (await worker.counts()).starts,
       starts + 1,
@@ -97,50 +99,42 @@ for (const [exception, query] of [
     );
   });
 
-test('a join, a registration and a body in progress fail as soon as the Rust code traps', async () => {
-  const { ann, bob, exchange } = await pair('progress');
-  const { server } = worker;
-  const body = request({
-    port: server.port,
-    path: '/message/progress/device?key=k',
-    method: 'POST',
-  });
-  const answered = once(body, 'response');
-  await new HttpPeer(server, 'progress', 'device', { key: 'k' }).register();
-  for (const peer of [ann, bob])
-    await peer.receives({ type: 'peer-joined', id: 'device', polite: true });
-  body.write('{"type":');
-  const join = server.upgrade('/parties/main/never-answers?id=ann');
-  const registration = server.request('/register/never-answers/bob', { method: 'POST' });
-  while ((await worker.counts()).held < 2);
-  await worker.trapNext();
-  ann.send({ type: 'word', to: 'bob', payload: 'lost' });
-  const [response] = await within(answered, 'the request with the body is answered');
-  assert.equal(response.resume().statusCode, 500);
-  body.destroy();
-  assert.equal((await within(join, 'the join is answered')).status, 500);
-  assert.equal((await within(registration, 'the registration is answered')).status, 500);
-  await exchange();
-  await expectQuiet(ann, bob);
+test('an alarm that cannot be written is logged in one line, and is no trap', async () => {
+  const ann = await Peer.join(worker.server, 'no-alarm', 'ann');
+  const { starts } = await worker.counts();
+  ann.send({ type: 'word' }); // is kept for the next peer, until the alarm
+  await log.lines('effect', 1);
+  await ann.settle();
+  const lines = log.text.split('\n').filter((line) => line.includes('the disk is full'));
+  assert.deepEqual(lines, ['{"event":"effect","message":"Error: the disk is full"}']);
+  assert.equal((await worker.counts()).starts, starts);
+  await expectQuiet(ann);
 });
 
-test('a request that began before the restart causes no other restart', async () => {
-  const { ann, bob, exchange } = await pair('begun');
-  await HttpPeer.join(worker.server, 'begun', 'device');
+test('a join, a registration and a body in progress are answered after a trap', async () => {
+  const { ann, bob, exchange } = await pair('progress');
+  const { server } = worker;
+  const device = new HttpPeer(server, 'progress', 'device', { key: 'k' });
+  const body = request({ port: server.port, path: device.path('message'), method: 'POST' });
+  const answered = once(body, 'response');
+  await device.register();
   for (const peer of [ann, bob])
     await peer.receives({ type: 'peer-joined', id: 'device', polite: true });
-  const { port } = worker.server;
-  const headers = { direct: 'begun' };
-  const begun = request({ port, path: '/message/begun/device', method: 'POST', headers });
-  const answered = once(begun, 'response');
-  begun.write('{"type":"word",');
-  while ((await worker.counts()).direct === 0);
+  body.write('{"type":"word","target":"ann",');
+  const join = server.upgrade('/parties/main/waits?id=ann');
+  const registration = server.request('/register/waits/bob', { method: 'POST' });
+  while ((await worker.counts()).waiting < 2);
   const { starts } = await worker.counts();
   await worker.trapNext();
   ann.send({ type: 'word', to: 'bob', payload: 'lost' });
-  const [response] = await within(answered, 'the request is answered');
-  assert.equal(response.resume().statusCode, 500);
-  begun.end('"target":"bob"}');
   await exchange();
+  await worker.release();
+  assert.equal((await within(join, 'the join is answered')).status, 101);
+  assert.equal((await within(registration, 'the registration is answered')).status, 200);
+  body.end('"payload":"kept"}');
+  const [response] = await within(answered, 'the request with the body is answered');
+  assert.equal(response.resume().statusCode, 200);
+  await ann.receives({ type: 'word', from: 'device', payload: 'kept' });
   assert.equal((await worker.counts()).starts, starts + 1);
+  await expectQuiet(ann, bob);
 });

@@ -1,0 +1,73 @@
+//! A request to the Worker, which the Rust code handles in steps.
+//!
+//! Each step ends with a response or a promise. After the promise settles, `promise.js` calls the
+//! Rust code with the next step and the same request, which is then parsed again.
+//!
+//! The Rust code holds nothing between two steps. If a client disconnects, the platform drops the
+//! promises of its request without settling them. A future or a closure that waits for such a
+//! promise would stay in WebAssembly memory, which never shrinks.
+
+use std::rc::Rc;
+
+use worker::js_sys::Promise;
+use worker::wasm_bindgen::JsCast;
+use worker::wasm_bindgen::prelude::*;
+use worker::web_sys::{Request, Response};
+use worker::{Env, Result};
+
+use super::answer::{Answer, Cors};
+use super::env::settings;
+use super::failure::Failure;
+use super::platform::rooms;
+use super::promise::{Step, proceed_after};
+use super::request::find_route;
+use crate::edge::BadSetting;
+use crate::edge::route::{HttpError, Route};
+use crate::edge::settings::Settings;
+
+/// A request to the Worker.
+pub(super) struct Call {
+    pub(super) request: Request,
+    pub(super) env: Env,
+}
+
+impl Call {
+    pub(super) fn settings(&self) -> std::result::Result<Rc<Settings>, BadSetting> {
+        settings(&self.env)
+    }
+
+    pub(super) fn route(&self) -> std::result::Result<Route, HttpError> {
+        find_route(&self.request, &self.request.headers())
+    }
+
+    pub(super) fn cors(&self) -> Cors {
+        Cors::new(self.settings().as_deref().ok(), &self.request.headers())
+    }
+
+    /// Continues with `step` after the promise settles.
+    pub(super) fn proceed_after(&self, promise: &Promise, step: Step) -> Answer {
+        Answer::Later(proceed_after(promise, step, &self.request, &self.env))
+    }
+
+    /// Sends a request to a room, and continues with `step` after the room has answered. The room
+    /// parses the route again, which is cheaper than encoding the route. Clients could also forge a
+    /// header that carries the route.
+    pub(super) fn forward(&self, room: &str, request: &Request, step: Step) -> Result<Answer> {
+        let response = rooms(&self.env)
+            .get_by_name(room)?
+            .fetch_with_request(request)?;
+        Ok(self.proceed_after(&response, step))
+    }
+
+    /// Converts the result of a step into the return value for JavaScript.
+    pub(super) fn finish(&self, result: std::result::Result<Answer, Failure>) -> JsValue {
+        result
+            .unwrap_or_else(|failure| Answer::refused(failure, &self.cors()))
+            .into()
+    }
+}
+
+/// Returns the response of a room, or the error of the request to the room.
+pub(super) fn room_response(outcome: JsValue) -> Result<Response, Failure> {
+    Ok(outcome.dyn_into()?)
+}
