@@ -75,9 +75,11 @@ async function readText(body, length) {
   const reader = body.getReader({ mode: 'byob' });
   // If the body has one byte more than allowed, it is too large.
   const reading = reader.readAtLeast(length + 1, new Uint8Array(length + 1));
-  let expire = () => {};
-  const timeout = /** @type {Promise<void>} */ (new Promise((resolve) => (expire = resolve)));
-  const timer = setTimeout(expire, TIMEOUT);
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
+  const timeout = /** @type {Promise<void>} */ (
+    new Promise((resolve) => (timer = setTimeout(resolve, TIMEOUT)))
+  );
   try {
     const read = await Promise.race([reading, timeout]);
     if (!read) return 408;

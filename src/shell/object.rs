@@ -31,7 +31,7 @@ use super::failure::Failure;
 use super::log::log;
 use super::platform::{self, now};
 use super::request::find_route;
-use super::sockets::{CLOSED, forget};
+use super::sockets::{CLOSED, close_for_restart, forget};
 use crate::core::close;
 use crate::core::drive::drive;
 use crate::core::event::{Event, MAX_FRAME};
@@ -43,9 +43,6 @@ use crate::edge::BadSetting;
 use crate::edge::route::{HttpError, Join, Route};
 use crate::edge::settings::Settings;
 use crate::edge::status::Status;
-
-/// The registered close code for a restart of the server (WebSocket Close Code Number Registry).
-const SERVICE_RESTART: u16 = 1012;
 
 /// The Durable Object class that `wrangler.toml` names. The platform calls its methods.
 #[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
@@ -132,13 +129,10 @@ impl RoomObject {
     /// a send. The clients resume their streams, and receive what the room has kept.
     fn close_streams(&self) {
         for connection in self.awake.borrow().sockets.values() {
-            if connection.dialect.is_stream() {
-                let closed = connection
-                    .socket
-                    .close_with_code_and_reason(SERVICE_RESTART, "the server has restarted");
-                if let Err(error) = closed {
-                    log("close", &Error::from(error).to_string());
-                }
+            if connection.dialect.is_stream()
+                && let Err(error) = close_for_restart(&connection.socket)
+            {
+                log("close", &error.to_string());
             }
         }
     }

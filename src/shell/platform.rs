@@ -146,18 +146,20 @@ pub(super) fn fetch(url: &str, init: &RequestInit, timeout: u32) -> Result<Promi
 
 /// Returns the current time.
 pub(super) fn now() -> Time {
-    // The time is a whole number of milliseconds, and after 1970.
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    Time(Date::now() as u64)
+    time(Date::now())
 }
 
 /// Returns the time at which the platform last answered a `ping` of this WebSocket.
 pub(super) fn last_auto_response(state: &State, ws: &WebSocket) -> Option<Time> {
     let state: &ObjectState = state.as_raw().unchecked_ref();
     let date = state.last_auto_response(ws).ok().flatten()?;
-    // The time is a whole number of milliseconds, and after 1970.
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    Some(Time(date.get_time() as u64))
+    Some(time(date.get_time()))
+}
+
+/// Converts a time of JavaScript, which is a whole number of milliseconds after 1970.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+const fn time(millis: f64) -> Time {
+    Time(millis as u64)
 }
 
 /// Reads the `Socket` id of a WebSocket from its property, which is cheaper than reading the

@@ -110,6 +110,12 @@ pub(super) fn close_socket(connection: &Connection, close: Close) -> Result<()> 
     Ok(ws.close_with_code_and_reason(close.code(), close.reason())?)
 }
 
+/// Closes a WebSocket whose client must reconnect. The code 1012 is registered for a restart of the
+/// server (WebSocket Close Code Number Registry).
+pub(super) fn close_for_restart(ws: &WebSocket) -> Result<()> {
+    Ok(ws.close_with_code_and_reason(1012, "the server has restarted")?)
+}
+
 /// Clears the attachment of a WebSocket that is closed or lost. The platform may still list the
 /// WebSocket. Without the attachment, the room does not restore the peer.
 pub(super) fn forget(connection: &Connection) -> Result<()> {

@@ -44,7 +44,7 @@ export class Room {
     this.#env = env;
   }
 
-  /** Returns the Rust part. If the instance is new, the Rust part is created first. */
+  /** Returns the Rust object, and creates it first in a new WebAssembly instance. */
   #restored() {
     if (!this.#rustRoom || this.#instanceId !== wasmState.instanceId) {
       const isRestart = this.#rustRoom !== undefined;

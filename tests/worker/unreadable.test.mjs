@@ -70,7 +70,7 @@ test('an unreadable row or attachment is logged without its content', async () =
   assert.ok(!logged.includes('secret'), logged);
 
   // The platform lists the newest WebSocket first, so eve's attachment was empty, as after a close.
-  for (const peer of peers.slice(0, 2)) await peer.isClosed(1012, 'restarted');
+  for (const peer of peers.slice(0, 2)) await peer.isClosed(1012, 'the server has restarted');
   await server.request('/parties/main/broken/damage?again');
   const rows = lines().filter((line) => line.includes('unreadable-row'));
   assert.equal(rows.length, 2, 'the rows were deleted');

@@ -5,7 +5,7 @@ use super::leave::receiver_left;
 use super::roster::Presence;
 use super::turn::Turn;
 use crate::core::notice::{Notice, RoutedSignal};
-use crate::core::number::number_of;
+use crate::core::number::{GAP, number_of};
 use crate::core::peer::Socket;
 use crate::core::refusal::{Code, Refusal};
 
@@ -43,7 +43,8 @@ impl<'a> Turn<'_, 'a> {
 
     /// Records that a notice was not sent on a stream, and makes the peer of the stream absent.
     fn unsend(&mut self, socket: Socket, number: u64) {
-        let before = number.saturating_sub(1);
+        // The changes that a reopened stream gets have a number between this one and the last.
+        let before = number.saturating_sub(GAP);
         let Some(peer) = self.room.roster.by_socket(socket) else {
             return;
         };

@@ -8,7 +8,7 @@ use worker::worker_sys::ext::WebSocketExt;
 
 use super::super::log::log;
 use super::super::platform::now;
-use super::super::sockets::{Connection, Restored, restore};
+use super::super::sockets::{Connection, Restored, close_for_restart, restore};
 use super::super::storage;
 use super::transport::ObjectTransport;
 use crate::core::drive::drive;
@@ -16,9 +16,6 @@ use crate::core::event::{Event, Row};
 use crate::core::peer::Socket;
 use crate::core::room::Room;
 use crate::edge::settings::Settings;
-
-/// The close code 1012 of the WebSocket registry of IANA: the client may reconnect.
-const SERVICE_RESTART: u16 = 1012;
 
 /// The in-memory state of an awake room.
 pub(super) struct AwakeRoom {
@@ -89,5 +86,5 @@ fn close_unreadable(ws: &WebSocket, length: usize) {
     log("unreadable-attachment", &message);
     // Both fail only if the WebSocket is already closed.
     let _ = ws.serialize_attachment(JsValue::NULL);
-    let _ = ws.close_with_code_and_reason(SERVICE_RESTART, "restarted");
+    let _ = close_for_restart(ws);
 }
