@@ -24,6 +24,9 @@ const RETRY = {
 };
 
 const PING_INTERVAL_MS = 25_000; // some proxies and phones close connections that are idle for 30 s
+// The server closes the WebSocket of a client that was silent while it was sent 4 MiB. The characters
+// are UTF-16 units, of up to three bytes each.
+const PING_AFTER_CHARS = 2 ** 20;
 const PONG_TIMEOUT_MS = 10_000;
 const WELCOME_TIMEOUT_MS = 15_000;
 const RECONNECT_MIN_MS = 500; // far below the 15 s for which the server keeps an absent peer
@@ -62,6 +65,7 @@ export class Signaling extends EventTarget {
    */
   #timer;
   #awaitingPong = false;
+  #charsSincePing = 0;
   #failures = 0; // consecutive failures
   #openedAt = 0;
   #lastError = ''; // message of the last `error` frame
@@ -154,6 +158,8 @@ export class Signaling extends EventTarget {
   #handleMessage(text) {
     if (this.#awaitingPong) this.#schedulePing(); // any message proves that the server is alive
     if (typeof text !== 'string' || text === 'pong') return;
+    this.#charsSincePing += text.length;
+    if (this.#charsSincePing > PING_AFTER_CHARS) this.#ping();
     const frame = parse(text);
     if (!frame) return;
     if (frame.type === 'welcome') this.#handleWelcome(frame);
@@ -184,6 +190,7 @@ export class Signaling extends EventTarget {
 
   #ping() {
     this.#socket?.send('ping');
+    this.#charsSincePing = 0;
     this.#awaitingPong = true;
     this.#setTimer(PONG_TIMEOUT_MS, () => this.#dropUnresponsive());
   }

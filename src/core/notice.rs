@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
-use super::peer::PeerId;
+use super::peer::{PeerId, Seat};
 use super::refusal::Refusal;
 
 /// A message from the room to one peer.
@@ -24,15 +24,18 @@ pub enum Notice<'a> {
         id: PeerId,
         /// Whether the receiver is polite to the new peer.
         polite: bool,
+        /// The seat of the new peer.
+        seat: Seat,
     },
     /// Another peer left.
     Left {
         /// The id of the peer that left.
         id: PeerId,
+        /// The seat that the peer had.
+        seat: Seat,
     },
-    /// Joins and leaves since the receiver's event stream broke, or since the receiver registered.
-    /// Applied in this order, they update the receiver's list of peers.
-    Changes(Vec<Change>),
+    /// The joins and leaves that the receiver's event stream has missed.
+    Changes(Changes),
     /// A signal from another peer.
     Signal(RoutedSignal<'a>),
     /// The room refused a request or signal of the receiver.
@@ -54,8 +57,8 @@ impl Notice<'_> {
     pub fn into_owned(self) -> Notice<'static> {
         match self {
             Self::Welcome { id, room, peers } => Notice::Welcome { id, room, peers },
-            Self::Joined { id, polite } => Notice::Joined { id, polite },
-            Self::Left { id } => Notice::Left { id },
+            Self::Joined { id, polite, seat } => Notice::Joined { id, polite, seat },
+            Self::Left { id, seat } => Notice::Left { id, seat },
             Self::Changes(changes) => Notice::Changes(changes),
             Self::Signal(signal) => Notice::Signal(RoutedSignal {
                 from: signal.from,
@@ -70,23 +73,16 @@ impl Notice<'_> {
     }
 }
 
-/// A change of the peers in a room.
+/// The joins and leaves that a client has missed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// This peer joined. The receiver is polite to it.
-    Joined(PeerId),
-    /// This peer left.
-    Left(PeerId),
-}
-
-impl Change {
-    /// Returns the id of the peer that joined or left.
-    #[must_use]
-    pub const fn id(&self) -> &PeerId {
-        match self {
-            Self::Joined(id) | Self::Left(id) => id,
-        }
-    }
+pub struct Changes {
+    /// The highest seat that the client knows without them.
+    pub after: Seat,
+    /// The peers that left, with their seats.
+    pub left: Vec<(Seat, PeerId)>,
+    /// The peers in the room with higher seats than `after`, in seat order. They are not kept, because
+    /// the room can list them again.
+    pub joined: Vec<PeerId>,
 }
 
 /// A signal that the room forwards to a peer.

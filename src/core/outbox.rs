@@ -30,8 +30,8 @@ pub const MAX_ROOM_BYTES: usize = 8 * 1024 * 1024;
 const MAX_ATTACHED_BYTES: usize = 7_000;
 /// The size of a notice without its texts, in bytes. It is an upper bound for attachments.
 const OVERHEAD: usize = 100;
-/// The size of a change without the id of its peer, in bytes.
-const CHANGE_OVERHEAD: usize = 25;
+/// The size of a leave in [`Notice::Changes`] without the id of its peer, in bytes.
+const LEAVE_OVERHEAD: usize = 25;
 
 /// A notice and its number, which is unique in the room.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -204,10 +204,10 @@ pub(crate) fn kept_bytes(notice: &Notice<'_>) -> usize {
             message.len().saturating_add(to)
         }
         Notice::Changes(changes) => {
-            let sizes = changes.iter().map(|change| change.id().as_str().len());
-            sizes.map(|size| size.saturating_add(CHANGE_OVERHEAD)).sum()
+            let sizes = changes.left.iter().map(|(_, id)| id.as_str().len());
+            sizes.map(|size| size.saturating_add(LEAVE_OVERHEAD)).sum()
         }
-        Notice::Joined { id, .. } | Notice::Left { id } => id.as_str().len(),
+        Notice::Joined { id, .. } | Notice::Left { id, .. } => id.as_str().len(),
         Notice::Welcome { .. } => 0,
     };
     text.saturating_add(OVERHEAD)
@@ -216,7 +216,7 @@ pub(crate) fn kept_bytes(notice: &Notice<'_>) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::peer::PeerId;
+    use crate::core::peer::{PeerId, Seat};
 
     fn id(text: &str) -> PeerId {
         PeerId::parse(text).unwrap()
@@ -280,7 +280,10 @@ mod tests {
     #[test]
     fn joins_and_leaves_are_taken_out_of_the_order_of_signals() {
         let mut outbox = Outbox::default();
-        let left = Rc::new(Notice::Left { id: id("bob") });
+        let left = Rc::new(Notice::Left {
+            id: id("bob"),
+            seat: Seat(1),
+        });
         let left = Numbered {
             number: 6,
             notice: left,

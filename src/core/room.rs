@@ -23,18 +23,22 @@ mod turn;
 mod undelivered;
 mod waiting;
 
-use std::collections::VecDeque;
 use std::rc::Rc;
 
 pub use register::OPEN_STREAM_TIMEOUT_MS;
 
 use self::backlog::Backlog;
+use self::changes::Leavers;
 use self::held::HeldBroadcasts;
 use self::roster::Roster;
 use self::turn::Turn;
-use crate::core::event::{Effect, Event, Leaver, Limits, RowKey};
+use crate::core::event::{Effect, Event, Limits, RowKey};
 use crate::core::number;
 use crate::core::peer::Time;
+
+/// The time by which the clock may seem to go backwards, in milliseconds, because numbers run ahead of
+/// the clock during a flood.
+const CLOCK_TOLERANCE_MS: u64 = 10_000;
 
 /// The state of a room.
 #[derive(Debug)]
@@ -49,13 +53,16 @@ pub struct Room {
     /// Higher than the [`number`](crate::core::event::Held::number) of every held broadcast.
     next_held: u64,
     /// The peers that left while a peer with a stream is absent, in the order of leaving.
-    leavers: VecDeque<Leaver>,
+    leavers: Leavers,
     /// The highest number that was assigned to a notice, a row or an event.
     last_number: u64,
     /// Whether the storage may contain data.
     has_stored: bool,
     /// Rows that no peer needs, to be erased when the room wakes.
     orphans: Vec<RowKey>,
+    /// The time at which outdated notices of connected streams are dropped, so that their rows do not
+    /// stay when nothing happens any more. `None` if there are no rows.
+    sweep_at: Option<Time>,
     /// The time of the current alarm, which is the earliest `expires_at` in the room. `None` if no
     /// alarm is set or the alarm has fired.
     alarm: Option<Time>,
@@ -75,11 +82,10 @@ impl Room {
     /// Handlers of rare events are `#[inline(never)]`. V8 compiles a function completely on its
     /// first call, so separate functions shorten the cold start of a Worker.
     pub fn handle<'a>(&mut self, now: Time, event: Event<'a>, effects: &mut Vec<Effect<'a>>) {
-        // The platform clears an alarm when it fires, so the alarm must be set again even if it
-        // fired early.
-        if matches!(event, Event::Tick) {
-            self.alarm = None;
-        }
+        let now = match event {
+            Event::Tick => self.now_of_tick(now),
+            _ => now,
+        };
         let due = self.alarm.or_else(|| self.next_expiry());
         let mut turn = Turn {
             room: self,
@@ -128,11 +134,22 @@ impl Room {
             }
             Event::Tick => turn.limit_expiries(),
         }
-        turn.forget_leavers();
+        turn.store_leavers();
+        turn.plan_sweep();
         turn.set_alarm();
         if turn.room.has_stored {
             turn.clear_unused();
         }
+    }
+
+    /// Returns the time of a tick. If the clock went backwards, the alarm proves that its time has
+    /// come. Absent peers would otherwise keep their places for hours.
+    fn now_of_tick(&mut self, now: Time) -> Time {
+        // The platform clears an alarm when it fires, so the alarm must be set again even if it fired
+        // early.
+        let alarm = self.alarm.take();
+        let went_back = number::time_of(self.last_number) > now.plus(CLOCK_TOLERANCE_MS);
+        alarm.filter(|_| went_back).unwrap_or(now).max(now)
     }
 
     /// Returns the number for the next notice.
@@ -147,12 +164,14 @@ impl Room {
         self.roster.has_absent() || has_held || self.backlog.has_rows() || !self.leavers.is_empty()
     }
 
-    /// Returns the earliest time at which an absent peer leaves or a held broadcast expires.
+    /// Returns the earliest time at which an absent peer leaves, a held broadcast expires, or outdated
+    /// notices are dropped.
     fn next_expiry(&self) -> Option<Time> {
         self.roster
             .next_expiry()
             .into_iter()
             .chain(self.held.next_expiry())
+            .chain(self.sweep_at)
             .min()
     }
 }

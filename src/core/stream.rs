@@ -12,7 +12,7 @@ pub struct Stream {
     /// The number at which the stream was last opened, or at which the peer last registered. The
     /// client knows all earlier joins and leaves.
     pub opened: u64,
-    /// Counts the streams of this peer, but not their resumptions, from 1 to 31 and then from 1
+    /// Counts the streams of this peer, but not their resumptions, from 1 to 15 and then from 1
     /// again. 0: the peer never opened a stream.
     pub generation: u64,
     /// The highest seat that the client knows.

@@ -28,7 +28,7 @@ use std::borrow::Cow;
 use super::frame::{deny_unknown, error, missing_type, payload, peer_list, type_from, type_into};
 use super::json::{Object, ObjectWriter};
 use crate::core::event::Signal;
-use crate::core::notice::{Change, Notice, RoutedSignal};
+use crate::core::notice::{Changes, Notice, RoutedSignal};
 use crate::core::peer::PeerId;
 use crate::core::refusal::Refusal;
 
@@ -61,7 +61,7 @@ pub(super) fn encode(notice: &Notice<'_>, event_id: Option<u64>) -> Vec<String> 
             return vec![["retry: 1000\n", &id_line(event_id), "\n"].concat()];
         }
         Notice::Joined { id, .. } => peer_event("new-peer", id),
-        Notice::Left { id } => peer_event("peer-left", id),
+        Notice::Left { id, .. } => peer_event("peer-left", id),
         Notice::Changes(changes) => return vec![change_events(changes, event_id)],
         Notice::Signal(RoutedSignal {
             from,
@@ -83,18 +83,21 @@ pub(super) fn encode(notice: &Notice<'_>, event_id: Option<u64>) -> Vec<String> 
     vec![event(&data, event_id)]
 }
 
-/// Encodes several changes as one frame. Only the last event has an id, so a client that resumes has
-/// received all changes, or gets all of them again.
-fn change_events(changes: &[Change], event_id: Option<u64>) -> String {
-    let last = changes.len().saturating_sub(1);
-    let events = changes.iter().enumerate().map(|(n, change)| {
-        let data = match change {
-            Change::Joined(id) => peer_event("new-peer", id),
-            Change::Left(id) => peer_event("peer-left", id),
-        };
-        event(&data, event_id.filter(|_| n == last))
-    });
-    events.collect()
+/// Encodes changes as one frame: first the joins, then the leaves. If a peer left and joined again, its
+/// leave comes first. Only the last event has an id, so a client that resumes has received all
+/// changes, or gets all of them again.
+fn change_events(changes: &Changes, event_id: Option<u64>) -> String {
+    let left = changes.left.iter().map(|(_, id)| id);
+    let (again, gone): (Vec<_>, Vec<_>) = left.partition(|id| changes.joined.contains(id));
+    let again = again.into_iter().map(|id| ("peer-left", id));
+    let joined = changes.joined.iter().map(|id| ("new-peer", id));
+    let gone = gone.into_iter().map(|id| ("peer-left", id));
+    let events: Vec<_> = again.chain(joined).chain(gone).collect();
+    let last = events.len().saturating_sub(1);
+    let events = events.into_iter().enumerate();
+    events
+        .map(|(n, (name, id))| event(&peer_event(name, id), event_id.filter(|_| n == last)))
+        .collect()
 }
 
 fn peer_event(event_type: &str, id: &PeerId) -> String {

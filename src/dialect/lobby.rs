@@ -52,7 +52,7 @@ pub(super) fn encode(notice: &Notice<'_>) -> Vec<String> {
                 .collect();
         }
         Notice::Joined { id, .. } => peer_frame("connected", id),
-        Notice::Left { id } => peer_frame("disconnected", id),
+        Notice::Left { id, .. } => peer_frame("disconnected", id),
         Notice::Changes(_) => return Vec::new(), // only event streams get changes
         Notice::Signal(RoutedSignal {
             from,

@@ -82,11 +82,11 @@ pub(super) fn encode(notice: &Notice<'_>) -> Vec<String> {
             .string("id", id.as_str())
             .string("room", room)
             .raw("peers", &peer_list(peers)),
-        Notice::Joined { id, polite } => ObjectWriter::new(0)
+        Notice::Joined { id, polite, .. } => ObjectWriter::new(0)
             .string("type", "peer-joined")
             .string("id", id.as_str())
             .boolean("polite", *polite),
-        Notice::Left { id } => ObjectWriter::new(0)
+        Notice::Left { id, .. } => ObjectWriter::new(0)
             .string("type", "peer-left")
             .string("id", id.as_str()),
         Notice::Changes(_) => return Vec::new(), // only event streams get changes

@@ -156,7 +156,10 @@ mod tests {
             known_seat: Seat(9),
             address,
         };
-        let left = Notice::Left { id: id.clone() };
+        let left = Notice::Left {
+            id: id.clone(),
+            seat: Seat(1),
+        };
         let left = Numbered {
             number: 9,
             notice: Rc::new(left),

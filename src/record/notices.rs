@@ -4,9 +4,9 @@
 //! bodies:
 //!
 //! ```text
-//! j 114896102400064 bob 1
-//! l 114896102408000 bob
-//! c 114896102408061 +eve -dan
+//! j 114896102400064 bob 1 7
+//! l 114896102408000 bob 7
+//! c 114896102408061 6 4 eve 5 dan
 //! s 114896102408064 ann eve 9 7
 //! candidate{"a":1}r 114896102408128 no-such-peer 15 3
 //! nobody is there zed
@@ -14,9 +14,9 @@
 //!
 //! | letter | notice | fields | bodies |
 //! |---|---|---|---|
-//! | `j` | peer joined | id, `1` if the receiver is polite to it | |
-//! | `l` | peer left | id | |
-//! | `c` | changes | `+` and id for each join, `-` and id for each leave | |
+//! | `j` | peer joined | id, `1` if the receiver is polite to it, seat | |
+//! | `l` | peer left | id, seat | |
+//! | `c` | changes | highest known seat; then seat and id of each peer that left | |
 //! | `s` | signal | sender, receiver or `*` for all | type, payload (optional) |
 //! | `r` | refusal | code | message, receiver (optional) |
 
@@ -25,28 +25,31 @@ use std::fmt::Write;
 use std::rc::Rc;
 
 use super::fields::{Reader, write_line};
-use crate::core::notice::{Change, Notice, RoutedSignal};
+use crate::core::notice::{Changes, Notice, RoutedSignal};
 use crate::core::outbox::Numbered;
-use crate::core::peer::PeerId;
+use crate::core::peer::{PeerId, Seat};
 use crate::core::refusal::{Code, Refusal};
 
 /// Appends notices to a record.
 pub(super) fn write_notices(text: &mut String, notices: &[Numbered]) {
     for Numbered { number, notice } in notices {
         match &**notice {
-            Notice::Joined { id, polite } => {
-                let polite = u8::from(*polite);
-                write_line(text, format_args!("j {number} {id} {polite}"), &[]);
+            Notice::Joined { id, polite, seat } => {
+                let (polite, seat) = (u8::from(*polite), seat.0);
+                write_line(text, format_args!("j {number} {id} {polite} {seat}"), &[]);
             }
-            Notice::Left { id } => write_line(text, format_args!("l {number} {id}"), &[]),
-            Notice::Changes(changes) => {
+            Notice::Left { id, seat } => {
+                write_line(text, format_args!("l {number} {id} {}", seat.0), &[]);
+            }
+            Notice::Changes(Changes {
+                after,
+                left,
+                joined: _, // the room lists them again
+            }) => {
                 // Writing to a `String` cannot fail.
-                let _ = write!(text, "c {number}");
-                for change in changes {
-                    let _ = match change {
-                        Change::Joined(id) => write!(text, " +{id}"),
-                        Change::Left(id) => write!(text, " -{id}"),
-                    };
+                let _ = write!(text, "c {number} {}", after.0);
+                for (seat, id) in left {
+                    let _ = write!(text, " {} {id}", seat.0);
                 }
                 text.push('\n');
             }
@@ -89,8 +92,12 @@ fn read_notice(reader: &mut Reader<'_>) -> Option<Numbered> {
         "j" => Notice::Joined {
             id: reader.id()?,
             polite: reader.field()? == "1",
+            seat: Seat(reader.number()?),
         },
-        "l" => Notice::Left { id: reader.id()? },
+        "l" => Notice::Left {
+            id: reader.id()?,
+            seat: Seat(reader.number()?),
+        },
         "c" => Notice::Changes(read_changes(reader)?),
         "s" => Notice::Signal(RoutedSignal {
             from: reader.id()?,
@@ -112,17 +119,17 @@ fn read_notice(reader: &mut Reader<'_>) -> Option<Numbered> {
     Some(Numbered { number, notice })
 }
 
-fn read_changes(reader: &mut Reader<'_>) -> Option<Vec<Change>> {
-    let mut changes = Vec::new();
-    while let Some(field) = reader.field() {
-        let change = match field.split_at_checked(1)? {
-            ("+", id) => Change::Joined(PeerId::parse(id)?),
-            ("-", id) => Change::Left(PeerId::parse(id)?),
-            _ => return None,
-        };
-        changes.push(change);
+fn read_changes(reader: &mut Reader<'_>) -> Option<Changes> {
+    let after = Seat(reader.number()?);
+    let mut left = Vec::new();
+    while let Some(seat) = reader.field() {
+        left.push((Seat(seat.parse().ok()?), reader.id()?));
     }
-    Some(changes)
+    Some(Changes {
+        after,
+        left,
+        joined: Vec::new(),
+    })
 }
 
 fn owned(body: &str) -> Cow<'static, str> {
@@ -158,17 +165,22 @@ mod tests {
             Notice::Joined {
                 id: id("bob"),
                 polite: true,
+                seat: Seat(u64::MAX),
             },
             Notice::Joined {
                 id: id("-"),
                 polite: false,
+                seat: Seat(0),
             },
-            Notice::Left { id: id("bob") },
-            Notice::Changes(vec![
-                Change::Left(id("-")),
-                Change::Joined(id("-")),
-                Change::Left(id("eve")),
-            ]),
+            Notice::Left {
+                id: id("bob"),
+                seat: Seat(7),
+            },
+            Notice::Changes(Changes {
+                after: Seat(9),
+                left: vec![(Seat(1), id("-")), (Seat(7), id("eve"))],
+                joined: vec![],
+            }),
             signal(Some("eve"), "offer", Some("{\n \"sdp\": \"ä\"}")),
             signal(None, "s 1 ann", None),
             signal(Some("-"), "\n", Some("")),
@@ -190,12 +202,14 @@ mod tests {
     #[test]
     fn invalid_text_is_not_read_as_notices() {
         for text in [
-            "j 1 bob 1",
-            "j 1 bob 1 1\n",
+            "j 1 bob 1 1",
+            "j 1 bob 1\n",
+            "l 1 bob\n",
             "q 1 bob\n",
-            "c 1 bob\n",
-            "c 1 +\n",
-            "c 1 +b/b\n",
+            "c 1\n",
+            "c 1 2 3\n",
+            "c 1 2 bob 3\n",
+            "c 1 2 3 b/b\n",
             "s 1 ann * 5 -\noff",
             "s 1 ann * 1 -\nä",
             "r 1 because 0 -\n",

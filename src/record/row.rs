@@ -203,7 +203,10 @@ mod tests {
         };
         let numbered = |number| Numbered {
             number,
-            notice: Rc::new(Notice::Left { id: id("eve") }),
+            notice: Rc::new(Notice::Left {
+                id: id("eve"),
+                seat: Seat(1),
+            }),
         };
         let notices = Notices {
             key: 9,
@@ -248,10 +251,10 @@ mod tests {
             ("absent ann", "v2 9 x 7 3 native - ann\n"),
             ("absent ann", "v2 x 8 7 3 native - ann\n"),
             ("absent ann", "9 8 7 3 native - ann\n"),
-            ("absent ann", "v2 9 8 7 3 native - ann\nl 1 ann\n"),
-            ("notices 1", "v2 x\nl 1 ann\n"),
-            ("notices x", "v2 1\nl 1 ann\n"),
-            ("notices 1", "v2 1\nl 1 ann"),
+            ("absent ann", "v2 9 8 7 3 native - ann\nl 1 ann 1\n"),
+            ("notices 1", "v2 x\nl 1 ann 1\n"),
+            ("notices x", "v2 1\nl 1 ann 1\n"),
+            ("notices 1", "v2 1\nl 1 ann 1"),
             ("left", "v2 1 2 ann\n"),
             ("left", "v2 \n1 2\n"),
             ("left 1", "v2 \n1 2 ann\n"),

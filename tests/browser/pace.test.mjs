@@ -1,5 +1,8 @@
 // @ts-check
-/** Tests that the library stays below the server's rate limit in a full room. */
+/**
+ * Tests that the library stays below the server's rate limit in a full room, and that a page which
+ * reads much is not closed as unread.
+ */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { join, log, logged, newRoom, until } from '../support/browser.mjs';
@@ -179,4 +182,23 @@ test('after a stalled network made the server refuse signals, the library sends 
   const frames = await framesUntil(bob, 'bell');
   const refused = (await log(page)).filter((line) => line === 'error too-fast').length;
   assert.ok(refused > 0 && frames.filter(({ type }) => type === 'wave').length === 420 - refused);
+});
+
+test('a page that reads more than 4 MiB within a ping interval is not closed as unread', async () => {
+  const [page, bob] = await pair();
+  const room = new URL(bob.socket.url).pathname.split('/').at(-1) ?? '';
+  for (let wave = 1; wave <= 4; wave += 1) {
+    for (const name of ['eve', 'fay', 'gus']) {
+      const peer = await Peer.join(deployed.server, room, `${name}${wave}`);
+      for (let count = 0; count < 10; count += 1)
+        peer.send({ type: 'big', to: 'ann', payload: 'x'.repeat(60_000) });
+    }
+    const isOver = (/** @type {number} */ expected) => {
+      const { log, trace } = /** @type {any} */ (globalThis);
+      const received = trace.filter((/** @type {any} */ { type }) => type === 'big').length;
+      return received === expected || log.some((/** @type {string} */ line) => /4013/.test(line));
+    };
+    await until(page, `wave ${wave} arrives`, isOver, 30 * wave);
+    assert.deepEqual(await troubles(page), []);
+  }
 });

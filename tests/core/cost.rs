@@ -326,3 +326,16 @@ fn a_broadcast_past_full_queues_is_refused_once_with_their_number() {
         "{heard:?}"
     );
 }
+
+#[test]
+fn absent_peers_leave_when_the_alarm_of_the_platform_rings_though_the_clock_went_back() {
+    let six_hours = 6 * 3_600_000;
+    let mut rig = Rig::new(LARGE);
+    rig.pass(six_hours);
+    rig.join("ann", None);
+    let bob = rig.join("bob", None);
+    rig.lose(bob);
+    rig.turn_back_only_the_clock(six_hours);
+    rig.ring();
+    assert_eq!(rig.len(), 1, "bob has left");
+}

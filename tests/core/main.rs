@@ -1,8 +1,10 @@
 //! Tests of the core, the dialects and the stored text. They run on the host, as one binary.
 
+mod attack;
 mod close_table;
 mod cost;
 mod fuzz;
+mod histories;
 mod properties;
 mod readme;
 mod reopen;

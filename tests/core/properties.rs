@@ -173,6 +173,24 @@ impl History {
     }
 }
 
+impl History {
+    /// Returns what the clients heard, without the ids of events. A room may skip a number that it
+    /// has used for nothing else before an eviction.
+    fn without_ids(&self) -> BTreeMap<usize, Vec<Heard>> {
+        let strip = |heard: &Heard| match heard {
+            Heard::Frame(text) => {
+                let lines = text.lines().filter(|line| !line.starts_with("id: "));
+                Heard::Frame(lines.collect::<Vec<_>>().join("\n"))
+            }
+            closed @ Heard::Closed(_) => closed.clone(),
+        };
+        let heard = self.heard.iter();
+        heard
+            .map(|(n, heard)| (*n, heard.iter().map(strip).collect()))
+            .collect()
+    }
+}
+
 /// Returns a signal to a peer, to an id that no peer has, or to all peers.
 fn signal(receiver: &str, to: Option<usize>, count: u64) -> String {
     let to = to.map(|to| NAMES.get(to).unwrap_or(&"nobody"));
@@ -297,7 +315,7 @@ proptest! {
             }
             awake.play(step);
             asleep.play(step);
-            prop_assert_eq!(&awake.heard, &asleep.heard);
+            prop_assert_eq!(awake.without_ids(), asleep.without_ids());
             prop_assert_eq!(&awake.answers, &asleep.answers);
             prop_assert_eq!(awake.rig.len(), asleep.rig.len());
         }

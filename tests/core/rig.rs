@@ -230,9 +230,16 @@ impl Rig {
         self.now = then;
     }
 
+    /// Turns the clock back, but not the clock of the platform's alarm.
+    pub(crate) fn turn_back_only_the_clock(&mut self, millis: u64) {
+        self.now = Time(self.now.0 - millis);
+        self.world.rings_early = true;
+    }
+
     /// Turns the clock back. The alarm of the platform rings by the real time, so it moves with it.
     pub(crate) fn turn_clock_back(&mut self, millis: u64) {
         self.now = Time(self.now.0 - millis);
+        self.world.rings_early = true;
         self.world.alarm = self.world.alarm.map(|Time(at)| Time(at - millis));
     }
 
@@ -242,8 +249,23 @@ impl Rig {
         self.handle(Event::Tick);
     }
 
+    /// Closes all WebSockets without an event, and evicts the room, as a deployment does. Returns the
+    /// number of stored rows, and whether an alarm will wake the room.
+    pub(crate) fn deploy(&mut self) -> (usize, bool) {
+        self.world.open.clear();
+        self.world.jammed.clear();
+        self.world.members.clear();
+        let rows = self.world.absent.len() + self.world.notices.len() + self.world.held.len();
+        (rows, self.world.alarm.is_some())
+    }
+
     /// Evicts the room, and restores it from the text of its attachments and rows.
     pub(crate) fn sleep(&mut self) {
+        self.world.was_evicted = true;
+        if self.world.rings_early {
+            // Without a stream, the room forgets the numbers that are ahead of the clock.
+            self.world.ever_written.clear();
+        }
         let members = self.world.members.values().map(|attached| {
             let dialect = self.world.open[&attached.member.socket];
             let attached = attached.clone();

@@ -11,14 +11,16 @@ pub(crate) struct Backlog {
     /// The rows of notices, and the number of outbox entries that each row contains. A row is erased
     /// with its last entry.
     rows: LiteMap<u64, usize>,
-    /// The sum of the sizes of all entries, in bytes.
+    /// The sum of the sizes of all notices, in bytes. A notice that several outboxes share counts once.
     bytes: usize,
 }
 
 impl Backlog {
     /// Counts an entry that was added to an outbox.
     pub(crate) fn add(&mut self, entry: &Entry) {
-        self.bytes = self.bytes.saturating_add(entry.kept_bytes());
+        if !self.is_shared(entry) {
+            self.bytes = self.bytes.saturating_add(entry.kept_bytes());
+        }
         if let Some(row) = entry.row {
             self.add_to_row(row, 1);
         }
@@ -34,7 +36,14 @@ impl Backlog {
 
     /// Counts an entry that was removed from an outbox. Returns its row if no other entry is in it.
     pub(crate) fn remove(&mut self, entry: &Entry) -> Option<RowKey> {
-        self.bytes = self.bytes.saturating_sub(entry.kept_bytes());
+        let erased = self.remove_from_row(entry);
+        if !self.is_shared(entry) {
+            self.bytes = self.bytes.saturating_sub(entry.kept_bytes());
+        }
+        erased
+    }
+
+    fn remove_from_row(&mut self, entry: &Entry) -> Option<RowKey> {
         let row = entry.row?;
         let entries = self.rows.get_mut(&row)?;
         *entries = entries.saturating_sub(1);
@@ -43,6 +52,13 @@ impl Backlog {
         }
         self.rows.remove(&row);
         Some(RowKey::Notices(row))
+    }
+
+    /// Returns whether another outbox contains the notice of a row. All receivers share it, so it
+    /// counts once.
+    fn is_shared(&self, entry: &Entry) -> bool {
+        let number = entry.numbered.number;
+        entry.row == Some(number) && self.rows.contains_key(&number)
     }
 
     /// Returns whether `bytes` more bytes are within the limit of the room.

@@ -32,6 +32,16 @@ impl HeldBroadcasts {
         Ok(())
     }
 
+    /// Limits the expiry of all broadcasts, and returns those that expire earlier now.
+    pub(crate) fn limit_expiries(&mut self, latest: Time) -> Vec<Held> {
+        let late = self.held.iter_mut().filter(|held| held.expires_at > latest);
+        let limited = late.map(|held| {
+            held.expires_at = latest;
+            held.clone()
+        });
+        limited.collect()
+    }
+
     /// Removes the expired broadcasts and returns them.
     pub(crate) fn take_expired(&mut self, now: Time) -> Vec<Held> {
         let all = std::mem::take(self).held;

@@ -97,6 +97,7 @@ impl Turn<'_, '_> {
             return Err(id_taken(id));
         }
         let seat = old.member.seat;
+        self.drop_outdated(seat);
         Ok(self.room.roster.remove(seat))
     }
 
@@ -122,7 +123,14 @@ impl Turn<'_, '_> {
 
     /// Notifies the other peers that a peer has joined.
     pub(super) fn announce(&mut self, id: PeerId, seat: Seat) {
-        self.broadcast(Some(seat), &Notice::Joined { id, polite: true });
+        self.broadcast(
+            Some(seat),
+            &Notice::Joined {
+                id,
+                polite: true,
+                seat,
+            },
+        );
     }
 
     /// Removes the held broadcasts and returns them as signals.

@@ -5,6 +5,7 @@
 
 use std::rc::Rc;
 
+use super::Room;
 use super::roster::{Peer, Presence};
 use super::turn::Turn;
 use crate::core::event::{Effect, Notices, Row};
@@ -14,83 +15,88 @@ use crate::core::outbox::{Entry, Numbered, kept_bytes, signal_bytes};
 use crate::core::peer::{PeerId, Seat, Socket};
 use crate::core::refusal::{Code, Refusal};
 
-/// The time for which a notice on a stream may be in transit, in milliseconds. The outbox keeps a
-/// sent notice for the grace period plus this time, because the notice may be in transit when the
-/// stream breaks.
+/// The time for which a notice on a stream may be in transit, in milliseconds.
 const IN_FLIGHT_MS: u64 = 10_000;
+
+impl Room {
+    /// Returns the time for which a sent notice of a stream is kept, in milliseconds. The notice may be
+    /// in transit when the stream breaks, and the client may then return at the end of its grace
+    /// period.
+    pub(super) const fn keep_ms(&self) -> u64 {
+        self.limits.grace.saturating_add(IN_FLIGHT_MS)
+    }
+}
+
+/// The place in which a notice is kept for one receiver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// In the attachment of the receiver.
+    Attachment,
+    /// In the row of the notice.
+    Row,
+    /// Nowhere: the room has no space. The client of a working stream still receives the notice.
+    Nowhere,
+}
 
 impl<'a> Turn<'_, 'a> {
     /// Sends a notice on the streams of connected peers, and queues it for absent peers. Returns the
-    /// peers for which it cannot be kept. Every seat must have a peer that is absent or has a
+    /// absent peers for which it cannot be kept. Every seat must have a peer that is absent or has a
     /// stream.
     #[inline(never)]
     pub(super) fn deliver(&mut self, to: &[Seat], notice: &Notice<'a>) -> Vec<Seat> {
-        let (mut ready, mut full) = (Vec::new(), Vec::new());
+        let bytes = kept_bytes(notice);
+        let (mut receivers, mut full, mut in_row) = (Vec::new(), Vec::new(), Vec::new());
         for seat in to {
-            let mut dropped = self.drop_outdated(*seat);
-            if self.make_space(*seat, notice, ready.len(), &mut dropped) {
-                ready.push((*seat, dropped));
-            } else {
+            let mut must_save = self.drop_outdated(*seat);
+            let has_space = self.make_space(*seat, notice, &mut must_save);
+            let Some(peer) = self.room.roster.by_seat(*seat) else {
+                continue;
+            };
+            let is_absent = peer.presence != Presence::Connected;
+            let place = if !has_space && is_absent {
                 full.push(*seat);
-                if dropped {
-                    self.save(*seat);
-                }
-            }
+                continue;
+            } else if !has_space {
+                Place::Nowhere
+            } else if is_absent || !peer.outbox.fits_attachment(bytes) {
+                in_row.push(*seat);
+                Place::Row
+            } else {
+                Place::Attachment
+            };
+            receivers.push((*seat, place, must_save));
         }
-        if ready.is_empty() {
+        if receivers.is_empty() {
             return full;
         }
-        let number = self.room.next_number(self.now);
         let kept = Numbered {
-            number,
+            number: self.room.next_number(self.now),
             notice: Rc::new(notice.clone().into_owned()),
         };
-        let row = self.row_for(&ready, notice).then_some(number);
-        if row.is_some() {
-            let to = ready.iter().map(|(seat, _)| *seat).collect();
-            self.store_notices(number, to, vec![kept.clone()]);
+        if !in_row.is_empty() {
+            self.store_notices(kept.number, in_row, vec![kept.clone()]);
         }
-        self.send_kept_notice(&kept, row, ready, notice);
-        full
-    }
-
-    /// Adds a notice to outboxes, and sends it on the streams of connected peers. The flag of a peer
-    /// is true if its stored state has changed already.
-    fn send_kept_notice(
-        &mut self,
-        kept: &Numbered,
-        row: Option<u64>,
-        receivers: Vec<(Seat, bool)>,
-        notice: &Notice<'a>,
-    ) {
-        let newest = self.room.roster.newest_seat();
         let mut sends: Vec<(u64, Vec<Socket>)> = Vec::new();
-        for (seat, must_save) in receivers {
-            let entry = Entry {
-                numbered: kept.clone(),
-                row,
-            };
-            self.room.backlog.add(&entry);
+        for (seat, place, must_save) in receivers {
+            self.keep(seat, &kept, place);
             let Some(peer) = self.room.roster.by_seat_mut(seat) else {
                 continue;
             };
-            peer.outbox.insert(entry);
             if peer.presence != Presence::Connected {
                 continue;
             }
             let Some(stream) = &mut peer.member.stream else {
                 continue;
             };
-            let is_join = matches!(notice, Notice::Joined { .. });
-            if is_join {
-                stream.known_seat = newest;
+            if let Notice::Joined { seat, .. } = notice {
+                stream.known_seat = *seat;
             }
             let event_id = stream.event_id(kept.number);
             match sends.iter_mut().find(|(id, _)| *id == event_id) {
                 Some((_, sockets)) => sockets.push(peer.member.socket),
                 None => sends.push((event_id, vec![peer.member.socket])),
             }
-            if row.is_none() || must_save || is_join {
+            if must_save || place != Place::Row || matches!(notice, Notice::Joined { .. }) {
                 self.effects.push(peer.save_effect());
             }
         }
@@ -101,30 +107,33 @@ impl<'a> Turn<'_, 'a> {
                 notice: notice.clone(),
             });
         }
+        full
     }
 
-    /// Returns whether a notice needs a row, because it is queued or does not fit into the
-    /// attachment of a receiver.
-    fn row_for(&self, receivers: &[(Seat, bool)], notice: &Notice<'_>) -> bool {
-        let bytes = kept_bytes(notice);
-        let roster = &self.room.roster;
-        let mut peers = receivers
-            .iter()
-            .filter_map(|(seat, _)| roster.by_seat(*seat));
-        peers
-            .any(|peer| peer.presence != Presence::Connected || !peer.outbox.fits_attachment(bytes))
+    /// Adds a notice to an outbox.
+    fn keep(&mut self, seat: Seat, kept: &Numbered, place: Place) {
+        if place == Place::Nowhere {
+            // The client can no longer resume from an earlier notice without a gap.
+            while self.drop_first(seat) {}
+        }
+        let entry = Entry {
+            numbered: kept.clone(),
+            row: (place == Place::Row).then_some(kept.number),
+        };
+        let Some(peer) = self.room.roster.by_seat_mut(seat) else {
+            return;
+        };
+        if place != Place::Nowhere {
+            self.room.backlog.add(&entry);
+            peer.outbox.insert(entry);
+        } else if let Some(stream) = &mut peer.member.stream {
+            stream.dropped = kept.number;
+        }
     }
 
-    /// Makes space for a notice in the outbox of a peer, in addition to `others` other outboxes that
-    /// get the notice. Drops the oldest notices of a stream if necessary, and then sets `dropped`.
-    /// Returns `false` if there is no space.
-    fn make_space(
-        &mut self,
-        seat: Seat,
-        notice: &Notice<'_>,
-        others: usize,
-        dropped: &mut bool,
-    ) -> bool {
+    /// Makes space for a notice in the outbox of a peer. Drops the oldest notices of a stream if
+    /// necessary, and then sets `dropped`. Returns `false` if there is no space.
+    fn make_space(&mut self, seat: Seat, notice: &Notice<'_>, dropped: &mut bool) -> bool {
         let bytes = signal_bytes(notice);
         while let Some(peer) = self.room.roster.by_seat(seat) {
             match peer.presence {
@@ -139,7 +148,7 @@ impl<'a> Turn<'_, 'a> {
             }
             *dropped = true;
         }
-        let bytes = kept_bytes(notice).saturating_mul(others.saturating_add(1));
+        let bytes = kept_bytes(notice);
         while !self.room.backlog.has_space(bytes) {
             let Some(largest) = self.largest_stream() else {
                 return false;
@@ -162,14 +171,30 @@ impl<'a> Turn<'_, 'a> {
     fn largest_stream(&self) -> Option<Seat> {
         let peers = self.room.roster.all();
         let connected = peers.filter(|peer| peer.presence == Presence::Connected);
-        let largest = connected.max_by_key(|peer| peer.outbox.bytes())?;
+        let largest =
+            connected.max_by_key(|peer| (peer.outbox.bytes(), peer.outbox.iter().count()))?;
         Some(largest.member.seat)
+    }
+
+    /// Drops the outdated notices of all streams.
+    pub(super) fn sweep(&mut self) {
+        let seats: Vec<_> = self
+            .room
+            .roster
+            .all()
+            .map(|peer| peer.member.seat)
+            .collect();
+        for seat in seats {
+            if self.drop_outdated(seat) {
+                self.save(seat);
+            }
+        }
     }
 
     /// Drops the sent notices of a stream whose time has passed. Returns whether it dropped any.
     /// Every notice of an absent peer is kept, because its client may resume from it.
     pub(super) fn drop_outdated(&mut self, seat: Seat) -> bool {
-        let keep_ms = self.room.limits.grace.saturating_add(IN_FLIGHT_MS);
+        let keep_ms = self.room.keep_ms();
         let mut dropped = false;
         while let Some(peer) = self.room.roster.by_seat(seat)
             && peer.presence == Presence::Connected

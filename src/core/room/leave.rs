@@ -48,7 +48,6 @@ impl Turn<'_, '_> {
     /// reconnects. Otherwise each absence of a peer would write them again.
     fn move_attached(&mut self, seat: Seat) {
         self.drop_outdated(seat);
-        let key = self.room.next_number(self.now);
         let Some(peer) = self.room.roster.by_seat_mut(seat) else {
             return;
         };
@@ -56,7 +55,10 @@ impl Turn<'_, '_> {
         if notices.is_empty() {
             return;
         }
-        peer.outbox.move_attached(key);
+        let key = self.room.next_number(self.now);
+        if let Some(peer) = self.room.roster.by_seat_mut(seat) {
+            peer.outbox.move_attached(key);
+        }
         self.room.backlog.add_to_row(key, notices.len());
         self.store_notices(key, vec![seat], notices);
     }
@@ -88,11 +90,11 @@ impl Turn<'_, '_> {
             self.effects.push(Effect::Erase(RowKey::Held(held.number)));
         }
         self.record_leaver(seat, &id);
-        self.broadcast(None, &Notice::Left { id });
+        self.broadcast(None, &Notice::Left { id, seat });
     }
 
-    /// Removes the absent peers whose grace period has ended, and refuses the held broadcasts that
-    /// have expired.
+    /// Removes the absent peers whose grace period has ended, refuses the held broadcasts that have
+    /// expired, and drops outdated notices.
     #[inline(never)]
     pub(super) fn expire(&mut self) {
         for held in self.room.held.take_expired(self.now) {
@@ -106,6 +108,10 @@ impl Turn<'_, '_> {
         let expired: Vec<_> = expired.map(|peer| peer.member.seat).collect();
         for seat in expired {
             self.leave(seat);
+        }
+        if self.room.sweep_at.is_some_and(|at| at <= self.now) {
+            self.room.sweep_at = None;
+            self.sweep();
         }
     }
 }

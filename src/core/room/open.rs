@@ -6,7 +6,7 @@ use super::join::close_replaced;
 use super::roster::Presence;
 use super::turn::Turn;
 use crate::core::event::Effect;
-use crate::core::notice::Notice;
+use crate::core::notice::{Changes, Notice};
 use crate::core::number::{GAP, number_of};
 use crate::core::outbox::{Entry, Numbered, kept_bytes};
 use crate::core::peer::{Key, PeerId, Seat, Socket};
@@ -27,6 +27,7 @@ impl Turn<'_, '_> {
             Err(refusal) => return self.reply(Err(refusal)),
         };
         let last_number = self.room.last_number;
+        self.drop_outdated(seat);
         let Some(peer) = self.room.roster.by_seat_mut(seat) else {
             return;
         };
@@ -37,7 +38,7 @@ impl Turn<'_, '_> {
         // stream had, starts a new stream.
         let last = last.filter(|last| {
             let number = number_of(*last);
-            stream.registered <= number && number <= last_number
+            stream.generation > 0 && stream.registered <= number && number <= last_number
         });
         match last {
             Some(last) if !stream.is_current(last) => {
@@ -64,18 +65,18 @@ impl Turn<'_, '_> {
         let last_number = self.room.last_number;
         let start =
             got.unwrap_or_else(|| first.map_or(last_number, |first| first.saturating_sub(GAP - 1)));
-        if !changes.is_empty() {
+        let changes = changes.map(|changes| {
             let next = start.saturating_add(1);
             let number = match first {
                 Some(first) if next < first => next.max(first.saturating_sub(GAP - 2)),
-                // No notice is kept, or three breaks in a row have used the numbers before it.
+                // No notice is kept, or breaks at this point have used all numbers before it.
                 _ => self.room.next_number(self.now),
             };
-            let notice = Rc::new(Notice::Changes(changes));
-            self.keep_changes(seat, Numbered { number, notice });
-        }
+            self.keep_changes(seat, number, &changes);
+            (number, Notice::Changes(changes))
+        });
         self.save(seat);
-        self.send_kept(seat, start);
+        self.send_kept(seat, start, changes);
     }
 
     /// Connects a peer to the WebSocket of its opened stream. Returns the number of the first kept
@@ -97,7 +98,7 @@ impl Turn<'_, '_> {
 
     /// Sends the kept notices on an opened stream, after a first event with the number `start`. Any
     /// of them may be lost with the old stream, so all are sent again.
-    fn send_kept(&mut self, seat: Seat, start: u64) {
+    fn send_kept(&mut self, seat: Seat, start: u64, changes: Option<(u64, Notice<'static>)>) {
         let Some(peer) = self.room.roster.by_seat(seat) else {
             return;
         };
@@ -106,8 +107,11 @@ impl Turn<'_, '_> {
         };
         let welcome = self.welcome(&peer.member.id, seat);
         let kept = peer.outbox.iter().map(|entry| &entry.numbered);
+        let kept = kept.filter(|kept| !kept.notice.is_presence());
         let kept = kept.map(|kept| (kept.number, (*kept.notice).clone()));
-        for (number, notice) in std::iter::once((start, welcome)).chain(kept) {
+        let mut notices: Vec<_> = changes.into_iter().chain(kept).collect();
+        notices.sort_by_key(|(number, _)| *number);
+        for (number, notice) in std::iter::once((start, welcome)).chain(notices) {
             self.effects.push(Effect::Send {
                 to: vec![peer.member.socket],
                 event_id: Some(stream.event_id(number)),
@@ -116,22 +120,25 @@ impl Turn<'_, '_> {
         }
     }
 
-    /// Keeps the changes that a reopened stream gets until its client has received them. Their number
+    /// Keeps the changes that an opened stream gets until its client has received them. Their number
     /// is unique only in this outbox, so it cannot name a row.
-    fn keep_changes(&mut self, seat: Seat, changes: Numbered) {
-        let key = self.room.next_number(self.now);
-        let Some(peer) = self.room.roster.by_seat_mut(seat) else {
-            return;
-        };
-        let fits = peer.outbox.fits_attachment(kept_bytes(&changes.notice));
-        let entry = Entry {
-            numbered: changes.clone(),
-            row: (!fits).then_some(key),
-        };
-        self.room.backlog.add(&entry);
-        peer.outbox.insert(entry);
-        if !fits {
-            self.store_notices(key, vec![seat], vec![changes]);
+    fn keep_changes(&mut self, seat: Seat, number: u64, changes: &Changes) {
+        let notice = Rc::new(Notice::Changes(Changes {
+            joined: Vec::new(),
+            ..changes.clone()
+        }));
+        let bytes = kept_bytes(&notice);
+        let peer = self.room.roster.by_seat(seat);
+        let fits = peer.is_some_and(|peer| peer.outbox.fits_attachment(bytes));
+        let row = (!fits).then(|| self.room.next_number(self.now));
+        let numbered = Numbered { number, notice };
+        if let Some(key) = row {
+            self.store_notices(key, vec![seat], vec![numbered.clone()]);
+        }
+        let entry = Entry { numbered, row };
+        if let Some(peer) = self.room.roster.by_seat_mut(seat) {
+            self.room.backlog.add(&entry);
+            peer.outbox.insert(entry);
         }
     }
 

@@ -7,6 +7,7 @@ use crate::core::close::Close;
 use crate::core::event::Effect;
 use crate::core::member::Member;
 use crate::core::notice::Registered;
+use crate::core::number::GAP;
 use crate::core::outbox::Outbox;
 use crate::core::peer::{Address, Lock, PeerId, Socket};
 use crate::core::stream::Stream;
@@ -28,11 +29,12 @@ impl Turn<'_, '_> {
             Lock::Locked(key) => Some(key),
             Lock::Open | Lock::Unconfirmed(_) => None,
         };
-        let is_new = self.room.roster.by_id(id.as_str()).is_none();
-        let space = if is_new {
-            self.make_place(address)
-        } else {
-            Ok(())
+        let old = self.room.roster.by_id(id.as_str());
+        let is_new = old.is_none();
+        // A WebSocket peer that registers has not opened a stream either.
+        let space = match old.and_then(|peer| peer.member.stream.as_ref()) {
+            Some(_) => Ok(()),
+            None => self.make_place(address),
         };
         let old = match space.and_then(|()| self.take_over(&id, key)) {
             Ok(old) => old,
@@ -95,7 +97,8 @@ impl Turn<'_, '_> {
             self.effects.push(close);
         }
         // The row of an absent peer is not erased, because the new row overwrites it.
-        let sent = old.sent().min(self.room.next_number(self.now));
+        let number = self.room.next_number(self.now);
+        let sent = old.sent().min(number);
         for entry in old.outbox.take_presence() {
             self.erase_if_unused(&entry);
         }
@@ -103,10 +106,12 @@ impl Turn<'_, '_> {
         let mut stream = member.stream;
         if let Some(stream) = &mut stream {
             stream.dropped = sent;
-            // The queued signals have higher numbers.
-            stream.registered = sent;
+            // The first event of the stream gets a number before the queued signals.
+            let first = old.outbox.first().map(|entry| entry.numbered.number);
+            stream.registered = first.map_or(number, |first| first.saturating_sub(GAP - 1));
             if let Some(before) = old.member.stream {
                 stream.registered = before.registered;
+                stream.address = before.address;
                 stream.generation = before.generation;
                 // A client that resumes the stream from before is refused.
                 if before.generation > 0 {

@@ -2,6 +2,7 @@
 
 use super::Room;
 use super::backlog::Backlog;
+use super::changes::Leavers;
 use super::held::HeldBroadcasts;
 use super::rate_limit::RateLimiter;
 use super::roster::{Peer, Presence, Roster};
@@ -9,7 +10,6 @@ use super::roster::{Peer, Presence, Roster};
 use crate::core::event::Event;
 use crate::core::event::{Absent, Held, Limits, Notices, Row, RowKey};
 use crate::core::member::{Attached, Member};
-use crate::core::notice::Notice;
 use crate::core::outbox::{Entry, Numbered, Outbox};
 use crate::core::peer::{Seat, Time};
 
@@ -34,10 +34,11 @@ impl Room {
             backlog: Backlog::default(),
             held: HeldBroadcasts::default(),
             next_held: 0,
-            leavers: [].into(),
+            leavers: Leavers::default(),
             last_number: 0,
             has_stored: false,
             orphans: Vec::new(),
+            sweep_at: None,
             alarm: None,
         };
         let (mut held, mut notices) = (Vec::new(), Vec::new());
@@ -47,7 +48,7 @@ impl Room {
                 Row::Absent(absent) => room.restore_absent(absent, now),
                 Row::Held(row) => held.push(row),
                 Row::Notices(row) => notices.push(row),
-                Row::Leavers(leavers) => room.leavers = leavers.into(),
+                Row::Leavers(row) => room.leavers = Leavers::restore(row),
             }
         }
         for Attached { member, notices } in members {
@@ -109,7 +110,7 @@ impl Room {
         for notice in notices {
             for seat in &to {
                 let peer = self.roster.by_seat(*seat);
-                if peer.is_some_and(|peer| peer.needs(&notice)) {
+                if peer.is_some_and(|peer| peer.needs(&notice, key)) {
                     is_needed = true;
                     self.restore_entry(*seat, notice.clone(), Some(key));
                 }
@@ -136,7 +137,7 @@ impl Room {
     fn restore_counters(&mut self) {
         let mut last = self.last_number;
         let mut told = Seat(0);
-        for leaver in &self.leavers {
+        for leaver in self.leavers.iter() {
             last = last.max(leaver.number);
             told = told.max(leaver.seat);
         }
@@ -160,13 +161,11 @@ impl Room {
 
 impl Peer {
     /// Returns whether a notice in a row, of which the peer is a receiver, is still in its outbox.
-    fn needs(&self, notice: &Numbered) -> bool {
+    fn needs(&self, notice: &Numbered, key: u64) -> bool {
         match &self.member.stream {
             Some(stream) => {
-                let is_presence =
-                    matches!(*notice.notice, Notice::Joined { .. } | Notice::Left { .. });
-                // A stream that opens drops the kept joins and leaves.
-                let is_told = is_presence && notice.number < stream.opened;
+                // A stream that opens takes all joins and leaves out of the earlier rows.
+                let is_told = notice.notice.is_presence() && key < stream.opened;
                 notice.number > stream.dropped && !is_told
             }
             None => notice.number > self.sent(),

@@ -30,8 +30,19 @@ impl Turn<'_, '_> {
         }
     }
 
-    /// Limits the expiry of absent peers. After the clock went backwards, they would otherwise keep
-    /// their places for hours.
+    /// Plans to drop outdated notices while any are in rows. One alarm in the time for which a notice
+    /// is kept costs little, even during a flood.
+    pub(super) fn plan_sweep(&mut self) {
+        if !self.room.backlog.has_rows() {
+            self.room.sweep_at = None;
+        } else if self.room.sweep_at.is_none() {
+            let at = self.now.plus(self.room.keep_ms()).round_up();
+            self.room.sweep_at = Some(at);
+        }
+    }
+
+    /// Limits the expiry of absent peers and held broadcasts. After the clock went backwards, they
+    /// would otherwise stay for hours.
     #[inline(never)]
     pub(super) fn limit_expiries(&mut self) {
         let grace = self.room.limits.grace;
@@ -51,6 +62,10 @@ impl Turn<'_, '_> {
                 *expires_at = latest;
             }
             self.save(seat);
+        }
+        let latest = self.now.plus(self.room.limits.hold);
+        for held in self.room.held.limit_expiries(latest) {
+            self.write_row(Row::Held(held));
         }
     }
 

@@ -98,11 +98,7 @@ export const storedSignalTests = () =>
       test('the row is deleted when its WebSocket is replaced or its peer leaves', async () => {
         const { ann, device, say, rows } = await meet(server, 'gone');
         await device.resume();
-        assert.deepEqual(
-          await written(server, 'gone'),
-          [],
-          'the client has received the signal',
-        );
+        assert.deepEqual(await written(server, 'gone'), [], 'the client has received the signal');
         assert.notDeepEqual(await say(), rows, 'the new signal has a row of its own');
         device.stream?.cut();
         await ann.receives({ type: 'peer-left', id: 'device' });
