@@ -315,7 +315,7 @@ fn play(lives: &[(Life, bool)]) {
                 client.view = peers.iter().map(|(id, _)| id.to_string()).collect();
                 client.blind = false;
                 client.plain = false;
-                let missing: Vec<_> = client.expected.iter().copied().collect();
+                let missing: Vec<_> = client.expected.clone();
                 let missing = missing.into_iter().filter(|n| !client.seen.contains(n));
                 client.excused.extend(missing.collect::<Vec<_>>());
                 client.socket = Some(rig.open_stream(client.id, None, None).unwrap());
@@ -325,7 +325,7 @@ fn play(lives: &[(Life, bool)]) {
                 let client = &mut clients[*who];
                 client.read(&mut rig, clock);
                 client.digest();
-                let missing: Vec<_> = client.expected.iter().copied().collect();
+                let missing: Vec<_> = client.expected.clone();
                 let missing = missing.into_iter().filter(|n| !client.seen.contains(n));
                 client.excused.extend(missing.collect::<Vec<_>>());
                 client.plain = true;
