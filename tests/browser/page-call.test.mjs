@@ -87,8 +87,9 @@ test('both peers see each other when their cameras start at the same moment', as
 });
 
 test('a peer who joins later sees a camera that is already on', async () => {
-  const { ann, room } = await meet(pages);
+  const { ann, bob, room } = await meet(pages);
   await ann.getByRole('button', { name: 'Camera' }).click();
+  await pictured(bob, 'ann');
   const eve = await enter(pages, { room, id: 'eve' });
   await pictured(eve, 'ann');
 });
