@@ -75,8 +75,8 @@ async function readText(body, length) {
   const reader = body.getReader({ mode: 'byob' });
   // If the body has one byte more than allowed, it is too large.
   const reading = reader.readAtLeast(length + 1, new Uint8Array(length + 1));
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  let timer;
+  /** @type {number | null} */
+  let timer = null;
   const timeout = /** @type {Promise<void>} */ (
     new Promise((resolve) => (timer = setTimeout(resolve, TIMEOUT)))
   );
