@@ -26,6 +26,13 @@ const CAPACITY: u64 = BURST * COST;
 /// ignores them.
 const MAX_CONSECUTIVE_REFUSALS: u32 = 200;
 
+/// The number of bytes in refused frames, beyond 256 KiB a second, above which the peer is
+/// disconnected.
+const MAX_REFUSED_BYTES: u64 = 8 * 1024 * 1024;
+/// The number of refused frames, beyond 100 a second, above which the peer is disconnected. Both limits
+/// are for floods in which some frames pass.
+const MAX_REFUSED: u64 = 1_000 * COST;
+
 /// The token buckets of one peer.
 #[derive(Debug, Clone)]
 pub(crate) struct RateLimiter {
@@ -41,6 +48,10 @@ pub(crate) struct RateLimiter {
     refused: u32,
     /// Whether the previous frame passed.
     passed: bool,
+    /// The cost of the refused frames. It decreases as fast as `tokens` increases.
+    excess: u64,
+    /// The bytes of the refused frames. They decrease as fast as `bytes` increases.
+    excess_bytes: u64,
 }
 
 /// The decision about one frame.
@@ -65,6 +76,8 @@ impl RateLimiter {
             updated_at: now,
             refused: 0,
             passed: true,
+            excess: 0,
+            excess_bytes: 0,
         }
     }
 
@@ -75,6 +88,8 @@ impl RateLimiter {
         self.tokens = self.tokens.saturating_add(elapsed).min(CAPACITY);
         let more = elapsed.saturating_mul(BYTES_PER_MILLISECOND);
         self.bytes = self.bytes.saturating_add(more).min(self.burst_bytes);
+        self.excess = self.excess.saturating_sub(elapsed);
+        self.excess_bytes = self.excess_bytes.saturating_sub(more);
         self.updated_at = now;
         let left = self.tokens.checked_sub(COST);
         let bytes_left = self.bytes.checked_sub(bytes as u64);
@@ -93,7 +108,12 @@ impl RateLimiter {
         };
         self.passed = false;
         self.refused = self.refused.saturating_add(1);
-        if self.refused >= MAX_CONSECUTIVE_REFUSALS {
+        self.excess = self.excess.saturating_add(COST);
+        self.excess_bytes = self.excess_bytes.saturating_add(bytes as u64);
+        if self.refused >= MAX_CONSECUTIVE_REFUSALS
+            || self.excess > MAX_REFUSED
+            || self.excess_bytes > MAX_REFUSED_BYTES
+        {
             Decision::Disconnect(message)
         } else {
             Decision::Refuse(message)
@@ -172,6 +192,27 @@ mod tests {
                 .into_iter()
                 .all(|decision| decision != Decision::Disconnect(TOO_FAST))
         );
+    }
+
+    #[test]
+    fn a_flood_in_which_pairs_of_frames_pass_ends_as_well() {
+        // Every 25 ms, 30 frames of 60 KB, and two small frames that pass.
+        let mut limiter = RateLimiter::new(Time(0), &LIMITS);
+        let flood = (0..100_u64).find(|n| {
+            let now = Time(n * 25);
+            let ends =
+                (0..30).any(|_| matches!(limiter.check(now, 60_000), Decision::Disconnect(_)));
+            let _ = (limiter.check(now, 20), limiter.check(now, 20));
+            ends
+        });
+        assert!(flood.is_some_and(|n| n < 10), "{flood:?}");
+        // Every 30 ms, 120 small frames.
+        let mut limiter = RateLimiter::new(Time(0), &LIMITS);
+        let flood = (0..100_u64).find(|n| {
+            let now = Time(n * 30);
+            (0..120).any(|_| matches!(limiter.check(now, 20), Decision::Disconnect(_)))
+        });
+        assert!(flood.is_some_and(|n| n < 15), "{flood:?}");
     }
 
     #[test]

@@ -26,10 +26,10 @@ impl Turn<'_, '_> {
             .filter(|(.., other)| address.is_some() && *other == address)
             .copied()
             .collect();
-        let crowd = if same.len() >= limits.waiting_of_one_address() {
-            same
+        let (crowd, origin) = if same.len() >= limits.waiting_of_one_address() {
+            (same, " from your address")
         } else if waiting.len() >= limits.waiting() {
-            waiting
+            (waiting, "")
         } else {
             return Ok(());
         };
@@ -42,8 +42,8 @@ impl Turn<'_, '_> {
             }
             _ => {
                 let message = format!(
-                    "{count} peers have registered in this room and not opened their streams: open \
-                     the streams, or try again in {} s",
+                    "{count} peers{origin} have registered in this room and not opened their streams: \
+                     try again in {} s",
                     UNDISTURBED_MS / 1_000
                 );
                 Err(Refusal::new(Code::RoomFull, message))
