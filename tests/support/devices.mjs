@@ -53,8 +53,18 @@ class Device {
     return link;
   }
 
+  /**
+   * Makes an offer after all earlier signals have been handled. Otherwise the other side's offer could
+   * be handled between the creation and the use of this offer.
+   * @param {string} id
+   */
+  request(id) {
+    this.turn = this.turn.then(() => this.offer(id));
+    return this.turn;
+  }
+
   /** @param {string} id */
-  async request(id) {
+  async offer(id) {
     const { connection } = this.link(id);
     const offer = await connection.createOffer();
     await connection.setLocalDescription(offer);
