@@ -7,9 +7,8 @@
 //! The outbox of a WebSocket peer contains only signals, which are queued while the peer is absent.
 //! Other notices are unnecessary, because the peer gets a new welcome when it reconnects.
 //!
-//! A kept notice is stored once: in a row, or in the attachments of its receivers while their
-//! streams are open. All receivers of a broadcast share its row. A stored notice is never written
-//! again, so the cost of a signal does not depend on what was sent before.
+//! A kept notice is in the attachment of its receiver while the stream is open, or in a row that all
+//! receivers of a broadcast share. A row is never written again, so the cost of a signal does not depend on what was sent before.
 
 use std::collections::VecDeque;
 use std::rc::Rc;

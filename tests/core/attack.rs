@@ -1,6 +1,7 @@
 //! Attacks on a room: what peers may not lose, and what they may not make the room write.
 
 use crate::rig::{LIMITS, Rig, events};
+use crate::streams::events as heard_events;
 use partyline::core::event::Limits;
 use partyline::core::peer::Socket;
 use partyline::core::refusal::Code;
@@ -9,12 +10,6 @@ const LARGE: Limits = Limits {
     peers: 64,
     ..LIMITS
 };
-
-fn data(rig: &mut Rig, socket: Socket) -> Vec<String> {
-    let frames = rig.frames(socket).into_iter();
-    let all = frames.flat_map(|text| events(&text));
-    all.filter_map(|(_, data)| data).collect()
-}
 
 fn ids(rig: &mut Rig, socket: Socket) -> Vec<u64> {
     let frames = rig.frames(socket).into_iter();
@@ -45,13 +40,11 @@ fn fill(rig: &mut Rig) {
     let sender = rig.join("small", None);
     for bytes in [20_000, 5_000, 1_000, 300, 100, 30, 10, 1] {
         for id in &lost {
-            for _ in 0..1 {
-                let payload = "x".repeat(bytes);
-                rig.send(
-                    sender,
-                    &format!(r#"{{"type":"x","to":"{id}","payload":"{payload}"}}"#),
-                );
-            }
+            let payload = "x".repeat(bytes);
+            rig.send(
+                sender,
+                &format!(r#"{{"type":"x","to":"{id}","payload":"{payload}"}}"#),
+            );
         }
         rig.pass(700);
     }
@@ -70,7 +63,7 @@ fn full_queues_of_absent_peers_do_not_cut_off_a_healthy_stream() {
     let eve = rig.join("eve", None);
     rig.send(ann, r#"{"type":"offer","to":"bob","payload":1}"#);
     rig.close(eve);
-    let heard = data(&mut rig, bob);
+    let heard = heard_events(&mut rig, bob);
     let refused = rig.frames(ann);
     assert_eq!(heard.len(), 3, "{heard:?} {refused:?}");
 }
@@ -128,7 +121,7 @@ fn changes_that_a_stream_no_longer_keeps_do_not_come_back_after_an_eviction() {
         }
         rig.lose(bob);
         let bob = rig.open_stream("bob", None, Some(start)).unwrap();
-        let heard = data(&mut rig, bob);
+        let heard = heard_events(&mut rig, bob);
         assert!(
             !heard.iter().any(|event| event.contains("new-peer")),
             "{sleeps} {heard:?}"
@@ -136,32 +129,33 @@ fn changes_that_a_stream_no_longer_keeps_do_not_come_back_after_an_eviction() {
     }
 }
 
-#[test]
-fn an_id_that_no_stream_of_this_peer_had_starts_a_new_stream() {
+/// Creates a room with bob, who has registered and never opened a stream. Returns an event id of
+/// another stream that is newer than his registration.
+fn never_opened() -> (Rig, u64) {
     let mut rig = Rig::new(LIMITS);
     let ann = rig.join("ann", None);
     rig.register("eve", None).unwrap();
     rig.register("bob", None).unwrap();
     let eve = rig.open_stream("eve", None, None).unwrap();
     rig.send(ann, r#"{"type":"offer","payload":1}"#);
-    // bob has never opened a stream, and sends the id of another stream.
     let other = *ids(&mut rig, eve).last().unwrap();
+    (rig, other)
+}
+
+#[test]
+fn an_id_that_no_stream_of_this_peer_had_starts_a_new_stream() {
+    let (mut rig, other) = never_opened();
     let opened = rig.open_stream("bob", None, Some(other));
     assert!(opened.is_ok(), "{opened:?}");
 }
 
 #[test]
 fn a_stream_never_has_the_generation_zero() {
-    let mut rig = Rig::new(LIMITS);
-    let ann = rig.join("ann", None);
-    rig.register("eve", None).unwrap();
-    rig.register("bob", None).unwrap();
-    let eve = rig.open_stream("eve", None, None).unwrap();
-    rig.send(ann, r#"{"type":"offer","payload":1}"#);
-    let other = *ids(&mut rig, eve).last().unwrap();
-    let bob = rig.open_stream("bob", None, Some(other / 32 * 32)).unwrap();
+    let (mut rig, other) = never_opened();
+    // An id is a number × 16 + the generation.
+    let bob = rig.open_stream("bob", None, Some(other / 16 * 16)).unwrap();
     let got = ids(&mut rig, bob);
-    assert!(got.iter().all(|id| id % 32 > 0), "{got:?}");
+    assert!(got.iter().all(|id| id % 16 > 0), "{got:?}");
 }
 
 #[test]
@@ -246,7 +240,7 @@ fn the_changes_of_a_stream_that_registered_after_a_failed_send_survive_an_evicti
             rig.sleep();
         }
         let bob = rig.open_stream("bob", None, Some(first)).unwrap();
-        let heard = data(&mut rig, bob);
+        let heard = heard_events(&mut rig, bob);
         let joined = r#"{"type":"new-peer","senderId":"eve"}"#;
         assert!(heard.contains(&joined.to_owned()), "{sleeps} {heard:?}");
     }
@@ -284,7 +278,7 @@ fn each_stream_of_a_full_room_keeps_256_kib_of_broadcasts() {
     }
     rig.lose(firsts[0].1);
     let again = rig.open_stream("p0", None, last).unwrap();
-    assert_eq!(data(&mut rig, again).len(), 4);
+    assert_eq!(heard_events(&mut rig, again).len(), 4);
 }
 
 #[test]

@@ -1,10 +1,13 @@
 //! Checks the documentation against the Rust code: the sample in docs/auth.md works, and the tables
-//! contain all error codes.
+//! contain all error codes and the limits.
 
 use jsonwebtoken::EncodingKey;
 use partyline::core::close::Close;
+use partyline::core::event::{Limits, MAX_FRAME};
+use partyline::core::outbox::{MAX_HELD_BYTES, MAX_ROOM_BYTES};
 use partyline::core::peer::{PeerId, Time};
 use partyline::core::refusal::{Code, Refusal};
+use partyline::core::unread::MAX_UNREAD;
 use partyline::edge::admission::check_token;
 use partyline::edge::route::HttpError;
 
@@ -47,6 +50,79 @@ fn the_sample_in_the_documentation_is_tested() {
     for line in code.lines() {
         assert!(this_file.contains(line), "{line}");
     }
+}
+
+#[test]
+fn the_limits_in_the_documentation_are_those_of_the_code() {
+    const SECURITY: &str = include_str!("../../docs/security.md");
+    let mib = |bytes: usize| format!("{} MiB", bytes / 1024 / 1024);
+    let kib = |bytes: usize| format!("{} KiB", bytes / 1024);
+    let limits = |peers| Limits {
+        peers,
+        ..Limits::default()
+    };
+    let (least, most) = (limits(1).burst_bytes(), limits(16_384).burst_bytes());
+    assert_eq!(limits(100).burst_bytes(), 100 * 16 * 1024);
+    let burst = format!(
+        "16 KiB × `MAX_PEERS`, at least {} and at most {}",
+        mib(least),
+        mib(most)
+    );
+    for (page, row, value) in [
+        (
+            PROTOCOL,
+            "| Signals queued and kept in one room |",
+            mib(MAX_ROOM_BYTES),
+        ),
+        (
+            PROTOCOL,
+            "| Bytes that a WebSocket client leaves unread |",
+            mib(MAX_UNREAD as usize),
+        ),
+        (
+            PROTOCOL,
+            "| Signals queued for one absent peer",
+            kib(MAX_HELD_BYTES),
+        ),
+        (PROTOCOL, "| Size of one frame |", kib(MAX_FRAME)),
+        (PROTOCOL, "| Bytes from one peer |", burst.clone()),
+        (
+            SECURITY,
+            "| Signals queued for absent peers",
+            mib(MAX_ROOM_BYTES),
+        ),
+        (
+            SECURITY,
+            "| Bytes that a WebSocket peer has not read |",
+            mib(MAX_UNREAD as usize),
+        ),
+        (
+            SECURITY,
+            "| Signals queued for an absent peer |",
+            kib(MAX_HELD_BYTES),
+        ),
+        (
+            SECURITY,
+            "| Size of a frame or request body |",
+            kib(MAX_FRAME),
+        ),
+        (SECURITY, "| Bytes sent |", burst),
+    ] {
+        let line = page.lines().find(|line| line.starts_with(row));
+        assert!(
+            line.is_some_and(|line| line.contains(&value)),
+            "{row} {value}: {line:?}"
+        );
+    }
+    let waiting = limits(64);
+    assert_eq!(
+        (waiting.waiting(), waiting.waiting_of_one_address()),
+        (16, 8)
+    );
+    assert_eq!(
+        (limits(2).waiting(), limits(2).waiting_of_one_address()),
+        (2, 2)
+    );
 }
 
 /// Returns the lines between a second-level heading and the next second-level heading.

@@ -11,6 +11,7 @@ import { HttpPeer } from '../support/http-peer.mjs';
 import { within } from '../support/peer.mjs';
 import { reset } from '../support/tcp-proxy.mjs';
 import { WorkerLog } from '../support/worker-log.mjs';
+import { MEMORY_PROBE } from '../support/memory-probe.mjs';
 import { startWorkerd } from '../support/workerd.mjs';
 
 /**
@@ -19,13 +20,7 @@ import { startWorkerd } from '../support/workerd.mjs';
  */
 const MEASURED = `
   globalThis.setTimeout = () => {};
-  const { Instance } = WebAssembly;
-  let memory;
-  WebAssembly.Instance = function (module, imports) {
-    const instance = new Instance(module, imports);
-    memory = instance.exports.memory;
-    return instance;
-  };
+  ${MEMORY_PROBE}
   const { default: ours, Room: OurRoom } = await import('./index.js');
   let unanswered = 0;
   export class Room extends OurRoom {

@@ -8,6 +8,7 @@ import { once } from 'node:events';
 import net from 'node:net';
 import { after, before, test } from 'node:test';
 import { reset } from '../support/tcp-proxy.mjs';
+import { MEMORY_PROBE } from '../support/memory-probe.mjs';
 import { startWorkerd } from '../support/workerd.mjs';
 
 /**
@@ -15,13 +16,7 @@ import { startWorkerd } from '../support/workerd.mjs';
  * service answer no request for `waiting`.
  */
 const WAITING = `
-  const { Instance } = WebAssembly;
-  let memory;
-  WebAssembly.Instance = function (module, imports) {
-    const instance = new Instance(module, imports);
-    memory = instance.exports.memory;
-    return instance;
-  };
+  ${MEMORY_PROBE}
   let waiting = 0;
   const wait = () => {
     waiting += 1;

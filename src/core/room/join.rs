@@ -23,7 +23,7 @@ impl Turn<'_, '_> {
         self.effects.push(Effect::Accept(socket));
         let seat = match &old {
             Some(old) => {
-                close_replaced(old, self.effects);
+                release_connection(old, self.effects);
                 old.member.seat
             }
             None => self.room.roster.next_seat(),
@@ -150,7 +150,7 @@ impl Turn<'_, '_> {
 
 /// Releases the connection of a peer that is taken over: closes its WebSocket, or erases its row if
 /// the peer is absent.
-pub(super) fn close_replaced(old: &Peer, effects: &mut Effects<'_>) {
+pub(super) fn release_connection(old: &Peer, effects: &mut Effects<'_>) {
     let Member { id, socket, .. } = &old.member;
     effects.push(match old.presence {
         Presence::Connected => Effect::Close(*socket, Close::Replaced),

@@ -1,7 +1,7 @@
 //! Keeps the notices of event streams and of absent peers until their clients have received them.
 //!
-//! A notice that fits into the attachments of all its receivers is stored there, which writes nothing
-//! to storage. Any other notice gets one row, which all its receivers share.
+//! For a receiver with space in its attachment, a notice is stored there, which writes nothing to
+//! storage. The other receivers of the notice share one row.
 
 use std::rc::Rc;
 

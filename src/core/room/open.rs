@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::join::close_replaced;
+use super::join::release_connection;
 use super::roster::Presence;
 use super::turn::Turn;
 use crate::core::event::Effect;
@@ -56,7 +56,7 @@ impl Turn<'_, '_> {
         }
         self.effects.push(Effect::Accept(socket));
         if let Some(peer) = self.room.roster.by_seat(seat) {
-            close_replaced(peer, self.effects);
+            release_connection(peer, self.effects);
         }
         let got = last.map(number_of);
         let changes = self.take_changes(seat, got);

@@ -92,9 +92,8 @@ impl Turn<'_, '_> {
     /// Registers a peer that is already in the room. It keeps its seat, its rate limit and its
     /// queued signals.
     fn register_again(&mut self, member: Member, mut old: Peer) -> Peer {
-        if let Presence::Connected = old.presence {
-            let close = Effect::Close(old.member.socket, Close::Replaced);
-            self.effects.push(close);
+        if let Some(socket) = old.open_socket() {
+            self.effects.push(Effect::Close(socket, Close::Replaced));
         }
         // The row of an absent peer is not erased, because the new row overwrites it.
         let number = self.room.next_number(self.now);

@@ -136,10 +136,10 @@ impl Room {
     /// Restores the highest number and the highest seat from everything that contains one.
     fn restore_counters(&mut self) {
         let mut last = self.last_number;
-        let mut told = Seat(0);
+        let mut known = Seat(0);
         for leaver in self.leavers.iter() {
             last = last.max(leaver.number);
-            told = told.max(leaver.seat);
+            known = known.max(leaver.seat);
         }
         for peer in self.roster.all() {
             if let Presence::Absent { sent, .. } = peer.presence {
@@ -147,14 +147,14 @@ impl Room {
             }
             if let Some(stream) = &peer.member.stream {
                 last = last.max(stream.opened).max(stream.dropped);
-                told = told.max(stream.known_seat);
+                known = known.max(stream.known_seat);
             }
             let newest = peer.outbox.iter().last();
             last = last.max(newest.map_or(0, |entry| entry.numbered.number));
         }
         self.last_number = last;
         if self.roster.len() > 0 {
-            self.roster.reserve(told);
+            self.roster.reserve(known);
         }
     }
 }
@@ -165,8 +165,8 @@ impl Peer {
         match &self.member.stream {
             Some(stream) => {
                 // A stream that opens takes all joins and leaves out of the earlier rows.
-                let is_told = notice.notice.is_presence() && key < stream.opened;
-                notice.number > stream.dropped && !is_told
+                let is_taken = notice.notice.is_presence() && key < stream.opened;
+                notice.number > stream.dropped && !is_taken
             }
             None => notice.number > self.sent(),
         }
