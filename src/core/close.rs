@@ -23,6 +23,8 @@ pub enum Close {
     TooLarge,
     /// The client does not read. [`Unread`](crate::core::unread::Unread) counts the bytes.
     Unread,
+    /// The live session of the room has ended.
+    LiveOver,
 }
 
 /// The retry rule for clients: whether a client may reconnect without asking its user.
@@ -37,7 +39,7 @@ pub enum Retry {
 
 impl Close {
     /// All reasons, in the order of the table in docs/protocol.md.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Replaced,
         Self::RoomFull,
         Self::TooFast,
@@ -45,6 +47,7 @@ impl Close {
         Self::Unauthorized,
         Self::TooLarge,
         Self::Unread,
+        Self::LiveOver,
     ];
 
     /// Returns the close reason for a refusal with this code, or `None` if the WebSocket stays
@@ -61,7 +64,11 @@ impl Close {
             Code::TooFast => None,
             Code::Malformed | Code::ReservedType | Code::NoSuchPeer | Code::MailboxFull => None,
             // These codes are sent only over HTTP, to clients without a WebSocket.
-            Code::NotRegistered | Code::Replaced => None,
+            Code::NotRegistered | Code::Replaced | Code::NoSuchSession | Code::SessionExists => {
+                None
+            }
+            // The signaling of a room does not depend on its media server.
+            Code::MediaUnavailable | Code::UnsupportedCodec => None,
         }
     }
 
@@ -77,6 +84,7 @@ impl Close {
             Self::Unauthorized => 4010,
             Self::TooLarge => 1009,
             Self::Unread => 4013,
+            Self::LiveOver => 4011,
         }
     }
 
@@ -92,6 +100,7 @@ impl Close {
             Self::Unauthorized => Code::Unauthorized.as_str(),
             Self::TooLarge => Code::TooLarge.as_str(),
             Self::Unread => "unread",
+            Self::LiveOver => "live-over",
         }
     }
 
@@ -100,7 +109,11 @@ impl Close {
     pub const fn retry(self) -> Retry {
         match self {
             Self::RoomFull | Self::TooFast | Self::Unread => Retry::Later,
-            Self::Replaced | Self::IdTaken | Self::Unauthorized | Self::TooLarge => Retry::Never,
+            Self::Replaced
+            | Self::IdTaken
+            | Self::Unauthorized
+            | Self::TooLarge
+            | Self::LiveOver => Retry::Never,
         }
     }
 }

@@ -4,9 +4,10 @@
 //! The shell uses this loop on Cloudflare, and `tests/core/rig.rs` uses it in memory.
 
 use crate::core::close::Close;
-use crate::core::event::{Effect, Event, Row, RowKey};
+use crate::core::event::{Effect, Event, Reply, Row, RowKey};
+use crate::core::live::{MediaCall, Outcome};
 use crate::core::member::Attached;
-use crate::core::notice::{Notice, Registered};
+use crate::core::notice::Notice;
 use crate::core::peer::{Socket, Time};
 use crate::core::refusal::Refusal;
 use crate::core::room::Room;
@@ -18,7 +19,7 @@ pub trait Transport {
     fn accept(&mut self, socket: Socket) -> bool;
 
     /// Replies to the HTTP request of the event. Further calls for the same event have no effect.
-    fn reply(&mut self, reply: Result<Registered, Refusal<'_>>);
+    fn reply(&mut self, reply: Result<Reply, Refusal<'_>>);
 
     /// Sends a notice to each WebSocket, and returns the failures in the order of `to`. After a
     /// failure, the notice is still sent to the remaining receivers.
@@ -28,6 +29,9 @@ pub trait Transport {
         event_id: Option<u64>,
         notice: &Notice<'_>,
     ) -> Vec<(Socket, SendError)>;
+
+    /// Starts a call of the media server. Returns the outcome if the call failed immediately.
+    fn call(&mut self, call: u64, request: MediaCall) -> Option<Outcome>;
 
     /// Removes a dead WebSocket, and the text stored with it.
     fn drop_socket(&mut self, socket: Socket);
@@ -119,6 +123,11 @@ fn perform<'a>(
                     SendError::Unencodable => Event::Unencodable { posted, notice },
                 };
                 failures.push((failure, Some(error)));
+            }
+        }
+        Effect::Call { call, request } => {
+            if let Some(outcome) = transport.call(call, request) {
+                failures.push((Event::Called { call, outcome }, None));
             }
         }
         Effect::Close(socket, close) => transport.close(socket, close),

@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 
 use crate::core::close::Close;
+use crate::core::live::{LiveRequest, LiveSession, LiveStatus, MediaCall, Outcome};
 use crate::core::member::{Attached, Member};
 use crate::core::notice::{Notice, Registered};
 use crate::core::outbox::Numbered;
@@ -22,6 +23,8 @@ pub const MAX_FRAME: usize = 64 * 1024;
 pub struct Limits {
     /// The maximum number of peers, including absent peers.
     pub peers: usize,
+    /// The maximum number of viewers in a room with a live session, which replaces `peers`.
+    pub viewers: usize,
     /// The grace period: the time for which an absent peer keeps its seat, in milliseconds.
     pub grace: u64,
     /// The time for which a broadcast is held while its sender is alone, in milliseconds.
@@ -61,6 +64,9 @@ pub struct Signal<'a> {
     pub payload: Option<Cow<'a, str>>,
     /// The id of the sender according to the frame. `None` if the frame names no sender.
     pub stated_sender: Option<Cow<'a, str>>,
+    /// The number with which the room acknowledges the signal. `None` if the client does not ask for
+    /// an acknowledgement.
+    pub ack: Option<u64>,
 }
 
 /// An event in a room.
@@ -124,6 +130,16 @@ pub enum Event<'a> {
         /// The size of the frame, or of the signal's part of a batch, in bytes.
         bytes: usize,
     },
+    /// A request of the back end about the live session of the room. The room replies with
+    /// [`Effect::Reply`].
+    Live(LiveRequest),
+    /// A call of the media server has ended.
+    Called {
+        /// The number of the [`Effect::Call`].
+        call: u64,
+        /// The result.
+        outcome: Outcome,
+    },
     /// The client closed its WebSocket. Its peer leaves.
     Closed(Socket),
     /// The WebSocket failed without a Close frame. Its peer becomes absent.
@@ -160,7 +176,7 @@ pub enum Effect<'a> {
     Accept(Socket),
     /// Reply to the HTTP request of the event. A client that asks to join over a WebSocket is also
     /// refused with this effect. Replies after the first have no effect.
-    Reply(Result<Registered, Refusal<'a>>),
+    Reply(Result<Reply, Refusal<'a>>),
     /// Send a notice to each WebSocket in `to`. The shell reports each failure as
     /// [`Event::Undelivered`] or [`Event::Unencodable`].
     Send {
@@ -171,6 +187,14 @@ pub enum Effect<'a> {
         event_id: Option<u64>,
         /// The notice.
         notice: Notice<'a>,
+    },
+    /// Start a call of the media server. The shell reports its result as [`Event::Called`]. The room
+    /// has at most six calls in progress, and one for each session.
+    Call {
+        /// The number of the call, unique in the room.
+        call: u64,
+        /// The request.
+        request: MediaCall,
     },
     /// Close a WebSocket with a close code.
     Close(Socket, Close),
@@ -188,6 +212,15 @@ pub enum Effect<'a> {
     Clear,
 }
 
+/// The successful reply to an HTTP request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// The reply to [`Event::Register`].
+    Registered(Registered),
+    /// The reply to [`Event::Live`].
+    Live(LiveStatus),
+}
+
 /// A row in the storage of the room. A session of WebSocket peers without disconnects or held
 /// broadcasts stores no row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -200,6 +233,8 @@ pub enum Row {
     Notices(Notices),
     /// The peers that left while peers with event streams were absent, in the order of leaving.
     Leavers(Vec<Leaver>),
+    /// The live session of the room.
+    Live(LiveSession),
 }
 
 /// The key of a stored row.
@@ -213,6 +248,8 @@ pub enum RowKey {
     Notices(u64),
     /// The row of peers that left.
     Leavers,
+    /// The row of the live session.
+    Live,
 }
 
 /// Notices in a row. A notice that is sent or queued has a row of its own, which all its receivers

@@ -1,5 +1,6 @@
 //! The state of one peer that is kept while its room is evicted.
 
+use super::live::Media;
 use super::outbox::Numbered;
 use super::peer::{Lock, PeerId, Seat, Socket};
 use super::stream::Stream;
@@ -19,6 +20,8 @@ pub struct Member {
     /// The event stream of a peer that registered over HTTP. `None` for a WebSocket peer. A stream
     /// can be resumed, so each notice gets an event id and is kept after sending.
     pub stream: Option<Stream>,
+    /// The connection to the media server. `None` unless the room has a live session.
+    pub media: Option<Box<Media>>,
 }
 
 /// The text that is stored with an open WebSocket: a member, and the sent notices of its stream that

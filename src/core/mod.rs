@@ -3,6 +3,7 @@
 pub mod close;
 pub mod drive;
 pub mod event;
+pub mod live;
 pub mod member;
 pub mod notice;
 pub mod number;

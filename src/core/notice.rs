@@ -38,6 +38,13 @@ pub enum Notice<'a> {
     Changes(Changes),
     /// A signal from another peer.
     Signal(RoutedSignal<'a>),
+    /// The room has handled a signal whose sender asked for an acknowledgement.
+    Acknowledged {
+        /// The number in the signal.
+        ack: u64,
+        /// Whether the signal was forwarded, or why it was refused.
+        result: Result<(), Refusal<'a>>,
+    },
     /// The room refused a request or signal of the receiver.
     Refused(Refusal<'a>),
 }
@@ -68,6 +75,10 @@ impl Notice<'_> {
                     .payload
                     .map(|payload| Cow::Owned(payload.into_owned())),
             }),
+            Self::Acknowledged { ack, result } => Notice::Acknowledged {
+                ack,
+                result: result.map_err(Refusal::into_owned),
+            },
             Self::Refused(refusal) => Notice::Refused(refusal.into_owned()),
         }
     }

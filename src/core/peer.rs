@@ -10,7 +10,10 @@ use std::rc::Rc;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-/// The id of a peer, unique in its room: 1 to 64 characters from `A-Z a-z 0-9 . _ ~ : -`.
+use super::live::MEDIA_SERVER;
+
+/// The id of a peer, unique in its room: 1 to 64 characters from `A-Z a-z 0-9 . _ ~ : -`. Ids that begin
+/// with `~` are reserved for the server.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PeerId(Rc<str>);
 
@@ -18,12 +21,26 @@ impl PeerId {
     /// The maximum length of an id, in characters. All allowed characters are ASCII.
     pub const MAX: usize = 64;
 
-    /// Parses an id. Returns `None` if `text` is empty, too long, or contains other characters.
+    /// Parses the id of a client. Returns `None` if `text` is empty, too long, begins with `~`, or
+    /// contains other characters.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._~:-".contains(&byte);
         let fits = (1..=Self::MAX).contains(&text.len());
-        (fits && text.bytes().all(plain)).then(|| Self(text.into()))
+        let is_reserved = text.starts_with('~');
+        (fits && !is_reserved && text.bytes().all(plain)).then(|| Self(text.into()))
+    }
+
+    /// Returns the id of the media server.
+    #[must_use]
+    pub fn media_server() -> Self {
+        Self(MEDIA_SERVER.into())
+    }
+
+    /// Returns whether the id is the id of the media server.
+    #[must_use]
+    pub fn is_media_server(&self) -> bool {
+        &*self.0 == MEDIA_SERVER
     }
 
     /// Creates an id of 32 hexadecimal digits from 128 random bits.
@@ -184,7 +201,18 @@ mod tests {
         for good in ["a", "A.b_c~d:e-9", &"x".repeat(64)] {
             assert_eq!(PeerId::parse(good).unwrap().as_str(), good);
         }
-        for bad in ["", " ", "a b", "ä", "a/b", "a\"", "a\0", &"x".repeat(65)] {
+        for bad in [
+            "",
+            " ",
+            "a b",
+            "ä",
+            "a/b",
+            "a\"",
+            "a\0",
+            "~live",
+            "~",
+            &"x".repeat(65),
+        ] {
             assert_eq!(PeerId::parse(bad), None, "{bad:?}");
         }
     }

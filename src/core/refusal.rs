@@ -32,11 +32,19 @@ pub enum Code {
     /// A newer event stream of the same peer has replaced the stream that the client resumes. Only
     /// HTTP uses this code.
     Replaced,
+    /// The media server failed. The room tries again.
+    MediaUnavailable,
+    /// The client supports none of the codecs of a track of the live session.
+    UnsupportedCodec,
+    /// The room has no live session.
+    NoSuchSession,
+    /// The room has a live session with another device.
+    SessionExists,
 }
 
 impl Code {
     /// All codes.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 15] = [
         Self::Malformed,
         Self::ReservedType,
         Self::NoSuchPeer,
@@ -48,6 +56,10 @@ impl Code {
         Self::Unauthorized,
         Self::NotRegistered,
         Self::Replaced,
+        Self::MediaUnavailable,
+        Self::UnsupportedCodec,
+        Self::NoSuchSession,
+        Self::SessionExists,
     ];
 
     /// Parses a code from its text on the wire.
@@ -71,6 +83,10 @@ impl Code {
             Self::Unauthorized => "unauthorized",
             Self::NotRegistered => "not-registered",
             Self::Replaced => "replaced",
+            Self::MediaUnavailable => "media-unavailable",
+            Self::UnsupportedCodec => "unsupported-codec",
+            Self::NoSuchSession => "no-such-session",
+            Self::SessionExists => "session-exists",
         }
     }
 }

@@ -120,6 +120,7 @@ impl Room {
                 signal,
                 bytes,
             } => turn.handle_frame(socket, signal, bytes),
+            Event::Live(_) | Event::Called { .. } => {}
             Event::Closed(socket) => turn.handle_closed(socket),
             Event::Lost(socket) => turn.disconnect(socket),
             Event::Undelivered {

@@ -22,7 +22,7 @@
 //! | `icecandidate` | `candidate` |
 //! | no frame | joined, left; a client discovers a new peer when that peer sends an offer |
 
-use super::frame::{error, payload, single_field, type_from, type_into};
+use super::frame::{error, payload, shown, single_field, type_from, type_into};
 use super::json::{Object, ObjectWriter, array, quote};
 use crate::core::event::Signal;
 use crate::core::notice::{Notice, RoutedSignal};
@@ -61,18 +61,19 @@ pub(super) fn decode(text: &str) -> Result<Signal<'_>, Refusal<'static>> {
         signal_type: key,
         payload: payload(Some(value)),
         stated_sender: None,
+        ack: None,
     })
 }
 
 pub(super) fn encode(notice: &Notice<'_>) -> Vec<String> {
     let frame = match notice {
-        Notice::Welcome { peers, .. } => {
-            ObjectWriter::new(0).string("type", "connected-peers").raw(
-                "peerIds",
-                &array(peers.iter().map(|(id, _)| quote(id.as_str()))),
-            )
-        }
-        Notice::Joined { .. } | Notice::Left { .. } | Notice::Changes(_) => return Vec::new(),
+        Notice::Welcome { peers, .. } => ObjectWriter::new(0)
+            .string("type", "connected-peers")
+            .raw("peerIds", &array(shown(peers).map(|id| quote(id.as_str())))),
+        Notice::Joined { .. }
+        | Notice::Left { .. }
+        | Notice::Changes(_)
+        | Notice::Acknowledged { .. } => return Vec::new(),
         Notice::Signal(RoutedSignal {
             from,
             signal_type,

@@ -62,6 +62,13 @@ pub(super) fn peer_list(peers: &[(PeerId, bool)]) -> String {
     }))
 }
 
+/// Returns the ids of the peers in a welcome without the media server. A client that does not know media
+/// servers would send an offer to it, but the media server makes all offers.
+pub(super) fn shown(peers: &[(PeerId, bool)]) -> impl Iterator<Item = &PeerId> {
+    let ids = peers.iter().map(|(id, _)| id);
+    ids.filter(|id| !id.is_media_server())
+}
+
 /// Takes the only remaining field of a frame. `taken` names the fields that the dialect has already
 /// taken, for the error message.
 pub(super) fn single_field<'a>(

@@ -50,6 +50,7 @@ pub(super) fn decode(text: &str) -> Result<Signal<'_>, Refusal<'static>> {
         signal_type: type_from(CANDIDATE, signal_type),
         payload,
         stated_sender: None,
+        ack: None,
     })
 }
 
@@ -76,6 +77,8 @@ pub(super) fn encode(notice: &Notice<'_>, event_id: Option<u64>) -> Vec<String> 
                 .string("senderId", from.as_str())
                 .end()
         }
+        // Only Socket.IO clients get acknowledgements.
+        Notice::Acknowledged { .. } => return Vec::new(),
         Notice::Refused(refusal) => error("type", refusal)
             .optional_string("target", refusal.to.as_deref())
             .end(),

@@ -19,7 +19,7 @@
 //! | `disconnected` | left |
 //! | `fromId` from a client | the stated sender; the room refuses any id but the client's own |
 
-use super::frame::{error, payload, single_field};
+use super::frame::{error, payload, shown, single_field};
 use super::json::{Object, ObjectWriter};
 use crate::core::event::Signal;
 use crate::core::notice::{Notice, RoutedSignal};
@@ -40,20 +40,22 @@ pub(super) fn decode(text: &str) -> Result<Signal<'_>, Refusal<'static>> {
         signal_type,
         payload: payload(Some(value)),
         stated_sender,
+        ack: None,
     })
 }
 
 pub(super) fn encode(notice: &Notice<'_>) -> Vec<String> {
     let frame = match notice {
         Notice::Welcome { id, peers, .. } => {
-            let others = peers.iter().map(|(id, _)| peer_frame("connected", id));
+            let others = shown(peers).map(|id| peer_frame("connected", id));
             return std::iter::once(peer_frame("self-connected", id))
                 .chain(others)
                 .collect();
         }
         Notice::Joined { id, .. } => peer_frame("connected", id),
         Notice::Left { id, .. } => peer_frame("disconnected", id),
-        Notice::Changes(_) => return Vec::new(), // only event streams get changes
+        // Only event streams get changes, and only Socket.IO clients get acknowledgements.
+        Notice::Changes(_) | Notice::Acknowledged { .. } => return Vec::new(),
         Notice::Signal(RoutedSignal {
             from,
             to,

@@ -18,6 +18,7 @@ mod native;
 pub use frame::Encoded;
 
 use crate::core::event::{MAX_FRAME, Signal};
+use crate::core::live::STATE_TYPE;
 use crate::core::notice::Notice;
 use crate::core::refusal::{Code, Refusal};
 
@@ -77,6 +78,15 @@ impl Dialect {
             Self::Forum => forum::RESERVED,
             Self::Lobby => lobby::RESERVED,
             Self::Http => http::RESERVED,
+        }
+    }
+
+    /// Returns whether clients of this dialect learn that the media server is in the room. The clients
+    /// of the other dialects would send offers to it, so they first hear of it in its own offer.
+    const fn shows_media_server(self) -> bool {
+        match self {
+            Self::Native => true,
+            Self::Forum | Self::Lobby | Self::Http => false,
         }
     }
 
@@ -145,12 +155,24 @@ impl Dialect {
         {
             return Encoded::Reserved;
         }
+        if !self.shows_media_server() && is_about_media_server(notice) {
+            return Encoded::Frames(Vec::new());
+        }
         Encoded::Frames(match self {
             Self::Native => native::encode(notice),
             Self::Forum => forum::encode(notice),
             Self::Lobby => lobby::encode(notice),
             Self::Http => http::encode(notice, event_id),
         })
+    }
+}
+
+/// Returns whether a notice reports the presence of the media server, or the state of its session.
+fn is_about_media_server(notice: &Notice<'_>) -> bool {
+    match notice {
+        Notice::Joined { id, .. } | Notice::Left { id, .. } => id.is_media_server(),
+        Notice::Signal(signal) => signal.signal_type == STATE_TYPE && signal.from.is_media_server(),
+        _ => false,
     }
 }
 

@@ -72,6 +72,7 @@ pub(super) fn decode(text: &str) -> Result<Signal<'_>, Refusal<'static>> {
         signal_type: signal_type.ok_or_else(missing_type)?,
         payload,
         stated_sender: None,
+        ack: None,
     })
 }
 
@@ -89,7 +90,8 @@ pub(super) fn encode(notice: &Notice<'_>) -> Vec<String> {
         Notice::Left { id, .. } => ObjectWriter::new(0)
             .string("type", "peer-left")
             .string("id", id.as_str()),
-        Notice::Changes(_) => return Vec::new(), // only event streams get changes
+        // Only event streams get changes, and only Socket.IO clients get acknowledgements.
+        Notice::Changes(_) | Notice::Acknowledged { .. } => return Vec::new(),
         Notice::Signal(RoutedSignal {
             from,
             signal_type,

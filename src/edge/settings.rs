@@ -21,6 +21,12 @@ const PEERS: Range = Range {
     unit: None,
 };
 
+/// The range of `MAX_VIEWERS`. Its maximum has the same reason as the maximum of `MAX_PEERS`.
+const VIEWERS: Range = Range {
+    default: 1_000,
+    ..PEERS
+};
+
 /// The range of `RECONNECT_GRACE`. One day is longer than any reconnect takes.
 const GRACE: Range = seconds(15, 0, 86_400);
 
@@ -65,11 +71,13 @@ impl Settings {
     /// The first setting with an invalid value.
     pub fn read(find: impl Fn(&str) -> Option<String>) -> Result<Self, BadSetting> {
         let peers = number(&find, "MAX_PEERS", &PEERS)?;
+        let viewers = number(&find, "MAX_VIEWERS", &VIEWERS)?;
         let milliseconds =
             |name, range| number(&find, name, range).map(|seconds| seconds.saturating_mul(1_000));
         Ok(Self {
             limits: Limits {
                 peers: usize::try_from(peers).unwrap_or(usize::MAX),
+                viewers: usize::try_from(viewers).unwrap_or(usize::MAX),
                 grace: milliseconds("RECONNECT_GRACE", &GRACE)?,
                 hold: milliseconds("HOLD_FOR_NEXT", &HOLD)?,
             },
@@ -131,6 +139,7 @@ mod tests {
     fn defaults_apply_when_no_setting_is_given() {
         let limits = Limits {
             peers: 64,
+            viewers: 1_000,
             grace: 15_000,
             hold: 120_000,
         };
@@ -149,6 +158,7 @@ mod tests {
     fn an_invalid_number_is_refused_with_the_name_of_its_setting() {
         for name in [
             "MAX_PEERS",
+            "MAX_VIEWERS",
             "RECONNECT_GRACE",
             "HOLD_FOR_NEXT",
             "PING_INTERVAL",

@@ -9,13 +9,15 @@
 //! key. A key hash that begins with `?` is an unconfirmed key. If the dialect has an event stream, a
 //! line with the state of the stream follows: the numbers at which the peer registered, at which the
 //! stream was opened, and through which notices were dropped; the generation, the highest seat that
-//! the client was told of, and the hash of the client's address or `-`. Then follow the kept notices
+//! the client was told of, and the hash of the client's address or `-`. In a live session, a line with
+//! the state of the [connection to the media server](super::live) follows. Then follow the kept notices
 //! that are in no row, as [`notices`](super::notices) describes.
 //!
 //! The attachment is a short text, because writing and reading a JavaScript object takes two to three
 //! times as long (measured on workerd).
 
 use super::fields::{Reader, start_record, write_line};
+use super::live::{MEDIA_LINE, read_media, write_media};
 use super::notices::{read_notices, write_notices};
 use crate::core::member::{Attached, Member};
 use crate::core::peer::{Address, Key, Lock, Seat, Socket};
@@ -60,6 +62,7 @@ pub(super) fn write_member(text: &mut String, member: &Member, dialect: Dialect)
         id,
         lock,
         stream,
+        media,
     } = member;
     let dialect = dialect.name();
     match lock {
@@ -75,6 +78,9 @@ pub(super) fn write_member(text: &mut String, member: &Member, dialect: Dialect)
     }
     if let Some(stream) = stream {
         write_stream(text, stream);
+    }
+    if let Some(media) = media {
+        write_media(text, media);
     }
 }
 
@@ -110,6 +116,10 @@ pub(super) fn read_member(reader: &mut Reader<'_>) -> Option<(Member, Dialect)> 
         true => Some(read_stream(reader)?),
         false => None,
     };
+    let media = match reader.next_line_begins_with(MEDIA_LINE) {
+        true => Some(Box::new(read_media(reader)?)),
+        false => None,
+    };
     reader.end_line()?;
     let member = Member {
         socket,
@@ -117,6 +127,7 @@ pub(super) fn read_member(reader: &mut Reader<'_>) -> Option<(Member, Dialect)> 
         seat,
         lock,
         stream,
+        media,
     };
     Some((member, dialect))
 }
@@ -182,6 +193,7 @@ mod tests {
                 seat: Seat(u64::MAX),
                 lock,
                 stream,
+                media: None,
             };
             let attached = Attached { member, notices };
             let attachment = Attachment { attached, dialect };

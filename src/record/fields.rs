@@ -18,6 +18,7 @@
 use std::fmt::{Arguments, Write};
 use std::str::Split;
 
+use crate::core::live::MEDIA_SERVER;
 use crate::core::peer::PeerId;
 
 /// The version of the format that this code writes and reads.
@@ -76,6 +77,11 @@ impl<'a> Reader<'a> {
         Some(())
     }
 
+    /// Returns whether the text after the current line begins with `prefix`.
+    pub(super) fn next_line_begins_with(&self, prefix: &str) -> bool {
+        self.rest.starts_with(prefix)
+    }
+
     /// Returns `None` if the current line has unread fields.
     pub(super) fn end_line(&mut self) -> Option<()> {
         self.fields.next().is_none().then_some(())
@@ -95,9 +101,12 @@ impl<'a> Reader<'a> {
         self.field()?.parse().ok()
     }
 
-    /// Reads a field as a peer id.
+    /// Reads a field as the id of a peer or of the media server.
     pub(super) fn id(&mut self) -> Option<PeerId> {
-        PeerId::parse(self.field()?)
+        match self.field()? {
+            MEDIA_SERVER => Some(PeerId::media_server()),
+            id => PeerId::parse(id),
+        }
     }
 
     /// Reads a body: its length in the current line, then the body after the line.

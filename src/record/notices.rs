@@ -69,7 +69,8 @@ pub(super) fn write_notices(text: &mut String, notices: &[Numbered]) {
                 write_line(text, format_args!("r {number} {code}"), &bodies);
             }
             // A welcome is not stored, because the room sends a new welcome whenever a stream opens.
-            Notice::Welcome { .. } => {}
+            // An acknowledgement is sent only to a connected peer.
+            Notice::Welcome { .. } | Notice::Acknowledged { .. } => {}
         }
     }
 }

@@ -6,9 +6,11 @@
 //! | `held 7` | version, expiry time, sender; then signal type and payload (optional) as bodies |
 //! | `notices 114896102408064` | version, seats of the receivers; then the [notices](super::notices) |
 //! | `left` | version; then a line for each peer that left: number, seat, id |
+//! | `live` | version; then the [live session](super::live) |
 
 use super::attachment::{read_member, write_member};
 use super::fields::{Reader, start_record, write_line};
+use super::live::{read_session, write_session};
 use super::notices::{read_notices, write_notices};
 use crate::core::event::{Absent, Held, Leaver, Notices, Row, RowKey};
 use crate::core::peer::{Seat, Time};
@@ -23,6 +25,7 @@ impl RowKey {
             Self::Held(number) => format!("held {number}"),
             Self::Notices(key) => format!("notices {key}"),
             Self::Leavers => "left".to_owned(),
+            Self::Live => "live".to_owned(),
         }
     }
 }
@@ -36,6 +39,7 @@ impl Row {
             Self::Held(held) => RowKey::Held(held.number),
             Self::Notices(notices) => RowKey::Notices(notices.key),
             Self::Leavers(_) => RowKey::Leavers,
+            Self::Live(_) => RowKey::Live,
         }
     }
 
@@ -81,6 +85,11 @@ impl Row {
                 write_notices(&mut text, notices);
                 text
             }
+            Self::Live(session) => {
+                let mut text = start_record();
+                write_session(&mut text, session);
+                text
+            }
             Self::Leavers(leavers) => {
                 let mut text = start_record();
                 text.push('\n');
@@ -104,6 +113,7 @@ impl Row {
                 read_row_of_notices(&mut reader, key.parse().ok()?).map(Self::Notices)
             }
             None if key == "left" => read_leavers(&mut reader).map(Self::Leavers),
+            None if key == "live" => read_session(&mut reader).map(Self::Live),
             _ => None,
         }
     }
@@ -188,6 +198,7 @@ mod tests {
                     seat: Seat(3),
                     lock: Lock::Locked(Key::new("secret").unwrap()),
                     stream,
+                    media: None,
                 },
                 expires_at: Time(u64::MAX),
                 sent: u64::MAX,

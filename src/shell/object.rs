@@ -34,8 +34,7 @@ use super::request::find_route;
 use super::sockets::{CLOSED, close_for_restart, forget};
 use crate::core::close;
 use crate::core::drive::drive;
-use crate::core::event::{Event, MAX_FRAME};
-use crate::core::notice::Registered;
+use crate::core::event::{Event, MAX_FRAME, Reply};
 use crate::core::peer::{PeerId, Socket};
 use crate::core::refusal::Refusal;
 use crate::dialect::Dialect;
@@ -318,7 +317,7 @@ impl RoomObject {
     }
 
     /// Handles an event. Returns the reply of the room, or `None` if the event needs no reply.
-    fn handle(&self, event: Event<'_>) -> Option<Result<Registered, Refusal<'static>>> {
+    fn handle(&self, event: Event<'_>) -> Option<Result<Reply, Refusal<'static>>> {
         let awake = &mut *self.awake.borrow_mut();
         let now = now();
         let mut transport = ObjectTransport::new(&self.state, now, &mut awake.sockets, None);

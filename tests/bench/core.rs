@@ -17,6 +17,7 @@ use partyline::record::attachment::Attachment;
 
 const LIMITS: Limits = Limits {
     peers: 4096,
+    viewers: 4096,
     grace: 15_000,
     hold: 120_000,
 };
@@ -176,6 +177,7 @@ fn member(n: u64) -> Member {
         seat: Seat(n),
         lock: Lock::Open,
         stream: None,
+        media: None,
     }
 }
 

@@ -12,6 +12,7 @@ use partyline::core::peer::Socket;
 
 const LIMITS: Limits = Limits {
     peers: 16,
+    viewers: 16,
     grace: 15_000,
     hold: 120_000,
 };

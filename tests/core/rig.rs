@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 
 use partyline::core::close::Close;
 use partyline::core::drive::drive;
-use partyline::core::event::{Event, Limits, Row};
-use partyline::core::notice::{Notice, Registered};
+use partyline::core::event::{Event, Limits, Reply, Row};
+use partyline::core::notice::Notice;
 use partyline::core::peer::{Address, Key, Lock, PeerId, Socket, Time};
 use partyline::core::refusal::Refusal;
 use partyline::core::room::Room;
@@ -22,6 +22,7 @@ pub(crate) use self::world::Written;
 
 pub(crate) const LIMITS: Limits = Limits {
     peers: 4,
+    viewers: 4,
     grace: 15_000,
     hold: 120_000,
 };
@@ -123,7 +124,10 @@ impl Rig {
             address: address.map(Address::new),
         };
         let reply = self.handle(event).expect("a reply");
-        reply.map(|registered| registered.peers)
+        reply.map(|reply| match reply {
+            Reply::Registered(registered) => registered.peers,
+            Reply::Live(status) => panic!("{status:?}"),
+        })
     }
 
     /// Opens the stream of a registered peer. If `last` is an event id, the stream is resumed after
@@ -340,7 +344,7 @@ impl Rig {
     }
 
     /// Passes an event to the room, checks the invariants, and returns the first reply.
-    fn handle(&mut self, event: Event<'_>) -> Option<Result<Registered, Refusal<'static>>> {
+    fn handle(&mut self, event: Event<'_>) -> Option<Result<Reply, Refusal<'static>>> {
         self.world.begin();
         drive(&mut self.room, self.now, event, &mut self.world);
         self.world.check_invariants();

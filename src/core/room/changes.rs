@@ -73,7 +73,10 @@ impl Turn<'_, '_> {
                     after = after.min(changes.after);
                     left.extend(changes.left.iter().cloned());
                 }
-                Notice::Welcome { .. } | Notice::Signal(_) | Notice::Refused(_) => {}
+                Notice::Welcome { .. }
+                | Notice::Signal(_)
+                | Notice::Acknowledged { .. }
+                | Notice::Refused(_) => {}
             }
         }
         let known_since = stream.opened.max(stream.dropped).max(got);

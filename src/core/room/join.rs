@@ -34,6 +34,7 @@ impl Turn<'_, '_> {
             seat,
             lock: key.into(),
             stream: None,
+            media: None,
         };
         self.effects.push(Effect::Keep(Attached {
             member: member.clone(),

@@ -127,6 +127,7 @@ mod tests {
 
     const LIMITS: Limits = Limits {
         peers: 64,
+        viewers: 0,
         grace: 0,
         hold: 0,
     };

@@ -4,7 +4,7 @@ use super::rate_limit::RateLimiter;
 use super::roster::{Peer, Presence};
 use super::turn::Turn;
 use crate::core::close::Close;
-use crate::core::event::Effect;
+use crate::core::event::{Effect, Reply};
 use crate::core::member::Member;
 use crate::core::notice::Registered;
 use crate::core::number::GAP;
@@ -54,6 +54,7 @@ impl Turn<'_, '_> {
                 dropped: number,
                 address,
             }),
+            media: None,
         };
         let peer = match old {
             Some(old) => self.register_again(member, old),
@@ -66,10 +67,10 @@ impl Turn<'_, '_> {
         };
         let seat = peer.member.seat;
         self.room.roster.insert(peer);
-        self.reply(Ok(Registered {
+        self.reply(Ok(Reply::Registered(Registered {
             id: id.clone(),
             peers: self.others(seat),
-        }));
+        })));
         self.save(seat);
         if is_new {
             for signal in self.take_held() {

@@ -49,6 +49,7 @@ impl Room {
                 Row::Held(row) => held.push(row),
                 Row::Notices(row) => notices.push(row),
                 Row::Leavers(row) => room.leavers = Leavers::restore(row),
+                Row::Live(_) => {}
             }
         }
         for Attached { member, notices } in members {

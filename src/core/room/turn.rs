@@ -1,8 +1,8 @@
 //! One turn of a room: the handling of one event, and the steps that several handlers share.
 
 use super::Room;
-use crate::core::event::Effect;
-use crate::core::notice::{Notice, Registered};
+use crate::core::event::{Effect, Reply};
+use crate::core::notice::Notice;
 use crate::core::peer::{Socket, Time};
 use crate::core::refusal::Refusal;
 
@@ -18,7 +18,7 @@ pub(super) struct Turn<'t, 'a> {
 
 impl<'a> Turn<'_, 'a> {
     /// Replies to the HTTP request of the event.
-    pub(super) fn reply(&mut self, reply: Result<Registered, Refusal<'a>>) {
+    pub(super) fn reply(&mut self, reply: Result<Reply, Refusal<'a>>) {
         self.effects.push(Effect::Reply(reply));
     }
 

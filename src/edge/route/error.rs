@@ -46,10 +46,13 @@ impl HttpError {
         let status = match code {
             Code::Malformed | Code::ReservedType => 400,
             Code::Unauthorized => 401,
-            Code::NoSuchPeer => 404,
-            Code::RoomFull | Code::IdTaken | Code::NotRegistered => 409,
+            Code::NoSuchPeer | Code::NoSuchSession => 404,
+            Code::RoomFull | Code::IdTaken | Code::NotRegistered | Code::SessionExists => 409,
             Code::TooLarge => 413,
             Code::TooFast | Code::MailboxFull => 429,
+            // An answer that the media server cannot use. Over HTTP, the room reports it in an event.
+            Code::UnsupportedCodec => 415,
+            Code::MediaUnavailable => 503,
             // An `EventSource` stops reconnecting after any status other than 200 (HTML §9.2.3).
             Code::Replaced => 204,
         };

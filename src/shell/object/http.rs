@@ -8,7 +8,7 @@ use super::super::answer::{Cors, JSON, respond};
 use super::super::failure::Failure;
 use super::super::rate::client_network;
 use super::{RoomObject, random};
-use crate::core::event::Event;
+use crate::core::event::{Event, Reply};
 use crate::core::notice::Registered;
 use crate::core::peer::{Address, Key, Lock, PeerId, Socket};
 use crate::core::refusal::Refusal;
@@ -44,11 +44,11 @@ impl RoomObject {
             lock,
             address,
         }) {
-            Some(Ok(Registered { id, peers })) => {
+            Some(Ok(Reply::Registered(Registered { id, peers }))) => {
                 Ok(respond(200, JSON, &registered(&id, &peers, &secret), cors)?)
             }
             Some(Err(refusal)) => Err(refusal.into()),
-            None => Err(Error::from("the room did not reply to a registering peer").into()),
+            _ => Err(Error::from("the room did not reply to a registering peer").into()),
         }
     }
 

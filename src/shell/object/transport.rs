@@ -9,9 +9,10 @@ use super::super::sockets::{Connection, close_socket, forget, keep, send};
 use super::super::storage;
 use crate::core::close::Close;
 use crate::core::drive::{SendError, Transport};
-use crate::core::event::{Row, RowKey};
+use crate::core::event::{Reply, Row, RowKey};
+use crate::core::live::{MediaCall, Outcome};
 use crate::core::member::Attached;
-use crate::core::notice::{Notice, Registered};
+use crate::core::notice::Notice;
 use crate::core::peer::{Socket, Time};
 use crate::core::refusal::Refusal;
 use crate::dialect::Dialect;
@@ -26,7 +27,7 @@ pub(super) struct ObjectTransport<'e> {
     /// The error of the platform if it did not accept the joining WebSocket.
     pub(super) accept_error: Option<Error>,
     /// The first reply to the request. Later replies are ignored.
-    pub(super) reply: Option<std::result::Result<Registered, Refusal<'static>>>,
+    pub(super) reply: Option<std::result::Result<Reply, Refusal<'static>>>,
 }
 
 impl<'e> ObjectTransport<'e> {
@@ -63,7 +64,7 @@ impl Transport for ObjectTransport<'_> {
         true
     }
 
-    fn reply(&mut self, reply: std::result::Result<Registered, Refusal<'_>>) {
+    fn reply(&mut self, reply: std::result::Result<Reply, Refusal<'_>>) {
         self.reply
             .get_or_insert_with(|| reply.map_err(Refusal::into_owned));
     }
@@ -75,6 +76,10 @@ impl Transport for ObjectTransport<'_> {
         notice: &Notice<'_>,
     ) -> Vec<(Socket, SendError)> {
         send(self.state, self.now, to, event_id, notice, self.sockets)
+    }
+
+    fn call(&mut self, _call: u64, _request: MediaCall) -> Option<Outcome> {
+        None
     }
 
     fn drop_socket(&mut self, socket: Socket) {

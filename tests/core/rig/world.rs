@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use partyline::core::close::Close;
 use partyline::core::drive::{SendError, Transport};
-use partyline::core::event::{Absent, Held, Leaver, Notices, Row, RowKey};
+use partyline::core::event::{Absent, Held, Leaver, Notices, Reply, Row, RowKey};
+use partyline::core::live::{LiveSession, MediaCall, Outcome};
 use partyline::core::member::Attached;
-use partyline::core::notice::{Notice, Registered, RoutedSignal};
+use partyline::core::notice::{Notice, RoutedSignal};
 use partyline::core::peer::{PeerId, Seat, Socket, Time};
 use partyline::core::refusal::Refusal;
 use partyline::dialect::{Dialect, Encoded};
@@ -29,6 +30,9 @@ pub(super) struct World {
     pub(super) held: BTreeMap<u64, Held>,
     pub(super) notices: BTreeMap<u64, Notices>,
     pub(super) leavers: Option<Vec<Leaver>>,
+    pub(super) live: Option<LiveSession>,
+    /// The calls in progress of the media server.
+    pub(super) calls: BTreeMap<u64, MediaCall>,
     pub(super) alarm: Option<Time>,
     /// Whether the clock went backwards, so that the alarm may ring early.
     pub(super) rings_early: bool,
@@ -42,7 +46,7 @@ pub(super) struct World {
     /// The WebSocket that asks to join during the current event, and its dialect.
     pub(super) joining: Option<(Socket, Dialect)>,
     /// The first reply to the current event.
-    pub(super) reply: Option<Result<Registered, Refusal<'static>>>,
+    pub(super) reply: Option<Result<Reply, Refusal<'static>>>,
     /// The frames and close codes that clients received during the current event.
     pub(super) sent: BTreeMap<Socket, Vec<Heard>>,
     /// Signals that the room must still deliver, queue, hold or refuse during the current event.
@@ -248,7 +252,7 @@ impl Transport for World {
         true
     }
 
-    fn reply(&mut self, reply: Result<Registered, Refusal<'_>>) {
+    fn reply(&mut self, reply: Result<Reply, Refusal<'_>>) {
         self.refused += usize::from(reply.is_err());
         self.reply
             .get_or_insert_with(|| reply.map_err(Refusal::into_owned));
@@ -278,6 +282,14 @@ impl Transport for World {
             }
         }
         failures
+    }
+
+    fn call(&mut self, call: u64, request: MediaCall) -> Option<Outcome> {
+        assert!(
+            self.calls.insert(call, request).is_none(),
+            "call {call} is not new"
+        );
+        None
     }
 
     fn drop_socket(&mut self, socket: Socket) {
@@ -314,6 +326,7 @@ impl Transport for World {
                 self.written.bytes_of_notices += size;
             }
             Row::Absent(_) => assert!(size < 500, "{row:?}"),
+            Row::Live(_) => assert!(size < 400, "{row:?}"),
             Row::Leavers(leavers) => assert!(size <= 20 + leavers.len() * 110, "{row:?}"),
         }
         if let Row::Notices(row) = &row {
@@ -331,6 +344,7 @@ impl Transport for World {
                 assert_eq!(self.notices.insert(row.key, row), None, "written again");
             }
             Row::Leavers(leavers) => self.leavers = Some(leavers),
+            Row::Live(session) => self.live = Some(session),
         }
     }
 
@@ -341,6 +355,7 @@ impl Transport for World {
             RowKey::Held(number) => self.held.remove(number).is_some(),
             RowKey::Notices(key) => self.notices.remove(key).is_some(),
             RowKey::Leavers => self.leavers.take().is_some(),
+            RowKey::Live => self.live.take().is_some(),
         };
         assert!(existed, "{key:?} has no row");
     }
@@ -358,6 +373,7 @@ impl Transport for World {
         self.held.clear();
         self.notices.clear();
         self.leavers = None;
+        self.live = None;
         self.alarm = None;
     }
 }
