@@ -66,6 +66,9 @@ pub struct Room {
     /// The time of the current alarm, which is the earliest `expires_at` in the room. `None` if no
     /// alarm is set or the alarm has fired.
     alarm: Option<Time>,
+    /// Whether the room itself has set `alarm`. A restored room assumes an alarm, but the platform may
+    /// have an earlier one.
+    knows_alarm: bool,
 }
 
 impl Room {
@@ -149,7 +152,9 @@ impl Room {
         // The platform clears an alarm when it fires, so the alarm must be set again even if it fired
         // early.
         let alarm = self.alarm.take();
-        let went_back = number::time_of(self.last_number) > now.plus(CLOCK_TOLERANCE_MS);
+        let knows_alarm = std::mem::take(&mut self.knows_alarm);
+        let went_back =
+            knows_alarm && number::time_of(self.last_number) > now.plus(CLOCK_TOLERANCE_MS);
         alarm.filter(|_| went_back).unwrap_or(now).max(now)
     }
 

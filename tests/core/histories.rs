@@ -421,6 +421,33 @@ fn resume(client: &mut Client, rig: &mut Rig, clock: u64) {
     client.opened(rig, clock);
 }
 
+#[test]
+fn an_alarm_that_a_restored_room_did_not_set_ends_no_grace_period() {
+    let large = Life::Post {
+        from: 0,
+        to: None,
+        size: 3,
+    };
+    let to_all = Life::Signal {
+        from: 0,
+        to: None,
+        size: 0,
+    };
+    let breaks = Life::Break {
+        who: 1,
+        lost: 0,
+        noticed: true,
+    };
+    play(&[
+        (Life::Back(35_000), false),
+        (large, false),
+        (Life::Pass(14_000), false),
+        (breaks, false),
+        (to_all, true),
+        (Life::Pass(14_000), false),
+    ]);
+}
+
 proptest! {
     #![proptest_config(config())]
 

@@ -40,6 +40,7 @@ impl Room {
             orphans: Vec::new(),
             sweep_at: None,
             alarm: None,
+            knows_alarm: false,
         };
         let (mut held, mut notices) = (Vec::new(), Vec::new());
         for row in rows {

@@ -26,6 +26,7 @@ impl Turn<'_, '_> {
         let next = self.room.next_expiry();
         if self.room.alarm != next {
             self.room.alarm = next;
+            self.room.knows_alarm = true;
             self.effects.push(Effect::Alarm(next));
         }
     }
