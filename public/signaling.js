@@ -20,6 +20,7 @@ const RETRY = {
   4008: 'later', // too-fast
   4009: 'never', // id-taken
   4010: 'never', // unauthorized
+  4011: 'never', // live-over
   4013: 'later', // unread
 };
 

@@ -24,6 +24,7 @@ export const CLOSE_TEXT = {
   4008: 'This page sent too much at once.',
   4009: 'This name is taken: somebody else in the room has it. Join with another.',
   4010: 'You may not enter this room. Ask whoever invited you for a new link.',
+  4011: 'The live stream has ended.',
   4013: 'This page received its messages too slowly.',
 };
 

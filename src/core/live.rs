@@ -42,6 +42,8 @@ pub enum OnAir {
         session: MediaSession,
         /// The tracks that the device sends.
         tracks: Tracks,
+        /// The `mid`s of the tracks, which are needed to close them.
+        mids: Vec<Rc<str>>,
         /// The time at which the device left the room. `None` while it is in the room. Its tracks
         /// may continue without it.
         left_at: Option<Time>,
@@ -166,6 +168,21 @@ pub enum MediaCall {
         /// The session.
         session: MediaSession,
     },
+}
+
+impl MediaCall {
+    /// Returns the session that the call concerns. `None` if the call creates it.
+    #[must_use]
+    pub const fn session(&self) -> Option<&MediaSession> {
+        match self {
+            Self::Open => None,
+            Self::Publish { session, .. }
+            | Self::Pull { session, .. }
+            | Self::Answer { session, .. }
+            | Self::Close { session, .. }
+            | Self::Look { session } => Some(session),
+        }
+    }
 }
 
 /// The result of a [`MediaCall`].

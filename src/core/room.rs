@@ -6,12 +6,16 @@
 
 mod admit;
 mod backlog;
+mod calls;
 mod changes;
+mod device;
 mod forward;
 mod held;
 mod join;
 mod keep;
 mod leave;
+mod live;
+mod media;
 mod notify;
 mod open;
 mod rate_limit;
@@ -28,8 +32,10 @@ use std::rc::Rc;
 pub use register::OPEN_STREAM_TIMEOUT_MS;
 
 use self::backlog::Backlog;
+use self::calls::Calls;
 use self::changes::Leavers;
 use self::held::HeldBroadcasts;
+use self::live::Live;
 use self::roster::Roster;
 use self::turn::Turn;
 use crate::core::event::{Effect, Event, Limits, RowKey};
@@ -56,6 +62,9 @@ pub struct Room {
     leavers: Leavers,
     /// The highest number that was assigned to a notice, a row or an event.
     last_number: u64,
+    /// The live session of the room.
+    live: Option<Box<Live>>,
+    calls: Calls,
     /// Whether the storage may contain data.
     has_stored: bool,
     /// Rows that no peer needs, to be erased when the room wakes.
@@ -123,7 +132,8 @@ impl Room {
                 signal,
                 bytes,
             } => turn.handle_frame(socket, signal, bytes),
-            Event::Live(_) | Event::Called { .. } => {}
+            Event::Live(request) => turn.handle_live(request),
+            Event::Called { call, outcome } => turn.handle_called(call, outcome),
             Event::Closed(socket) => turn.handle_closed(socket),
             Event::Lost(socket) => turn.disconnect(socket),
             Event::Undelivered {
@@ -137,6 +147,9 @@ impl Room {
                 turn.limit_expiries();
             }
             Event::Tick => turn.limit_expiries(),
+        }
+        if turn.room.live.is_some() || !turn.room.calls.is_idle() {
+            turn.start_calls();
         }
         turn.store_leavers();
         turn.plan_sweep();
@@ -167,17 +180,22 @@ impl Room {
     /// Returns whether the storage contains a row.
     fn uses_storage(&self) -> bool {
         let has_held = self.held.next_expiry().is_some();
-        self.roster.has_absent() || has_held || self.backlog.has_rows() || !self.leavers.is_empty()
+        self.roster.has_absent()
+            || has_held
+            || self.backlog.has_rows()
+            || !self.leavers.is_empty()
+            || self.live.is_some()
     }
 
-    /// Returns the earliest time at which an absent peer leaves, a held broadcast expires, or outdated
-    /// notices are dropped.
+    /// Returns the earliest time at which an absent peer leaves, a held broadcast expires, outdated notices
+    /// are dropped, or the live session needs an alarm.
     fn next_expiry(&self) -> Option<Time> {
         self.roster
             .next_expiry()
             .into_iter()
             .chain(self.held.next_expiry())
             .chain(self.sweep_at)
+            .chain(self.live.as_ref().map(|live| live.next_expiry()))
             .min()
     }
 }

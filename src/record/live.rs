@@ -11,11 +11,11 @@
 //!
 //! The row of a live session has one line: the device, the requested tracks (`a`, `v`, `av` or `-`), the
 //! time at which the session ends, and the state. The state `live` is followed by the session of the
-//! device, its tracks, and the time at which the device left or `-`:
+//! device, its tracks, the time at which the device left or `-`, and the `mid`s of its tracks:
 //!
 //! ```text
 //! v2 camera av 1795266120000 waiting
-//! v2 camera av 1795266120000 live 9f8e7d6c v -
+//! v2 camera av 1795266120000 live 9f8e7d6c v - 1
 //! ```
 
 use std::fmt::Write;
@@ -75,16 +75,18 @@ pub(super) fn read_media(reader: &mut Reader<'_>) -> Option<Media> {
         "-" => None,
         session => Some(Rc::from(session)),
     };
-    let mut mids = Vec::new();
-    while let Some(mid) = reader.field() {
-        mids.push(Rc::from(mid));
-    }
     Some(Media {
         session,
-        mids,
+        mids: read_mids(reader),
         stage,
         failures,
     })
+}
+
+fn read_mids(reader: &mut Reader<'_>) -> Vec<Rc<str>> {
+    std::iter::from_fn(|| reader.field())
+        .map(Rc::from)
+        .collect()
 }
 
 /// Appends the line of a live session.
@@ -102,10 +104,12 @@ pub(super) fn write_session(text: &mut String, session: &LiveSession) {
         OnAir::Live {
             session,
             tracks,
+            mids,
             left_at,
         } => {
             let left_at = left_at.map_or_else(|| "-".to_owned(), |Time(at)| at.to_string());
-            format!(" {session} {} {left_at}", letters(*tracks))
+            let mids: String = mids.iter().map(|mid| format!(" {mid}")).collect();
+            format!(" {session} {} {left_at}{mids}", letters(*tracks))
         }
     };
     let fields = format_args!("{device} {tracks} {expires_at} {state}{details}");
@@ -129,6 +133,7 @@ pub(super) fn read_session(reader: &mut Reader<'_>) -> Option<LiveSession> {
                     "-" => None,
                     at => Some(Time(at.parse().ok()?)),
                 },
+                mids: read_mids(reader),
             },
             _ => return None,
         },
@@ -215,6 +220,7 @@ mod tests {
                 audio: false,
                 video: true,
             },
+            mids: vec!["1".into()],
             left_at,
         };
         for on_air in [
@@ -234,7 +240,7 @@ mod tests {
             assert_eq!(Row::decode("live", &text), Some(row));
             let cut = text.strip_suffix('\n').unwrap();
             assert_eq!(Row::decode("live", cut), None);
-            assert_eq!(Row::decode("live", &format!("{text}x\n")), None);
+            assert_eq!(Row::decode("live", &format!("{text}x")), None);
         }
     }
 }

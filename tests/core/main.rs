@@ -5,6 +5,7 @@ mod close_table;
 mod cost;
 mod fuzz;
 mod histories;
+mod live;
 mod properties;
 mod readme;
 mod reopen;

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use partyline::core::close::Close;
 use partyline::core::drive::drive;
 use partyline::core::event::{Event, Limits, Reply, Row};
+use partyline::core::live::{LiveRequest, LiveStatus, MediaCall, Outcome};
 use partyline::core::notice::Notice;
 use partyline::core::peer::{Address, Key, Lock, PeerId, Socket, Time};
 use partyline::core::refusal::Refusal;
@@ -171,6 +172,42 @@ impl Rig {
         }
     }
 
+    /// Passes a request of the back end to the room.
+    pub(crate) fn live(&mut self, request: LiveRequest) -> Result<LiveStatus, Refusal<'static>> {
+        let reply = self.handle(Event::Live(request)).expect("a reply");
+        reply.map(|reply| match reply {
+            Reply::Live(status) => status,
+            Reply::Registered(registered) => panic!("{registered:?}"),
+        })
+    }
+
+    /// Returns the calls of the media server in progress, oldest first.
+    pub(crate) fn calls(&self) -> Vec<(u64, MediaCall)> {
+        let calls = self.world.calls.iter();
+        calls
+            .map(|(call, request)| (*call, request.clone()))
+            .collect()
+    }
+
+    /// Returns the number of calls so far.
+    pub(crate) fn called(&self) -> usize {
+        self.world.called
+    }
+
+    /// Ends a call of the media server.
+    pub(crate) fn end_call(&mut self, call: u64, outcome: Outcome) {
+        self.world
+            .calls
+            .remove(&call)
+            .expect("the call is in progress");
+        self.handle(Event::Called { call, outcome });
+    }
+
+    /// Loses all calls in progress, as a restart of the room does.
+    pub(crate) fn lose_calls(&mut self) {
+        self.world.calls.clear();
+    }
+
     fn next_socket(&mut self) -> Socket {
         let socket = Socket(self.next_socket);
         self.next_socket += 1;
@@ -286,6 +323,7 @@ impl Rig {
         let absent = self.world.absent.values().cloned().map(Row::Absent);
         let notices = self.world.notices.values().cloned().map(Row::Notices);
         let leavers = self.world.leavers.iter().cloned().map(Row::Leavers);
+        let live = self.world.live.iter().cloned().map(Row::Live);
         // The platform lists the newest WebSocket first, and rows in any order. The members are
         // therefore reversed, and the rows reordered.
         let (odd, even): (Vec<_>, Vec<_>) = self
@@ -295,7 +333,7 @@ impl Rig {
             .cloned()
             .partition(|held| held.number % 2 == 1);
         let held = odd.into_iter().chain(even).map(Row::Held);
-        let rows = held.chain(notices).chain(leavers).chain(absent);
+        let rows = held.chain(notices).chain(leavers).chain(live).chain(absent);
         let rows = rows.inspect(|row| {
             let decoded = Row::decode(&row.key().encode(), &row.encode());
             assert_eq!(decoded.as_ref(), Some(row));

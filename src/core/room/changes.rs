@@ -62,7 +62,8 @@ impl Turn<'_, '_> {
             self.erase_if_unused(entry);
         }
         unconfirmed.retain(|entry| entry.numbered.number > got);
-        let stream = self.room.roster.by_seat(seat)?.member.stream.as_ref()?;
+        let member = &self.room.roster.by_seat(seat)?.member;
+        let stream = member.stream.as_ref()?;
         let (mut after, mut left) = (stream.known_seat, Vec::new());
         for entry in &unconfirmed {
             match &*entry.numbered.notice {
@@ -82,11 +83,14 @@ impl Turn<'_, '_> {
         let known_since = stream.opened.max(stream.dropped).max(got);
         left.extend(self.room.leavers.since(known_since));
         // The client never knew the peers with higher seats.
-        left.retain(|(left, _)| *left <= after);
+        left.retain(|(left, id)| *left <= after && self.are_introduced(&member.id, id));
         left.sort_by_key(|(seat, _)| *seat);
         left.dedup_by_key(|(seat, _)| *seat);
         let others = self.room.roster.all().map(|peer| &peer.member);
-        let joined = others.filter(|other| other.seat != seat && other.seat > after);
+        let joined = others.filter(|other| {
+            let is_new = other.seat != seat && other.seat > after;
+            is_new && self.are_introduced(&member.id, &other.id)
+        });
         let joined: Vec<_> = joined.map(|other| other.id.clone()).collect();
         let is_empty = left.is_empty() && joined.is_empty();
         (!is_empty).then_some(Changes {

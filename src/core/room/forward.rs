@@ -7,6 +7,7 @@ use super::roster::{Peer, Presence};
 use super::turn::Turn;
 use crate::core::close::Close;
 use crate::core::event::{Effect, Held, Row, Signal};
+use crate::core::live::MEDIA_SERVER;
 use crate::core::notice::{Notice, RoutedSignal};
 use crate::core::outbox::{MAX_HELD, MAX_HELD_BYTES, MAX_ROOM_BYTES};
 use crate::core::peer::{Key, PeerId, Seat, Socket};
@@ -26,8 +27,15 @@ struct Sender {
 /// The way in which a signal arrived. A refusal is sent back the same way.
 #[derive(Clone, Copy)]
 enum Source {
-    WebSocket(Socket),
+    /// A WebSocket, and the number with which the client asks for an acknowledgement.
+    WebSocket(Socket, Option<u64>),
     Post,
+}
+
+/// Whether a signal was handled, or its sender hears of the result later.
+enum Forwarded {
+    Now,
+    Later,
 }
 
 impl Sender {
@@ -53,7 +61,8 @@ impl<'a> Turn<'_, 'a> {
         };
         if peer.presence == Presence::Connected {
             let decision = peer.rate_limiter.check(self.now, bytes);
-            let sender = Sender::new(peer, Source::WebSocket(socket));
+            let ack = signal.as_ref().ok().and_then(|signal| signal.ack);
+            let sender = Sender::new(peer, Source::WebSocket(socket, ack));
             self.accept_signal(sender, decision, signal);
         }
     }
@@ -117,15 +126,37 @@ impl<'a> Turn<'_, 'a> {
     }
 
     /// Sends a signal to its receivers, or queues it for absent receivers. Refuses a signal that
-    /// cannot be queued.
+    /// cannot be queued. Acknowledges a signal whose sender asks for that.
     fn forward(&mut self, sender: Sender, signal: Signal<'a>) {
+        let source = sender.source;
+        match self.try_forward(sender, signal) {
+            Ok(Forwarded::Now) => {
+                if let Source::WebSocket(socket, Some(ack)) = source {
+                    let result = Ok(());
+                    self.push_send(vec![socket], Notice::Acknowledged { ack, result });
+                }
+            }
+            Ok(Forwarded::Later) => {}
+            Err(refusal) => self.refuse_source(source, refusal),
+        }
+    }
+
+    fn try_forward(
+        &mut self,
+        sender: Sender,
+        signal: Signal<'a>,
+    ) -> Result<Forwarded, Refusal<'a>> {
         let Signal {
             to,
             signal_type,
             payload,
+            ack,
             ..
         } = signal;
-        let Sender { seat, id, source } = sender;
+        let Sender { seat, id, .. } = sender;
+        if to.as_deref() == Some(MEDIA_SERVER) && self.room.live.is_some() {
+            return self.signal_media_server(seat, &signal_type, payload, ack);
+        }
         let mut signal = RoutedSignal {
             from: id,
             to: None,
@@ -133,42 +164,77 @@ impl<'a> Turn<'_, 'a> {
             payload,
         };
         let Some(to) = to else {
-            if self.room.roster.len() == 1 {
-                return self.hold(source, signal);
+            if self.room.roster.len() == 1 && self.room.live.is_none() {
+                return self.hold(signal).map(|()| Forwarded::Now);
             }
             let full = self.broadcast(Some(seat), &Notice::Signal(signal));
             let only = match &full[..] {
                 [seat] => self.room.roster.by_seat(*seat),
                 _ => None,
             };
-            if let Some(peer) = only {
-                let refusal = queue_full(&peer.member.id);
-                self.refuse_source(source, refusal);
-            } else if !full.is_empty() {
-                self.refuse_source(source, queues_full(full.len()));
-            }
-            return;
+            return match only {
+                Some(peer) => Err(queue_full(&peer.member.id)),
+                None if full.is_empty() => Ok(Forwarded::Now),
+                None => Err(queues_full(full.len())),
+            };
         };
         let Some(receiver) = self.room.roster.by_id(&to) else {
             let message = format!(
                 "no peer `{to}` is in this room: wait until it joins, or send to another peer"
             );
-            let refusal = Refusal {
+            return Err(Refusal {
                 code: Code::NoSuchPeer,
                 to: Some(to),
                 ..Refusal::quoting(message)
-            };
-            return self.refuse_source(source, refusal);
+            });
         };
         let (seat, id) = (receiver.member.seat, receiver.member.id.clone());
         signal.to = Some(id.clone());
-        if self.notify(seat, Notice::Signal(signal)).is_err() {
-            self.refuse_source(source, queue_full(&id));
+        match self.notify(seat, Notice::Signal(signal)) {
+            Ok(()) => Ok(Forwarded::Now),
+            Err(_) => Err(queue_full(&id)),
+        }
+    }
+
+    /// Handles a signal to the media server.
+    #[inline(never)]
+    fn signal_media_server(
+        &mut self,
+        seat: Seat,
+        signal_type: &str,
+        payload: Option<Cow<'a, str>>,
+        ack: Option<u64>,
+    ) -> Result<Forwarded, Refusal<'a>> {
+        match signal_type {
+            "answer" => {
+                let payload = payload.unwrap_or_default().into_owned();
+                self.answer(seat, ack, payload)?;
+                Ok(Forwarded::Later)
+            }
+            // The media server has a public address, so it does not need the candidates of a peer.
+            "candidate" => Ok(Forwarded::Now),
+            "restart" => {
+                self.restart(seat);
+                Ok(Forwarded::Now)
+            }
+            _ => {
+                let message = format!(
+                    "the media server accepts the types `answer`, `candidate` and `restart`, not \
+                     `{signal_type}`: wait for its offer"
+                );
+                let to = Some(MEDIA_SERVER.into());
+                let code = Code::ReservedType;
+                Err(Refusal {
+                    code,
+                    to,
+                    ..Refusal::quoting(message)
+                })
+            }
         }
     }
 
     /// Holds a broadcast until the next peer joins.
-    fn hold(&mut self, source: Source, signal: RoutedSignal<'a>) {
+    fn hold(&mut self, signal: RoutedSignal<'a>) -> Result<(), Refusal<'a>> {
         let held = Held {
             number: self.room.next_held,
             from: signal.from,
@@ -180,6 +246,7 @@ impl<'a> Turn<'_, 'a> {
             Ok(()) => {
                 self.room.next_held = held.number.saturating_add(1);
                 self.write_row(Row::Held(held));
+                Ok(())
             }
             Err(code) => {
                 let message = format!(
@@ -187,7 +254,7 @@ impl<'a> Turn<'_, 'a> {
                      held: wait until a peer joins, then send this broadcast again",
                     MAX_HELD_BYTES / 1024
                 );
-                self.refuse_source(source, Refusal::new(code, message));
+                Err(Refusal::new(code, message))
             }
         }
     }
@@ -195,7 +262,16 @@ impl<'a> Turn<'_, 'a> {
     /// Refuses a signal during the event in which it arrived.
     fn refuse_source(&mut self, source: Source, refusal: Refusal<'a>) {
         match source {
-            Source::WebSocket(socket) => self.push_send(vec![socket], Notice::Refused(refusal)),
+            Source::WebSocket(socket, ack) => {
+                let notice = match ack {
+                    None => Notice::Refused(refusal),
+                    Some(ack) => Notice::Acknowledged {
+                        ack,
+                        result: Err(refusal),
+                    },
+                };
+                self.push_send(vec![socket], notice);
+            }
             Source::Post => self.reply(Err(refusal)),
         }
     }

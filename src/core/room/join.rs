@@ -34,7 +34,7 @@ impl Turn<'_, '_> {
             seat,
             lock: key.into(),
             stream: None,
-            media: None,
+            media: old.as_ref().and_then(|old| old.member.media.clone()),
         };
         self.effects.push(Effect::Keep(Attached {
             member: member.clone(),
@@ -55,6 +55,7 @@ impl Turn<'_, '_> {
                 for signal in self.take_held() {
                     self.push_send(vec![socket], signal);
                 }
+                self.tell_state(vec![socket]);
             }
         }
     }
@@ -62,10 +63,11 @@ impl Turn<'_, '_> {
     /// Replaces a peer that is already in the room. It keeps its rate limit, and gets its queued
     /// signals. The welcome lists the current peers, so it needs no other queued notices.
     fn join_again(&mut self, member: Member, mut old: Peer) {
-        let socket = member.socket;
+        let (socket, seat) = (member.socket, member.seat);
         let sent = old.sent();
         self.drop_sent(&mut old, sent);
         let queued = self.take_queued(&mut old, sent);
+        let absent_until = old.expires_at();
         self.room.roster.insert(Peer {
             member,
             presence: Presence::Connected,
@@ -75,6 +77,10 @@ impl Turn<'_, '_> {
             if let Notice::Signal(_) = &*notice {
                 self.push_send(vec![socket], Rc::unwrap_or_clone(notice));
             }
+        }
+        if self.room.live.is_some() {
+            let after = absent_until.unwrap_or(self.now.plus(self.room.limits.grace));
+            self.media_returned(seat, after);
         }
     }
 
@@ -86,12 +92,7 @@ impl Turn<'_, '_> {
         key: Option<&Key>,
     ) -> Result<Option<Peer>, Refusal<'static>> {
         let Some(old) = self.room.roster.by_id(id.as_str()) else {
-            let limit = self.room.limits.peers;
-            if self.room.roster.len() >= limit {
-                let message =
-                    format!("the room is full with {limit} peers: try again after a peer has left");
-                return Err(Refusal::new(Code::RoomFull, message));
-            }
+            self.check_place(id)?;
             return Ok(None);
         };
         if !old.member.lock.opens_to(key) {
@@ -104,20 +105,25 @@ impl Turn<'_, '_> {
 
     /// Returns the welcome for the peer with this id and seat.
     pub(super) fn welcome(&self, id: &PeerId, seat: Seat) -> Notice<'static> {
+        let mut peers = self.others(id, seat);
+        if self.room.live.is_some() {
+            // The media server makes all offers, so every peer is polite to it.
+            peers.push((PeerId::media_server(), true));
+        }
         Notice::Welcome {
             id: id.clone(),
             room: self.room.name.clone(),
-            peers: self.others(seat),
+            peers,
         }
     }
 
-    /// Returns all peers except the peer with this seat, in seat order. The flag is true if the
-    /// peer with this seat is polite to the other peer. In each pair, the peer that joined first is
+    /// Returns the peers to which the peer with this id and seat is introduced, in seat order. The flag
+    /// is true if the peer is polite to the other peer. In each pair, the peer that joined first is
     /// polite.
-    pub(super) fn others(&self, seat: Seat) -> Vec<(PeerId, bool)> {
+    pub(super) fn others(&self, id: &PeerId, seat: Seat) -> Vec<(PeerId, bool)> {
         let members = self.room.roster.all().map(|peer| &peer.member);
         members
-            .filter(|other| other.seat != seat)
+            .filter(|other| other.seat != seat && self.are_introduced(id, &other.id))
             .map(|other| (other.id.clone(), seat < other.seat))
             .collect()
     }

@@ -81,6 +81,9 @@ impl Turn<'_, '_> {
             self.effects.push(Effect::Erase(key));
         }
         let id = peer.member.id.clone();
+        if let Some(media) = peer.member.media.take() {
+            self.release_media(&id, *media);
+        }
         for notice in self.take_queued(&mut peer, sent) {
             if let Notice::Signal(signal) = &*notice {
                 self.refuse(&signal.from, receiver_left(Some(&id)));
@@ -90,11 +93,15 @@ impl Turn<'_, '_> {
             self.effects.push(Effect::Erase(RowKey::Held(held.number)));
         }
         self.record_leaver(seat, &id);
+        let is_device = self.is_device(&id);
         self.broadcast(None, &Notice::Left { id, seat });
+        if is_device {
+            self.device_left();
+        }
     }
 
     /// Removes the absent peers whose grace period has ended, refuses the held broadcasts that have
-    /// expired, and drops outdated notices.
+    /// expired, ends a live session whose time is over, and drops outdated notices.
     #[inline(never)]
     pub(super) fn expire(&mut self) {
         for held in self.room.held.take_expired(self.now) {
@@ -108,6 +115,11 @@ impl Turn<'_, '_> {
         let expired: Vec<_> = expired.map(|peer| peer.member.seat).collect();
         for seat in expired {
             self.leave(seat);
+        }
+        if let Some(live) = &self.room.live
+            && live.session.expires_at <= self.now
+        {
+            self.stop_live();
         }
         if self.room.sweep_at.is_some_and(|at| at <= self.now) {
             self.room.sweep_at = None;

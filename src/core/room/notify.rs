@@ -23,7 +23,7 @@ impl<'a> Turn<'_, 'a> {
             return Ok(());
         }
         let is_absent = peer.presence != Presence::Connected;
-        let is_signal = matches!(notice, Notice::Signal(_));
+        let is_signal = is_queued_signal(&notice);
         let queued = is_signal || (peer.member.stream.is_some() && !notice.is_presence());
         if is_absent && !queued {
             return Ok(());
@@ -40,12 +40,19 @@ impl<'a> Turn<'_, 'a> {
     pub(super) fn broadcast(&mut self, except: Option<Seat>, notice: &Notice<'a>) -> Vec<Seat> {
         let is_signal = matches!(notice, Notice::Signal(_));
         let (mut sockets, mut others) = (Vec::new(), Vec::new());
+        let audience = match notice {
+            Notice::Joined { id, .. } | Notice::Left { id, .. } => self.audience_of(id),
+            Notice::Signal(signal) => self.audience_of(&signal.from),
+            _ => None,
+        };
         for peer in self.room.roster.all() {
+            let seat = peer.member.seat;
             match peer.plain_socket() {
-                _ if Some(peer.member.seat) == except => {}
+                _ if Some(seat) == except => {}
+                _ if audience.is_some_and(|only| only != Some(seat)) => {}
                 Some(socket) => sockets.push(socket),
                 None if is_signal || peer.presence == Presence::Connected => {
-                    others.push(peer.member.seat);
+                    others.push(seat);
                 }
                 None => {}
             }
@@ -68,4 +75,10 @@ impl<'a> Turn<'_, 'a> {
             let _ = self.notify(seat, Notice::Refused(refusal));
         }
     }
+}
+
+/// Returns whether a notice is a signal that is queued for an absent WebSocket peer. An offer of the
+/// media server is made again when the peer returns.
+fn is_queued_signal(notice: &Notice<'_>) -> bool {
+    matches!(notice, Notice::Signal(signal) if !signal.from.is_media_server())
 }

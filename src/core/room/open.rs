@@ -55,7 +55,9 @@ impl Turn<'_, '_> {
             None => stream.restart(),
         }
         self.effects.push(Effect::Accept(socket));
+        let mut expires_at = None;
         if let Some(peer) = self.room.roster.by_seat(seat) {
+            expires_at = peer.expires_at();
             release_connection(peer, self.effects);
         }
         let got = last.map(number_of);
@@ -77,6 +79,11 @@ impl Turn<'_, '_> {
         });
         self.save(seat);
         self.send_kept(seat, start, changes);
+        if let Some(at) = expires_at
+            && self.device_seat() == Some(seat)
+        {
+            self.plan_device_looks(at);
+        }
     }
 
     /// Connects a peer to the WebSocket of its opened stream. Returns the number of the first kept

@@ -69,7 +69,7 @@ impl Turn<'_, '_> {
         self.room.roster.insert(peer);
         self.reply(Ok(Reply::Registered(Registered {
             id: id.clone(),
-            peers: self.others(seat),
+            peers: self.others(&id, seat),
         })));
         self.save(seat);
         if is_new {
@@ -103,6 +103,10 @@ impl Turn<'_, '_> {
             self.erase_if_unused(&entry);
         }
         self.drop_sent(&mut old, sent);
+        // The client is a new page, without a connection.
+        if let Some(media) = old.member.media.take() {
+            self.close_media(*media);
+        }
         let mut stream = member.stream;
         if let Some(stream) = &mut stream {
             stream.dropped = sent;

@@ -2,8 +2,10 @@
 
 use super::Room;
 use super::backlog::Backlog;
+use super::calls::Calls;
 use super::changes::Leavers;
 use super::held::HeldBroadcasts;
+use super::live::Live;
 use super::rate_limit::RateLimiter;
 use super::roster::{Peer, Presence, Roster};
 #[cfg(doc)]
@@ -36,6 +38,8 @@ impl Room {
             next_held: 0,
             leavers: Leavers::default(),
             last_number: 0,
+            live: None,
+            calls: Calls::default(),
             has_stored: false,
             orphans: Vec::new(),
             sweep_at: None,
@@ -50,7 +54,7 @@ impl Room {
                 Row::Held(row) => held.push(row),
                 Row::Notices(row) => notices.push(row),
                 Row::Leavers(row) => room.leavers = Leavers::restore(row),
-                Row::Live(_) => {}
+                Row::Live(session) => room.live = Some(Box::new(Live::new(session))),
             }
         }
         for Attached { member, notices } in members {
@@ -66,7 +70,16 @@ impl Room {
         room.restore_held(held);
         room.restore_counters();
         room.alarm = room.next_expiry();
+        room.restore_looks(now);
         room
+    }
+
+    /// Plans the next look at the tracks of a device that has left.
+    fn restore_looks(&mut self, now: Time) {
+        if let Some(live) = &mut self.live {
+            let has_device = self.roster.by_id(live.session.device.as_str()).is_some();
+            live.restore_looks(now, self.limits.grace, has_device);
+        }
     }
 
     fn restore_absent(&mut self, absent: Absent, now: Time) {

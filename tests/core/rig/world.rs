@@ -33,6 +33,8 @@ pub(super) struct World {
     pub(super) live: Option<LiveSession>,
     /// The calls in progress of the media server.
     pub(super) calls: BTreeMap<u64, MediaCall>,
+    /// The number of calls so far.
+    pub(super) called: usize,
     pub(super) alarm: Option<Time>,
     /// Whether the clock went backwards, so that the alarm may ring early.
     pub(super) rings_early: bool,
@@ -111,10 +113,13 @@ impl World {
         );
         let absent = self.absent.values().map(|absent| absent.expires_at);
         let held = self.held.values().map(|held| held.expires_at);
-        let next = absent.chain(held).min();
+        let live = self.live.iter().map(|session| session.expires_at);
+        let next = absent.chain(held).chain(live).min();
         // Rows of notices need an earlier alarm. The room does not know the alarm from before an
         // eviction, which may ring early, as after the clock went backwards.
-        let may_be_earlier = self.rings_early || self.was_evicted || !self.notices.is_empty();
+        // A live session needs an earlier alarm for attempts after a failure.
+        let may_be_earlier =
+            self.rings_early || self.was_evicted || !self.notices.is_empty() || self.live.is_some();
         assert!(
             self.alarm == next
                 || may_be_earlier
@@ -137,7 +142,7 @@ impl World {
             assert!(needed, "no peer needs {row:?}");
         }
         let rows = self.absent.len() + self.held.len() + self.notices.len();
-        let has_row = rows > 0 || self.leavers.is_some();
+        let has_row = rows > 0 || self.leavers.is_some() || self.live.is_some();
         assert!(has_row || !self.used, "an empty database is left");
     }
 
@@ -285,10 +290,22 @@ impl Transport for World {
     }
 
     fn call(&mut self, call: u64, request: MediaCall) -> Option<Outcome> {
+        if let Some(session) = request.session() {
+            let mut others = self.calls.values();
+            assert!(
+                others.all(|other| other.session() != Some(session)),
+                "{request:?} is a second call of its session"
+            );
+        }
+        let is_answer = |call: &&MediaCall| matches!(call, MediaCall::Answer { .. });
+        let others = self.calls.len() - self.calls.values().filter(is_answer).count();
         assert!(
-            self.calls.insert(call, request).is_none(),
-            "call {call} is not new"
+            others < 6 || is_answer(&&request),
+            "{request:?} is the seventh call"
         );
+        let old = self.calls.insert(call, request);
+        assert_eq!(old, None, "call {call} is not new");
+        self.called += 1;
         None
     }
 

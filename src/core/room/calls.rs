@@ -1,0 +1,107 @@
+//! The calls of the media server that are in progress, and the sessions that are still to be closed.
+//!
+//! Both are kept in memory only. If the room is restarted, the media server ends a session itself after
+//! its peer has disconnected.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use crate::core::live::{MediaCall, MediaSession};
+use crate::core::peer::Seat;
+
+/// The maximum number of calls in progress that the room starts by itself. Cloudflare's platform lets a
+/// Durable Object wait for six responses at a time. The answers of peers are not counted, because each
+/// of them follows an offer.
+const MAX_CALLS: usize = 6;
+
+/// The maximum number of sessions that wait to be closed. The media server ends the others itself.
+const MAX_CLOSING: usize = 4_096;
+
+/// The state of all calls of one room.
+#[derive(Debug, Default)]
+pub(crate) struct Calls {
+    in_progress: Vec<Call>,
+    closing: VecDeque<(MediaSession, Vec<Rc<str>>)>,
+}
+
+/// A call in progress.
+#[derive(Debug)]
+pub(crate) struct Call {
+    /// The number of the call.
+    pub(crate) number: u64,
+    /// The session that the call concerns. `None` while it is created.
+    pub(crate) session: Option<MediaSession>,
+    /// What the call is for.
+    pub(crate) purpose: Purpose,
+}
+
+/// What a call is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// To create a session for a peer, or to get an offer for it.
+    Offer(Seat),
+    /// To pass on the answer of a peer, which may have asked for an acknowledgement.
+    Answer(Seat, Option<u64>),
+    /// To ask whether the tracks of the device are active.
+    Look,
+    /// To close a session.
+    Close,
+}
+
+impl Calls {
+    /// Records a call.
+    pub(crate) fn begin(&mut self, number: u64, request: &MediaCall, purpose: Purpose) {
+        self.in_progress.push(Call {
+            number,
+            session: request.session().cloned(),
+            purpose,
+        });
+    }
+
+    /// Removes a call that has ended. Returns `None` if the call is from before a restart.
+    pub(crate) fn end(&mut self, number: u64) -> Option<Call> {
+        let at = self
+            .in_progress
+            .iter()
+            .position(|call| call.number == number)?;
+        Some(self.in_progress.swap_remove(at))
+    }
+
+    /// Returns whether this call is in progress.
+    pub(crate) fn is_in_progress(&self, number: u64) -> bool {
+        self.in_progress.iter().any(|call| call.number == number)
+    }
+
+    /// Returns whether the room may start another call.
+    pub(crate) fn has_space(&self) -> bool {
+        let answers = |call: &&Call| matches!(call.purpose, Purpose::Answer(..));
+        let answers = self.in_progress.iter().filter(answers).count();
+        self.in_progress.len().saturating_sub(answers) < MAX_CALLS
+    }
+
+    /// Returns whether a call of this session is in progress.
+    pub(crate) fn is_busy(&self, session: &MediaSession) -> bool {
+        let mut calls = self.in_progress.iter();
+        calls.any(|call| call.session.as_ref() == Some(session))
+    }
+
+    /// Returns whether no call is in progress and no session waits to be closed.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.in_progress.is_empty() && self.closing.is_empty()
+    }
+
+    /// Closes a session later, when none of its calls is in progress. A session without tracks needs no
+    /// call.
+    pub(crate) fn close_later(&mut self, session: MediaSession, mids: Vec<Rc<str>>) {
+        if !mids.is_empty() && self.closing.len() < MAX_CLOSING {
+            self.closing.push_back((session, mids));
+        }
+    }
+
+    /// Returns the next session to be closed, with the `mid`s of its tracks.
+    pub(crate) fn next_to_close(&mut self) -> Option<(MediaSession, Vec<Rc<str>>)> {
+        let mut closing = self.closing.iter();
+        let at = closing.position(|(session, _)| !self.is_busy(session))?;
+        self.closing.remove(at)
+    }
+}

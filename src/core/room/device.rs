@@ -1,0 +1,186 @@
+//! The device of a live session: what happens when it disconnects, returns, or stops sending.
+//!
+//! A device that loses its WebSocket may still send its tracks. The room therefore asks the media
+//! server. A track without packets is active for another 30 s, so the room asks twice. Only an inactive
+//! track, or a session that is gone, ends the stream.
+
+use super::calls::Purpose;
+use super::live::Live;
+use super::turn::Turn;
+use crate::core::live::{Media, MediaCall, OnAir, Outcome, Stage};
+use crate::core::peer::{PeerId, Seat, Time};
+
+/// The time between the first two questions, in milliseconds: longer than a track without packets is
+/// active.
+const LOOK_AGAIN_MS: u64 = 35_000;
+/// The time between later questions while the device is not in the room, in milliseconds.
+const LOOK_LATER_MS: u64 = 300_000;
+
+impl Live {
+    /// Plans to ask whether the tracks of the device are active, at this time and 35 s later.
+    pub(super) const fn plan_looks(&mut self, at: Time) {
+        self.look_at = Some(at);
+        self.look_again_at = at.plus(LOOK_AGAIN_MS);
+    }
+
+    /// Plans the next look after a restart of the room. Returns whether the session has lost its device
+    /// with the restart, as after a deployment.
+    pub(super) fn restore_looks(&mut self, now: Time, grace: u64, has_device: bool) {
+        let OnAir::Live { left_at, .. } = &mut self.session.on_air else {
+            return;
+        };
+        match left_at {
+            Some(at) => {
+                self.look_again_at = at.plus(LOOK_AGAIN_MS);
+                self.look_at = Some(self.look_again_at);
+            }
+            None if has_device => {}
+            None => {
+                *left_at = Some(now);
+                self.plan_looks(now.plus(grace));
+            }
+        }
+    }
+}
+
+impl Turn<'_, '_> {
+    /// Closes the session of a peer that has left the room. The device of a live stream may continue to
+    /// send without being in the room.
+    pub(super) fn release_media(&mut self, id: &PeerId, media: Media) {
+        let is_on_air = self.room.live.as_ref().is_some_and(|live| {
+            matches!(&live.session.on_air, OnAir::Live { session, .. }
+                if *id == live.session.device && media.session.as_ref() == Some(session))
+        });
+        if !is_on_air {
+            self.close_media(media);
+        }
+    }
+
+    /// Records that the device has left the room. Its tracks may continue.
+    pub(super) fn device_left(&mut self) {
+        let now = self.now;
+        let Some(live) = &mut self.room.live else {
+            return;
+        };
+        if let OnAir::Live { left_at, .. } = &mut live.session.on_air {
+            *left_at = Some(now);
+            live.plan_looks(now);
+            self.store_session();
+        }
+    }
+
+    /// Prepares the connection of a WebSocket peer that has joined again within its grace period, which
+    /// ends at this time. A connection that works stays as it is, and its device receives nothing. Any
+    /// other connection begins again, because the peer may have missed its offer.
+    pub(super) fn media_returned(&mut self, seat: Seat, grace_end: Time) {
+        let Some(peer) = self.room.roster.by_seat(seat) else {
+            return;
+        };
+        let media = peer.member.media.as_deref();
+        let is_connected = media.is_some_and(|media| media.stage == Stage::Connected);
+        let socket = peer.plain_socket();
+        if self.device_seat() == Some(seat) {
+            self.plan_device_looks(grace_end);
+        } else {
+            self.tell_state(socket.into_iter().collect());
+        }
+        if !is_connected {
+            self.reset_media(seat);
+        }
+    }
+
+    /// Plans to ask whether the tracks of a device that has lost and replaced its WebSocket are active.
+    pub(super) fn plan_device_looks(&mut self, at: Time) {
+        if let Some(live) = &mut self.room.live
+            && matches!(live.session.on_air, OnAir::Live { .. })
+        {
+            live.plan_looks(at);
+        }
+    }
+
+    /// Asks whether the tracks of the device are active, if it is time.
+    pub(super) fn look(&mut self) {
+        let Some(live) = &mut self.room.live else {
+            return;
+        };
+        let OnAir::Live { session, .. } = &live.session.on_air else {
+            live.look_at = None;
+            return;
+        };
+        let calls = &self.room.calls;
+        if live.look_at.is_some_and(|at| at <= self.now)
+            && calls.has_space()
+            && !calls.is_busy(session)
+        {
+            live.look_at = None;
+            let session = session.clone();
+            self.call(MediaCall::Look { session }, Purpose::Look);
+        }
+    }
+
+    /// Handles the end of [`MediaCall::Look`].
+    pub(super) fn handle_look(&mut self, outcome: &Outcome) {
+        let now = self.now;
+        let has_device = self.device_seat().is_some();
+        let Some(live) = &mut self.room.live else {
+            return;
+        };
+        if !matches!(live.session.on_air, OnAir::Live { .. }) || live.look_at.is_some() {
+            return;
+        }
+        live.look_at = match outcome {
+            Outcome::Seen { is_active: false } | Outcome::Gone => return self.device_ended(),
+            Outcome::Seen { is_active: true } if now >= live.look_again_at => {
+                (!has_device).then(|| now.plus(LOOK_LATER_MS))
+            }
+            Outcome::Seen { is_active: true } => Some(live.look_again_at),
+            // The media server failed.
+            _ => Some(now.plus(LOOK_AGAIN_MS)),
+        };
+    }
+
+    /// Closes the session of a device that has left the room, and whose tracks may continue.
+    pub(super) fn close_left_device(&mut self) {
+        let Some(live) = &self.room.live else {
+            return;
+        };
+        if let OnAir::Live {
+            session,
+            mids,
+            left_at: Some(_),
+            ..
+        } = &live.session.on_air
+        {
+            self.room.calls.close_later(session.clone(), mids.clone());
+        }
+    }
+
+    /// Ends the stream of a device that sends nothing any more. If the device is in the room, it gets a
+    /// new offer.
+    fn device_ended(&mut self) {
+        let Some(live) = &self.room.live else {
+            return;
+        };
+        let ended = match &live.session.on_air {
+            OnAir::Live { session, .. } => Some(session.clone()),
+            OnAir::Waiting | OnAir::Away => None,
+        };
+        self.set_on_air(OnAir::Away);
+        let device = self.device_seat();
+        self.reset_viewers(device);
+        let peer = device.and_then(|seat| self.room.roster.by_seat(seat));
+        let media = peer.and_then(|peer| peer.member.media.as_deref());
+        if let (Some(seat), Some(media)) = (device, media)
+            && media.session == ended
+        {
+            self.reset_media(seat);
+        }
+    }
+
+    /// Returns the seat of the device, if it is in the room.
+    pub(super) fn device_seat(&self) -> Option<Seat> {
+        let live = self.room.live.as_ref()?;
+        let peer = self.room.roster.by_id(live.session.device.as_str())?;
+        Some(peer.member.seat)
+    }
+}

@@ -1,0 +1,251 @@
+//! The live session of a room: its creation, its states and its end.
+//!
+//! The viewers of a session are an audience. A viewer learns of the device and of the media server, but
+//! not of the other viewers. Otherwise, 1,000 viewers would cause 500,000 notices.
+
+use super::turn::Turn;
+use crate::core::close::Close;
+use crate::core::event::{Effect, Reply, Row, RowKey};
+use crate::core::live::{LiveRequest, LiveSession, LiveStatus, OnAir, STATE_TYPE, Tracks};
+use crate::core::notice::{Notice, RoutedSignal};
+use crate::core::peer::{PeerId, Seat, Socket, Time};
+use crate::core::refusal::{Code, Refusal};
+
+/// The live session of a room, and the state that is kept in memory only.
+#[derive(Debug)]
+pub(crate) struct Live {
+    pub(crate) session: LiveSession,
+    /// The time at which the room asks whether the tracks of the device are active. `None` while the
+    /// device is known to be connected.
+    pub(crate) look_at: Option<Time>,
+    /// The time of the second question. A track without packets is active for another 30 s.
+    pub(crate) look_again_at: Time,
+    /// The earliest time at which a peer needs another attempt.
+    pub(crate) retry_at: Option<Time>,
+}
+
+impl Live {
+    pub(crate) const fn new(session: LiveSession) -> Self {
+        Self {
+            session,
+            look_at: None,
+            look_again_at: Time(0),
+            retry_at: None,
+        }
+    }
+
+    /// Returns the earliest time at which the session needs an alarm.
+    pub(crate) fn next_expiry(&self) -> Time {
+        let times = self.look_at.into_iter().chain(self.retry_at);
+        times.fold(self.session.expires_at, Time::min)
+    }
+}
+
+impl Turn<'_, '_> {
+    /// Handles a request of the back end.
+    #[inline(never)]
+    pub(super) fn handle_live(&mut self, request: LiveRequest) {
+        let reply = match request {
+            LiveRequest::Create {
+                device,
+                tracks,
+                expires_at,
+            } => self.create_live(device, tracks, expires_at),
+            LiveRequest::Status => self.live_status(false),
+            LiveRequest::Stop => self.live_status(false).inspect(|_| self.stop_live()),
+        };
+        self.reply(reply.map(Reply::Live));
+    }
+
+    fn create_live(
+        &mut self,
+        device: PeerId,
+        tracks: Tracks,
+        expires_at: Time,
+    ) -> Result<LiveStatus, Refusal<'static>> {
+        if let Some(live) = &mut self.room.live {
+            if live.session.device != device {
+                let other = &live.session.device;
+                let message = format!(
+                    "this session exists with the device `{other}`: stop it first, or choose another \
+                     `sessionId`"
+                );
+                return Err(Refusal::new(Code::SessionExists, message));
+            }
+            live.session.tracks = tracks;
+            live.session.expires_at = expires_at;
+            self.store_session();
+            return self.live_status(false);
+        }
+        self.room.live = Some(Box::new(Live::new(LiveSession {
+            device,
+            tracks,
+            expires_at,
+            on_air: OnAir::Waiting,
+        })));
+        self.store_session();
+        let seat = self.room.roster.next_seat();
+        let id = PeerId::media_server();
+        let joined = Notice::Joined {
+            id,
+            polite: true,
+            seat,
+        };
+        let sockets = self.plain_sockets();
+        if !sockets.is_empty() {
+            self.push_send(sockets, joined);
+        }
+        self.tell_state(self.plain_sockets());
+        self.live_status(true)
+    }
+
+    fn live_status(&self, is_new: bool) -> Result<LiveStatus, Refusal<'static>> {
+        let Some(live) = &self.room.live else {
+            let message = "this session does not exist, or has ended: create it with POST \
+                           /create-session";
+            return Err(Refusal::new(Code::NoSuchSession, message));
+        };
+        Ok(LiveStatus {
+            device: live.session.device.clone(),
+            state: live.session.on_air.name(),
+            viewers: self.viewers(),
+            is_new,
+        })
+    }
+
+    /// Ends the live session: closes the sessions of all peers at the media server, and removes all
+    /// peers.
+    #[inline(never)]
+    pub(super) fn stop_live(&mut self) {
+        if self.room.live.is_none() {
+            return;
+        }
+        let sockets = self.plain_sockets();
+        self.send_state(sockets, "stopped");
+        let seats: Vec<_> = self
+            .room
+            .roster
+            .all()
+            .map(|peer| peer.member.seat)
+            .collect();
+        for seat in seats {
+            let Some(mut peer) = self.room.roster.remove(seat) else {
+                continue;
+            };
+            if let Some(media) = peer.member.media.take() {
+                self.close_media(*media);
+            }
+            self.take_queued(&mut peer, u64::MAX);
+            self.effects.push(match peer.open_socket() {
+                Some(socket) => Effect::Close(socket, Close::LiveOver),
+                None => Effect::Erase(RowKey::Absent(peer.member.id.clone())),
+            });
+        }
+        self.take_held();
+        self.close_left_device();
+        self.room.live = None;
+        self.effects.push(Effect::Erase(RowKey::Live));
+    }
+
+    /// Changes the state of the session, stores it, and informs all peers.
+    pub(super) fn set_on_air(&mut self, on_air: OnAir) {
+        let Some(live) = &mut self.room.live else {
+            return;
+        };
+        let changes = live.session.on_air.name() != on_air.name();
+        live.session.on_air = on_air;
+        self.store_session();
+        if changes {
+            self.tell_state(self.plain_sockets());
+        }
+    }
+
+    /// Writes the row of the session.
+    pub(super) fn store_session(&mut self) {
+        if let Some(live) = &self.room.live {
+            let row = Row::Live(live.session.clone());
+            self.write_row(row);
+        }
+    }
+
+    /// Sends the state of the session to WebSockets without an event stream. The clients of the other
+    /// dialects first hear of the media server in its offer.
+    pub(super) fn tell_state(&mut self, to: Vec<Socket>) {
+        if let Some(live) = &self.room.live {
+            let state = live.session.on_air.name();
+            self.send_state(to, state);
+        }
+    }
+
+    fn send_state(&mut self, to: Vec<Socket>, state: &str) {
+        if !to.is_empty() {
+            let payload = format!(r#"{{"state":"{state}"}}"#);
+            self.push_send(to, from_media_server(None, STATE_TYPE, payload));
+        }
+    }
+
+    fn plain_sockets(&self) -> Vec<Socket> {
+        let peers = self.room.roster.all();
+        peers.filter_map(|peer| peer.plain_socket()).collect()
+    }
+
+    /// Returns whether a peer is the device of the live session.
+    pub(super) fn is_device(&self, id: &PeerId) -> bool {
+        let live = self.room.live.as_ref();
+        live.is_some_and(|live| live.session.device == *id)
+    }
+
+    /// Returns whether two peers learn of each other.
+    pub(super) fn are_introduced(&self, one: &PeerId, other: &PeerId) -> bool {
+        self.room.live.is_none() || self.is_device(one) || self.is_device(other)
+    }
+
+    /// Returns the seat of the only peer that learns of a notice about or from this peer. `None` if all
+    /// peers do.
+    pub(super) fn audience_of(&self, id: &PeerId) -> Option<Option<Seat>> {
+        let live = self.room.live.as_ref()?;
+        let device = &live.session.device;
+        let for_all = id == device || id.is_media_server();
+        let seat = || Some(self.room.roster.by_id(device.as_str())?.member.seat);
+        (!for_all).then(seat)
+    }
+
+    /// Checks that another peer with this id may join.
+    pub(super) fn check_place(&self, id: &PeerId) -> Result<(), Refusal<'static>> {
+        let (count, limit, name) = match self.room.live {
+            Some(_) if self.is_device(id) => return Ok(()),
+            Some(_) => (self.viewers(), self.room.limits.viewers, "viewers"),
+            None => (self.room.roster.len(), self.room.limits.peers, "peers"),
+        };
+        if count < limit {
+            return Ok(());
+        }
+        let message =
+            format!("the room is full with {limit} {name}: try again after a peer has left");
+        Err(Refusal::new(Code::RoomFull, message))
+    }
+
+    /// Returns the number of viewers, including absent viewers.
+    fn viewers(&self) -> usize {
+        let device = self.room.live.as_ref().map(|live| &live.session.device);
+        let has_device = device.is_some_and(|id| self.room.roster.by_id(id.as_str()).is_some());
+        self.room
+            .roster
+            .len()
+            .saturating_sub(usize::from(has_device))
+    }
+}
+
+/// Returns a signal from the media server.
+pub(super) fn from_media_server(
+    to: Option<PeerId>,
+    signal_type: &'static str,
+    payload: String,
+) -> Notice<'static> {
+    Notice::Signal(RoutedSignal {
+        from: PeerId::media_server(),
+        to,
+        signal_type: signal_type.into(),
+        payload: Some(payload.into()),
+    })
+}
