@@ -200,14 +200,16 @@ impl Turn<'_, '_> {
         self.room.live.is_none() || self.is_device(one) || self.is_device(other)
     }
 
-    /// Returns the seat of the only peer that learns of a notice about or from this peer. `None` if all
-    /// peers do.
-    pub(super) fn audience_of(&self, id: &PeerId) -> Option<Option<Seat>> {
-        let live = self.room.live.as_ref()?;
-        let device = &live.session.device;
-        let for_all = id == device || id.is_media_server();
-        let seat = || Some(self.room.roster.by_id(device.as_str())?.member.seat);
-        (!for_all).then(seat)
+    /// Returns the seat of the device, if it is in the room, for a notice about or from a viewer.
+    /// Returns `None` for a notice for all peers.
+    #[allow(clippy::option_option)]
+    pub(super) fn audience_of(&self, notice: &Notice<'_>) -> Option<Option<Seat>> {
+        let id = match notice {
+            Notice::Joined { id, .. } | Notice::Left { id, .. } => id,
+            Notice::Signal(signal) => &signal.from,
+            _ => return None,
+        };
+        (!self.is_device(id)).then(|| self.device_seat())
     }
 
     /// Checks that another peer with this id may join.

@@ -38,21 +38,19 @@ impl<'a> Turn<'_, 'a> {
     /// Notifies all peers except one. Returns the seats of the peers for which the notice cannot be
     /// kept. Connected WebSocket peers are notified first, then the other peers.
     pub(super) fn broadcast(&mut self, except: Option<Seat>, notice: &Notice<'a>) -> Vec<Seat> {
+        if self.room.live.is_some()
+            && let Some(device) = self.audience_of(notice)
+        {
+            return self.notify_device(device, notice);
+        }
         let is_signal = matches!(notice, Notice::Signal(_));
         let (mut sockets, mut others) = (Vec::new(), Vec::new());
-        let audience = match notice {
-            Notice::Joined { id, .. } | Notice::Left { id, .. } => self.audience_of(id),
-            Notice::Signal(signal) => self.audience_of(&signal.from),
-            _ => None,
-        };
         for peer in self.room.roster.all() {
-            let seat = peer.member.seat;
             match peer.plain_socket() {
-                _ if Some(seat) == except => {}
-                _ if audience.is_some_and(|only| only != Some(seat)) => {}
+                _ if Some(peer.member.seat) == except => {}
                 Some(socket) => sockets.push(socket),
                 None if is_signal || peer.presence == Presence::Connected => {
-                    others.push(seat);
+                    others.push(peer.member.seat);
                 }
                 None => {}
             }
@@ -64,6 +62,19 @@ impl<'a> Turn<'_, 'a> {
             return Vec::new();
         }
         self.deliver(&others, notice)
+    }
+
+    /// Notifies the device, which is the only peer that learns of a viewer. Returns its seat if the
+    /// notice cannot be kept for it.
+    #[inline(never)]
+    fn notify_device(&mut self, device: Option<Seat>, notice: &Notice<'a>) -> Vec<Seat> {
+        let Some(seat) = device else {
+            return Vec::new();
+        };
+        match self.notify(seat, notice.clone()) {
+            Ok(()) => Vec::new(),
+            Err(_) => vec![seat],
+        }
     }
 
     /// Notifies the sender that its signal is refused. An absent WebSocket peer does not receive
