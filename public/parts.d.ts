@@ -77,3 +77,12 @@ export interface PeerInit extends Pick<PeerContext, 'isSending' | 'trace' | 'pac
   /** `isCurrent` returns false when a queued signal need not be sent any more. */
   signal(type: string, payload: unknown, isCurrent?: () => boolean): void;
 }
+
+/** Functions that a `Room` passes to its `Live`. */
+export interface LiveInit {
+  configuration(): RTCConfiguration;
+  /** Sends a signal to the media server. */
+  signal(type: 'answer' | 'restart', payload?: unknown): void;
+  emit<K extends 'live' | 'stream' | 'error'>(type: K, detail: RoomEvents[K]): void;
+  trace<K extends keyof LocalSteps>(type: K, payload: LocalSteps[K]): void;
+}

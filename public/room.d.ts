@@ -25,7 +25,7 @@ export interface RoomOptions {
    */
   iceServers?: RTCIceServer[];
   /**
-   * `"always"` connects to every peer. `"on-request"` connects only after both peers agree, see
+   * `"always"` connects to every peer, except in a room with a live session. `"on-request"` connects only after both peers agree, see
    * `Peer.request()`. Default: `"always"`.
    */
   connect?: 'always' | 'on-request';
@@ -57,6 +57,16 @@ export type RoomState = 'connecting' | 'joined' | 'reconnecting' | 'closed';
  * - `declined`: the peer does not want a connection.
  */
 export type Relation = 'none' | 'requested' | 'asked' | 'accepted' | 'declined';
+
+/**
+ * State of the live session of a room.
+ *
+ * - `waiting`: the device does not send yet.
+ * - `live`: the media server has the tracks of the device.
+ * - `away`: the device has stopped sending. It may return.
+ * - `stopped`: the session is over.
+ */
+export type LiveState = 'waiting' | 'live' | 'away' | 'stopped';
 
 /** Types of the steps that `pace` can delay. */
 export type PausableStep =
@@ -165,6 +175,13 @@ export interface RoomEvents {
   request: { peer: Peer; accept: () => void; decline: () => void };
   /** The relation with a peer has changed. */
   relation: { peer: Peer; relation: Relation; previous: Relation };
+  /** The state of the live session, or of the connection to the media server, has changed. */
+  live: { state: LiveState | null; connected: boolean };
+  /**
+   * The stream of the device has arrived, or has arrived again over a new connection. Null after it
+   * has ended.
+   */
+  stream: { stream: MediaStream | null };
   /** A peer sent an application signal with `Room.signal()`. */
   signal: { from: string; type: string; payload: any };
   /**
@@ -234,6 +251,29 @@ export interface Peer extends EventTarget {
   cancel(): void;
 }
 
+/**
+ * The live session of a room, in which a media server relays the tracks of one peer, the device, to
+ * all other peers, the viewers. A back end creates the session.
+ */
+export interface Live {
+  /** Null if the room has no live session, or has not been joined yet. */
+  readonly state: LiveState | null;
+  /** Whether the connection to the media server works. */
+  readonly connected: boolean;
+  /** The stream of the device. Null while nothing is received, and always null for the device. */
+  readonly stream: MediaStream | null;
+  /**
+   * The connection to the media server, for example for `getStats()`. If it fails, the room replaces
+   * it. Null if there is none.
+   */
+  readonly connection: RTCPeerConnection | null;
+  /**
+   * Publishes the first audio track and the first video track of a stream, if you are the device.
+   * Call it at any time, and again with another stream to replace the tracks.
+   */
+  publish(stream: MediaStream): void;
+}
+
 export class Room extends EventTarget {
   /**
    * Joins a room. After a disconnect, reconnects until you call `close()` or `leaveServer()`, or
@@ -248,6 +288,8 @@ export class Room extends EventTarget {
    * Your peer id. Null until the room is joined for the first time, unless the option `id` is set.
    */
   readonly id: string | null;
+  /** The live session of the room. */
+  readonly live: Live;
   /** The other peers in the room, by id. The room updates this map. */
   readonly peers: ReadonlyMap<string, Peer>;
   /**

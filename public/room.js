@@ -5,6 +5,7 @@
  * Established connections outlive the WebSocket. `room.d.ts` documents the API.
  */
 
+import { Live, MEDIA_SERVER } from './live.js';
 import { Peer } from './peer.js';
 import { pollIceServers, Signaling } from './signaling.js';
 
@@ -18,9 +19,11 @@ const RELATION_TYPES = ['request', 'accept', 'decline', 'cancel'];
 const LIBRARY_TYPES = ['offer', 'answer', 'candidate', ...RELATION_TYPES, LEAVING_SERVER];
 const SERVER_TYPES = ['welcome', 'peer-joined', 'peer-left', 'error'];
 const REPLACED = 4001;
+const LIVE_OVER = 4011;
 
 export class Room extends EventTarget {
   /** @readonly */ name;
+  /** @readonly */ live;
   /** @type {RoomState} */ state = 'connecting';
 
   /** @type {Map<string, Peer>} */
@@ -77,6 +80,13 @@ export class Room extends EventTarget {
           'without the option, it is "always"',
       );
     }
+    this.live = new Live({
+      configuration: () => this.#configuration,
+      signal: (type, payload) => this.#send({ type, to: MEDIA_SERVER, payload }),
+      emit: (type, detail) => this.#emit(type, detail),
+      trace: (type, payload) =>
+        this.#trace({ peer: MEDIA_SERVER, direction: 'local', type, payload }),
+    });
     if (!iceServers) this.#pollIceServers(url, id, token);
     this.#signaling = new Signaling(url, { id, key, token });
     listen(this.#signaling, 'frame', (frame) => this.#traceFrame('in', frame));
@@ -158,6 +168,7 @@ export class Room extends EventTarget {
     const peer = this.#peers.get(id);
     if (typeof from === 'string') this.#handleSignal(frame);
     else if (type === 'welcome') this.#handleWelcome(frame.peers);
+    else if (id === MEDIA_SERVER) this.#always = false;
     else if (type === 'peer-joined') this.#handleJoined(id, polite);
     else if (type === 'peer-left' && peer && !this.#departed.has(peer)) this.#remove(peer);
     else if (type === 'error') this.#emit('error', { code, message, to });
@@ -166,13 +177,19 @@ export class Room extends EventTarget {
   /** @param {Frame} frame */
   #handleSignal({ from, type, payload }) {
     const peer = this.#peers.get(from);
-    if (type === LEAVING_SERVER && peer) this.#keepWhile('recoverable', [peer]);
+    if (from === MEDIA_SERVER) this.live.handleSignal(type, payload);
+    else if (type === LEAVING_SERVER && peer) this.#keepWhile('recoverable', [peer]);
     else if (LIBRARY_TYPES.includes(type)) peer?.handleSignal(type, payload);
     else this.#emit('signal', { from, type, payload });
   }
 
-  /** @param {{ id: string, polite: boolean }[]} peers */
-  #handleWelcome(peers) {
+  /** @param {{ id: string, polite: boolean }[]} listed */
+  #handleWelcome(listed) {
+    const peers = listed.filter(({ id }) => id !== MEDIA_SERVER);
+    // The device of a live session would connect to each of its viewers, which can be thousands.
+    if (peers.length < listed.length) this.#always = false;
+    else if (this.live.state) this.live.stop(); // the session ended while we were disconnected
+    this.live.resync();
     // The server does not tell the peers that this page replaced another page with our id. With
     // "on-request", a broadcast of `cancel` resets the relations. With "always", our offers reveal
     // the replacement.
@@ -299,6 +316,7 @@ export class Room extends EventTarget {
   #handleDisconnected({ intentional: left, ...reason }) {
     if (left) {
       this.#announced = false;
+      this.live.close();
       this.#peers.forEach((peer) => this.#remove(peer));
     }
     const state = this.state === 'connecting' ? 'connecting' : 'reconnecting';
@@ -308,7 +326,10 @@ export class Room extends EventTarget {
   /** @param {Closed} closed */
   #handleClose(closed) {
     const hasLeft = closed.code === 1000 && !this.#leftServer;
-    if (hasLeft || closed.code === REPLACED) this.#peers.forEach((peer) => this.#remove(peer));
+    const isOver = hasLeft || closed.code === REPLACED || closed.code === LIVE_OVER;
+    if (closed.code === LIVE_OVER) this.live.stop();
+    this.live.close();
+    if (isOver) this.#peers.forEach((peer) => this.#remove(peer));
     // A refusal, for example of an expired token, does not affect the connections.
     else this.#keepWhile(this.#leftServer ? 'recoverable' : 'connected', [...this.#peers.values()]);
     this.#ending.abort();

@@ -12,6 +12,7 @@ const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const PUBLIC = path.join(ROOT, 'public');
 /** The modules that `room.js` imports, and their types. */
 const PARTS = [
+  'live.js',
   'peer.js',
   'negotiation.js',
   'channel-queue.js',
@@ -94,6 +95,9 @@ for (const [fault, from, to] of [
     'code: string; why: string; to',
   ],
   ['a missing state', "| 'reconnecting'", ''],
+  ['a missing state of a live session', "| 'away'", ''],
+  ['a missing method of a live session', 'publish(stream: MediaStream): void;', ''],
+  ['a method of a live session that does not exist', 'publish(stream', 'unpublish(stream'],
   ['a missing relation', "| 'declined';", ';'],
   ['a missing step', "| 'create-answer'", ''],
   ['a missing trace type', "'local-candidate': RTCIceCandidate;", ''],

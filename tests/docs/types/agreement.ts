@@ -21,6 +21,8 @@ export const made = (...args: ConstructorParameters<typeof types.Room>) => new c
 type TruePeer = NonNullable<ReturnType<code.Room['peers']['get']>>;
 export const peer: types.Peer = {} as TruePeer;
 
+/** Members of `Live` that only `Room` uses. `room.d.ts` declares all other public members. */
+type InnerLive = 'handleSignal' | 'resync' | 'stop' | 'close';
 /** Members of `Peer` that only `Room` uses. `room.d.ts` declares all other public members. */
 type Inner = 'startOffer' | 'handleSignal' | 'resync' | 'recoverable' | 'setIceServers' | 'close';
 same<keyof types.Room, keyof code.Room>(
@@ -28,6 +30,10 @@ same<keyof types.Room, keyof code.Room>(
   (b) => b,
 );
 same<keyof types.Peer, Exclude<keyof TruePeer, Inner>>(
+  (a) => a,
+  (b) => b,
+);
+same<keyof types.Live, Exclude<keyof code.Room['live'], InnerLive>>(
   (a) => a,
   (b) => b,
 );

@@ -44,6 +44,17 @@ room.addEventListener('state', ({ detail: { state, retryIn } }) => {
   // @ts-expect-error: `retryIn` can be null or undefined
   console.log(retryIn / 1000);
 });
+room.addEventListener('live', ({ detail: { state } }) => {
+  if (state === 'stopped') console.log(room.live.stream === null);
+  // @ts-expect-error: "over" is not a state
+  if (state === 'over') room.close();
+});
+room.addEventListener('stream', ({ detail: { stream } }) => {
+  document.createElement('video').srcObject = stream;
+  if (stream) room.live.publish(stream);
+  // @ts-expect-error: publish() takes a stream
+  room.live.publish(null);
+});
 // @ts-expect-error: the detail of `message` has no property `text`
 room.addEventListener('message', ({ detail }) => console.log(detail.text));
 

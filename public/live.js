@@ -1,0 +1,194 @@
+// @ts-check
+/**
+ * Our part in a live session: the connection to the media server, which relays the tracks of one
+ * peer, the device, to all other peers, the viewers. The media server makes every offer. A new
+ * `session` in an offer requires a new connection.
+ */
+
+/**
+ * @import { LiveState } from "./room.js"
+ * @import { LiveInit } from "./parts.d.ts"
+ */
+
+/** The id of the media server in a room with a live session. */
+export const MEDIA_SERVER = '~live';
+
+export class Live {
+  /** @type {LiveState | null} */
+  state = null;
+  /** @type {MediaStream | null} */
+  stream = null;
+  /** @type {RTCPeerConnection | null} */
+  connection = null;
+
+  #init;
+  /** @type {string | undefined} */
+  #session;
+  /** The stream that we publish. @type {MediaStream | null} */
+  #published = null;
+  /**
+   * The offer that we answer as soon as there is a stream to publish.
+   * @type {RTCSessionDescriptionInit | null}
+   */
+  #pendingOffer = null;
+
+  /** @param {LiveInit} init */
+  constructor(init) {
+    this.#init = init;
+  }
+
+  get connected() {
+    return this.connection?.connectionState === 'connected';
+  }
+
+  /** @param {MediaStream} stream */
+  publish(stream) {
+    this.#published = stream;
+    if (this.#pendingOffer) this.#answer(this.#pendingOffer);
+    else this.#updateTracks();
+  }
+
+  /** @param {string} type @param {any} payload */
+  handleSignal(type, payload) {
+    if (type === 'offer') this.#handleOffer(payload);
+    else if (type === 'live' && payload?.state !== this.state) this.#setState(payload?.state);
+  }
+
+  /** Requests a new offer if the connection failed while the WebSocket was disconnected. */
+  resync() {
+    if (this.connection?.connectionState === 'failed') this.#init.signal('restart');
+  }
+
+  /** Ends the session for this client. */
+  stop() {
+    if (this.state !== 'stopped') this.#setState('stopped');
+  }
+
+  /** Closes the connection. If we join again, the media server makes a new offer. */
+  close() {
+    this.#session = undefined;
+    this.#pendingOffer = null;
+    const { connection, connected } = this;
+    this.connection = null;
+    connection?.close();
+    this.#setStream(null);
+    if (connected) this.#emitChange();
+  }
+
+  /** @param {LiveState} state */
+  #setState(state) {
+    this.state = state;
+    // After `away`, the media server has closed the sessions of the viewers, but a browser notices
+    // this only after about 18 seconds. The device may have its next offer already.
+    if (state === 'stopped' || (state === 'away' && this.stream)) this.close();
+    this.#emitChange();
+  }
+
+  #emitChange() {
+    this.#init.emit('live', { state: this.state, connected: this.connected });
+  }
+
+  /** @param {MediaStream | null} stream */
+  #setStream(stream) {
+    if (stream === this.stream) return;
+    this.stream = stream;
+    this.#init.emit('stream', { stream });
+  }
+
+  /** @param {RTCSessionDescriptionInit & { session?: string }} offer */
+  #handleOffer({ type, sdp, session }) {
+    const offer = { type, sdp };
+    if (!this.connection || session !== this.#session) this.#connect(session);
+    if (asksForTracks(offer) && !this.#published) this.#pendingOffer = offer;
+    else this.#answer(offer);
+  }
+
+  /** @param {string} [session] */
+  #connect(session) {
+    const old = this.connection;
+    const { configuration, signal, trace } = this.#init;
+    trace('create-connection', configuration());
+    const connection = new RTCPeerConnection(configuration());
+    this.connection = connection;
+    this.#session = session;
+    this.#pendingOffer = null;
+    old?.close();
+    connection.ontrack = ({ track }) => trace('track', track);
+    connection.onconnectionstatechange = () => {
+      trace('connection-state', connection.connectionState);
+      this.#emitChange();
+      if (connection.connectionState === 'failed') signal('restart');
+    };
+  }
+
+  /** @param {RTCSessionDescriptionInit} offer */
+  async #answer(offer) {
+    const { connection } = this;
+    const stream = asksForTracks(offer) ? this.#published : null;
+    this.#pendingOffer = null;
+    try {
+      await this.#negotiate(offer, stream);
+    } catch (error) {
+      if (connection !== this.connection) return; // a later offer has replaced the connection
+      const { message } = /** @type {Error} */ (error);
+      this.#init.emit('error', { code: 'negotiation', message, to: MEDIA_SERVER });
+    }
+  }
+
+  /** @param {RTCSessionDescriptionInit} offer @param {MediaStream | null} stream */
+  async #negotiate(offer, stream) {
+    const { connection } = this;
+    const { signal, trace } = this.#init;
+    if (!connection) return;
+    await connection.setRemoteDescription(offer);
+    trace('set-remote-description', offer);
+    const transceivers = connection.getTransceivers();
+    for (const transceiver of stream ? transceivers : []) {
+      const track = matchingTrack(stream, transceiver);
+      await transceiver.sender.replaceTrack(track);
+      transceiver.direction = track ? 'sendonly' : 'inactive';
+    }
+    await connection.setLocalDescription();
+    const { localDescription } = connection;
+    if (connection !== this.connection || !localDescription) return;
+    trace('set-local-description', localDescription);
+    // The media server has a known address, so it needs no candidates of ours.
+    const { type, sdp } = localDescription;
+    signal('answer', { type, sdp, session: this.#session });
+    if (!stream) this.#setStream(new MediaStream(transceivers.map((it) => it.receiver.track)));
+    else if (stream !== this.#published) this.#updateTracks();
+  }
+
+  /** Sends the tracks of the published stream instead of the tracks that were sent before. */
+  #updateTracks() {
+    const { connection } = this;
+    if (connection?.signalingState !== 'stable' || this.stream) return;
+    const offered = connection.getTransceivers();
+    const added = offered.filter(
+      (it) => it.currentDirection === 'inactive' && matchingTrack(this.#published, it),
+    );
+    // A kind of track that the answer has rejected needs a new offer.
+    if (added.length > 0) return this.#init.signal('restart');
+    for (const transceiver of offered) {
+      const track = matchingTrack(this.#published, transceiver);
+      transceiver.sender.replaceTrack(track).catch(reportError);
+    }
+  }
+}
+
+/**
+ * Returns whether an offer asks the device for its tracks.
+ * @param {RTCSessionDescriptionInit} offer
+ */
+function asksForTracks({ sdp = '' }) {
+  return /^a=recvonly/m.test(sdp);
+}
+
+/**
+ * Returns the track of a stream that a transceiver can send, or null.
+ * @param {MediaStream | null} stream
+ * @param {RTCRtpTransceiver} transceiver
+ */
+function matchingTrack(stream, { receiver }) {
+  return stream?.getTracks().find(({ kind }) => kind === receiver.track.kind) ?? null;
+}
