@@ -47,8 +47,9 @@ async function failsWith(args, env, message) {
 }
 
 describe('a fresh clone', () => {
-  for (const script of ['setup', 'build', 'start', 'test']) {
-    const args = [join('scripts', `${script}.mjs`), ...(script === 'start' ? ['--port=2999'] : [])];
+  for (const script of ['setup', 'build', 'start', 'live', 'test']) {
+    const port = ['start', 'live'].includes(script) ? ['--port=2999'] : [];
+    const args = [join('scripts', `${script}.mjs`), ...port];
 
     it(`${script} reports an unreachable npm registry`, () =>
       failsWith(args, UNREACHABLE, /npm cannot reach its registry, http:\/\/127\.0\.0\.1:9/));
