@@ -122,6 +122,12 @@ impl History {
             }
             Step::Sleep(loses_calls) => {
                 self.forgot = true;
+                // A restarted room does not know these calls.
+                for (call, request) in self.rig.calls() {
+                    if matches!(request, MediaCall::Look { .. } | MediaCall::Close { .. }) {
+                        self.end(call, &request, &Fate::Works);
+                    }
+                }
                 if *loses_calls {
                     self.rig.lose_calls();
                 }
