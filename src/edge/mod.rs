@@ -3,10 +3,12 @@
 
 pub mod admission;
 pub mod ice;
+pub mod media;
 pub mod quote;
 pub mod route;
 mod setting;
 pub mod settings;
 pub mod status;
+pub mod tracks;
 
 pub use setting::BadSetting;
