@@ -17,6 +17,7 @@
 //! A track is named after its kind: `audio` or `video`.
 
 mod answer;
+mod offer;
 mod reply;
 
 use std::fmt;

@@ -3,11 +3,13 @@
 
 pub mod admission;
 pub mod ice;
+pub mod live;
 pub mod media;
 pub mod quote;
 pub mod route;
 mod setting;
 pub mod settings;
+mod signature;
 pub mod status;
 pub mod tracks;
 
