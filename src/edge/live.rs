@@ -17,9 +17,10 @@ mod session;
 mod settings;
 
 pub use access::{Caller, Credentials, stop_key};
-pub use notification::Notification;
+pub use notification::{Notification, bad_notify, not_notified};
 pub use room_request::RoomRequest;
 pub use session::{MAX_BODY, NewSession, StopRequest, status};
+pub use settings::without_media_server;
 
 /// The settings of live sessions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -3,6 +3,8 @@
 use super::session::to_seconds;
 use super::{Live, NewSession};
 use crate::core::peer::{PeerId, Time};
+use crate::edge::quote::shorten;
+use crate::edge::route::HttpError;
 use crate::edge::signature::{hex, sign};
 
 /// The request that notifies a device.
@@ -39,6 +41,28 @@ impl Notification {
             signature,
         }
     }
+}
+
+/// Returns the error for a `notify` that is not allowed: 400 `bad-notify`.
+#[must_use]
+pub fn bad_notify(server: &str) -> HttpError {
+    let server = shorten(server);
+    let message = format!(
+        "`notify` is {server}: expected a URL without a query, whose origin is in LIVE_NOTIFY_ORIGINS. \
+         Ask the operator of this server to allow the origin"
+    );
+    HttpError::new(400, "bad-notify", message)
+}
+
+/// Returns the error for a session whose device was not notified: 502 `not-notified`.
+#[must_use]
+pub fn not_notified(session: &str, cause: &str) -> HttpError {
+    let session = shorten(session);
+    let message = format!(
+        "the session exists, but its device was not notified, because {cause}: expected a status from \
+         200 to 299. Send the request again with \"sessionId\": {session}"
+    );
+    HttpError::new(502, "not-notified", message)
 }
 
 #[cfg(test)]

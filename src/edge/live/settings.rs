@@ -3,6 +3,7 @@
 use super::super::setting::{BadSetting, bearer_token, http_url, is_origin, strong_secret};
 use super::access::is_local_host;
 use super::{Live, MediaServer};
+use crate::edge::route::HttpError;
 
 /// The base URL of Cloudflare's Realtime SFU, the default of `MEDIA_URL`.
 const CLOUDFLARE: &str = "https://rtc.live.cloudflare.com/v1";
@@ -35,6 +36,24 @@ impl Live {
             notify_origins: notify_origins(&filled(ORIGINS).unwrap_or_default())?,
         })
     }
+}
+
+impl Live {
+    /// Returns the error for a `LIVE_NOTIFY_URL` whose origin is not in `LIVE_NOTIFY_ORIGINS`.
+    #[must_use]
+    pub fn bad_notify_url(&self) -> BadSetting {
+        let url = self.notify_url.as_deref().unwrap_or_default();
+        let expected = format!("a URL without a query, whose origin is in {ORIGINS}");
+        BadSetting::variable("LIVE_NOTIFY_URL", url, expected)
+    }
+}
+
+/// Returns the error for a session on a server without a media server: 503 `not-configured`.
+#[must_use]
+pub fn without_media_server() -> HttpError {
+    let message = "this server has no media server: expected the setting MEDIA_APP and the secret \
+         MEDIA_SECRET. Set both, and MEDIA_URL if you host the media server yourself";
+    HttpError::new(503, "not-configured", message)
 }
 
 /// Reads the settings of the media server. An app without a secret, or a secret without an app, is an
