@@ -15,10 +15,19 @@ const DELAYS = [0, 1_000, 3_000];
  * @param {string} origins the allowed origins, separated by spaces
  */
 export function notificationUrl(server, origins) {
-  const url = URL.canParse(server) ? new URL(server) : undefined;
+  const url = parse(server);
   if (!url || !origins.split(' ').includes(url.origin)) return undefined;
   if (url.username || url.password || /[?#]/.test(url.href)) return undefined;
   return `${url.href.replace(/\/+$/, '')}/notification/create`;
+}
+
+/** @param {string} text */
+function parse(text) {
+  try {
+    return new URL(text);
+  } catch {
+    return undefined;
+  }
 }
 
 /**
@@ -42,9 +51,7 @@ export async function notify(url, body, idempotencyKey, signature, created) {
     if (delay) await scheduler.wait(delay);
     const status = await post(url, headers, body);
     if (status >= 200 && status < 300) return created;
-    cause = status
-      ? `the server responded with status ${status}`
-      : 'there was no response within 5 s';
+    cause = status ? `the server responded with status ${status}` : 'there was no response';
     if (status && status < 500 && status !== 429) break;
   }
   return cause;
