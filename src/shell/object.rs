@@ -1,7 +1,8 @@
 //! The Durable Object of one room, with its WebSockets and the handlers that the platform calls.
 //!
 //! A handler awaits only the body of its own request, for at most ten seconds. Handlers therefore
-//! never interleave. No other timer, fetch or stream prevents the hibernation of the object.
+//! never interleave. Besides, a call of the media server keeps the object in memory, for at most ten
+//! seconds. No other timer, fetch or stream prevents its hibernation.
 //!
 //! The `worker` crate has a macro for Durable Object classes, but the handlers that the macro
 //! generates are asynchronous. Creating and settling a promise costs more than handling a signal.
