@@ -2,8 +2,10 @@
 //! every refusal must have a code and a message.
 
 use partyline::core::live::{MediaCall, Outcome};
+use partyline::core::peer::Time;
 use partyline::core::refusal::Code;
 use partyline::dialect::Dialect;
+use partyline::edge::live::{Live, NewSession, RoomRequest, StopRequest};
 use partyline::edge::media;
 use partyline::edge::route::{Request, route};
 use partyline::record::attachment::Attachment;
@@ -28,13 +30,16 @@ const FRAMES: [&str; 11] = [
 ];
 
 /// Seeds for mutation: paths and queries, most of them valid.
-const PATHS: [&str; 9] = [
+const PATHS: [&str; 12] = [
     "/register/demo/ann?key=secret",
     "/message/%C3%A4/a%3Ab",
     "/events/demo/ann?token=a.b.c",
     "/parties/main/demo",
     "/parties/main/%C3%A4%20%2F",
     "/health",
+    "/create-session",
+    "/live/stop?token=a.b.c",
+    "/live/%C3%A4%20?token=a.b.c",
     "/parties/main/a?_pk=ann&key=secret&dialect=lobby&token=a.b.c",
     "/parties/main/a?_pk=%41+&key=%ff&x=%",
     "/parties/main/a?partyline, key.c2VjcmV0, token.a.b.c",
@@ -45,6 +50,13 @@ const ATTACHMENTS: [&str; 3] = [
     "v1 7 3 native - bob\n",
     "v1 0 1 lobby ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad a\n",
     "v1 7 3 http - bob\n9 5 4 8\nj 5 ann 1\ns 9 ann * 5 7\noffer{\"a\":1}l 9 ann\nr 9 no-such-peer 2 -\nno",
+];
+
+/// Seeds for mutation: bodies of requests about live sessions.
+const LIVE_BODIES: [&str; 3] = [
+    r#"{"deviceId":"camera","sessionId":"a b/&=?#%\u00e9","notify":"https://push.example","tracks":["video"],"expiresIn":60}"#,
+    r#"{"deviceId":"camera","tracks":["audio","video"]}"#,
+    r#"{"sessionId":"demo","stopKey":"k"}"#,
 ];
 
 /// Seeds for mutation: payloads of answers to the media server.
@@ -144,6 +156,23 @@ fn routes_or_refuses(text: &str, method: &str, upgrade: Option<&str>) {
     }
 }
 
+/// A session must reach the room unchanged.
+fn reads_or_refuses(body: &str) {
+    match NewSession::read(body, Time(1_000_000), 7) {
+        Ok(session) => {
+            let live = Live::default();
+            let answer = session.answer(&live, Some("secret"), false);
+            serde_json::from_str::<serde_json::Value>(&answer).unwrap();
+            let request = RoomRequest::Create(session);
+            assert_eq!(RoomRequest::read(&request.url()), Some(request));
+        }
+        Err(error) => assert_eq!(error.status, 400, "{error:?}"),
+    }
+    if let Err(error) = StopRequest::read(body) {
+        assert_eq!(error.status, 400, "{error:?}");
+    }
+}
+
 /// The body of the request must be JSON whose SDP is the SDP of the answer.
 fn passes_on_or_refuses(payload: String) {
     let session = "s1".into();
@@ -171,6 +200,11 @@ proptest! {
     #[test]
     fn a_mutated_frame_is_decoded_or_refused(text in mutated(&FRAMES)) {
         decodes_or_refuses(&text);
+    }
+
+    #[test]
+    fn a_mutated_body_about_a_live_session_is_read_or_refused(body in mutated(&LIVE_BODIES)) {
+        reads_or_refuses(&body);
     }
 
     #[test]
@@ -219,6 +253,8 @@ proptest! {
         routes_or_refuses(&format!("/parties/main/{text}"), "GET", None);
         let _ = Attachment::decode(&text);
         passes_on_or_refuses(text.clone().into_owned());
+        reads_or_refuses(&text);
+        let _ = RoomRequest::read(&format!("https://room/internal/live/create?{text}"));
         let _ = media::Expected::parse(&text);
     }
 
