@@ -488,12 +488,8 @@ impl Engine {
         if publish.is_empty() && subscribe.is_empty() {
             return Ok((false, None));
         }
-        let offer = self.try_step(id, now, |session| {
-            Ok(session.offer(&publish, &subscribe, now))
-        })?;
-        let Some((sdp, mids)) = offer else {
-            return Ok((false, None));
-        };
+        let (sdp, mids) =
+            self.try_step(id, now, |session| session.offer(&publish, &subscribe, now))?;
         let mut plan = Plan::default();
         for ((index, track, source), mid) in new.into_iter().zip(mids) {
             if let Some(reply) = replies.get_mut(index) {

@@ -10,7 +10,8 @@ use crate::api::{ApiError, ErrorCode};
 use crate::forward::Subscription;
 use crate::session::Session;
 
-/// The most media sections in an offer or answer. The server uses closed ones again.
+/// The most media sections in an offer or answer, stopped ones included. Each new track of the server's
+/// offers takes another one.
 const MAX_SECTIONS: usize = 128;
 
 /// The server's offer that the client has not answered.
@@ -64,12 +65,16 @@ impl Session {
     /// id of the stream, by which browsers keep sound and picture together).
     ///
     /// The offer waits in `pending`, with an empty plan, until [`Self::accept_answer`].
+    ///
+    /// # Errors
+    ///
+    /// If the session has used up its media sections.
     pub fn offer(
         &mut self,
         publish: &[(MediaKind, bool)],
         subscribe: &[(MediaKind, String)],
         now: Instant,
-    ) -> Option<(String, Vec<Mid>)> {
+    ) -> Result<(String, Vec<Mid>), ApiError> {
         let closed = self.closed_sections();
         let mut change = self.rtc.sdp_api();
         closed.into_iter().for_each(|mid| change.stop_media(mid));
@@ -86,17 +91,24 @@ impl Session {
             let stream = Some(stream.clone());
             mids.push(change.add_media(*kind, Direction::SendOnly, stream, None, None));
         }
-        let (offer, pending) = change.apply()?;
+        let nothing = || ApiError::new(ErrorCode::InternalError, "There is nothing to negotiate.");
+        let (offer, pending) = change.apply().ok_or_else(nothing)?;
+        let sdp = offer.to_sdp_string();
+        if count_sections(&sdp) > MAX_SECTIONS {
+            return Err(invalid(format!(
+                "The session has used {MAX_SECTIONS} media sections, its limit. Make a new session."
+            )));
+        }
         self.pending = Some(Pending {
             offer: pending,
             since: now,
             plan: Plan::default(),
         });
-        Some((offer.to_sdp_string(), mids))
+        Ok((sdp, mids))
     }
 
     /// Returns the media sections whose tracks are all closed. The next offer stops them, so that
-    /// later tracks can use their place.
+    /// browsers end their tracks.
     fn closed_sections(&self) -> Vec<Mid> {
         let open = |mid: &Mid| {
             self.published.get(mid).is_some_and(|track| track.open)
@@ -153,7 +165,7 @@ pub fn sections(sdp: &str) -> Vec<Mid> {
 /// The client's candidates are left out. The server never connects to them, because clients connect
 /// to the server, and many of them are names that the library cannot read.
 fn checked(sdp: &str) -> Result<String, ApiError> {
-    if sdp.lines().filter(|line| line.starts_with("m=")).count() > MAX_SECTIONS {
+    if count_sections(sdp) > MAX_SECTIONS {
         return Err(invalid(format!(
             "The SDP has more than {MAX_SECTIONS} media sections."
         )));
@@ -162,6 +174,10 @@ fn checked(sdp: &str) -> Result<String, ApiError> {
         !line.starts_with("a=candidate:") && !line.starts_with("a=end-of-candidates")
     });
     Ok(kept.flat_map(|line| [line, "\r\n"]).collect())
+}
+
+fn count_sections(sdp: &str) -> usize {
+    sdp.lines().filter(|line| line.starts_with("m=")).count()
 }
 
 fn invalid(description: impl Into<String>) -> ApiError {
