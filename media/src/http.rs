@@ -26,7 +26,7 @@ use crate::session::SessionId;
 const MAX_BODY: usize = 256 * 1024;
 
 /// The longest time until the headers, or after them the body, of a request are complete.
-const READ_TIMEOUT: Duration = Duration::from_secs(10);
+const READ_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The most connections at the same time. Others wait.
 const MAX_CONNECTIONS: usize = 512;
@@ -184,7 +184,7 @@ async fn json<T: DeserializeOwned>(request: Request<Incoming>) -> Result<T, ApiE
             return Err(ApiError::new(ErrorCode::PayloadTooLarge, text));
         }
         Ok(Err(_)) | Err(_) => {
-            let text = "The body did not arrive within 10 seconds.";
+            let text = "The body did not arrive within 5 seconds.";
             return Err(ApiError::new(ErrorCode::DecodingError, text));
         }
     };

@@ -26,7 +26,10 @@ fn the_defaults_are_for_this_machine_only() {
 fn other_machines_need_a_secret() {
     let error = parse("--listen 0.0.0.0:2999", None).unwrap_err();
     assert!(error.contains("MEDIA_SECRET"), "{error}");
-    assert!(parse("--listen 0.0.0.0:2999", Some("")).is_err(), "an empty secret is none");
+    assert!(
+        parse("--listen 0.0.0.0:2999", Some("")).is_err(),
+        "an empty secret is none"
+    );
     assert!(parse("--listen 0.0.0.0:2999", Some("long")).is_ok());
     assert!(parse("--listen [::1]:2999", None).is_ok());
 }

@@ -28,11 +28,20 @@ fn a_track_without_packets_for_30_seconds_is_inactive_and_cannot_be_received() {
     world.send(device, mid, SECOND);
     let (viewer, _) = world.viewer(device);
     world.run(28 * SECOND);
-    assert_eq!(look(&mut world, device).unwrap()["tracks"][0]["status"], "active");
+    assert_eq!(
+        look(&mut world, device).unwrap()["tracks"][0]["status"],
+        "active"
+    );
     world.run(3 * SECOND);
     // The device is still connected.
-    assert_eq!(look(&mut world, device).unwrap()["tracks"][0]["status"], "inactive");
-    assert_eq!(look(&mut world, viewer).unwrap()["tracks"][0]["status"], "inactive");
+    assert_eq!(
+        look(&mut world, device).unwrap()["tracks"][0]["status"],
+        "inactive"
+    );
+    assert_eq!(
+        look(&mut world, viewer).unwrap()["tracks"][0]["status"],
+        "inactive"
+    );
     let tracks = world.remote(device);
     let session = world.clients[viewer].session;
     let reply = world.call(new_tracks(session, tracks)).unwrap();
@@ -57,7 +66,10 @@ fn a_session_without_connectivity_for_30_seconds_is_gone() {
     world.run(2 * SECOND);
     assert_eq!(look(&mut world, device), Err(ErrorCode::SessionError));
     assert_eq!(ErrorCode::SessionError.status(), 410);
-    assert_eq!(look(&mut world, viewer).unwrap()["tracks"][0]["status"], "inactive");
+    assert_eq!(
+        look(&mut world, viewer).unwrap()["tracks"][0]["status"],
+        "inactive"
+    );
 }
 
 #[test]
@@ -86,9 +98,16 @@ fn a_session_that_never_connects_is_gone_60_seconds_after_its_last_call() {
     world.run(59 * SECOND);
     assert!(world.call(Call::Look(session)).is_ok());
     world.run(2 * SECOND);
-    assert_eq!(world.call(Call::Look(session)), Err(ErrorCode::SessionError));
+    assert_eq!(
+        world.call(Call::Look(session)),
+        Err(ErrorCode::SessionError)
+    );
     assert_eq!(world.engine.health().sessions, 0);
-    assert_eq!(world.engine.deadline(), None, "without sessions, nothing wakes the server");
+    assert_eq!(
+        world.engine.deadline(),
+        None,
+        "without sessions, nothing wakes the server"
+    );
 }
 
 #[test]
@@ -100,7 +119,10 @@ fn a_client_that_closes_its_connection_ends_its_session_at_once() {
     world.clients[device].rtc.close().unwrap();
     world.run(SECOND);
     assert_eq!(look(&mut world, device), Err(ErrorCode::SessionError));
-    assert_eq!(look(&mut world, viewer).unwrap()["tracks"][0]["status"], "inactive");
+    assert_eq!(
+        look(&mut world, viewer).unwrap()["tracks"][0]["status"],
+        "inactive"
+    );
 }
 
 #[test]
@@ -123,14 +145,19 @@ fn a_panic_in_one_session_ends_no_other() {
     let victim = world.viewer(device).0;
     let other = world.viewer(device).0;
     let session = world.clients[victim].session;
-    let result = world.engine.step(session, world.now, |_| -> () { panic!("a bug in one session") });
+    let result = world.engine.step(session, world.now, |_| -> () {
+        panic!("a bug in one session")
+    });
     assert!(result.is_none());
     assert_eq!(look(&mut world, victim), Err(ErrorCode::SessionError));
     let sent = world.send(device, mid, SECOND);
     world.run(SECOND);
     assert_eq!(world.clients[other].frames.len(), sent);
     let health = world.engine.health();
-    assert_eq!((health.panics, health.sessions, health.subscriptions), (1, 2, 1));
+    assert_eq!(
+        (health.panics, health.sessions, health.subscriptions),
+        (1, 2, 1)
+    );
 }
 
 #[test]
@@ -139,11 +166,19 @@ fn a_pull_waits_until_the_publisher_sends() {
     let (device, mid) = world.device();
     let viewer = world.open();
     let call = new_tracks(viewer, world.remote(device));
-    assert!(world.engine.call(&call, false, world.now).is_none(), "not yet");
+    assert!(
+        world.engine.call(&call, false, world.now).is_none(),
+        "not yet"
+    );
     let reply = world.call(call.clone()).unwrap();
     assert_eq!(reply["tracks"][0]["errorCode"], "empty_track_error");
     world.send(device, mid, SECOND);
-    let reply = world.engine.call(&call, false, world.now).unwrap().unwrap().1;
+    let reply = world
+        .engine
+        .call(&call, false, world.now)
+        .unwrap()
+        .unwrap()
+        .1;
     assert_eq!(reply["requiresImmediateRenegotiation"], true);
 }
 
@@ -174,7 +209,10 @@ fn an_exchange_ends_before_the_next_one_begins() {
     let track = |name: &str| json!([{ "location": "local", "trackName": name, "kind": "video" }]);
     assert!(world.call(new_tracks(device, track("one"))).is_ok());
     let second = new_tracks(device, track("two"));
-    assert_eq!(world.call(second.clone()), Err(ErrorCode::InvalidSessionDescription));
+    assert_eq!(
+        world.call(second.clone()),
+        Err(ErrorCode::InvalidSessionDescription)
+    );
     // A client that never answers cannot block the session for ever.
     world.run(31 * SECOND);
     assert!(world.call(second).is_ok());
@@ -197,11 +235,27 @@ fn a_second_exchange_waits_for_the_connection() {
     assert_eq!(accepted, Ok(json!({})));
     let session = world.clients[device].session;
     let second = new_tracks(session, track("two"));
-    assert!(world.engine.call(&second, false, world.now).is_none(), "not yet");
-    let error = world.engine.call(&second, true, world.now).unwrap().unwrap_err();
-    assert_eq!((error.error_code, error.error_code.status()), (ErrorCode::NotConnected, 425));
+    assert!(
+        world.engine.call(&second, false, world.now).is_none(),
+        "not yet"
+    );
+    let error = world
+        .engine
+        .call(&second, true, world.now)
+        .unwrap()
+        .unwrap_err();
+    assert_eq!(
+        (error.error_code, error.error_code.status()),
+        (ErrorCode::NotConnected, 425)
+    );
     world.run(SECOND);
-    assert!(world.engine.call(&second, false, world.now).unwrap().is_ok());
+    assert!(
+        world
+            .engine
+            .call(&second, false, world.now)
+            .unwrap()
+            .is_ok()
+    );
 }
 
 #[test]
@@ -216,7 +270,9 @@ fn names_of_tracks_are_unique_and_not_empty() {
         assert_eq!(reply["tracks"][0]["errorCode"], "invalid_params", "{name}");
     }
     let twice = json!({ "location": "local", "trackName": "new", "kind": "video" });
-    let reply = world.call(new_tracks(session, json!([twice, twice]))).unwrap();
+    let reply = world
+        .call(new_tracks(session, json!([twice, twice])))
+        .unwrap();
     assert_eq!(reply["tracks"][1]["errorCode"], "invalid_params");
     let kindless = json!([{ "location": "local", "trackName": "new" }]);
     let reply = world.call(new_tracks(session, kindless)).unwrap();
@@ -225,26 +281,41 @@ fn names_of_tracks_are_unique_and_not_empty() {
 
 #[test]
 fn sessions_tracks_and_calls_have_limits() {
-    let mut world = World::with(Limits { sessions: 2, ..Limits::default() });
+    let mut world = World::with(Limits {
+        sessions: 2,
+        ..Limits::default()
+    });
     let session = world.open();
     world.open();
-    assert_eq!(world.call(Call::Open), Err(ErrorCode::TemporarilyUnavailableError));
+    assert_eq!(
+        world.call(Call::Open),
+        Err(ErrorCode::TemporarilyUnavailableError)
+    );
 
-    let track = |index: usize| {
-        json!({ "location": "local", "trackName": index.to_string(), "kind": "audio" })
-    };
+    let track = |index: usize| json!({ "location": "local", "trackName": index.to_string(), "kind": "audio" });
     let too_many = Value::Array((0..65).map(track).collect());
-    assert_eq!(world.call(new_tracks(session, too_many)), Err(ErrorCode::InvalidParams));
-    assert_eq!(world.call(new_tracks(session, json!([]))), Err(ErrorCode::InvalidParams));
+    assert_eq!(
+        world.call(new_tracks(session, too_many)),
+        Err(ErrorCode::InvalidParams)
+    );
+    assert_eq!(
+        world.call(new_tracks(session, json!([]))),
+        Err(ErrorCode::InvalidParams)
+    );
     let most = Value::Array((0..64).map(track).collect());
     assert!(world.call(new_tracks(session, most)).is_ok());
 
     let call = Call::Look(session);
     world.run(SECOND);
-    let results: Vec<_> = (0..51).map(|_| world.engine.admit(&call, world.now)).collect();
+    let results: Vec<_> = (0..51)
+        .map(|_| world.engine.admit(&call, world.now))
+        .collect();
     assert!(results[..50].iter().all(Result::is_ok));
     let error = results[50].clone().unwrap_err();
-    assert_eq!((error.error_code, error.error_code.status()), (ErrorCode::RetryableTransientError, 429));
+    assert_eq!(
+        (error.error_code, error.error_code.status()),
+        (ErrorCode::RetryableTransientError, 429)
+    );
     world.run(SECOND);
     assert!(world.engine.admit(&call, world.now).is_ok());
 }
@@ -253,12 +324,22 @@ fn sessions_tracks_and_calls_have_limits() {
 fn sdp_with_too_many_media_sections_is_refused() {
     let mut world = World::new();
     let session = world.open();
-    let sdp = format!("v=0\r\n{}", "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\n".repeat(129));
-    let body = json!({ "autoDiscover": true, "sessionDescription": { "type": "offer", "sdp": sdp } });
-    let error = world.engine.call(&Call::NewTracks(session, parse(body)), true, world.now);
+    let sdp = format!(
+        "v=0\r\n{}",
+        "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\n".repeat(129)
+    );
+    let body =
+        json!({ "autoDiscover": true, "sessionDescription": { "type": "offer", "sdp": sdp } });
+    let error = world
+        .engine
+        .call(&Call::NewTracks(session, parse(body)), true, world.now);
     let error = error.unwrap().unwrap_err();
     assert_eq!(error.error_code, ErrorCode::InvalidSessionDescription);
-    assert!(error.error_description.contains("more than 128"), "{}", error.error_description);
+    assert!(
+        error.error_description.contains("more than 128"),
+        "{}",
+        error.error_description
+    );
 }
 
 #[test]
@@ -276,5 +357,8 @@ fn nobody_takes_over_the_address_of_another_session() {
     world.run(SECOND);
     assert_eq!(world.clients[victim].frames.len() - before, sent);
     let heard = look(&mut world, victim);
-    assert!(heard.is_ok(), "the datagrams of the victim still reach its session");
+    assert!(
+        heard.is_ok(),
+        "the datagrams of the victim still reach its session"
+    );
 }

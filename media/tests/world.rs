@@ -323,12 +323,12 @@ impl World {
             if to == SERVER.parse().unwrap() {
                 self.engine.receive(from, &contents, now);
             } else if let Some(index) = self.clients.iter().position(|client| client.address == to)
+                && let Ok(receive) = Receive::new(Protocol::Udp, from, to, &contents)
             {
-                if let Ok(receive) = Receive::new(Protocol::Udp, from, to, &contents) {
-                    let input = Input::Receive(now, receive);
-                    let _ = self.clients[index].rtc.handle_input(input);
-                    self.drain(index);
-                }
+                let _ = self.clients[index]
+                    .rtc
+                    .handle_input(Input::Receive(now, receive));
+                self.drain(index);
             }
         }
     }
