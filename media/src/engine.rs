@@ -343,7 +343,15 @@ impl Engine {
                 Some(Decision::Drop) | None => {}
             }
         }
-        self.isolated(source, now, |session| session.request_key_frames(now));
+        self.request_key_frames(source, now);
+    }
+
+    /// Requests the key frames of a publisher's tracks that are wanted and due.
+    fn request_key_frames(&mut self, source: SessionId, now: Instant) {
+        let session = self.sessions.get(&source);
+        if session.is_some_and(|session| session.wants_key_frame()) {
+            self.isolated(source, now, |session| session.request_key_frames(now));
+        }
     }
 
     /// Requests a key frame for a viewer from the publisher, now or after the shortest interval.
@@ -358,7 +366,7 @@ impl Engine {
         if let Some(track) = session.and_then(|session| session.published.get_mut(&source_mid)) {
             let layer = layer.or_else(|| track.live_layers(now).first().copied());
             track.want_key_frame(layer.flatten());
-            self.isolated(source, now, |session| session.request_key_frames(now));
+            self.request_key_frames(source, now);
         }
     }
 
@@ -382,9 +390,10 @@ impl Engine {
         let Limits {
             silence, unused, ..
         } = self.limits;
+        // A session that is heard but never connects would otherwise stay for ever.
         let over = |session: &Session| match session.heard {
-            Some(heard) => now >= heard + silence,
-            None => now >= session.used + unused,
+            Some(heard) if session.connected => now >= heard + silence,
+            _ => now >= session.used + unused,
         };
         let ids: Vec<_> = self.sessions.keys().copied().collect();
         for id in ids {
@@ -401,14 +410,9 @@ impl Engine {
                 tracing::info!(session = %id, %mid, "track ended: no packets");
                 self.unpublish(id, mid);
             }
-            if self
-                .sessions
-                .get(&id)
-                .is_some_and(|session| session.wants_key_frame())
-            {
-                self.step(id, now, |session| session.request_key_frames(now));
-            }
+            self.request_key_frames(id, now);
         }
+        self.settle(now);
     }
 
     fn end(&mut self, id: SessionId, reason: &str, now: Instant) {

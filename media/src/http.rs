@@ -78,7 +78,13 @@ async fn respond(api: &Api, request: Request<Incoming>) -> Response<Full<Bytes>>
     let (status, body) = match answer(api, request).await {
         Ok(answer) => answer,
         Err(error) => {
-            tracing::info!(%method, path, code = ?error.error_code, error.error_description, "refused");
+            let (code, reason) = (error.error_code, &error.error_description);
+            if code == ErrorCode::Unauthorized {
+                // A stranger could fill the disk with these.
+                tracing::debug!(%method, path, ?code, reason, "refused");
+            } else {
+                tracing::info!(%method, path, ?code, reason, "refused");
+            }
             let body = serde_json::to_value(&error).unwrap_or_default();
             (error.error_code.status(), body)
         }

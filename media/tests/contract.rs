@@ -46,13 +46,14 @@ impl Program {
     /// Sends bytes, and returns what the program sends until it closes the connection.
     fn raw(&self, request: &[u8]) -> String {
         let mut stream = TcpStream::connect(self.http).unwrap();
-        stream
-            .set_read_timeout(Some(Duration::from_secs(14)))
-            .unwrap();
+        let patience = Some(Duration::from_secs(14));
+        stream.set_read_timeout(patience).unwrap();
         // The program may answer and close before it has read everything.
         let _ = stream.write_all(request);
         let mut reply = Vec::new();
-        let _ = stream.read_to_end(&mut reply);
+        let end = stream.read_to_end(&mut reply);
+        let timeout = end.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock);
+        assert!(!timeout, "the program did not close the connection");
         String::from_utf8(reply).unwrap()
     }
 
@@ -409,12 +410,14 @@ fn a_request_that_does_not_arrive_is_given_up() {
          authorization: Bearer {SECRET}\r\ncontent-length: 10\r\n\r\n{{"
     );
     std::thread::scope(|scope| {
+        let silent = scope.spawn(|| program.raw(b""));
         let no_end = scope.spawn(|| program.raw(b"POST /v1 HTTP/1.1\r\nhost: x\r\n"));
         let reply = program.raw(body.as_bytes());
         assert!(
             reply.starts_with("HTTP/1.1 400") && reply.contains("decoding_error"),
             "{reply}"
         );
+        assert_eq!(silent.join().unwrap(), "");
         let reply = no_end.join().unwrap();
         assert!(
             reply.is_empty() || reply.starts_with("HTTP/1.1 408"),

@@ -347,18 +347,28 @@ fn nobody_takes_over_the_address_of_another_session() {
     let mut world = World::new();
     let (device, mid) = world.device();
     world.send(device, mid, SECOND);
-    let (victim, _) = world.viewer(device);
+    let (viewer, _) = world.viewer(device);
     let (thief, _) = world.viewer(device);
-    // The thief sends its own valid connectivity checks from the victim's address.
-    world.clients[thief].address = world.clients[victim].address;
-    world.send(device, mid, 5 * SECOND);
-    let before = world.clients[victim].frames.len();
-    let sent = world.send(device, mid, 5 * SECOND);
+    // The thief sends its own valid connectivity checks from the device's address.
+    world.clients[thief].address = world.clients[device].address;
+    world.clients[viewer].frames.clear();
+    let sent = world.send(device, mid, 9 * SECOND);
     world.run(SECOND);
-    assert_eq!(world.clients[victim].frames.len() - before, sent);
-    let heard = look(&mut world, victim);
-    assert!(
-        heard.is_ok(),
-        "the datagrams of the victim still reach its session"
-    );
+    assert_eq!(world.clients[viewer].frames.len(), sent);
+}
+
+#[test]
+fn a_session_that_is_heard_but_never_connects_is_gone_after_60_seconds() {
+    let mut world = World::new();
+    let device = world.client(|config| config);
+    let track = json!([{ "location": "local", "trackName": "video", "kind": "video" }]);
+    let (_, answer) = world.answer(device, track);
+    // Both sides now wait for the other to begin the handshake.
+    assert!(answer.contains("a=setup:passive"));
+    let answer = answer.replace("a=setup:passive", "a=setup:active");
+    assert_eq!(world.renegotiate(device, &answer), Ok(json!({})));
+    world.run(59 * SECOND);
+    assert!(look(&mut world, device).is_ok());
+    world.run(2 * SECOND);
+    assert_eq!(look(&mut world, device), Err(ErrorCode::SessionError));
 }

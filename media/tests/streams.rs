@@ -5,7 +5,6 @@ use std::time::Duration;
 use partyline_media::api::ErrorCode;
 use partyline_media::calls::Call;
 use serde_json::json;
-use str0m::change::SdpOffer;
 use str0m::format::Codec;
 use str0m::media::{
     Direction, KeyframeRequestKind, MediaKind, Mid, Rid, Simulcast, SimulcastLayer,
@@ -43,8 +42,19 @@ fn a_new_viewer_gets_a_key_frame_and_many_viewers_share_the_requests() {
     let mut world = World::new();
     let (device, mid) = world.device();
     world.send(device, mid, SECOND);
+    // The viewer connects some seconds after its answer.
+    let viewer = world.client(|config| config);
+    let address = world.clients[viewer].address;
+    let tracks = world.remote(device);
+    let (reply, accepted) = world.exchange(viewer, tracks);
+    assert_eq!(accepted, Ok(json!({})));
+    let viewer_mid = Mid::from(reply["tracks"][0]["mid"].as_str().unwrap());
+    world.lose = Box::new(move |datagram| datagram.from == address);
+    world.run(3 * SECOND);
+    world.lose = Box::new(|_| false);
     let before = world.clients[device].key_frame_requests.len();
-    let (viewer, viewer_mid) = world.viewer(device);
+    world.run(4 * SECOND);
+    assert!(world.clients[viewer].connected);
     assert!(
         world.clients[device].key_frame_requests.len() > before,
         "asked when a viewer connects"
@@ -225,6 +235,12 @@ fn a_viewer_changes_to_another_device_without_sdp_and_its_media_time_goes_on() {
         .unwrap();
     assert_eq!(reply["requiresImmediateRenegotiation"], false);
     assert!(reply["tracks"][0].get("errorCode").is_none(), "{reply}");
+    let before = world.clients[second].key_frame_requests.len();
+    world.run(Duration::from_millis(40));
+    assert!(
+        world.clients[second].key_frame_requests.len() > before,
+        "asked at once"
+    );
     world.frame(first, first_mid, None, false);
     let more = world.send(second, second_mid, SECOND);
     world.run(SECOND);
@@ -317,6 +333,7 @@ fn a_viewer_receives_the_simulcast_layer_that_it_prefers() {
         "the last frame of h, then the key frame of f"
     );
     assert!(frames[26].is_keyframe());
+    assert_eq!((frames[25].data.len(), frames[26].data.len()), (2000, 3000));
 }
 
 #[test]
@@ -418,18 +435,9 @@ fn a_bidirectional_media_section_sends_a_track_back_without_an_offer() {
 fn a_device_that_refuses_to_send_is_reported() {
     let mut world = World::new();
     let device = world.client(|config| config);
-    let tracks =
-        json!({ "tracks": [{ "location": "local", "trackName": "video", "kind": "video" }] });
-    let session = world.clients[device].session;
-    let reply = world.call(Call::NewTracks(session, parse(tracks))).unwrap();
-    let sdp = reply["sessionDescription"]["sdp"].as_str().unwrap();
-    let offer = SdpOffer::from_sdp_string(sdp).unwrap();
-    let answer = world.clients[device]
-        .rtc
-        .sdp_api()
-        .accept_offer(offer)
-        .unwrap();
-    let answer = answer.to_sdp_string().replace("a=sendonly", "a=inactive");
+    let tracks = json!([{ "location": "local", "trackName": "video", "kind": "video" }]);
+    let (reply, answer) = world.answer(device, tracks);
+    let answer = answer.replace("a=sendonly", "a=inactive");
     let accepted = world.renegotiate(device, &answer).unwrap();
     assert_eq!(accepted["tracks"][0]["trackName"], "video", "{accepted}");
     assert_eq!(

@@ -120,6 +120,13 @@ impl World {
 
     /// Calls `tracks/new`, and answers the server's offer. Returns both replies.
     pub fn exchange(&mut self, client: usize, tracks: Value) -> (Value, Result<Value, ErrorCode>) {
+        let (reply, answer) = self.answer(client, tracks);
+        let accepted = self.renegotiate(client, &answer);
+        (reply, accepted)
+    }
+
+    /// Calls `tracks/new`. Returns the reply, and the client's answer to the server's offer.
+    pub fn answer(&mut self, client: usize, tracks: Value) -> (Value, String) {
         let session = self.clients[client].session;
         let call = Call::NewTracks(session, parse(json!({ "tracks": tracks })));
         let reply = self.call(call).unwrap();
@@ -127,15 +134,10 @@ impl World {
             .as_str()
             .unwrap_or_else(|| panic!("{reply}"));
         let offer = SdpOffer::from_sdp_string(sdp).unwrap();
-        let answer = self.clients[client]
-            .rtc
-            .sdp_api()
-            .accept_offer(offer)
-            .unwrap();
-        let answer = without_candidates(&answer.to_sdp_string());
+        let answer = self.clients[client].rtc.sdp_api().accept_offer(offer);
+        let answer = without_candidates(&answer.unwrap().to_sdp_string());
         self.drain(client);
-        let accepted = self.renegotiate(client, &answer);
-        (reply, accepted)
+        (reply, answer)
     }
 
     pub fn renegotiate(&mut self, client: usize, sdp: &str) -> Result<Value, ErrorCode> {
@@ -243,7 +245,12 @@ impl World {
         let data = match params.spec().codec {
             // The lowest bit is clear in a key frame (RFC 6386, section 9.1).
             str0m::format::Codec::Vp8 => {
-                let mut data = vec![0xaa; 3000];
+                let size = if rid == Some(Rid::from("h")) {
+                    2000
+                } else {
+                    3000
+                };
+                let mut data = vec![0xaa; size];
                 data[0] = u8::from(!key);
                 data
             }

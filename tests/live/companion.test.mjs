@@ -2,6 +2,7 @@
 /** The media server with a device and viewers in Chromium, over the HTTP API. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { until } from '../support/browser.mjs';
 import { Pages } from '../support/chromium.mjs';
 import { useFixtures } from '../support/fixtures.mjs';
 import { Media, Site, answerIn, decodes } from '../support/media.mjs';
@@ -78,4 +79,31 @@ test('the server offers to a device and to viewers, who decode its video', async
   for (const { page } of [first, second])
     await page.evaluate(() => /** @type {any} */ (globalThis).connection.close());
   await media.reaches('sessions', 0);
+});
+
+test('when the server ends, browsers notice at once', async () => {
+  const server = new Media();
+  await server.start();
+  try {
+    const page = await pages.open('device');
+    const session = await server.open();
+    await server.exchange(session, PUBLISHED, (offer) => answerIn(page, offer));
+    await server.reaches('connected', 1);
+    /** @param {string} state the state of the DTLS transport */
+    const transportIs = (state) =>
+      until(
+        page,
+        `the transport is ${state}`,
+        (state) => {
+          const { connection } = /** @type {any} */ (globalThis);
+          return connection.getTransceivers()[0].sender.transport.state === state;
+        },
+        state,
+      );
+    await transportIs('connected');
+    assert.equal(await server.stop(), 0, 'the exit code');
+    await transportIs('closed');
+  } finally {
+    await server.stop();
+  }
 });
