@@ -4,6 +4,7 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { currentPlatform } from './current.mjs';
+import { MANIFEST, TARGET } from './media.mjs';
 import { root } from './run.mjs';
 
 /** @typedef {{ name: string, command: string[], env?: NodeJS.ProcessEnv }} Step */
@@ -50,6 +51,7 @@ export async function steps({ all, wasm, times }) {
       env: rustdoc,
     },
     { name: 'tests of the core', command: ['cargo', 'test'] },
+    ...mediaServer(rustdoc),
     {
       name: 'instruction counts of the core',
       command: [process.execPath, 'tests/bench/core.mjs'],
@@ -80,6 +82,32 @@ export async function steps({ all, wasm, times }) {
       current.env,
     ),
     endToEnd('end-to-end tests (current platform)', testFiles(), times, current),
+  ];
+}
+
+/**
+ * Returns the steps for the media server, which is a Cargo workspace of its own.
+ * @param {NodeJS.ProcessEnv} rustdoc environment variables for rustdoc
+ * @returns {Step[]}
+ */
+function mediaServer(rustdoc) {
+  const where = ['--manifest-path', MANIFEST];
+  const how = [...where, '--locked', '--target-dir', TARGET];
+  return [
+    {
+      name: 'formatting of the media server',
+      command: ['cargo', 'fmt', ...where, '--check'],
+    },
+    {
+      name: 'clippy for the media server',
+      command: ['cargo', 'clippy', ...how, '--all-targets', ...DENY_WARNINGS],
+    },
+    {
+      name: 'rustdoc of the media server',
+      command: ['cargo', 'doc', ...how, '--lib', '--no-deps', '--document-private-items'],
+      env: rustdoc,
+    },
+    { name: 'tests of the media server', command: ['cargo', 'test', ...how] },
   ];
 }
 

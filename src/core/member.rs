@@ -1,6 +1,6 @@
 //! The state of one peer that is kept while its room is evicted.
 
-use super::live::Media;
+use super::live::{Media, Stage};
 use super::outbox::Numbered;
 use super::peer::{Lock, PeerId, Seat, Socket};
 use super::stream::Stream;
@@ -22,6 +22,13 @@ pub struct Member {
     pub stream: Option<Stream>,
     /// The connection to the media server. `None` unless the room has a live session.
     pub media: Option<Box<Media>>,
+}
+
+impl Member {
+    /// Returns the progress of the connection to the media server.
+    pub(crate) fn stage(&self) -> Option<Stage> {
+        self.media.as_deref().map(|media| media.stage)
+    }
 }
 
 /// The text that is stored with an open WebSocket: a member, and the sent notices of its stream that

@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use self::token::Claims;
+pub use self::token::{mint_token, sign_claims};
 use super::quote::shorten;
 use crate::core::peer::{PeerId, Time};
 use crate::core::refusal::{Code, Refusal};
@@ -61,6 +62,41 @@ pub fn check_token(
                 .to_owned(),
         ));
     };
+    let claims = read_claims(secret, token)?;
+    match mismatch(&claims, now, room, id) {
+        Some(message) => Err(unauthorized(message)),
+        None => Ok(()),
+    }
+}
+
+/// Checks a token that may stop and read the live session of `room`, whatever its `sub`.
+///
+/// # Errors
+///
+/// [`Code::Unauthorized`] with the reason, if the token is invalid or lacks the claim
+/// `"live":"control"`.
+pub fn check_control_token(
+    secret: &str,
+    token: &str,
+    now: Time,
+    room: &str,
+) -> Result<(), Refusal<'static>> {
+    let claims = Claims {
+        sub: None,
+        ..read_claims(secret, token)?
+    };
+    if let Some(message) = mismatch(&claims, now, Some(room), None) {
+        return Err(unauthorized(message));
+    }
+    if claims.controls_live {
+        return Ok(());
+    }
+    let message = "the token does not permit this request: expected the claim \"live\" with the value \
+         \"control\". Request such a token";
+    Err(unauthorized(message.to_owned()))
+}
+
+fn read_claims(secret: &str, token: &str) -> Result<Claims, Refusal<'static>> {
     if token.len() > MAX_TOKEN {
         let length = token.len();
         return Err(unauthorized(format!(
@@ -68,12 +104,7 @@ pub fn check_token(
              claims"
         )));
     }
-    let claims = token::claims(secret, token);
-    let claims = claims.map_err(|error| unauthorized(error.to_string()))?;
-    match mismatch(&claims, now, room, id) {
-        Some(message) => Err(unauthorized(message)),
-        None => Ok(()),
-    }
+    token::claims(secret, token).map_err(|error| unauthorized(error.to_string()))
 }
 
 /// Returns the message for the first claim that does not match the time, the room or the peer.
@@ -83,6 +114,7 @@ fn mismatch(claims: &Claims, now: Time, room: Option<&str>, id: Option<&PeerId>)
         nbf,
         room: granted,
         sub,
+        ..
     } = claims;
     let seconds = |time: Time| Duration::from_millis(time.0).as_secs();
     if *exp <= now {

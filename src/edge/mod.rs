@@ -3,10 +3,14 @@
 
 pub mod admission;
 pub mod ice;
+pub mod live;
+pub mod media;
 pub mod quote;
 pub mod route;
 mod setting;
 pub mod settings;
+mod signature;
 pub mod status;
+pub mod tracks;
 
 pub use setting::BadSetting;

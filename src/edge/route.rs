@@ -10,8 +10,10 @@ mod url;
 
 use std::fmt;
 
+pub use endpoint::LiveAction;
 pub use error::HttpError;
-pub use url::split_url;
+pub use query::{bad_id, check_room_name};
+pub use url::{host_of, split_url};
 
 use self::endpoint::{Endpoint, HttpAction};
 use self::query::{QueryParams, peer_id, room_name};
@@ -70,6 +72,8 @@ pub enum Route {
     },
     /// Return the ICE servers.
     Ice(IceRequest),
+    /// Create, stop or describe a live session.
+    Live(LiveAction),
     /// Answer a CORS preflight with the methods that the path allows.
     Preflight(&'static str),
 }
@@ -159,21 +163,27 @@ pub fn route(request: &Request<'_>) -> Result<Route, HttpError> {
             return Err(error.with_header("Allow", methods));
         }
     }
-    // Every endpoint parses the query except `/health`, which accepts any query.
+    // `/health` and `/create-session` accept any query.
     let params = || QueryParams::read(request.query);
     match endpoint {
         Endpoint::Health => Ok(Route::Health),
         Endpoint::Ice(format) => {
-            let QueryParams {
-                id, tokens, room, ..
-            } = params()?;
+            let params = params()?;
             Ok(Route::Ice(IceRequest {
                 format,
-                id,
-                tokens,
-                room,
+                id: params.id,
+                tokens: params.tokens,
+                room: params.room,
             }))
         }
+        Endpoint::CreateSession => Ok(Route::Live(LiveAction::Create)),
+        Endpoint::StopSession => Ok(Route::Live(LiveAction::Stop {
+            tokens: params()?.tokens,
+        })),
+        Endpoint::Session(session) => Ok(Route::Live(LiveAction::Status {
+            session: room_name(session)?,
+            tokens: params()?.tokens,
+        })),
         Endpoint::Room(room) => join_or_status(request, room_name(room)?, params()?),
         Endpoint::Http(action, room, id) => {
             let (room, id) = (room_name(room)?, peer_id(id)?);
@@ -206,19 +216,12 @@ fn join_or_status(
     match request.upgrade {
         Some(upgrade) if request.method == "GET" && has_token(upgrade, "websocket") => {
             params.read_protocols(request.protocols.unwrap_or_default())?;
-            let QueryParams {
-                id,
-                key,
-                dialect,
-                tokens,
-                ..
-            } = params;
             Ok(Route::Join(Join {
                 room,
-                id,
-                key: key.map(|key| key.key),
-                dialect,
-                tokens,
+                id: params.id,
+                key: params.key.map(|key| key.key),
+                dialect: params.dialect,
+                tokens: params.tokens,
             }))
         }
         None if !params.has_join_params => {
@@ -350,11 +353,12 @@ mod tests {
         assert_eq!(registers, Route::Register(peer.clone()));
         let posts = call("POST", "/message/a%20b/ann:1", None);
         assert_eq!(posts, Route::Message(peer.clone()));
-        for (method, header, last) in [
+        let headers = [
             ("GET", Some("17"), Some(17)),
             ("GET", Some("x"), None),
             ("HEAD", None, None),
-        ] {
+        ];
+        for (method, header, last) in headers {
             let listens = Route::Events {
                 peer: peer.clone(),
                 last,

@@ -44,6 +44,55 @@ impl BadSetting {
     }
 }
 
+/// The minimum length of a secret that clients could guess offline, in bytes. RFC 7518 §3.2 requires a
+/// key at least as long as the hash.
+const MIN_SECRET: usize = 32;
+
+/// Reads a secret of at least 32 bytes.
+pub(super) fn strong_secret(
+    name: &'static str,
+    value: Option<String>,
+) -> Result<Option<String>, BadSetting> {
+    match value {
+        Some(secret) if secret.len() < MIN_SECRET => {
+            let problem = format!("has {} bytes", secret.len());
+            let expected = format!("at least {MIN_SECRET} bytes long");
+            Err(BadSetting::secret(name, problem, expected))
+        }
+        value => Ok(value),
+    }
+}
+
+/// Checks a token that is sent in the header `Authorization`.
+pub(super) fn bearer_token(name: &'static str, token: String) -> Result<String, BadSetting> {
+    if token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Ok(token);
+    }
+    let problem = "has spaces or characters outside ASCII";
+    let expected = "visible ASCII characters, because it is sent in a header";
+    Err(BadSetting::secret(name, problem, expected))
+}
+
+/// Checks the base URL of a server, and removes slashes at its end.
+pub(super) fn http_url(name: &'static str, url: &str, example: &str) -> Result<String, BadSetting> {
+    let mut schemes = ["https://", "http://"].iter();
+    let rest = schemes.find_map(|scheme| url.strip_prefix(scheme));
+    if rest.is_some_and(|rest| !rest.is_empty() && !rest.contains(['?', '#', ' '])) {
+        return Ok(url.trim_end_matches('/').to_owned());
+    }
+    let expected = format!("a URL without a query, such as {example}");
+    Err(BadSetting::variable(name, url, expected))
+}
+
+/// Returns whether the text is an origin in lower case, without a path or a wildcard.
+pub(super) fn is_origin(text: &str) -> bool {
+    let Some((scheme, host)) = text.split_once("://") else {
+        return false;
+    };
+    let is_plain = !host.is_empty() && !host.contains(['/', '?', '#', '@', '*', ' ']);
+    !scheme.is_empty() && is_plain && text == text.to_ascii_lowercase()
+}
+
 impl BadSetting {
     /// The message for clients, without the value.
     #[must_use]

@@ -3,13 +3,10 @@
 //! An invalid setting is an error. If the default replaced an invalid `MAX_PEERS`, a room meant for
 //! two peers could admit 64.
 
-use super::setting::{BadSetting, Range, number};
+use super::setting::{BadSetting, Range, is_origin, number, strong_secret};
 use crate::core::event::Limits;
 use crate::edge::ice::Ice;
-
-/// The minimum length of `ROOM_SECRET`, in bytes. RFC 7518 §3.2 requires a key at least as long as
-/// the hash.
-const MIN_SECRET: usize = 32;
+use crate::edge::live::Live;
 
 /// The range of `MAX_PEERS`. The maximum is half of the platform's limit of 32,768 WebSockets for
 /// each object, because a closing WebSocket also counts until the client replies with a Close
@@ -49,7 +46,7 @@ const fn seconds(default: u64, min: u64, max: u64) -> Range {
 /// All settings of the Worker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// The values of `MAX_PEERS`, `RECONNECT_GRACE` and `HOLD_FOR_NEXT`.
+    /// The values of `MAX_PEERS`, `MAX_VIEWERS`, `RECONNECT_GRACE` and `HOLD_FOR_NEXT`.
     pub limits: Limits,
     /// `ALLOWED_ORIGINS`: the origins whose pages may use this server. Empty: every origin is
     /// allowed.
@@ -60,6 +57,8 @@ pub struct Settings {
     pub ping: u64,
     /// The settings of STUN and TURN.
     pub ice: Ice,
+    /// The settings of live sessions.
+    pub live: Live,
 }
 
 impl Settings {
@@ -83,8 +82,9 @@ impl Settings {
             },
             ping: milliseconds("PING_INTERVAL", &PING)?,
             origins: origins(&find("ALLOWED_ORIGINS").unwrap_or_default())?,
-            secret: secret(find("ROOM_SECRET"))?,
+            secret: strong_secret("ROOM_SECRET", find("ROOM_SECRET"))?,
             ice: Ice::read(&find)?,
+            live: Live::read(&find)?,
         })
     }
 }
@@ -104,27 +104,6 @@ fn origins(listed: &str) -> Result<Vec<String>, BadSetting> {
             Err(BadSetting::variable("ALLOWED_ORIGINS", origin, expected))
         })
         .collect()
-}
-
-/// Returns whether the text is an origin in lower case, without a path or a wildcard.
-fn is_origin(text: &str) -> bool {
-    let Some((scheme, host)) = text.split_once("://") else {
-        return false;
-    };
-    let is_plain = !host.is_empty() && !host.contains(['/', '?', '#', '@', '*', ' ']);
-    !scheme.is_empty() && is_plain && text == text.to_ascii_lowercase()
-}
-
-fn secret(text: Option<String>) -> Result<Option<String>, BadSetting> {
-    let Some(secret) = text else {
-        return Ok(None);
-    };
-    if secret.len() >= MIN_SECRET {
-        return Ok(Some(secret));
-    }
-    let problem = format!("has {} bytes", secret.len());
-    let expected = format!("at least {MIN_SECRET} bytes long");
-    Err(BadSetting::secret("ROOM_SECRET", problem, expected))
 }
 
 #[cfg(test)]
@@ -149,6 +128,7 @@ mod tests {
             secret: None,
             ping: 25_000,
             ice: Ice::read(|_| None).unwrap(),
+            live: Live::default(),
         };
         assert_eq!(Settings::read(|_| None), Ok(defaults.clone()));
         assert_eq!(read("ALLOWED_ORIGINS", ""), Ok(defaults));

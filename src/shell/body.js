@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * Reads the bodies of posted signals in JavaScript, because WebAssembly memory never shrinks. Only
+ * Reads the bodies of requests in JavaScript, because WebAssembly memory never shrinks. Only
  * complete bodies are copied into WebAssembly memory.
  *
  * A body reserves memory before it is read, so clients that never finish their bodies cannot fill
@@ -24,7 +24,7 @@ let reserved = 0;
 /** Rejects invalid UTF-8, and keeps a byte order mark, which the JSON reader refuses. */
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** The bodies in progress of one room. */
+/** The bodies in progress of one room, or of the requests about live sessions in this isolate. */
 export class Bodies {
   #reserved = 0;
   /** @type {Map<string, number>} */
@@ -33,7 +33,7 @@ export class Bodies {
   /**
    * Reads a body. Resolves with its text, or with the HTTP status of the refusal. Never rejects.
    * @param {Request} request
-   * @param {string} peer the id of the sender
+   * @param {string} peer the id of the sender, or its network
    * @param {number} limit the maximum size of a body, in bytes
    * @returns {Promise<string | number>}
    */
@@ -67,11 +67,12 @@ export class Bodies {
 }
 
 /**
+ * Resolves with the text of a body, or with the HTTP status of the refusal. Never rejects.
  * @param {ReadableStream} body
  * @param {number} length the maximum size of this body
  * @returns {Promise<string | number>}
  */
-async function readText(body, length) {
+export async function readText(body, length) {
   const reader = body.getReader({ mode: 'byob' });
   // If the body has one byte more than allowed, it is too large.
   const reading = reader.readAtLeast(length + 1, new Uint8Array(length + 1));

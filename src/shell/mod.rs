@@ -6,13 +6,16 @@
 //! refuses does not wake a room.
 
 mod answer;
+mod body;
 mod call;
 mod env;
 mod failure;
 mod http;
 mod ice;
 mod join;
+mod live;
 mod log;
+mod media;
 mod object;
 mod platform;
 mod promise;
@@ -34,7 +37,7 @@ use self::promise::Step;
 use self::request::{authorize, find_route};
 use crate::edge::admission;
 use crate::edge::quote::shorten;
-use crate::edge::route::{HttpError, Route};
+use crate::edge::route::{HttpError, LiveAction, Route};
 use crate::edge::settings::Settings;
 
 /// Installs the panic hook, which logs panics. Runs once for each instance of the module.
@@ -66,6 +69,9 @@ pub fn proceed(step: Step, request: Request, env: Env, outcome: JsValue) -> JsVa
         Step::Opened => http::on_opened(&call, outcome),
         Step::TurnAnswered => ice::on_answered(&call, outcome),
         Step::TurnRead => ice::on_read(&call, outcome),
+        Step::BodyRead => live::on_read(&call, &outcome),
+        Step::SessionCreated => live::on_created(&call, outcome),
+        Step::DeviceNotified => live::on_notified(&call, &outcome),
     };
     call.finish(result)
 }
@@ -81,7 +87,10 @@ fn handle(call: &Call) -> Result<Answer, Failure> {
     }
     let is_limited = matches!(
         route,
-        Route::Join(_) | Route::Register(_) | Route::Events { .. }
+        Route::Join(_)
+            | Route::Register(_)
+            | Route::Events { .. }
+            | Route::Live(LiveAction::Create)
     );
     let counted = is_limited.then(|| rate::count(&call.env, &headers));
     match counted.flatten() {
@@ -113,6 +122,7 @@ fn serve(route: &Route, call: &Call, settings: &Settings) -> Result<Answer, Fail
         Route::Status { room, .. } => Ok(call.forward(room, &call.request, Step::Answered)?),
         Route::Join(join) => Ok(call.forward(&join.room, &call.request, Step::Joined)?),
         Route::Ice(wanted) => ice::ice_servers(wanted, call, settings),
+        Route::Live(action) => live::start(action, call, settings),
         Route::Register(peer) => http::register(peer, call),
         Route::Message(peer) => http::message(peer, call),
         Route::Events { head: true, .. } => Ok(respond(200, EVENTS, "", &call.cors())?.into()),

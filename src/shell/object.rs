@@ -1,7 +1,8 @@
 //! The Durable Object of one room, with its WebSockets and the handlers that the platform calls.
 //!
 //! A handler awaits only the body of its own request, for at most ten seconds. Handlers therefore
-//! never interleave. No other timer, fetch or stream prevents the hibernation of the object.
+//! never interleave. Besides, a call of the media server keeps the object in memory, for at most ten
+//! seconds. No other timer, fetch or stream prevents its hibernation.
 //!
 //! The `worker` crate has a macro for Durable Object classes, but the handlers that the macro
 //! generates are asynchronous. Creating and settling a promise costs more than handling a signal.
@@ -9,8 +10,8 @@
 //! length.
 
 mod awake;
-mod body;
 mod http;
+mod live;
 mod transport;
 
 use std::cell::RefCell;
@@ -23,13 +24,14 @@ use worker::worker_sys::DurableObjectState;
 use worker::{Env, Error, State, WebSocketPair, WebSocketRequestResponsePair, wasm_bindgen};
 
 use self::awake::AwakeRoom;
-use self::body::Bodies;
 use self::transport::ObjectTransport;
 use super::answer::{Answer, Cors, HTML, JSON, respond, upgrade};
+use super::body::{self, Bodies};
 use super::env::settings;
 use super::failure::Failure;
 use super::log::log;
-use super::platform::{self, now};
+use super::media::{MediaCalls, MediaClient};
+use super::platform::{self, now, random};
 use super::request::find_route;
 use super::sockets::{CLOSED, close_for_restart, forget};
 use crate::core::close;
@@ -50,10 +52,10 @@ pub struct Room(RoomObject);
 #[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
 impl Room {
     /// Creates the object: for a new room, after hibernation or eviction, and after a trap
-    /// (`is_restart`).
+    /// (`is_restart`). `calls` are the requests of this room to the media server.
     #[wasm_bindgen(constructor)]
-    pub fn new(state: DurableObjectState, env: Env, is_restart: bool) -> Self {
-        let object = RoomObject::new(state.into(), &env);
+    pub fn new(state: DurableObjectState, env: Env, is_restart: bool, calls: MediaCalls) -> Self {
+        let object = RoomObject::new(state.into(), &env, calls);
         if is_restart {
             object.close_streams();
         }
@@ -90,6 +92,12 @@ impl Room {
         self.0.handle_end(&ws, |_| true);
     }
 
+    /// Handles the end of a call of the media server. `status`: the status of the reply, or 0 if there
+    /// is none, and `body` then contains the cause.
+    pub fn called(&self, context: &str, status: u16, body: &str) {
+        self.0.handle_called(context, status, body);
+    }
+
     /// Handles an alarm: removes expired peers and broadcasts.
     pub fn alarm(&self) {
         self.0.handle(Event::Tick);
@@ -106,21 +114,24 @@ struct RoomObject {
     /// never fails.
     awake: RefCell<AwakeRoom>,
     bodies: Bodies,
+    media: MediaClient,
 }
 
 impl RoomObject {
-    fn new(state: State, env: &Env) -> Self {
+    fn new(state: State, env: &Env, calls: MediaCalls) -> Self {
         if let Err(error) = set_auto_response(&state) {
             log("auto-response", &error.to_string());
         }
         let settings = settings(env);
-        let awake = AwakeRoom::restore(&state, settings.as_deref().ok());
+        let media = MediaClient::new(calls, settings.as_ref().ok().cloned());
+        let awake = AwakeRoom::restore(&state, settings.as_deref().ok(), &media);
         Self {
             state,
             settings,
             awake_since: Date::new_0(),
             awake: RefCell::new(awake),
             bodies: Bodies::new(),
+            media,
         }
     }
 
@@ -153,13 +164,21 @@ impl RoomObject {
         cors: &Cors,
     ) -> Result<Answer, Failure> {
         self.settings.as_ref().map_err(Clone::clone)?;
-        let response = match find_route(request, headers)? {
+        let route = match find_route(request, headers) {
+            Ok(route) => route,
+            // The Worker forwards no unknown path, so it has sent this request itself.
+            Err(error) => {
+                let response = self.live(&request.url(), cors);
+                return Ok(response.ok_or(error)??.into());
+            }
+        };
+        let response = match route {
             Route::Join(join) => self.join(join, headers)?,
             Route::Register(peer) => self.register(peer, headers, cors)?,
             Route::Events { peer, last, .. } => self.open(peer, last, headers)?,
             Route::Message(peer) => match body {
                 // The peer may have left since the last check, so the room checks it again.
-                Some(body) => self.post(peer, &body::text(body)?, cors)?,
+                Some(body) => self.post(peer, &body::text(body, MAX_FRAME)?, cors)?,
                 None => {
                     self.admits(&peer)?;
                     let body = self.bodies.read(request, peer.id.as_str(), MAX_FRAME);
@@ -167,7 +186,7 @@ impl RoomObject {
                 }
             },
             Route::Status { room, html } => self.status(&room, html, cors)?,
-            Route::Health | Route::Preflight(_) | Route::Ice(_) => {
+            Route::Health | Route::Preflight(_) | Route::Ice(_) | Route::Live(_) => {
                 let message = "a room does not serve this path: expected the path of a room or a \
                      peer. Send the request to the Worker";
                 return Err(HttpError::new(404, "not-found", message).into());
@@ -289,7 +308,8 @@ impl RoomObject {
         let socket = Socket(awake.next_socket);
         let joining = Some((pair.server.as_ref(), dialect));
         let now = now();
-        let mut transport = ObjectTransport::new(&self.state, now, &mut awake.sockets, joining);
+        let sockets = &mut awake.sockets;
+        let mut transport = ObjectTransport::new(&self.state, now, sockets, joining, &self.media);
         drive(&mut awake.room, now, event(socket), &mut transport);
         if let Some(Err(refusal)) = transport.reply {
             return Err(refusal.into());
@@ -320,7 +340,8 @@ impl RoomObject {
     fn handle(&self, event: Event<'_>) -> Option<Result<Reply, Refusal<'static>>> {
         let awake = &mut *self.awake.borrow_mut();
         let now = now();
-        let mut transport = ObjectTransport::new(&self.state, now, &mut awake.sockets, None);
+        let sockets = &mut awake.sockets;
+        let mut transport = ObjectTransport::new(&self.state, now, sockets, None, &self.media);
         drive(&mut awake.room, now, event, &mut transport);
         transport.reply
     }
@@ -331,11 +352,4 @@ impl RoomObject {
 fn set_auto_response(state: &State) -> worker::Result<()> {
     let pair = WebSocketRequestResponsePair::new("ping", "pong")?;
     Ok(state.as_raw().set_websocket_auto_response(&pair)?)
-}
-
-/// Returns 128 bits from the platform's cryptographic generator.
-fn random() -> worker::Result<u128> {
-    let mut bytes = [0; 16];
-    getrandom::getrandom(&mut bytes).map_err(|error| Error::RustError(error.to_string()))?;
-    Ok(u128::from_ne_bytes(bytes))
 }

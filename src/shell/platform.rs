@@ -9,7 +9,7 @@ use worker::wasm_bindgen::JsCast;
 use worker::wasm_bindgen::prelude::*;
 use worker::web_sys::{AbortSignal, Headers, ReadableStream, RequestInit, WebSocket};
 use worker::worker_sys::DurableObjectNamespace;
-use worker::{Env, State};
+use worker::{Env, Error, State};
 
 use crate::core::event::MAX_FRAME;
 use crate::core::peer::{Socket, Time};
@@ -212,4 +212,11 @@ fn copy(text: &JsString, length: usize) -> String {
         Ok(copied) if is_whole => copied,
         _ => String::from(text),
     }
+}
+
+/// Returns 128 bits from the platform's cryptographic generator.
+pub(super) fn random() -> worker::Result<u128> {
+    let mut bytes = [0; 16];
+    getrandom::getrandom(&mut bytes).map_err(|error| Error::RustError(error.to_string()))?;
+    Ok(u128::from_ne_bytes(bytes))
 }

@@ -23,6 +23,12 @@ pub enum Step {
     TurnAnswered,
     /// The body of the TURN service's answer has arrived.
     TurnRead,
+    /// The body of a request about a live session has arrived.
+    BodyRead,
+    /// The room has created a live session.
+    SessionCreated,
+    /// The device of a live session has been notified.
+    DeviceNotified,
 }
 
 #[wasm_bindgen(

@@ -13,7 +13,7 @@ const UNREADABLE_HEADER: &str =
 
 /// Finds the route of a request from its URL and headers.
 pub(super) fn find_route(request: &Request, headers: &Headers) -> Result<Route, HttpError> {
-    let unreadable = |_| HttpError::new(400, "bad-header", UNREADABLE_HEADER);
+    let unreadable = |_| unreadable_header();
     let (method, url) = (request.method(), request.url());
     let (path, query) = split_url(&url);
     let upgrade = header(headers, &UPGRADE).map_err(unreadable)?;
@@ -35,6 +35,11 @@ pub(super) fn find_route(request: &Request, headers: &Headers) -> Result<Route, 
     })
 }
 
+/// Returns the error for a header that is not readable as text: 400 `bad-header`.
+pub(super) fn unreadable_header() -> HttpError {
+    HttpError::new(400, "bad-header", UNREADABLE_HEADER)
+}
+
 /// Checks the token of a request. Every request is authorized if the server requires no tokens.
 pub(super) fn authorize(
     route: &Route,
@@ -52,7 +57,10 @@ pub(super) fn authorize(
         Route::Register(peer) | Route::Message(peer) | Route::Events { peer, .. } => {
             (&peer.tokens, Some(&peer.room), Some(&peer.id))
         }
-        Route::Health | Route::Preflight(_) | Route::Status { .. } => return Ok(()),
+        // `live.rs` checks who may control a live session.
+        Route::Health | Route::Preflight(_) | Route::Status { .. } | Route::Live(_) => {
+            return Ok(());
+        }
     };
     let token = find_token(headers, tokens)?;
     let room = room.map(String::as_str);

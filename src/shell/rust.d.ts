@@ -26,8 +26,16 @@ export function proceed(
 ): Response | Promise<Response>;
 
 export class Room {
-  /** `isRestart`: whether a trap ended the last Rust part of the room. */
-  constructor(state: DurableObjectState, env: unknown, isRestart: boolean);
+  /**
+   * `isRestart`: whether a trap ended the last Rust part of the room. `calls`: the requests of this
+   * room to the media server.
+   */
+  constructor(
+    state: DurableObjectState,
+    env: unknown,
+    isRestart: boolean,
+    calls: import('./media.js').MediaCalls,
+  );
   /** Returns a promise of the body of a posted signal, and a response to every other request. */
   fetch(request: Request): Response | Promise<string | number>;
   /** Handles a posted signal after its body has arrived. `body`: the result of `Bodies.read`. */
@@ -35,5 +43,7 @@ export class Room {
   webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): void;
   webSocketClose(socket: WebSocket, code: number, reason: string, wasClean: boolean): void;
   webSocketError(socket: WebSocket): void;
+  /** Handles the end of a request to the media server. `status`: 0 if there is no reply. */
+  called(context: string, status: number, body: string): void;
   alarm(): void;
 }

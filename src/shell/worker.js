@@ -12,6 +12,7 @@ import {
   __worker_init_state as getWasmState,
   fetch as handleRequest,
 } from './rust.js';
+import { MediaCalls } from './media.js';
 import { run } from './trap.js';
 
 const wasmState = getWasmState();
@@ -34,6 +35,7 @@ export class Room {
   #rustRoom;
   /** The WebAssembly instance that `#rustRoom` belongs to. */
   #instanceId = 0;
+  #mediaCalls = new MediaCalls(this);
 
   /**
    * @param {DurableObjectState} state
@@ -48,7 +50,7 @@ export class Room {
   #restored() {
     if (!this.#rustRoom || this.#instanceId !== wasmState.instanceId) {
       const isRestart = this.#rustRoom !== undefined;
-      this.#rustRoom = new RustRoom(this.#state, this.#env, isRestart);
+      this.#rustRoom = new RustRoom(this.#state, this.#env, isRestart, this.#mediaCalls);
       this.#instanceId = wasmState.instanceId;
     }
     return this.#rustRoom;
@@ -103,6 +105,16 @@ export class Room {
   /** @param {WebSocket} socket */
   webSocketError(socket) {
     this.#run((rustRoom) => rustRoom.webSocketError(socket));
+  }
+
+  /**
+   * Handles the end of a request to the media server. `media.js` calls this method.
+   * @param {string} context
+   * @param {number} status
+   * @param {string} body
+   */
+  mediaCallEnded(context, status, body) {
+    this.#run((rustRoom) => rustRoom.called(context, status, body));
   }
 
   alarm() {

@@ -1,8 +1,12 @@
 //! Passes random and mutated text to every parser of untrusted input. No parser may panic, and
 //! every refusal must have a code and a message.
 
+use partyline::core::live::{MediaCall, Outcome};
+use partyline::core::peer::Time;
 use partyline::core::refusal::Code;
 use partyline::dialect::Dialect;
+use partyline::edge::live::{Live, NewSession, RoomRequest, StopRequest};
+use partyline::edge::media;
 use partyline::edge::route::{Request, route};
 use partyline::record::attachment::Attachment;
 use proptest::collection::vec;
@@ -26,13 +30,16 @@ const FRAMES: [&str; 11] = [
 ];
 
 /// Seeds for mutation: paths and queries, most of them valid.
-const PATHS: [&str; 9] = [
+const PATHS: [&str; 12] = [
     "/register/demo/ann?key=secret",
     "/message/%C3%A4/a%3Ab",
     "/events/demo/ann?token=a.b.c",
     "/parties/main/demo",
     "/parties/main/%C3%A4%20%2F",
     "/health",
+    "/create-session",
+    "/live/stop?token=a.b.c",
+    "/live/%C3%A4%20?token=a.b.c",
     "/parties/main/a?_pk=ann&key=secret&dialect=lobby&token=a.b.c",
     "/parties/main/a?_pk=%41+&key=%ff&x=%",
     "/parties/main/a?partyline, key.c2VjcmV0, token.a.b.c",
@@ -43,6 +50,29 @@ const ATTACHMENTS: [&str; 3] = [
     "v1 7 3 native - bob\n",
     "v1 0 1 lobby ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad a\n",
     "v1 7 3 http - bob\n9 5 4 8\nj 5 ann 1\ns 9 ann * 5 7\noffer{\"a\":1}l 9 ann\nr 9 no-such-peer 2 -\nno",
+];
+
+/// Seeds for mutation: bodies of requests about live sessions.
+const LIVE_BODIES: [&str; 3] = [
+    r#"{"deviceId":"camera","sessionId":"a b/&=?#%\u00e9","notify":"https://push.example","tracks":["video"],"expiresIn":60}"#,
+    r#"{"deviceId":"camera","tracks":["audio","video"]}"#,
+    r#"{"sessionId":"demo","stopKey":"k"}"#,
+];
+
+/// Seeds for mutation: payloads of answers to the media server.
+const ANSWERS: [&str; 3] = [
+    r#"{"type":"answer","sdp":"v=0\r\na=inactive\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=sendonly\r\nm=video 0 x 96\r\n","session":"s1"}"#,
+    r#""v=0\nm=video 9/2 x 96\na=inactive\n""#,
+    r#"{"sdp":"v=0"}"#,
+];
+
+/// Seeds for mutation: replies of the media server.
+const REPLIES: [&str; 5] = [
+    r#"{"sessionId":"9f8e7d6c"}"#,
+    r#"{"sessionDescription":{"type":"offer","sdp":"v=0\r\n"},"tracks":[{"mid":"0"},{"mid":"1"}]}"#,
+    r#"{"tracks":[{"mid":"0","status":"active"},{"status":"inactive"}]}"#,
+    r#"{"tracks":[{"errorCode":"empty_track_error","errorDescription":"x"}]}"#,
+    r#"{"errorCode":"session_error","errorDescription":"the session has ended"}"#,
 ];
 
 /// Generates one of the seeds with up to five edits. An edit truncates the text, copies its end to
@@ -126,12 +156,80 @@ fn routes_or_refuses(text: &str, method: &str, upgrade: Option<&str>) {
     }
 }
 
+/// A session must reach the room unchanged.
+fn reads_or_refuses(body: &str) {
+    match NewSession::read(body, Time(1_000_000), 7) {
+        Ok(session) => {
+            let live = Live::default();
+            let answer = session.answer(&live, Some("secret"), false);
+            serde_json::from_str::<serde_json::Value>(&answer).unwrap();
+            let request = RoomRequest::Create(session);
+            assert_eq!(RoomRequest::read(&request.url()), Some(request));
+        }
+        Err(error) => assert_eq!(error.status, 400, "{error:?}"),
+    }
+    if let Err(error) = StopRequest::read(body) {
+        assert_eq!(error.status, 400, "{error:?}");
+    }
+}
+
+/// The body of the request must be JSON whose SDP is the SDP of the answer.
+fn passes_on_or_refuses(payload: String) {
+    let session = "s1".into();
+    match media::request(&MediaCall::Answer { session, payload }) {
+        Ok(request) => {
+            let body: serde_json::Value = serde_json::from_str(&request.body.unwrap()).unwrap();
+            let sdp = body["sessionDescription"]["sdp"].as_str().unwrap();
+            assert!(sdp.starts_with("v=0"));
+            let text = request.expected.to_string();
+            assert_eq!(media::Expected::parse(&text), Some(request.expected));
+        }
+        Err(Outcome::Invalid(message)) => assert!((1..1_000).contains(&message.len())),
+        Err(other) => panic!("{other:?}"),
+    }
+}
+
+/// A session id or a `mid` is stored as one field of a record.
+fn is_storable(id: &str) {
+    assert!(!id.is_empty() && id != "-" && !id.contains(char::is_whitespace));
+}
+
 proptest! {
     #![proptest_config(config(200_000))]
 
     #[test]
     fn a_mutated_frame_is_decoded_or_refused(text in mutated(&FRAMES)) {
         decodes_or_refuses(&text);
+    }
+
+    #[test]
+    fn a_mutated_body_about_a_live_session_is_read_or_refused(body in mutated(&LIVE_BODIES)) {
+        reads_or_refuses(&body);
+    }
+
+    #[test]
+    fn a_mutated_answer_is_passed_on_or_refused(payload in mutated(&ANSWERS)) {
+        passes_on_or_refuses(payload);
+    }
+
+    #[test]
+    fn a_mutated_reply_of_the_media_server_has_an_outcome(
+        body in mutated(&REPLIES),
+        expected in prop::sample::select(vec!["session", "offer s1", "acceptance audio video", "end", "status"]),
+        status in prop::sample::select(vec![200, 201, 204, 302, 400, 404, 406, 410, 425, 500]),
+    ) {
+        let expected = media::Expected::parse(expected).unwrap();
+        match expected.outcome(status, &body) {
+            Outcome::Opened(session) => is_storable(&session),
+            Outcome::Offered { payload, mids } => {
+                serde_json::from_str::<serde_json::Value>(&payload).unwrap();
+                mids.iter().for_each(|mid| is_storable(mid));
+            }
+            Outcome::Invalid(message) | Outcome::Unavailable(message) => {
+                prop_assert!(message.len() < 1_000);
+            }
+            _ => {}
+        }
     }
 
     #[test]
@@ -154,6 +252,10 @@ proptest! {
         routes_or_refuses(&text, "GET", Some("websocket"));
         routes_or_refuses(&format!("/parties/main/{text}"), "GET", None);
         let _ = Attachment::decode(&text);
+        passes_on_or_refuses(text.clone().into_owned());
+        reads_or_refuses(&text);
+        let _ = RoomRequest::read(&format!("https://room/internal/live/create?{text}"));
+        let _ = media::Expected::parse(&text);
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod cost;
 mod fuzz;
 mod histories;
 mod live;
+mod live_histories;
 mod properties;
 mod readme;
 mod reopen;

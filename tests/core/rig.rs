@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use partyline::core::close::Close;
 use partyline::core::drive::drive;
 use partyline::core::event::{Event, Limits, Reply, Row};
-use partyline::core::live::{LiveRequest, LiveStatus, MediaCall, Outcome};
+use partyline::core::live::{LiveRequest, LiveStatus, MediaCall, Outcome, Stage};
 use partyline::core::notice::Notice;
 use partyline::core::peer::{Address, Key, Lock, PeerId, Socket, Time};
 use partyline::core::refusal::Refusal;
@@ -203,6 +203,12 @@ impl Rig {
         self.handle(Event::Called { call, outcome });
     }
 
+    /// Returns the progress of a connected peer's connection to the media server.
+    pub(crate) fn stage(&self, socket: Socket) -> Option<Stage> {
+        let attached = self.world.members.get(&socket)?;
+        Some(attached.member.media.as_deref()?.stage)
+    }
+
     /// Loses all calls in progress, as a restart of the room does.
     pub(crate) fn lose_calls(&mut self) {
         self.world.calls.clear();
@@ -267,6 +273,7 @@ impl Rig {
         while let Some(alarm) = self.world.alarm.filter(|alarm| *alarm <= then) {
             self.now = self.now.max(alarm);
             self.ring();
+            assert_ne!(self.world.alarm, Some(alarm), "the alarm rings forever");
         }
         self.now = then;
     }
@@ -303,6 +310,9 @@ impl Rig {
     /// Evicts the room, and restores it from the text of its attachments and rows.
     pub(crate) fn sleep(&mut self) {
         self.world.was_evicted = true;
+        if let Some((call, _)) = self.world.calls.last_key_value() {
+            self.world.last_call_before_restart = *call;
+        }
         if self.world.rings_early {
             // Without a stream, the room forgets the numbers that are ahead of the clock.
             self.world.ever_written.clear();

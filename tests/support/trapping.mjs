@@ -54,11 +54,15 @@ const AROUND = `
 
 /** @typedef {Awaited<ReturnType<typeof startTrapping>>} Trapping */
 
-/** @param {(text: string) => void} [log] a callback for the output of workerd */
-export async function startTrapping(log) {
+/**
+ * @param {(text: string) => void} [log] a callback for the output of workerd
+ * @param {import('./workerd.mjs').Settings} [settings]
+ */
+export async function startTrapping(log, settings = {}) {
   const turn = { TURN_URLS: 'turn:relay.example:3478', TURN_SECRET: '0123456789abcdef' };
   const options = { around: AROUND, log };
-  const { at, stop } = await startWorkerd({ main: { ...turn, TURN_OPEN: 'true' } }, options);
+  const main = { ...turn, TURN_OPEN: 'true', ...settings };
+  const { at, stop } = await startWorkerd({ main }, options);
   const server = at.main;
   return {
     server,

@@ -7,6 +7,7 @@ import { describe } from 'node:test';
 import { transcriptTests } from '../support/transcript-tests.mjs';
 import { evictionTests } from './waits/eviction.mjs';
 import { slowBodyTests } from './waits/slow-bodies.mjs';
+import { slowMediaTests } from './waits/slow-media.mjs';
 import { storedSignalTests } from './waits/stored-signals.mjs';
 import { turnFailureTests } from './waits/turn-failures.mjs';
 
@@ -14,6 +15,7 @@ describe('waits', { concurrency: true }, () => {
   transcriptTests('long transcripts', (transcript) => transcript.isLong);
   evictionTests();
   slowBodyTests();
+  slowMediaTests();
   storedSignalTests();
   turnFailureTests();
 });

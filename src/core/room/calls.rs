@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use crate::core::live::{MediaCall, MediaSession};
-use crate::core::peer::Seat;
+use crate::core::peer::{Seat, Time};
 
 /// The maximum number of calls in progress that the room starts by itself. Cloudflare's platform lets a
 /// Durable Object wait for six responses at a time. The answers of peers are not counted, because each
@@ -33,12 +33,16 @@ pub(crate) struct Call {
     pub(crate) session: Option<MediaSession>,
     /// What the call is for.
     pub(crate) purpose: Purpose,
+    /// The time until which the room waits for the outcome, if it was restarted during the call. The
+    /// outcome may be lost then.
+    until: Option<Time>,
 }
 
 /// What a call is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
-    /// To create a session for a peer, or to get an offer for it.
+    /// To create a session for a peer, or to get an offer for it. After a restart of the room, also to
+    /// pass on its answer.
     Offer(Seat),
     /// To pass on the answer of a peer, which may have asked for an acknowledgement.
     Answer(Seat, Option<u64>),
@@ -55,10 +59,33 @@ impl Calls {
             number,
             session: request.session().cloned(),
             purpose,
+            until: None,
         });
     }
 
-    /// Removes a call that has ended. Returns `None` if the call is from before a restart.
+    /// Records a call that was in progress when the room was restarted.
+    pub(crate) fn restore(
+        &mut self,
+        number: u64,
+        session: Option<MediaSession>,
+        seat: Seat,
+        until: Time,
+    ) {
+        self.in_progress.push(Call {
+            number,
+            session,
+            purpose: Purpose::Offer(seat),
+            until: Some(until),
+        });
+    }
+
+    /// Removes the calls from before a restart whose outcomes are lost.
+    pub(crate) fn drop_lost(&mut self, now: Time) {
+        let is_lost = |call: &Call| call.until.is_some_and(|until| until <= now);
+        self.in_progress.retain(|call| !is_lost(call));
+    }
+
+    /// Removes a call that has ended. Returns `None` if the room does not wait for the call.
     pub(crate) fn end(&mut self, number: u64) -> Option<Call> {
         let at = self
             .in_progress
@@ -67,9 +94,10 @@ impl Calls {
         Some(self.in_progress.swap_remove(at))
     }
 
-    /// Returns whether this call is in progress.
-    pub(crate) fn is_in_progress(&self, number: u64) -> bool {
-        self.in_progress.iter().any(|call| call.number == number)
+    /// Returns whether the outcome of this call will certainly arrive.
+    pub(crate) fn is_certain(&self, number: u64) -> bool {
+        let mut calls = self.in_progress.iter();
+        calls.any(|call| call.number == number && call.until.is_none())
     }
 
     /// Returns whether the room may start another call.

@@ -7,7 +7,7 @@
 use super::calls::Purpose;
 use super::live::Live;
 use super::turn::Turn;
-use crate::core::live::{Media, MediaCall, OnAir, Outcome, Stage};
+use crate::core::live::{Media, MediaCall, MediaSession, OnAir, Outcome, Stage};
 use crate::core::peer::{PeerId, Seat, Time};
 
 /// The time between the first two questions, in milliseconds: longer than a track without packets is
@@ -76,8 +76,7 @@ impl Turn<'_, '_> {
         let Some(peer) = self.room.roster.by_seat(seat) else {
             return;
         };
-        let media = peer.member.media.as_deref();
-        let is_connected = media.is_some_and(|media| media.stage == Stage::Connected);
+        let is_connected = peer.member.stage() == Some(Stage::Connected);
         let socket = peer.plain_socket();
         if self.device_seat() == Some(seat) {
             self.plan_device_looks(grace_end);
@@ -105,27 +104,34 @@ impl Turn<'_, '_> {
         };
         let OnAir::Live { session, .. } = &live.session.on_air else {
             live.look_at = None;
+            live.is_look_due = false;
             return;
         };
         let calls = &self.room.calls;
-        if live.look_at.is_some_and(|at| at <= self.now)
-            && calls.has_space()
-            && !calls.is_busy(session)
-        {
+        if live.look_at.is_some_and(|at| at <= self.now) {
             live.look_at = None;
+            live.is_look_due = true;
+        }
+        // The end of another call asks again.
+        if live.is_look_due && calls.has_space() && !calls.is_busy(session) {
+            live.is_look_due = false;
             let session = session.clone();
             self.call(MediaCall::Look { session }, Purpose::Look);
         }
     }
 
     /// Handles the end of [`MediaCall::Look`].
-    pub(super) fn handle_look(&mut self, outcome: &Outcome) {
+    pub(super) fn handle_look(&mut self, looked: Option<&MediaSession>, outcome: &Outcome) {
         let now = self.now;
         let has_device = self.device_seat().is_some();
         let Some(live) = &mut self.room.live else {
             return;
         };
-        if !matches!(live.session.on_air, OnAir::Live { .. }) || live.look_at.is_some() {
+        let is_current = match &live.session.on_air {
+            OnAir::Live { session, .. } => looked == Some(session),
+            OnAir::Waiting | OnAir::Away => false,
+        };
+        if !is_current || live.look_at.is_some() || live.is_look_due {
             return;
         }
         live.look_at = match outcome {

@@ -18,6 +18,8 @@ pub(crate) struct Live {
     /// The time at which the room asks whether the tracks of the device are active. `None` while the
     /// device is known to be connected.
     pub(crate) look_at: Option<Time>,
+    /// Whether it is time to ask.
+    pub(crate) is_look_due: bool,
     /// The time of the second question. A track without packets is active for another 30 s.
     pub(crate) look_again_at: Time,
     /// The earliest time at which a peer needs another attempt.
@@ -29,6 +31,7 @@ impl Live {
         Self {
             session,
             look_at: None,
+            is_look_due: false,
             look_again_at: Time(0),
             retry_at: None,
         }

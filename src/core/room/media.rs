@@ -39,6 +39,7 @@ impl<'a> Turn<'_, 'a> {
     /// Starts the calls that are due, as far as there is space.
     #[inline(never)]
     pub(super) fn start_calls(&mut self) {
+        self.room.calls.drop_lost(self.now);
         self.look();
         self.open_sessions();
         while self.room.calls.has_space()
@@ -60,12 +61,10 @@ impl<'a> Turn<'_, 'a> {
             if peer.open_socket().is_none() || !(is_live || *id == live.session.device) {
                 continue;
             }
-            let at = match peer.member.media.as_deref().map(|media| media.stage) {
+            let at = match peer.member.stage() {
                 None => self.now,
                 Some(Stage::Wanted(at)) => at,
-                Some(Stage::Calling { call, until }) if !self.room.calls.is_in_progress(call) => {
-                    until
-                }
+                Some(Stage::Calling { call, until }) if !self.room.calls.is_certain(call) => until,
                 Some(Stage::Calling { .. } | Stage::Offered | Stage::Connected) => continue,
             };
             if at <= self.now {
@@ -90,6 +89,13 @@ impl<'a> Turn<'_, 'a> {
             return;
         };
         let old = peer.member.media.take();
+        if let Some(Media {
+            stage: Stage::Calling { call, .. },
+            ..
+        }) = old.as_deref()
+        {
+            self.room.calls.end(*call);
+        }
         let failures = old.as_ref().map_or(0, |media| media.failures);
         peer.member.media = Some(Box::new(Media {
             session: None,
@@ -126,11 +132,11 @@ impl<'a> Turn<'_, 'a> {
         let (seat, ack) = match ended.purpose {
             Purpose::Offer(seat) => (seat, None),
             Purpose::Answer(seat, ack) => (seat, ack),
-            Purpose::Look => return self.handle_look(&outcome),
+            Purpose::Look => return self.handle_look(ended.session.as_ref(), &outcome),
             Purpose::Close => return,
         };
         let peer = self.room.roster.by_seat(seat);
-        let stage = peer.and_then(|peer| Some(peer.member.media.as_deref()?.stage));
+        let stage = peer.and_then(|peer| peer.member.stage());
         let is_current = matches!(stage, Some(Stage::Calling { call: own, .. }) if own == call);
         if !is_current {
             // The peer has left, or has begun again.
@@ -145,7 +151,7 @@ impl<'a> Turn<'_, 'a> {
             Outcome::Answered { accepted, rejected } => {
                 self.handle_answered(seat, ack, accepted, rejected);
             }
-            Outcome::Invalid(message) => {
+            Outcome::Invalid(message) if matches!(ended.purpose, Purpose::Answer(..)) => {
                 self.set_stage(seat, Stage::Offered);
                 self.tell(seat, ack, Err(Refusal::quoting(message)));
             }
@@ -156,7 +162,10 @@ impl<'a> Turn<'_, 'a> {
                 }
                 self.fail(seat, if is_gone { &[0] } else { &NOT_READY_MS });
             }
-            Outcome::Closed | Outcome::Seen { .. } | Outcome::Unavailable(_) => {
+            Outcome::Closed
+            | Outcome::Seen { .. }
+            | Outcome::Invalid(_)
+            | Outcome::Unavailable(_) => {
                 self.tell(seat, ack, Err(unavailable()));
                 self.fail(seat, &[]);
             }

@@ -11,6 +11,7 @@ use super::roster::{Peer, Presence, Roster};
 #[cfg(doc)]
 use crate::core::event::Event;
 use crate::core::event::{Absent, Held, Limits, Notices, Row, RowKey};
+use crate::core::live::Stage;
 use crate::core::member::{Attached, Member};
 use crate::core::outbox::{Entry, Numbered, Outbox};
 use crate::core::peer::{Seat, Time};
@@ -159,6 +160,13 @@ impl Room {
         for peer in self.roster.all() {
             if let Presence::Absent { sent, .. } = peer.presence {
                 last = last.max(sent);
+            }
+            if let Some(media) = &peer.member.media
+                && let Stage::Calling { call, until } = media.stage
+            {
+                last = last.max(call);
+                let session = media.session.clone();
+                self.calls.restore(call, session, peer.member.seat, until);
             }
             if let Some(stream) = &peer.member.stream {
                 last = last.max(stream.opened).max(stream.dropped);

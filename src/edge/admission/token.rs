@@ -1,20 +1,25 @@
-//! Verifies JSON Web Tokens that are signed with HS256 (RFC 7515 and 7519). The server accepts no
-//! other algorithm.
+//! Signs and verifies JSON Web Tokens with HS256 (RFC 7515 and 7519). The server accepts no other
+//! algorithm.
 //!
 //! A JWT library that supports all algorithms is ten times the size of this module.
 
 use std::borrow::Cow;
 use std::fmt;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
-use crate::core::peer::Time;
-use crate::dialect::json::{Object, unquote};
+use crate::core::peer::{PeerId, Time};
+use crate::dialect::json::{Object, ObjectWriter, unquote};
+use crate::edge::signature::sign;
 
-/// The claims of a token (RFC 7519 §4.1), and the private claim `room`.
+/// The encoded header of the tokens that this server signs: `{"alg":"HS256","typ":"JWT"}`
+const HEADER: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9";
+
+/// The claims of a token (RFC 7519 §4.1), and the private claims `room` and `live`.
 pub(super) struct Claims {
     /// The time at which the token expires.
     pub(super) exp: Time,
@@ -24,6 +29,8 @@ pub(super) struct Claims {
     pub(super) room: String,
     /// The only peer id that the token permits. `None`: any id.
     pub(super) sub: Option<String>,
+    /// Whether the claim `live` is `control`: the token may stop and read a live session.
+    pub(super) controls_live: bool,
 }
 
 /// The reason why a token is rejected.
@@ -123,7 +130,30 @@ pub(super) fn claims(secret: &str, token: &str) -> Result<Claims, TokenError> {
             .transpose()?,
         room: text("room", room)?,
         sub: claim("sub").map(|value| text("sub", value)).transpose()?,
+        controls_live: claim("live") == Some(r#""control""#),
     })
+}
+
+/// Creates a token for a room. `sub` is the only peer id that may use the token. Never returns `None`,
+/// because HMAC accepts every secret.
+#[must_use]
+pub fn mint_token(secret: &str, room: &str, sub: Option<&PeerId>, exp: Time) -> Option<String> {
+    let exp = Duration::from_millis(exp.0).as_secs();
+    let claims = ObjectWriter::new(room.len())
+        .string("room", room)
+        .optional_string("sub", sub.map(PeerId::as_str))
+        .raw("exp", &exp.to_string())
+        .end();
+    sign_claims(secret, &claims)
+}
+
+/// Signs the claims of a token, which are a JSON object.
+#[must_use]
+pub fn sign_claims(secret: &str, claims: &str) -> Option<String> {
+    let claims = BASE64_URL_SAFE_NO_PAD.encode(claims);
+    let signed = format!("{HEADER}.{claims}");
+    let signature = BASE64_URL_SAFE_NO_PAD.encode(sign(secret, &signed)?);
+    Some(format!("{signed}.{signature}"))
 }
 
 /// Compares the signature in constant time. `claims` calls this function first, because text with a
@@ -169,4 +199,27 @@ fn seconds(claim: &'static str, value: &str) -> Result<Time, TokenError> {
     Ok(Time(
         whole.saturating_mul(1_000).saturating_add(thousandths),
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_minted_token_has_the_header_and_claims_of_a_jwt() {
+        let exp = Time(1_000_000_999);
+        let token = mint_token("s", "a \"b", PeerId::parse("camera").as_ref(), exp).unwrap();
+        let parts: Vec<_> = token.split('.').collect();
+        assert_eq!(decode(parts[0]).unwrap(), r#"{"alg":"HS256","typ":"JWT"}"#);
+        assert_eq!(
+            decode(parts[1]).unwrap(),
+            r#"{"room":"a \"b","sub":"camera","exp":1000000}"#
+        );
+        let read = claims("s", &token).unwrap();
+        assert_eq!(
+            (read.room.as_str(), read.sub.as_deref()),
+            ("a \"b", Some("camera"))
+        );
+        assert!(claims("other", &token).is_err());
+    }
 }

@@ -3,7 +3,7 @@
 //! A browser rejects the whole ICE configuration if one URL is invalid, so this module checks each
 //! URL.
 
-use super::super::setting::{BadSetting, Range, number};
+use super::super::setting::{BadSetting, Range, bearer_token, http_url, number};
 use super::{Ice, Turn};
 
 /// Cloudflare's public STUN server, the default of `STUN_URLS`.
@@ -110,19 +110,8 @@ fn cloudflare(base: &str, key: &str, token: String) -> Result<Turn, BadSetting> 
         let expected = "the key id that Cloudflare's dashboard shows";
         return Err(BadSetting::secret(KEY_ID, problem, expected));
     }
-    if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-        let problem = "has spaces or characters outside ASCII";
-        let expected = "visible ASCII characters, because the token is sent in a header";
-        return Err(BadSetting::secret(API_TOKEN, problem, expected));
-    }
-    let rest = ["https://", "http://"]
-        .iter()
-        .find_map(|scheme| base.strip_prefix(scheme));
-    if !rest.is_some_and(|rest| !rest.is_empty() && !rest.contains(['?', '#', ' '])) {
-        let expected = format!("a URL without a query, such as {CLOUDFLARE}");
-        return Err(BadSetting::variable("CLOUDFLARE_TURN_API", base, expected));
-    }
-    let base = base.trim_end_matches('/');
+    let token = bearer_token(API_TOKEN, token)?;
+    let base = http_url("CLOUDFLARE_TURN_API", base, CLOUDFLARE)?;
     let url = format!("{base}/turn/keys/{key}/credentials/generate-ice-servers");
     Ok(Turn::Cloudflare { url, token })
 }

@@ -8,6 +8,10 @@ pub(super) enum Endpoint<'a> {
     Ice(IceFormat),
     /// A room. The name is percent-encoded.
     Room(&'a str),
+    CreateSession,
+    StopSession,
+    /// A live session. The name is percent-encoded.
+    Session(&'a str),
     /// An endpoint of the HTTP dialect. The room name and the peer id are percent-encoded.
     Http(HttpAction, &'a str, &'a str),
 }
@@ -20,15 +24,38 @@ pub(super) enum HttpAction {
     Events,
 }
 
+/// A request about a live session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LiveAction {
+    /// Create a session. The body names it.
+    Create,
+    /// Stop the session that the body names.
+    Stop {
+        /// The tokens from the URL, still unverified.
+        tokens: Vec<String>,
+    },
+    /// Return the status of a session.
+    Status {
+        /// The name of the session, which is the name of its room, decoded.
+        session: String,
+        /// The tokens from the URL, still unverified.
+        tokens: Vec<String>,
+    },
+}
+
 impl<'a> Endpoint<'a> {
     pub(super) fn find(path: &'a str) -> Option<Self> {
         Some(match path {
             "/health" => Self::Health,
             "/ice-servers" => Self::Ice(IceFormat::List),
             "/iceServers" => Self::Ice(IceFormat::One),
+            "/create-session" => Self::CreateSession,
+            "/live/stop" => Self::StopSession,
             _ => {
                 let (first, rest) = path.strip_prefix('/')?.split_once('/')?;
-                let (second, rest) = rest.split_once('/')?;
+                let Some((second, rest)) = rest.split_once('/') else {
+                    return (first == "live").then_some(Self::Session(rest));
+                };
                 match first {
                     _ if rest.contains('/') => return None,
                     "parties" if second == "main" => Self::Room(rest),
@@ -44,7 +71,9 @@ impl<'a> Endpoint<'a> {
     /// Returns the value of the `Allow` header.
     pub(super) const fn methods(&self) -> &'static str {
         match self {
-            Self::Http(HttpAction::Register | HttpAction::Message, ..) => "POST, OPTIONS",
+            Self::CreateSession
+            | Self::StopSession
+            | Self::Http(HttpAction::Register | HttpAction::Message, ..) => "POST, OPTIONS",
             _ => "GET, HEAD, OPTIONS",
         }
     }
@@ -53,7 +82,7 @@ impl<'a> Endpoint<'a> {
 #[cfg(test)]
 mod tests {
     use super::super::test_support::{GET, get, status};
-    use super::super::{Request, Route, route};
+    use super::super::{LiveAction, Request, Route, route};
 
     #[test]
     fn an_unknown_path_is_not_found() {
@@ -96,6 +125,43 @@ mod tests {
                 ..GET
             };
             assert_eq!(route(&request), Ok(answer));
+        }
+    }
+
+    #[test]
+    fn a_live_session_is_created_stopped_and_described() {
+        let tokens = vec!["t".to_owned()];
+        let session = "a b".to_owned();
+        let describe = LiveAction::Status {
+            session,
+            tokens: tokens.clone(),
+        };
+        for (method, path, action) in [
+            ("POST", "/create-session", LiveAction::Create),
+            ("POST", "/live/stop", LiveAction::Stop { tokens }),
+            ("GET", "/live/a%20b", describe),
+        ] {
+            let request = Request {
+                method,
+                path,
+                query: "token=t&utm=7",
+                ..GET
+            };
+            assert_eq!(route(&request), Ok(Route::Live(action)));
+            let other = Request {
+                method: if method == "GET" { "POST" } else { "GET" },
+                ..request
+            };
+            assert_eq!(status(route(&other)), 405, "{path}");
+        }
+        for path in [
+            "/live",
+            "/live/",
+            "/live/a/b",
+            "/live/%ff",
+            "/create-session/",
+        ] {
+            assert!(get(path).is_err(), "{path}");
         }
     }
 }

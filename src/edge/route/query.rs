@@ -85,14 +85,7 @@ impl QueryParams {
 
 /// Decodes and checks the percent-encoded name of a room.
 pub(super) fn room_name(encoded: &str) -> Result<String, HttpError> {
-    let bad = |problem: &str| {
-        let name = shorten(encoded);
-        let expected = format!(
-            "expected 1 to {MAX_ROOM} bytes of UTF-8 without control characters, percent-encoded"
-        );
-        let message = format!("the room name {name} {problem}: {expected}. Choose another name");
-        HttpError::new(400, "bad-room", message)
-    };
+    let bad = |problem| bad_room(encoded, problem, ", percent-encoded");
     let mut escapes = encoded.split('%').skip(1);
     let hex = |escape: &str| {
         let digits = escape.bytes().take(2);
@@ -104,16 +97,41 @@ pub(super) fn room_name(encoded: &str) -> Result<String, HttpError> {
     let Ok(name) = percent_decode_str(encoded).decode_utf8() else {
         return Err(bad("is not UTF-8"));
     };
+    match room_problem(&name) {
+        Some(problem) => Err(bad(&problem)),
+        None => Ok(name.into_owned()),
+    }
+}
+
+/// Checks the name of a room that is not percent-encoded.
+///
+/// # Errors
+///
+/// 400 `bad-room`
+pub fn check_room_name(name: &str) -> Result<(), HttpError> {
+    match room_problem(name) {
+        Some(problem) => Err(bad_room(name, &problem, "")),
+        None => Ok(()),
+    }
+}
+
+fn room_problem(name: &str) -> Option<String> {
     if name.is_empty() {
-        return Err(bad("is empty"));
+        return Some("is empty".to_owned());
     }
     if name.len() > MAX_ROOM {
-        return Err(bad(&format!("has {} bytes", name.len())));
+        return Some(format!("has {} bytes", name.len()));
     }
-    if name.chars().any(char::is_control) {
-        return Err(bad("contains a control character"));
-    }
-    Ok(name.into_owned())
+    let is_invalid = name.chars().any(char::is_control);
+    is_invalid.then(|| "contains a control character".to_owned())
+}
+
+fn bad_room(name: &str, problem: &str, form: &str) -> HttpError {
+    let name = shorten(name);
+    let expected =
+        format!("expected 1 to {MAX_ROOM} bytes of UTF-8 without control characters{form}");
+    let message = format!("the room name {name} {problem}: {expected}. Choose another name");
+    HttpError::new(400, "bad-room", message)
 }
 
 /// Decodes and checks the percent-encoded id of a peer.
@@ -123,9 +141,13 @@ pub(super) fn peer_id(encoded: &str) -> Result<PeerId, HttpError> {
     id.ok_or_else(|| bad_id(encoded))
 }
 
-fn bad_id(value: &str) -> HttpError {
+/// Creates the error for an invalid peer id: 400 `bad-id`.
+#[must_use]
+pub fn bad_id(value: &str) -> HttpError {
     let (value, max) = (shorten(value), PeerId::MAX);
-    let expected = format!("expected 1 to {max} characters out of A-Z a-z 0-9 . _ ~ : -");
+    let expected = format!(
+        "expected 1 to {max} characters out of A-Z a-z 0-9 . _ ~ : - that do not begin with ~"
+    );
     let message = format!("the peer id {value} is invalid: {expected}. Choose another id");
     HttpError::new(400, "bad-id", message)
 }
@@ -283,9 +305,9 @@ mod tests {
         assert_eq!(
             refused("_pk=a%20b"),
             "the peer id \"a b\" is invalid: expected 1 to 64 characters out of \
-             A-Z a-z 0-9 . _ ~ : -. Choose another id"
+             A-Z a-z 0-9 . _ ~ : - that do not begin with ~. Choose another id"
         );
-        assert!(refused(&format!("_pk={}", "x".repeat(300))).len() < 200);
+        assert!(refused(&format!("_pk={}", "x".repeat(300))).len() < 250);
         let key = "k".repeat(129);
         let refused = refused(&format!("key={key}"));
         assert!(refused.contains("129 characters") && !refused.contains(&key));

@@ -14,9 +14,31 @@ pub fn split_url(url: &str) -> (&str, &str) {
     (path.unwrap_or("/"), query)
 }
 
+/// Returns the host of an absolute URL, with its port. Returns `None` if the text is no such URL.
+#[must_use]
+pub fn host_of(url: &str) -> Option<&str> {
+    let (_, rest) = url.split_once("://")?;
+    rest.split(['/', '?', '#']).next()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_host_of_a_url_has_its_port() {
+        for (url, host) in [
+            (
+                "http://localhost:1999/create-session",
+                Some("localhost:1999"),
+            ),
+            ("https://[::1]", Some("[::1]")),
+            ("https://a.example?/", Some("a.example")),
+            ("null", None),
+        ] {
+            assert_eq!(host_of(url), host, "{url}");
+        }
+    }
 
     #[test]
     fn a_url_splits_into_path_and_query() {

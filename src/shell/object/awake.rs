@@ -7,6 +7,7 @@ use worker::web_sys::WebSocket;
 use worker::worker_sys::ext::WebSocketExt;
 
 use super::super::log::log;
+use super::super::media::MediaClient;
 use super::super::platform::now;
 use super::super::sockets::{Connection, Restored, close_for_restart, restore};
 use super::super::storage;
@@ -29,7 +30,7 @@ pub(super) struct AwakeRoom {
 impl AwakeRoom {
     /// Restores the room from the attachments of its WebSockets and from its stored rows. If there
     /// are no attachments and no rows, the room is new.
-    pub(super) fn restore(state: &State, settings: Option<&Settings>) -> Self {
+    pub(super) fn restore(state: &State, settings: Option<&Settings>, media: &MediaClient) -> Self {
         let listed = state.as_raw().get_websockets().unwrap_or_default();
         let rows = storage::read(state).unwrap_or_else(|error| {
             log("restore", &error.to_string());
@@ -64,7 +65,7 @@ impl AwakeRoom {
         let has_rows = !rows.is_empty();
         let mut room = Room::restore(&name, limits, now, members, rows);
         if has_rows && settings.is_some() {
-            let mut transport = ObjectTransport::new(state, now, &mut sockets, None);
+            let mut transport = ObjectTransport::new(state, now, &mut sockets, None, media);
             drive(&mut room, now, Event::Wake, &mut transport);
         }
         Self {

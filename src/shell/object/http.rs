@@ -6,8 +6,9 @@ use worker::web_sys::{Headers, Response};
 
 use super::super::answer::{Cors, JSON, respond};
 use super::super::failure::Failure;
+use super::super::platform::random;
 use super::super::rate::client_network;
-use super::{RoomObject, random};
+use super::RoomObject;
 use crate::core::event::{Event, Reply};
 use crate::core::notice::Registered;
 use crate::core::peer::{Address, Key, Lock, PeerId, Socket};

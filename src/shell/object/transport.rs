@@ -5,6 +5,7 @@ use worker::web_sys::WebSocket;
 use worker::{Error, Result, State};
 
 use super::super::log::log;
+use super::super::media::MediaClient;
 use super::super::sockets::{Connection, close_socket, forget, keep, send};
 use super::super::storage;
 use crate::core::close::Close;
@@ -24,6 +25,7 @@ pub(super) struct ObjectTransport<'e> {
     sockets: &'e mut LiteMap<Socket, Connection>,
     /// The WebSocket of a joining client, and the dialect of the client.
     joining: Option<(&'e WebSocket, Dialect)>,
+    media: &'e MediaClient,
     /// The error of the platform if it did not accept the joining WebSocket.
     pub(super) accept_error: Option<Error>,
     /// The first reply to the request. Later replies are ignored.
@@ -36,12 +38,14 @@ impl<'e> ObjectTransport<'e> {
         now: Time,
         sockets: &'e mut LiteMap<Socket, Connection>,
         joining: Option<(&'e WebSocket, Dialect)>,
+        media: &'e MediaClient,
     ) -> Self {
         Self {
             state,
             now,
             sockets,
             joining,
+            media,
             accept_error: None,
             reply: None,
         }
@@ -78,8 +82,8 @@ impl Transport for ObjectTransport<'_> {
         send(self.state, self.now, to, event_id, notice, self.sockets)
     }
 
-    fn call(&mut self, _call: u64, _request: MediaCall) -> Option<Outcome> {
-        None
+    fn call(&mut self, call: u64, request: MediaCall) -> Option<Outcome> {
+        self.media.start(call, &request)
     }
 
     fn drop_socket(&mut self, socket: Socket) {

@@ -1,18 +1,17 @@
-//! Reads the bodies of posted signals through `body.js`.
+//! Reads the bodies of requests through `body.js`.
 
 use worker::js_sys::Promise;
 use worker::wasm_bindgen::prelude::*;
 use worker::web_sys::Request;
 
-use super::super::failure::Failure;
-use super::super::platform;
-use crate::core::event::MAX_FRAME;
+use super::failure::Failure;
+use super::platform;
 use crate::core::refusal::{Code, Refusal};
 use crate::edge::route::HttpError;
 
 #[wasm_bindgen(module = "/src/shell/body.js", wasm_bindgen = worker::wasm_bindgen, js_sys = worker::js_sys)]
 extern "C" {
-    /// The bodies in progress of one room.
+    /// The bodies in progress of one room, or of the Worker.
     pub(super) type Bodies;
     #[wasm_bindgen(constructor)]
     pub(super) fn new() -> Bodies;
@@ -21,8 +20,9 @@ extern "C" {
     pub(super) fn read(this: &Bodies, request: &Request, peer: &str, limit: usize) -> Promise;
 }
 
-/// Returns the text of a body, or the reason why it was refused.
-pub(super) fn text(outcome: &JsValue) -> Result<String, Failure> {
+/// Returns the text of a body, or the reason why it was refused. `limit` is the maximum size, in
+/// bytes.
+pub(super) fn text(outcome: &JsValue, limit: usize) -> Result<String, Failure> {
     if outcome.is_string() {
         return Ok(platform::text(outcome)?);
     }
@@ -36,7 +36,7 @@ pub(super) fn text(outcome: &JsValue) -> Result<String, Failure> {
         }
         Some(413.0) => {
             let message = format!(
-                "the body is too large: expected at most {MAX_FRAME} bytes. Send a smaller payload"
+                "the body is too large: expected at most {limit} bytes. Send a smaller payload"
             );
             Refusal::new(Code::TooLarge, message)
         }
