@@ -55,6 +55,7 @@ export async function build(profile = 'dev') {
  * @property {string} health the URL of the figures
  * @property {string} udp ip and port of the UDP socket
  * @property {number} pid the process id
+ * @property {Promise<number | null>} exited resolves to the exit code when the server ends
  * @property {() => Promise<number | null>} stop ends the server, and resolves to its exit code
  */
 
@@ -96,6 +97,7 @@ export async function start(options = {}) {
     health: `http://${addresses.http}/health`,
     udp: addresses.udp,
     pid: /** @type {number} */ (child.pid),
+    exited,
     async stop() {
       child.kill('SIGTERM');
       const timer = setTimeout(kill, PATIENCE);
