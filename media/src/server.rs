@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{sleep, sleep_until};
+use tokio::time::sleep_until;
 
 use crate::calls::{Answer, Call};
 use crate::engine::{Engine, Health};
@@ -67,6 +67,8 @@ pub async fn run(
 ) -> io::Result<()> {
     let socket = UdpSocket::from_std(socket)?;
     let mut waiting: Vec<Waiting> = Vec::new();
+    // A point in time, because a delay would begin again with each datagram, and never end.
+    let mut retry_at = Instant::now();
     let mut buffer = [0; 2048];
     loop {
         let deadline = engine.deadline();
@@ -102,7 +104,10 @@ pub async fn run(
                     return Ok(());
                 }
             },
-            () = sleep(RETRY), if !waiting.is_empty() => attempt(&mut engine, &mut waiting),
+            () = sleep_until(retry_at.into()), if !waiting.is_empty() => {
+                attempt(&mut engine, &mut waiting);
+                retry_at = Instant::now() + RETRY;
+            }
             () = sleep_until(deadline.unwrap_or_else(Instant::now).into()), if deadline.is_some() => {}
         }
         engine.tick(Instant::now());
