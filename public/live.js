@@ -13,6 +13,12 @@
 /** The id of the media server in a room with a live session. */
 export const MEDIA_SERVER = '~live';
 
+/**
+ * Delay after which we request a new offer because the media server has closed our session, in
+ * milliseconds. Usually, the reason arrives as a signal within this time: a new offer or a new state.
+ */
+const CLOSED_DELAY = 3_000;
+
 export class Live {
   /** @type {LiveState | null} */
   state = null;
@@ -31,6 +37,8 @@ export class Live {
    * @type {RTCSessionDescriptionInit | null}
    */
   #pendingOffer = null;
+  /** The detail of the last event `live`. */
+  #emitted = { state: this.state, connected: false };
 
   /** @param {LiveInit} init */
   constructor(init) {
@@ -68,11 +76,10 @@ export class Live {
   close() {
     this.#session = undefined;
     this.#pendingOffer = null;
-    const { connection, connected } = this;
+    this.connection?.close();
     this.connection = null;
-    connection?.close();
     this.#setStream(null);
-    if (connected) this.#emitChange();
+    this.#emitChange();
   }
 
   /** @param {LiveState} state */
@@ -85,7 +92,10 @@ export class Live {
   }
 
   #emitChange() {
-    this.#init.emit('live', { state: this.state, connected: this.connected });
+    const { state, connected } = this;
+    if (state === this.#emitted.state && connected === this.#emitted.connected) return;
+    this.#emitted = { state, connected };
+    this.#init.emit('live', { state, connected });
   }
 
   /** @param {MediaStream | null} stream */
@@ -118,6 +128,23 @@ export class Live {
       trace('connection-state', connection.connectionState);
       this.#emitChange();
       if (connection.connectionState === 'failed') signal('restart');
+    };
+    this.#emitChange();
+  }
+
+  /**
+   * Requests a new offer if the media server closes the session. The connection state changes to
+   * `failed` only many seconds later.
+   * @param {RTCPeerConnection} connection
+   */
+  #watchTransport(connection) {
+    const transport = connection.getSenders()[0]?.transport;
+    if (!transport) return;
+    transport.onstatechange = () => {
+      if (transport.state !== 'closed') return;
+      setTimeout(() => {
+        if (connection === this.connection) this.#init.signal('restart');
+      }, CLOSED_DELAY);
     };
   }
 
@@ -152,6 +179,7 @@ export class Live {
     const { localDescription } = connection;
     if (connection !== this.connection || !localDescription) return;
     trace('set-local-description', localDescription);
+    this.#watchTransport(connection);
     // The media server has a known address, so it needs no candidates of ours.
     const { type, sdp } = localDescription;
     signal('answer', { type, sdp, session: this.#session });

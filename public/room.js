@@ -6,6 +6,7 @@
  */
 
 import { Live, MEDIA_SERVER } from './live.js';
+import { checkOptions, roomUrl } from './options.js';
 import { Peer } from './peer.js';
 import { pollIceServers, Signaling } from './signaling.js';
 
@@ -45,6 +46,7 @@ export class Room extends EventTarget {
   #iceReady = null;
   #signaling;
   #always;
+  #isLive = false; // whether the room has, or had, a live session
   #pace;
   #leftServer = false;
 
@@ -61,25 +63,7 @@ export class Room extends EventTarget {
     this.#pace = pace;
     this.#configuration = { iceServers };
     const url = roomUrl(name, host);
-    if (id !== undefined && !/^[\w.~:-]{1,64}$/.test(id)) {
-      throw new RangeError(
-        `invalid peer id ${quote(id)}: expected 1 to 64 characters out of A-Z a-z 0-9 . _ ~ : -; ` +
-          'without the option, the server makes an id',
-      );
-    }
-    if (token !== undefined && !/^[\w.-]+$/.test(token)) {
-      // Do not quote the token: it is a secret, and error messages end up in logs.
-      throw new RangeError(
-        'invalid token: expected a JWT, that is letters, digits, - and _ with dots between its ' +
-          'parts; pass it exactly as it was issued',
-      );
-    }
-    if (!this.#always && connect !== 'on-request') {
-      throw new RangeError(
-        `invalid option connect ${quote(connect)}: expected "always" or "on-request"; ` +
-          'without the option, it is "always"',
-      );
-    }
+    checkOptions({ id, token, connect });
     this.live = new Live({
       configuration: () => this.#configuration,
       signal: (type, payload) => this.#send({ type, to: MEDIA_SERVER, payload }),
@@ -168,7 +152,7 @@ export class Room extends EventTarget {
     const peer = this.#peers.get(id);
     if (typeof from === 'string') this.#handleSignal(frame);
     else if (type === 'welcome') this.#handleWelcome(frame.peers);
-    else if (id === MEDIA_SERVER) this.#always = false;
+    else if (id === MEDIA_SERVER) this.#isLive = true;
     else if (type === 'peer-joined') this.#handleJoined(id, polite);
     else if (type === 'peer-left' && peer && !this.#departed.has(peer)) this.#remove(peer);
     else if (type === 'error') this.#emit('error', { code, message, to });
@@ -186,9 +170,8 @@ export class Room extends EventTarget {
   /** @param {{ id: string, polite: boolean }[]} listed */
   #handleWelcome(listed) {
     const peers = listed.filter(({ id }) => id !== MEDIA_SERVER);
-    // The device of a live session would connect to each of its viewers, which can be thousands.
-    if (peers.length < listed.length) this.#always = false;
-    else if (this.live.state) this.live.stop(); // the session ended while we were disconnected
+    if (peers.length < listed.length) this.#isLive = true;
+    else if (this.#isLive) this.live.stop(); // the session ended while we were disconnected
     this.live.resync();
     // The server does not tell the peers that this page replaced another page with our id. With
     // "on-request", a broadcast of `cancel` resets the relations. With "always", our offers reveal
@@ -203,7 +186,7 @@ export class Room extends EventTarget {
       // replaces another page takes over the old page's seat, so the new page is polite to the
       // peers that joined after the old page. After a reconnect, the impolite side makes the first
       // offer.
-      const offers = this.#always && (!this.#announced || !polite);
+      const offers = this.#connectsToAll && (!this.#announced || !polite);
       if (known) known.resync();
       else if (offers) this.#add(id, polite).startOffer();
       else this.#add(id, polite);
@@ -236,12 +219,17 @@ export class Room extends EventTarget {
     return peer;
   }
 
+  get #connectsToAll() {
+    // The device of a live session would connect to each of its viewers, which can be thousands.
+    return this.#always && !this.#isLive;
+  }
+
   /** @param {string} id @param {boolean} polite */
   #add(id, polite) {
     const peer = new Peer({
       id,
       polite,
-      always: this.#always,
+      always: this.#connectsToAll,
       configuration: () => this.#configuration,
       signal: (type, payload, isCurrent) => this.#send({ type, to: id, payload }, isCurrent),
       isSending: () => this.#signaling.isSending(id),
@@ -309,7 +297,7 @@ export class Room extends EventTarget {
     this.#remove(old);
     const peer = this.#add(old.id, old.polite);
     if (description.type === 'offer') peer.handleSignal('offer', description);
-    else if (this.#always) peer.startOffer();
+    else if (this.#connectsToAll) peer.startOffer();
   }
 
   /** @param {Disconnected} disconnected */
@@ -373,27 +361,4 @@ export class Room extends EventTarget {
 /** @param {EventTarget} target @param {string} type @param {(detail: any) => void} handle */
 function listen(target, type, handle) {
   target.addEventListener(type, (event) => handle(/** @type {CustomEvent} */ (event).detail));
-}
-
-/** @param {string} name @param {string | undefined} host */
-function roomUrl(name, host = new URL(import.meta.url).origin) {
-  const bytes = new TextEncoder().encode(name).length;
-  // URL parsers remove the path segments "." and ".."
-  // (https://url.spec.whatwg.org/#double-dot-path-segment).
-  if (bytes < 1 || bytes > 128 || /\p{Cc}|^\.\.?$/u.test(name)) {
-    throw new RangeError(
-      `invalid room name ${quote(name)}: expected 1 to 128 bytes of UTF-8, no control characters, ` +
-        'and neither "." nor ".."; choose another name',
-    );
-  }
-  const local = /^(localhost|127\.[\d.]+|\[::1])(:|$)/.test(host);
-  const base = new URL(host.includes('://') ? host : `${local ? 'ws' : 'wss'}://${host}`);
-  base.protocol = base.protocol.replace('http', 'ws');
-  return new URL(`/parties/main/${encodeURIComponent(name)}`, base);
-}
-
-/** Quotes a value for an error message, shortened to 140 characters. @param {string} value */
-function quote(value) {
-  const text = String(value);
-  return JSON.stringify(text.length > 140 ? `${text.slice(0, 140)}…` : text);
 }

@@ -13,6 +13,7 @@ const PUBLIC = path.join(ROOT, 'public');
 /** The modules that `room.js` imports, and their types. */
 const PARTS = [
   'live.js',
+  'options.js',
   'peer.js',
   'negotiation.js',
   'channel-queue.js',

@@ -1,0 +1,50 @@
+// @ts-check
+/** Checks the name of a room and the options of `Room`, and builds the URL of a room. */
+
+/** @import { RoomOptions } from "./room.js" */
+
+/** @param {Pick<RoomOptions, 'id' | 'token' | 'connect'>} options */
+export function checkOptions({ id, token, connect = 'always' }) {
+  if (id !== undefined && !/^[\w.:-][\w.~:-]{0,63}$/.test(id)) {
+    throw new RangeError(
+      `invalid peer id ${quote(id)}: expected 1 to 64 characters out of A-Z a-z 0-9 . _ ~ : - that ` +
+        'do not begin with ~; without the option, the server makes an id',
+    );
+  }
+  if (token !== undefined && !/^[\w.-]+$/.test(token)) {
+    // Do not quote the token: it is a secret, and error messages end up in logs.
+    throw new RangeError(
+      'invalid token: expected a JWT, that is letters, digits, - and _ with dots between its ' +
+        'parts; pass it exactly as it was issued',
+    );
+  }
+  if (connect !== 'always' && connect !== 'on-request') {
+    throw new RangeError(
+      `invalid option connect ${quote(connect)}: expected "always" or "on-request"; ` +
+        'without the option, it is "always"',
+    );
+  }
+}
+
+/** @param {string} name @param {string | undefined} host */
+export function roomUrl(name, host = new URL(import.meta.url).origin) {
+  const bytes = new TextEncoder().encode(name).length;
+  // URL parsers remove the path segments "." and ".."
+  // (https://url.spec.whatwg.org/#double-dot-path-segment).
+  if (bytes < 1 || bytes > 128 || /\p{Cc}|^\.\.?$/u.test(name)) {
+    throw new RangeError(
+      `invalid room name ${quote(name)}: expected 1 to 128 bytes of UTF-8, no control characters, ` +
+        'and neither "." nor ".."; choose another name',
+    );
+  }
+  const local = /^(localhost|127\.[\d.]+|\[::1])(:|$)/.test(host);
+  const base = new URL(host.includes('://') ? host : `${local ? 'ws' : 'wss'}://${host}`);
+  base.protocol = base.protocol.replace('http', 'ws');
+  return new URL(`/parties/main/${encodeURIComponent(name)}`, base);
+}
+
+/** Quotes a value for an error message, shortened to 140 characters. @param {string} value */
+function quote(value) {
+  const text = String(value);
+  return JSON.stringify(text.length > 140 ? `${text.slice(0, 140)}…` : text);
+}
