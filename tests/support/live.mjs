@@ -1,0 +1,168 @@
+// @ts-check
+/** The Worker with a media server, live sessions, and what pages show and decode. */
+import assert from 'node:assert/strict';
+import { setTimeout } from 'node:timers/promises';
+import { PATIENCE, until } from './browser.mjs';
+import { Media } from './media.mjs';
+import { startWorkerd } from './workerd.mjs';
+
+/** @typedef {import('playwright-core').Page} Page */
+/** @typedef {import('./workerd.mjs').Server} Server */
+
+/** The value of `LIVE_KEY` in the instance `keyed`. */
+export const LIVE_KEY = 'a key of the back end, for the tests of live streams';
+const SECRET = 'secret-of-the-media-server';
+/** Connecting, encoding and decoding share two cores with other tests. */
+const VIDEO_PATIENCE = 2 * PATIENCE;
+
+let sessions = 0;
+
+/** A media server and a Worker that uses it, as a fixture for `useFixtures`. */
+export class LiveServers {
+  media = new Media({ secret: SECRET });
+  /** @type {import('./workerd.mjs').Workerd<'open' | 'keyed'> | undefined} */
+  #workerd;
+
+  async start() {
+    await this.media.start();
+    const { url, app } = this.media.server;
+    const settings = { MEDIA_URL: url, MEDIA_APP: app, MEDIA_SECRET: SECRET };
+    const instances = { open: settings, keyed: { ...settings, LIVE_KEY } };
+    this.#workerd = await startWorkerd(instances, { assets: true });
+  }
+
+  async stop() {
+    await Promise.all([this.media.stop(), this.#workerd?.stop()]);
+  }
+
+  /** The Worker without `LIVE_KEY`. */
+  get open() {
+    assert(this.#workerd, 'the Worker is not running');
+    return this.#workerd.at.open;
+  }
+
+  /** The Worker with `LIVE_KEY`. */
+  get keyed() {
+    assert(this.#workerd, 'the Worker is not running');
+    return this.#workerd.at.keyed;
+  }
+
+  get origin() {
+    return this.open.origin;
+  }
+
+  get port() {
+    return this.open.port;
+  }
+
+  /** Stops the media server. Returns a function that starts it again at the same addresses. */
+  async stopMedia() {
+    const { url, udp } = this.media.server;
+    await this.media.stop();
+    return () => {
+      this.media = new Media({ secret: SECRET, listen: new URL(url).host, udp });
+      return this.media.start();
+    };
+  }
+
+  /** Creates a session whose device is `camera`. Returns the name of its room. */
+  async createSession() {
+    sessions += 1;
+    const sessionId = `live-${process.pid}-${sessions}`;
+    const body = JSON.stringify({ sessionId, deviceId: 'camera' });
+    const headers = { 'Content-Type': 'application/json' };
+    const init = { method: 'POST', headers, body };
+    const { status, text } = await this.open.request('/create-session', init);
+    assert.equal(status, 201, text);
+    return sessionId;
+  }
+
+  /** @param {string} sessionId */
+  async stopSession(sessionId) {
+    const body = JSON.stringify({ sessionId });
+    const headers = { 'Content-Type': 'application/json' };
+    const { status, text } = await this.open.request('/live/stop', {
+      method: 'POST',
+      headers,
+      body,
+    });
+    assert.equal(status, 200, text);
+  }
+}
+
+/** Waits until the example page shows a text. @param {Page} page @param {string} text */
+export function says(page, text) {
+  const holds = (/** @type {string} */ text) => document.body.innerText.includes(text);
+  return until(page, `it shows ${text}`, holds, text, VIDEO_PATIENCE);
+}
+
+/**
+ * Waits until the video element of a page has decoded more frames.
+ * @param {Page} page
+ * @param {number} [more] how many frames more than now
+ */
+export function plays(page, more = 10) {
+  const frames = () => {
+    const video = document.querySelector('video');
+    return video?.hidden ? 0 : (video?.getVideoPlaybackQuality().totalVideoFrames ?? 0);
+  };
+  return grows(() => page.evaluate(frames), more);
+}
+
+/**
+ * Waits until a page has decoded more frames over a peer connection.
+ * @param {Page} page
+ * @param {string} [connection] the global variable of the page. Default: that of the library
+ */
+export function receives(page, connection = 'room.live.connection') {
+  return grows(() => decoded(page, connection));
+}
+
+/** @param {Page} page @param {string} connection */
+function decoded(page, connection) {
+  return /** @type {Promise<number>} */ (
+    page.evaluate(`(async () => {
+      let frames = 0;
+      for (const entry of (await (${connection})?.getStats() ?? new Map()).values())
+        if (entry.type === 'inbound-rtp' && entry.kind === 'video') frames += entry.framesDecoded;
+      return frames;
+    })()`)
+  );
+}
+
+/**
+ * Waits until a counter has grown. It may begin again at 0, with a new connection.
+ * @param {() => Promise<number>} count
+ * @param {number} [more]
+ */
+async function grows(count, more = 10) {
+  let before = await count();
+  const end = Date.now() + VIDEO_PATIENCE;
+  for (let now = before; now < before + more; now = await count()) {
+    assert(Date.now() < end, `the page decoded only ${now - before} of ${more} frames`);
+    if (now < before) before = now;
+    await setTimeout(50);
+  }
+}
+
+/**
+ * Returns how many frames of a type a page has received from the server (`in`) or sent (`out`).
+ * @param {Page} page
+ * @param {string} frame such as `in offer`
+ */
+export function passed(page, frame) {
+  const count = (/** @type {string} */ frame) => {
+    const { passed } = /** @type {{ passed: string[] }} */ (/** @type {any} */ (globalThis).wire);
+    return passed.filter((one) => one === frame).length;
+  };
+  return page.evaluate(count, frame);
+}
+
+/** Waits until a page has received frames of a type. @param {Page} page @param {string} frame */
+export function received(page, frame, times = 1) {
+  const holds = (/** @type {[string, number]} */ [frame, times]) =>
+    /** @type {any} */ (globalThis).wire.passed.filter((/** @type {string} */ one) => one === frame)
+      .length >= times;
+  const arg = /** @type {[string, number]} */ ([frame, times]);
+  return until(page, `${times} times ${frame}`, holds, arg, VIDEO_PATIENCE);
+}
