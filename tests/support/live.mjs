@@ -23,9 +23,21 @@ export class LiveServers {
   /** @type {import('./workerd.mjs').Workerd<'open' | 'keyed'> | undefined} */
   #workerd;
 
+  #proxy;
+
+  /**
+   * @param {{ target: string, start(): Promise<string>, stop(): void }} [proxy] a proxy between the
+   * Worker and the API of the media server. `start` returns its base URL
+   */
+  constructor(proxy) {
+    this.#proxy = proxy;
+  }
+
   async start() {
     await this.media.start();
-    const { url, app } = this.media.server;
+    const { url: target, app } = this.media.server;
+    if (this.#proxy) this.#proxy.target = target;
+    const url = (await this.#proxy?.start()) ?? target;
     const settings = { MEDIA_URL: url, MEDIA_APP: app, MEDIA_SECRET: SECRET };
     const instances = { open: settings, keyed: { ...settings, LIVE_KEY } };
     this.#workerd = await startWorkerd(instances, { assets: true });
@@ -33,6 +45,7 @@ export class LiveServers {
 
   async stop() {
     await Promise.all([this.media.stop(), this.#workerd?.stop()]);
+    this.#proxy?.stop();
   }
 
   /** The Worker without `LIVE_KEY`. */
