@@ -30,6 +30,7 @@ export class Live {
   #init;
   /** @type {string | undefined} */
   #session;
+  #isDevice = false; // whether the last offer asks for our tracks
   /** The stream that we publish. @type {MediaStream | null} */
   #published = null;
   /**
@@ -87,7 +88,7 @@ export class Live {
     this.state = state;
     // After `away`, the media server has closed the sessions of the viewers, but a browser notices
     // this only after about 18 seconds. The device may have its next offer already.
-    if (state === 'stopped' || (state === 'away' && this.stream)) this.close();
+    if (state === 'stopped' || (state === 'away' && !this.#isDevice)) this.close();
     this.#emitChange();
   }
 
@@ -109,7 +110,8 @@ export class Live {
   #handleOffer({ type, sdp, session }) {
     const offer = { type, sdp };
     if (!this.connection || session !== this.#session) this.#connect(session);
-    if (asksForTracks(offer) && !this.#published) this.#pendingOffer = offer;
+    this.#isDevice = asksForTracks(offer);
+    if (this.#isDevice && !this.#published) this.#pendingOffer = offer;
     else this.#answer(offer);
   }
 
@@ -151,7 +153,7 @@ export class Live {
   /** @param {RTCSessionDescriptionInit} offer */
   async #answer(offer) {
     const { connection } = this;
-    const stream = asksForTracks(offer) ? this.#published : null;
+    const stream = this.#isDevice ? this.#published : null;
     this.#pendingOffer = null;
     try {
       await this.#negotiate(offer, stream);
@@ -190,7 +192,7 @@ export class Live {
   /** Sends the tracks of the published stream instead of the tracks that were sent before. */
   #updateTracks() {
     const { connection } = this;
-    if (connection?.signalingState !== 'stable' || this.stream) return;
+    if (connection?.signalingState !== 'stable' || !this.#isDevice) return;
     const offered = connection.getTransceivers();
     const added = offered.filter(
       (it) => it.currentDirection === 'inactive' && matchingTrack(this.#published, it),

@@ -8,8 +8,8 @@ export interface RoomOptions {
    */
   host?: string;
   /**
-   * Your peer id: 1 to 64 characters from `A-Z a-z 0-9 . _ ~ : -`. Default: an id that the server
-   * generates.
+   * Your peer id: 1 to 64 characters from `A-Z a-z 0-9 . _ ~ : -` that do not begin with `~`.
+   * Default: an id that the server generates.
    */
   id?: string;
   /**

@@ -32,7 +32,7 @@ void worker.status.then((status) => {
 });
 // If one of the two ends, for example on Ctrl-C, the other must not stay.
 void server.exited.then((code) => {
-  if (code) tell(`the media server ended with ${code}, so the Worker ends, too.`);
+  if (code !== 0) tell('the media server has failed, so the Worker ends, too.');
   worker.end();
 });
 const code = await worker.exited;

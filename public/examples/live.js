@@ -191,10 +191,10 @@ async function post(path, body) {
   const result = await response.json().catch(() => ({}));
   if (response.ok) return result;
   const message = result.error?.message ?? `status ${response.status}`;
-  // With a LIVE_KEY, a page must not call the route: everybody can read the code of a page.
   throw new Error(
-    [401, 403, 503].includes(response.status)
-      ? `This page cannot start a stream here, but the back end of a site can. The server says: ${message}.`
+    // On a public server, only a back end may create a session: everybody can read the code of a page.
+    [401, 503].includes(response.status)
+      ? `This page works with the command "npm run live" on your computer. On this server, ${message}.`
       : `The server refuses the request: ${message}.`,
   );
 }

@@ -124,10 +124,10 @@ test('without a media server, a page says so, and continues when it is back', as
   assert.equal(await device.locator('#problem').isVisible(), false);
 });
 
-test('a page on a server with LIVE_KEY says that its back end starts streams', async () => {
+test('a page on a server with LIVE_KEY says how to try it', async () => {
   const page = await pages.open('device', servers.keyed.origin + EXAMPLE, NARROW);
   await page.getByRole('button', { name: 'Start a live stream' }).click();
-  await says(page, 'This page cannot start a stream here, but the back end of a site can.');
+  await says(page, 'On this server, the request has no valid key');
   await fits(page, 'live-refused');
   await inspect(page, 'live-refused');
 });

@@ -161,8 +161,17 @@ test('the stream continues by itself after a restart of the media server', async
   const { device, viewer } = await stage();
   await publish(device);
   await receives(viewer);
+  await viewer.evaluate(() => {
+    const { room } = /** @type {any} */ (globalThis);
+    Object.assign(globalThis, { old: room.live.connection });
+  });
   const startMedia = await servers.stopMedia();
   await startMedia();
   for (const page of [device, viewer]) await received(page, 'in offer', 2);
   await receives(viewer);
+  const states = () => {
+    const { room, old } = /** @type {any} */ (globalThis);
+    return [old, room.live.connection].map(({ connectionState }) => connectionState);
+  };
+  assert.deepEqual(await viewer.evaluate(states), ['closed', 'connected']);
 });

@@ -13,7 +13,7 @@ import { startWorkerd } from './workerd.mjs';
 export const LIVE_KEY = 'a key of the back end, for the tests of live streams';
 const SECRET = 'secret-of-the-media-server';
 /** Connecting, encoding and decoding share two cores with other tests. */
-const VIDEO_PATIENCE = 2 * PATIENCE;
+const VIDEO_PATIENCE = 3 * PATIENCE;
 
 let sessions = 0;
 
