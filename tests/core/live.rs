@@ -425,6 +425,27 @@ fn an_invalid_answer_is_refused_and_can_be_repeated() {
 }
 
 #[test]
+fn a_peer_that_answers_with_nonsense_must_wait_longer_each_time() {
+    let mut rig = live_rig();
+    let device = rig.join("camera", None);
+    for delay in [0, 0, 30_000, 120_000] {
+        serve(&mut rig);
+        rig.send(device, ANSWER);
+        let (call, _) = only_call(&rig);
+        rig.end_call(call, Outcome::Invalid("no sdp".into()));
+        let frames = heard(&mut rig, device);
+        assert_eq!(frames.last().unwrap(), "error malformed");
+        if delay > 0 {
+            rig.send(device, ANSWER);
+            assert_eq!(heard(&mut rig, device), ["error malformed"]);
+            let closes = |call: &MediaCall| matches!(call, MediaCall::Close { .. });
+            assert!(rig.calls().iter().all(|(_, call)| closes(call)));
+            rig.pass(delay);
+        }
+    }
+}
+
+#[test]
 fn a_viewer_that_supports_no_codec_is_informed() {
     let mut rig = live_rig();
     device_goes_live(&mut rig);

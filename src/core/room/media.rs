@@ -31,6 +31,8 @@ const CALL_MS: u64 = 15_000;
 const FAILED_MS: [u64; 4] = [2_000, 8_000, 30_000, 120_000];
 /// The delays while the device does not send yet, in milliseconds. Then they continue as [`FAILED_MS`].
 const NOT_READY_MS: [u64; 4] = [1_000, 2_000, 4_000, 8_000];
+/// The number of consecutive failures after which an invalid answer cannot be repeated.
+const MAX_INVALID_ANSWERS: u32 = 2;
 /// The delay before a peer that asks for a new connection gets it, in milliseconds. It limits the calls
 /// that a peer can cause.
 const RESTART_MS: u64 = 2_000;
@@ -152,8 +154,8 @@ impl<'a> Turn<'_, 'a> {
                 self.handle_answered(seat, ack, accepted, rejected);
             }
             Outcome::Invalid(message) if matches!(ended.purpose, Purpose::Answer(..)) => {
-                self.set_stage(seat, Stage::Offered);
                 self.tell(seat, ack, Err(Refusal::quoting(message)));
+                self.retry_answer(seat);
             }
             Outcome::NotReady | Outcome::Gone => {
                 let is_gone = outcome == Outcome::Gone;
@@ -307,6 +309,19 @@ impl<'a> Turn<'_, 'a> {
         if let Some(session) = media.session {
             self.room.calls.close_later(session, media.mids);
         }
+    }
+
+    /// Lets a peer answer its offer again. After too many invalid answers, it must wait for another
+    /// offer, because each answer can be a call.
+    fn retry_answer(&mut self, seat: Seat) {
+        let Some(media) = self.media_mut(seat) else {
+            return;
+        };
+        if media.failures >= MAX_INVALID_ANSWERS {
+            return self.fail(seat, &[]);
+        }
+        media.failures = media.failures.saturating_add(1);
+        self.set_stage(seat, Stage::Offered);
     }
 
     /// Lets a peer begin again after a delay, which grows with each consecutive failure.
