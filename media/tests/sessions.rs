@@ -89,6 +89,34 @@ fn a_session_survives_29_seconds_without_connectivity() {
 }
 
 #[test]
+fn a_client_can_restart_ice_and_the_stream_goes_on() {
+    let mut world = World::new();
+    let (device, mid) = world.device();
+    world.send(device, mid, SECOND);
+    let (viewer, _) = world.viewer(device);
+    let mut change = world.clients[device].rtc.sdp_api();
+    change.ice_restart(true);
+    let (offer, pending) = change.apply().unwrap();
+    let sdp = offer.to_sdp_string();
+    let body = json!({
+        "autoDiscover": true,
+        "sessionDescription": { "type": "offer", "sdp": sdp },
+    });
+    let session = world.clients[device].session;
+    let reply = world.call(Call::NewTracks(session, parse(body))).unwrap();
+    assert_eq!(reply["tracks"], json!([]), "no new track");
+    world.accept(device, pending, &reply);
+    world.run(SECOND);
+    // The device goes on from another address, as after a change of the network.
+    world.clients[device].address.set_port(50_001);
+    world.run(20 * SECOND);
+    world.clients[viewer].frames.clear();
+    let sent = world.send(device, mid, SECOND);
+    world.run(SECOND);
+    assert!(world.clients[viewer].frames.len() >= sent - 1);
+}
+
+#[test]
 fn a_session_that_never_connects_is_gone_60_seconds_after_its_last_call() {
     let mut world = World::new();
     let session = world.open();
