@@ -32,6 +32,15 @@ fn clients_can_make_the_offers_for_publishing_and_receiving() {
     world.run(SECOND);
     world.send(device, mids[0], SECOND);
 
+    // The same media section cannot publish a second track.
+    let (sdp, _, _) = world.offer(device, &media[..1]);
+    let track = json!({ "location": "local", "mid": mids[0].to_string(), "trackName": "second" });
+    let body = json!({
+        "sessionDescription": { "type": "offer", "sdp": sdp }, "tracks": [track],
+    });
+    let again = world.call(Call::NewTracks(session, parse(body))).unwrap();
+    assert_eq!(again["tracks"][0]["errorCode"], "invalid_params", "{again}");
+
     let viewer = world.client(|config| config);
     let (sdp, pending, mids_of_viewer) = world.offer(
         viewer,
@@ -149,6 +158,20 @@ fn a_bidirectional_media_section_sends_a_track_back_without_an_offer() {
     assert_eq!(back["requiresImmediateRenegotiation"], false, "{back}");
     assert_eq!(back["tracks"][0]["mid"], reply["tracks"][0]["mid"]);
     let sent = world.send(device, mid, SECOND);
+    world.run(SECOND);
+    assert_eq!(world.clients[peer].frames.len(), sent);
+
+    // Another track takes the place of the first.
+    let (second, second_mid) = world.device();
+    world.send(second, second_mid, SECOND);
+    let mut tracks = world.remote(second);
+    tracks[0]["mid"] = json!("#own");
+    let call = Call::NewTracks(session, parse(json!({ "tracks": tracks })));
+    world.call(call).unwrap();
+    world.clients[peer].frames.clear();
+    world.send(device, mid, SECOND);
+    assert!(world.clients[peer].frames.is_empty());
+    let sent = world.send(second, second_mid, SECOND);
     world.run(SECOND);
     assert_eq!(world.clients[peer].frames.len(), sent);
 }

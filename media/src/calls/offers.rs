@@ -37,9 +37,7 @@ impl Engine {
             let wanted = track.mid.as_deref().map(Mid::from);
             let free = mids.iter().copied().find(|mid| match source {
                 _ if wanted.is_some_and(|wanted| wanted != *mid) => false,
-                None => session
-                    .direction(*mid)
-                    .is_some_and(|(_, way)| way.is_receiving()),
+                None => can_publish(session, *mid),
                 Some(source) => {
                     session.direction(*mid).is_some_and(|(kind, direction)| {
                         kind == source.kind && direction.is_sending()
@@ -48,13 +46,15 @@ impl Engine {
             });
             let Some(mid) = free else {
                 reply.mid = None;
-                reply.error = Some(invalid("The offer has no media section for this track."));
+                reply.error = Some(invalid(
+                    "The offer has no free media section for this track.",
+                ));
                 continue;
             };
             reply.mid = Some(mid.to_string());
             match source {
                 Some(source) => {
-                    session.subscribed.insert(mid, subscription(source, track));
+                    set_subscription(session, mid, source, track);
                     viewers.push((mid, source.codec));
                 }
                 None => publish(
@@ -104,8 +104,9 @@ impl Engine {
                 (Some(source), Some(mid)) => match self.sending_section(id, mid, source.kind) {
                     Some(mid) => {
                         reply.mid = Some(mid.to_string());
+                        self.unsubscribe(id, mid); // the new track replaces the last one
                         let session = self.sessions.get_mut(&id).ok_or_else(|| gone(id))?;
-                        session.subscribed.insert(mid, subscription(source, track));
+                        set_subscription(session, mid, source, track);
                         reply.error = self.subscribe(id, mid, source.codec, now);
                     }
                     None => {
@@ -203,9 +204,7 @@ fn discover(session: &mut Session, mids: Vec<Mid>, now: Instant) -> Vec<TrackRep
     for mid in mids {
         let open = session.published.values().filter(|track| track.open);
         let full = open.count() >= MAX_TRACKS;
-        let published = session.published.get(&mid).is_some_and(|track| track.open);
-        let direction = session.direction(mid);
-        if full || published || !direction.is_some_and(|(_, way)| way.is_receiving()) {
+        if full || !can_publish(session, mid) {
             continue;
         }
         let name = SessionId::new().to_string();
@@ -219,11 +218,30 @@ fn discover(session: &mut Session, mids: Vec<Mid>, now: Instant) -> Vec<TrackRep
     replies
 }
 
+/// Returns whether the client sends on a media section on which no track is published yet.
+fn can_publish(session: &Session, mid: Mid) -> bool {
+    let direction = session.direction(mid);
+    direction.is_some_and(|(_, direction)| direction.is_receiving())
+        && !session.published.get(&mid).is_some_and(|track| track.open)
+}
+
 pub(super) fn publish(session: &mut Session, mid: Mid, name: String, now: Instant) {
     if let Some((kind, _)) = session.direction(mid) {
         session
             .published
             .insert(mid, Publication::new(name, kind, now));
+    }
+}
+
+/// Puts a subscription on the list. If there was one on this media section, its media time goes on.
+fn set_subscription(session: &mut Session, mid: Mid, source: &Source, track: &TrackRequest) {
+    let new = subscription(source, track);
+    match session.subscribed.get_mut(&mid) {
+        Some(old) => {
+            old.simulcast = new.simulcast;
+            old.change_source(new.source, new.source_mid, new.name);
+        }
+        None => drop(session.subscribed.insert(mid, new)),
     }
 }
 
