@@ -1,4 +1,4 @@
-//! All sessions: routes datagrams to them, forwards frames between them, and ends those that are over.
+//! All sessions: routes datagrams to them, runs their steps, and ends those that are over.
 //!
 //! The engine performs no I/O and reads no clock. Its caller passes in the time, calls of the API and
 //! datagrams, and sends what [`Engine::take_transmits`] returns. So tests run hours in milliseconds.
@@ -13,10 +13,9 @@ use serde::Serialize;
 use str0m::Event;
 use str0m::crypto::{CryptoProvider, from_feature_flags};
 use str0m::ice::StunMessage;
-use str0m::media::{MediaData, Mid};
+use str0m::media::Mid;
 use str0m::net::{Protocol, Receive, Transmit};
 
-use crate::forward::Decision;
 use crate::session::{Outbox, Session, SessionId};
 
 /// How often the engine looks for sessions and tracks that are over, and for delayed requests for key
@@ -82,10 +81,10 @@ pub struct Engine {
     deadline_of: HashMap<SessionId, Instant>,
     /// The subscriptions to a published track.
     pub(crate) viewers: HashMap<(SessionId, Mid), Vec<(SessionId, Mid)>>,
-    queue: VecDeque<(SessionId, Event)>,
+    pub(crate) queue: VecDeque<(SessionId, Event)>,
     outbox: Outbox,
     next_inspection: Option<Instant>,
-    frames_forwarded: u64,
+    pub(crate) frames_forwarded: u64,
     panics: u64,
 }
 
@@ -146,7 +145,7 @@ impl Engine {
     }
 
     /// As [`Self::step`], but leaves the events in the queue.
-    fn isolated<T>(
+    pub(crate) fn isolated<T>(
         &mut self,
         id: SessionId,
         now: Instant,
@@ -289,85 +288,6 @@ impl Engine {
 
     fn session_at(&self, source: SocketAddr) -> Option<SessionId> {
         self.addresses.get(&source).map(|(id, _)| *id)
-    }
-
-    /// Handles events until there are none. One event can cause others in other sessions.
-    pub(crate) fn settle(&mut self, now: Instant) {
-        while let Some((id, event)) = self.queue.pop_front() {
-            match event {
-                Event::MediaData(frame) => self.forward(id, &frame, now),
-                Event::KeyframeRequest(request) => {
-                    self.viewer_needs_key_frame(id, request.mid, now)
-                }
-                Event::Connected => {
-                    tracing::info!(session = %id, "session connected");
-                    if let Some(session) = self.sessions.get_mut(&id) {
-                        session.connected = true;
-                        let mids: Vec<_> = session.subscribed.keys().copied().collect();
-                        mids.iter()
-                            .for_each(|mid| self.viewer_needs_key_frame(id, *mid, now));
-                    }
-                }
-                _ => {}
-            }
-        }
-    }
-
-    /// Sends a frame of a track to all its viewers.
-    fn forward(&mut self, source: SessionId, frame: &MediaData, now: Instant) {
-        let Some(session) = self.sessions.get_mut(&source) else {
-            return;
-        };
-        let Some(track) = session.published.get_mut(&frame.mid) else {
-            return;
-        };
-        if !track.receive(frame, now) {
-            return;
-        }
-        let live = track.live_layers(now);
-        let viewers = self
-            .viewers
-            .get(&(source, frame.mid))
-            .cloned()
-            .unwrap_or_default();
-        for (viewer, mid) in viewers {
-            match self.isolated(viewer, now, |session| session.forward(mid, frame, &live)) {
-                Some(Decision::Send(_)) => self.frames_forwarded += 1,
-                Some(Decision::AwaitKeyFrame) => {
-                    if let Some(session) = self.sessions.get_mut(&source)
-                        && let Some(track) = session.published.get_mut(&frame.mid)
-                    {
-                        track.want_key_frame(frame.rid);
-                    }
-                }
-                Some(Decision::Drop) | None => {}
-            }
-        }
-        self.request_key_frames(source, now);
-    }
-
-    /// Requests the key frames of a publisher's tracks that are wanted and due.
-    fn request_key_frames(&mut self, source: SessionId, now: Instant) {
-        let session = self.sessions.get(&source);
-        if session.is_some_and(|session| session.wants_key_frame()) {
-            self.isolated(source, now, |session| session.request_key_frames(now));
-        }
-    }
-
-    /// Requests a key frame for a viewer from the publisher, now or after the shortest interval.
-    pub(crate) fn viewer_needs_key_frame(&mut self, viewer: SessionId, mid: Mid, now: Instant) {
-        let session = self.sessions.get(&viewer);
-        let Some(subscription) = session.and_then(|session| session.subscribed.get(&mid)) else {
-            return;
-        };
-        let (source, source_mid) = (subscription.source, subscription.source_mid);
-        let layer = subscription.layer();
-        let session = self.sessions.get_mut(&source);
-        if let Some(track) = session.and_then(|session| session.published.get_mut(&source_mid)) {
-            let layer = layer.or_else(|| track.live_layers(now).first().copied());
-            track.want_key_frame(layer.flatten());
-            self.request_key_frames(source, now);
-        }
     }
 
     /// Does what is due. To be called at the time of [`Self::deadline`].

@@ -29,5 +29,6 @@ pub mod engine;
 pub mod forward;
 pub mod http;
 pub mod negotiate;
+pub mod relay;
 pub mod server;
 pub mod session;

@@ -3,9 +3,12 @@
 
 #![allow(unreachable_pub)] // the modules of a test have no users outside
 
+mod calls;
 mod contract;
 mod fuzz;
 mod options;
+mod program;
 mod sessions;
 mod streams;
+mod tracks;
 mod world;
