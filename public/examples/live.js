@@ -50,6 +50,12 @@ run();
 
 async function run() {
   const session = address.get('session');
+  const id = address.get('device');
+  if (session && id) {
+    // A back end has created the session, and gave this link to the device.
+    const [token, stopKey] = ['token', 'stopKey'].map((name) => address.get(name) ?? undefined);
+    store(session, { id, key: random(), token, stopKey, link: linkTo({ session }) });
+  }
   const stored = session && sessionStorage.getItem(`live ${session}`);
   if (!session) {
     setStatus('Show your camera to everybody who has the link.');
@@ -78,15 +84,29 @@ function offer(text, open) {
  * @returns {Promise<{ session: string, device: Device }>}
  */
 async function createSession() {
-  const [id, key] = [1, 2].map(() => crypto.getRandomValues(new Uint32Array(4)).join('-'));
+  const id = random();
   const created = await post('/create-session', { deviceId: id });
   const session = created.sessionId;
   const token = created.viewerToken && { token: created.viewerToken };
-  const link = new URL(`#${new URLSearchParams({ session, ...token })}`, location.href).href;
-  const device = { id, key, token: created.deviceToken, stopKey: created.stopKey, link };
-  sessionStorage.setItem(`live ${session}`, JSON.stringify(device));
-  history.replaceState(null, '', link);
+  const link = linkTo({ session, ...token });
+  const device = { id, key: random(), token: created.deviceToken, stopKey: created.stopKey, link };
+  store(session, device);
   return { session, device };
+}
+
+/** Stores the secrets of the device, and removes them from the address. */
+function store(/** @type {string} */ session, /** @type {Device} */ device) {
+  sessionStorage.setItem(`live ${session}`, JSON.stringify(device));
+  history.replaceState(null, '', device.link);
+}
+
+/** Returns the link for viewers. @param {Record<string, string>} params */
+function linkTo(params) {
+  return new URL(`#${new URLSearchParams(params)}`, location.href).href;
+}
+
+function random() {
+  return crypto.getRandomValues(new Uint32Array(4)).join('-');
 }
 
 /**

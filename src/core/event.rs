@@ -82,6 +82,9 @@ pub enum Event<'a> {
         /// The hash of the client's key, which protects the peer id. If the id is in use, the
         /// client can take over the id only with the same key.
         key: Option<Key>,
+        /// Whether the client moves to this WebSocket from its open one, and receives everything that
+        /// was sent on that one. Its connection to the media server then stays as it is.
+        moves: bool,
     },
     /// A client asks to join as peer `id` over HTTP, before it opens its event stream. The room
     /// replies with [`Effect::Reply`].

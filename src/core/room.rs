@@ -108,7 +108,12 @@ impl Room {
             turn.expire();
         }
         match event {
-            Event::Join { socket, id, key } => turn.handle_join(socket, id, key),
+            Event::Join {
+                socket,
+                id,
+                key,
+                moves,
+            } => turn.handle_join(socket, id, key, moves),
             Event::Register {
                 socket,
                 id,

@@ -89,6 +89,9 @@ pub struct Join {
     pub key: Option<Key>,
     /// The dialect of the frames on the WebSocket.
     pub dialect: Dialect,
+    /// Whether the client moves to this WebSocket from its open one, and receives everything that was
+    /// sent on that one.
+    pub moves: bool,
     /// The tokens from the URL, still unverified.
     pub tokens: Vec<String>,
 }
@@ -221,6 +224,7 @@ fn join_or_status(
                 id: params.id,
                 key: params.key.map(|key| key.key),
                 dialect: params.dialect,
+                moves: params.moves,
                 tokens: params.tokens,
             }))
         }

@@ -284,13 +284,22 @@ impl RoomObject {
     /// Handles a join over a WebSocket.
     fn join(&self, join: Join, headers: &Headers) -> Result<Response, Failure> {
         let Join {
-            id, key, dialect, ..
+            id,
+            key,
+            dialect,
+            moves,
+            ..
         } = join;
         let id = match id {
             Some(id) => id,
             None => PeerId::random(random()?),
         };
-        let event = |socket| Event::Join { socket, id, key };
+        let event = |socket| Event::Join {
+            socket,
+            id,
+            key,
+            moves,
+        };
         self.enter(dialect, event, headers)
     }
 

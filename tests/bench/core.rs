@@ -40,6 +40,7 @@ fn main() {
                         socket: Socket(peers),
                         id,
                         key: None,
+                        moves: false,
                     },
                 )
             }

@@ -516,6 +516,22 @@ fn a_viewer_that_is_back_within_its_grace_period_keeps_its_connection() {
 }
 
 #[test]
+fn a_client_that_moves_to_another_websocket_needs_no_new_offer() {
+    let mut rig = live_rig();
+    rig.join("camera", Some("k"));
+    let (call, _) = only_call(&rig);
+    let second = rig.move_over("camera", Some("k"));
+    rig.end_call(call, Outcome::Opened("s".into()));
+    serve(&mut rig);
+    assert_eq!(heard(&mut rig, second), ["welcome ~live", "offer ~live"]);
+    let third = rig.move_over("camera", Some("k"));
+    rig.send(third, ANSWER);
+    serve(&mut rig);
+    assert_eq!(state(&mut rig), "live");
+    assert_eq!(rig.called(), 3);
+}
+
+#[test]
 fn a_stop_closes_everything_even_in_the_middle_of_a_call() {
     let mut rig = live_rig();
     let device = device_goes_live(&mut rig);

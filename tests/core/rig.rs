@@ -73,6 +73,11 @@ impl Rig {
         self.join_speaking(Dialect::Native, id, key)
     }
 
+    /// Lets a client move to another WebSocket.
+    pub(crate) fn move_over(&mut self, id: &str, key: Option<&str>) -> Socket {
+        self.join_with(Dialect::Native, id, key, true)
+    }
+
     /// Lets a client join over a WebSocket in the given dialect.
     pub(crate) fn join_speaking(
         &mut self,
@@ -80,11 +85,16 @@ impl Rig {
         id: &str,
         key: Option<&str>,
     ) -> Socket {
+        self.join_with(dialect, id, key, false)
+    }
+
+    fn join_with(&mut self, dialect: Dialect, id: &str, key: Option<&str>, moves: bool) -> Socket {
         let socket = self.next_socket();
         let event = Event::Join {
             socket,
             id: self::id(id),
             key: key.map(hash),
+            moves,
         };
         self.world.joining = Some((socket, dialect));
         if let Some(Err(refusal)) = self.handle(event) {

@@ -67,13 +67,7 @@ test('a viewer that comes first waits, and sees the stream when it begins', asyn
   const link = `${servers.origin}${EXAMPLE}#session=${session}`;
   const viewer = await watch('viewer', link);
   await says(viewer, 'The stream has not begun yet.');
-  const device = await watch('device', link);
-  await device.evaluate(
-    ([session, link]) =>
-      sessionStorage.setItem(`live ${session}`, JSON.stringify({ id: 'camera', key: 'k', link })),
-    [session, link],
-  );
-  await device.reload();
+  const device = await watch('device', `${link}&device=camera`);
   await says(device, 'You are live.');
   await plays(viewer);
   await servers.stopSession(session);
@@ -109,14 +103,7 @@ test('without a media server, a page says so, and continues when it is back', as
   const startMedia = await servers.stopMedia();
   const link = `${servers.origin}${EXAMPLE}#session=${session}`;
   const viewer = await watch('viewer', link);
-  const device = await watch('device', servers.origin + EXAMPLE);
-  await device.evaluate(
-    ([session, link]) =>
-      sessionStorage.setItem(`live ${session}`, JSON.stringify({ id: 'camera', key: 'k', link })),
-    [session, link],
-  );
-  await device.goto(link);
-  await device.reload();
+  const device = await watch('device', `${link}&device=camera`);
   await says(device, 'The media server does not respond.');
   await startMedia();
   await says(device, 'You are live.');

@@ -23,6 +23,8 @@ export class LiveServers {
   /** @type {import('./workerd.mjs').Workerd<'open' | 'keyed'> | undefined} */
   #workerd;
 
+  /** More settings for the Worker. @type {Record<string, string>} */
+  settings = {};
   #proxy;
 
   /**
@@ -38,7 +40,7 @@ export class LiveServers {
     const { url: target, app } = this.media.server;
     if (this.#proxy) this.#proxy.target = target;
     const url = (await this.#proxy?.start()) ?? target;
-    const settings = { MEDIA_URL: url, MEDIA_APP: app, MEDIA_SECRET: SECRET };
+    const settings = { ...this.settings, MEDIA_URL: url, MEDIA_APP: app, MEDIA_SECRET: SECRET };
     const instances = { open: settings, keyed: { ...settings, LIVE_KEY } };
     this.#workerd = await startWorkerd(instances, { assets: true });
   }

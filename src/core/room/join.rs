@@ -15,7 +15,13 @@ use crate::core::refusal::{Code, Refusal};
 
 impl Turn<'_, '_> {
     /// Handles a request to join over a WebSocket.
-    pub(super) fn handle_join(&mut self, socket: Socket, id: PeerId, key: Option<Key>) {
+    pub(super) fn handle_join(
+        &mut self,
+        socket: Socket,
+        id: PeerId,
+        key: Option<Key>,
+        moves: bool,
+    ) {
         let old = match self.take_over(&id, key.as_ref()) {
             Ok(old) => old,
             Err(refusal) => return self.reply(Err(refusal)),
@@ -43,7 +49,7 @@ impl Turn<'_, '_> {
         let welcome = self.welcome(&id, seat);
         self.push_send(vec![socket], welcome);
         match old {
-            Some(old) => self.join_again(member, old),
+            Some(old) => self.join_again(member, old, moves),
             None => {
                 self.room.roster.insert(Peer {
                     member,
@@ -62,7 +68,7 @@ impl Turn<'_, '_> {
 
     /// Replaces a peer that is already in the room. It keeps its rate limit, and gets its queued
     /// signals. The welcome lists the current peers, so it needs no other queued notices.
-    fn join_again(&mut self, member: Member, mut old: Peer) {
+    fn join_again(&mut self, member: Member, mut old: Peer, moves: bool) {
         let (socket, seat) = (member.socket, member.seat);
         let sent = old.sent();
         self.drop_sent(&mut old, sent);
@@ -78,7 +84,8 @@ impl Turn<'_, '_> {
                 self.push_send(vec![socket], Rc::unwrap_or_clone(notice));
             }
         }
-        if self.room.live.is_some() {
+        let has_moved = moves && absent_until.is_none();
+        if self.room.live.is_some() && !has_moved {
             let after = absent_until.unwrap_or(self.now.plus(self.room.limits.grace));
             self.media_returned(seat, after);
         }

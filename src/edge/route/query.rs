@@ -19,6 +19,7 @@ pub(super) struct QueryParams {
     pub(super) id: Option<PeerId>,
     pub(super) key: Option<KeyWithSecret>,
     pub(super) dialect: Dialect,
+    pub(super) moves: bool,
     /// All tokens, because the check of the token refuses more than one.
     pub(super) tokens: Vec<String>,
     /// The room that the token must be valid for. Only requests for ICE servers have this
@@ -35,6 +36,7 @@ impl QueryParams {
             id: None,
             key: None,
             dialect: Dialect::Native,
+            moves: false,
             tokens: Vec::new(),
             room: None,
             has_join_params: false,
@@ -47,6 +49,8 @@ impl QueryParams {
                     let dialect = Dialect::named(&value).filter(|dialect| !dialect.is_stream());
                     params.dialect = dialect.ok_or_else(|| bad_dialect(&value))?;
                 }
+                // The Worker sends this for a Socket.IO client that changes from polling to a WebSocket.
+                "moves" => params.moves = value == "1",
                 "token" => params.tokens.push(value.into_owned()),
                 "room" => params.room = Some(value.into_owned()),
                 _ => {}
@@ -224,9 +228,10 @@ mod tests {
             id: PeerId::parse("ann"),
             key: Key::new("a b"),
             dialect: Dialect::Native,
+            moves: true,
             tokens: vec!["t".into(), "u".into()],
         };
-        let query = "_pk=ann&key=a+b&dialect=native&token=t&utm=7&token=u";
+        let query = "_pk=ann&key=a+b&dialect=native&token=t&utm=7&token=u&moves=1";
         assert_eq!(join("/parties/main/demo", query), Ok(Route::Join(expected)));
     }
 

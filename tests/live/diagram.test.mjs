@@ -1,0 +1,171 @@
+// @ts-check
+/**
+ * The first diagram of seed 004: a back end, a device and front ends with an unmodified
+ * socket.io-client, and the media server.
+ */
+import assert from 'node:assert/strict';
+import { createHmac } from 'node:crypto';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { until } from '../support/browser.mjs';
+import { Pages } from '../support/chromium.mjs';
+import { useFixtures } from '../support/fixtures.mjs';
+import { LIVE_KEY, LiveServers, receives } from '../support/live.mjs';
+import { Recorder } from '../support/recorder.mjs';
+
+/** @typedef {import('playwright-core').Page} Page */
+
+const BUNDLE = fileURLToPath(
+  new URL('../../node_modules/socket.io-client/dist/socket.io.min.js', import.meta.url),
+);
+
+/** The server to which the device listens for notifications. */
+const push = new Recorder((response) => response.writeHead(204).end());
+const servers = new LiveServers();
+const pages = new Pages(servers);
+useFixtures(
+  {
+    start: async () => {
+      servers.settings = { LIVE_NOTIFY_ORIGINS: await push.start() };
+      await servers.start();
+    },
+    stop: () => Promise.all([servers.stop(), push.stop()]),
+  },
+  pages,
+);
+
+/**
+ * Opens a page that takes part in a session as the diagram shows. It records what it hears.
+ * @param {object} options
+ * @param {string} options.name the name of the page
+ * @param {string} options.room
+ * @param {object} [options.auth]
+ * @param {string[]} [options.transports] Default: the default of socket.io-client
+ */
+async function participate({ name, room, auth, transports }) {
+  const page = await pages.open(name, `${servers.keyed.origin}/health`);
+  await page.addScriptTag({ path: BUNDLE });
+  await page.evaluate(
+    ({ room, auth, transports }) => {
+      const globals = /** @type {any} */ (globalThis);
+      const socket = globals.io({ query: { room }, auth, ...(transports && { transports }) });
+      const heard = /** @type {string[]} */ ([]);
+      Object.assign(globals, { socket, heard });
+      /** @type {RTCPeerConnection} */
+      let connection;
+      let session = '';
+      socket.on('connect', () => heard.push('connect'));
+      socket.on('live', (/** @type {any} */ { state }) => heard.push(state));
+      socket.on('offerSdp', async (/** @type {any} */ offer) => {
+        heard.push('offerSdp');
+        if (offer.session !== session) {
+          connection?.close();
+          connection = globals.connection = new RTCPeerConnection();
+          connection.onicecandidate = ({ candidate }) => socket.emit('ice-candidate', candidate);
+          session = offer.session;
+        }
+        await connection.setRemoteDescription(offer);
+        if (auth) {
+          const camera = { audio: true, video: { width: 640, height: 480 } };
+          const stream = await navigator.mediaDevices.getUserMedia(camera);
+          for (const track of stream.getTracks()) connection.addTrack(track, stream);
+        }
+        await connection.setLocalDescription();
+        const { type, sdp } = /** @type {RTCSessionDescription} */ (connection.localDescription);
+        const result = await socket.emitWithAck('answerSdp', { type, sdp });
+        heard.push(`answered ${JSON.stringify(result)}`);
+      });
+      socket.on('ice-candidate', async (/** @type {any} */ candidate) => {
+        if (candidate) await connection.addIceCandidate(candidate);
+        else heard.push('all candidates');
+      });
+      socket.on('disconnect', (/** @type {string} */ reason) => {
+        heard.push(reason);
+        connection?.close();
+      });
+    },
+    { room, auth, transports },
+  );
+  return page;
+}
+
+/** Waits until a page has heard something, a number of times. */
+const hears = (/** @type {Page} */ page, /** @type {string} */ what, times = 1) =>
+  until(
+    page,
+    `${times} times "${what}"`,
+    ([what, times]) =>
+      /** @type {any} */ (globalThis).heard.filter((/** @type {string} */ one) => one === what)
+        .length >= Number(times),
+    /** @type {const} */ ([what, times]),
+  );
+
+const heard = (/** @type {Page} */ page) =>
+  page.evaluate(() => /** @type {string[]} */ (/** @type {any} */ (globalThis).heard));
+
+/** Creates a session as the back end, and returns its response. */
+async function createSession() {
+  const { status, text } = await servers.keyed.request('/create-session', {
+    method: 'POST',
+    headers: { authorization: `Bearer ${LIVE_KEY}` },
+    body: JSON.stringify({ deviceId: 'camera', notify: push.origin }),
+  });
+  assert.equal(status, 201, text);
+  return JSON.parse(text);
+}
+
+/** Waits for the notification of the device, and checks its signature. */
+async function notification() {
+  const { line, headers, body } = await push.next();
+  assert.equal(line, 'POST /notification/create');
+  const [, time, signature] = /^t=(\d+),v1=(\w+)$/.exec(String(headers['x-signature'])) ?? [];
+  const expected = createHmac('sha256', LIVE_KEY).update(`${time}.${body}`).digest('hex');
+  assert.equal(signature, expected);
+  return JSON.parse(body);
+}
+
+/** @type {Record<string, string[] | undefined>} */
+const MODES = { 'polling, then WebSocket': undefined, WebSocket: ['websocket'] };
+
+for (const [mode, transports] of Object.entries(MODES))
+  test(`the whole diagram, with ${mode}`, async () => {
+    const created = await createSession();
+    const room = created.socket.query.room;
+    const notified = await notification();
+    assert.deepEqual(notified.socket, created.socket);
+    const { deviceId } = notified;
+
+    const viewers = [];
+    for (const name of ['one', 'two']) {
+      const viewer = await participate({ name, room, transports });
+      await hears(viewer, 'waiting');
+      viewers.push(viewer);
+    }
+    const auth = { id: deviceId, key: 'the key of the device' };
+    const device = await participate({ name: 'camera', room, auth, transports });
+    for (const page of [device, ...viewers]) {
+      await hears(page, 'answered {"ok":true}');
+      await hears(page, 'all candidates');
+    }
+    for (const viewer of viewers) await receives(viewer, 'connection');
+    assert.deepEqual(await servers.media.health().then(({ sessions }) => sessions), 3);
+
+    // The device comes back as a new page, and the viewers get its video with a second offer.
+    await device.close();
+    const again = await participate({ name: 'camera again', room, auth, transports });
+    await hears(again, 'answered {"ok":true}');
+    for (const viewer of viewers) {
+      await hears(viewer, 'offerSdp', 2);
+      await hears(viewer, 'answered {"ok":true}', 2);
+      await receives(viewer, 'connection');
+    }
+
+    const { stopKey, sessionId } = created;
+    const stop = { method: 'POST', body: JSON.stringify({ sessionId, stopKey }) };
+    assert.equal((await servers.keyed.request('/live/stop', stop)).status, 200);
+    for (const page of [again, ...viewers]) {
+      await hears(page, 'io server disconnect');
+      assert.equal((await heard(page)).at(-2), 'stopped');
+    }
+    await servers.media.reaches('sessions', 0);
+  });
