@@ -68,6 +68,8 @@ export async function join(page, name, options = {}, from = '/room.js') {
         'track',
         'request',
         'relation',
+        'live',
+        'stream',
         'signal',
         'state',
         'error',
@@ -75,6 +77,7 @@ export async function join(page, name, options = {}, from = '/room.js') {
       ]) {
         room.addEventListener(type, (/** @type {CustomEvent} */ { detail }) => {
           const { peer, data, from, type: signalType, payload, relation, state, code } = detail;
+          const { connected, stream } = detail; // of `live` and `stream`
           const words = [
             peer?.id,
             data,
@@ -84,6 +87,8 @@ export async function join(page, name, options = {}, from = '/room.js') {
             relation,
             state,
             code,
+            connected ? 'connected' : undefined,
+            stream?.getTracks().length,
           ];
           log.push([type, ...words.filter((word) => word !== undefined)].join(' '));
         });
