@@ -6,10 +6,9 @@
 
 use std::rc::Rc;
 
+#[cfg(doc)]
+use super::peer::MEDIA_SERVER;
 use super::peer::{PeerId, Time};
-
-/// The id of the media server in a room with a live session.
-pub const MEDIA_SERVER: &str = "~live";
 
 /// The type of the signals in which the media server reports the [`OnAir`] state of its session.
 pub const STATE_TYPE: &str = "live";

@@ -10,7 +10,8 @@ use std::rc::Rc;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use super::live::MEDIA_SERVER;
+/// The id of the media server in a room with a live session.
+pub const MEDIA_SERVER: &str = "~live";
 
 /// The id of a peer, unique in its room: 1 to 64 characters from `A-Z a-z 0-9 . _ ~ : -`. Ids that begin
 /// with `~` are reserved for the server.

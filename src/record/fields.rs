@@ -18,8 +18,7 @@
 use std::fmt::{Arguments, Write};
 use std::str::Split;
 
-use crate::core::live::MEDIA_SERVER;
-use crate::core::peer::PeerId;
+use crate::core::peer::{MEDIA_SERVER, PeerId};
 
 /// The version of the format that this code writes and reads.
 const VERSION: &str = "v2";

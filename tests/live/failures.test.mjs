@@ -159,7 +159,9 @@ test('a device and two viewers cost three calls each', async () => {
   proxy.calls.length = 0;
   await enterDevice(session);
   for (const id of ['one', 'two']) await receives(await enter(session, id));
-  assert.deepEqual(proxy.calls.toSorted(), [
+  // The sessions of earlier tests may still be closing.
+  const calls = proxy.calls.filter((call) => !call.endsWith('close'));
+  assert.deepEqual(calls.toSorted(), [
     ...Array(3).fill('POST new'),
     ...Array(3).fill('POST tracks/new'),
     ...Array(3).fill('PUT renegotiate'),

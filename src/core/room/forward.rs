@@ -7,9 +7,9 @@ use super::roster::{Peer, Presence};
 use super::turn::Turn;
 use crate::core::close::Close;
 use crate::core::event::{Effect, Held, Row, Signal};
-use crate::core::live::MEDIA_SERVER;
 use crate::core::notice::{Notice, RoutedSignal};
 use crate::core::outbox::{MAX_HELD, MAX_HELD_BYTES, MAX_ROOM_BYTES};
+use crate::core::peer::MEDIA_SERVER;
 use crate::core::peer::{Key, PeerId, Seat, Socket};
 use crate::core::refusal::{Code, Refusal};
 
