@@ -31,7 +31,8 @@ const ADDRESS_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct Limits {
     /// The most sessions at the same time.
     pub sessions: usize,
-    /// After this time without packets, a track or a connected session ends. Cloudflare: 30 s.
+    /// After this time without packets, a track or a connected session ends. Cloudflare: 30 s. A connected
+    /// session without open tracks ends after the same time.
     pub silence: Duration,
     /// After this time without a call, a session ends that never connected.
     pub unused: Duration,
@@ -310,16 +311,21 @@ impl Engine {
         let Limits {
             silence, unused, ..
         } = self.limits;
-        // A session that is heard but never connects would otherwise stay for ever.
+        // A session that is heard but never connects would otherwise stay for ever, and so would the
+        // connection of a client that does not notice that its tracks are closed.
         let over = |session: &Session| match session.heard {
-            Some(heard) if session.connected => now >= heard + silence,
+            Some(heard) if session.connected => {
+                let idle = session.idle.map(|idle| idle.max(session.used));
+                now >= heard + silence || idle.is_some_and(|idle| now >= idle + silence)
+            }
             _ => now >= session.used + unused,
         };
         let ids: Vec<_> = self.sessions.keys().copied().collect();
         for id in ids {
-            let Some(session) = self.sessions.get(&id) else {
+            let Some(session) = self.sessions.get_mut(&id) else {
                 continue;
             };
+            session.note_tracks(now);
             if over(session) {
                 self.end(id, "silent", now);
                 continue;

@@ -61,6 +61,8 @@ pub struct Session {
     pub(crate) rtc: Rtc,
     /// When the session was made or last used by a call of the API.
     pub used: Instant,
+    /// Since when the session has no open track. `None` while it has one.
+    pub idle: Option<Instant>,
     /// When the last valid datagram came. `None` before the first.
     pub heard: Option<Instant>,
     /// Whether the DTLS handshake is complete.
@@ -114,6 +116,7 @@ impl Session {
         Ok(Self {
             rtc,
             used: now,
+            idle: Some(now),
             heard: None,
             connected: false,
             pending: None,
@@ -168,6 +171,16 @@ impl Session {
                     self.rtc.handle_input(Input::Timeout(now))?;
                 }
             }
+        }
+    }
+
+    /// Notes whether the session has an open track.
+    pub fn note_tracks(&mut self, now: Instant) {
+        let published = self.published.values().any(|track| track.open);
+        if published || self.subscribed.values().any(|track| track.open) {
+            self.idle = None;
+        } else {
+            self.idle.get_or_insert(now);
         }
     }
 

@@ -72,6 +72,28 @@ fn a_session_without_connectivity_for_30_seconds_is_gone() {
 }
 
 #[test]
+fn a_session_without_open_tracks_ends_after_30_seconds() {
+    let mut world = World::new();
+    let (device, mid) = world.device();
+    world.send(device, mid, SECOND);
+    let (viewer, received) = world.viewer(device);
+    let session = world.clients[viewer].session;
+    let close = json!({ "tracks": [{ "mid": received.to_string() }], "force": true });
+    world
+        .call(Call::CloseTracks(session, parse(close)))
+        .unwrap();
+    for _ in 0..29 {
+        world.send(device, mid, SECOND);
+    }
+    assert_eq!(world.engine.health().sessions, 2);
+    for _ in 0..2 {
+        world.send(device, mid, SECOND);
+    }
+    assert_eq!(look(&mut world, viewer), Err(ErrorCode::SessionError));
+    assert!(look(&mut world, device).is_ok(), "the device still sends");
+}
+
+#[test]
 fn a_session_survives_29_seconds_without_connectivity() {
     let mut world = World::new();
     let (device, mid) = world.device();
