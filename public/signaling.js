@@ -14,6 +14,7 @@ import { MAX_QUEUED, SendQueue } from './send-queue.js';
  * @type {Record<number, string>}
  */
 const RETRY = {
+  1008: 'never', // bad-id
   1009: 'never', // too-large: the same frame would be too large again
   4001: 'never', // replaced: two clients with one id would replace each other forever
   4003: 'later', // room-full

@@ -18,6 +18,7 @@
 /** Explanations of close codes for users. @type {Record<number, string>} */
 export const CLOSE_TEXT = {
   1000: 'You have left the room.',
+  1008: 'This invitation is for a name that nobody can have. Ask for a new link.',
   1009: 'What this page sent was too large for the server.',
   4001: 'Another tab or window has taken your place. Reload to take it back.',
   4003: 'The room is full. Wait until somebody leaves, or open another one.',

@@ -19,6 +19,8 @@ pub enum Close {
     IdTaken,
     /// The token is missing, expired, or for another room or peer.
     Unauthorized,
+    /// The token is for a peer id that no client can have.
+    BadId,
     /// A frame was larger than [`MAX_FRAME`](crate::core::event::MAX_FRAME).
     TooLarge,
     /// The client does not read. [`Unread`](crate::core::unread::Unread) counts the bytes.
@@ -39,12 +41,13 @@ pub enum Retry {
 
 impl Close {
     /// All reasons, in the order of the table in docs/protocol.md.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Replaced,
         Self::RoomFull,
         Self::TooFast,
         Self::IdTaken,
         Self::Unauthorized,
+        Self::BadId,
         Self::TooLarge,
         Self::Unread,
         Self::LiveOver,
@@ -59,6 +62,7 @@ impl Close {
             Code::RoomFull => Some(Self::RoomFull),
             Code::IdTaken => Some(Self::IdTaken),
             Code::Unauthorized => Some(Self::Unauthorized),
+            Code::BadId => Some(Self::BadId),
             // A single `too-fast` refusal keeps the WebSocket open. The rate limiter disconnects
             // the peer after 200 consecutive refusals.
             Code::TooFast => None,
@@ -72,8 +76,8 @@ impl Close {
         }
     }
 
-    /// Returns the close code. Applications may use 4000 to 4999 (RFC 6455 §7.4.2). 1009 is the
-    /// standard code for a message that is too big (§7.4.1).
+    /// Returns the close code. Applications may use 4000 to 4999 (RFC 6455 §7.4.2). 1008 and
+    /// 1009 are the standard codes for a policy violation and for a message that is too big (§7.4.1).
     #[must_use]
     pub const fn code(self) -> u16 {
         match self {
@@ -82,6 +86,7 @@ impl Close {
             Self::TooFast => 4008,
             Self::IdTaken => 4009,
             Self::Unauthorized => 4010,
+            Self::BadId => 1008,
             Self::TooLarge => 1009,
             Self::Unread => 4013,
             Self::LiveOver => 4011,
@@ -98,6 +103,7 @@ impl Close {
             Self::TooFast => Code::TooFast.as_str(),
             Self::IdTaken => Code::IdTaken.as_str(),
             Self::Unauthorized => Code::Unauthorized.as_str(),
+            Self::BadId => Code::BadId.as_str(),
             Self::TooLarge => Code::TooLarge.as_str(),
             Self::Unread => "unread",
             Self::LiveOver => "live-over",
@@ -112,6 +118,7 @@ impl Close {
             Self::Replaced
             | Self::IdTaken
             | Self::Unauthorized
+            | Self::BadId
             | Self::TooLarge
             | Self::LiveOver => Retry::Never,
         }

@@ -27,6 +27,8 @@ pub enum Code {
     IdTaken,
     /// The token is missing, expired, or for another room or peer.
     Unauthorized,
+    /// The token is for a peer id that no client can have.
+    BadId,
     /// No peer with this id is registered over HTTP, or the peer has left.
     NotRegistered,
     /// A newer event stream of the same peer has replaced the stream that the client resumes. Only
@@ -44,7 +46,7 @@ pub enum Code {
 
 impl Code {
     /// All codes.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Malformed,
         Self::ReservedType,
         Self::NoSuchPeer,
@@ -54,6 +56,7 @@ impl Code {
         Self::RoomFull,
         Self::IdTaken,
         Self::Unauthorized,
+        Self::BadId,
         Self::NotRegistered,
         Self::Replaced,
         Self::MediaUnavailable,
@@ -81,6 +84,7 @@ impl Code {
             Self::RoomFull => "room-full",
             Self::IdTaken => "id-taken",
             Self::Unauthorized => "unauthorized",
+            Self::BadId => "bad-id",
             Self::NotRegistered => "not-registered",
             Self::Replaced => "replaced",
             Self::MediaUnavailable => "media-unavailable",

@@ -47,7 +47,7 @@ pub fn rate_limit_key(address: &str) -> Option<String> {
 /// # Errors
 ///
 /// [`Code::Unauthorized`] with the reason, if the token is missing or invalid. The message contains
-/// only facts that the issuer of the token knows.
+/// only facts that the issuer of the token knows. [`Code::BadId`] if its `sub` is reserved.
 pub fn check_token(
     secret: &str,
     token: Option<&str>,
@@ -63,6 +63,14 @@ pub fn check_token(
         ));
     };
     let claims = read_claims(secret, token)?;
+    if let Some(sub) = claims.sub.as_deref().filter(|sub| sub.starts_with('~')) {
+        let message = format!(
+            "the token is for the peer id {}: expected an id that does not begin with ~, because these \
+             ids are reserved for the server. Request a token for another id",
+            shorten(sub)
+        );
+        return Err(Refusal::new(Code::BadId, message));
+    }
     match mismatch(&claims, now, room, id) {
         Some(message) => Err(unauthorized(message)),
         None => Ok(()),
@@ -228,6 +236,15 @@ mod tests {
             json!({ "exp": 1_000_000.5, "room": "*", "nbf": 1_000_000, "sub": "ann", "iss": "x" }),
         ] {
             assert_eq!(check(&token(&claims)), Ok(()), "{claims}");
+        }
+    }
+
+    #[test]
+    fn a_token_for_an_id_of_the_server_is_refused_whatever_the_id_of_the_client() {
+        let token = token(&json!({ "exp": 1_000_001, "room": "demo", "sub": "~live" }));
+        for id in [None, PeerId::parse("ann")] {
+            let refused = check_token(SECRET, Some(&token), NOW, Some("demo"), id.as_ref());
+            assert_eq!(refused.unwrap_err().code, Code::BadId);
         }
     }
 

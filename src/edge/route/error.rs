@@ -44,7 +44,7 @@ impl HttpError {
     pub fn refused(refusal: Refusal<'_>) -> Self {
         let code = refusal.code;
         let status = match code {
-            Code::Malformed | Code::ReservedType => 400,
+            Code::Malformed | Code::ReservedType | Code::BadId => 400,
             Code::Unauthorized => 401,
             Code::NoSuchPeer | Code::NoSuchSession => 404,
             Code::RoomFull | Code::IdTaken | Code::NotRegistered | Code::SessionExists => 409,
