@@ -256,10 +256,8 @@ impl RoomObject {
                 log("close", &Error::from(error).to_string());
             }
         }
-        // SSE clients have no close handshake, so a closed stream always counts as a lost
-        // connection.
         self.handle_end(ws, |dialect| {
-            close::is_loss(code, was_clean) || dialect.is_stream()
+            close::is_loss(code, was_clean) || dialect.may_return(code)
         });
     }
 
