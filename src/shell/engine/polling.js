@@ -21,7 +21,10 @@ const RELEASE = 100;
 /** The time that the Worker has to take a session over, in milliseconds. */
 const TAKEOVER = 10_000;
 
+/** The response to a `POST` of the client. */
 const ok = () => new Response('ok');
+/** The response to the Worker. */
+const done = () => new Response(null);
 
 /** Returns the response to a request whose session does not exist. */
 export const unknownSession = () => refuse(400, 1, 'Session ID unknown');
@@ -96,7 +99,7 @@ export class Engine {
         this.#close(last, isOrderly),
     };
     this.#session = new Session(limits, transport, createApp(context, this.#env));
-    return ok();
+    return done();
   }
 
   /** @param {Request} request @returns {Promise<Response> | Response} */
@@ -189,14 +192,14 @@ export class Engine {
     if (Date.now() < this.#reservedUntil)
       return refuse(400, 3, 'another WebSocket is about to continue this session');
     this.#reservedUntil = Date.now() + UPGRADE_TIMEOUT;
-    return ok();
+    return done();
   }
 
   /** Ends polls early while the client tests its WebSocket, because it must stop polling. */
   #probe() {
     this.#probedUntil = Date.now() + UPGRADE_TIMEOUT;
     setTimeout(() => this.#release(), RELEASE);
-    return ok();
+    return done();
   }
 
   #release() {

@@ -37,8 +37,11 @@ const CONNECT_ERROR = '4';
 const LEAVE = 1000;
 /** The close code after which the peer may return to its seat. */
 const LOST = 1001;
-/** The time that a client has for its first CONNECT packet, in milliseconds. */
-const CONNECT_TIMEOUT = 45_000;
+/**
+ * The time that a client has for its first CONNECT packet, in milliseconds. Until then, it has shown no
+ * token, and a client that polls keeps an object in memory.
+ */
+const CONNECT_TIMEOUT = 20_000;
 /**
  * The close codes of a room after which a client must not reconnect. `tests/core/close_table.rs`
  * compares the list with `src/core/close.rs`.
