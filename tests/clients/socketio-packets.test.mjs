@@ -62,6 +62,14 @@ describe('a client that leaves', { concurrency: true }, () => {
     await socket.close();
   });
 
+  test('is disconnected if it connects twice', async () => {
+    const { socket } = await meet('twice');
+    assert.match(String(await socket.next()), /^40/);
+    await socket.receives('42["peers",[{"id":"nat","polite":false}]]');
+    socket.send('40{"id":"eve"}');
+    await socket.hasEnded();
+  });
+
   test('leaves its room when its page is closed', async () => {
     const { nat, socket } = await meet('page');
     socket.socket.close(1001);

@@ -134,9 +134,10 @@ export class EngineSocket {
     }
   }
 
-  /** Waits until the server closes the WebSocket. */
-  hasEnded() {
-    return within(this.closed, 'the server closes the WebSocket');
+  /** Asserts that the server closes the WebSocket without another packet, such as a ping. */
+  async hasEnded() {
+    await within(this.closed, 'the server closes the WebSocket');
+    assert.deepEqual(this.#unread, []);
   }
 
   close() {

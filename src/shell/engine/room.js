@@ -130,6 +130,7 @@ export class RoomConnection {
     const isCurrent = () => this.#socket === socket;
     try {
       const last = await this.#takeLast(peer.sid);
+      if (!isCurrent()) return;
       const response = await this.#request(peer);
       await beforeFrames?.();
       if (last) await this.#sendRest(last);
@@ -151,16 +152,19 @@ export class RoomConnection {
   }
 
   /**
-   * Takes over the last session of a polling client that has returned.
+   * Takes over the last session of a polling client that has returned to its room. Resolves with the
+   * object of that session.
    * @param {string | undefined} sid
    */
   async #takeLast(sid) {
     if (!sid || sid === this.#context.sid) return undefined;
     const engine = engineOf(this.#env, sid);
-    return take(engine).then(
-      () => engine,
-      () => undefined, // the session has already ended
-    );
+    try {
+      const { context } = await take(engine);
+      return context.room === this.#context.room ? engine : undefined;
+    } catch {
+      return undefined; // the session has already ended
+    }
   }
 
   /**
@@ -170,7 +174,7 @@ export class RoomConnection {
    */
   async #sendRest(engine) {
     const isEvent = (/** @type {unknown} */ packet) => String(packet).startsWith(MESSAGE + EVENT);
-    for (const packet of await rest(engine))
+    for (const packet of await rest(engine).catch(() => []))
       if (isEvent(packet)) this.#session.send(String(packet).slice(1));
   }
 

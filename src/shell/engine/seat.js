@@ -29,12 +29,12 @@ export function readSeat(payload) {
   if (typeof auth !== 'object' || auth === null) return undefined;
   const last = auth.pid === undefined ? {} : readPid(auth.pid);
   const id = text(auth.id) ?? last.id;
-  const lastKey = id === last.id ? last.key : undefined;
+  const { key: lastKey, sid } = id === last.id ? last : {};
   // An id that the application chose is open to every client, as in the other dialects, unless the
   // application sets a key.
   const ownKey = id === undefined ? random() : undefined;
   const key = text(auth.key) ?? lastKey ?? ownKey;
-  return { id, key, token: text(auth.token), sid: last.sid };
+  return { id, key, token: text(auth.token), sid };
 }
 
 /** Returns the `pid` with which the peer can return to its seat. @param {Peer} peer */
