@@ -103,10 +103,10 @@ function optimize(wasm) {
 const resolveRust =
   (folder) =>
   ({ onResolve }) => {
-    onResolve({ filter: /^\.\/rust\.js$/ }, () => ({ path: join(folder, 'rust.js') }));
+    onResolve({ filter: /^\.{1,2}\/rust\.js$/ }, () => ({ path: join(folder, 'rust.js') }));
     // wasm-bindgen copies each module that the Rust code imports. A copy could not import its
     // neighbours, and would have other variables than the module that worker.js imports.
-    onResolve({ filter: /^\.\/snippets\/.*\/src\/shell\/\w+\.js$/ }, ({ path }) => ({
+    onResolve({ filter: /^\.\/snippets\/.*\/src\/shell\/[\w/]+\.js$/ }, ({ path }) => ({
       path: join(root, path.slice(path.indexOf('src/shell/'))),
     }));
   };

@@ -46,8 +46,12 @@ pub(super) fn payload(value: Option<&str>) -> Option<Cow<'_, str>> {
 /// Starts an error frame: `{"type":"error","code":"no-such-peer","message":"…"}`. `type_key` is the
 /// key of its first field.
 pub(super) fn error(type_key: &'static str, refusal: &Refusal<'_>) -> ObjectWriter {
-    ObjectWriter::new(0)
-        .string(type_key, "error")
+    error_fields(ObjectWriter::new(0).string(type_key, "error"), refusal)
+}
+
+/// Adds the fields `code` and `message` of a refusal.
+pub(super) fn error_fields(object: ObjectWriter, refusal: &Refusal<'_>) -> ObjectWriter {
+    object
         .string("code", refusal.code.as_str())
         .string("message", &refusal.message)
 }
@@ -65,8 +69,12 @@ pub(super) fn peer_list(peers: &[(PeerId, bool)]) -> String {
 /// Returns the ids of the peers in a welcome without the media server. A client that does not know media
 /// servers would send an offer to it, but the media server makes all offers.
 pub(super) fn shown(peers: &[(PeerId, bool)]) -> impl Iterator<Item = &PeerId> {
-    let ids = peers.iter().map(|(id, _)| id);
-    ids.filter(|id| !id.is_media_server())
+    shown_entries(peers).map(|(id, _)| id)
+}
+
+/// Returns the entries of a welcome without the media server.
+pub(super) fn shown_entries(peers: &[(PeerId, bool)]) -> impl Iterator<Item = &(PeerId, bool)> {
+    peers.iter().filter(|(id, _)| !id.is_media_server())
 }
 
 /// Takes the only remaining field of a frame. `taken` names the fields that the dialect has already

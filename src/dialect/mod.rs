@@ -14,6 +14,7 @@ pub mod http;
 pub mod json;
 mod lobby;
 mod native;
+mod socketio;
 
 pub use frame::Encoded;
 
@@ -36,11 +37,19 @@ pub enum Dialect {
     Lobby,
     /// HTTP requests and an event stream; see `http.rs`.
     Http,
+    /// Packets of Socket.IO; see `socketio.rs`.
+    SocketIo,
 }
 
 impl Dialect {
     /// All dialects.
-    pub const ALL: [Self; 4] = [Self::Native, Self::Forum, Self::Lobby, Self::Http];
+    pub const ALL: [Self; 5] = [
+        Self::Native,
+        Self::Forum,
+        Self::Lobby,
+        Self::Http,
+        Self::SocketIo,
+    ];
 
     /// Returns the dialect with this name.
     #[must_use]
@@ -56,6 +65,7 @@ impl Dialect {
             Self::Forum => "forum",
             Self::Lobby => "lobby",
             Self::Http => "http",
+            Self::SocketIo => "socketio",
         }
     }
 
@@ -65,8 +75,20 @@ impl Dialect {
     #[must_use]
     pub const fn is_stream(self) -> bool {
         match self {
+            Self::Native | Self::Forum | Self::Lobby | Self::SocketIo => false,
+            Self::Http => true,
+        }
+    }
+
+    /// Returns whether a peer may return after a Close frame with this code. The peers of the other
+    /// dialects leave when they send a Close frame. The Worker sends the Close frames of event streams
+    /// and of Socket.IO clients, also when a client has lost its connection.
+    #[must_use]
+    pub const fn may_return(self, close_code: u16) -> bool {
+        match self {
             Self::Native | Self::Forum | Self::Lobby => false,
             Self::Http => true,
+            Self::SocketIo => socketio::may_return(close_code),
         }
     }
 
@@ -78,6 +100,7 @@ impl Dialect {
             Self::Forum => forum::RESERVED,
             Self::Lobby => lobby::RESERVED,
             Self::Http => http::RESERVED,
+            Self::SocketIo => socketio::RESERVED,
         }
     }
 
@@ -85,7 +108,7 @@ impl Dialect {
     /// of the other dialects would send offers to it, so they first hear of it in its own offer.
     const fn shows_media_server(self) -> bool {
         match self {
-            Self::Native => true,
+            Self::Native | Self::SocketIo => true,
             Self::Forum | Self::Lobby | Self::Http => false,
         }
     }
@@ -116,6 +139,7 @@ impl Dialect {
             Self::Forum => forum::decode(text),
             Self::Lobby => lobby::decode(text),
             Self::Http => http::decode(text),
+            Self::SocketIo => socketio::decode(text),
         }?;
         let signal_type = &signal.signal_type;
         if signal_type.is_empty() || signal_type.len() > MAX_TYPE {
@@ -151,6 +175,7 @@ impl Dialect {
     #[must_use]
     pub fn encode(self, notice: &Notice<'_>, event_id: Option<u64>) -> Encoded {
         if let Notice::Signal(signal) = notice
+            && !signal.from.is_media_server()
             && self.reserved().contains(&&*signal.signal_type)
         {
             return Encoded::Reserved;
@@ -163,7 +188,20 @@ impl Dialect {
             Self::Forum => forum::encode(notice),
             Self::Lobby => lobby::encode(notice),
             Self::Http => http::encode(notice, event_id),
+            Self::SocketIo => socketio::encode(notice),
         })
+    }
+
+    /// Encodes the refusal of a join over a WebSocket, which is then closed.
+    #[must_use]
+    pub fn encode_rejection(self, refusal: Refusal<'_>) -> Vec<String> {
+        match self {
+            Self::SocketIo => vec![socketio::encode_rejection(&refusal)],
+            _ => match self.encode(&Notice::Refused(refusal), None) {
+                Encoded::Frames(frames) => frames,
+                Encoded::Reserved => Vec::new(),
+            },
+        }
     }
 }
 
@@ -197,7 +235,10 @@ mod tests {
             (Dialect::Http, |signal_type: &str| {
                 format!(r#"{{"type":"{signal_type}"}}"#)
             }),
-        ] as [(Dialect, fn(&str) -> String); 4]
+            (Dialect::SocketIo, |signal_type: &str| {
+                format!(r#"2["{signal_type}"]"#)
+            }),
+        ] as [(Dialect, fn(&str) -> String); 5]
         {
             let fits = |signal_type: &str| dialect.decode(&frame(signal_type)).is_ok();
             assert!(fits("x") && fits(&"x".repeat(64)), "{dialect:?}");

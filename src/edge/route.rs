@@ -4,6 +4,7 @@
 //! and the [room](crate::core::room) checks the number of peers.
 
 mod endpoint;
+mod engine;
 mod error;
 mod query;
 mod url;
@@ -11,6 +12,7 @@ mod url;
 use std::fmt;
 
 pub use endpoint::LiveAction;
+pub use engine::{EngineError, EngineRequest, Transport};
 pub use error::HttpError;
 pub use query::{bad_id, check_room_name};
 pub use url::{host_of, split_url};
@@ -70,6 +72,8 @@ pub enum Route {
         /// Whether the method is `HEAD`, which requests the response headers only.
         head: bool,
     },
+    /// Handle a request of Engine.IO, or answer with its error.
+    Engine(Result<EngineRequest, EngineError>),
     /// Return the ICE servers.
     Ice(IceRequest),
     /// Create, stop or describe a live session.
@@ -157,6 +161,8 @@ pub fn route(request: &Request<'_>) -> Result<Route, HttpError> {
     let methods = endpoint.methods();
     match request.method {
         "OPTIONS" => return Ok(Route::Preflight(methods)),
+        // Engine.IO has an error of its own for an invalid method.
+        _ if matches!(endpoint, Endpoint::Engine) => {}
         method if methods.split(", ").any(|allowed| allowed == method) => {}
         _ => {
             let method = shorten(request.method);
@@ -170,6 +176,7 @@ pub fn route(request: &Request<'_>) -> Result<Route, HttpError> {
     let params = || QueryParams::read(request.query);
     match endpoint {
         Endpoint::Health => Ok(Route::Health),
+        Endpoint::Engine => Ok(Route::Engine(engine::read(request))),
         Endpoint::Ice(format) => {
             let params = params()?;
             Ok(Route::Ice(IceRequest {

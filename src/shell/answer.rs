@@ -93,6 +93,11 @@ impl Cors {
         Self(origin.filter(|origin| admission::allows_origin(origins, Some(origin))))
     }
 
+    /// Returns the value of the header, or `None` for no header.
+    pub(super) fn origin(&self) -> Option<&str> {
+        self.0.as_deref()
+    }
+
     fn add_to(&self, headers: &Headers) -> Result<()> {
         if let Self(Some(origin)) = self {
             headers.set("Access-Control-Allow-Origin", origin)?;

@@ -10,9 +10,7 @@ use super::call::{Call, room_response};
 use super::failure::Failure;
 use super::promise::Step;
 use crate::core::close::Close;
-use crate::core::notice::Notice;
 use crate::core::refusal::{Code, Refusal};
-use crate::dialect::Encoded;
 use crate::edge::route::{HttpError, Join, Route};
 
 /// Continues a join after the room has responded or failed.
@@ -51,10 +49,8 @@ fn reject_join(join: &Join, headers: &Headers, refusal: Refusal<'_>) -> worker::
     let close = Close::after(refusal.code).unwrap_or(Close::TooFast);
     let pair = WebSocketPair::new()?;
     pair.server.accept()?;
-    if let Encoded::Frames(frames) = join.dialect.encode(&Notice::Refused(refusal), None) {
-        for frame in frames {
-            pair.server.send_with_str(frame)?;
-        }
+    for frame in join.dialect.encode_rejection(refusal) {
+        pair.server.send_with_str(frame)?;
     }
     pair.server
         .close(Some(close.code()), Some(close.reason()))?;

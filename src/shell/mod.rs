@@ -8,6 +8,7 @@
 mod answer;
 mod body;
 mod call;
+mod engine;
 mod env;
 mod failure;
 mod http;
@@ -37,7 +38,7 @@ use self::promise::Step;
 use self::request::{authorize, find_route};
 use crate::edge::admission;
 use crate::edge::quote::shorten;
-use crate::edge::route::{HttpError, LiveAction, Route};
+use crate::edge::route::{EngineRequest, HttpError, LiveAction, Route};
 use crate::edge::settings::Settings;
 
 /// Installs the panic hook, which logs panics. Runs once for each instance of the module.
@@ -85,13 +86,14 @@ fn handle(call: &Call) -> Result<Answer, Failure> {
     if let Err(refusal) = authorize(&route, &headers, &settings) {
         return refuse(&route, &headers, refusal);
     }
-    let is_limited = matches!(
-        route,
+    let is_limited = match &route {
         Route::Join(_)
-            | Route::Register(_)
-            | Route::Events { .. }
-            | Route::Live(LiveAction::Create)
-    );
+        | Route::Register(_)
+        | Route::Events { .. }
+        | Route::Live(LiveAction::Create) => true,
+        Route::Engine(engine) => engine.as_ref().is_ok_and(EngineRequest::creates_object),
+        _ => false,
+    };
     let counted = is_limited.then(|| rate::count(&call.env, &headers));
     match counted.flatten() {
         Some(outcome) => Ok(call.proceed_after(&outcome, Step::Counted)),
@@ -121,6 +123,8 @@ fn serve(route: &Route, call: &Call, settings: &Settings) -> Result<Answer, Fail
         Route::Preflight(methods) => Ok(preflight(methods, &call.cors())?.into()),
         Route::Status { room, .. } => Ok(call.forward(room, &call.request, Step::Answered)?),
         Route::Join(join) => Ok(call.forward(&join.room, &call.request, Step::Joined)?),
+        Route::Engine(Ok(wanted)) => engine::serve(wanted, call, settings),
+        Route::Engine(Err(error)) => Ok(respond(400, JSON, &error.body(), &call.cors())?.into()),
         Route::Ice(wanted) => ice::ice_servers(wanted, call, settings),
         Route::Live(action) => live::start(action, call, settings),
         Route::Register(peer) => http::register(peer, call),

@@ -186,7 +186,11 @@ impl RoomObject {
                 }
             },
             Route::Status { room, html } => self.status(&room, html, cors)?,
-            Route::Health | Route::Preflight(_) | Route::Ice(_) | Route::Live(_) => {
+            Route::Health
+            | Route::Preflight(_)
+            | Route::Ice(_)
+            | Route::Live(_)
+            | Route::Engine(_) => {
                 let message = "a room does not serve this path: expected the path of a room or a \
                      peer. Send the request to the Worker";
                 return Err(HttpError::new(404, "not-found", message).into());
@@ -256,10 +260,8 @@ impl RoomObject {
                 log("close", &Error::from(error).to_string());
             }
         }
-        // SSE clients have no close handshake, so a closed stream always counts as a lost
-        // connection.
         self.handle_end(ws, |dialect| {
-            close::is_loss(code, was_clean) || dialect.is_stream()
+            close::is_loss(code, was_clean) || dialect.may_return(code)
         });
     }
 

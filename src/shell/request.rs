@@ -57,8 +57,13 @@ pub(super) fn authorize(
         Route::Register(peer) | Route::Message(peer) | Route::Events { peer, .. } => {
             (&peer.tokens, Some(&peer.room), Some(&peer.id))
         }
-        // `live.rs` checks who may control a live session.
-        Route::Health | Route::Preflight(_) | Route::Status { .. } | Route::Live(_) => {
+        // `live.rs` checks who may control a live session. The token of a Socket.IO client follows in
+        // its first packet.
+        Route::Health
+        | Route::Preflight(_)
+        | Route::Status { .. }
+        | Route::Live(_)
+        | Route::Engine(_) => {
             return Ok(());
         }
     };

@@ -12,8 +12,11 @@ import {
   __worker_init_state as getWasmState,
   fetch as handleRequest,
 } from './rust.js';
+import { echoRequest } from './engine/echo.js';
 import { MediaCalls } from './media.js';
 import { run } from './trap.js';
+
+export { Engine } from './engine/polling.js';
 
 const wasmState = getWasmState();
 
@@ -23,7 +26,7 @@ export default {
    * @param {unknown} env
    */
   fetch(request, env) {
-    return run(() => handleRequest(request, env));
+    return run(() => handleRequest(echoRequest(request, env), env));
   },
 };
 

@@ -205,6 +205,14 @@ fn frame(dialect: Dialect, signal_type: &str, payload: &str) -> String {
             };
             format!(r#"{{"type":"{spelled}","payload":{payload},"target":"peer1"}}"#)
         }
+        Dialect::SocketIo => {
+            let spelled = match signal_type {
+                "offer" => "offerSdp",
+                "candidate" => "ice-candidate",
+                other => other,
+            };
+            format!(r#"2["{spelled}",{payload},"peer1"]"#)
+        }
         Dialect::Lobby => format!(r#"{{"toId":"peer1","{signal_type}":{payload}}}"#),
     }
 }

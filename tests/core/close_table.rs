@@ -30,3 +30,13 @@ fn the_browser_client_follows_the_retry_rule() {
         assert!(client.contains(&row), "signaling.js has no `{row}`");
     }
 }
+
+#[test]
+fn the_sessions_of_socket_io_follow_the_retry_rule() {
+    let session = include_str!("../../src/shell/engine/room.js");
+    for close in Close::ALL {
+        let row = format!("{}, // {}", close.code(), close.reason());
+        let is_listed = session.contains(&row);
+        assert_eq!(is_listed, close.retry() == Retry::Never, "{close:?}");
+    }
+}

@@ -14,7 +14,7 @@ use proptest::prelude::*;
 use proptest::test_runner::Config;
 
 /// Seeds for mutation: frames, most of them valid.
-const FRAMES: [&str; 11] = [
+const FRAMES: [&str; 14] = [
     r#"{"type":"ice-candidate","payload":{"candidate":""},"target":"peer2"}"#,
     r#"{"type":"offer","to":"ann","payload":{"type":"offer","sdp":"v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\n"}}"#,
     r#"{"type":"candidate","to":"bob","payload":{"candidate":"candidate:1 1 udp 1 127.0.0.1 9 typ host"}}"#,
@@ -27,6 +27,9 @@ const FRAMES: [&str; 11] = [
     r#"{"type":"welcome","to":"ann"}"#,
     r#"{"to":"ann","type":"x","payload":"}"}"#,
     r#" [ {"type":"candidate","to":"bob"} , {"type":"x","payload":[{}]} ] "#,
+    r#"217["offerSdp",{"type":"offer","sdp":"v=0\r\n"},"ann"]"#,
+    r#"2["ice-candidate",null]"#,
+    r#"51-7["x",{"_placeholder":true,"num":0}]"#,
 ];
 
 /// Seeds for mutation: paths and queries, most of them valid.

@@ -11,11 +11,10 @@ use partyline::core::close::Close;
 use partyline::core::drive::drive;
 use partyline::core::event::{Event, Limits, Reply, Row};
 use partyline::core::live::{LiveRequest, LiveStatus, MediaCall, Outcome, Stage};
-use partyline::core::notice::Notice;
 use partyline::core::peer::{Address, Key, Lock, PeerId, Socket, Time};
 use partyline::core::refusal::Refusal;
 use partyline::core::room::Room;
-use partyline::dialect::{Dialect, Encoded};
+use partyline::dialect::Dialect;
 use partyline::record::attachment::Attachment;
 
 use self::world::World;
@@ -101,10 +100,10 @@ impl Rig {
             // The Worker refuses a join by accepting a separate WebSocket, sending the error, and
             // closing the WebSocket.
             let close = Close::after(refusal.code).expect("a refused join closes the WebSocket");
-            let Encoded::Frames(frames) = dialect.encode(&Notice::Refused(refusal), None) else {
-                panic!("every dialect encodes a refusal");
-            };
-            let frames = frames.into_iter().map(Heard::Frame);
+            let frames = dialect
+                .encode_rejection(refusal)
+                .into_iter()
+                .map(Heard::Frame);
             let heard = frames.chain([Heard::Closed(close)]).collect();
             self.heard.insert(socket, heard);
         }

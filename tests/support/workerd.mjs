@@ -20,6 +20,10 @@ const BUILD = new URL('build/release/', ROOT);
  */
 const START_TIMEOUT = 30_000;
 
+/** Adds the class `Engine` to an entry module that does not export a class of this name. @param {string} around */
+const withEngine = (around) =>
+  /export class Engine\b/.test(around) ? around : `${around}\nexport { Engine } from './index.js';`;
+
 /** @typedef {Record<string, string>} Settings */
 /**
  * @typedef {object} Answer
@@ -192,7 +196,7 @@ async function startNow(instances, { persist, assets, around, log }) {
       name,
       modulesRoot: fileURLToPath(BUILD),
       modules: [
-        ...(around ? [{ ...esModule('around.js'), contents: around }] : []),
+        ...(around ? [{ ...esModule('around.js'), contents: withEngine(around) }] : []),
         esModule('index.js'),
         { type: 'CompiledWasm', path: fileURLToPath(new URL('rust_bg.wasm', BUILD)) },
       ],
@@ -202,6 +206,7 @@ async function startNow(instances, { persist, assets, around, log }) {
       ratelimits,
       durableObjects: {
         ROOM: { className: 'Room', useSQLite: true },
+        ENGINE: { className: 'Engine', useSQLite: true },
       },
       ...(assets
         ? {

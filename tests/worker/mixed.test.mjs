@@ -7,7 +7,7 @@ import { Peer } from '../support/peer.mjs';
 import { all } from '../support/tier.mjs';
 import { startWorkerd } from '../support/workerd.mjs';
 
-/** @typedef {'native' | 'forum' | 'lobby' | 'http'} Dialect */
+/** @typedef {'native' | 'forum' | 'lobby' | 'http' | 'socketio'} Dialect */
 /**
  * The exact frames of a dialect. An empty array means that the dialect has no frame for the event.
  * @typedef {object} Format
@@ -27,6 +27,10 @@ const maybe = (key, id) => (id === undefined ? '' : `"${key}":"${id}",`);
  * @param {string} spelled
  */
 const spell = (type, spelled) => (type === 'candidate' ? spelled : type);
+
+/** Returns the name of a Socket.IO event. @param {string} type */
+const event = (type) =>
+  ({ offer: 'offerSdp', answer: 'answerSdp', candidate: 'ice-candidate' })[type] ?? type;
 
 /** @type {Record<Dialect, Format>} */
 const formats = {
@@ -70,6 +74,18 @@ const formats = {
     welcome: () => [],
     joined: (id) => [`{"type":"new-peer","senderId":"${id}"}`],
     left: (id) => [`{"type":"peer-left","senderId":"${id}"}`],
+  },
+  socketio: {
+    // Without a receiver, `answerSdp` and `ice-candidate` are for the media server.
+    encode: (type, _, to, payload) =>
+      to === undefined ? `2["${type}",${payload}]` : `2["${event(type)}",${payload},"${to}"]`,
+    deliver: (type, from, _, payload) => `2["${event(type)}",${payload},"${from}"]`,
+    welcome: (_, id, others) => {
+      const peers = others.map((other) => ({ id: other, polite: false }));
+      return [`0{"sid":"${id}"}`, `2["peers",${JSON.stringify(peers)}]`];
+    },
+    joined: (id) => [`2["new-peer",{"senderId":"${id}"}]`],
+    left: (id) => [`2["peer-left",{"senderId":"${id}"}]`],
   },
 };
 const DIALECTS = /** @type {Dialect[]} */ (Object.keys(formats));
@@ -167,7 +183,7 @@ test('a signal of each type is delivered from each dialect to each dialect', asy
       })),
     ),
   );
-  assert.equal(signals.length, all ? 64 : 16);
+  assert.equal(signals.length, all ? 100 : 25);
   for (const [n, { from, to, type }] of signals.entries()) {
     // The payload has spaces, a number that a JSON parser would rewrite, an escape and a non-ASCII
     // letter.
@@ -218,6 +234,7 @@ test('a signal is refused when the receiving dialect reserves the type for the s
     'forum-bob': ['connected-peers', 'type', 'fromPeerId', 'error'],
     'lobby-bob': ['kind', 'toId', 'fromId'],
     'http-bob': ['ping', 'new-peer', 'peer-left', 'error'],
+    'socketio-bob': ['peers', 'new-peer', 'live', 'connect', 'disconnect', 'error'],
   })) {
     for (const type of types) {
       eve.send({ type, to: id, payload: { senderId: 'native-bob', id: 'native-bob' } });

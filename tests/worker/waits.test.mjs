@@ -8,6 +8,7 @@ import { transcriptTests } from '../support/transcript-tests.mjs';
 import { evictionTests } from './waits/eviction.mjs';
 import { slowBodyTests } from './waits/slow-bodies.mjs';
 import { slowMediaTests } from './waits/slow-media.mjs';
+import { socketIoTests } from './waits/socketio.mjs';
 import { storedSignalTests } from './waits/stored-signals.mjs';
 import { turnFailureTests } from './waits/turn-failures.mjs';
 
@@ -16,6 +17,7 @@ describe('waits', { concurrency: true }, () => {
   evictionTests();
   slowBodyTests();
   slowMediaTests();
+  socketIoTests();
   storedSignalTests();
   turnFailureTests();
 });

@@ -1,10 +1,13 @@
 //! The paths of the server, and the methods that each path allows.
 
+use super::engine;
 use crate::edge::ice::IceFormat;
 
 /// The resource at a path.
 pub(super) enum Endpoint<'a> {
     Health,
+    /// The requests of Engine.IO.
+    Engine,
     Ice(IceFormat),
     /// A room. The name is percent-encoded.
     Room(&'a str),
@@ -47,6 +50,7 @@ impl<'a> Endpoint<'a> {
     pub(super) fn find(path: &'a str) -> Option<Self> {
         Some(match path {
             "/health" => Self::Health,
+            engine::PATH => Self::Engine,
             "/ice-servers" => Self::Ice(IceFormat::List),
             "/iceServers" => Self::Ice(IceFormat::One),
             "/create-session" => Self::CreateSession,
@@ -71,6 +75,7 @@ impl<'a> Endpoint<'a> {
     /// Returns the value of the `Allow` header.
     pub(super) const fn methods(&self) -> &'static str {
         match self {
+            Self::Engine => "GET, POST, OPTIONS",
             Self::CreateSession
             | Self::StopSession
             | Self::Http(HttpAction::Register | HttpAction::Message, ..) => "POST, OPTIONS",
@@ -95,6 +100,8 @@ mod tests {
             "/health/",
             "/ice-servers/",
             "/iceservers",
+            "/socket.io",
+            "/socket.io/a",
         ] {
             assert_eq!(status(get(path)), 404, "{path}");
         }
