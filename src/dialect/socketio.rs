@@ -30,9 +30,8 @@ use std::borrow::Cow;
 use super::frame::{error_fields, payload, peer_list, shown_entries, type_from, type_into};
 use super::json::{Object, ObjectWriter, list, quote, unquote};
 use crate::core::event::Signal;
-use crate::core::live::MEDIA_SERVER;
 use crate::core::notice::{Notice, RoutedSignal};
-use crate::core::peer::PeerId;
+use crate::core::peer::{MEDIA_SERVER, PeerId};
 use crate::core::refusal::Refusal;
 
 /// Signal types that this dialect cannot encode for peers: the events of the server, and the events

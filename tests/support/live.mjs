@@ -23,6 +23,8 @@ export class LiveServers {
   /** @type {import('./workerd.mjs').Workerd<'open' | 'keyed'> | undefined} */
   #workerd;
 
+  /** More options of the media server. @type {string[]} */
+  mediaArgs = [];
   /** More settings for the Worker. @type {Record<string, string>} */
   settings = {};
   #proxy;
@@ -36,6 +38,7 @@ export class LiveServers {
   }
 
   async start() {
+    this.media = new Media({ secret: SECRET, args: this.mediaArgs });
     await this.media.start();
     const { url: target, app } = this.media.server;
     if (this.#proxy) this.#proxy.target = target;

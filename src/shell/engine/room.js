@@ -123,7 +123,8 @@ export class RoomConnection {
    * Joins the room.
    * @param {Peer} peer
    * @param {(frame: string, peer: Peer) => void} onFrame receives the frames of the room
-   * @param {() => Promise<void>} [beforeFrames] runs before the first frame
+   * @param {() => Promise<void>} [beforeFrames] runs before the first frame, if the client continues
+   * without a gap, on another WebSocket
    */
   async #join(peer, onFrame, beforeFrames) {
     const socket = (this.#socket = new RoomSocket());
@@ -131,7 +132,7 @@ export class RoomConnection {
     try {
       const last = await this.#takeLast(peer.sid);
       if (!isCurrent()) return;
-      const response = await this.#request(peer);
+      const response = await this.#request(peer, beforeFrames !== undefined);
       await beforeFrames?.();
       if (last) await this.#sendRest(last);
       if (response.webSocket)
@@ -184,11 +185,16 @@ export class RoomConnection {
     this.#session.send(CONNECT_ERROR + JSON.stringify({ message, data: { code } }));
   }
 
-  /** @param {Peer} peer @returns {Promise<any>} the response of the room */
-  async #request({ id, key, token }) {
+  /**
+   * @param {Peer} peer
+   * @param {boolean} moves whether the client continues without a gap, on another WebSocket
+   * @returns {Promise<any>} the response of the room
+   */
+  async #request({ id, key, token }, moves) {
     const { room, url, headers } = this.#context;
     const join = new URL(`/parties/main/${encodeURIComponent(room)}?dialect=socketio`, url);
     if (id !== undefined) join.searchParams.set('_pk', id);
+    if (moves) join.searchParams.set('moves', '1');
     const protocols = ['partyline'];
     if (key !== undefined) protocols.push(`key.${toBase64Url(key)}`);
     // Escapes only what no valid token contains, and no header either.
