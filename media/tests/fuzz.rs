@@ -1,5 +1,5 @@
-//! What strangers can send: damaged SDP, JSON and datagrams. The seeds are fixed, so that a failure can
-//! be repeated.
+//! What strangers can send: damaged SDP, JSON and datagrams. The kinds of damage are the same in each
+//! run. Ids and keys differ.
 
 use std::net::SocketAddr;
 use std::time::Duration;
