@@ -57,9 +57,9 @@ pub(super) fn start(
             if settings.live.media.is_none() {
                 return Err(without_media_server().into());
             }
-            Ok(read_body(call))
+            Ok(read_body(call, &BACK_END))
         }
-        LiveAction::Stop { .. } => Ok(read_body(call)),
+        LiveAction::Stop { .. } => Ok(read_body(call, &OTHERS)),
         LiveAction::Status { session, tokens } => {
             check_control(call, settings, session, tokens, None)?;
             ask_room(call, session, &RoomRequest::Status, Step::Answered)
@@ -175,12 +175,16 @@ fn ask_room(call: &Call, room: &str, request: &RoomRequest, step: Step) -> Resul
     Ok(call.forward(room, &call.request, step)?)
 }
 
+thread_local! {
+    /// The bodies of requests whose sender has been checked.
+    static BACK_END: Bodies = Bodies::new();
+    /// The bodies of requests whose credential may be in the body. Strangers can fill their limits, but
+    /// not those of the back end.
+    static OTHERS: Bodies = Bodies::new();
+}
+
 /// Reads the body of a request, with limits for each network.
-fn read_body(call: &Call) -> Answer {
-    thread_local! {
-        static BODIES: Bodies = Bodies::new();
-    }
-    let bodies: &LocalKey<Bodies> = &BODIES;
+fn read_body(call: &Call, bodies: &'static LocalKey<Bodies>) -> Answer {
     let client = client_network(&call.request.headers()).unwrap_or_default();
     let body = bodies.with(|bodies| bodies.read(&call.request, &client, MAX_BODY));
     call.proceed_after(&body, Step::BodyRead)

@@ -16,6 +16,12 @@ const TIMEOUT = 10_000;
 const MAX_REPLY = 256 * 1024;
 
 /**
+ * The causes of incomplete replies, by the results of `readText`.
+ * @type {Record<number, string>}
+ */
+const PROBLEMS = { 400: 'the reply is not UTF-8', 413: 'the reply is larger than 256 KiB' };
+
+/**
  * @typedef {object} MediaRoom
  * @property {(context: string, status: number, body: string) => void} mediaCallEnded
  */
@@ -74,8 +80,7 @@ async function send(method, url, secret, body) {
       signal: controller.signal,
     });
     const text = response.body ? await readText(response.body, MAX_REPLY) : '';
-    if (typeof text !== 'string')
-      throw new Error('the reply is incomplete, too large or not UTF-8');
+    if (typeof text !== 'string') throw new Error(PROBLEMS[text] ?? 'the reply is incomplete');
     return { status: response.status, text };
   } catch (error) {
     const text = controller.signal.aborted ? 'there was no reply within 10 s' : String(error);

@@ -10,7 +10,7 @@ import { startWorkerd } from './workerd.mjs';
 /** @typedef {import('./workerd.mjs').Server} Server */
 
 /** The value of `LIVE_KEY` in the instance `keyed`. */
-export const LIVE_KEY = 'a key of the back end, for the tests of live streams';
+export const LIVE_KEY = 'the-key-of-the-back-end-for-the-tests-of-live-streams';
 const SECRET = 'secret-of-the-media-server';
 /** Connecting, encoding and decoding share two cores with other tests. */
 const VIDEO_PATIENCE = 3 * PATIENCE;

@@ -11,7 +11,7 @@ import { useFixtures } from '../support/fixtures.mjs';
 import { Recorder } from '../support/recorder.mjs';
 import { startWorkerd } from '../support/workerd.mjs';
 
-const LIVE_KEY = 'a live key of more than thirty-two bytes, for the tests';
+const LIVE_KEY = 'a-live-key-of-more-than-thirty-two-bytes-for-the-tests';
 const ROOM_SECRET = 'a secret of more than thirty-two bytes, for the tests';
 /** Nothing listens on port 1. */
 const MEDIA = { MEDIA_URL: 'http://127.0.0.1:1', MEDIA_APP: 'app', MEDIA_SECRET: 'media-secret' };
