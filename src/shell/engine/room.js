@@ -50,6 +50,7 @@ const NEVER_RETRY = [
   4001, // replaced
   4009, // id-taken
   4010, // unauthorized
+  1008, // bad-id
   1009, // too-large
   4011, // live-over
 ];
