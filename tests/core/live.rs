@@ -687,3 +687,23 @@ fn after_a_deployment_a_device_that_does_not_return_is_away() {
     rig.end_call(call, Outcome::Seen { is_active: false });
     assert_eq!(state(&mut rig), "away");
 }
+
+#[test]
+fn a_viewer_whose_session_was_closed_while_it_was_absent_gets_an_offer() {
+    let mut rig = live_rig();
+    let device = device_goes_live(&mut rig);
+    let viewer = watch(&mut rig, "viewer");
+    rig.lose(viewer);
+    rig.send(device, r#"{"type":"restart","to":"~live"}"#);
+    rig.pass(2_000);
+    serve(&mut rig);
+    rig.send(device, ANSWER);
+    serve(&mut rig);
+    rig.sleep();
+    let again = rig.join("viewer", Some("viewer"));
+    serve(&mut rig);
+    assert_eq!(
+        heard(&mut rig, again),
+        ["welcome camera,~live", "live live", "offer ~live"]
+    );
+}

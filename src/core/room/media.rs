@@ -299,8 +299,9 @@ impl<'a> Turn<'_, 'a> {
     pub(super) fn reset_media(&mut self, seat: Seat) {
         let peer = self.room.roster.by_seat_mut(seat);
         if let Some(media) = peer.and_then(|peer| peer.member.media.take()) {
+            let before = media.stage;
             self.close_media(*media);
-            self.save_connected(seat);
+            self.save_after(seat, before);
         }
     }
 
@@ -375,16 +376,17 @@ impl<'a> Turn<'_, 'a> {
 
     fn set_stage(&mut self, seat: Seat, stage: Stage) {
         if let Some(media) = self.media_mut(seat) {
-            media.stage = stage;
-            self.save_connected(seat);
+            let before = std::mem::replace(&mut media.stage, stage);
+            self.save_after(seat, before);
         }
     }
 
-    /// Stores a connected peer. An absent peer that has no working connection begins again when it
-    /// returns, so its row is not written again.
-    fn save_connected(&mut self, seat: Seat) {
+    /// Stores a peer whose stage has changed. An absent peer begins again when it returns, so its row is
+    /// written again only if the row says that its connection works.
+    fn save_after(&mut self, seat: Seat, before: Stage) {
         let peer = self.room.roster.by_seat(seat);
-        if peer.is_some_and(|peer| peer.open_socket().is_some()) {
+        let is_present = peer.is_some_and(|peer| peer.open_socket().is_some());
+        if is_present || before == Stage::Connected {
             self.save(seat);
         }
     }
