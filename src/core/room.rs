@@ -150,6 +150,7 @@ impl Room {
             Event::Wake => {
                 turn.erase_orphans();
                 turn.limit_expiries();
+                turn.restore_looks();
             }
             Event::Tick => turn.limit_expiries(),
         }

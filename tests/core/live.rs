@@ -707,3 +707,39 @@ fn a_viewer_whose_session_was_closed_while_it_was_absent_gets_an_offer() {
         ["welcome camera,~live", "live live", "offer ~live"]
     );
 }
+
+#[test]
+fn a_device_that_is_back_is_asked_about_although_the_room_was_evicted() {
+    let mut rig = live_rig();
+    let device = device_goes_live(&mut rig);
+    rig.lose(device);
+    rig.pass(5_000);
+    let again = rig.join("camera", Some("k"));
+    rig.heard(again);
+    for wait in [10_000, 35_000] {
+        rig.sleep();
+        rig.pass(wait);
+        let (call, look) = only_call(&rig);
+        assert!(matches!(look, MediaCall::Look { .. }), "{look:?}");
+        serve_call(&mut rig, call, &look);
+    }
+    let calls = rig.called();
+    rig.sleep();
+    rig.pass(HOUR / 2);
+    assert_eq!(rig.called(), calls, "the tracks are known to be active");
+}
+
+#[test]
+fn after_a_deployment_evictions_do_not_postpone_the_look() {
+    let mut rig = live_rig();
+    device_goes_live(&mut rig);
+    rig.deploy();
+    rig.sleep();
+    rig.pass(10_000);
+    rig.sleep();
+    rig.pass(5_000);
+    let (call, look) = only_call(&rig);
+    assert!(matches!(look, MediaCall::Look { .. }), "{look:?}");
+    rig.end_call(call, Outcome::Seen { is_active: false });
+    assert_eq!(state(&mut rig), "away");
+}

@@ -19,7 +19,7 @@ use super::calls::Purpose;
 use super::live::from_media_server;
 use super::turn::Turn;
 use crate::core::event::Effect;
-use crate::core::live::{Media, MediaCall, MediaSession, OnAir, Outcome, Stage, Tracks};
+use crate::core::live::{Media, MediaCall, MediaSession, OnAir, Outcome, Source, Stage, Tracks};
 use crate::core::notice::Notice;
 use crate::core::peer::{PeerId, Seat};
 use crate::core::refusal::{Code, Refusal};
@@ -281,7 +281,7 @@ impl<'a> Turn<'_, 'a> {
             session,
             tracks,
             mids,
-            left_at: None,
+            source: Source::Certain,
         });
     }
 
