@@ -743,3 +743,50 @@ fn after_a_deployment_evictions_do_not_postpone_the_look() {
     rig.end_call(call, Outcome::Seen { is_active: false });
     assert_eq!(state(&mut rig), "away");
 }
+
+#[test]
+fn a_device_that_begins_again_and_never_answers_is_away() {
+    let mut rig = live_rig();
+    let device = device_goes_live(&mut rig);
+    let viewer = watch(&mut rig, "viewer");
+    rig.send(device, r#"{"type":"restart","to":"~live"}"#);
+    rig.pass(2_000);
+    serve(&mut rig);
+    for _ in 0..10 {
+        rig.pass(10_000);
+        while let Some((call, request)) = rig.calls().into_iter().next() {
+            match request {
+                // The room has closed the session of the device.
+                MediaCall::Look { .. } => rig.end_call(call, Outcome::Gone),
+                MediaCall::Pull { .. } => rig.end_call(call, Outcome::NotReady),
+                _ => serve_call(&mut rig, call, &request),
+            }
+        }
+    }
+    assert_eq!(state(&mut rig), "away");
+    assert_eq!(heard(&mut rig, viewer), ["live away"]);
+    rig.heard(device);
+    rig.send(device, ANSWER);
+    serve(&mut rig);
+    assert_eq!(heard(&mut rig, device), ["live live"]);
+}
+
+#[test]
+fn a_stop_with_http_peers_leaves_no_row() {
+    let mut rig = live_rig();
+    let device = device_goes_live(&mut rig);
+    for name in ["one", "two"] {
+        rig.register(name, None).unwrap();
+    }
+    let stream = rig.open_stream("one", None, None).unwrap();
+    serve(&mut rig);
+    let big = "x".repeat(6_000);
+    for _ in 0..4 {
+        rig.send(device, &format!(r#"{{"type":"hi","payload":"{big}"}}"#));
+    }
+    rig.lose(stream);
+    rig.send(device, r#"{"type":"hi"}"#);
+    rig.live(LiveRequest::Stop).unwrap();
+    serve(&mut rig);
+    assert_eq!(rig.deploy(), (0, false));
+}

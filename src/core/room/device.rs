@@ -93,7 +93,7 @@ impl Turn<'_, '_> {
         }
     }
 
-    /// Plans to ask whether the tracks of a device that has lost and replaced its WebSocket are active.
+    /// Plans to ask whether the tracks of a device that has joined or begun again are active.
     pub(super) fn plan_device_looks(&mut self, at: Time) {
         if let Some(live) = &mut self.room.live
             && let OnAir::Live { source, .. } = &mut live.session.on_air
@@ -103,6 +103,19 @@ impl Turn<'_, '_> {
             }
             live.plan_looks(at);
             self.store_session();
+        }
+    }
+
+    /// Plans to ask about a device on air that begins again. If it answers its new offer in time, the
+    /// plan is dropped. Otherwise the stream would seem to be live without tracks.
+    pub(super) fn doubt_device(&mut self) {
+        let on_air = self.room.live.as_ref().map(|live| &live.session.on_air);
+        if let Some(OnAir::Live {
+            source: Source::Certain,
+            ..
+        }) = on_air
+        {
+            self.plan_device_looks(self.now.plus(LOOK_AGAIN_MS));
         }
     }
 

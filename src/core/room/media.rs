@@ -106,6 +106,9 @@ impl<'a> Turn<'_, 'a> {
             failures,
         }));
         if let Some(old) = old {
+            if self.device_seat() == Some(seat) {
+                self.doubt_device();
+            }
             self.close_media(*old);
         }
         self.save(seat);
