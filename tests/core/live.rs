@@ -790,3 +790,21 @@ fn a_stop_with_http_peers_leaves_no_row() {
     serve(&mut rig);
     assert_eq!(rig.deploy(), (0, false));
 }
+
+#[test]
+fn a_session_that_could_not_be_closed_is_closed_later() {
+    let mut rig = live_rig();
+    device_goes_live(&mut rig);
+    rig.live(LiveRequest::Stop).unwrap();
+    for delay in [2_000, 8_000] {
+        let (call, close) = only_call(&rig);
+        assert!(matches!(close, MediaCall::Close { .. }), "{close:?}");
+        rig.end_call(call, Outcome::Unavailable("busy".into()));
+        rig.pass(delay - 1);
+        assert_eq!(rig.calls(), []);
+        rig.pass(1);
+    }
+    serve(&mut rig);
+    rig.pass(HOUR);
+    assert_eq!(rig.calls(), []);
+}

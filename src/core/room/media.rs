@@ -45,9 +45,9 @@ impl<'a> Turn<'_, 'a> {
         self.look();
         self.open_sessions();
         while self.room.calls.has_space()
-            && let Some((session, mids)) = self.room.calls.next_to_close()
+            && let Some((request, purpose)) = self.room.calls.next_to_close(self.now)
         {
-            self.call(MediaCall::Close { session, mids }, Purpose::Close);
+            self.call(request, purpose);
         }
     }
 
@@ -138,7 +138,8 @@ impl<'a> Turn<'_, 'a> {
             Purpose::Offer(seat) => (seat, None),
             Purpose::Answer(seat, ack) => (seat, ack),
             Purpose::Look => return self.handle_look(ended.session.as_ref(), &outcome),
-            Purpose::Close => return,
+            Purpose::Close(_) if outcome == Outcome::Closed => return,
+            Purpose::Close(_) => return self.room.calls.close_again(ended, self.now),
         };
         let peer = self.room.roster.by_seat(seat);
         let stage = peer.and_then(|peer| peer.member.stage());
