@@ -808,3 +808,25 @@ fn a_session_that_could_not_be_closed_is_closed_later() {
     rig.pass(HOUR);
     assert_eq!(rig.calls(), []);
 }
+
+#[test]
+fn a_stop_closes_the_session_of_the_device_first() {
+    let mut rig = Rig::new(Limits {
+        viewers: 20,
+        ..LIMITS
+    });
+    create(&mut rig);
+    let viewers: Vec<_> = (0..20).map(|n| rig.join(&format!("v{n}"), None)).collect();
+    let device = rig.join("camera", None);
+    let (call, _) = only_call(&rig);
+    let on_air: Rc<str> = "camera".into();
+    rig.end_call(call, Outcome::Opened(Rc::clone(&on_air)));
+    serve(&mut rig);
+    for socket in [device].into_iter().chain(viewers) {
+        rig.send(socket, ANSWER);
+        serve(&mut rig);
+    }
+    rig.live(LiveRequest::Stop).unwrap();
+    let (_, first) = rig.calls().remove(0);
+    assert_eq!(first.session(), Some(&on_air));
+}
