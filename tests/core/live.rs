@@ -830,3 +830,26 @@ fn a_stop_closes_the_session_of_the_device_first() {
     let (_, first) = rig.calls().remove(0);
     assert_eq!(first.session(), Some(&on_air));
 }
+
+#[test]
+fn a_device_that_the_media_server_has_lost_gets_a_new_offer_when_a_viewer_waits() {
+    let mut rig = live_rig();
+    let device = device_goes_live(&mut rig);
+    rig.heard(device);
+    rig.join("viewer", None);
+    for delay in [1_000, 2_000, 4_000, 8_000, 0] {
+        let (call, _) = only_call(&rig);
+        rig.end_call(call, Outcome::Opened(format!("v{delay}").into()));
+        let (call, _) = only_call(&rig);
+        rig.end_call(call, Outcome::NotReady);
+        rig.pass(delay);
+    }
+    let (call, look) = only_call(&rig);
+    assert!(matches!(look, MediaCall::Look { .. }), "{look:?}");
+    rig.end_call(call, Outcome::Gone);
+    serve(&mut rig);
+    assert_eq!(
+        heard(&mut rig, device),
+        ["peer-joined viewer", "live away", "offer ~live"]
+    );
+}

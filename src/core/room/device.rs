@@ -12,7 +12,7 @@ use crate::core::peer::{PeerId, Seat, Time};
 
 /// The time between the first two questions, in milliseconds: longer than a track without packets is
 /// active.
-const LOOK_AGAIN_MS: u64 = 35_000;
+pub(super) const LOOK_AGAIN_MS: u64 = 35_000;
 /// The time between later questions while the device is not in the room, in milliseconds.
 const LOOK_LATER_MS: u64 = 300_000;
 
@@ -106,16 +106,15 @@ impl Turn<'_, '_> {
         }
     }
 
-    /// Plans to ask about a device on air that begins again. If it answers its new offer in time, the
-    /// plan is dropped. Otherwise the stream would seem to be live without tracks.
-    pub(super) fn doubt_device(&mut self) {
+    /// Plans to ask about a device whose tracks seemed to be certain.
+    pub(super) fn doubt_device(&mut self, at: Time) {
         let on_air = self.room.live.as_ref().map(|live| &live.session.on_air);
         if let Some(OnAir::Live {
             source: Source::Certain,
             ..
         }) = on_air
         {
-            self.plan_device_looks(self.now.plus(LOOK_AGAIN_MS));
+            self.plan_device_looks(at);
         }
     }
 

@@ -16,6 +16,7 @@
 use std::rc::Rc;
 
 use super::calls::Purpose;
+use super::device::LOOK_AGAIN_MS;
 use super::live::from_media_server;
 use super::turn::Turn;
 use crate::core::event::Effect;
@@ -107,7 +108,9 @@ impl<'a> Turn<'_, 'a> {
         }));
         if let Some(old) = old {
             if self.device_seat() == Some(seat) {
-                self.doubt_device();
+                // If the device answers its new offer in time, the question is dropped. Otherwise the
+                // stream would seem to be live without tracks.
+                self.doubt_device(self.now.plus(LOOK_AGAIN_MS));
             }
             self.close_media(*old);
         }
@@ -166,6 +169,7 @@ impl<'a> Turn<'_, 'a> {
                 if ack.is_some() {
                     self.tell(seat, ack, Err(unavailable()));
                 }
+                self.doubt_source_of(seat);
                 self.fail(seat, if is_gone { &[0] } else { &NOT_READY_MS });
             }
             Outcome::Closed
@@ -340,6 +344,16 @@ impl<'a> Turn<'_, 'a> {
         let delay = delay.copied().unwrap_or_default();
         media.failures = media.failures.saturating_add(1);
         self.set_stage(seat, Stage::Wanted(self.now.plus(delay)));
+    }
+
+    /// Asks about the device if a viewer has waited for its tracks for long. The media server may have
+    /// lost them, for example with a restart, while the device keeps its WebSocket.
+    fn doubt_source_of(&mut self, seat: Seat) {
+        let failures = self.media_mut(seat).map_or(0, |media| media.failures);
+        let has_waited = usize::try_from(failures).is_ok_and(|count| count >= NOT_READY_MS.len());
+        if has_waited && self.device_seat() != Some(seat) {
+            self.doubt_device(self.now);
+        }
     }
 
     /// Handles a request of a peer for a new connection.
