@@ -13,10 +13,10 @@ use serde::Serialize;
 use str0m::Event;
 use str0m::crypto::{CryptoProvider, from_feature_flags};
 use str0m::ice::StunMessage;
-use str0m::media::Mid;
 use str0m::net::{Protocol, Receive, Transmit};
 
 use crate::session::{Outbox, Session, SessionId};
+use crate::tracks::TrackRef;
 
 /// How often the engine looks for sessions and tracks that are over, and for delayed requests for key
 /// frames.
@@ -81,7 +81,7 @@ pub struct Engine {
     deadlines: BTreeSet<(Instant, SessionId)>,
     deadline_of: HashMap<SessionId, Instant>,
     /// The subscriptions to a published track.
-    pub(crate) viewers: HashMap<(SessionId, Mid), Vec<(SessionId, Mid)>>,
+    pub(crate) viewers: HashMap<TrackRef, Vec<TrackRef>>,
     pub(crate) queue: VecDeque<(SessionId, Event)>,
     outbox: Outbox,
     next_inspection: Option<Instant>,
@@ -113,7 +113,7 @@ impl Engine {
     /// Makes a session. Returns `None` if the address of the server cannot be a candidate.
     pub(crate) fn open(&mut self, now: Instant) -> Option<SessionId> {
         let id = SessionId::new();
-        let mut session = Session::new(self.address, &self.crypto, now).ok()?;
+        let mut session = Session::new(self.address, &self.crypto, now)?;
         self.ufrags.insert(session.ufrag(), id);
         self.sessions.insert(id, Box::new(session));
         self.next_inspection.get_or_insert(now + INSPECTION);
@@ -204,11 +204,11 @@ impl Engine {
         self.set_deadline(id, None);
         self.ufrags.retain(|_, owner| *owner != id);
         self.addresses.retain(|_, (owner, _)| *owner != id);
-        let viewers = self.viewers.extract_if(|(source, _), _| *source == id);
+        let viewers = self.viewers.extract_if(|track, _| track.session == id);
         let orphans: Vec<_> = viewers.flat_map(|(_, viewers)| viewers).collect();
         self.viewers
             .values_mut()
-            .for_each(|viewers| viewers.retain(|(viewer, _)| *viewer != id));
+            .for_each(|viewers| viewers.retain(|viewer| viewer.session != id));
         self.close_subscriptions(&orphans);
         if let Some((reason, session)) = ended {
             tracing::info!(session = %id, reason, "session ended");
@@ -217,42 +217,6 @@ impl Engine {
                 self.panics += 1;
             }
         }
-    }
-
-    fn close_subscriptions(&mut self, viewers: &[(SessionId, Mid)]) {
-        for (viewer, mid) in viewers {
-            let session = self.sessions.get_mut(viewer);
-            if let Some(subscription) = session.and_then(|session| session.subscribed.get_mut(mid))
-            {
-                subscription.open = false;
-            }
-        }
-    }
-
-    /// Closes a track that a session publishes. Returns whether it was open.
-    pub(crate) fn unpublish(&mut self, id: SessionId, mid: Mid) -> bool {
-        let session = self.sessions.get_mut(&id);
-        let Some(track) = session.and_then(|session| session.published.get_mut(&mid)) else {
-            return false;
-        };
-        let viewers = self.viewers.remove(&(id, mid)).unwrap_or_default();
-        let was_open = std::mem::replace(&mut track.open, false);
-        self.close_subscriptions(&viewers);
-        was_open
-    }
-
-    /// Closes a track that a session receives. Returns whether it was open.
-    pub(crate) fn unsubscribe(&mut self, id: SessionId, mid: Mid) -> bool {
-        let session = self.sessions.get_mut(&id);
-        let Some(track) = session.and_then(|session| session.subscribed.get_mut(&mid)) else {
-            return false;
-        };
-        let source = (track.source, track.source_mid);
-        let was_open = std::mem::replace(&mut track.open, false);
-        if let Some(viewers) = self.viewers.get_mut(&source) {
-            viewers.retain(|viewer| *viewer != (id, mid));
-        }
-        was_open
     }
 
     /// Handles a datagram from the network.
@@ -334,7 +298,7 @@ impl Engine {
             let silent = tracks.filter(|(_, track)| now >= track.last_frame + silence);
             for mid in silent.map(|(mid, _)| *mid).collect::<Vec<_>>() {
                 tracing::info!(session = %id, %mid, "track ended: no packets");
-                self.unpublish(id, mid);
+                self.unpublish(TrackRef { session: id, mid });
             }
             self.request_key_frames(id, now);
         }
@@ -369,18 +333,14 @@ impl Engine {
     /// Returns the current figures.
     pub fn health(&self) -> Health {
         let sessions = self.sessions.values();
+        let open = sessions.clone().map(|session| session.open_tracks());
+        let (tracks, subscriptions) =
+            open.fold((0, 0), |sum, open| (sum.0 + open.0, sum.1 + open.1));
         Health {
             sessions: self.sessions.len(),
-            connected: sessions.clone().filter(|session| session.connected).count(),
-            tracks: sessions
-                .clone()
-                .flat_map(|session| session.published.values())
-                .filter(|track| track.open)
-                .count(),
-            subscriptions: sessions
-                .flat_map(|session| session.subscribed.values())
-                .filter(|track| track.open)
-                .count(),
+            connected: sessions.filter(|session| session.connected).count(),
+            tracks,
+            subscriptions,
             frames_forwarded: self.frames_forwarded,
             panics: self.panics,
         }

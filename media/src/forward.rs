@@ -4,10 +4,10 @@
 use std::time::{Duration, Instant};
 
 use str0m::format::PayloadParams;
-use str0m::media::{MediaData, MediaKind, MediaTime, Mid, Rid};
+use str0m::media::{MediaData, MediaKind, MediaTime, Rid};
 
 use crate::api::Simulcast;
-use crate::session::SessionId;
+use crate::tracks::TrackRef;
 
 /// The shortest time between two requests for a key frame of the same layer. A key frame is many times
 /// as large as another frame, so a thousand new viewers must not cause a thousand of them.
@@ -135,10 +135,8 @@ impl Publication {
 /// A track that a session receives.
 #[derive(Debug)]
 pub struct Subscription {
-    /// The session that publishes the track.
-    pub source: SessionId,
-    /// The media section of the track in that session.
-    pub source_mid: Mid,
+    /// The published track.
+    pub source: TrackRef,
     /// The name of the track.
     pub name: String,
     /// The wanted layer.
@@ -162,15 +160,9 @@ pub enum Decision {
 
 impl Subscription {
     /// Makes a subscription to a track.
-    pub fn new(
-        source: SessionId,
-        source_mid: Mid,
-        name: String,
-        simulcast: Option<Simulcast>,
-    ) -> Self {
+    pub fn new(source: TrackRef, name: String, simulcast: Option<Simulcast>) -> Self {
         Self {
             source,
-            source_mid,
             name,
             simulcast,
             open: true,
@@ -180,8 +172,8 @@ impl Subscription {
     }
 
     /// Changes the source. The media time that the viewer sees goes on without a gap.
-    pub fn change_source(&mut self, source: SessionId, source_mid: Mid, name: String) {
-        (self.source, self.source_mid, self.name) = (source, source_mid, name);
+    pub fn change_source(&mut self, source: TrackRef, name: String) {
+        (self.source, self.name) = (source, name);
         self.open = true;
         self.layer = None;
     }
@@ -265,7 +257,10 @@ impl Clock {
 
 #[cfg(test)]
 mod tests {
+    use str0m::media::Mid;
+
     use super::*;
+    use crate::session::SessionId;
 
     #[test]
     fn the_media_time_goes_on_when_the_source_changes() {
@@ -304,8 +299,11 @@ mod tests {
         let rid = |name: &str| Some(Rid::from(name));
         let (f, h) = (rid("f"), rid("h"));
         let wanted = |simulcast: Option<Simulcast>, current, live: &[Option<Rid>]| {
-            let mut subscription =
-                Subscription::new(SessionId::new(), Mid::new(), "cam".into(), simulcast);
+            let source = TrackRef {
+                session: SessionId::new(),
+                mid: Mid::new(),
+            };
+            let mut subscription = Subscription::new(source, "cam".into(), simulcast);
             subscription.layer = current;
             subscription.wanted_layer(live)
         };

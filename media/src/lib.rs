@@ -32,3 +32,4 @@ pub mod negotiate;
 pub mod relay;
 pub mod server;
 pub mod session;
+pub mod tracks;

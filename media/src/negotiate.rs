@@ -27,7 +27,7 @@ pub struct Pending {
 #[derive(Default)]
 pub struct Plan {
     /// The tracks that the client will publish.
-    pub publish: Vec<(Mid, String, MediaKind)>,
+    pub publish: Vec<(Mid, String)>,
     /// The tracks that the client will receive.
     pub subscribe: Vec<(Mid, Subscription)>,
 }
@@ -46,7 +46,7 @@ impl Session {
             .direction(mid)
             .is_some_and(|(_, direction)| direction.is_sending())
         {
-            return Some(invalid(format!(
+            return Some(invalid_sdp(format!(
                 "The client refused to receive on mid {mid}."
             )));
         }
@@ -55,7 +55,7 @@ impl Session {
             return None;
         }
         let name = codec.spec().codec;
-        Some(invalid(format!(
+        Some(invalid_sdp(format!(
             "The client cannot decode {name}, the codec of this track. Publish another codec."
         )))
     }
@@ -95,7 +95,7 @@ impl Session {
         let (offer, pending) = change.apply().ok_or_else(nothing)?;
         let sdp = offer.to_sdp_string();
         if count_sections(&sdp) > MAX_SECTIONS {
-            return Err(invalid(format!(
+            return Err(invalid_sdp(format!(
                 "The session has used {MAX_SECTIONS} media sections, its limit. Make a new session."
             )));
         }
@@ -124,16 +124,17 @@ impl Session {
     ///
     /// If the server made no offer, or if the answer is invalid.
     pub fn accept_answer(&mut self, sdp: &str) -> Result<Plan, ApiError> {
-        let none = || invalid("There is no offer to answer. Call tracks/new first.");
+        let none = || invalid_sdp("There is no offer to answer. Call tracks/new first.");
         if self.pending.is_none() {
             return Err(none());
         }
         // The offer stays open if the answer is not even SDP.
         let answer = SdpAnswer::from_sdp_string(&checked(sdp)?)
-            .map_err(|error| invalid(format!("The answer is not valid SDP: {error}")))?;
+            .map_err(|error| invalid_sdp(format!("The answer is not valid SDP: {error}")))?;
         let Pending { offer, plan, .. } = self.pending.take().ok_or_else(none)?;
         let accepted = self.rtc.sdp_api().accept_answer(offer, answer);
-        accepted.map_err(|error| invalid(format!("The answer does not fit the offer: {error}")))?;
+        accepted
+            .map_err(|error| invalid_sdp(format!("The answer does not fit the offer: {error}")))?;
         Ok(plan)
     }
 
@@ -144,10 +145,10 @@ impl Session {
     /// If the offer is invalid.
     pub fn accept_offer(&mut self, sdp: &str) -> Result<String, ApiError> {
         let offer = SdpOffer::from_sdp_string(&checked(sdp)?)
-            .map_err(|error| invalid(format!("The offer is not valid SDP: {error}")))?;
+            .map_err(|error| invalid_sdp(format!("The offer is not valid SDP: {error}")))?;
         let answer = self.rtc.sdp_api().accept_offer(offer);
-        let answer =
-            answer.map_err(|error| invalid(format!("The offer cannot be accepted: {error}")))?;
+        let answer = answer
+            .map_err(|error| invalid_sdp(format!("The offer cannot be accepted: {error}")))?;
         Ok(answer.to_sdp_string())
     }
 }
@@ -166,7 +167,7 @@ pub fn sections(sdp: &str) -> Vec<Mid> {
 /// to the server, and many of them are names that the library cannot read.
 fn checked(sdp: &str) -> Result<String, ApiError> {
     if count_sections(sdp) > MAX_SECTIONS {
-        return Err(invalid(format!(
+        return Err(invalid_sdp(format!(
             "The SDP has more than {MAX_SECTIONS} media sections."
         )));
     }
@@ -180,6 +181,6 @@ fn count_sections(sdp: &str) -> usize {
     sdp.lines().filter(|line| line.starts_with("m=")).count()
 }
 
-fn invalid(description: impl Into<String>) -> ApiError {
+fn invalid_sdp(description: impl Into<String>) -> ApiError {
     ApiError::new(ErrorCode::InvalidSessionDescription, description)
 }

@@ -29,7 +29,7 @@ impl SessionId {
     /// # Panics
     ///
     /// If the operating system has no random numbers.
-    #[allow(clippy::new_without_default, clippy::expect_used)]
+    #[allow(clippy::new_without_default)]
     pub fn new() -> Self {
         Self(u128::from_ne_bytes(random_bytes()))
     }
@@ -87,16 +87,13 @@ pub struct Outbox {
 }
 
 impl Session {
-    /// Makes a session that is reachable at an address.
-    ///
-    /// # Errors
-    ///
-    /// If the address cannot be a candidate, such as `0.0.0.0`.
+    /// Creates a session that is reachable at an address. Returns `None` if the address cannot be a
+    /// candidate, such as `0.0.0.0`.
     pub fn new(
         address: std::net::SocketAddr,
         crypto: &Arc<CryptoProvider>,
         now: Instant,
-    ) -> Result<Self, RtcError> {
+    ) -> Option<Self> {
         let mut rtc = RtcConfig::new()
             .set_crypto_provider(Arc::clone(crypto))
             .set_ice_lite(true) // the server has a known address and only answers connectivity checks
@@ -109,11 +106,8 @@ impl Session {
             .enable_vp9(true)
             .enable_av1(true)
             .build(now);
-        let candidate = Candidate::host(address, "udp").map_err(|error| {
-            RtcError::RemoteSdp(format!("{address} cannot be a candidate: {error}"))
-        })?;
-        rtc.add_local_candidate(candidate);
-        Ok(Self {
+        rtc.add_local_candidate(Candidate::host(address, "udp").ok()?);
+        Some(Self {
             rtc,
             used: now,
             idle: Some(now),
@@ -176,12 +170,18 @@ impl Session {
 
     /// Notes whether the session has an open track.
     pub fn note_tracks(&mut self, now: Instant) {
-        let published = self.published.values().any(|track| track.open);
-        if published || self.subscribed.values().any(|track| track.open) {
-            self.idle = None;
-        } else {
+        if self.open_tracks() == (0, 0) {
             self.idle.get_or_insert(now);
+        } else {
+            self.idle = None;
         }
+    }
+
+    /// Returns the number of open tracks that the session publishes, and of those that it receives.
+    pub fn open_tracks(&self) -> (usize, usize) {
+        let published = self.published.values().filter(|track| track.open);
+        let received = self.subscribed.values().filter(|track| track.open);
+        (published.count(), received.count())
     }
 
     /// Says goodbye to the client: RTCP BYE and DTLS close.
