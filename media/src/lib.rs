@@ -1,5 +1,5 @@
-//! A media server for live streams. It forwards the audio and video of each publisher to many viewers,
-//! and speaks the HTTP API of Cloudflare's Realtime SFU.
+//! A media server for live streams. It forwards the audio and video of each publisher to many
+//! viewers, and speaks the HTTP API of Cloudflare's Realtime SFU.
 //!
 //! ```text
 //!   HTTP request ──▶ http ──Call──▶ ┌─────────────────────┐

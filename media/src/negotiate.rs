@@ -10,20 +10,20 @@ use crate::api::{ApiError, ErrorCode};
 use crate::forward::Subscription;
 use crate::session::Session;
 
-/// The most media sections in an offer or answer, stopped ones included. Each new track of the server's
-/// offers takes another one.
+/// The maximum number of media sections in an offer or answer, stopped ones included. Each new
+/// track of the server's offers takes another one.
 const MAX_SECTIONS: usize = 128;
 
 /// The server's offer that the client has not answered.
 pub struct Pending {
     offer: SdpPendingOffer,
-    /// When the offer was made.
+    /// Time of the offer.
     pub since: Instant,
-    /// What the offer is for.
+    /// The tracks that the offer is for.
     pub plan: Plan,
 }
 
-/// What changes once the client has answered the server's offer.
+/// The changes after the client has answered the server's offer.
 #[derive(Default)]
 pub struct Plan {
     /// The tracks that the client will publish.
@@ -39,7 +39,7 @@ impl Session {
         (!media.stopped() && !media.disabled()).then(|| (media.kind(), media.direction()))
     }
 
-    /// Returns why the client will not see the track of a media section, if so: it refused the
+    /// Returns the reason if the client will not see the track of a media section: it refused the
     /// section, or it cannot decode the codec of the publisher.
     pub fn refusal(&mut self, mid: Mid, codec: Option<PayloadParams>) -> Option<ApiError> {
         if !self
@@ -47,7 +47,8 @@ impl Session {
             .is_some_and(|(_, direction)| direction.is_sending())
         {
             return Some(invalid_sdp(format!(
-                "The client refused to receive on mid {mid}."
+                "The client refused to receive on mid {mid}. Call tracks/new again, and answer \
+                 with a direction that receives."
             )));
         }
         let codec = codec?;
@@ -60,9 +61,9 @@ impl Session {
         )))
     }
 
-    /// Makes the server's offer. Returns it with the new media sections: first those for `publish`
-    /// (kind, and whether the server may send on it, too), then those for `subscribe` (kind, and the
-    /// id of the stream, by which browsers keep sound and picture together).
+    /// Creates the server's offer. Returns it with the new media sections. Those for `publish` come
+    /// first (kind, and whether the server may send on it, too). Those for `subscribe` follow
+    /// (kind, and the id of the stream, by which browsers keep sound and picture together).
     ///
     /// The offer waits in `pending`, with an empty plan, until [`Self::accept_answer`].
     ///
@@ -96,7 +97,8 @@ impl Session {
         let sdp = offer.to_sdp_string();
         if count_sections(&sdp) > MAX_SECTIONS {
             return Err(invalid_sdp(format!(
-                "The session has used {MAX_SECTIONS} media sections, its limit. Make a new session."
+                "The session has used {MAX_SECTIONS} media sections, its limit. Create a new \
+                 session."
             )));
         }
         self.pending = Some(Pending {
@@ -161,9 +163,9 @@ pub fn sections(sdp: &str) -> Vec<Mid> {
         .collect()
 }
 
-/// Returns a description without what the server does not need, or an error if it is too long.
+/// Returns a description without the client's candidates, or an error if it is too long.
 ///
-/// The client's candidates are left out. The server never connects to them, because clients connect
+/// The server never connects to the candidates, because clients connect
 /// to the server, and many of them are names that the library cannot read.
 fn checked(sdp: &str) -> Result<String, ApiError> {
     if count_sections(sdp) > MAX_SECTIONS {

@@ -15,8 +15,8 @@ use str0m::{Candidate, Event, Input, Output, Rtc, RtcConfig, RtcError};
 use crate::forward::{Decision, Publication, Subscription};
 use crate::negotiate::Pending;
 
-/// The most times that a session is given the same moment as a timeout. A session that still asks for
-/// a timeout then has to wait until the next event.
+/// The maximum number of timeouts of a session at the same time. A session that still asks for a
+/// timeout then has to wait until the next event.
 const MAX_TIMEOUTS: usize = 20;
 
 /// The random id of a session: 128 bits, written as 32 hexadecimal digits.
@@ -24,7 +24,7 @@ const MAX_TIMEOUTS: usize = 20;
 pub struct SessionId(u128);
 
 impl SessionId {
-    /// Makes a random id, which nobody can guess.
+    /// Creates a random id, which nobody can guess.
     ///
     /// # Panics
     ///
@@ -56,15 +56,16 @@ fn random_bytes() -> [u8; 16] {
     bytes
 }
 
-/// The connection to one endpoint. After each call that changes `rtc`, [`Self::drain`] has to follow.
+/// The connection to one endpoint. After each call that changes `rtc`, [`Self::drain`] has to
+/// follow.
 pub struct Session {
     pub(crate) rtc: Rtc,
-    /// When the session was made or last used by a call of the API.
+    /// Time of the creation, or of the last call of the API.
     pub used: Instant,
-    /// Since when the session has no open track. `None` while it has one.
+    /// Start of the time without an open track. `None` while there is one.
     pub idle: Option<Instant>,
-    /// When the last valid datagram came. `None` before the first.
-    pub heard: Option<Instant>,
+    /// Time of the last valid datagram. `None` before the first.
+    pub last_received: Option<Instant>,
     /// Whether the DTLS handshake is complete.
     pub connected: bool,
     /// The server's offer that the client has not answered.
@@ -77,7 +78,7 @@ pub struct Session {
     pub calls: (Instant, u32),
 }
 
-/// What a session wants to send, and what it received.
+/// The datagrams that a session sends, and the events that it received.
 #[derive(Default)]
 pub struct Outbox {
     /// Datagrams for the network.
@@ -96,7 +97,7 @@ impl Session {
     ) -> Option<Self> {
         let mut rtc = RtcConfig::new()
             .set_crypto_provider(Arc::clone(crypto))
-            .set_ice_lite(true) // the server has a known address and only answers connectivity checks
+            .set_ice_lite(true) // the server only answers connectivity checks: its address is known
             .clear_codecs()
             .enable_opus(true, false)
             .enable_pcmu(true, false)
@@ -111,7 +112,7 @@ impl Session {
             rtc,
             used: now,
             idle: Some(now),
-            heard: None,
+            last_received: None,
             connected: false,
             pending: None,
             published: BTreeMap::new(),
@@ -136,16 +137,16 @@ impl Session {
         if !self.rtc.accepts(&input) {
             return false;
         }
-        self.heard = Some(now);
-        // Anybody can send a wrong datagram from this address, so an error must not end the session.
+        self.last_received = Some(now);
+        // Anybody can forge a datagram from this address, so an error must not end the session.
         if let Err(error) = self.rtc.handle_input(input) {
             tracing::debug!(%error, "a datagram was dropped");
         }
         true
     }
 
-    /// Moves everything that the library has to say into `outbox`. Returns when it needs the next
-    /// call.
+    /// Moves the output of the library into `outbox`. Returns the time at which the library needs
+    /// the next call.
     ///
     /// # Errors
     ///
@@ -184,7 +185,7 @@ impl Session {
         (published.count(), received.count())
     }
 
-    /// Says goodbye to the client: RTCP BYE and DTLS close.
+    /// Closes the connection: sends RTCP BYE and DTLS close.
     pub fn close(&mut self) {
         if self.rtc.close().is_err() {
             self.rtc.disconnect();

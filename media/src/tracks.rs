@@ -53,8 +53,8 @@ impl Engine {
         was_open
     }
 
-    /// Begins to forward a track to a session, whose subscription is on the list. Returns the reason
-    /// if the client will not see the track.
+    /// Begins to forward a track to a session, whose subscription is on the list. Returns the
+    /// reason if the client will not see the track.
     pub(crate) fn subscribe(
         &mut self,
         viewer: TrackRef,

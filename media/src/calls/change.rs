@@ -37,7 +37,8 @@ impl Engine {
             {
                 session.publish(mid, name, now);
             } else {
-                let error = "The client refused to send on this mid.";
+                let error = "The client refused to send on this mid. Call tracks/new again, and \
+                             answer with a direction that sends.";
                 let error = ApiError::new(ErrorCode::InvalidSessionDescription, error);
                 failed.push(reply_for(mid, None, &name, error));
             }
@@ -100,15 +101,17 @@ impl Engine {
         let session = self.sessions.get_mut(&id).ok_or_else(|| gone(id))?;
         let kind = session.direction(mid).map(|(kind, _)| kind);
         let subscription = session.subscribed.get_mut(&mid);
-        let subscription =
-            subscription.ok_or_else(|| error("The session receives no track on this mid."))?;
+        let subscription = subscription.ok_or_else(|| {
+            error("The session receives no track on this mid. Call tracks/new first.")
+        })?;
         if let Some(simulcast) = &track.simulcast {
             subscription.simulcast = Some(simulcast.clone());
         }
         let Some(source) = source else { return Ok(()) };
         if kind != Some(source.kind) {
             return Err(error(
-                "The new track has another kind than the media section.",
+                "The new track has another kind than the media section. Choose a section of its \
+                 kind.",
             ));
         }
         if subscription.open && subscription.source == source.track {
@@ -147,7 +150,8 @@ impl Engine {
             let track_ref = TrackRef { session: id, mid };
             let published = self.unpublish(track_ref);
             let closed = self.unsubscribe(track_ref) || published || planned;
-            let text = "The session has no open track on this mid.";
+            let text =
+                "The session has no open track on this mid. GET the session to list its tracks.";
             tracks.push(TrackReply {
                 mid: track.mid.clone(),
                 error: (!closed).then(|| ApiError::new(ErrorCode::CloseTrackError, text)),

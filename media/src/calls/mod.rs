@@ -1,4 +1,4 @@
-//! The calls of the API: what each one does to the sessions. This file has what all calls share.
+//! The calls of the API. This file has the parts that all calls share.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use crate::api::{
 use crate::engine::Engine;
 use crate::session::{Session, SessionId};
 
-/// The most calls of one session in a second, as at Cloudflare.
+/// The maximum number of calls of one session in a second, as at Cloudflare.
 const MAX_CALLS: u32 = 50;
 
 mod change;
@@ -52,7 +52,8 @@ impl Call {
 /// The HTTP status and the JSON of a reply.
 pub type Answer = Result<(u16, Value), ApiError>;
 
-/// What a call can return before its answer: that it has to wait for a connection or for media.
+/// The reason why a call ends without success: it has to wait for a connection or for media, or it
+/// failed.
 enum Stop {
     Wait(ApiError),
     Fail(ApiError),
@@ -177,7 +178,7 @@ fn to_json(value: &impl Serialize) -> Value {
 }
 
 fn gone(id: SessionId) -> ApiError {
-    let text = format!("The session {id} is over or never existed. Make a new one.");
+    let text = format!("The session {id} is over or never existed. Create a new one.");
     ApiError::new(ErrorCode::SessionError, text)
 }
 

@@ -1,4 +1,4 @@
-//! `tracks/new`: what can be checked and found before the exchange of SDP.
+//! `tracks/new`: the checks before the exchange of SDP.
 
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ use crate::tracks::TrackRef;
 /// After this time, a new exchange of SDP replaces an offer that the client has not answered.
 const OFFER_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The longest name of a track, in bytes.
+/// The maximum length of the name of a track, in bytes.
 const MAX_NAME: usize = 256;
 
 /// A published track that a request names.
@@ -102,7 +102,8 @@ impl Engine {
         }
         if request.tracks.len() + open > MAX_TRACKS {
             return Err(invalid_params(format!(
-                "The session has {open} tracks and {} new ones. The limit is {MAX_TRACKS}.",
+                "The session has {open} tracks and {} new ones. The limit is {MAX_TRACKS}. Close \
+                 tracks first.",
                 request.tracks.len()
             )));
         }
@@ -158,7 +159,7 @@ impl Engine {
         })
     }
 
-    /// Returns why a local track cannot be published, if so.
+    /// Returns the reason if a local track cannot be published.
     fn local_error(
         &self,
         id: SessionId,
@@ -181,7 +182,7 @@ impl Engine {
         let mut open = session.published.values().filter(|other| other.open);
         if twice.count() > 1 || open.any(|other| other.name == *name) {
             return Some(invalid_params(format!(
-                "The session already publishes a track {name:?}."
+                "The session already publishes a track {name:?}. Choose another name."
             )));
         }
         if request.session_description.is_none() && track.kind.is_none() {

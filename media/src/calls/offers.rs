@@ -48,7 +48,7 @@ impl Engine {
             let Some(mid) = free else {
                 reply.mid = None;
                 reply.error = Some(invalid_params(
-                    "The offer has no free media section for this track.",
+                    "The offer has no free media section for this track. Add one of its kind.",
                 ));
                 continue;
             };
@@ -82,7 +82,7 @@ impl Engine {
         ))
     }
 
-    /// Makes the server's offer. Tracks on existing media sections need none.
+    /// Creates the server's offer. Tracks on existing media sections need none.
     pub(super) fn make_offer(
         &mut self,
         id: SessionId,
@@ -108,7 +108,9 @@ impl Engine {
                     }
                     None => {
                         reply.mid = None;
-                        reply.error = Some(invalid_params("The server cannot send on this mid."));
+                        reply.error = Some(invalid_params(
+                            "The server cannot send on this mid. Omit mid to get a new section.",
+                        ));
                     }
                 },
                 _ => new.push((index, track, source)),
@@ -157,8 +159,8 @@ impl Engine {
         ))
     }
 
-    /// Returns an existing media section on which the server can send. `mid` is its id, or `#` and the
-    /// name of a track that is published on it.
+    /// Returns an existing media section on which the server can send. `mid` is its id, or `#` and
+    /// the name of a track that is published on it.
     fn sending_section(&self, id: SessionId, mid: &str, kind: MediaKind) -> Option<Mid> {
         let session = self.sessions.get(&id)?;
         let mid = match mid.strip_prefix('#') {
@@ -221,7 +223,8 @@ fn can_publish(session: &Session, mid: Mid) -> bool {
         && !session.published.get(&mid).is_some_and(|track| track.open)
 }
 
-/// Puts a subscription on the list. If there was one on this media section, its media time goes on.
+/// Puts a subscription on the list. If there was one on this media section, its media
+/// time continues.
 fn set_subscription(session: &mut Session, mid: Mid, source: &Source, track: &TrackRequest) {
     let new = subscription(source, track);
     match session.subscribed.get_mut(&mid) {
