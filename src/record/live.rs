@@ -9,13 +9,13 @@
 //! m calling 114896102408064 1795251720000 0 9f8e7d6c
 //! ```
 //!
-//! The row of a live session has one line: the device, the requested tracks (`a`, `v`, `av` or `-`), the
-//! time at which the session ends, and the state. The state `live` is followed by the session of the
+//! The row of a live session has one line: the device, the requested tracks (such as `audio,video`, or
+//! `-` for none), the time at which the session ends, and the state. The state `live` is followed by the session of the
 //! device, its tracks, the time at which the device left or `-`, and the `mid`s of its tracks:
 //!
 //! ```text
-//! v2 camera av 1795266120000 waiting
-//! v2 camera av 1795266120000 live 9f8e7d6c v - 1
+//! v2 camera audio,video 1795266120000 waiting
+//! v2 camera audio,video 1795266120000 live 9f8e7d6c video - 1
 //! ```
 
 use std::fmt::Write;
@@ -98,7 +98,7 @@ pub(super) fn write_session(text: &mut String, session: &LiveSession) {
         expires_at: Time(expires_at),
         on_air,
     } = session;
-    let (tracks, state) = (letters(*tracks), on_air.name());
+    let state = on_air.name();
     let details = match on_air {
         OnAir::Waiting | OnAir::Away => String::new(),
         OnAir::Live {
@@ -109,7 +109,7 @@ pub(super) fn write_session(text: &mut String, session: &LiveSession) {
         } => {
             let left_at = left_at.map_or_else(|| "-".to_owned(), |Time(at)| at.to_string());
             let mids: String = mids.iter().map(|mid| format!(" {mid}")).collect();
-            format!(" {session} {} {left_at}{mids}", letters(*tracks))
+            format!(" {session} {tracks} {left_at}{mids}")
         }
     };
     let fields = format_args!("{device} {tracks} {expires_at} {state}{details}");
@@ -121,14 +121,14 @@ pub(super) fn write_session(text: &mut String, session: &LiveSession) {
 pub(super) fn read_session(reader: &mut Reader<'_>) -> Option<LiveSession> {
     let session = LiveSession {
         device: reader.id()?,
-        tracks: tracks(reader.field()?)?,
+        tracks: Tracks::parse(reader.field()?)?,
         expires_at: Time(reader.number()?),
         on_air: match reader.field()? {
             "waiting" => OnAir::Waiting,
             "away" => OnAir::Away,
             "live" => OnAir::Live {
                 session: Rc::from(reader.field()?),
-                tracks: tracks(reader.field()?)?,
+                tracks: Tracks::parse(reader.field()?)?,
                 left_at: match reader.field()? {
                     "-" => None,
                     at => Some(Time(at.parse().ok()?)),
@@ -140,38 +140,6 @@ pub(super) fn read_session(reader: &mut Reader<'_>) -> Option<LiveSession> {
     };
     reader.end_line()?;
     reader.is_last_line().then_some(session)
-}
-
-const fn letters(tracks: Tracks) -> &'static str {
-    match tracks {
-        Tracks {
-            audio: true,
-            video: true,
-        } => "av",
-        Tracks {
-            audio: true,
-            video: false,
-        } => "a",
-        Tracks {
-            audio: false,
-            video: true,
-        } => "v",
-        Tracks {
-            audio: false,
-            video: false,
-        } => "-",
-    }
-}
-
-fn tracks(letters: &str) -> Option<Tracks> {
-    let (audio, video) = match letters {
-        "av" => (true, true),
-        "a" => (true, false),
-        "v" => (false, true),
-        "-" => (false, false),
-        _ => return None,
-    };
-    Some(Tracks { audio, video })
 }
 
 #[cfg(test)]

@@ -5,8 +5,6 @@
 //! the device is notified. From the second step on, the request of the [`Call`] is the request to the
 //! room, whose URL contains the session.
 
-use std::thread::LocalKey;
-
 use worker::js_sys::Promise;
 use worker::wasm_bindgen::prelude::*;
 use worker::web_sys::{Headers, Request, RequestInit};
@@ -20,8 +18,8 @@ use super::platform::{ADDRESS, ORIGIN, header, now, random};
 use super::promise::Step;
 use super::rate::client_network;
 use crate::edge::live::{
-    Caller, Credentials, Live, MAX_BODY, NewSession, Notification, RoomRequest, StopRequest,
-    bad_notify, not_notified, without_media_server,
+    Caller, Credentials, LiveSettings, MAX_BODY, NewSession, Notification, RoomRequest,
+    StopRequest, bad_notify, not_notified, without_media_server,
 };
 use crate::edge::route::{HttpError, LiveAction, Route};
 use crate::edge::settings::Settings;
@@ -32,14 +30,15 @@ extern "C" {
     /// separated by spaces.
     #[wasm_bindgen(catch, js_name = notificationUrl)]
     fn notification_url(server: &str, origins: &str) -> Result<Option<String>, JsValue>;
-    /// Sends a notification. Returns a promise of `created`, or of the cause of the failure.
+    /// Sends a notification. Returns a promise of `status` after a success, and otherwise of the cause of
+    /// the failure.
     #[wasm_bindgen(catch)]
     fn notify(
         url: &str,
         body: &str,
         idempotency_key: &str,
         signature: Option<&str>,
-        created: u16,
+        status: u16,
     ) -> Result<Promise, JsValue>;
 }
 
@@ -118,8 +117,8 @@ pub(super) fn on_created(call: &Call, outcome: JsValue) -> Result<Answer, Failur
 pub(super) fn on_notified(call: &Call, outcome: &JsValue) -> Result<Answer, Failure> {
     let session = session_of(call)?;
     match outcome.as_f64() {
-        Some(created) => {
-            let status = if created == 201.0 { 201 } else { 200 };
+        Some(status) => {
+            let status = if status == 201.0 { 201 } else { 200 };
             answer(call, &session, &*call.settings()?, status, true)
         }
         None => {
@@ -149,7 +148,10 @@ fn session_of(call: &Call) -> Result<NewSession, Failure> {
 }
 
 /// Returns the URL to which the notification of a session is sent, if there is a server for it.
-fn find_notification_url(session: &NewSession, live: &Live) -> Result<Option<String>, Failure> {
+fn find_notification_url(
+    session: &NewSession,
+    live: &LiveSettings,
+) -> Result<Option<String>, Failure> {
     let Some(server) = session.notify.as_ref().or(live.notify_url.as_ref()) else {
         return Ok(None);
     };
@@ -180,9 +182,8 @@ fn read_body(call: &Call) -> Answer {
     thread_local! {
         static BODIES: Bodies = Bodies::new();
     }
-    let bodies: &LocalKey<Bodies> = &BODIES;
     let client = client_network(&call.request.headers()).unwrap_or_default();
-    let body = bodies.with(|bodies| bodies.read(&call.request, &client, MAX_BODY));
+    let body = BODIES.with(|bodies| bodies.read(&call.request, &client, MAX_BODY));
     call.proceed_after(&body, Step::BodyRead)
 }
 

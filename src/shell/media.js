@@ -3,8 +3,7 @@
  * Sends the requests of a room to the media server.
  *
  * No handler of the room awaits a request, so the room handles other events meanwhile. When a request
- * ends, the room hears of it in a call of its own. A pending request keeps the room in memory, for at
- * most ten seconds.
+ * ends, the room is called. A pending request keeps the room in memory, for at most ten seconds.
  */
 
 import { readText } from './body.js';
@@ -14,6 +13,13 @@ import { logRejection } from './promise.js';
 const TIMEOUT = 10_000;
 /** The maximum size of a reply, in bytes: four times the largest SDP. */
 const MAX_REPLY = 256 * 1024;
+
+/** The causes that `readText` reports. @type {Record<number, string>} */
+const UNREADABLE = {
+  400: 'the reply is not UTF-8',
+  408: 'the connection closed before the reply was complete',
+  413: 'the reply is too large',
+};
 
 /**
  * @typedef {object} MediaRoom
@@ -74,8 +80,7 @@ async function send(method, url, secret, body) {
       signal: controller.signal,
     });
     const text = response.body ? await readText(response.body, MAX_REPLY) : '';
-    if (typeof text !== 'string')
-      throw new Error('the reply is incomplete, too large or not UTF-8');
+    if (typeof text === 'number') throw new Error(UNREADABLE[text]);
     return { status: response.status, text };
   } catch (error) {
     const text = controller.signal.aborted ? 'there was no reply within 10 s' : String(error);
