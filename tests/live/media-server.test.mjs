@@ -5,7 +5,8 @@ import { test } from 'node:test';
 import { until } from '../support/browser.mjs';
 import { Pages } from '../support/chromium.mjs';
 import { useFixtures } from '../support/fixtures.mjs';
-import { Media, Site, answerIn, decodes } from '../support/media.mjs';
+import { Media, answerIn, decodes } from '../support/media.mjs';
+import { Site } from '../support/site.mjs';
 
 const media = new Media();
 const site = new Site();
