@@ -70,16 +70,15 @@ export async function build(profile = 'dev') {
 export async function start(options = {}) {
   const { listen = '127.0.0.1:0', udp = '127.0.0.1:0', app = 'partyline' } = options;
   const program = options.program ?? (await build());
-  const args = ['--listen', listen, '--udp', udp, '--app', app, ...(options.args ?? [])];
+  const args = ['--listen', listen, '--udp', udp, '--app', app, '--end-with-stdin'];
+  args.push(...(options.args ?? []));
   if (options.publicAddress) args.push('--public-address', options.publicAddress);
   const child = spawn(program, args, {
     env: { ...process.env, MEDIA_SECRET: options.secret ?? '' },
-    stdio: ['ignore', 'ignore', 'pipe'],
+    // The system closes the pipe of standard input when this process ends, even by SIGKILL.
+    stdio: ['pipe', 'ignore', 'pipe'],
   });
-  const kill = () => child.kill('SIGKILL');
-  process.once('exit', kill);
   const exited = new Promise((resolve) => child.once('close', resolve));
-  exited.then(() => process.off('exit', kill));
   const output = /** @type {string[]} */ ([]);
   const lines = createInterface({ input: child.stderr });
   const addresses = await new Promise((resolve, reject) => {
@@ -103,7 +102,7 @@ export async function start(options = {}) {
     exited,
     async stop() {
       child.kill('SIGTERM');
-      const timer = setTimeout(kill, PATIENCE);
+      const timer = setTimeout(() => child.kill('SIGKILL'), PATIENCE);
       const code = await exited;
       clearTimeout(timer);
       return code;

@@ -21,6 +21,7 @@ Options:
   --silence <seconds>         A track or session ends after this time without packets. Default: 30
   --unused <seconds>          A session ends after this time if it never connects. Default: 60
   --log <level>               error, warn, info or debug. Default: info
+  --end-with-stdin            End when standard input closes, for programs that start this server
   --help, --version
 
 A port of 0 lets the system choose. The log then contains it.
@@ -47,6 +48,8 @@ pub struct Args {
     pub limits: Limits,
     /// The least important level that is logged.
     pub log: tracing::Level,
+    /// Whether the server ends when its standard input closes.
+    pub end_with_stdin: bool,
 }
 
 /// The task that the command line asks for.
@@ -77,6 +80,7 @@ impl Args {
             secret: secret.filter(|secret| !secret.is_empty()),
             limits: Limits::default(),
             log: tracing::Level::INFO,
+            end_with_stdin: false,
         };
         let mut parser = lexopt::Parser::from_args(options);
         while let Some(option) = parser.next().map_err(|error| error.to_string())? {
@@ -97,6 +101,7 @@ impl Args {
                 "sessions" => args.limits.sessions = value(&mut parser, &name)?,
                 "silence" => args.limits.silence = seconds(&mut parser, &name)?,
                 "unused" => args.limits.unused = seconds(&mut parser, &name)?,
+                "end-with-stdin" => args.end_with_stdin = true,
                 "log" => args.log = value(&mut parser, &name)?,
                 _ => {
                     return Err(format!(

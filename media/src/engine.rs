@@ -179,7 +179,7 @@ impl Engine {
                 self.sessions.insert(id, session);
                 self.set_deadline(id, Some(deadline));
             }
-            Ok(_) => self.forget(id, Some(("closed by the client", session))),
+            Ok(_) => self.forget(id, Some(("connection closed", session))),
             Err(error) => {
                 tracing::warn!(session = %id, %error, "connection broken");
                 self.forget(id, Some(("connection broken", session)));
@@ -308,6 +308,7 @@ impl Engine {
     }
 
     fn end(&mut self, id: SessionId, reason: &str, now: Instant) {
+        tracing::info!(session = %id, reason, "ending session");
         self.step(id, now, Session::close);
         if let Some(session) = self.sessions.remove(&id) {
             self.forget(id, Some((reason, session)));

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, ORIGIN};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
@@ -151,7 +151,13 @@ async fn ask<T>(api: &Api, command: Command, reply: oneshot::Receiver<T>) -> Res
 
 fn check_secret(api: &Api, request: &Request<Incoming>) -> Result<(), ApiError> {
     let Some(secret) = &api.secret else {
-        return Ok(());
+        // Any website could send requests to this machine from the operator's browser.
+        return if request.headers().contains_key(ORIGIN) {
+            let text = "Without MEDIA_SECRET, the media server answers no requests of web pages.";
+            Err(ApiError::new(ErrorCode::Unauthorized, text))
+        } else {
+            Ok(())
+        };
     };
     let header = request
         .headers()

@@ -64,7 +64,10 @@ fn run(args: &Args) -> Result<(), String> {
     runtime.block_on(async {
         tokio::select! {
             () = serve(listener, Arc::new(api)) => {}
-            signal = end() => tracing::info!(signal, "shutting down"),
+            reason = end() => tracing::info!(reason, "shutting down"),
+            () = stdin_end(args.end_with_stdin) => {
+                tracing::info!(reason = "standard input closed", "shutting down");
+            }
             () = commands.closed() => {}
         }
         let _ = commands.send(server::Command::ShutDown).await;
@@ -122,6 +125,22 @@ async fn end() -> &'static str {
             _ = tokio::signal::ctrl_c() => "SIGINT",
         },
         Err(_) => ctrl_c().await,
+    }
+}
+
+/// Waits until standard input closes. The system closes it when the program that started this one ends,
+/// whatever the reason. Without `wanted`, waits for ever.
+async fn stdin_end(wanted: bool) {
+    let (ended, end) = tokio::sync::oneshot::channel::<()>();
+    if wanted {
+        // Reading cannot be cancelled, so it has a thread of its own, which nobody waits for.
+        thread::spawn(move || {
+            let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+            drop(ended);
+        });
+        let _ = end.await;
+    } else {
+        std::future::pending().await
     }
 }
 

@@ -63,6 +63,19 @@ fn the_secret_the_app_and_the_route_are_checked() {
 }
 
 #[test]
+fn without_a_secret_programs_may_call_and_web_pages_may_not() {
+    let program = Program::with_secret("", &[]);
+    let new = "/v1/apps/partyline/sessions/new";
+    assert_eq!(program.request("POST", new, "", "").0, 201);
+    let page = format!(
+        "POST {new} HTTP/1.1\r\nhost: 127.0.0.1\r\norigin: https://evil.example\r\n\
+         connection: close\r\ncontent-length: 0\r\n\r\n"
+    );
+    let reply = program.raw(page.as_bytes());
+    assert!(reply.starts_with("HTTP/1.1 401"), "{reply}");
+}
+
+#[test]
 fn the_server_offers_for_publishing_and_the_replies_have_the_documented_fields() {
     let program = Program::start(&[]);
     let id = program.open();

@@ -1,5 +1,5 @@
-//! Damaged SDP, JSON and datagrams, as strangers can send them. The seeds are fixed, so that a
-//! failure can be repeated.
+//! Damaged SDP, JSON and datagrams, as strangers can send them. The kinds of damage are the same in
+//! each run. Ids and keys differ.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -189,6 +189,27 @@ fn forged_datagrams_do_not_disturb_a_stream() {
         frames, sent,
         "the viewer received the genuine frames and no others"
     );
+}
+
+#[test]
+fn an_unencrypted_dtls_alert_ends_no_session() {
+    let mut world = World::new();
+    let (device, mid) = world.device();
+    world.send(device, mid, Duration::from_secs(1));
+    let (viewer, _) = world.viewer(device);
+    world.clients[viewer].frames.clear();
+    for (level, description) in [(1, 0), (2, 0), (2, 40), (2, 90)] {
+        for version in [0xfd, 0xff] {
+            // RFC 6347, section 4.1: type alert, version, epoch 0, sequence number, length.
+            let header = [21, 0xfe, version, 0, 0, 0, 0, 0, 0, 0, 9, 0, 2];
+            let datagram = [header.as_slice(), &[level, description]].concat();
+            let source = world.clients[device].address;
+            world.engine.receive(source, &datagram, world.now);
+        }
+    }
+    let sent = world.send(device, mid, Duration::from_secs(1));
+    world.run(Duration::from_secs(1));
+    assert_eq!(world.clients[viewer].frames.len(), sent);
 }
 
 /// Returns genuine datagrams of a device: connectivity checks, DTLS, media and RTCP.

@@ -57,3 +57,19 @@ fn a_wrong_option_is_quoted() {
     }
     assert_eq!(parse("--help", None).unwrap_err(), HELP);
 }
+
+#[test]
+fn the_readme_lists_every_option() {
+    let names = |text: &str| {
+        let words = text.split(|c: char| c.is_whitespace() || c == '`' || c == ',');
+        let names = words.filter(|word| word.starts_with("--") && word.len() > 2);
+        names
+            .map(String::from)
+            .collect::<std::collections::BTreeSet<_>>()
+    };
+    let table = include_str!("../README.md").lines();
+    let table: String = table.filter(|line| line.starts_with("| `--")).collect();
+    let mut help = names(HELP);
+    help.retain(|name| name != "--help" && name != "--version");
+    assert_eq!(names(&table), help);
+}

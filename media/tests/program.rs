@@ -17,10 +17,14 @@ pub struct Program {
 
 impl Program {
     pub fn start(options: &[&str]) -> Self {
+        Self::with_secret(SECRET, options)
+    }
+
+    pub fn with_secret(secret: &str, options: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_partyline-media"))
             .args(["--listen", "127.0.0.1:0", "--udp", "127.0.0.1:0"])
             .args(options)
-            .env("MEDIA_SECRET", SECRET)
+            .env("MEDIA_SECRET", secret)
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();

@@ -47,10 +47,10 @@ impl Close {
         Self::TooFast,
         Self::IdTaken,
         Self::Unauthorized,
+        Self::LiveOver,
+        Self::Unread,
         Self::BadId,
         Self::TooLarge,
-        Self::Unread,
-        Self::LiveOver,
     ];
 
     /// Returns the close reason for a refusal with this code, or `None` if the WebSocket stays

@@ -191,8 +191,8 @@ pub enum Effect<'a> {
         /// The notice.
         notice: Notice<'a>,
     },
-    /// Start a call of the media server. The shell reports its result as [`Event::Called`]. The room
-    /// has at most six calls in progress, and one for each session.
+    /// Start a call of the media server. The shell reports its result as [`Event::Called`]. A session
+    /// has at most one call in progress. The room has at most six, in addition to the answers of peers.
     Call {
         /// The number of the call, unique in the room.
         call: u64,
@@ -224,8 +224,8 @@ pub enum Reply {
     Live(LiveStatus),
 }
 
-/// A row in the storage of the room. A session of WebSocket peers without disconnects or held
-/// broadcasts stores no row.
+/// A row in the storage of the room. A room of WebSocket peers without disconnects, held broadcasts or a
+/// live session stores no row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Row {
     /// An absent peer that may reconnect.

@@ -11,7 +11,7 @@ use std::rc::Rc;
 use super::peer::MEDIA_SERVER;
 use super::peer::{PeerId, Time};
 
-/// The type of the signals in which the media server reports the [`OnAir`] state of its session.
+/// The type of the signals in which the media server reports the [`LiveState`] state of its session.
 pub const STATE_TYPE: &str = "live";
 
 /// The id of a session at the media server. Each peer has a session of its own, which corresponds to
@@ -28,12 +28,12 @@ pub struct LiveSession {
     /// The time at which the session ends.
     pub expires_at: Time,
     /// Whether the media server has the tracks of the device.
-    pub on_air: OnAir,
+    pub state: LiveState,
 }
 
 /// Whether the media server has the tracks of the device.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum OnAir {
+pub enum LiveState {
     /// The device has not answered its first offer.
     Waiting,
     /// The media server has the tracks.
@@ -52,7 +52,7 @@ pub enum OnAir {
     Away,
 }
 
-impl OnAir {
+impl LiveState {
     /// Returns the name of the state on the wire.
     #[must_use]
     pub const fn name(&self) -> &'static str {
@@ -279,9 +279,7 @@ pub enum LiveRequest {
 /// The reply to a [`LiveRequest`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LiveStatus {
-    /// The id of the device.
-    pub device: PeerId,
-    /// The name of the [`OnAir`] state, or `stopped`.
+    /// The name of the [`LiveState`] state.
     pub state: &'static str,
     /// The number of viewers in the room.
     pub viewers: usize,

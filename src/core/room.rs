@@ -18,6 +18,7 @@ mod live;
 mod media;
 mod notify;
 mod open;
+mod outcome;
 mod rate_limit;
 mod register;
 mod restore;

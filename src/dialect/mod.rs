@@ -175,8 +175,8 @@ impl Dialect {
     #[must_use]
     pub fn encode(self, notice: &Notice<'_>, event_id: Option<u64>) -> Encoded {
         if let Notice::Signal(signal) = notice
-            && !signal.from.is_media_server()
             && self.reserved().contains(&&*signal.signal_type)
+            && !signal.from.is_media_server()
         {
             return Encoded::Reserved;
         }

@@ -22,6 +22,9 @@ pub use room_request::RoomRequest;
 pub use session::{MAX_BODY, NewSession, StopRequest, status};
 pub use settings::without_media_server;
 
+/// The error code for a request that needs a missing setting.
+pub const NOT_CONFIGURED: &str = "not-configured";
+
 /// The settings of live sessions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LiveSettings {

@@ -75,12 +75,8 @@ pub fn request(call: &MediaCall) -> Result<MediaRequest, Outcome> {
     let (method, path, body, expected) = match call {
         MediaCall::Open => ("POST", "/sessions/new".to_owned(), None, Expected::Session),
         MediaCall::Publish { session, tracks } => {
-            let local = |kind| {
-                ObjectWriter::new(0)
-                    .string("location", "local")
-                    .string("trackName", kind)
-                    .string("kind", kind)
-            };
+            let local =
+                |kind| object(&[("location", "local"), ("trackName", kind), ("kind", kind)]);
             let body = track_list(tracks.kinds().map(local)).end();
             let path = format!("/sessions/{session}/tracks/new");
             (
@@ -96,10 +92,11 @@ pub fn request(call: &MediaCall) -> Result<MediaRequest, Outcome> {
             tracks,
         } => {
             let remote = |kind| {
-                ObjectWriter::new(0)
-                    .string("location", "remote")
-                    .string("sessionId", device)
-                    .string("trackName", kind)
+                object(&[
+                    ("location", "remote"),
+                    ("sessionId", device),
+                    ("trackName", kind),
+                ])
             };
             let body = track_list(tracks.kinds().map(remote)).end();
             let path = format!("/sessions/{session}/tracks/new");
@@ -116,10 +113,7 @@ pub fn request(call: &MediaCall) -> Result<MediaRequest, Outcome> {
                 accepted,
                 rejected,
             } = read_answer(session, payload).map_err(Outcome::Invalid)?;
-            let description = ObjectWriter::new(sdp.len())
-                .string("type", "answer")
-                .string("sdp", &sdp)
-                .end();
+            let description = object(&[("type", "answer"), ("sdp", &sdp)]);
             let body = ObjectWriter::new(description.len())
                 .raw("sessionDescription", &description)
                 .end();
@@ -128,8 +122,7 @@ pub fn request(call: &MediaCall) -> Result<MediaRequest, Outcome> {
             ("PUT", path, Some(body), expected)
         }
         MediaCall::Close { session, mids } => {
-            let mids = mids.iter();
-            let tracks = mids.map(|mid| ObjectWriter::new(0).string("mid", mid));
+            let tracks = mids.iter().map(|mid| object(&[("mid", mid)]));
             let body = track_list(tracks).boolean("force", true).end();
             let path = format!("/sessions/{session}/tracks/close");
             ("PUT", path, Some(body), Expected::End)
@@ -150,8 +143,16 @@ pub fn request(call: &MediaCall) -> Result<MediaRequest, Outcome> {
 }
 
 /// Starts an object with the field `tracks`.
-fn track_list(tracks: impl Iterator<Item = ObjectWriter>) -> ObjectWriter {
-    ObjectWriter::new(128).raw("tracks", &array(tracks.map(ObjectWriter::end)))
+fn track_list(tracks: impl Iterator<Item = String>) -> ObjectWriter {
+    ObjectWriter::new(128).raw("tracks", &array(tracks))
+}
+
+/// Encodes an object whose values are strings. One function for all calls keeps the Worker small.
+#[inline(never)]
+fn object(fields: &[(&'static str, &str)]) -> String {
+    let writer =
+        |writer: ObjectWriter, (key, value): &(&'static str, &str)| writer.string(key, value);
+    fields.iter().fold(ObjectWriter::new(0), writer).end()
 }
 
 impl Expected {

@@ -10,7 +10,7 @@
 //! line with the state of the stream follows: the numbers at which the peer registered, at which the
 //! stream was opened, and through which notices were dropped; the generation, the highest seat that
 //! the client was told of, and the hash of the client's address or `-`. In a live session, a line with
-//! the state of the [connection to the media server](super::live) follows. Then follow the kept notices
+//! the state of the connection to the media server follows. Then follow the kept notices
 //! that are in no row, as [`notices`](super::notices) describes.
 //!
 //! The attachment is a short text, because writing and reading a JavaScript object takes two to three

@@ -22,7 +22,7 @@ use std::fmt::Write;
 use std::rc::Rc;
 
 use super::fields::{Reader, write_line};
-use crate::core::live::{LiveSession, Media, OnAir, Stage, Tracks};
+use crate::core::live::{LiveSession, LiveState, Media, Stage, Tracks};
 use crate::core::peer::Time;
 
 /// The start of the line of a connection to the media server.
@@ -96,12 +96,12 @@ pub(super) fn write_session(text: &mut String, session: &LiveSession) {
         device,
         tracks,
         expires_at: Time(expires_at),
-        on_air,
+        state,
     } = session;
-    let state = on_air.name();
-    let details = match on_air {
-        OnAir::Waiting | OnAir::Away => String::new(),
-        OnAir::Live {
+    let name = state.name();
+    let details = match state {
+        LiveState::Waiting | LiveState::Away => String::new(),
+        LiveState::Live {
             session,
             tracks,
             mids,
@@ -112,7 +112,7 @@ pub(super) fn write_session(text: &mut String, session: &LiveSession) {
             format!(" {session} {tracks} {left_at}{mids}")
         }
     };
-    let fields = format_args!("{device} {tracks} {expires_at} {state}{details}");
+    let fields = format_args!("{device} {tracks} {expires_at} {name}{details}");
     write_line(text, fields, &[]);
 }
 
@@ -123,10 +123,10 @@ pub(super) fn read_session(reader: &mut Reader<'_>) -> Option<LiveSession> {
         device: reader.id()?,
         tracks: Tracks::parse(reader.field()?)?,
         expires_at: Time(reader.number()?),
-        on_air: match reader.field()? {
-            "waiting" => OnAir::Waiting,
-            "away" => OnAir::Away,
-            "live" => OnAir::Live {
+        state: match reader.field()? {
+            "waiting" => LiveState::Waiting,
+            "away" => LiveState::Away,
+            "live" => LiveState::Live {
                 session: Rc::from(reader.field()?),
                 tracks: Tracks::parse(reader.field()?)?,
                 left_at: match reader.field()? {
@@ -182,7 +182,7 @@ mod tests {
 
     #[test]
     fn a_session_survives_storage_in_every_state() {
-        let live = |left_at| OnAir::Live {
+        let live = |left_at| LiveState::Live {
             session: "s1".into(),
             tracks: Tracks {
                 audio: false,
@@ -191,9 +191,9 @@ mod tests {
             mids: vec!["1".into()],
             left_at,
         };
-        for on_air in [
-            OnAir::Waiting,
-            OnAir::Away,
+        for state in [
+            LiveState::Waiting,
+            LiveState::Away,
             live(None),
             live(Some(Time(11))),
         ] {
@@ -201,7 +201,7 @@ mod tests {
                 device: PeerId::parse("camera").unwrap(),
                 tracks: Tracks::ALL,
                 expires_at: Time(1_000),
-                on_air,
+                state,
             });
             let text = row.encode();
             assert_eq!(row.key(), RowKey::Live);

@@ -6,7 +6,7 @@
 //! | `held 7` | version, expiry time, sender; then signal type and payload (optional) as bodies |
 //! | `notices 114896102408064` | version, seats of the receivers; then the [notices](super::notices) |
 //! | `left` | version; then a line for each peer that left: number, seat, id |
-//! | `live` | version; then the [live session](super::live) |
+//! | `live` | version; then the live session |
 
 use super::attachment::{read_member, write_member};
 use super::fields::{Reader, start_record, write_line};

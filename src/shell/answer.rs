@@ -10,6 +10,7 @@ use super::failure::Failure;
 use super::log::log;
 use super::platform::{ORIGIN, PROTOCOLS, header};
 use crate::edge::admission;
+use crate::edge::live::NOT_CONFIGURED;
 use crate::edge::route::HttpError;
 use crate::edge::settings::Settings;
 
@@ -34,7 +35,8 @@ impl Answer {
     pub(super) fn refused(failure: Failure, cors: &Cors) -> Self {
         let response = match failure {
             Failure::Refused(error) => {
-                if error.status >= 500 {
+                // Anybody can request what is not configured, so that must not fill the log.
+                if error.status >= 500 && error.code != NOT_CONFIGURED {
                     log(error.code, &error.message);
                 }
                 refuse(&error, cors)

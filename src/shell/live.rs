@@ -5,6 +5,8 @@
 //! the device is notified. From the second step on, the request of the [`Call`] is the request to the
 //! room, whose URL contains the session.
 
+use std::thread::LocalKey;
+
 use worker::js_sys::Promise;
 use worker::wasm_bindgen::prelude::*;
 use worker::web_sys::{Headers, Request, RequestInit};
@@ -56,9 +58,9 @@ pub(super) fn start(
             if settings.live.media.is_none() {
                 return Err(without_media_server().into());
             }
-            Ok(read_body(call))
+            Ok(read_body(call, &BACK_END))
         }
-        LiveAction::Stop { .. } => Ok(read_body(call)),
+        LiveAction::Stop { .. } => Ok(read_body(call, &OTHERS)),
         LiveAction::Status { session, tokens } => {
             check_control(call, settings, session, tokens, None)?;
             ask_room(call, session, &RoomRequest::Status, Step::Answered)
@@ -177,13 +179,18 @@ fn ask_room(call: &Call, room: &str, request: &RoomRequest, step: Step) -> Resul
     Ok(call.forward(room, &call.request, step)?)
 }
 
+thread_local! {
+    /// The bodies of requests whose sender has been checked.
+    static BACK_END: Bodies = Bodies::new();
+    /// The bodies of requests whose credential may be in the body. Strangers can fill their limits, but
+    /// not those of the back end.
+    static OTHERS: Bodies = Bodies::new();
+}
+
 /// Reads the body of a request, with limits for each network.
-fn read_body(call: &Call) -> Answer {
-    thread_local! {
-        static BODIES: Bodies = Bodies::new();
-    }
+fn read_body(call: &Call, bodies: &'static LocalKey<Bodies>) -> Answer {
     let client = client_network(&call.request.headers()).unwrap_or_default();
-    let body = BODIES.with(|bodies| bodies.read(&call.request, &client, MAX_BODY));
+    let body = bodies.with(|bodies| bodies.read(&call.request, &client, MAX_BODY));
     call.proceed_after(&body, Step::BodyRead)
 }
 

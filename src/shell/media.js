@@ -14,12 +14,11 @@ const TIMEOUT = 10_000;
 /** The maximum size of a reply, in bytes: four times the largest SDP. */
 const MAX_REPLY = 256 * 1024;
 
-/** The causes that `readText` reports. @type {Record<number, string>} */
-const UNREADABLE = {
-  400: 'the reply is not UTF-8',
-  408: 'the connection closed before the reply was complete',
-  413: 'the reply is too large',
-};
+/**
+ * The causes of incomplete replies, by the results of `readText`.
+ * @type {Record<number, string>}
+ */
+const PROBLEMS = { 400: 'the reply is not UTF-8', 413: 'the reply is larger than 256 KiB' };
 
 /**
  * @typedef {object} MediaRoom
@@ -80,7 +79,7 @@ async function send(method, url, secret, body) {
       signal: controller.signal,
     });
     const text = response.body ? await readText(response.body, MAX_REPLY) : '';
-    if (typeof text === 'number') throw new Error(UNREADABLE[text]);
+    if (typeof text !== 'string') throw new Error(PROBLEMS[text] ?? 'the reply is incomplete');
     return { status: response.status, text };
   } catch (error) {
     const text = controller.signal.aborted ? 'there was no reply within 10 s' : String(error);

@@ -6,18 +6,14 @@
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
 import { test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { until } from '../support/browser.mjs';
 import { Pages } from '../support/chromium.mjs';
 import { useFixtures } from '../support/fixtures.mjs';
 import { LIVE_KEY, LiveServers, receives } from '../support/live.mjs';
 import { Recorder } from '../support/recorder.mjs';
+import { participate } from '../support/socketio-page.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
-
-const BUNDLE = fileURLToPath(
-  new URL('../../node_modules/socket.io-client/dist/socket.io.min.js', import.meta.url),
-);
 
 /** The server to which the device listens for notifications. */
 const push = new Recorder((response) => response.writeHead(204).end());
@@ -37,57 +33,13 @@ useFixtures(
 );
 
 /**
- * Opens a page that takes part in a session as the diagram shows. It records what it hears.
- * @param {object} options
- * @param {string} options.name the name of the page
- * @param {string} options.room
- * @param {object} [options.auth]
- * @param {string[]} [options.transports] Default: the default of socket.io-client
+ * Opens a page that takes part in a session.
+ * @param {string} name the name of the page
+ * @param {Parameters<typeof participate>[1]} options
  */
-async function participate({ name, room, auth, transports }) {
+async function open(name, options) {
   const page = await pages.open(name, `${servers.keyed.origin}/health`);
-  await page.addScriptTag({ path: BUNDLE });
-  await page.evaluate(
-    ({ room, auth, transports }) => {
-      const globals = /** @type {any} */ (globalThis);
-      const socket = globals.io({ query: { room }, auth, ...(transports && { transports }) });
-      const heard = /** @type {string[]} */ ([]);
-      Object.assign(globals, { socket, heard });
-      /** @type {RTCPeerConnection} */
-      let connection;
-      let session = '';
-      socket.on('connect', () => heard.push('connect'));
-      socket.on('live', (/** @type {any} */ { state }) => heard.push(state));
-      socket.on('offerSdp', async (/** @type {any} */ offer) => {
-        heard.push('offerSdp');
-        if (offer.session !== session) {
-          connection?.close();
-          connection = globals.connection = new RTCPeerConnection();
-          connection.onicecandidate = ({ candidate }) => socket.emit('ice-candidate', candidate);
-          session = offer.session;
-        }
-        await connection.setRemoteDescription(offer);
-        if (auth) {
-          const camera = { audio: true, video: { width: 640, height: 480 } };
-          const stream = await navigator.mediaDevices.getUserMedia(camera);
-          for (const track of stream.getTracks()) connection.addTrack(track, stream);
-        }
-        await connection.setLocalDescription();
-        const { type, sdp } = /** @type {RTCSessionDescription} */ (connection.localDescription);
-        const result = await socket.emitWithAck('answerSdp', { type, sdp });
-        heard.push(`answered ${JSON.stringify(result)}`);
-      });
-      socket.on('ice-candidate', async (/** @type {any} */ candidate) => {
-        if (candidate) await connection.addIceCandidate(candidate);
-        else heard.push('all candidates');
-      });
-      socket.on('disconnect', (/** @type {string} */ reason) => {
-        heard.push(reason);
-        connection?.close();
-      });
-    },
-    { room, auth, transports },
-  );
+  await participate(page, options);
   return page;
 }
 
@@ -139,12 +91,12 @@ for (const [mode, transports] of Object.entries(MODES))
 
     const viewers = [];
     for (const name of ['one', 'two']) {
-      const viewer = await participate({ name, room, transports });
+      const viewer = await open(name, { room, transports });
       await hears(viewer, 'waiting');
       viewers.push(viewer);
     }
     const auth = { id: deviceId, key: 'the key of the device' };
-    const device = await participate({ name: 'camera', room, auth, transports });
+    const device = await open('camera', { room, auth, transports });
     for (const page of [device, ...viewers]) {
       await hears(page, 'answered {"ok":true}');
       await hears(page, 'all candidates');
@@ -154,7 +106,7 @@ for (const [mode, transports] of Object.entries(MODES))
 
     // The device comes back as a new page, and the viewers get its video with a second offer.
     await device.close();
-    const again = await participate({ name: 'camera again', room, auth, transports });
+    const again = await open('camera again', { room, auth, transports });
     await hears(again, 'answered {"ok":true}');
     for (const viewer of viewers) {
       await hears(viewer, 'offerSdp', 2);

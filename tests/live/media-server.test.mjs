@@ -1,8 +1,11 @@
 // @ts-check
 /** The media server with a device and viewers in Chromium, over the HTTP API. */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
 import { test } from 'node:test';
-import { until } from '../support/browser.mjs';
+import { setTimeout } from 'node:timers/promises';
+import { PATIENCE, until } from '../support/browser.mjs';
 import { Pages } from '../support/chromium.mjs';
 import { useFixtures } from '../support/fixtures.mjs';
 import { Media, answerIn, decodes } from '../support/media.mjs';
@@ -106,5 +109,27 @@ test('when the server ends, browsers notice at once', async () => {
     await transportIs('closed');
   } finally {
     await server.stop();
+  }
+});
+
+test('the server ends with the process that started it, even if that is killed', async () => {
+  const script = new URL('../../scripts/media.mjs', import.meta.url).href;
+  const code =
+    `const { start } = await import('${script}');` +
+    `const { health } = await start(); console.log('health:' + health); setInterval(() => {}, 1e6);`;
+  const parent = spawn(process.execPath, ['--input-type=module', '--eval', code], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let health = '';
+  for await (const line of createInterface({ input: parent.stdout })) {
+    health = line.split('health:')[1] ?? '';
+    if (health) break;
+  }
+  assert.equal((await fetch(health)).status, 200);
+  parent.kill('SIGKILL');
+  const end = Date.now() + PATIENCE;
+  while (await fetch(health).catch(() => undefined)) {
+    assert(Date.now() < end, 'the server still answers');
+    await setTimeout(50);
   }
 });

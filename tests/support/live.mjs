@@ -9,12 +9,12 @@ import { startWorkerd } from './workerd.mjs';
 /** @typedef {import('./workerd.mjs').Server} Server */
 
 /** The value of `LIVE_KEY` in tests. */
-export const LIVE_KEY = 'a live key of more than thirty-two bytes, for the tests';
+export const LIVE_KEY = 'the-key-of-the-back-end-for-the-tests-of-live-streams';
 /** The settings for a media server that does not respond: nothing listens on port 1. */
 export const NO_MEDIA = {
   MEDIA_URL: 'http://127.0.0.1:1',
   MEDIA_APP: 'app',
-  MEDIA_SECRET: 'secret',
+  MEDIA_SECRET: 'media-secret',
 };
 const SECRET = 'secret-of-the-media-server';
 

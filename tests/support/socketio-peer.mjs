@@ -102,14 +102,19 @@ export class SocketIoPeer {
     assert.ok(message.length > 0, 'an error has a message');
   }
 
-  /** Waits until the client no longer polls, or returns at once if it only polls. */
+  /**
+   * Waits until the client and the server have changed to a WebSocket, unless the client only polls.
+   * The acknowledgement arrives after the change.
+   */
   async upgraded() {
     const { engine, mode } = this;
-    if (engine.transport.name === 'polling' && mode !== 'polling only')
+    if (mode === 'polling only') return;
+    if (engine.transport.name === 'polling')
       await within(
         new Promise((resolve) => engine.once('upgrade', () => resolve(undefined))),
         'socket.io-client changes to a WebSocket',
       );
+    assert.equal((await this.ask('settled', null, 'nobody')).error.code, 'no-such-peer');
   }
 
   /**

@@ -83,13 +83,13 @@ impl Turn<'_, '_> {
         let known_since = stream.opened.max(stream.dropped).max(got);
         left.extend(self.room.leavers.since(known_since));
         // The client never knew the peers with higher seats.
-        left.retain(|(left, id)| *left <= after && self.are_introduced(&member.id, id));
+        left.retain(|(left, id)| *left <= after && self.are_visible(&member.id, id));
         left.sort_by_key(|(seat, _)| *seat);
         left.dedup_by_key(|(seat, _)| *seat);
         let others = self.room.roster.all().map(|peer| &peer.member);
         let joined = others.filter(|other| {
             let is_new = other.seat != seat && other.seat > after;
-            is_new && self.are_introduced(&member.id, &other.id)
+            is_new && self.are_visible(&member.id, &other.id)
         });
         let joined: Vec<_> = joined.map(|other| other.id.clone()).collect();
         let is_empty = left.is_empty() && joined.is_empty();

@@ -7,7 +7,7 @@
 use super::calls::Purpose;
 use super::live::Live;
 use super::turn::Turn;
-use crate::core::live::{Media, MediaCall, MediaSession, OnAir, Outcome, Stage};
+use crate::core::live::{LiveState, Media, MediaCall, MediaSession, Outcome, Stage};
 use crate::core::peer::{PeerId, Seat, Time};
 
 /// The time between the first two questions, in milliseconds: longer than a track without packets is
@@ -26,7 +26,7 @@ impl Live {
     /// Plans the next look after a restart of the room. Returns whether the session has lost its device
     /// with the restart, as after a deployment.
     pub(super) fn restore_looks(&mut self, now: Time, grace: u64, has_device: bool) {
-        let OnAir::Live { left_at, .. } = &mut self.session.on_air else {
+        let LiveState::Live { left_at, .. } = &mut self.session.state else {
             return;
         };
         match left_at {
@@ -47,11 +47,11 @@ impl Turn<'_, '_> {
     /// Closes the session of a peer that has left the room. The device of a live stream may continue to
     /// send without being in the room.
     pub(super) fn release_media(&mut self, id: &PeerId, media: Media) {
-        let is_on_air = self.room.live.as_ref().is_some_and(|live| {
-            matches!(&live.session.on_air, OnAir::Live { session, .. }
+        let is_relayed = self.room.live.as_ref().is_some_and(|live| {
+            matches!(&live.session.state, LiveState::Live { session, .. }
                 if *id == live.session.device && media.session.as_ref() == Some(session))
         });
-        if !is_on_air {
+        if !is_relayed {
             self.close_media(media);
         }
     }
@@ -62,7 +62,7 @@ impl Turn<'_, '_> {
         let Some(live) = &mut self.room.live else {
             return;
         };
-        if let OnAir::Live { left_at, .. } = &mut live.session.on_air {
+        if let LiveState::Live { left_at, .. } = &mut live.session.state {
             *left_at = Some(now);
             live.plan_looks(now);
             self.store_session();
@@ -91,7 +91,7 @@ impl Turn<'_, '_> {
     /// Plans to ask whether the tracks of a device that has lost and replaced its WebSocket are active.
     pub(super) fn plan_device_looks(&mut self, at: Time) {
         if let Some(live) = &mut self.room.live
-            && matches!(live.session.on_air, OnAir::Live { .. })
+            && matches!(live.session.state, LiveState::Live { .. })
         {
             live.plan_looks(at);
         }
@@ -102,7 +102,7 @@ impl Turn<'_, '_> {
         let Some(live) = &mut self.room.live else {
             return;
         };
-        let OnAir::Live { session, .. } = &live.session.on_air else {
+        let LiveState::Live { session, .. } = &live.session.state else {
             live.look_at = None;
             live.is_look_due = false;
             return;
@@ -127,9 +127,9 @@ impl Turn<'_, '_> {
         let Some(live) = &mut self.room.live else {
             return;
         };
-        let is_current = match &live.session.on_air {
-            OnAir::Live { session, .. } => looked == Some(session),
-            OnAir::Waiting | OnAir::Away => false,
+        let is_current = match &live.session.state {
+            LiveState::Live { session, .. } => looked == Some(session),
+            LiveState::Waiting | LiveState::Away => false,
         };
         if !is_current || live.look_at.is_some() || live.is_look_due {
             return;
@@ -150,12 +150,12 @@ impl Turn<'_, '_> {
         let Some(live) = &self.room.live else {
             return;
         };
-        if let OnAir::Live {
+        if let LiveState::Live {
             session,
             mids,
             left_at: Some(_),
             ..
-        } = &live.session.on_air
+        } = &live.session.state
         {
             self.room.calls.close_later(session.clone(), mids.clone());
         }
@@ -167,11 +167,11 @@ impl Turn<'_, '_> {
         let Some(live) = &self.room.live else {
             return;
         };
-        let ended = match &live.session.on_air {
-            OnAir::Live { session, .. } => Some(session.clone()),
-            OnAir::Waiting | OnAir::Away => None,
+        let ended = match &live.session.state {
+            LiveState::Live { session, .. } => Some(session.clone()),
+            LiveState::Waiting | LiveState::Away => None,
         };
-        self.set_on_air(OnAir::Away);
+        self.set_state(LiveState::Away);
         let device = self.device_seat();
         self.reset_viewers(device);
         let peer = device.and_then(|seat| self.room.roster.by_seat(seat));

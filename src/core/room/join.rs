@@ -99,7 +99,7 @@ impl Turn<'_, '_> {
         key: Option<&Key>,
     ) -> Result<Option<Peer>, Refusal<'static>> {
         let Some(old) = self.room.roster.by_id(id.as_str()) else {
-            self.check_place(id)?;
+            self.check_capacity(id)?;
             return Ok(None);
         };
         if !old.member.lock.opens_to(key) {
@@ -124,7 +124,7 @@ impl Turn<'_, '_> {
         }
     }
 
-    /// Returns the peers to which the peer with this id and seat is introduced, in seat order. The flag
+    /// Returns the peers that are visible to the peer with this id and seat, in seat order. The flag
     /// is true if the peer is polite to the other peer. In each pair, the peer that joined first is
     /// polite.
     pub(super) fn others(&self, id: &PeerId, seat: Seat) -> Vec<(PeerId, bool)> {

@@ -6,9 +6,9 @@
 use super::turn::Turn;
 use crate::core::close::Close;
 use crate::core::event::{Effect, Reply, Row, RowKey};
-use crate::core::live::{LiveRequest, LiveSession, LiveStatus, OnAir, STATE_TYPE, Tracks};
+use crate::core::live::{LiveRequest, LiveSession, LiveState, LiveStatus, STATE_TYPE, Tracks};
 use crate::core::notice::{Notice, RoutedSignal};
-use crate::core::peer::{PeerId, Seat, Socket, Time};
+use crate::core::peer::{PeerId, Socket, Time};
 use crate::core::refusal::{Code, Refusal};
 
 /// The live session of a room, and the state that is kept in memory only.
@@ -84,7 +84,7 @@ impl Turn<'_, '_> {
             device,
             tracks,
             expires_at,
-            on_air: OnAir::Waiting,
+            state: LiveState::Waiting,
         })));
         self.store_session();
         let seat = self.room.roster.next_seat();
@@ -109,8 +109,7 @@ impl Turn<'_, '_> {
             return Err(Refusal::new(Code::NoSuchSession, message));
         };
         Ok(LiveStatus {
-            device: live.session.device.clone(),
-            state: live.session.on_air.name(),
+            state: live.session.state.name(),
             viewers: self.viewers(),
             is_new,
         })
@@ -151,12 +150,12 @@ impl Turn<'_, '_> {
     }
 
     /// Changes the state of the session, stores it, and informs all peers.
-    pub(super) fn set_on_air(&mut self, on_air: OnAir) {
+    pub(super) fn set_state(&mut self, state: LiveState) {
         let Some(live) = &mut self.room.live else {
             return;
         };
-        let changes = live.session.on_air.name() != on_air.name();
-        live.session.on_air = on_air;
+        let changes = live.session.state.name() != state.name();
+        live.session.state = state;
         self.store_session();
         if changes {
             self.tell_state(self.plain_sockets());
@@ -175,7 +174,7 @@ impl Turn<'_, '_> {
     /// dialects first hear of the media server in its offer.
     pub(super) fn tell_state(&mut self, to: Vec<Socket>) {
         if let Some(live) = &self.room.live {
-            let state = live.session.on_air.name();
+            let state = live.session.state.name();
             self.send_state(to, state);
         }
     }
@@ -198,25 +197,22 @@ impl Turn<'_, '_> {
         live.is_some_and(|live| live.session.device == *id)
     }
 
-    /// Returns whether two peers learn of each other.
-    pub(super) fn are_introduced(&self, one: &PeerId, other: &PeerId) -> bool {
+    /// Returns whether two peers are visible to each other.
+    pub(super) fn are_visible(&self, one: &PeerId, other: &PeerId) -> bool {
         self.room.live.is_none() || self.is_device(one) || self.is_device(other)
     }
 
-    /// Returns the seat of the device, if it is in the room, for a notice about or from a viewer.
-    /// Returns `None` for a notice for all peers.
-    #[allow(clippy::option_option)]
-    pub(super) fn audience_of(&self, notice: &Notice<'_>) -> Option<Option<Seat>> {
-        let id = match notice {
-            Notice::Joined { id, .. } | Notice::Left { id, .. } => id,
-            Notice::Signal(signal) => &signal.from,
-            _ => return None,
-        };
-        (!self.is_device(id)).then(|| self.device_seat())
+    /// Returns whether a notice is about or from a viewer. Only the device receives such a notice.
+    pub(super) fn is_about_viewer(&self, notice: &Notice<'_>) -> bool {
+        match notice {
+            Notice::Joined { id, .. } | Notice::Left { id, .. } => !self.is_device(id),
+            Notice::Signal(signal) => !self.is_device(&signal.from),
+            _ => false,
+        }
     }
 
     /// Checks that another peer with this id may join.
-    pub(super) fn check_place(&self, id: &PeerId) -> Result<(), Refusal<'static>> {
+    pub(super) fn check_capacity(&self, id: &PeerId) -> Result<(), Refusal<'static>> {
         let (count, limit, name) = match self.room.live {
             Some(_) if self.is_device(id) => return Ok(()),
             Some(_) => (self.viewers(), self.room.limits.viewers, "viewers"),

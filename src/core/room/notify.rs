@@ -38,10 +38,8 @@ impl<'a> Turn<'_, 'a> {
     /// Notifies all peers except one. Returns the seats of the peers for which the notice cannot be
     /// kept. Connected WebSocket peers are notified first, then the other peers.
     pub(super) fn broadcast(&mut self, except: Option<Seat>, notice: &Notice<'a>) -> Vec<Seat> {
-        if self.room.live.is_some()
-            && let Some(device) = self.audience_of(notice)
-        {
-            return self.notify_device(device, notice);
+        if self.room.live.is_some() && self.is_about_viewer(notice) {
+            return self.notify_device(notice);
         }
         let is_signal = matches!(notice, Notice::Signal(_));
         let (mut sockets, mut others) = (Vec::new(), Vec::new());
@@ -67,8 +65,8 @@ impl<'a> Turn<'_, 'a> {
     /// Notifies the device, which is the only peer that learns of a viewer. Returns its seat if the
     /// notice cannot be kept for it.
     #[inline(never)]
-    fn notify_device(&mut self, device: Option<Seat>, notice: &Notice<'a>) -> Vec<Seat> {
-        let Some(seat) = device else {
+    fn notify_device(&mut self, notice: &Notice<'a>) -> Vec<Seat> {
+        let Some(seat) = self.device_seat() else {
             return Vec::new();
         };
         match self.notify(seat, notice.clone()) {

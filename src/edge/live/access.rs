@@ -7,7 +7,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use super::LiveSettings;
+use super::{LiveSettings, NOT_CONFIGURED};
 use crate::core::peer::Time;
 use crate::core::refusal::{Code, Refusal};
 use crate::edge::admission::{check_control_token, token_in_authorization};
@@ -163,7 +163,7 @@ fn unauthorized(message: &'static str) -> HttpError {
 fn without_key() -> HttpError {
     let message = "live sessions are closed to other machines: expected the secret LIVE_KEY. Set it with \
          `npx wrangler secret put LIVE_KEY`, and send it as `Authorization: Bearer`";
-    HttpError::new(503, "not-configured", message)
+    HttpError::new(503, NOT_CONFIGURED, message)
 }
 
 #[cfg(test)]
@@ -171,7 +171,7 @@ mod tests {
     use super::*;
     use crate::edge::admission::sign_claims;
 
-    const KEY: &str = "a live key that is long enough to be one";
+    const KEY: &str = "a-live-key-that-is-long-enough-to-be-one";
     const SECRET: &str = "a secret that is long enough to be one";
     const NOW: Time = Time(1_000_000_000);
     const AWAY: Caller<'_> = Caller {

@@ -367,7 +367,6 @@ mod tests {
     #[test]
     fn the_status_is_json() {
         let live = LiveStatus {
-            device: PeerId::parse("camera").unwrap(),
             state: "waiting",
             viewers: 2,
             is_new: false,

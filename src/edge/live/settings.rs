@@ -1,7 +1,7 @@
 //! The settings of live sessions.
 
 use super::access::is_local_host;
-use super::{LiveSettings, MediaServer};
+use super::{LiveSettings, MediaServer, NOT_CONFIGURED};
 use crate::edge::route::HttpError;
 use crate::edge::setting::{BadSetting, bearer_token, http_url, is_origin, strong_secret};
 
@@ -13,6 +13,9 @@ const APP: &str = "MEDIA_APP";
 
 /// The name of the setting for the secret of the app.
 const SECRET: &str = "MEDIA_SECRET";
+
+/// The name of the setting for the key of the back end.
+const KEY: &str = "LIVE_KEY";
 
 /// The name of the setting for the allowed origins of notifications.
 const ORIGINS: &str = "LIVE_NOTIFY_ORIGINS";
@@ -31,7 +34,9 @@ impl LiveSettings {
             notify_url.map(|url| http_url("LIVE_NOTIFY_URL", &url, "https://push.example"));
         Ok(Self {
             media: media_server(filled)?,
-            key: strong_secret("LIVE_KEY", find("LIVE_KEY"))?,
+            key: strong_secret(KEY, find(KEY))?
+                .map(|key| bearer_token(KEY, key))
+                .transpose()?,
             notify_url: notify_url.transpose()?,
             notify_origins: notify_origins(&filled(ORIGINS).unwrap_or_default())?,
         })
@@ -51,7 +56,7 @@ impl LiveSettings {
 pub fn without_media_server() -> HttpError {
     let message = "this server has no media server: expected the setting MEDIA_APP and the secret \
          MEDIA_SECRET. Set both, and MEDIA_URL if you host the media server yourself";
-    HttpError::new(503, "not-configured", message)
+    HttpError::new(503, NOT_CONFIGURED, message)
 }
 
 /// Reads the settings of the media server. An app without a secret, or a secret without an app, is an
@@ -167,6 +172,7 @@ mod tests {
             ),
             ("LIVE_NOTIFY_ORIGINS", "wss://a.example"),
             ("LIVE_KEY", "short"),
+            ("LIVE_KEY", "a key that is long enough but has spaces"),
         ] {
             let expected = if name == "MEDIA_APP" { SECRET } else { name };
             assert_eq!(refused(&[(name, value)]).name, expected, "{value}");

@@ -177,6 +177,8 @@ class Takeover {
 
   async #take() {
     const { context, limits, pingIn, state } = await take(this.#engine);
+    // The client may be back already, in a new session that this one must not replace.
+    if (this.#endCode) return;
     const transport = transportOf(this.#socket);
     const session = new Session(
       limits,
