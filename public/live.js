@@ -172,10 +172,9 @@ export class Live {
     await connection.setRemoteDescription(offer);
     trace('set-remote-description', offer);
     const transceivers = connection.getTransceivers();
-    for (const transceiver of stream ? transceivers : []) {
-      const track = matchingTrack(stream, transceiver);
-      await transceiver.sender.replaceTrack(track);
-      transceiver.direction = track ? 'sendonly' : 'inactive';
+    if (stream) {
+      await replaceTracks(stream, transceivers);
+      for (const it of transceivers) it.direction = it.sender.track ? 'sendonly' : 'inactive';
     }
     await connection.setLocalDescription();
     const { localDescription } = connection;
@@ -199,10 +198,7 @@ export class Live {
     );
     // A kind of track that the answer has rejected needs a new offer.
     if (added.length > 0) return this.#init.signal('restart');
-    for (const transceiver of offered) {
-      const track = matchingTrack(this.#published, transceiver);
-      transceiver.sender.replaceTrack(track).catch(reportError);
-    }
+    replaceTracks(this.#published, offered).catch(reportError);
   }
 }
 
@@ -212,6 +208,15 @@ export class Live {
  */
 function asksForTracks({ sdp = '' }) {
   return /^a=recvonly/m.test(sdp);
+}
+
+/**
+ * Sends the tracks of a stream, or nothing, on the transceivers of their kinds.
+ * @param {MediaStream | null} stream
+ * @param {RTCRtpTransceiver[]} transceivers
+ */
+function replaceTracks(stream, transceivers) {
+  return Promise.all(transceivers.map((it) => it.sender.replaceTrack(matchingTrack(stream, it))));
 }
 
 /**

@@ -25,8 +25,8 @@ export interface RoomOptions {
    */
   iceServers?: RTCIceServer[];
   /**
-   * `"always"` connects to every peer, except in a room with a live session. `"on-request"` connects only after both peers agree, see
-   * `Peer.request()`. Default: `"always"`.
+   * `"always"` connects to every peer, except in a room with a live session. `"on-request"` connects
+   * only after both peers agree, see `Peer.request()`. Default: `"always"`.
    */
   connect?: 'always' | 'on-request';
   /**

@@ -7,29 +7,19 @@
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import * as media from './media.mjs';
-import { seconds, tell } from './run.mjs';
+import { tell } from './run.mjs';
 import { prepare, readAddress, serve } from './serve.mjs';
 
-const start = Date.now();
 const address = await readAddress('npm run live');
 await prepare();
 const secret = randomBytes(32).toString('base64url');
 const server = await media.start({ program: await media.build(), secret });
+const page = `${address.protocol}://localhost:${address.port}/examples/live`;
 const worker = serve(address, {
-  MEDIA_URL: server.url,
-  MEDIA_APP: server.app,
-  MEDIA_SECRET: secret,
+  next: `Open ${page}, start a stream, and open its link in other windows of this computer.`,
+  vars: { MEDIA_URL: server.url, MEDIA_APP: server.app, MEDIA_SECRET: secret },
 });
-void worker.status.then((status) => {
-  if (status !== 200)
-    return tell(`the Worker answers with status ${status}. The error above names the problem.`);
-  const page = `${address.protocol}://localhost:${address.port}/examples/live`;
-  tell(
-    `ready after ${seconds(start)}. Open ${page}, start a stream, and open its link in other windows ` +
-      'of this computer.',
-  );
-  open(page);
-});
+void worker.ready.then((isReady) => isReady && open(page));
 // If one of the two ends, for example on Ctrl-C, the other must not stay.
 void server.exited.then((code) => {
   if (code !== 0) tell('the media server has failed, so the Worker ends, too.');

@@ -10,19 +10,20 @@ import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { build, isBuilt } from './build.mjs';
-import { root, stop } from './run.mjs';
+import { root, seconds, stop, tell } from './run.mjs';
 import { hasPackages, setup } from './setup.mjs';
 import { find } from './versions.mjs';
 
+const start = Date.now();
+
 /**
- * Where the Worker is served. `options` are the options for wrangler.
+ * The address of the Worker. `options` are the options for wrangler.
  * @typedef {{ protocol: string, host: string, port: number, options: string[] }} Address
  */
 
 /**
- * A running Worker. `status` resolves to the status of its first response, and `exited` to the exit
- * code.
- * @typedef {{ status: Promise<number>, exited: Promise<number>, end: () => void }} Service
+ * A running Worker. `ready` resolves to whether it serves requests, and `exited` to the exit code.
+ * @typedef {{ ready: Promise<boolean>, exited: Promise<number>, end: () => void }} Service
  */
 
 /**
@@ -81,12 +82,14 @@ export async function prepare() {
 }
 
 /**
- * Starts `wrangler dev`.
+ * Starts `wrangler dev`, and prints a message when the Worker is ready.
  * @param {Address} address
- * @param {Record<string, string>} [vars] settings that override the settings in `wrangler.toml`
+ * @param {object} options
+ * @param {string} options.next the text that follows `ready after 5 s.`
+ * @param {Record<string, string>} [options.vars] settings that override the settings in `wrangler.toml`
  * @returns {Service}
  */
-export function serve(address, vars = {}) {
+export function serve(address, { next, vars = {} }) {
   const wrangler = join(root, 'node_modules', 'wrangler', 'bin', 'wrangler.js');
   const script = join('build', 'dev', 'index.js');
   const settings = Object.entries(vars).flatMap(([name, value]) => ['--var', `${name}:${value}`]);
@@ -108,7 +111,22 @@ export function serve(address, vars = {}) {
   const exited = new Promise((resolve) => {
     child.on('exit', (code, signal) => resolve(code ?? (signal === 'SIGINT' ? 130 : 1)));
   });
-  return { status: answers(address), exited, end };
+  return { ready: reportStatus(address, next), exited, end };
+}
+
+/**
+ * Waits for the first response of the Worker, and prints a message. Returns whether the Worker works.
+ * @param {Address} address
+ * @param {string} next
+ */
+async function reportStatus(address, next) {
+  const status = await answers(address);
+  tell(
+    status === 200
+      ? `ready after ${seconds(start)}. ${next}`
+      : `the Worker answers with status ${status}. The error above names the problem.`,
+  );
+  return status === 200;
 }
 
 /** Waits for the first response of the Worker, and returns its status. @param {Address} address */

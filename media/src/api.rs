@@ -1,11 +1,11 @@
-//! The words of the HTTP API of Cloudflare's Realtime SFU, as JSON.
+//! The HTTP API of the media server, which is that of Cloudflare's Realtime SFU: its JSON.
 //!
 //! The facts are from Cloudflare's OpenAPI file `realtime-api-2024-05-21.yaml` and from its page
 //! "Error codes". Unknown fields of a request are ignored.
 
 use serde::{Deserialize, Serialize};
 
-/// The largest number of tracks in one request.
+/// The maximum number of tracks in one request.
 pub const MAX_TRACKS: usize = 64;
 
 /// An SDP offer or answer, as browsers write it in JSON.
@@ -28,7 +28,7 @@ pub enum SdpType {
     Answer,
 }
 
-/// Where a track has its source, seen from the session in the URL.
+/// The side of a track, seen from the session in the URL.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Location {
@@ -48,19 +48,19 @@ pub enum Kind {
     Video,
 }
 
-/// Which simulcast layer a viewer wants.
+/// The simulcast layer that a viewer wants.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Simulcast {
     /// The id of the wanted layer. Default: the first in alphabetical order.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub preferred_rid: Option<String>,
-    /// What to send if the publisher does not send the wanted layer. `"asciibetical"`: the first
+    /// The layer to send if the publisher does not send the wanted one. `"asciibetical"`: the first
     /// layer in alphabetical order. `"none"` (default): nothing new.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rid_not_available: Option<String>,
-    /// What to send if the network is too slow. This server does not measure the network, so it
-    /// returns the value and ignores it.
+    /// The order of layers if the network is too slow. This server does not measure the network, so
+    /// it returns the value and ignores it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub priority_ordering: Option<String>,
 }
@@ -178,7 +178,7 @@ pub enum ErrorCode {
     InvalidParams,
     /// The body is too large.
     PayloadTooLarge,
-    /// The session is gone. The client has to make a new one.
+    /// The session is gone. The client has to create a new one.
     SessionError,
     /// The session is not connected yet.
     #[serde(rename = "session_error")]
@@ -226,14 +226,14 @@ impl ErrorCode {
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ApiError {
-    /// What a program reads.
+    /// The code, for programs.
     pub error_code: ErrorCode,
-    /// What a person reads: what was wrong, and what to do next.
+    /// The description, for people: the mistake and the next step.
     pub error_description: String,
 }
 
 impl ApiError {
-    /// Makes an error.
+    /// Creates an error.
     pub fn new(error_code: ErrorCode, description: impl Into<String>) -> Self {
         Self {
             error_code,

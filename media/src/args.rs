@@ -15,20 +15,20 @@ partyline-media: a media server that speaks the HTTP API of Cloudflare's Realtim
 Options:
   --listen <ip:port>          Address of the HTTP API. Default: 127.0.0.1:2999
   --udp <ip:port>             Address of the UDP socket for all media. Default: 127.0.0.1:2999
-  --public-address <ip:port>  Where clients reach the UDP socket. Default: the address of --udp
+  --public-address <ip:port>  Address at which clients reach the UDP socket. Default: --udp
   --app <id>                  Id of the app in the URLs of the API. Default: partyline
-  --sessions <number>         The most sessions at the same time. Default: 1000
+  --sessions <number>         Maximum number of sessions at the same time. Default: 1000
   --silence <seconds>         A track or session ends after this time without packets. Default: 30
   --unused <seconds>          A session ends after this time if it never connects. Default: 60
   --log <level>               error, warn, info or debug. Default: info
   --end-with-stdin            End when standard input closes, for programs that start this server
   --help, --version
 
-A port of 0 lets the system choose. The log then says which.
+A port of 0 lets the system choose. The log then contains it.
 
 Environment:
-  MEDIA_SECRET                The secret that clients of the HTTP API send as a Bearer token. Required
-                              unless --listen is a loopback address.
+  MEDIA_SECRET                The secret that clients of the HTTP API send as a Bearer token.
+                              Required unless --listen is a loopback address.
 ";
 
 /// The options of the command line and the secret.
@@ -38,7 +38,7 @@ pub struct Args {
     pub listen: SocketAddr,
     /// Address of the UDP socket.
     pub udp: SocketAddr,
-    /// Where clients reach the UDP socket. Default: the address of the socket.
+    /// Address at which clients reach the UDP socket. Default: the address of the socket.
     pub public_address: Option<SocketAddr>,
     /// Id of the app in the URLs of the API.
     pub app: String,
@@ -52,7 +52,7 @@ pub struct Args {
     pub end_with_stdin: bool,
 }
 
-/// What the command line asks for.
+/// The task that the command line asks for.
 pub enum Command {
     /// Start the server.
     Serve(Box<Args>),
@@ -116,14 +116,16 @@ impl Args {
     fn check(&self) -> Result<(), String> {
         if self.secret.is_none() && !self.listen.ip().is_loopback() {
             return Err(format!(
-                "--listen {} is reachable from other machines, so a secret is needed. Set MEDIA_SECRET.",
+                "--listen {} is reachable from other machines, so a secret is needed. Set \
+                 MEDIA_SECRET.",
                 self.listen
             ));
         }
         let public = self.public_address.unwrap_or(self.udp);
         if public.ip().is_unspecified() {
             return Err(format!(
-                "clients cannot connect to {public}. Set --public-address to an address of this machine."
+                "clients cannot connect to {public}. Set --public-address to an address of this \
+                 machine."
             ));
         }
         if !self

@@ -1,7 +1,8 @@
 //! All sessions: routes datagrams to them, runs their steps, and ends those that are over.
 //!
-//! The engine performs no I/O and reads no clock. Its caller passes in the time, calls of the API and
-//! datagrams, and sends what [`Engine::take_transmits`] returns. So tests run hours in milliseconds.
+//! The engine performs no I/O and reads no clock. Its caller passes in the time, calls of the API
+//! and datagrams, and sends the datagrams that [`Engine::take_transmits`] returns. So tests run
+//! hours in milliseconds.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::SocketAddr;
@@ -13,26 +14,26 @@ use serde::Serialize;
 use str0m::Event;
 use str0m::crypto::{CryptoProvider, from_feature_flags};
 use str0m::ice::StunMessage;
-use str0m::media::Mid;
 use str0m::net::{Protocol, Receive, Transmit};
 
 use crate::session::{Outbox, Session, SessionId};
+use crate::tracks::TrackRef;
 
-/// How often the engine looks for sessions and tracks that are over, and for delayed requests for key
-/// frames.
+/// The interval at which the engine looks for sessions and tracks that are over, and for delayed
+/// requests for key frames.
 const INSPECTION: Duration = Duration::from_millis(100);
 
-/// How long an address belongs to a session after its last datagram. Until then, no other session can
-/// take the address over, because a client could claim the address of another.
+/// The time for which an address belongs to a session after its last datagram. Until then, no other
+/// session can take the address over, because a client could claim the address of another.
 const ADDRESS_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What the operator can set.
+/// The limits that the operator can set.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// The most sessions at the same time.
+    /// The maximum number of sessions at the same time.
     pub sessions: usize,
-    /// After this time without packets, a track or a connected session ends. Cloudflare: 30 s. A connected
-    /// session without open tracks ends after the same time.
+    /// After this time without packets, a track or a connected session ends. Cloudflare: 30 s. A
+    /// connected session without open tracks ends after the same time.
     pub silence: Duration,
     /// After this time without a call, a session ends that never connected.
     pub unused: Duration,
@@ -48,7 +49,7 @@ impl Default for Limits {
     }
 }
 
-/// Figures for `GET /health`.
+/// The metrics of `GET /health`.
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Health {
@@ -73,15 +74,16 @@ pub struct Engine {
     crypto: Arc<CryptoProvider>,
     // A session is boxed, because it is taken out of the map for each step.
     pub(crate) sessions: HashMap<SessionId, Box<Session>>,
-    /// Which session a connectivity check is for.
+    /// Sessions by ICE username fragment, for connectivity checks.
     ufrags: HashMap<String, SessionId>,
-    /// Which session the other datagrams of an address are for.
+    /// Sessions by the address of the client, for all other datagrams, and the time of the last
+    /// connectivity check.
     addresses: HashMap<SocketAddr, (SessionId, Instant)>,
-    /// When a session needs its next step.
+    /// The times at which sessions need their next step.
     deadlines: BTreeSet<(Instant, SessionId)>,
     deadline_of: HashMap<SessionId, Instant>,
     /// The subscriptions to a published track.
-    pub(crate) viewers: HashMap<(SessionId, Mid), Vec<(SessionId, Mid)>>,
+    pub(crate) viewers: HashMap<TrackRef, Vec<TrackRef>>,
     pub(crate) queue: VecDeque<(SessionId, Event)>,
     outbox: Outbox,
     next_inspection: Option<Instant>,
@@ -90,7 +92,7 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Makes an engine whose clients reach it at `address` over UDP.
+    /// Creates an engine whose clients reach it at `address` over UDP.
     pub fn new(address: SocketAddr, limits: Limits) -> Self {
         Self {
             limits,
@@ -110,10 +112,10 @@ impl Engine {
         }
     }
 
-    /// Makes a session. Returns `None` if the address of the server cannot be a candidate.
+    /// Creates a session. Returns `None` if the address of the server cannot be a candidate.
     pub(crate) fn open(&mut self, now: Instant) -> Option<SessionId> {
         let id = SessionId::new();
-        let mut session = Session::new(self.address, &self.crypto, now).ok()?;
+        let mut session = Session::new(self.address, &self.crypto, now)?;
         self.ufrags.insert(session.ufrag(), id);
         self.sessions.insert(id, Box::new(session));
         self.next_inspection.get_or_insert(now + INSPECTION);
@@ -155,8 +157,8 @@ impl Engine {
         let mut session = self.sessions.remove(&id)?;
         let mut outbox = std::mem::take(&mut self.outbox);
         let sent = outbox.transmits.len();
-        // A panic drops the session, which is the only value that it can leave half changed. Datagrams
-        // in the outbox are complete.
+        // A panic drops the session, which is the only value that it can leave half changed.
+        // Datagrams in the outbox are complete.
         let outcome = catch_unwind(AssertUnwindSafe(|| {
             let result = step(&mut session);
             let deadline = session.drain(&mut outbox, now);
@@ -199,16 +201,16 @@ impl Engine {
         }
     }
 
-    /// Removes what is left of a session that ended.
+    /// Removes a session that ended from all lists.
     fn forget(&mut self, id: SessionId, ended: Option<(&str, Box<Session>)>) {
         self.set_deadline(id, None);
         self.ufrags.retain(|_, owner| *owner != id);
         self.addresses.retain(|_, (owner, _)| *owner != id);
-        let viewers = self.viewers.extract_if(|(source, _), _| *source == id);
+        let viewers = self.viewers.extract_if(|track, _| track.session == id);
         let orphans: Vec<_> = viewers.flat_map(|(_, viewers)| viewers).collect();
         self.viewers
             .values_mut()
-            .for_each(|viewers| viewers.retain(|(viewer, _)| *viewer != id));
+            .for_each(|viewers| viewers.retain(|viewer| viewer.session != id));
         self.close_subscriptions(&orphans);
         if let Some((reason, session)) = ended {
             tracing::info!(session = %id, reason, "session ended");
@@ -217,42 +219,6 @@ impl Engine {
                 self.panics += 1;
             }
         }
-    }
-
-    fn close_subscriptions(&mut self, viewers: &[(SessionId, Mid)]) {
-        for (viewer, mid) in viewers {
-            let session = self.sessions.get_mut(viewer);
-            if let Some(subscription) = session.and_then(|session| session.subscribed.get_mut(mid))
-            {
-                subscription.open = false;
-            }
-        }
-    }
-
-    /// Closes a track that a session publishes. Returns whether it was open.
-    pub(crate) fn unpublish(&mut self, id: SessionId, mid: Mid) -> bool {
-        let session = self.sessions.get_mut(&id);
-        let Some(track) = session.and_then(|session| session.published.get_mut(&mid)) else {
-            return false;
-        };
-        let viewers = self.viewers.remove(&(id, mid)).unwrap_or_default();
-        let was_open = std::mem::replace(&mut track.open, false);
-        self.close_subscriptions(&viewers);
-        was_open
-    }
-
-    /// Closes a track that a session receives. Returns whether it was open.
-    pub(crate) fn unsubscribe(&mut self, id: SessionId, mid: Mid) -> bool {
-        let session = self.sessions.get_mut(&id);
-        let Some(track) = session.and_then(|session| session.subscribed.get_mut(&mid)) else {
-            return false;
-        };
-        let source = (track.source, track.source_mid);
-        let was_open = std::mem::replace(&mut track.open, false);
-        if let Some(viewers) = self.viewers.get_mut(&source) {
-            viewers.retain(|viewer| *viewer != (id, mid));
-        }
-        was_open
     }
 
     /// Handles a datagram from the network.
@@ -291,7 +257,7 @@ impl Engine {
         self.addresses.get(&source).map(|(id, _)| *id)
     }
 
-    /// Does what is due. To be called at the time of [`Self::deadline`].
+    /// Runs the steps that are due. To be called at the time of [`Self::deadline`].
     pub fn tick(&mut self, now: Instant) {
         while let Some(&(at, id)) = self.deadlines.first() {
             if at > now {
@@ -311,12 +277,12 @@ impl Engine {
         let Limits {
             silence, unused, ..
         } = self.limits;
-        // A session that is heard but never connects would otherwise stay for ever, and so would the
-        // connection of a client that does not notice that its tracks are closed.
-        let over = |session: &Session| match session.heard {
-            Some(heard) if session.connected => {
+        // Without these limits, a session that sends datagrams but never connects would never end.
+        // The same is true of a client that does not notice that its tracks are closed.
+        let over = |session: &Session| match session.last_received {
+            Some(received) if session.connected => {
                 let idle = session.idle.map(|idle| idle.max(session.used));
-                now >= heard + silence || idle.is_some_and(|idle| now >= idle + silence)
+                now >= received + silence || idle.is_some_and(|idle| now >= idle + silence)
             }
             _ => now >= session.used + unused,
         };
@@ -334,7 +300,7 @@ impl Engine {
             let silent = tracks.filter(|(_, track)| now >= track.last_frame + silence);
             for mid in silent.map(|(mid, _)| *mid).collect::<Vec<_>>() {
                 tracing::info!(session = %id, %mid, "track ended: no packets");
-                self.unpublish(id, mid);
+                self.unpublish(TrackRef { session: id, mid });
             }
             self.request_key_frames(id, now);
         }
@@ -367,21 +333,17 @@ impl Engine {
         std::mem::take(&mut self.outbox.transmits)
     }
 
-    /// Returns the current figures.
+    /// Returns the current metrics.
     pub fn health(&self) -> Health {
         let sessions = self.sessions.values();
+        let open = sessions.clone().map(|session| session.open_tracks());
+        let (tracks, subscriptions) =
+            open.fold((0, 0), |sum, open| (sum.0 + open.0, sum.1 + open.1));
         Health {
             sessions: self.sessions.len(),
-            connected: sessions.clone().filter(|session| session.connected).count(),
-            tracks: sessions
-                .clone()
-                .flat_map(|session| session.published.values())
-                .filter(|track| track.open)
-                .count(),
-            subscriptions: sessions
-                .flat_map(|session| session.subscribed.values())
-                .filter(|track| track.open)
-                .count(),
+            connected: sessions.filter(|session| session.connected).count(),
+            tracks,
+            subscriptions,
             frames_forwarded: self.frames_forwarded,
             panics: self.panics,
         }

@@ -1,23 +1,23 @@
-//! How a track gets from its publisher to its viewers: which simulcast layer, at which time, and when
-//! a key frame is needed.
+//! The path of a track from its publisher to its viewers: the choice of the simulcast layer, the
+//! media time, and the requests for key frames.
 
 use std::time::{Duration, Instant};
 
 use str0m::format::PayloadParams;
-use str0m::media::{MediaData, MediaKind, MediaTime, Mid, Rid};
+use str0m::media::{MediaData, MediaKind, MediaTime, Rid};
 
 use crate::api::Simulcast;
-use crate::session::SessionId;
+use crate::tracks::TrackRef;
 
-/// The shortest time between two requests for a key frame of the same layer. A key frame is many times
-/// as large as another frame, so a thousand new viewers must not cause a thousand of them.
+/// The minimum time between two requests for a key frame of the same layer. A key frame is many
+/// times as large as another frame, so a thousand new viewers must not cause a thousand of them.
 const KEY_FRAME_INTERVAL: Duration = Duration::from_millis(500);
 
-/// A layer without a frame for this time counts as not sent. Browsers stop the large layers when the
-/// network is slow.
+/// A layer without a frame for this time counts as not sent. Browsers stop the large layers when
+/// the network is slow.
 const LAYER_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The most simulcast layers of a track that are forwarded.
+/// The maximum number of simulcast layers of a track that are forwarded.
 const MAX_LAYERS: usize = 8;
 
 /// A track that a session publishes.
@@ -31,7 +31,7 @@ pub struct Publication {
     pub open: bool,
     /// The codec of the last frame. `None` until the first frame.
     pub codec: Option<PayloadParams>,
-    /// When the last frame came. Before the first frame: when the track was negotiated.
+    /// Time of the last frame. Before the first frame: time of the negotiation.
     pub last_frame: Instant,
     layers: Vec<Layer>,
 }
@@ -46,7 +46,7 @@ struct Layer {
 }
 
 impl Publication {
-    /// Makes a track that was negotiated `now`.
+    /// Creates a track that was negotiated `now`.
     pub fn new(name: String, kind: MediaKind, now: Instant) -> Self {
         Self {
             name,
@@ -79,7 +79,7 @@ impl Publication {
                 .sort_by_key(|layer| layer.rid.map(|rid| rid.to_string()));
         }
         if frame.is_keyframe() {
-            // The publisher has just sent what viewers waited for.
+            // The publisher has just sent the key frame that viewers waited for.
             self.layers
                 .iter_mut()
                 .filter(|layer| layer.rid == frame.rid)
@@ -135,10 +135,8 @@ impl Publication {
 /// A track that a session receives.
 #[derive(Debug)]
 pub struct Subscription {
-    /// The session that publishes the track.
-    pub source: SessionId,
-    /// The media section of the track in that session.
-    pub source_mid: Mid,
+    /// The published track.
+    pub source: TrackRef,
     /// The name of the track.
     pub name: String,
     /// The wanted layer.
@@ -149,7 +147,7 @@ pub struct Subscription {
     clock: Clock,
 }
 
-/// What to do with a frame for one viewer.
+/// The decision about a frame for one viewer.
 #[derive(Debug, PartialEq)]
 pub enum Decision {
     /// Send it with this media time.
@@ -161,16 +159,10 @@ pub enum Decision {
 }
 
 impl Subscription {
-    /// Makes a subscription to a track.
-    pub fn new(
-        source: SessionId,
-        source_mid: Mid,
-        name: String,
-        simulcast: Option<Simulcast>,
-    ) -> Self {
+    /// Creates a subscription to a track.
+    pub fn new(source: TrackRef, name: String, simulcast: Option<Simulcast>) -> Self {
         Self {
             source,
-            source_mid,
             name,
             simulcast,
             open: true,
@@ -179,9 +171,9 @@ impl Subscription {
         }
     }
 
-    /// Changes the source. The media time that the viewer sees goes on without a gap.
-    pub fn change_source(&mut self, source: SessionId, source_mid: Mid, name: String) {
-        (self.source, self.source_mid, self.name) = (source, source_mid, name);
+    /// Changes the source. The media time that the viewer sees continues without a gap.
+    pub fn change_source(&mut self, source: TrackRef, name: String) {
+        (self.source, self.name) = (source, name);
         self.open = true;
         self.layer = None;
     }
@@ -199,7 +191,7 @@ impl Subscription {
         let wanted = self.wanted_layer(live);
         let changing = self.layer != wanted;
         if Some(frame.rid) == wanted && changing {
-            // Within a stream of video, only a key frame can be decoded without the frames before it.
+            // Within a stream of video, only a key frame can be decoded without the frames before.
             if self.layer.is_some() && frame.params.spec().codec.is_video() && !frame.is_keyframe()
             {
                 return Decision::AwaitKeyFrame;
@@ -265,10 +257,13 @@ impl Clock {
 
 #[cfg(test)]
 mod tests {
+    use str0m::media::Mid;
+
     use super::*;
+    use crate::session::SessionId;
 
     #[test]
-    fn the_media_time_goes_on_when_the_source_changes() {
+    fn the_media_time_continues_when_the_source_changes() {
         let start = Instant::now();
         let at = |millis| start + Duration::from_millis(millis);
         let mut clock = Clock::default();
@@ -300,12 +295,15 @@ mod tests {
     }
 
     #[test]
-    fn the_wanted_layer_follows_the_preference_and_what_is_sent() {
+    fn the_wanted_layer_follows_the_preference_and_the_live_layers() {
         let rid = |name: &str| Some(Rid::from(name));
         let (f, h) = (rid("f"), rid("h"));
         let wanted = |simulcast: Option<Simulcast>, current, live: &[Option<Rid>]| {
-            let mut subscription =
-                Subscription::new(SessionId::new(), Mid::new(), "cam".into(), simulcast);
+            let source = TrackRef {
+                session: SessionId::new(),
+                mid: Mid::new(),
+            };
+            let mut subscription = Subscription::new(source, "cam".into(), simulcast);
             subscription.layer = current;
             subscription.wanted_layer(live)
         };

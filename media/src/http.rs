@@ -22,22 +22,22 @@ use crate::calls::{Answer, Call};
 use crate::server::Command;
 use crate::session::SessionId;
 
-/// The largest body of a request, in bytes. Offers of browsers have 2 to 30 KB.
+/// The maximum size of the body of a request, in bytes. Offers of browsers have 2 to 30 KB.
 const MAX_BODY: usize = 256 * 1024;
 
-/// The longest time until the headers, or after them the body, of a request are complete.
+/// The maximum time until the headers, or after them the body, of a request are complete.
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The most connections at the same time. Others wait.
+/// The maximum number of connections at the same time. Others wait.
 const MAX_CONNECTIONS: usize = 512;
 
-/// What the routes need.
+/// State of the routes.
 pub struct Api {
     /// Id of the app in the URLs.
     pub app: String,
     /// The expected Bearer token. `None`: everybody may call.
     pub secret: Option<String>,
-    /// The way to the engine.
+    /// Commands to the engine.
     pub commands: mpsc::Sender<Command>,
 }
 
@@ -178,7 +178,7 @@ fn check_secret(api: &Api, request: &Request<Incoming>) -> Result<(), ApiError> 
 
 fn session(id: &str) -> Result<SessionId, ApiError> {
     SessionId::parse(id).ok_or_else(|| {
-        let text = format!("There is no session {id:?}. Make a new one.");
+        let text = format!("There is no session {id:?}. Create a new one.");
         ApiError::new(ErrorCode::SessionError, text)
     })
 }

@@ -1,5 +1,5 @@
-//! A media server for live streams. It forwards the audio and video of each publisher to many viewers,
-//! and speaks the HTTP API of Cloudflare's Realtime SFU.
+//! A media server for live streams. It forwards the audio and video of each publisher to many
+//! viewers, and speaks the HTTP API of Cloudflare's Realtime SFU.
 //!
 //! ```text
 //!   HTTP request ──▶ http ──Call──▶ ┌─────────────────────┐
@@ -32,3 +32,4 @@ pub mod negotiate;
 pub mod relay;
 pub mod server;
 pub mod session;
+pub mod tracks;

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::prelude::*;
 
-/// The most requests that wait for the engine.
+/// The maximum number of requests that wait for the engine.
 const MAX_COMMANDS: usize = 256;
 
 fn main() -> ExitCode {

@@ -10,24 +10,24 @@ use crate::api::{ApiError, ErrorCode};
 use crate::forward::Subscription;
 use crate::session::Session;
 
-/// The most media sections in an offer or answer, stopped ones included. Each new track of the server's
-/// offers takes another one.
+/// The maximum number of media sections in an offer or answer, stopped ones included. Each new
+/// track of the server's offers takes another one.
 const MAX_SECTIONS: usize = 128;
 
 /// The server's offer that the client has not answered.
 pub struct Pending {
     offer: SdpPendingOffer,
-    /// When the offer was made.
+    /// Time of the offer.
     pub since: Instant,
-    /// What the offer is for.
+    /// The tracks that the offer is for.
     pub plan: Plan,
 }
 
-/// What changes once the client has answered the server's offer.
+/// The changes after the client has answered the server's offer.
 #[derive(Default)]
 pub struct Plan {
     /// The tracks that the client will publish.
-    pub publish: Vec<(Mid, String, MediaKind)>,
+    pub publish: Vec<(Mid, String)>,
     /// The tracks that the client will receive.
     pub subscribe: Vec<(Mid, Subscription)>,
 }
@@ -39,15 +39,16 @@ impl Session {
         (!media.stopped() && !media.disabled()).then(|| (media.kind(), media.direction()))
     }
 
-    /// Returns why the client will not see the track of a media section, if so: it refused the
+    /// Returns the reason if the client will not see the track of a media section: it refused the
     /// section, or it cannot decode the codec of the publisher.
     pub fn refusal(&mut self, mid: Mid, codec: Option<PayloadParams>) -> Option<ApiError> {
         if !self
             .direction(mid)
             .is_some_and(|(_, direction)| direction.is_sending())
         {
-            return Some(invalid(format!(
-                "The client refused to receive on mid {mid}."
+            return Some(invalid_sdp(format!(
+                "The client refused to receive on mid {mid}. Call tracks/new again, and answer \
+                 with a direction that receives."
             )));
         }
         let codec = codec?;
@@ -55,14 +56,14 @@ impl Session {
             return None;
         }
         let name = codec.spec().codec;
-        Some(invalid(format!(
+        Some(invalid_sdp(format!(
             "The client cannot decode {name}, the codec of this track. Publish another codec."
         )))
     }
 
-    /// Makes the server's offer. Returns it with the new media sections: first those for `publish`
-    /// (kind, and whether the server may send on it, too), then those for `subscribe` (kind, and the
-    /// id of the stream, by which browsers keep sound and picture together).
+    /// Creates the server's offer. Returns it with the new media sections. Those for `publish` come
+    /// first (kind, and whether the server may send on it, too). Those for `subscribe` follow
+    /// (kind, and the id of the stream, by which browsers keep sound and picture together).
     ///
     /// The offer waits in `pending`, with an empty plan, until [`Self::accept_answer`].
     ///
@@ -95,8 +96,9 @@ impl Session {
         let (offer, pending) = change.apply().ok_or_else(nothing)?;
         let sdp = offer.to_sdp_string();
         if count_sections(&sdp) > MAX_SECTIONS {
-            return Err(invalid(format!(
-                "The session has used {MAX_SECTIONS} media sections, its limit. Make a new session."
+            return Err(invalid_sdp(format!(
+                "The session has used {MAX_SECTIONS} media sections, its limit. Create a new \
+                 session."
             )));
         }
         self.pending = Some(Pending {
@@ -124,16 +126,17 @@ impl Session {
     ///
     /// If the server made no offer, or if the answer is invalid.
     pub fn accept_answer(&mut self, sdp: &str) -> Result<Plan, ApiError> {
-        let none = || invalid("There is no offer to answer. Call tracks/new first.");
+        let none = || invalid_sdp("There is no offer to answer. Call tracks/new first.");
         if self.pending.is_none() {
             return Err(none());
         }
         // The offer stays open if the answer is not even SDP.
         let answer = SdpAnswer::from_sdp_string(&checked(sdp)?)
-            .map_err(|error| invalid(format!("The answer is not valid SDP: {error}")))?;
+            .map_err(|error| invalid_sdp(format!("The answer is not valid SDP: {error}")))?;
         let Pending { offer, plan, .. } = self.pending.take().ok_or_else(none)?;
         let accepted = self.rtc.sdp_api().accept_answer(offer, answer);
-        accepted.map_err(|error| invalid(format!("The answer does not fit the offer: {error}")))?;
+        accepted
+            .map_err(|error| invalid_sdp(format!("The answer does not fit the offer: {error}")))?;
         Ok(plan)
     }
 
@@ -144,10 +147,10 @@ impl Session {
     /// If the offer is invalid.
     pub fn accept_offer(&mut self, sdp: &str) -> Result<String, ApiError> {
         let offer = SdpOffer::from_sdp_string(&checked(sdp)?)
-            .map_err(|error| invalid(format!("The offer is not valid SDP: {error}")))?;
+            .map_err(|error| invalid_sdp(format!("The offer is not valid SDP: {error}")))?;
         let answer = self.rtc.sdp_api().accept_offer(offer);
-        let answer =
-            answer.map_err(|error| invalid(format!("The offer cannot be accepted: {error}")))?;
+        let answer = answer
+            .map_err(|error| invalid_sdp(format!("The offer cannot be accepted: {error}")))?;
         Ok(answer.to_sdp_string())
     }
 }
@@ -160,13 +163,13 @@ pub fn sections(sdp: &str) -> Vec<Mid> {
         .collect()
 }
 
-/// Returns a description without what the server does not need, or an error if it is too long.
+/// Returns a description without the client's candidates, or an error if it is too long.
 ///
-/// The client's candidates are left out. The server never connects to them, because clients connect
+/// The server never connects to the candidates, because clients connect
 /// to the server, and many of them are names that the library cannot read.
 fn checked(sdp: &str) -> Result<String, ApiError> {
     if count_sections(sdp) > MAX_SECTIONS {
-        return Err(invalid(format!(
+        return Err(invalid_sdp(format!(
             "The SDP has more than {MAX_SECTIONS} media sections."
         )));
     }
@@ -180,6 +183,6 @@ fn count_sections(sdp: &str) -> usize {
     sdp.lines().filter(|line| line.starts_with("m=")).count()
 }
 
-fn invalid(description: impl Into<String>) -> ApiError {
+fn invalid_sdp(description: impl Into<String>) -> ApiError {
     ApiError::new(ErrorCode::InvalidSessionDescription, description)
 }

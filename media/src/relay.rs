@@ -3,11 +3,12 @@
 use std::time::Instant;
 
 use str0m::Event;
-use str0m::media::{MediaData, Mid};
+use str0m::media::MediaData;
 
 use crate::engine::Engine;
 use crate::forward::Decision;
 use crate::session::SessionId;
+use crate::tracks::TrackRef;
 
 impl Engine {
     /// Handles events until there are none. One event can cause others in other sessions.
@@ -16,15 +17,17 @@ impl Engine {
             match event {
                 Event::MediaData(frame) => self.forward(id, &frame, now),
                 Event::KeyframeRequest(request) => {
-                    self.viewer_needs_key_frame(id, request.mid, now)
+                    let mid = request.mid;
+                    self.viewer_needs_key_frame(TrackRef { session: id, mid }, now);
                 }
                 Event::Connected => {
                     tracing::info!(session = %id, "session connected");
                     if let Some(session) = self.sessions.get_mut(&id) {
                         session.connected = true;
                         let mids: Vec<_> = session.subscribed.keys().copied().collect();
-                        mids.iter()
-                            .for_each(|mid| self.viewer_needs_key_frame(id, *mid, now));
+                        for mid in mids {
+                            self.viewer_needs_key_frame(TrackRef { session: id, mid }, now);
+                        }
                     }
                 }
                 _ => {}
@@ -34,28 +37,23 @@ impl Engine {
 
     /// Sends a frame of a track to all its viewers.
     fn forward(&mut self, source: SessionId, frame: &MediaData, now: Instant) {
-        let Some(session) = self.sessions.get_mut(&source) else {
-            return;
+        let published = TrackRef {
+            session: source,
+            mid: frame.mid,
         };
-        let Some(track) = session.published.get_mut(&frame.mid) else {
+        let Some(track) = self.publication_mut(published) else {
             return;
         };
         if !track.receive(frame, now) {
             return;
         }
         let live = track.live_layers(now);
-        let viewers = self
-            .viewers
-            .get(&(source, frame.mid))
-            .cloned()
-            .unwrap_or_default();
-        for (viewer, mid) in viewers {
-            match self.isolated(viewer, now, |session| session.forward(mid, frame, &live)) {
+        let viewers = self.viewers.get(&published).cloned().unwrap_or_default();
+        for TrackRef { session, mid } in viewers {
+            match self.isolated(session, now, |session| session.forward(mid, frame, &live)) {
                 Some(Decision::Send(_)) => self.frames_forwarded += 1,
                 Some(Decision::AwaitKeyFrame) => {
-                    if let Some(session) = self.sessions.get_mut(&source)
-                        && let Some(track) = session.published.get_mut(&frame.mid)
-                    {
+                    if let Some(track) = self.publication_mut(published) {
                         track.want_key_frame(frame.rid);
                     }
                 }
@@ -74,18 +72,17 @@ impl Engine {
     }
 
     /// Requests a key frame for a viewer from the publisher, now or after the shortest interval.
-    pub(crate) fn viewer_needs_key_frame(&mut self, viewer: SessionId, mid: Mid, now: Instant) {
-        let session = self.sessions.get(&viewer);
-        let Some(subscription) = session.and_then(|session| session.subscribed.get(&mid)) else {
+    pub(crate) fn viewer_needs_key_frame(&mut self, viewer: TrackRef, now: Instant) {
+        let session = self.sessions.get(&viewer.session);
+        let Some(subscription) = session.and_then(|session| session.subscribed.get(&viewer.mid))
+        else {
             return;
         };
-        let (source, source_mid) = (subscription.source, subscription.source_mid);
-        let layer = subscription.layer();
-        let session = self.sessions.get_mut(&source);
-        if let Some(track) = session.and_then(|session| session.published.get_mut(&source_mid)) {
+        let (source, layer) = (subscription.source, subscription.layer());
+        if let Some(track) = self.publication_mut(source) {
             let layer = layer.or_else(|| track.live_layers(now).first().copied());
             track.want_key_frame(layer.flatten());
-            self.request_key_frames(source, now);
+            self.request_key_frames(source.session, now);
         }
     }
 }

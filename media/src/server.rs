@@ -11,24 +11,24 @@ use tokio::time::sleep_until;
 use crate::calls::{Answer, Call};
 use crate::engine::{Engine, Health};
 
-/// How long a call waits for a connection or for media, as at Cloudflare.
+/// The maximum time that a call waits for a connection or for media, as at Cloudflare.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How often a waiting call is tried again.
+/// The interval at which a waiting call is tried again.
 const RETRY: Duration = Duration::from_millis(50);
 
-/// The most datagrams that are read before the other work gets its turn.
+/// The maximum number of datagrams that are read before the other work gets its turn.
 const BURST: usize = 64;
 
-/// The size of the kernel's buffers for datagrams, in bytes. A key frame for a hundred viewers has a
-/// few thousand datagrams, which leave at once.
+/// The size of the kernel's buffers for datagrams, in bytes. A key frame for a hundred viewers has
+/// a few thousand datagrams, which leave at once.
 const SOCKET_BUFFER: usize = 4 << 20;
 
 /// A request from the HTTP API to the engine.
 pub enum Command {
     /// Perform a call.
     Call(Box<Call>, oneshot::Sender<Answer>),
-    /// Return the current figures.
+    /// Return the current metrics.
     Health(oneshot::Sender<Health>),
     /// End all sessions, and stop.
     ShutDown,
@@ -72,6 +72,7 @@ pub async fn run(
     let mut buffer = [0; 2048];
     loop {
         let deadline = engine.deadline();
+        let due = sleep_until(deadline.unwrap_or_else(Instant::now).into());
         tokio::select! {
             ready = socket.readable() => {
                 ready?;
@@ -108,7 +109,7 @@ pub async fn run(
                 attempt(&mut engine, &mut waiting);
                 retry_at = Instant::now() + RETRY;
             }
-            () = sleep_until(deadline.unwrap_or_else(Instant::now).into()), if deadline.is_some() => {}
+            () = due, if deadline.is_some() => {}
         }
         engine.tick(Instant::now());
         send(&mut engine, &socket).await;

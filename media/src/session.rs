@@ -15,8 +15,8 @@ use str0m::{Candidate, Event, Input, Output, Rtc, RtcConfig, RtcError};
 use crate::forward::{Decision, Publication, Subscription};
 use crate::negotiate::Pending;
 
-/// The most times that a session is given the same moment as a timeout. A session that still asks for
-/// a timeout then has to wait until the next event.
+/// The maximum number of timeouts of a session at the same time. A session that still asks for a
+/// timeout then has to wait until the next event.
 const MAX_TIMEOUTS: usize = 20;
 
 /// The random id of a session: 128 bits, written as 32 hexadecimal digits.
@@ -24,12 +24,12 @@ const MAX_TIMEOUTS: usize = 20;
 pub struct SessionId(u128);
 
 impl SessionId {
-    /// Makes a random id, which nobody can guess.
+    /// Creates a random id, which nobody can guess.
     ///
     /// # Panics
     ///
     /// If the operating system has no random numbers.
-    #[allow(clippy::new_without_default, clippy::expect_used)]
+    #[allow(clippy::new_without_default)]
     pub fn new() -> Self {
         Self(u128::from_ne_bytes(random_bytes()))
     }
@@ -56,15 +56,16 @@ fn random_bytes() -> [u8; 16] {
     bytes
 }
 
-/// The connection to one endpoint. After each call that changes `rtc`, [`Self::drain`] has to follow.
+/// The connection to one endpoint. After each call that changes `rtc`, [`Self::drain`] has to
+/// follow.
 pub struct Session {
     pub(crate) rtc: Rtc,
-    /// When the session was made or last used by a call of the API.
+    /// Time of the creation, or of the last call of the API.
     pub used: Instant,
-    /// Since when the session has no open track. `None` while it has one.
+    /// Start of the time without an open track. `None` while there is one.
     pub idle: Option<Instant>,
-    /// When the last valid datagram came. `None` before the first.
-    pub heard: Option<Instant>,
+    /// Time of the last valid datagram. `None` before the first.
+    pub last_received: Option<Instant>,
     /// Whether the DTLS handshake is complete.
     pub connected: bool,
     /// The server's offer that the client has not answered.
@@ -77,7 +78,7 @@ pub struct Session {
     pub calls: (Instant, u32),
 }
 
-/// What a session wants to send, and what it received.
+/// The datagrams that a session sends, and the events that it received.
 #[derive(Default)]
 pub struct Outbox {
     /// Datagrams for the network.
@@ -87,19 +88,16 @@ pub struct Outbox {
 }
 
 impl Session {
-    /// Makes a session that is reachable at an address.
-    ///
-    /// # Errors
-    ///
-    /// If the address cannot be a candidate, such as `0.0.0.0`.
+    /// Creates a session that is reachable at an address. Returns `None` if the address cannot be a
+    /// candidate, such as `0.0.0.0`.
     pub fn new(
         address: std::net::SocketAddr,
         crypto: &Arc<CryptoProvider>,
         now: Instant,
-    ) -> Result<Self, RtcError> {
+    ) -> Option<Self> {
         let mut rtc = RtcConfig::new()
             .set_crypto_provider(Arc::clone(crypto))
-            .set_ice_lite(true) // the server has a known address and only answers connectivity checks
+            .set_ice_lite(true) // the server only answers connectivity checks: its address is known
             .clear_codecs()
             .enable_opus(true, false)
             .enable_pcmu(true, false)
@@ -109,15 +107,12 @@ impl Session {
             .enable_vp9(true)
             .enable_av1(true)
             .build(now);
-        let candidate = Candidate::host(address, "udp").map_err(|error| {
-            RtcError::RemoteSdp(format!("{address} cannot be a candidate: {error}"))
-        })?;
-        rtc.add_local_candidate(candidate);
-        Ok(Self {
+        rtc.add_local_candidate(Candidate::host(address, "udp").ok()?);
+        Some(Self {
             rtc,
             used: now,
             idle: Some(now),
-            heard: None,
+            last_received: None,
             connected: false,
             pending: None,
             published: BTreeMap::new(),
@@ -142,16 +137,16 @@ impl Session {
         if !self.rtc.accepts(&input) {
             return false;
         }
-        self.heard = Some(now);
-        // Anybody can send a wrong datagram from this address, so an error must not end the session.
+        self.last_received = Some(now);
+        // Anybody can forge a datagram from this address, so an error must not end the session.
         if let Err(error) = self.rtc.handle_input(input) {
             tracing::debug!(%error, "a datagram was dropped");
         }
         true
     }
 
-    /// Moves everything that the library has to say into `outbox`. Returns when it needs the next
-    /// call.
+    /// Moves the output of the library into `outbox`. Returns the time at which the library needs
+    /// the next call.
     ///
     /// # Errors
     ///
@@ -176,15 +171,21 @@ impl Session {
 
     /// Notes whether the session has an open track.
     pub fn note_tracks(&mut self, now: Instant) {
-        let published = self.published.values().any(|track| track.open);
-        if published || self.subscribed.values().any(|track| track.open) {
-            self.idle = None;
-        } else {
+        if self.open_tracks() == (0, 0) {
             self.idle.get_or_insert(now);
+        } else {
+            self.idle = None;
         }
     }
 
-    /// Says goodbye to the client: RTCP BYE and DTLS close.
+    /// Returns the number of open tracks that the session publishes, and of those that it receives.
+    pub fn open_tracks(&self) -> (usize, usize) {
+        let published = self.published.values().filter(|track| track.open);
+        let received = self.subscribed.values().filter(|track| track.open);
+        (published.count(), received.count())
+    }
+
+    /// Closes the connection: sends RTCP BYE and DTLS close.
     pub fn close(&mut self) {
         if self.rtc.close().is_err() {
             self.rtc.disconnect();

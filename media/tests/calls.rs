@@ -1,20 +1,11 @@
 //! The order, the limits and the errors of calls.
 
-use std::time::Duration;
-
 use partyline_media::api::ErrorCode;
 use partyline_media::calls::Call;
 use partyline_media::engine::Limits;
-use partyline_media::session::SessionId;
 use serde_json::{Value, json};
 
-use crate::world::{World, parse};
-
-const SECOND: Duration = Duration::from_secs(1);
-
-fn new_tracks(session: SessionId, tracks: Value) -> Call {
-    Call::NewTracks(session, parse(json!({ "tracks": tracks })))
-}
+use crate::world::{SECOND, World, new_tracks, parse};
 
 #[test]
 fn a_pull_waits_until_the_publisher_sends() {
@@ -69,7 +60,7 @@ fn an_exchange_ends_before_the_next_one_begins() {
         world.call(second.clone()),
         Err(ErrorCode::InvalidSessionDescription)
     );
-    // A client that never answers cannot block the session for ever.
+    // A client that never answers must not block the session.
     world.run(31 * SECOND);
     assert!(world.call(second).is_ok());
 
@@ -148,7 +139,10 @@ fn sessions_tracks_and_calls_have_limits() {
         Err(ErrorCode::TemporarilyUnavailableError)
     );
 
-    let track = |index: usize| json!({ "location": "local", "trackName": index.to_string(), "kind": "audio" });
+    let track = |index: usize| {
+        let name = index.to_string();
+        json!({ "location": "local", "trackName": name, "kind": "audio" })
+    };
     let too_many = Value::Array((0..65).map(track).collect());
     assert_eq!(
         world.call(new_tracks(session, too_many)),

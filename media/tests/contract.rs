@@ -1,5 +1,5 @@
-//! The HTTP API of the running program, held to a hand-written schema of Cloudflare's API. The schema
-//! is from the OpenAPI file `realtime-api-2024-05-21.yaml`.
+//! The HTTP API of the running program, held to a hand-written schema of Cloudflare's API. The
+//! schema is from the OpenAPI file `realtime-api-2024-05-21.yaml`.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -136,7 +136,11 @@ fn the_server_offers_for_publishing_and_the_replies_have_the_documented_fields()
         &closed,
         &json!({
             "requiresImmediateRenegotiation": false,
-            "tracks": [{ "mid": "string", "errorCode?": "close_track_error", "errorDescription?": "string" }],
+            "tracks": [{
+                "mid": "string",
+                "errorCode?": "close_track_error",
+                "errorDescription?": "string",
+            }],
         }),
     );
     assert!(closed["tracks"][0].get("errorCode").is_none());
@@ -144,7 +148,7 @@ fn the_server_offers_for_publishing_and_the_replies_have_the_documented_fields()
     assert_eq!(
         program.call("GET", &path(""), Value::Null).0,
         200,
-        "the session goes on"
+        "the session continues"
     );
 }
 

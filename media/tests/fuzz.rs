@@ -1,5 +1,5 @@
-//! What strangers can send: damaged SDP, JSON and datagrams. The kinds of damage are the same in each
-//! run. Ids and keys differ.
+//! Damaged SDP, JSON and datagrams, as strangers can send them. The kinds of damage are the same in
+//! each run. Ids and keys differ.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use str0m::media::{Direction, MediaKind};
 
 use crate::world::{SERVER, World, parse};
 
-/// How many damaged inputs each test tries.
+/// The number of damaged inputs that each test tries.
 const ROUNDS: usize = 250;
 
 /// A generator of random numbers (xorshift64), good enough to choose damage.
@@ -99,8 +99,8 @@ fn damaged_offers_and_answers_do_no_harm() {
             sent += world.send(device, mid, Duration::from_millis(40));
         }
     }
-    // str0m 0.25 panics on some offers, such as one payload type for two codecs. Each panic ends the
-    // session of the sender only.
+    // str0m 0.25 panics on some offers, such as one payload type for two codecs. Each panic ends
+    // the session of the sender only.
     world.run(Duration::from_secs(1));
     assert_eq!(world.clients[viewer].frames.len(), sent);
     assert!(

@@ -1,5 +1,5 @@
-//! Tests of the media server: the engine with clients on the same WebRTC library, and the program over
-//! HTTP.
+//! Tests of the media server: the engine with clients on the same WebRTC library, and the program
+//! over HTTP.
 
 #![allow(unreachable_pub)] // the modules of a test have no users outside
 

@@ -101,7 +101,8 @@ impl Drop for Program {
     }
 }
 
-/// Checks that a value has the fields of a schema and no others. A name that ends with `?` is optional.
+/// Checks that a value has the fields of a schema and no others. A name that ends with `?` is
+/// optional.
 pub fn check(value: &Value, schema: &Value) {
     match schema {
         Value::Object(fields) => {

@@ -1,23 +1,14 @@
 //! The life of sessions and tracks: timeouts, closes, panics, strangers.
 
-use std::time::Duration;
-
 use partyline_media::api::ErrorCode;
 use partyline_media::calls::Call;
-use partyline_media::session::SessionId;
 use serde_json::{Value, json};
 
-use crate::world::{World, parse};
-
-const SECOND: Duration = Duration::from_secs(1);
+use crate::world::{SECOND, World, new_tracks, parse};
 
 fn look(world: &mut World, client: usize) -> Result<Value, ErrorCode> {
     let session = world.clients[client].session;
     world.call(Call::Look(session))
-}
-
-fn new_tracks(session: SessionId, tracks: Value) -> Call {
-    Call::NewTracks(session, parse(json!({ "tracks": tracks })))
 }
 
 #[test]
@@ -128,7 +119,7 @@ fn a_client_can_restart_ice_and_the_stream_goes_on() {
     assert_eq!(reply["tracks"], json!([]), "no new track");
     world.accept(device, pending, &reply);
     world.run(SECOND);
-    // The device goes on from another address, as after a change of the network.
+    // The device continues from another address, as after a change of the network.
     world.clients[device].address.set_port(50_001);
     world.run(20 * SECOND);
     world.clients[viewer].frames.clear();
@@ -225,7 +216,7 @@ fn nobody_takes_over_the_address_of_another_session() {
 }
 
 #[test]
-fn a_session_that_is_heard_but_never_connects_is_gone_after_60_seconds() {
+fn a_session_that_receives_datagrams_but_never_connects_is_gone_after_60_seconds() {
     let mut world = World::new();
     let device = world.client(|config| config);
     let track = json!([{ "location": "local", "trackName": "video", "kind": "video" }]);

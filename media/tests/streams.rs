@@ -9,9 +9,7 @@ use str0m::media::{
     Direction, KeyframeRequestKind, MediaKind, Mid, Rid, Simulcast, SimulcastLayer,
 };
 
-use crate::world::{World, parse};
-
-const SECOND: Duration = Duration::from_secs(1);
+use crate::world::{SECOND, World, parse};
 
 #[test]
 fn every_viewer_receives_every_frame_of_the_device() {
@@ -120,7 +118,7 @@ fn a_frame_that_is_lost_for_good_makes_the_server_ask_for_a_key_frame() {
 }
 
 #[test]
-fn a_viewer_that_cannot_decode_the_codec_is_told_and_others_are_not_affected() {
+fn a_viewer_that_cannot_decode_the_codec_receives_an_error_and_others_are_not_affected() {
     let mut world = World::new();
     let (device, mid) = world.device();
     world.send(device, mid, SECOND);
@@ -168,7 +166,7 @@ fn a_device_can_publish_h264() {
 }
 
 #[test]
-fn a_viewer_changes_to_another_device_without_sdp_and_its_media_time_goes_on() {
+fn a_viewer_changes_to_another_device_without_sdp_and_its_media_time_continues() {
     let mut world = World::new();
     let (first, first_mid) = world.device();
     world.send(first, first_mid, 2 * SECOND);

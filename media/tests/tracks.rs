@@ -1,15 +1,11 @@
 //! Tracks: published, received and closed with the offers of either side.
 
-use std::time::Duration;
-
 use partyline_media::api::ErrorCode;
 use partyline_media::calls::Call;
 use serde_json::json;
 use str0m::media::{Direction, MediaKind, Mid};
 
-use crate::world::{World, parse};
-
-const SECOND: Duration = Duration::from_secs(1);
+use crate::world::{SECOND, World, parse};
 
 #[test]
 fn clients_can_make_the_offers_for_publishing_and_receiving() {
@@ -68,7 +64,7 @@ fn clients_can_make_the_offers_for_publishing_and_receiving() {
 }
 
 #[test]
-fn a_closed_track_stops_at_the_viewer_and_the_session_goes_on() {
+fn a_closed_track_stops_at_the_viewer_and_the_session_continues() {
     let mut world = World::new();
     let (device, mid) = world.device();
     world.send(device, mid, SECOND);

@@ -16,8 +16,10 @@ use str0m::media::{Direction, KeyframeRequest, MediaData, MediaKind, MediaTime, 
 use str0m::net::{Protocol, Receive};
 use str0m::{Candidate, Event, IceConnectionState, Input, Output, Rtc, RtcConfig};
 
-/// Where the clients reach the engine.
+/// The address at which the clients reach the engine.
 pub const SERVER: &str = "192.0.2.1:3478";
+
+pub const SECOND: Duration = Duration::from_secs(1);
 
 /// The time that a datagram takes.
 const DELAY: Duration = Duration::from_millis(10);
@@ -95,7 +97,7 @@ impl World {
         SessionId::parse(body["sessionId"].as_str().unwrap()).unwrap()
     }
 
-    /// Makes a session and its client. Returns the index of the client.
+    /// Creates a session and its client. Returns the index of the client.
     pub fn client(&mut self, configure: impl FnOnce(RtcConfig) -> RtcConfig) -> usize {
         let crypto = Arc::new(from_feature_flags());
         let mut rtc = configure(RtcConfig::new().set_crypto_provider(crypto)).build(self.now);
@@ -128,8 +130,7 @@ impl World {
     /// Calls `tracks/new`. Returns the reply, and the client's answer to the server's offer.
     pub fn answer(&mut self, client: usize, tracks: Value) -> (Value, String) {
         let session = self.clients[client].session;
-        let call = Call::NewTracks(session, parse(json!({ "tracks": tracks })));
-        let reply = self.call(call).unwrap();
+        let reply = self.call(new_tracks(session, tracks)).unwrap();
         let sdp = reply["sessionDescription"]["sdp"]
             .as_str()
             .unwrap_or_else(|| panic!("{reply}"));
@@ -146,7 +147,7 @@ impl World {
         self.call(Call::Renegotiate(session, parse(body)))
     }
 
-    /// Makes an offer of the client.
+    /// Creates an offer of the client.
     pub fn offer(
         &mut self,
         client: usize,
@@ -175,7 +176,7 @@ impl World {
         self.drain(client);
     }
 
-    /// Makes a device that publishes `video` by the server's offer, and connects it.
+    /// Creates a device that publishes `video` by the server's offer, and connects it.
     pub fn device(&mut self) -> (usize, Mid) {
         self.device_with(|config| config)
     }
@@ -191,7 +192,7 @@ impl World {
         (device, mid)
     }
 
-    /// Makes a viewer of the track `video` by the server's offer, and connects it.
+    /// Creates a viewer of the track `video` by the server's offer, and connects it.
     pub fn viewer(&mut self, device: usize) -> (usize, Mid) {
         let viewer = self.client(|config| config);
         let tracks = self.remote(device);
@@ -375,6 +376,11 @@ impl World {
             }
         }
     }
+}
+
+/// The call `tracks/new` with these tracks, without an offer.
+pub fn new_tracks(session: SessionId, tracks: Value) -> Call {
+    Call::NewTracks(session, parse(json!({ "tracks": tracks })))
 }
 
 /// Reads a request, as the HTTP side does.

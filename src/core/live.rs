@@ -4,6 +4,7 @@
 //! The media server takes part in the room as the peer [`MEDIA_SERVER`]. It makes every offer. The room
 //! controls it with [`MediaCall`]s, which the shell sends as HTTP requests.
 
+use std::fmt;
 use std::rc::Rc;
 
 #[cfg(doc)]
@@ -98,10 +99,45 @@ impl Tracks {
             .filter_map(|(kind, is_in)| is_in.then_some(kind))
     }
 
+    /// Reads a set from its kinds. Returns `None` for any other name.
+    #[must_use]
+    pub fn from_kinds<'a>(kinds: impl IntoIterator<Item = &'a str>) -> Option<Self> {
+        let mut tracks = Self::default();
+        for kind in kinds {
+            match kind {
+                "audio" => tracks.audio = true,
+                "video" => tracks.video = true,
+                _ => return None,
+            }
+        }
+        Some(tracks)
+    }
+
+    /// Reads the text form: the kinds, separated by commas, or `-` for the empty set.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "-" => Some(Self::default()),
+            kinds => Self::from_kinds(kinds.split(',')),
+        }
+    }
+
     /// Returns whether the set is empty.
     #[must_use]
     pub const fn is_empty(self) -> bool {
         !self.audio && !self.video
+    }
+}
+
+impl fmt::Display for Tracks {
+    /// Writes the text form, which [`Self::parse`] reads.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match (self.audio, self.video) {
+            (true, true) => "audio,video",
+            (true, false) => "audio",
+            (false, true) => "video",
+            (false, false) => "-",
+        })
     }
 }
 

@@ -1,10 +1,10 @@
-//! Live sessions over HTTP: the settings, who may create and stop a session, and the requests and
-//! answers.
+//! Live sessions over HTTP: the settings, the callers that may create and stop a session, and the
+//! requests and answers.
 //!
-//! | Request | Who may | Answer |
+//! | Request | Allowed callers | Answer |
 //! |---|---|---|
 //! | `POST /create-session` | the back end | [`NewSession::answer`] |
-//! | `POST /live/stop` | the back end, and who holds the `stopKey` or a token with `"live":"control"` | `{"message":"stopped"}` |
+//! | `POST /live/stop` | the back end, a caller with the `stopKey`, a caller with a token with `"live":"control"` | `{"message":"stopped"}` |
 //! | `GET /live/:sessionId` | the same | [`status`] |
 //!
 //! This module does no I/O. The shell passes each request on to the room, and sends the notification of
@@ -27,7 +27,7 @@ pub const NOT_CONFIGURED: &str = "not-configured";
 
 /// The settings of live sessions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Live {
+pub struct LiveSettings {
     /// The media server. `None`: live sessions cannot be created.
     pub media: Option<MediaServer>,
     /// `LIVE_KEY`: the key of the back end. `None`: only requests from this machine are allowed.

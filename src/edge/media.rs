@@ -1,5 +1,5 @@
-//! The words of the media server: encodes a [`MediaCall`] as an HTTP request, and decodes the reply as
-//! an [`Outcome`].
+//! The HTTP API of the media server: encodes a [`MediaCall`] as a request, and decodes the reply as an
+//! [`Outcome`].
 //!
 //! The API is that of [Cloudflare's Realtime SFU](https://developers.cloudflare.com/realtime/sfu/api/).
 //! No other module knows its paths, fields and error codes. All paths are below
@@ -28,7 +28,6 @@ use self::answer::{Answer, read_answer};
 use crate::core::event::MAX_FRAME;
 use crate::core::live::{MediaCall, Outcome, Tracks};
 use crate::dialect::json::{ObjectWriter, array};
-use crate::edge::tracks::{list_kinds, read_kinds};
 
 /// The maximum size of an SDP, in bytes.
 const MAX_SDP: usize = MAX_FRAME;
@@ -165,8 +164,8 @@ impl Expected {
             "session" => Self::Session,
             "offer" => Self::Offer(fields.next()?.to_owned()),
             "acceptance" => Self::Acceptance {
-                accepted: read_kinds(fields.next()?.split(','))?,
-                rejected: read_kinds(fields.next()?.split(','))?,
+                accepted: Tracks::parse(fields.next()?)?,
+                rejected: Tracks::parse(fields.next()?)?,
             },
             "end" => Self::End,
             "status" => Self::Status,
@@ -183,7 +182,6 @@ impl fmt::Display for Expected {
             Self::Session => f.write_str("session"),
             Self::Offer(session) => write!(f, "offer {session}"),
             Self::Acceptance { accepted, rejected } => {
-                let [accepted, rejected] = [*accepted, *rejected].map(list_kinds);
                 write!(f, "acceptance {accepted} {rejected}")
             }
             Self::End => f.write_str("end"),
@@ -197,6 +195,10 @@ mod tests {
     use super::*;
     use serde_json::{Value, json};
 
+    const AUDIO: Tracks = Tracks {
+        audio: true,
+        video: false,
+    };
     const VIDEO: Tracks = Tracks {
         audio: false,
         video: true,
@@ -282,7 +284,7 @@ mod tests {
             Expected::Session,
             Expected::Offer("s~1".into()),
             accepts(Tracks::ALL, Tracks::default()),
-            accepts(Tracks::default(), VIDEO),
+            accepts(AUDIO, VIDEO),
             Expected::End,
             Expected::Status,
         ] {

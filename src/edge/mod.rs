@@ -11,6 +11,5 @@ mod setting;
 pub mod settings;
 mod signature;
 pub mod status;
-pub mod tracks;
 
 pub use setting::BadSetting;

@@ -6,7 +6,7 @@
 use super::setting::{BadSetting, Range, is_origin, number, strong_secret};
 use crate::core::event::Limits;
 use crate::edge::ice::Ice;
-use crate::edge::live::Live;
+use crate::edge::live::LiveSettings;
 
 /// The range of `MAX_PEERS`. The maximum is half of the platform's limit of 32,768 WebSockets for
 /// each object, because a closing WebSocket also counts until the client replies with a Close
@@ -58,7 +58,7 @@ pub struct Settings {
     /// The settings of STUN and TURN.
     pub ice: Ice,
     /// The settings of live sessions.
-    pub live: Live,
+    pub live: LiveSettings,
 }
 
 impl Settings {
@@ -84,7 +84,7 @@ impl Settings {
             origins: origins(&find("ALLOWED_ORIGINS").unwrap_or_default())?,
             secret: strong_secret("ROOM_SECRET", find("ROOM_SECRET"))?,
             ice: Ice::read(&find)?,
-            live: Live::read(&find)?,
+            live: LiveSettings::read(&find)?,
         })
     }
 }
@@ -128,7 +128,7 @@ mod tests {
             secret: None,
             ping: 25_000,
             ice: Ice::read(|_| None).unwrap(),
-            live: Live::default(),
+            live: LiveSettings::default(),
         };
         assert_eq!(Settings::read(|_| None), Ok(defaults.clone()));
         assert_eq!(read("ALLOWED_ORIGINS", ""), Ok(defaults));

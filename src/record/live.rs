@@ -9,14 +9,14 @@
 //! m calling 114896102408064 1795251720000 0 9f8e7d6c
 //! ```
 //!
-//! The row of a live session has one line: the device, the requested tracks (`a`, `v`, `av` or `-`), the
-//! time at which the session ends, and the state. The state `live` is followed by the session of the
-//! device, its tracks, its source, and the `mid`s of its tracks. The source is `-` if it is certain, and
-//! otherwise a time, after `?` if the device is in the room:
+//! The row of a live session has one line: the device, the requested tracks (such as `audio,video`, or
+//! `-` for none), the time at which the session ends, and the state. The state `live` is followed by the
+//! session of the device, its tracks, its source, and the `mid`s of its tracks. The source is `-` if it
+//! is certain, and otherwise a time, after `?` if the device is in the room:
 //!
 //! ```text
-//! v2 camera av 1795266120000 waiting
-//! v2 camera av 1795266120000 live 9f8e7d6c v - 1
+//! v2 camera audio,video 1795266120000 waiting
+//! v2 camera audio,video 1795266120000 live 9f8e7d6c video - 1
 //! ```
 
 use std::fmt::Write;
@@ -99,7 +99,7 @@ pub(super) fn write_session(text: &mut String, session: &LiveSession) {
         expires_at: Time(expires_at),
         state,
     } = session;
-    let (tracks, name) = (letters(*tracks), state.name());
+    let name = state.name();
     let details = match state {
         LiveState::Waiting | LiveState::Away => String::new(),
         LiveState::Live {
@@ -114,7 +114,7 @@ pub(super) fn write_session(text: &mut String, session: &LiveSession) {
                 Source::Left(Time(at)) => at.to_string(),
             };
             let mids: String = mids.iter().map(|mid| format!(" {mid}")).collect();
-            format!(" {session} {} {source}{mids}", letters(*tracks))
+            format!(" {session} {tracks} {source}{mids}")
         }
     };
     let fields = format_args!("{device} {tracks} {expires_at} {name}{details}");
@@ -126,14 +126,14 @@ pub(super) fn write_session(text: &mut String, session: &LiveSession) {
 pub(super) fn read_session(reader: &mut Reader<'_>) -> Option<LiveSession> {
     let session = LiveSession {
         device: reader.id()?,
-        tracks: tracks(reader.field()?)?,
+        tracks: Tracks::parse(reader.field()?)?,
         expires_at: Time(reader.number()?),
         state: match reader.field()? {
             "waiting" => LiveState::Waiting,
             "away" => LiveState::Away,
             "live" => LiveState::Live {
                 session: Rc::from(reader.field()?),
-                tracks: tracks(reader.field()?)?,
+                tracks: Tracks::parse(reader.field()?)?,
                 source: read_source(reader.field()?)?,
                 mids: read_mids(reader),
             },
@@ -151,38 +151,6 @@ fn read_source(text: &str) -> Option<Source> {
         None => time(text).map(Source::Left),
         Some(at) => time(at).map(Source::InDoubt),
     }
-}
-
-const fn letters(tracks: Tracks) -> &'static str {
-    match tracks {
-        Tracks {
-            audio: true,
-            video: true,
-        } => "av",
-        Tracks {
-            audio: true,
-            video: false,
-        } => "a",
-        Tracks {
-            audio: false,
-            video: true,
-        } => "v",
-        Tracks {
-            audio: false,
-            video: false,
-        } => "-",
-    }
-}
-
-fn tracks(letters: &str) -> Option<Tracks> {
-    let (audio, video) = match letters {
-        "av" => (true, true),
-        "a" => (true, false),
-        "v" => (false, true),
-        "-" => (false, false),
-        _ => return None,
-    };
-    Some(Tracks { audio, video })
 }
 
 #[cfg(test)]

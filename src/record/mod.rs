@@ -1,5 +1,6 @@
 //! The state of a room that is stored as text: attachments of WebSockets, and rows of absent peers,
-//! their notices, held broadcasts and the live session. After an eviction, the room is restored from the attachments and rows.
+//! their notices, held broadcasts and the live session. After an eviction, the room is restored from
+//! the attachments and rows.
 
 pub mod attachment;
 mod fields;

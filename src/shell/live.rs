@@ -20,8 +20,8 @@ use super::platform::{ADDRESS, ORIGIN, header, now, random};
 use super::promise::Step;
 use super::rate::client_network;
 use crate::edge::live::{
-    Caller, Credentials, Live, MAX_BODY, NewSession, Notification, RoomRequest, StopRequest,
-    bad_notify, not_notified, without_media_server,
+    Caller, Credentials, LiveSettings, MAX_BODY, NewSession, Notification, RoomRequest,
+    StopRequest, bad_notify, not_notified, without_media_server,
 };
 use crate::edge::route::{HttpError, LiveAction, Route};
 use crate::edge::settings::Settings;
@@ -32,14 +32,15 @@ extern "C" {
     /// separated by spaces.
     #[wasm_bindgen(catch, js_name = notificationUrl)]
     fn notification_url(server: &str, origins: &str) -> Result<Option<String>, JsValue>;
-    /// Sends a notification. Returns a promise of `created`, or of the cause of the failure.
+    /// Sends a notification. Returns a promise of `status` after a success, and otherwise of the cause of
+    /// the failure.
     #[wasm_bindgen(catch)]
     fn notify(
         url: &str,
         body: &str,
         idempotency_key: &str,
         signature: Option<&str>,
-        created: u16,
+        status: u16,
     ) -> Result<Promise, JsValue>;
 }
 
@@ -118,8 +119,8 @@ pub(super) fn on_created(call: &Call, outcome: JsValue) -> Result<Answer, Failur
 pub(super) fn on_notified(call: &Call, outcome: &JsValue) -> Result<Answer, Failure> {
     let session = session_of(call)?;
     match outcome.as_f64() {
-        Some(created) => {
-            let status = if created == 201.0 { 201 } else { 200 };
+        Some(status) => {
+            let status = if status == 201.0 { 201 } else { 200 };
             answer(call, &session, &*call.settings()?, status, true)
         }
         None => {
@@ -149,7 +150,10 @@ fn session_of(call: &Call) -> Result<NewSession, Failure> {
 }
 
 /// Returns the URL to which the notification of a session is sent, if there is a server for it.
-fn find_notification_url(session: &NewSession, live: &Live) -> Result<Option<String>, Failure> {
+fn find_notification_url(
+    session: &NewSession,
+    live: &LiveSettings,
+) -> Result<Option<String>, Failure> {
     let Some(server) = session.notify.as_ref().or(live.notify_url.as_ref()) else {
         return Ok(None);
     };

@@ -3,8 +3,7 @@
  * Sends the requests of a room to the media server.
  *
  * No handler of the room awaits a request, so the room handles other events meanwhile. When a request
- * ends, the room hears of it in a call of its own. A pending request keeps the room in memory, for at
- * most ten seconds.
+ * ends, the room is called. A pending request keeps the room in memory, for at most ten seconds.
  */
 
 import { readText } from './body.js';

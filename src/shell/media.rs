@@ -6,7 +6,7 @@ use worker::wasm_bindgen::prelude::*;
 
 use super::log::log;
 use crate::core::live::{MediaCall, Outcome};
-use crate::edge::live::MediaServer;
+use crate::edge::live::{MediaServer, without_media_server};
 use crate::edge::media::{Expected, MediaRequest, no_reply, request};
 use crate::edge::settings::Settings;
 
@@ -44,11 +44,9 @@ impl MediaClient {
     }
 
     fn try_start(&self, call: u64, call_request: &MediaCall) -> Result<(), Outcome> {
-        let MediaServer { url, secret } = self.server().ok_or_else(|| {
-            let message =
-                "no media server is configured: expected MEDIA_APP and MEDIA_SECRET. Set both";
-            Outcome::Unavailable(message.to_owned())
-        })?;
+        let MediaServer { url, secret } = self
+            .server()
+            .ok_or_else(|| Outcome::Unavailable(without_media_server().message.into_owned()))?;
         let MediaRequest {
             method,
             path,

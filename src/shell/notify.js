@@ -33,16 +33,16 @@ function parse(text) {
 }
 
 /**
- * Sends a notification, again after a failure that may be temporary. Resolves with `created` after a
+ * Sends a notification, again after a failure that may be temporary. Resolves with `status` after a
  * success, and otherwise with the cause of the last failure. Never rejects.
  * @param {string} url
  * @param {string} body
  * @param {string} idempotencyKey
  * @param {string | undefined} signature
- * @param {number} created
+ * @param {number} status the status that the promise resolves with after a success
  * @returns {Promise<number | string>}
  */
-export async function notify(url, body, idempotencyKey, signature, created) {
+export async function notify(url, body, idempotencyKey, signature, status) {
   const headers = {
     'Content-Type': 'application/json',
     'Idempotency-Key': idempotencyKey,
@@ -51,10 +51,10 @@ export async function notify(url, body, idempotencyKey, signature, created) {
   let cause = '';
   for (const delay of DELAYS) {
     if (delay) await scheduler.wait(delay);
-    const status = await post(url, headers, body);
-    if (status >= 200 && status < 300) return created;
-    cause = status ? `the server responded with status ${status}` : 'there was no response';
-    if (status && status < 500 && status !== 429) break;
+    const got = await post(url, headers, body);
+    if (got >= 200 && got < 300) return status;
+    cause = got ? `the server responded with status ${got}` : 'there was no response';
+    if (got && got < 500 && got !== 429) break;
   }
   return cause;
 }

@@ -1,5 +1,6 @@
 /**
- * The functions and the class that `worker.js` and its modules import from the module that wasm-bindgen generates.
+ * The functions and the class that `worker.js` and its modules import from the module that
+ * wasm-bindgen generates.
  * `mod.rs` defines `fetch` and `proceed`, and `object.rs` defines `Room`.
  */
 

@@ -12,7 +12,8 @@ import { readFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import { build } from '../../scripts/media.mjs';
 import { Pages } from '../support/chromium.mjs';
-import { Media, Site, answerIn, decodes } from '../support/media.mjs';
+import { Media, answerIn, decodes } from '../support/media.mjs';
+import { Site } from '../support/site.mjs';
 
 /** Milliseconds of each measurement. */
 const TIME = 12_000;

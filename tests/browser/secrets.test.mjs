@@ -1,28 +1,19 @@
 // @ts-check
 /** Tests that no URL that the library or the page requests contains a key or a token. */
 import assert from 'node:assert/strict';
-import { createHmac } from 'node:crypto';
 import { test } from 'node:test';
 import { connected, join, logged, newRoom } from '../support/browser.mjs';
 import { Pages } from '../support/chromium.mjs';
 import { useFixtures } from '../support/fixtures.mjs';
+import { ROOM_SECRET, sign } from '../support/token.mjs';
 import { Deployed } from '../support/workerd.mjs';
-
-const ROOM_SECRET = 'a secret of more than thirty-two bytes, for the tests';
 
 const deployed = new Deployed({ ROOM_SECRET });
 const pages = new Pages(deployed);
 useFixtures(deployed, pages);
 
 /** Returns a token for a room. @param {string} room */
-function mint(room) {
-  const claims = { room, exp: Math.floor(Date.now() / 1000) + 600 };
-  const parts = [{ alg: 'HS256' }, claims].map((part) =>
-    Buffer.from(JSON.stringify(part)).toString('base64url'),
-  );
-  const signed = parts.join('.');
-  return `${signed}.${createHmac('sha256', ROOM_SECRET).update(signed).digest('base64url')}`;
-}
+const mint = (room) => sign({ room, exp: Math.floor(Date.now() / 1000) + 600 });
 
 /**
  * Collects the URLs that a page requests, including those of WebSockets.

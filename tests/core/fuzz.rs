@@ -5,7 +5,7 @@ use partyline::core::live::{MediaCall, Outcome};
 use partyline::core::peer::Time;
 use partyline::core::refusal::Code;
 use partyline::dialect::Dialect;
-use partyline::edge::live::{Live, NewSession, RoomRequest, StopRequest};
+use partyline::edge::live::{LiveSettings, NewSession, RoomRequest, StopRequest};
 use partyline::edge::media;
 use partyline::edge::route::{Request, route};
 use partyline::record::attachment::Attachment;
@@ -163,7 +163,7 @@ fn routes_or_refuses(text: &str, method: &str, upgrade: Option<&str>) {
 fn reads_or_refuses(body: &str) {
     match NewSession::read(body, Time(1_000_000), 7) {
         Ok(session) => {
-            let live = Live::default();
+            let live = LiveSettings::default();
             let answer = session.answer(&live, Some("secret"), false);
             serde_json::from_str::<serde_json::Value>(&answer).unwrap();
             let request = RoomRequest::Create(session);

@@ -6,13 +6,10 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { useFixtures } from '../support/fixtures.mjs';
+import { LIVE_KEY, NO_MEDIA } from '../support/live.mjs';
 import { Peer, within } from '../support/peer.mjs';
+import { ROOM_SECRET } from '../support/token.mjs';
 import { Server, startWorkerd } from '../support/workerd.mjs';
-
-const LIVE_KEY = 'a-live-key-of-more-than-thirty-two-bytes-for-the-tests';
-const ROOM_SECRET = 'a secret of more than thirty-two bytes, for the tests';
-/** Nothing listens on port 1. */
-const MEDIA = { MEDIA_URL: 'http://127.0.0.1:1', MEDIA_APP: 'app', MEDIA_SECRET: 'media-secret' };
 
 /** @type {import('../support/workerd.mjs').Workerd<'main'>} */
 let workerd;
@@ -20,7 +17,8 @@ let workerd;
 const children = new Set();
 
 useFixtures({
-  start: async () => (workerd = await startWorkerd({ main: { ...MEDIA, LIVE_KEY, ROOM_SECRET } })),
+  start: async () =>
+    (workerd = await startWorkerd({ main: { ...NO_MEDIA, LIVE_KEY, ROOM_SECRET } })),
   stop: () => {
     children.forEach((child) => child.kill());
     return workerd?.stop();

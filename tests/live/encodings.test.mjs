@@ -6,7 +6,8 @@ import { setTimeout } from 'node:timers/promises';
 import { PATIENCE } from '../support/browser.mjs';
 import { Pages } from '../support/chromium.mjs';
 import { useFixtures } from '../support/fixtures.mjs';
-import { Media, Site, answerIn, decodes } from '../support/media.mjs';
+import { Media, answerIn, decodes } from '../support/media.mjs';
+import { Site } from '../support/site.mjs';
 import { some } from '../support/tier.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */

@@ -1,42 +1,37 @@
 // @ts-check
 /** A media server that fails: the Worker talks to it through a proxy that spoils some replies. */
 import assert from 'node:assert/strict';
-import http from 'node:http';
-import { once } from 'node:events';
 import { test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
-import { join, logged } from '../support/browser.mjs';
+import { logged } from '../support/browser.mjs';
 import { Pages } from '../support/chromium.mjs';
 import { useFixtures } from '../support/fixtures.mjs';
-import { LiveServers, receives } from '../support/live.mjs';
+import { LiveServers, enter, publish, receives } from '../support/live.mjs';
+import { Recorder } from '../support/recorder.mjs';
 import { all } from '../support/tier.mjs';
 
 /** @typedef {{ status: number, body: unknown }} Reply */
 /** @typedef {(reply: Reply) => Reply | Promise<Reply>} Spoil */
 
+/** Returns the method and the last part of the path, such as `POST new`. @param {string} line */
+const nameOf = (line) => line.replace(/ .*\/sessions\/([0-9a-f]{32}\/?)?/, ' ');
+
 /** Forwards the calls of the Worker to the media server. */
 class MediaProxy {
   /** What happens to the next replies. @type {{ call: RegExp, spoil: Spoil }[]} */
   #spoils = [];
-  /** The method and the last part of the path of each call. @type {string[]} */
-  calls = [];
   /** The base URL of the API of the media server. */
   target = '';
-
-  #server = http.createServer(async (request, response) => {
-    let body = '';
-    for await (const chunk of request.setEncoding('utf8')) body += chunk;
-    const { method = '', url = '', headers } = request;
-    const call = `${method} ${url.replace(/.*\/sessions\/([0-9a-f]{32}\/?)?/, '')}`;
-    this.calls.push(call);
-    const forwarded = await fetch(`${this.target}${url.replace(/^\/v1/, '')}`, {
+  #recorder = new Recorder(async (response, { line, headers, body }) => {
+    const [method, path] = line.split(' ');
+    const forwarded = await fetch(`${this.target}${path.replace(/^\/v1/, '')}`, {
       method,
       headers: { authorization: headers.authorization ?? '' },
       body: body || undefined,
     }).catch(() => undefined);
     // At the end of the tests, the media server stops before the Worker has closed all sessions.
-    if (!forwarded) return response.destroy();
-    const at = this.#spoils.findIndex((next) => next.call.test(call));
+    if (!forwarded) return void response.destroy();
+    const at = this.#spoils.findIndex((next) => next.call.test(nameOf(line)));
     const [next] = at < 0 ? [] : this.#spoils.splice(at, 1);
     const reply = { status: forwarded.status, body: await forwarded.json() };
     const { status, body: sent } = next ? await next.spoil(reply) : reply;
@@ -44,16 +39,13 @@ class MediaProxy {
     response.end(typeof sent === 'string' ? sent : JSON.stringify(sent));
   });
 
-  async start() {
-    this.#server.listen(0, '127.0.0.1');
-    await once(this.#server, 'listening');
-    const { port } = /** @type {import('node:net').AddressInfo} */ (this.#server.address());
-    return `http://127.0.0.1:${port}/v1`;
-  }
+  start = async () => `${await this.#recorder.start()}/v1`;
+  stop = () => this.#recorder.stop();
+  skip = () => this.#recorder.skip();
 
-  stop() {
-    this.#server.closeAllConnections();
-    this.#server.close();
+  /** The names of the calls since the last `skip`. */
+  get calls() {
+    return this.#recorder.unread.map(({ line }) => nameOf(line));
   }
 
   /**
@@ -83,21 +75,10 @@ const ANSWER = /^PUT renegotiate$/;
 /** @param {string} errorCode */
 const error = (errorCode) => ({ errorCode, errorDescription: 'spoiled by a test' });
 
-/** @param {string} session @param {string} id */
-async function enter(session, id) {
-  const page = await pages.open(id);
-  await join(page, session, { id });
-  await logged(page, 'state joined');
-  return page;
-}
-
 /** @param {string} session */
 async function enterDevice(session) {
-  const page = await enter(session, 'camera');
-  await page.evaluate(async () => {
-    const { room } = /** @type {any} */ (globalThis);
-    room.live.publish(await navigator.mediaDevices.getUserMedia({ video: true }));
-  });
+  const page = await enter(pages, session, 'camera');
+  await publish(page, { video: true });
   return page;
 }
 
@@ -106,7 +87,7 @@ test('an error of the media server is reported, and a later attempt connects', a
   proxy.spoil(OPEN, () => ({ status: 500, body: 'no JSON' }));
   const device = await enterDevice(session);
   await logged(device, 'error media-unavailable');
-  const viewer = await enter(session, 'viewer');
+  const viewer = await enter(pages, session, 'viewer');
   await receives(viewer);
   proxy.check();
 });
@@ -114,14 +95,14 @@ test('an error of the media server is reported, and a later attempt connects', a
 test('a viewer waits while the media server has no packets of the device', async () => {
   const session = await servers.createSession();
   await enterDevice(session);
-  await receives(await enter(session, 'first'));
+  await receives(await enter(pages, session, 'first'));
   for (const code of ['empty_track_error', 'not_found_track_error'])
     proxy.spoil(OFFER, ({ body }) => {
       const { tracks } = /** @type {{ tracks: object[] }} */ (body);
       const failed = tracks.map((track) => ({ ...track, ...error(code) }));
       return { status: 200, body: { tracks: failed } };
     });
-  await receives(await enter(session, 'second'));
+  await receives(await enter(pages, session, 'second'));
   proxy.check();
 });
 
@@ -129,11 +110,11 @@ test('a peer whose session is gone gets a new session and a new offer', async ()
   const session = await servers.createSession();
   proxy.spoil(ANSWER, () => ({ status: 410, body: error('session_error') }));
   await enterDevice(session);
-  await receives(await enter(session, 'viewer'));
+  await receives(await enter(pages, session, 'viewer'));
   proxy.check();
 });
 
-test('signaling goes on while the media server does not respond', async () => {
+test('signaling continues while the media server does not respond', async () => {
   const session = await servers.createSession();
   let respond = () => {};
   const slow = new Promise((resolve) => (respond = () => resolve(undefined)));
@@ -143,7 +124,7 @@ test('signaling goes on while the media server does not respond', async () => {
     return reply;
   });
   const device = await enterDevice(session);
-  const viewer = await enter(session, 'viewer');
+  const viewer = await enter(pages, session, 'viewer');
   await viewer.evaluate(() => {
     /** @type {any} */ (globalThis).room.signal('hello', { n: 1 }, 'camera');
   });
@@ -156,9 +137,9 @@ test('signaling goes on while the media server does not respond', async () => {
 
 test('a device and two viewers cost three calls each', async () => {
   const session = await servers.createSession();
-  proxy.calls.length = 0;
+  proxy.skip();
   await enterDevice(session);
-  for (const id of ['one', 'two']) await receives(await enter(session, id));
+  for (const id of ['one', 'two']) await receives(await enter(pages, session, id));
   // The sessions of earlier tests may still be closing.
   const calls = proxy.calls.filter((call) => !call.endsWith('close'));
   assert.deepEqual(calls.toSorted(), [

@@ -2,10 +2,10 @@
 /** Live streams through `room.js`, without the example page. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { join, log, logged, until } from '../support/browser.mjs';
+import { log, logged, until } from '../support/browser.mjs';
 import { Pages } from '../support/chromium.mjs';
 import { useFixtures } from '../support/fixtures.mjs';
-import { LiveServers, passed, received, receives } from '../support/live.mjs';
+import { LiveServers, enter, passed, publish, received, receives } from '../support/live.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
 
@@ -13,27 +13,11 @@ const servers = new LiveServers();
 const pages = new Pages(servers);
 useFixtures(servers, pages);
 
-/** @param {string} session @param {string} id */
-async function enter(session, id) {
-  const page = await pages.open(id);
-  await join(page, session, { id });
-  await logged(page, 'state joined');
-  return page;
-}
-
-/** Publishes camera and microphone. @param {Page} page @param {MediaStreamConstraints} what */
-async function publish(page, what = { audio: true, video: true }) {
-  await page.evaluate(async (what) => {
-    const { room } = /** @type {any} */ (globalThis);
-    room.live.publish(await navigator.mediaDevices.getUserMedia(what));
-  }, what);
-}
-
 /** Lets the device and a viewer join a new session. */
 async function stage() {
   const session = await servers.createSession();
-  const device = await enter(session, 'camera');
-  const viewer = await enter(session, 'viewer');
+  const device = await enter(pages, session, 'camera');
+  const viewer = await enter(pages, session, 'viewer');
   return { session, device, viewer };
 }
 
@@ -69,6 +53,7 @@ test('nobody connects to anybody unasked in a room with a live session', async (
   await publish(device);
   await receives(viewer);
   const other = await enter(
+    pages,
     await viewer.evaluate(() => /** @type {any} */ (globalThis).room.name),
     'other',
   );

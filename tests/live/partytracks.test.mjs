@@ -12,7 +12,8 @@ import { routePartyTracksRequest } from 'partytracks/server';
 import { until } from '../support/browser.mjs';
 import { Pages } from '../support/chromium.mjs';
 import { useFixtures } from '../support/fixtures.mjs';
-import { Media, SECRET, Site, decodes } from '../support/media.mjs';
+import { Media, SECRET, decodes } from '../support/media.mjs';
+import { Site } from '../support/site.mjs';
 
 const media = new Media();
 /** The requests of the client, with the status of the replies. @type {string[]} */

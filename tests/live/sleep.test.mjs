@@ -3,10 +3,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
-import { join, logged } from '../support/browser.mjs';
 import { Pages } from '../support/chromium.mjs';
 import { useFixtures } from '../support/fixtures.mjs';
-import { LiveServers, passed, receives } from '../support/live.mjs';
+import { LiveServers, enter, passed, publish, receives } from '../support/live.mjs';
 import { participate } from '../support/socketio-page.mjs';
 
 /** workerd evicts an object that is idle for ten seconds, and no option shortens this time. */
@@ -17,22 +16,11 @@ const pages = new Pages(servers);
 servers.settings = { PING_INTERVAL: '2' };
 useFixtures(servers, pages);
 
-/** @param {string} session @param {string} id */
-async function enter(session, id) {
-  const page = await pages.open(id);
-  await join(page, session, { id });
-  await logged(page, 'state joined');
-  return page;
-}
-
 test('the room sleeps while a stream runs, also between the pings of Socket.IO', async () => {
   const session = await servers.createSession();
-  const device = await enter(session, 'camera');
-  await device.evaluate(async () => {
-    const { room } = /** @type {any} */ (globalThis);
-    room.live.publish(await navigator.mediaDevices.getUserMedia({ video: true }));
-  });
-  const viewer = await enter(session, 'viewer');
+  const device = await enter(pages, session, 'camera');
+  await publish(device, { video: true });
+  const viewer = await enter(pages, session, 'viewer');
   const page = await pages.open('socketio', `${servers.origin}/health`); // without a content policy
   await participate(page, { room: session, transports: ['websocket'] });
   for (const watching of [viewer, page]) await receives(watching, connectionOf(watching));
@@ -40,7 +28,7 @@ test('the room sleeps while a stream runs, also between the pings of Socket.IO',
 
   await setTimeout(IDLE);
   for (const watching of [viewer, page]) await receives(watching, connectionOf(watching));
-  const late = await enter(session, 'late');
+  const late = await enter(pages, session, 'late');
   await receives(late);
   const { awakeSince: awakeAgain } = await servers.open.status(session);
   assert.notEqual(awakeAgain, awakeSince, 'the room was evicted');

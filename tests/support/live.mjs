@@ -1,19 +1,22 @@
 // @ts-check
 /** The Worker with a media server, live sessions, and what pages show and decode. */
 import assert from 'node:assert/strict';
-import { setTimeout } from 'node:timers/promises';
-import { PATIENCE, until } from './browser.mjs';
-import { Media } from './media.mjs';
+import { join, logged, until } from './browser.mjs';
+import { Media, VIDEO_PATIENCE, decodes, grows } from './media.mjs';
 import { startWorkerd } from './workerd.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
 /** @typedef {import('./workerd.mjs').Server} Server */
 
-/** The value of `LIVE_KEY` in the instance `keyed`. */
+/** The value of `LIVE_KEY` in tests. */
 export const LIVE_KEY = 'the-key-of-the-back-end-for-the-tests-of-live-streams';
+/** The settings for a media server that does not respond: nothing listens on port 1. */
+export const NO_MEDIA = {
+  MEDIA_URL: 'http://127.0.0.1:1',
+  MEDIA_APP: 'app',
+  MEDIA_SECRET: 'media-secret',
+};
 const SECRET = 'secret-of-the-media-server';
-/** Connecting, encoding and decoding share two cores with other tests. */
-const VIDEO_PATIENCE = 3 * PATIENCE;
 
 let sessions = 0;
 
@@ -128,39 +131,35 @@ export function plays(page, more = 10) {
 }
 
 /**
- * Waits until a page has decoded more frames over a peer connection.
+ * Waits until a page has decoded more video of the live stream.
  * @param {Page} page
- * @param {string} [connection] the global variable of the page. Default: that of the library
+ * @param {string} [connection] the expression for the connection. Default: that of the library
  */
-export function receives(page, connection = 'room.live.connection') {
-  return grows(() => decoded(page, connection));
-}
+export const receives = (page, connection = 'room.live.connection') => decodes(page, connection);
 
-/** @param {Page} page @param {string} connection */
-function decoded(page, connection) {
-  return /** @type {Promise<number>} */ (
-    page.evaluate(`(async () => {
-      let frames = 0;
-      for (const entry of (await (${connection})?.getStats() ?? new Map()).values())
-        if (entry.type === 'inbound-rtp' && entry.kind === 'video') frames += entry.framesDecoded;
-      return frames;
-    })()`)
-  );
+/**
+ * Opens a page that joins a session. Returns the page.
+ * @param {import('./chromium.mjs').Pages} pages
+ * @param {string} session
+ * @param {string} id the peer id, and the name of the page
+ */
+export async function enter(pages, session, id) {
+  const page = await pages.open(id);
+  await join(page, session, { id });
+  await logged(page, 'state joined');
+  return page;
 }
 
 /**
- * Waits until a counter has grown. It may begin again at 0, with a new connection.
- * @param {() => Promise<number>} count
- * @param {number} [more]
+ * Publishes the camera and the microphone of a page.
+ * @param {Page} page
+ * @param {MediaStreamConstraints} [what]
  */
-async function grows(count, more = 10) {
-  let before = await count();
-  const end = Date.now() + VIDEO_PATIENCE;
-  for (let now = before; now < before + more; now = await count()) {
-    assert(Date.now() < end, `the page decoded only ${now - before} of ${more} frames`);
-    if (now < before) before = now;
-    await setTimeout(50);
-  }
+export async function publish(page, what = { audio: true, video: true }) {
+  await page.evaluate(async (what) => {
+    const { room } = /** @type {any} */ (globalThis);
+    room.live.publish(await navigator.mediaDevices.getUserMedia(what));
+  }, what);
 }
 
 /**

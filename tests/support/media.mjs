@@ -1,8 +1,6 @@
 // @ts-check
 /** A media server for tests, and the actions of a device and of viewers in Chromium. */
 import assert from 'node:assert/strict';
-import http from 'node:http';
-import { once } from 'node:events';
 import { setTimeout } from 'node:timers/promises';
 import { start } from '../../scripts/media.mjs';
 import { PATIENCE } from './browser.mjs';
@@ -11,6 +9,8 @@ import { PATIENCE } from './browser.mjs';
 /** @typedef {{ type: 'offer' | 'answer', sdp: string }} Description */
 
 export const SECRET = 'secret of the tests';
+/** Connecting, encoding and decoding share two cores with other tests. */
+export const VIDEO_PATIENCE = 3 * PATIENCE;
 
 /** A media server, as a fixture for `useFixtures`. */
 export class Media {
@@ -101,34 +101,6 @@ export class Media {
   }
 }
 
-/** A web server on a free loopback port, whose pages may use the fake camera. */
-export class Site {
-  #server;
-
-  /** @param {http.RequestListener} [answer] Default: an empty page */
-  constructor(answer = (_, response) => response.end('<!doctype html><title>Test</title>')) {
-    this.#server = http.createServer((request, response) => {
-      response.setHeader('content-type', 'text/html');
-      answer(request, response);
-    });
-  }
-
-  get origin() {
-    const { port } = /** @type {import('node:net').AddressInfo} */ (this.#server.address());
-    return `http://127.0.0.1:${port}`;
-  }
-
-  async start() {
-    this.#server.listen(0, '127.0.0.1');
-    await once(this.#server, 'listening');
-  }
-
-  stop() {
-    this.#server.closeAllConnections();
-    this.#server.close();
-  }
-}
-
 /**
  * Answers an offer of the server in a page, which sends its camera and microphone on the media
  * sections that ask for them. Returns the answer without candidates, as it is before Chromium has
@@ -165,30 +137,37 @@ export function answerIn(page, offer) {
   }, offer);
 }
 
-/** Returns how many frames of video a page has decoded on its `connection`. @param {Page} page */
-export function framesDecoded(page) {
-  return page.evaluate(async () => {
-    const { connection } = /** @type {{ connection: RTCPeerConnection }} */ (
-      /** @type {any} */ (globalThis)
-    );
-    let frames = 0;
-    for (const entry of (await connection.getStats()).values())
-      if (entry.type === 'inbound-rtp' && entry.kind === 'video') frames += entry.framesDecoded;
-    return frames;
-  });
+/**
+ * Waits until a page has decoded more video over a peer connection.
+ * @param {Page} page
+ * @param {string} [connection] the expression for the connection in the page
+ */
+export function decodes(page, connection = 'connection') {
+  return grows(
+    () =>
+      /** @type {Promise<number>} */ (
+        page.evaluate(`(async () => {
+          let frames = 0;
+          for (const entry of (await (${connection})?.getStats() ?? new Map()).values())
+            if (entry.type === 'inbound-rtp' && entry.kind === 'video')
+              frames += entry.framesDecoded;
+          return frames;
+        })()`)
+      ),
+  );
 }
 
 /**
- * Waits until a page has decoded more video.
- * @param {Page} page
+ * Waits until a count of frames has grown. It may begin again at 0, with a new connection.
+ * @param {() => Promise<number>} count
  * @param {number} [more] how many frames more than now
  */
-export async function decodes(page, more = 10) {
-  const before = await framesDecoded(page);
-  // Connecting, encoding and decoding share two cores with other tests.
-  const end = Date.now() + 2 * PATIENCE;
-  for (let now = before; now < before + more; now = await framesDecoded(page)) {
+export async function grows(count, more = 10) {
+  let before = await count();
+  const end = Date.now() + VIDEO_PATIENCE;
+  for (let now = before; now < before + more; now = await count()) {
     assert(Date.now() < end, `the page decoded only ${now - before} of ${more} frames`);
+    if (now < before) before = now;
     await setTimeout(50);
   }
 }

@@ -5,6 +5,7 @@ import { EventEmitter, once } from 'node:events';
 export class WorkerLog {
   text = '';
   #emitter = new EventEmitter();
+  #read = 0;
 
   /** Adds text to the log. Pass this function to `startWorkerd` as `log`. @param {string} text */
   add = (text) => {
@@ -12,8 +13,14 @@ export class WorkerLog {
     this.#emitter.emit('text');
   };
 
+  /** Leaves all complete lines out of `lines` from now on. */
+  skip() {
+    this.#read = this.text.lastIndexOf('\n') + 1;
+  }
+
   /**
-   * Waits until the log contains at least `least` lines with this event. Returns all such lines.
+   * Waits until the log contains at least `least` lines with this event since the last `skip`.
+   * Returns all such lines.
    * @param {string} event
    * @param {number} least
    * @returns {Promise<any[]>}
@@ -21,6 +28,7 @@ export class WorkerLog {
   async lines(event, least) {
     for (;;) {
       const found = this.text
+        .slice(this.#read)
         .split('\n')
         .slice(0, -1)
         .filter((line) => line.includes(`"${event}"`));

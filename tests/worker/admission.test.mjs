@@ -4,14 +4,13 @@
  * limit.
  */
 import assert from 'node:assert/strict';
-import { createHmac } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import { HttpPeer } from '../support/http-peer.mjs';
 import { joinPath, Peer, expectQuiet } from '../support/peer.mjs';
 import { all } from '../support/tier.mjs';
+import { ROOM_SECRET, sign } from '../support/token.mjs';
 import { startWorkerd } from '../support/workerd.mjs';
 
-const SECRET = 'a secret of more than thirty-two bytes, for the tests';
 const LISTED = ['https://game.example', 'http://localhost:8080'];
 
 /** @typedef {'open' | 'origins' | 'tokens' | 'both' | 'limited'} Name */
@@ -21,8 +20,8 @@ before(async () => {
   workerd = await startWorkerd({
     open: {},
     origins: { ALLOWED_ORIGINS: LISTED.join(',') },
-    tokens: { ROOM_SECRET: SECRET },
-    both: { ALLOWED_ORIGINS: LISTED.join(','), ROOM_SECRET: SECRET },
+    tokens: { ROOM_SECRET },
+    both: { ALLOWED_ORIGINS: LISTED.join(','), ROOM_SECRET },
     limited: {},
   });
 });
@@ -129,19 +128,6 @@ describe('tokens', () => {
   const soon = () => Math.floor(Date.now() / 1000) + 600;
 
   /**
-   * Returns a JWT with these claims. By default, the JWT is signed with HS256 and `ROOM_SECRET`.
-   * @param {object} claims
-   * @param {{ secret?: string, alg?: string, hash?: string }} [how]
-   */
-  function mint(claims, { secret = SECRET, alg = 'HS256', hash = 'sha256' } = {}) {
-    const encode = (/** @type {object} */ part) =>
-      Buffer.from(JSON.stringify(part)).toString('base64url');
-    const signed = `${encode({ alg, typ: 'JWT' })}.${encode(claims)}`;
-    const signature = createHmac(hash, secret).update(signed).digest('base64url');
-    return `${signed}.${alg === 'none' ? '' : signature}`;
-  }
-
-  /**
    * Asserts that a join as ann is refused with `unauthorized`.
    * @param {string} room
    * @param {import('../support/peer.mjs').Join} join
@@ -183,7 +169,7 @@ describe('tokens', () => {
   for (const [name, claims] of Object.entries(valid)) {
     test(`a token ${name} is accepted in every place`, async () => {
       const room = `valid ${name}`;
-      const token = mint(claims(room));
+      const token = sign(claims(room));
       for (const place of places(token)) {
         const ann = await Peer.join(workerd.at.tokens, room, 'ann', place);
         assert.equal(
@@ -201,31 +187,32 @@ describe('tokens', () => {
     'that is empty': () => '',
     'that is no JWT': () => 'open-sesame',
     'of two dots': () => '..',
-    'that has expired': (room) => mint({ exp: soon() - 1200, room }),
-    'without an expiry': (room) => mint({ room }),
-    'whose expiry is text': (room) => mint({ exp: `${soon()}`, room }),
-    'for another room': () => mint({ exp: soon(), room: 'another' }),
-    'for a longer room name': (room) => mint({ exp: soon(), room: `${room}s` }),
-    'for a shorter room name': (room) => mint({ exp: soon(), room: room.slice(0, -1) }),
-    'for no room': () => mint({ exp: soon() }),
-    'for an array of rooms': (room) => mint({ exp: soon(), room: [room] }),
-    'for another id': (room) => mint({ exp: soon(), room, sub: 'bob' }),
-    'that is not valid yet': (room) => mint({ exp: soon(), nbf: soon() - 60, room }),
-    'signed with another secret': (room) => mint({ exp: soon(), room }, { secret: `${SECRET}.` }),
-    'that is not signed': (room) => mint({ exp: soon(), room }, { alg: 'none' }),
-    'signed with HS512': (room) => mint({ exp: soon(), room }, { alg: 'HS512', hash: 'sha512' }),
+    'that has expired': (room) => sign({ exp: soon() - 1200, room }),
+    'without an expiry': (room) => sign({ room }),
+    'whose expiry is text': (room) => sign({ exp: `${soon()}`, room }),
+    'for another room': () => sign({ exp: soon(), room: 'another' }),
+    'for a longer room name': (room) => sign({ exp: soon(), room: `${room}s` }),
+    'for a shorter room name': (room) => sign({ exp: soon(), room: room.slice(0, -1) }),
+    'for no room': () => sign({ exp: soon() }),
+    'for an array of rooms': (room) => sign({ exp: soon(), room: [room] }),
+    'for another id': (room) => sign({ exp: soon(), room, sub: 'bob' }),
+    'that is not valid yet': (room) => sign({ exp: soon(), nbf: soon() - 60, room }),
+    'signed with another secret': (room) =>
+      sign({ exp: soon(), room }, { secret: `${ROOM_SECRET}.` }),
+    'that is not signed': (room) => sign({ exp: soon(), room }, { alg: 'none' }),
+    'signed with HS512': (room) => sign({ exp: soon(), room }, { alg: 'HS512', hash: 'sha512' }),
     'with the algorithm RS256 in its header': (room) =>
-      mint({ exp: soon(), room }, { alg: 'RS256' }),
+      sign({ exp: soon(), room }, { alg: 'RS256' }),
     'with one bit of its signature changed': (room) => {
-      const [head, claims, signature] = mint({ exp: soon(), room }).split('.');
+      const [head, claims, signature] = sign({ exp: soon(), room }).split('.');
       const bytes = Buffer.from(signature, 'base64url');
       bytes[0] ^= 1;
       return [head, claims, bytes.toString('base64url')].join('.');
     },
-    'with half of its signature': (room) => mint({ exp: soon(), room }).slice(0, -22),
+    'with half of its signature': (room) => sign({ exp: soon(), room }).slice(0, -22),
     'whose claims were changed': (room) => {
-      const [head, , signature] = mint({ exp: soon(), room: 'another' }).split('.');
-      return [head, mint({ exp: soon(), room }).split('.')[1], signature].join('.');
+      const [head, , signature] = sign({ exp: soon(), room: 'another' }).split('.');
+      return [head, sign({ exp: soon(), room }).split('.')[1], signature].join('.');
     },
   };
   test('a join without a token is refused with an error frame', async () => {
@@ -250,7 +237,7 @@ describe('tokens', () => {
   test('a token of 60 KB is refused', () => isUnauthorized('long', { token: 'x'.repeat(60_000) }));
 
   test('a join with two tokens is refused, even if both are valid', async () => {
-    const token = mint({ exp: soon(), room: 'two' });
+    const token = sign({ exp: soon(), room: 'two' });
     const [query, header, , protocol] = places(token);
     await isUnauthorized('two', { ...query, ...header });
     await isUnauthorized('two', { ...query, ...protocol });
@@ -266,7 +253,7 @@ describe('tokens', () => {
   });
 
   test('a token for one id is refused when the join has another id or no id', async () => {
-    const token = mint({ exp: soon(), room: 'sub', sub: 'ann' });
+    const token = sign({ exp: soon(), room: 'sub', sub: 'ann' });
     await isUnauthorized('sub', { token, id: 'bob' });
     await isUnauthorized('sub', { token, id: 'Ann' });
     await isUnauthorized('sub', { token, id: undefined });
@@ -283,7 +270,7 @@ describe('tokens', () => {
   test('a token for a room of any name is accepted', async () => {
     for (const room of ['a b', 'ä/€', '🎉', '*']) {
       const ann = await Peer.join(workerd.at.tokens, room, 'ann', {
-        token: mint({ exp: soon(), room }),
+        token: sign({ exp: soon(), room }),
       });
       await ann.close(1000);
     }
@@ -292,7 +279,7 @@ describe('tokens', () => {
   test('a refused join sends no frame to the peers in the room', async () => {
     const room = 'undisturbed';
     const bob = await Peer.join(workerd.at.tokens, room, 'bob', {
-      token: mint({ exp: soon(), room }),
+      token: sign({ exp: soon(), room }),
     });
     await isUnauthorized(room, {});
     await isUnauthorized(room, { id: 'bob' });
@@ -302,7 +289,7 @@ describe('tokens', () => {
 
   test('a wrong key is refused despite a valid token', async () => {
     const room = 'token and key';
-    const token = mint({ exp: soon(), room });
+    const token = sign({ exp: soon(), room });
     await Peer.join(workerd.at.tokens, room, 'ann', { token, key: 'secret of ann' });
     const eve = await Peer.connect(workerd.at.tokens, room, { id: 'ann', token, key: 'guess' });
     await eve.receivesError('id-taken');
@@ -313,7 +300,7 @@ describe('tokens', () => {
     const room = 'key as subprotocol';
     const subprotocol = (/** @type {string} */ key) =>
       `key.${Buffer.from(key).toString('base64url')}`;
-    const token = mint({ exp: soon(), room });
+    const token = sign({ exp: soon(), room });
     const protocols = ['partyline', `token.${token}`, subprotocol('ä secret of ann')];
     const first = await Peer.join(workerd.at.tokens, room, 'ann', { protocols });
     assert.equal(first.socket.protocol, 'partyline', 'the response does not repeat the key');
@@ -355,7 +342,7 @@ describe('tokens', () => {
 
   test('a join needs a listed origin and a token when both settings are set', async () => {
     const { both } = workerd.at;
-    const token = mint({ exp: soon(), room: 'both' });
+    const token = sign({ exp: soon(), room: 'both' });
     const elsewhere = await both.upgrade(joinPath('both', { token }), {
       Origin: 'https://evil.example',
     });
@@ -381,7 +368,7 @@ describe('tokens', () => {
   describe('over HTTP', () => {
     /** Registers bob with a token, and returns the token and bob's key. @param {string} room */
     async function registered(room) {
-      const token = mint({ exp: soon(), room, sub: 'bob' });
+      const token = sign({ exp: soon(), room, sub: 'bob' });
       const bob = new HttpPeer(workerd.at.tokens, room, 'bob', {
         headers: { Authorization: `Bearer ${token}` },
       });
@@ -466,7 +453,7 @@ describe('tokens', () => {
     test('a key is refused when it is used with the id of another peer or of no peer', async () => {
       const room = 'http others';
       const { key } = await registered(room);
-      await Peer.join(workerd.at.tokens, room, 'ann', { token: mint({ exp: soon(), room }) });
+      await Peer.join(workerd.at.tokens, room, 'ann', { token: sign({ exp: soon(), room }) });
       for (const id of ['ann', 'zed'])
         for (const { status, text } of await refusals({ key }, room, id)) {
           assert.equal(status, 409, id);

@@ -13,11 +13,11 @@ import { describe, test } from 'node:test';
 import { connected, join, logged, newRoom, talk, until } from '../support/browser.mjs';
 import { Pages } from '../support/chromium.mjs';
 import { useFixtures } from '../support/fixtures.mjs';
+import { ROOM_SECRET, sign } from '../support/token.mjs';
 import { Coturn, CREDENTIALS, FakeTurnApi, RELAY } from '../support/turn.mjs';
 import { WorkerLog } from '../support/worker-log.mjs';
 import { startWorkerd } from '../support/workerd.mjs';
 
-const ROOM_SECRET = 'a secret of more than thirty-two bytes, for the tests';
 const TURN_SECRET = 'what-coturn-knows-too';
 const STUN = 'stun:stun.example:3478';
 const CLOUDFLARE_TURN_API_TOKEN = 'api-token';
@@ -83,15 +83,6 @@ function credential(username) {
   return createHmac('sha1', TURN_SECRET).update(username).digest('base64');
 }
 
-/** @param {Record<string, unknown>} claims */
-function mint(claims) {
-  const parts = [{ alg: 'HS256', typ: 'JWT' }, claims];
-  const text = parts
-    .map((part) => Buffer.from(JSON.stringify(part)).toString('base64url'))
-    .join('.');
-  return `${text}.${createHmac('sha256', ROOM_SECRET).update(text).digest('base64url')}`;
-}
-
 describe('sources', () => {
   test('the default response has a public STUN server and no expiry', async () => {
     const stun = 'stun:stun.cloudflare.com:3478';
@@ -147,27 +138,27 @@ describe('access to TURN', () => {
 
   test('a request with a valid token in any place gets TURN servers', async () => {
     const exp = Math.floor(Date.now() / 1000) + 60;
-    const token = mint({ exp, room: 'demo' });
+    const token = sign({ exp, room: 'demo' });
     for (const answer of [
       await list('guarded', `?token=${token}`),
       await list('guarded', '', { Authorization: `Bearer ${token}` }),
       await list('guarded', `?token=${token}&room=demo`),
-      await list('guarded', `?token=${mint({ exp, room: '*', sub: 'ann' })}&room=other&_pk=ann`),
+      await list('guarded', `?token=${sign({ exp, room: '*', sub: 'ann' })}&room=other&_pk=ann`),
     ])
       assert.equal(answer.iceServers[1].urls[0], coturn.url);
   });
 
   test('a request without a valid token is refused when ROOM_SECRET is set', async () => {
     const now = Math.floor(Date.now() / 1000);
-    const token = mint({ exp: now + 60, room: 'demo' });
+    const token = sign({ exp: now + 60, room: 'demo' });
     for (const query of [
       '',
       '?token=nonsense',
       `?token=${token.slice(0, -2)}`,
-      `?token=${mint({ exp: now - 1, room: 'demo' })}`,
+      `?token=${sign({ exp: now - 1, room: 'demo' })}`,
       `?token=${token}&room=other`,
-      `?token=${mint({ exp: now + 60, room: 'demo', sub: 'ann' })}`,
-      `?token=${mint({ exp: now + 60, room: 'demo', sub: 'ann' })}&_pk=bob`,
+      `?token=${sign({ exp: now + 60, room: 'demo', sub: 'ann' })}`,
+      `?token=${sign({ exp: now + 60, room: 'demo', sub: 'ann' })}&_pk=bob`,
     ])
       for (const path of ['/ice-servers', '/iceServers']) {
         const { status, headers, text } = await workerd.at.guarded.request(path + query);
@@ -309,7 +300,7 @@ describe('in a browser, through coturn only', () => {
     }, id);
 
   test('the library requests TURN servers with its token before it connects', async () => {
-    const token = mint({ exp: Math.floor(Date.now() / 1000) + 60, room: '*' });
+    const token = sign({ exp: Math.floor(Date.now() / 1000) + 60, room: '*' });
     const [ann, bob] = await Promise.all(
       ['ann', 'bob'].map((name) => pages.open(name, `${workerd.at.guarded.origin}/style.css`)),
     );

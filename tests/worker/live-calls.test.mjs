@@ -84,6 +84,7 @@ useFixtures({
   tidy: async () => {
     media.answer = byApp;
     media.skip();
+    log.skip();
   },
   stop: () => Promise.all([workerd?.stop(), trapping?.stop(), media.stop()]),
 });
@@ -112,7 +113,7 @@ async function stop(server, session) {
   assert.equal(status, 200);
 }
 
-/** Waits until a failure of the media server is logged with this message. @param {RegExp} message */
+/** Waits until this test has logged a failure of the media server. @param {RegExp} message */
 async function logged(message) {
   for (let least = 0; ; least += 1) {
     const lines = await log.lines('media-failed', least);
@@ -217,12 +218,12 @@ describe('a media server that fails', () => {
     refusing: /Check MEDIA_URL, MEDIA_APP and MEDIA_SECRET/,
     redirecting: /status 307/,
     nonsense: /unreadable/,
-    binary: /not UTF-8/,
+    binary: /the reply is not UTF-8/,
     large: /larger than 256 KiB/,
     cut: /the reply is incomplete/,
     traversing: /`sessionId`/,
   }))
-    test(`${app}: the failure is logged, the device is told, and signals are forwarded`, async () => {
+    test(`${app}: the failure is logged, the device receives an error, and signals are forwarded`, async () => {
       const { session, camera } = await join(workerd.at[app]);
       await camera.receivesError('media-unavailable', { to: '~live' });
       await logged(reason);

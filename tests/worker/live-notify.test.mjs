@@ -8,13 +8,10 @@ import { createHmac } from 'node:crypto';
 import { describe, test } from 'node:test';
 import { newRoom } from '../support/browser.mjs';
 import { useFixtures } from '../support/fixtures.mjs';
+import { LIVE_KEY, NO_MEDIA } from '../support/live.mjs';
 import { Recorder } from '../support/recorder.mjs';
+import { ROOM_SECRET } from '../support/token.mjs';
 import { startWorkerd } from '../support/workerd.mjs';
-
-const LIVE_KEY = 'a-live-key-of-more-than-thirty-two-bytes-for-the-tests';
-const ROOM_SECRET = 'a secret of more than thirty-two bytes, for the tests';
-/** Nothing listens on port 1. */
-const MEDIA = { MEDIA_URL: 'http://127.0.0.1:1', MEDIA_APP: 'app', MEDIA_SECRET: 'media-secret' };
 
 /** @type {(status: number, headers?: Record<string, string>) => import('../support/recorder.mjs').Handler} */
 const answer =
@@ -34,9 +31,9 @@ useFixtures({
     [allowed] = await Promise.all([push.start(), other.start()]);
     const LIVE_NOTIFY_ORIGINS = `https://push.example,${allowed},http://127.0.0.1:1`;
     workerd = await startWorkerd({
-      keyed: { ...MEDIA, LIVE_KEY, ROOM_SECRET, LIVE_NOTIFY_ORIGINS },
-      open: { ...MEDIA, LIVE_NOTIFY_ORIGINS, LIVE_NOTIFY_URL: `${allowed}/devices/` },
-      unlisted: { ...MEDIA, LIVE_NOTIFY_URL: allowed },
+      keyed: { ...NO_MEDIA, LIVE_KEY, ROOM_SECRET, LIVE_NOTIFY_ORIGINS },
+      open: { ...NO_MEDIA, LIVE_NOTIFY_ORIGINS, LIVE_NOTIFY_URL: `${allowed}/devices/` },
+      unlisted: { ...NO_MEDIA, LIVE_NOTIFY_URL: allowed },
     });
   },
   async tidy() {

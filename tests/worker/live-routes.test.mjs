@@ -4,20 +4,17 @@
  * answers. No device joins here, so no request to a media server is sent.
  */
 import assert from 'node:assert/strict';
-import { createHmac } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import { once } from 'node:events';
 import http from 'node:http';
 import { newRoom } from '../support/browser.mjs';
 import { HttpPeer } from '../support/http-peer.mjs';
+import { LIVE_KEY, NO_MEDIA } from '../support/live.mjs';
 import { joinPath, Peer } from '../support/peer.mjs';
+import { ROOM_SECRET, sign as signToken } from '../support/token.mjs';
 import { WorkerLog } from '../support/worker-log.mjs';
 import { startWorkerd } from '../support/workerd.mjs';
 
-const LIVE_KEY = 'a-live-key-of-more-than-thirty-two-bytes-for-the-tests';
-const ROOM_SECRET = 'a secret of more than thirty-two bytes, for the tests';
-/** Nothing listens on port 1. */
-const MEDIA = { MEDIA_URL: 'http://127.0.0.1:1', MEDIA_APP: 'app', MEDIA_SECRET: 'media-secret' };
 const HOURS = 60 * 60;
 
 /** @typedef {import('../support/workerd.mjs').Server} Server */
@@ -26,11 +23,11 @@ let workerd;
 const log = new WorkerLog();
 before(async () => {
   const instances = {
-    open: MEDIA,
-    keyed: { ...MEDIA, LIVE_KEY, ROOM_SECRET },
-    listed: { ...MEDIA, LIVE_KEY, ALLOWED_ORIGINS: 'https://game.example' },
+    open: NO_MEDIA,
+    keyed: { ...NO_MEDIA, LIVE_KEY, ROOM_SECRET },
+    listed: { ...NO_MEDIA, LIVE_KEY, ALLOWED_ORIGINS: 'https://game.example' },
     unset: {},
-    broken: { ...MEDIA, LIVE_KEY: 'short' },
+    broken: { ...NO_MEDIA, LIVE_KEY: 'short' },
   };
   workerd = await startWorkerd(instances, { log: log.add });
 });
@@ -64,14 +61,8 @@ function assertError(answer, status, code) {
   return /** @type {string} */ (error.message);
 }
 
-/** Signs a token. @param {Record<string, unknown>} claims */
-function sign(claims) {
-  const exp = Math.floor(Date.now() / 1000) + 60;
-  const text = [{ alg: 'HS256' }, { exp, ...claims }]
-    .map((part) => Buffer.from(JSON.stringify(part)).toString('base64url'))
-    .join('.');
-  return `${text}.${createHmac('sha256', ROOM_SECRET).update(text).digest('base64url')}`;
-}
+/** Signs a token that expires in a minute. @param {Record<string, unknown>} claims */
+const sign = (claims) => signToken({ exp: Math.floor(Date.now() / 1000) + 60, ...claims });
 
 describe('creating a session', () => {
   test('the answer names the session, and says how to join it', async () => {

@@ -3,54 +3,18 @@
 use std::time::Instant;
 
 use serde_json::{Value, json};
-use str0m::format::PayloadParams;
 use str0m::media::Mid;
 
-use super::offers::publish;
-use super::{Stop, gone, invalid};
+use super::{Stop, gone, invalid_params};
 use crate::api::{
     ApiError, CloseRequest, ErrorCode, MAX_TRACKS, RenegotiateRequest, SdpType, SessionDescription,
     TrackReply, TrackRequest, TracksReply, TracksRequest,
 };
 use crate::engine::Engine;
 use crate::session::SessionId;
+use crate::tracks::TrackRef;
 
 impl Engine {
-    /// Begins to forward a track to a session, whose subscription is on the list. Returns why the
-    /// client will not see it, if so.
-    pub(super) fn subscribe(
-        &mut self,
-        id: SessionId,
-        mid: Mid,
-        codec: Option<PayloadParams>,
-        now: Instant,
-    ) -> Option<ApiError> {
-        let refusal = self
-            .step(id, now, |session| session.refusal(mid, codec))
-            .flatten();
-        let session = self.sessions.get_mut(&id)?;
-        let subscription = session.subscribed.get_mut(&mid)?;
-        if refusal.is_some() {
-            subscription.open = false;
-            return refusal;
-        }
-        let source = (subscription.source, subscription.source_mid);
-        let published = self
-            .sessions
-            .get(&source.0)
-            .and_then(|s| s.published.get(&source.1));
-        if !published.is_some_and(|track| track.open) {
-            self.unsubscribe(id, mid);
-            return Some(ApiError::new(
-                ErrorCode::NotFoundTrackError,
-                "The track has ended.",
-            ));
-        }
-        self.viewers.entry(source).or_default().push((id, mid));
-        self.viewer_needs_key_frame(id, mid, now);
-        None
-    }
-
     pub(super) fn renegotiate(
         &mut self,
         id: SessionId,
@@ -59,37 +23,34 @@ impl Engine {
     ) -> Result<Value, ApiError> {
         let description = &request.session_description;
         if description.kind != SdpType::Answer {
-            return Err(invalid(
+            return Err(invalid_params(
                 "renegotiate expects a sessionDescription of type answer.",
             ));
         }
         let plan = self.try_step(id, now, |session| session.accept_answer(&description.sdp))?;
         let mut failed = Vec::new();
         let session = self.sessions.get_mut(&id).ok_or_else(|| gone(id))?;
-        for (mid, name, _) in plan.publish {
+        for (mid, name) in plan.publish {
             if session
                 .direction(mid)
                 .is_some_and(|(_, direction)| direction.is_receiving())
             {
-                publish(session, mid, name, now);
+                session.publish(mid, name, now);
             } else {
-                let error = "The client refused to send on this mid.";
+                let error = "The client refused to send on this mid. Call tracks/new again, and \
+                             answer with a direction that sends.";
                 let error = ApiError::new(ErrorCode::InvalidSessionDescription, error);
                 failed.push(reply_for(mid, None, &name, error));
             }
         }
         for (mid, subscription) in plan.subscribe {
-            let (source, source_mid) = (subscription.source, subscription.source_mid);
-            let name = subscription.name.clone();
-            let published = self
-                .sessions
-                .get(&source)
-                .and_then(|s| s.published.get(&source_mid));
-            let codec = published.and_then(|track| track.codec);
+            let (source, name) = (subscription.source, subscription.name.clone());
+            let codec = self.publication(source).and_then(|track| track.codec);
             let session = self.sessions.get_mut(&id).ok_or_else(|| gone(id))?;
             session.subscribed.insert(mid, subscription);
-            if let Some(error) = self.subscribe(id, mid, codec, now) {
-                failed.push(reply_for(mid, Some(source), &name, error));
+            let viewer = TrackRef { session: id, mid };
+            if let Some(error) = self.subscribe(viewer, codec, now) {
+                failed.push(reply_for(mid, Some(source.session), &name, error));
             }
         }
         Ok(if failed.is_empty() {
@@ -105,9 +66,7 @@ impl Engine {
         request: &TracksRequest,
         now: Instant,
     ) -> Result<TracksReply, ApiError> {
-        if request.tracks.is_empty() || request.tracks.len() > MAX_TRACKS {
-            return Err(invalid(format!("tracks has 1 to {MAX_TRACKS} entries.")));
-        }
+        check_count(&request.tracks)?;
         let mut tracks = Vec::new();
         for track in &request.tracks {
             let error = self.update_track(id, track, now).err();
@@ -142,29 +101,30 @@ impl Engine {
         let session = self.sessions.get_mut(&id).ok_or_else(|| gone(id))?;
         let kind = session.direction(mid).map(|(kind, _)| kind);
         let subscription = session.subscribed.get_mut(&mid);
-        let subscription =
-            subscription.ok_or_else(|| error("The session receives no track on this mid."))?;
+        let subscription = subscription.ok_or_else(|| {
+            error("The session receives no track on this mid. Call tracks/new first.")
+        })?;
         if let Some(simulcast) = &track.simulcast {
             subscription.simulcast = Some(simulcast.clone());
         }
         let Some(source) = source else { return Ok(()) };
         if kind != Some(source.kind) {
             return Err(error(
-                "The new track has another kind than the media section.",
+                "The new track has another kind than the media section. Choose a section of its \
+                 kind.",
             ));
         }
-        if subscription.open
-            && (subscription.source, subscription.source_mid) == (source.session, source.mid)
-        {
+        if subscription.open && subscription.source == source.track {
             return Ok(());
         }
-        self.unsubscribe(id, mid);
+        let viewer = TrackRef { session: id, mid };
+        self.unsubscribe(viewer);
         let session = self.sessions.get_mut(&id).ok_or_else(|| gone(id))?;
         if let Some(subscription) = session.subscribed.get_mut(&mid) {
             let name = track.track_name.clone().unwrap_or_default();
-            subscription.change_source(source.session, source.mid, name);
+            subscription.change_source(source.track, name);
         }
-        self.subscribe(id, mid, source.codec, now)
+        self.subscribe(viewer, source.codec, now)
             .map_or(Ok(()), Err)
     }
 
@@ -174,12 +134,10 @@ impl Engine {
         request: &CloseRequest,
         now: Instant,
     ) -> Result<TracksReply, ApiError> {
-        if request.tracks.is_empty() || request.tracks.len() > MAX_TRACKS {
-            return Err(invalid(format!("tracks has 1 to {MAX_TRACKS} entries.")));
-        }
+        check_count(&request.tracks)?;
         let description = match &request.session_description {
             None if !request.force => {
-                return Err(invalid(
+                return Err(invalid_params(
                     "With force false, sessionDescription needs the client's offer.",
                 ));
             }
@@ -189,9 +147,11 @@ impl Engine {
         for track in &request.tracks {
             let mid = Mid::from(track.mid.as_deref().unwrap_or_default());
             let planned = self.unplan(id, mid);
-            let published = self.unpublish(id, mid);
-            let closed = self.unsubscribe(id, mid) || published || planned;
-            let text = "The session has no open track on this mid.";
+            let track_ref = TrackRef { session: id, mid };
+            let published = self.unpublish(track_ref);
+            let closed = self.unsubscribe(track_ref) || published || planned;
+            let text =
+                "The session has no open track on this mid. GET the session to list its tracks.";
             tracks.push(TrackReply {
                 mid: track.mid.clone(),
                 error: (!closed).then(|| ApiError::new(ErrorCode::CloseTrackError, text)),
@@ -225,10 +185,20 @@ impl Engine {
             return false;
         };
         let before = plan.publish.len() + plan.subscribe.len();
-        plan.publish.retain(|(other, ..)| *other != mid);
+        plan.publish.retain(|(other, _)| *other != mid);
         plan.subscribe.retain(|(other, _)| *other != mid);
         plan.publish.len() + plan.subscribe.len() < before
     }
+}
+
+fn check_count(tracks: &[TrackRequest]) -> Result<(), ApiError> {
+    if (1..=MAX_TRACKS).contains(&tracks.len()) {
+        return Ok(());
+    }
+    Err(invalid_params(format!(
+        "tracks has {} entries: expected 1 to {MAX_TRACKS}.",
+        tracks.len()
+    )))
 }
 
 fn reply_for(mid: Mid, source: Option<SessionId>, name: &str, error: ApiError) -> TrackReply {

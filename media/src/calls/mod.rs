@@ -1,4 +1,4 @@
-//! The calls of the API: what each one does to the sessions. This file has what all calls share.
+//! The calls of the API. This file has the parts that all calls share.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use crate::api::{
 use crate::engine::Engine;
 use crate::session::{Session, SessionId};
 
-/// The most calls of one session in a second, as at Cloudflare.
+/// The maximum number of calls of one session in a second, as at Cloudflare.
 const MAX_CALLS: u32 = 50;
 
 mod change;
@@ -52,7 +52,8 @@ impl Call {
 /// The HTTP status and the JSON of a reply.
 pub type Answer = Result<(u16, Value), ApiError>;
 
-/// What a call can return before its answer: that it has to wait for a connection or for media.
+/// The reason why a call ends without success: it has to wait for a connection or for media, or it
+/// failed.
 enum Stop {
     Wait(ApiError),
     Fail(ApiError),
@@ -69,10 +70,7 @@ impl Engine {
     /// media of a publisher. The caller then repeats the call. With `last`, the answer is an error
     /// instead.
     pub fn call(&mut self, call: &Call, last: bool, now: Instant) -> Option<Answer> {
-        let result = match call.session() {
-            None => self.open_session(now),
-            Some(id) => self.call_session(id, call, last, now),
-        };
+        let result = self.perform(call, last, now);
         self.settle(now);
         match result {
             Ok(answer) => Some(Ok(answer)),
@@ -81,37 +79,38 @@ impl Engine {
         }
     }
 
-    fn open_session(&mut self, now: Instant) -> Result<(u16, Value), Stop> {
-        let error = |text: String| ApiError::new(ErrorCode::TemporarilyUnavailableError, text);
-        let most = self.limits.sessions;
-        if self.sessions.len() >= most {
-            return Err(error(format!("The server has {most} sessions, its limit.")).into());
-        }
-        let id = self
-            .open(now)
-            .ok_or_else(|| error("The server has no usable address.".into()))?;
-        Ok((201, json!({ "sessionId": id.to_string() })))
-    }
-
-    fn call_session(
-        &mut self,
-        id: SessionId,
-        call: &Call,
-        last: bool,
-        now: Instant,
-    ) -> Result<(u16, Value), Stop> {
-        let session = self.sessions.get_mut(&id).ok_or_else(|| gone(id))?;
-        if !matches!(call, Call::Look(_)) {
-            session.used = now;
+    fn perform(&mut self, call: &Call, last: bool, now: Instant) -> Result<(u16, Value), Stop> {
+        if let Some(id) = call.session() {
+            let session = self.sessions.get_mut(&id).ok_or_else(|| gone(id))?;
+            if !matches!(call, Call::Look(_)) {
+                session.used = now;
+            }
         }
         let reply = match call {
-            Call::Open | Call::Look(_) => to_json(&self.look(id)),
-            Call::NewTracks(_, request) => to_json(&self.new_tracks(id, request, last, now)?),
-            Call::Renegotiate(_, request) => self.renegotiate(id, request, now)?,
-            Call::UpdateTracks(_, request) => to_json(&self.update_tracks(id, request, now)?),
-            Call::CloseTracks(_, request) => to_json(&self.close_tracks(id, request, now)?),
+            Call::Open => return Ok((201, self.open_session(now)?)),
+            Call::Look(id) => self.look(*id)?,
+            Call::NewTracks(id, request) => to_json(&self.new_tracks(*id, request, last, now)?),
+            Call::Renegotiate(id, request) => self.renegotiate(*id, request, now)?,
+            Call::UpdateTracks(id, request) => to_json(&self.update_tracks(*id, request, now)?),
+            Call::CloseTracks(id, request) => to_json(&self.close_tracks(*id, request, now)?),
         };
         Ok((200, reply))
+    }
+
+    fn open_session(&mut self, now: Instant) -> Result<Value, ApiError> {
+        let error = |text: String| ApiError::new(ErrorCode::TemporarilyUnavailableError, text);
+        let limit = self.limits.sessions;
+        if self.sessions.len() >= limit {
+            return Err(error(format!(
+                "The server has {limit} sessions, its limit. Try later, or set --sessions."
+            )));
+        }
+        let id = self.open(now).ok_or_else(|| {
+            error(
+                "Clients cannot connect to the address of the server. Set --public-address.".into(),
+            )
+        })?;
+        Ok(json!({ "sessionId": id.to_string() }))
     }
 
     /// Counts a call of a session, before it is performed for the first time.
@@ -145,10 +144,8 @@ impl Engine {
         self.step(id, now, step).unwrap_or_else(|| Err(gone(id)))
     }
 
-    fn look(&self, id: SessionId) -> Value {
-        let Some(session) = self.sessions.get(&id) else {
-            return Value::Null;
-        };
+    fn look(&self, id: SessionId) -> Result<Value, ApiError> {
+        let session = self.sessions.get(&id).ok_or_else(|| gone(id))?;
         let status = |open| {
             Some(if open {
                 Status::Active
@@ -166,12 +163,13 @@ impl Engine {
         let subscribed = session.subscribed.iter().map(|(mid, track)| TrackReply {
             location: Some(Location::Remote),
             mid: Some(mid.to_string()),
-            session_id: Some(track.source.to_string()),
+            session_id: Some(track.source.session.to_string()),
             track_name: Some(track.name.clone()),
             status: status(track.open),
             ..TrackReply::default()
         });
-        json!({ "tracks": published.chain(subscribed).collect::<Vec<_>>(), "dataChannels": [] })
+        let tracks: Vec<_> = published.chain(subscribed).collect();
+        Ok(json!({ "tracks": tracks, "dataChannels": [] }))
     }
 }
 
@@ -180,10 +178,10 @@ fn to_json(value: &impl Serialize) -> Value {
 }
 
 fn gone(id: SessionId) -> ApiError {
-    let text = format!("The session {id} is over or never existed. Make a new one.");
+    let text = format!("The session {id} is over or never existed. Create a new one.");
     ApiError::new(ErrorCode::SessionError, text)
 }
 
-fn invalid(description: impl Into<String>) -> ApiError {
+fn invalid_params(description: impl Into<String>) -> ApiError {
     ApiError::new(ErrorCode::InvalidParams, description)
 }

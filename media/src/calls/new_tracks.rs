@@ -1,28 +1,28 @@
-//! `tracks/new`: what can be checked and found before the exchange of SDP.
+//! `tracks/new`: the checks before the exchange of SDP.
 
 use std::time::{Duration, Instant};
 
 use str0m::format::PayloadParams;
-use str0m::media::{MediaKind, Mid};
+use str0m::media::MediaKind;
 
-use super::{Stop, gone, invalid};
+use super::{Stop, gone, invalid_params};
 use crate::api::{
     ApiError, ErrorCode, Location, MAX_TRACKS, TrackReply, TrackRequest, TracksReply, TracksRequest,
 };
 use crate::engine::Engine;
 use crate::forward::Publication;
 use crate::session::SessionId;
+use crate::tracks::TrackRef;
 
 /// After this time, a new exchange of SDP replaces an offer that the client has not answered.
 const OFFER_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The longest name of a track, in bytes.
+/// The maximum length of the name of a track, in bytes.
 const MAX_NAME: usize = 256;
 
 /// A published track that a request names.
 pub(super) struct Source {
-    pub(super) session: SessionId,
-    pub(super) mid: Mid,
+    pub(super) track: TrackRef,
     pub(super) kind: MediaKind,
     pub(super) codec: Option<PayloadParams>,
 }
@@ -43,7 +43,11 @@ impl Engine {
             let source = match track.location {
                 Some(Location::Remote) => Some(self.source(track)),
                 Some(Location::Local) => None,
-                None => return Err(invalid("Each track needs a location: local or remote.").into()),
+                None => {
+                    return Err(
+                        invalid_params("Each track needs a location: local or remote.").into(),
+                    );
+                }
             };
             let error = match &source {
                 Some(Err(Stop::Wait(_))) if !last => return Err(empty(track)),
@@ -89,25 +93,17 @@ impl Engine {
             session.published.retain(|_, track| track.open);
             session.subscribed.retain(|_, track| track.open);
         }
-        let published = session
-            .published
-            .values()
-            .filter(|track| track.open)
-            .count();
-        let open = published
-            + session
-                .subscribed
-                .values()
-                .filter(|track| track.open)
-                .count();
+        let (published, received) = session.open_tracks();
+        let open = published + received;
         if request.tracks.is_empty() && !request.auto_discover {
-            return Err(invalid(
+            return Err(invalid_params(
                 "tracks is empty. Add a track, or set autoDiscover.",
             ));
         }
         if request.tracks.len() + open > MAX_TRACKS {
-            return Err(invalid(format!(
-                "The session has {open} tracks and {} new ones. The limit is {MAX_TRACKS}.",
+            return Err(invalid_params(format!(
+                "The session has {open} tracks and {} new ones. The limit is {MAX_TRACKS}. Close \
+                 tracks first.",
                 request.tracks.len()
             )));
         }
@@ -157,14 +153,13 @@ impl Engine {
             return Err(empty(track));
         }
         Ok(Source {
-            session,
-            mid,
+            track: TrackRef { session, mid },
             kind,
             codec,
         })
     }
 
-    /// Returns why a local track cannot be published, if so.
+    /// Returns the reason if a local track cannot be published.
     fn local_error(
         &self,
         id: SessionId,
@@ -172,10 +167,12 @@ impl Engine {
         request: &TracksRequest,
     ) -> Option<ApiError> {
         let Some(name) = &track.track_name else {
-            return Some(invalid("A track needs a trackName."));
+            return Some(invalid_params("A track needs a trackName."));
         };
         if name.is_empty() || name.len() > MAX_NAME {
-            return Some(invalid(format!("A trackName has 1 to {MAX_NAME} bytes.")));
+            return Some(invalid_params(format!(
+                "A trackName has 1 to {MAX_NAME} bytes."
+            )));
         }
         let twice = request
             .tracks
@@ -184,17 +181,19 @@ impl Engine {
         let session = self.sessions.get(&id)?;
         let mut open = session.published.values().filter(|other| other.open);
         if twice.count() > 1 || open.any(|other| other.name == *name) {
-            return Some(invalid(format!(
-                "The session already publishes a track {name:?}."
+            return Some(invalid_params(format!(
+                "The session already publishes a track {name:?}. Choose another name."
             )));
         }
         if request.session_description.is_none() && track.kind.is_none() {
-            return Some(invalid(
+            return Some(invalid_params(
                 "The server's offer needs the kind of the track: audio or video.",
             ));
         }
         if request.session_description.is_some() && track.mid.is_none() {
-            return Some(invalid("A track in the client's offer needs its mid."));
+            return Some(invalid_params(
+                "A track in the client's offer needs its mid.",
+            ));
         }
         None
     }

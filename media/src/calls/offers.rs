@@ -5,15 +5,16 @@ use std::time::Instant;
 use str0m::media::{MediaKind, Mid};
 
 use super::new_tracks::Source;
-use super::{gone, invalid};
+use super::{gone, invalid_params};
 use crate::api::{
     ApiError, Kind, MAX_TRACKS, SdpType, SessionDescription, TrackReply, TrackRequest,
     TracksRequest,
 };
 use crate::engine::Engine;
-use crate::forward::{Publication, Subscription};
+use crate::forward::Subscription;
 use crate::negotiate::{Plan, sections};
 use crate::session::{Session, SessionId};
+use crate::tracks::TrackRef;
 
 impl Engine {
     /// Answers the client's offer.
@@ -46,8 +47,8 @@ impl Engine {
             });
             let Some(mid) = free else {
                 reply.mid = None;
-                reply.error = Some(invalid(
-                    "The offer has no free media section for this track.",
+                reply.error = Some(invalid_params(
+                    "The offer has no free media section for this track. Add one of its kind.",
                 ));
                 continue;
             };
@@ -57,19 +58,14 @@ impl Engine {
                     set_subscription(session, mid, source, track);
                     viewers.push((mid, source.codec));
                 }
-                None => publish(
-                    session,
-                    mid,
-                    track.track_name.clone().unwrap_or_default(),
-                    now,
-                ),
+                None => session.publish(mid, track.track_name.clone().unwrap_or_default(), now),
             }
         }
         if request.auto_discover {
             replies.extend(discover(session, mids, now));
         }
         for (mid, codec) in viewers {
-            let refusal = self.subscribe(id, mid, codec, now);
+            let refusal = self.subscribe(TrackRef { session: id, mid }, codec, now);
             let mut reply = replies
                 .iter_mut()
                 .filter(|reply| reply.mid.as_deref() == Some(&mid));
@@ -86,7 +82,7 @@ impl Engine {
         ))
     }
 
-    /// Makes the server's offer. Tracks on existing media sections need none.
+    /// Creates the server's offer. Tracks on existing media sections need none.
     pub(super) fn make_offer(
         &mut self,
         id: SessionId,
@@ -104,14 +100,17 @@ impl Engine {
                 (Some(source), Some(mid)) => match self.sending_section(id, mid, source.kind) {
                     Some(mid) => {
                         reply.mid = Some(mid.to_string());
-                        self.unsubscribe(id, mid); // the new track replaces the last one
+                        let viewer = TrackRef { session: id, mid };
+                        self.unsubscribe(viewer); // the new track replaces the last one
                         let session = self.sessions.get_mut(&id).ok_or_else(|| gone(id))?;
                         set_subscription(session, mid, source, track);
-                        reply.error = self.subscribe(id, mid, source.codec, now);
+                        reply.error = self.subscribe(viewer, source.codec, now);
                     }
                     None => {
                         reply.mid = None;
-                        reply.error = Some(invalid("The server cannot send on this mid."));
+                        reply.error = Some(invalid_params(
+                            "The server cannot send on this mid. Omit mid to get a new section.",
+                        ));
                     }
                 },
                 _ => new.push((index, track, source)),
@@ -127,7 +126,7 @@ impl Engine {
         let subscribe: Vec<_> = new
             .iter()
             .filter_map(|(_, _, source)| source.as_ref())
-            .map(|source| (source.kind, source.session.to_string()))
+            .map(|source| (source.kind, source.track.session.to_string()))
             .collect();
         if publish.is_empty() && subscribe.is_empty() {
             return Ok((false, None));
@@ -143,7 +142,7 @@ impl Engine {
                 Some(source) => plan.subscribe.push((mid, subscription(source, track))),
                 None => {
                     let name = track.track_name.clone().unwrap_or_default();
-                    plan.publish.push((mid, name, media_kind(track.kind)));
+                    plan.publish.push((mid, name));
                 }
             }
         }
@@ -160,8 +159,8 @@ impl Engine {
         ))
     }
 
-    /// Returns an existing media section on which the server can send. `mid` is its id, or `#` and the
-    /// name of a track that is published on it.
+    /// Returns an existing media section on which the server can send. `mid` is its id, or `#` and
+    /// the name of a track that is published on it.
     fn sending_section(&self, id: SessionId, mid: &str, kind: MediaKind) -> Option<Mid> {
         let session = self.sessions.get(&id)?;
         let mid = match mid.strip_prefix('#') {
@@ -185,7 +184,7 @@ impl Engine {
         now: Instant,
     ) -> Result<String, ApiError> {
         if description.kind != SdpType::Offer {
-            return Err(invalid(
+            return Err(invalid_params(
                 "This call expects a sessionDescription of type offer.",
             ));
         }
@@ -202,13 +201,12 @@ impl Engine {
 fn discover(session: &mut Session, mids: Vec<Mid>, now: Instant) -> Vec<TrackReply> {
     let mut replies = Vec::new();
     for mid in mids {
-        let open = session.published.values().filter(|track| track.open);
-        let full = open.count() >= MAX_TRACKS;
-        if full || !can_publish(session, mid) {
+        let (published, _) = session.open_tracks();
+        if published >= MAX_TRACKS || !can_publish(session, mid) {
             continue;
         }
         let name = SessionId::new().to_string();
-        publish(session, mid, name.clone(), now);
+        session.publish(mid, name.clone(), now);
         replies.push(TrackReply {
             track_name: Some(name),
             mid: Some(mid.to_string()),
@@ -225,21 +223,14 @@ fn can_publish(session: &Session, mid: Mid) -> bool {
         && !session.published.get(&mid).is_some_and(|track| track.open)
 }
 
-pub(super) fn publish(session: &mut Session, mid: Mid, name: String, now: Instant) {
-    if let Some((kind, _)) = session.direction(mid) {
-        session
-            .published
-            .insert(mid, Publication::new(name, kind, now));
-    }
-}
-
-/// Puts a subscription on the list. If there was one on this media section, its media time goes on.
+/// Puts a subscription on the list. If there was one on this media section, its media
+/// time continues.
 fn set_subscription(session: &mut Session, mid: Mid, source: &Source, track: &TrackRequest) {
     let new = subscription(source, track);
     match session.subscribed.get_mut(&mid) {
         Some(old) => {
             old.simulcast = new.simulcast;
-            old.change_source(new.source, new.source_mid, new.name);
+            old.change_source(new.source, new.name);
         }
         None => drop(session.subscribed.insert(mid, new)),
     }
@@ -247,7 +238,7 @@ fn set_subscription(session: &mut Session, mid: Mid, source: &Source, track: &Tr
 
 pub(super) fn subscription(source: &Source, track: &TrackRequest) -> Subscription {
     let name = track.track_name.clone().unwrap_or_default();
-    Subscription::new(source.session, source.mid, name, track.simulcast.clone())
+    Subscription::new(source.track, name, track.simulcast.clone())
 }
 
 fn media_kind(kind: Option<Kind>) -> MediaKind {

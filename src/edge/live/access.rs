@@ -7,7 +7,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use super::{Live, NOT_CONFIGURED};
+use super::{LiveSettings, NOT_CONFIGURED};
 use crate::core::peer::Time;
 use crate::core::refusal::{Code, Refusal};
 use crate::edge::admission::{check_control_token, token_in_authorization};
@@ -38,7 +38,7 @@ pub struct Credentials<'a> {
     pub stop_key: Option<&'a str>,
 }
 
-impl Live {
+impl LiveSettings {
     /// Checks that the caller is the back end: it has `LIVE_KEY`. Without that setting, it must be on
     /// this machine.
     ///
@@ -181,10 +181,10 @@ mod tests {
         authorization: None,
     };
 
-    fn live(key: Option<&str>) -> Live {
-        Live {
+    fn live(key: Option<&str>) -> LiveSettings {
+        LiveSettings {
             key: key.map(str::to_owned),
-            ..Live::default()
+            ..LiveSettings::default()
         }
     }
 

@@ -1,7 +1,7 @@
 //! The notification that asks a device to join a live session.
 
 use super::session::to_seconds;
-use super::{Live, NewSession};
+use super::{LiveSettings, NewSession};
 use crate::core::peer::{PeerId, Time};
 use crate::edge::quote::shorten;
 use crate::edge::route::HttpError;
@@ -24,7 +24,7 @@ impl Notification {
     #[must_use]
     pub fn new(
         session: &NewSession,
-        live: &Live,
+        live: &LiveSettings,
         secret: Option<&str>,
         now: Time,
         random: u128,
@@ -80,9 +80,9 @@ mod tests {
             expires_at: Time(2_000_000),
             notify: None,
         };
-        let live = Live {
+        let live = LiveSettings {
             key: Some("Jefe".into()),
-            ..Live::default()
+            ..LiveSettings::default()
         };
         let Notification {
             body,
@@ -99,7 +99,7 @@ mod tests {
             Some("t=1,v1=a1e9658eb5e0f837e8c5269113f9b6758d2942283db2865d1a3ec479f6401e9b")
         );
         assert_eq!(idempotency_key, format!("{:032x}", 7));
-        let unsigned = Notification::new(&session, &Live::default(), Some("s"), Time(0), 7);
+        let unsigned = Notification::new(&session, &LiveSettings::default(), Some("s"), Time(0), 7);
         assert_eq!(unsigned.signature, None);
         let body: Value = serde_json::from_str(&unsigned.body).unwrap();
         let token = crate::edge::admission::mint_token(

@@ -5,9 +5,8 @@
 //! Worker also reads the session back from the URL, because it holds nothing while the room answers.
 
 use super::NewSession;
-use crate::core::live::LiveRequest;
+use crate::core::live::{LiveRequest, Tracks};
 use crate::core::peer::{PeerId, Time};
-use crate::edge::tracks::{list_kinds, read_kinds};
 
 /// The start of the URLs of all requests.
 const PREFIX: &str = "https://room/internal/live/";
@@ -39,7 +38,7 @@ impl RoomRequest {
                 let mut query = form_urlencoded::Serializer::new(format!("{PREFIX}create?"));
                 query.append_pair("session", session);
                 query.append_pair("device", device.as_str());
-                query.append_pair("tracks", &list_kinds(*tracks));
+                query.append_pair("tracks", &tracks.to_string());
                 query.append_pair("expires", &expires_at.to_string());
                 if let Some(notify) = notify {
                     query.append_pair("notify", notify);
@@ -90,7 +89,7 @@ fn read_session(query: &str) -> Option<NewSession> {
         match &*name {
             "session" => session = Some(value.into_owned()),
             "device" => device = PeerId::parse(&value),
-            "tracks" => tracks = read_kinds(value.split(',')),
+            "tracks" => tracks = Tracks::parse(&value),
             "expires" => expires_at = value.parse().ok().map(Time),
             "notify" => notify = Some(value.into_owned()),
             _ => {}
@@ -108,7 +107,6 @@ fn read_session(query: &str) -> Option<NewSession> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::live::Tracks;
     use crate::edge::route::{Request, route, split_url};
 
     fn requests() -> Vec<RoomRequest> {

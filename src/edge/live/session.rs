@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use super::{Live, stop_key};
+use super::{LiveSettings, stop_key};
 use crate::core::live::{LiveStatus, Tracks};
 use crate::core::peer::{PeerId, Time};
 use crate::core::refusal::Refusal;
@@ -11,7 +11,6 @@ use crate::dialect::json::{JsonError, Object, ObjectWriter, list, unquote};
 use crate::edge::admission::mint_token;
 use crate::edge::quote::shorten;
 use crate::edge::route::{HttpError, bad_id, check_room_name};
-use crate::edge::tracks::read_kinds;
 
 /// The maximum size of a body, in bytes.
 pub const MAX_BODY: usize = 16 * 1024;
@@ -69,7 +68,7 @@ impl NewSession {
     /// Returns the body of the answer. `secret` is `ROOM_SECRET`, and signs the tokens of the device
     /// and the viewers. Without it, joins need no token.
     #[must_use]
-    pub fn answer(&self, live: &Live, secret: Option<&str>, notified: bool) -> String {
+    pub fn answer(&self, live: &LiveSettings, secret: Option<&str>, notified: bool) -> String {
         let token = |sub| mint_token(secret?, &self.session, sub, self.expires_at);
         let stop_key = live
             .key
@@ -160,10 +159,7 @@ fn required<'a>(body: &mut Object<'a>, key: &str) -> Result<Cow<'a, str>, HttpEr
 fn read_tracks(value: &str) -> Result<Tracks, HttpError> {
     let kinds = list(value).map_err(malformed)?;
     let kinds = kinds.into_iter().map(unquote).collect::<Option<Vec<_>>>();
-    let tracks = kinds.and_then(|kinds| {
-        let is_empty = kinds.iter().any(|kind| kind.is_empty());
-        read_kinds(kinds.iter().map(AsRef::as_ref)).filter(|_| !is_empty)
-    });
+    let tracks = kinds.and_then(|kinds| Tracks::from_kinds(kinds.iter().map(AsRef::as_ref)));
     let tracks = tracks.filter(|tracks| !tracks.is_empty());
     tracks.ok_or_else(|| {
         let value = shorten(value);
@@ -325,9 +321,9 @@ mod tests {
     fn the_answer_has_tokens_and_a_stop_key_only_with_their_secrets() {
         let session = read(&json!({ "deviceId": "camera", "sessionId": "a\"b" })).unwrap();
         let answer = |key: Option<&str>, secret| {
-            let live = Live {
+            let live = LiveSettings {
                 key: key.map(str::to_owned),
-                ..Live::default()
+                ..LiveSettings::default()
             };
             let answer = session.answer(&live, secret, true);
             serde_json::from_str::<Value>(&answer).unwrap()

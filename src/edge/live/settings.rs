@@ -1,9 +1,9 @@
 //! The settings of live sessions.
 
-use super::super::setting::{BadSetting, bearer_token, http_url, is_origin, strong_secret};
 use super::access::is_local_host;
-use super::{Live, MediaServer, NOT_CONFIGURED};
+use super::{LiveSettings, MediaServer, NOT_CONFIGURED};
 use crate::edge::route::HttpError;
+use crate::edge::setting::{BadSetting, bearer_token, http_url, is_origin, strong_secret};
 
 /// The base URL of Cloudflare's Realtime SFU, the default of `MEDIA_URL`.
 const CLOUDFLARE: &str = "https://rtc.live.cloudflare.com/v1";
@@ -20,7 +20,7 @@ const KEY: &str = "LIVE_KEY";
 /// The name of the setting for the allowed origins of notifications.
 const ORIGINS: &str = "LIVE_NOTIFY_ORIGINS";
 
-impl Live {
+impl LiveSettings {
     /// Reads the settings. `find` returns the value of a setting, or `None` if the setting is
     /// absent.
     ///
@@ -41,9 +41,7 @@ impl Live {
             notify_origins: notify_origins(&filled(ORIGINS).unwrap_or_default())?,
         })
     }
-}
 
-impl Live {
     /// Returns the error for a `LIVE_NOTIFY_URL` whose origin is not in `LIVE_NOTIFY_ORIGINS`.
     #[must_use]
     pub fn bad_notify_url(&self) -> BadSetting {
@@ -118,8 +116,8 @@ fn notify_origins(listed: &str) -> Result<Vec<String>, BadSetting> {
 mod tests {
     use super::*;
 
-    fn read(settings: &[(&str, &str)]) -> Result<Live, BadSetting> {
-        Live::read(|name| {
+    fn read(settings: &[(&str, &str)]) -> Result<LiveSettings, BadSetting> {
+        LiveSettings::read(|name| {
             let found = settings.iter().find(|(known, _)| *known == name);
             found.map(|(_, value)| (*value).to_owned())
         })
@@ -131,7 +129,7 @@ mod tests {
 
     #[test]
     fn live_sessions_are_off_when_no_setting_is_given() {
-        assert_eq!(read(&[]), Ok(Live::default()));
+        assert_eq!(read(&[]), Ok(LiveSettings::default()));
         let empty = [
             ("MEDIA_URL", ""),
             ("MEDIA_APP", ""),
@@ -139,7 +137,7 @@ mod tests {
             ("LIVE_NOTIFY_URL", ""),
             ("LIVE_NOTIFY_ORIGINS", ""),
         ];
-        assert_eq!(read(&empty), Ok(Live::default()));
+        assert_eq!(read(&empty), Ok(LiveSettings::default()));
     }
 
     #[test]

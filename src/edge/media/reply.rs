@@ -120,6 +120,7 @@ pub fn no_reply(cause: &str) -> Outcome {
 
 #[cfg(test)]
 mod tests {
+    use super::super::MAX_SDP;
     use super::*;
     use crate::core::live::Tracks;
     use serde_json::{Value, json};
@@ -287,5 +288,76 @@ mod tests {
             panic!();
         };
         assert!(message.contains("\"connection refused\"") && message.contains("MEDIA_URL"));
+    }
+
+    #[test]
+    fn an_incomplete_reply_is_a_failure_of_the_media_server() {
+        let session = |id: &str| json!({ "sessionId": id });
+        let offered = |kind: &str, sdp: &str, tracks: Value| {
+            let description = json!({ "type": kind, "sdp": sdp });
+            json!({ "sessionDescription": description, "tracks": tracks })
+        };
+        let mid = |mid: &str| json!([{ "mid": mid }]);
+        let three = json!([{ "mid": "0" }, { "mid": "1" }, { "mid": "2" }]);
+        for (expected, body) in [
+            (Expected::Session, json!({})),
+            (Expected::Session, json!([])),
+            (Expected::Session, session("")),
+            (Expected::Session, session("a b")),
+            (Expected::Session, session("a/b")),
+            (Expected::Session, session("..")),
+            (Expected::Session, session("-")),
+            (Expected::Session, session(&"x".repeat(129))),
+            (offer(), offered("answer", "v=0", mid("0"))),
+            (offer(), offered("offer", "", mid("0"))),
+            (
+                offer(),
+                offered("offer", &"x".repeat(MAX_SDP + 1), mid("0")),
+            ),
+            (offer(), offered("offer", "v=0", mid(""))),
+            (offer(), offered("offer", "v=0", mid("0 1"))),
+            (offer(), offered("offer", "v=0", mid(&"1".repeat(17)))),
+            (offer(), offered("offer", "v=0", json!([]))),
+            (offer(), offered("offer", "v=0", json!([7]))),
+            (offer(), offered("offer", "v=0", three)),
+            (offer(), json!({ "tracks": [{ "mid": "0" }] })),
+            (
+                offer(),
+                json!({ "sessionDescription": { "type": "offer", "sdp": "v=0" } }),
+            ),
+            (Expected::Status, json!({})),
+        ] {
+            let message = unavailable(&expected, 200, &body);
+            assert!(message.contains("unreadable"), "{message}");
+        }
+        for body in ["", "<html>", "null", "{"] {
+            let outcome = ACCEPTANCE.outcome(200, body);
+            assert!(matches!(outcome, Outcome::Unavailable(_)), "{body}");
+        }
+    }
+
+    #[test]
+    fn an_error_of_a_track_within_a_success_is_found() {
+        let tracks = |code| {
+            json!({
+                "sessionDescription": { "type": "offer", "sdp": "v=0" },
+                "tracks": [{ "mid": "0" }, error(code)],
+            })
+        };
+        for code in [
+            "empty_track_error",
+            "not_found_track_error",
+            "session_error",
+        ] {
+            assert_eq!(
+                outcome(&offer(), 200, &tracks(code)),
+                Outcome::NotReady,
+                "{code}"
+            );
+        }
+        let message = unavailable(&offer(), 200, &tracks("internal_error"));
+        assert!(message.contains("\"internal_error\"") && !message.contains("m=video"));
+        let message = unavailable(&ACCEPTANCE, 200, &error("internal_error"));
+        assert!(message.contains("\"internal_error\""));
     }
 }

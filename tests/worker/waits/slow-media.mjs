@@ -34,7 +34,7 @@ export const slowMediaTests = () =>
     after(() => Promise.all([...(all ?? []).map((workerd) => workerd.stop()), media.stop()]));
 
     names.forEach((name, i) =>
-      test(`${name}: the call fails after 10 s, and the device is told`, async () => {
+      test(`${name}: the call fails after 10 s, and the device receives an error`, async () => {
         const { main } = all[i].at;
         const body = JSON.stringify({ deviceId: 'camera', sessionId: name });
         await main.request('/create-session', { method: 'POST', body });

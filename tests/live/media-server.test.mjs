@@ -8,7 +8,8 @@ import { setTimeout } from 'node:timers/promises';
 import { PATIENCE, until } from '../support/browser.mjs';
 import { Pages } from '../support/chromium.mjs';
 import { useFixtures } from '../support/fixtures.mjs';
-import { Media, Site, answerIn, decodes } from '../support/media.mjs';
+import { Media, answerIn, decodes } from '../support/media.mjs';
+import { Site } from '../support/site.mjs';
 
 const media = new Media();
 const site = new Site();
