@@ -13,6 +13,12 @@ import { setup } from './setup.mjs';
 const FIRST_TIME = { dev: 'about 40 s', release: 'about a minute' };
 
 /**
+ * Inlines less than the default threshold of 275 does. The module is 16 % smaller, and needs 5 % more
+ * instructions to handle a signal, which is a small part of what the platform needs.
+ */
+const INLINING = '-Cllvm-args=-inline-threshold=80';
+
+/**
  * Writes rust_bg.wasm, and index.js, which loads rust_bg.wasm.
  * @param {Profile} profile
  * @param {string} folder an empty folder
@@ -21,9 +27,13 @@ export async function compile(profile, folder) {
   const { env, wasmBindgen } = await setup();
   const target = 'wasm32-unknown-unknown';
   const options = ['--lib', '--target', target, '--target-dir', 'target'];
-  if (profile === 'release') options.push('--release');
-  // Panic messages contain file and line even without debug information.
-  else env.CARGO_PROFILE_DEV_DEBUG = '0';
+  if (profile === 'release') {
+    options.push('--release');
+    env.CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS = INLINING;
+  } else {
+    // Panic messages contain file and line even without debug information.
+    env.CARGO_PROFILE_DEV_DEBUG = '0';
+  }
   if (!process.stdout.isTTY) options.push('--quiet'); // cargo then prints only warnings and errors
   const what = `compiling the Rust, profile ${profile} (${FIRST_TIME[profile]} the first time)`;
   if (!(await step(what, ['cargo', 'build', ...options], { env, warnings: true })))

@@ -44,12 +44,23 @@ pub enum LiveState {
         tracks: Tracks,
         /// The `mid`s of the tracks, which are needed to close them.
         mids: Vec<Rc<str>>,
-        /// The time at which the device left the room. `None` while it is in the room. Its tracks
-        /// may continue without it.
-        left_at: Option<Time>,
+        /// Whether the device certainly sends these tracks.
+        source: Source,
     },
     /// The tracks of the device have ended.
     Away,
+}
+
+/// Whether the device of a live stream certainly sends its tracks. Otherwise, the room asks the media
+/// server from a point in time on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The device is connected.
+    Certain,
+    /// The device is in the room, but it has joined or begun again, and may have lost its tracks.
+    InDoubt(Time),
+    /// The device has left the room. Its tracks may continue without it.
+    Left(Time),
 }
 
 impl LiveState {
@@ -279,7 +290,7 @@ pub enum LiveRequest {
 /// The reply to a [`LiveRequest`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LiveStatus {
-    /// The name of the [`LiveState`] state.
+    /// The name of the [`LiveState`].
     pub state: &'static str,
     /// The number of viewers in the room.
     pub viewers: usize,

@@ -151,8 +151,13 @@ impl Room {
             Event::Wake => {
                 turn.erase_orphans();
                 turn.limit_expiries();
+                turn.restore_looks();
             }
-            Event::Tick => turn.limit_expiries(),
+            Event::Tick => {
+                // The alarm was in the storage, even if no row is.
+                turn.room.has_stored = true;
+                turn.limit_expiries();
+            }
         }
         if turn.room.live.is_some() || !turn.room.calls.is_idle() {
             turn.start_calls();
@@ -194,7 +199,7 @@ impl Room {
     }
 
     /// Returns the earliest time at which an absent peer leaves, a held broadcast expires, outdated notices
-    /// are dropped, or the live session needs an alarm.
+    /// are dropped, or the live session or a call needs an alarm.
     fn next_expiry(&self) -> Option<Time> {
         self.roster
             .next_expiry()
@@ -202,6 +207,7 @@ impl Room {
             .chain(self.held.next_expiry())
             .chain(self.sweep_at)
             .chain(self.live.as_ref().map(|live| live.next_expiry()))
+            .chain(self.calls.next_expiry())
             .min()
     }
 }

@@ -22,7 +22,7 @@
 //! | `new-peer` | joined |
 //!
 //! The media server has no name in this dialect. Clients send `answerSdp`, `ice-candidate` and
-//! `live/stop` without a receiver to it, and its events have no sender. After its offer, the candidates
+//! `restart` without a receiver to it, and its events have no sender. After its offer, the candidates
 //! in the SDP follow as events, because some clients expect them separately.
 
 use std::borrow::Cow;
@@ -54,7 +54,7 @@ const ANSWER: &str = "answerSdp";
 const CANDIDATE: &str = "ice-candidate";
 
 /// The types that are sent to the media server if the event has no receiver.
-const TO_MEDIA_SERVER: [&str; 3] = [ANSWER, CANDIDATE, "live/stop"];
+const TO_MEDIA_SERVER: [&str; 3] = [ANSWER, CANDIDATE, "restart"];
 
 /// The close code with which a peer leaves. After any other close code, the peer may return.
 const LEAVE: u16 = 1000;
@@ -279,7 +279,7 @@ mod tests {
         for (event, signal_type) in [
             (r#"2["answerSdp",{}]"#, "answer"),
             (r#"2["ice-candidate",null]"#, "candidate"),
-            (r#"2["live/stop"]"#, "live/stop"),
+            (r#"2["restart"]"#, "restart"),
         ] {
             let signal = signal(event);
             assert_eq!(signal.to.as_deref(), Some(MEDIA_SERVER), "{event}");

@@ -10,8 +10,9 @@
 //! ```
 //!
 //! The row of a live session has one line: the device, the requested tracks (such as `audio,video`, or
-//! `-` for none), the time at which the session ends, and the state. The state `live` is followed by the session of the
-//! device, its tracks, the time at which the device left or `-`, and the `mid`s of its tracks:
+//! `-` for none), the time at which the session ends, and the state. The state `live` is followed by
+//! the session of the device, its tracks, its source, and the `mid`s of its tracks. The source is `-` if
+//! it is certain, and otherwise a time, after `?` if the device is in the room:
 //!
 //! ```text
 //! v2 camera audio,video 1795266120000 waiting
@@ -22,7 +23,7 @@ use std::fmt::Write;
 use std::rc::Rc;
 
 use super::fields::{Reader, write_line};
-use crate::core::live::{LiveSession, LiveState, Media, Stage, Tracks};
+use crate::core::live::{LiveSession, LiveState, Media, Source, Stage, Tracks};
 use crate::core::peer::Time;
 
 /// The start of the line of a connection to the media server.
@@ -105,11 +106,15 @@ pub(super) fn write_session(text: &mut String, session: &LiveSession) {
             session,
             tracks,
             mids,
-            left_at,
+            source,
         } => {
-            let left_at = left_at.map_or_else(|| "-".to_owned(), |Time(at)| at.to_string());
+            let source = match source {
+                Source::Certain => "-".to_owned(),
+                Source::InDoubt(Time(at)) => format!("?{at}"),
+                Source::Left(Time(at)) => at.to_string(),
+            };
             let mids: String = mids.iter().map(|mid| format!(" {mid}")).collect();
-            format!(" {session} {tracks} {left_at}{mids}")
+            format!(" {session} {tracks} {source}{mids}")
         }
     };
     let fields = format_args!("{device} {tracks} {expires_at} {name}{details}");
@@ -129,10 +134,7 @@ pub(super) fn read_session(reader: &mut Reader<'_>) -> Option<LiveSession> {
             "live" => LiveState::Live {
                 session: Rc::from(reader.field()?),
                 tracks: Tracks::parse(reader.field()?)?,
-                left_at: match reader.field()? {
-                    "-" => None,
-                    at => Some(Time(at.parse().ok()?)),
-                },
+                source: read_source(reader.field()?)?,
                 mids: read_mids(reader),
             },
             _ => return None,
@@ -140,6 +142,15 @@ pub(super) fn read_session(reader: &mut Reader<'_>) -> Option<LiveSession> {
     };
     reader.end_line()?;
     reader.is_last_line().then_some(session)
+}
+
+fn read_source(text: &str) -> Option<Source> {
+    let time = |at: &str| at.parse().ok().map(Time);
+    match text.strip_prefix('?') {
+        None if text == "-" => Some(Source::Certain),
+        None => time(text).map(Source::Left),
+        Some(at) => time(at).map(Source::InDoubt),
+    }
 }
 
 #[cfg(test)]
@@ -182,20 +193,21 @@ mod tests {
 
     #[test]
     fn a_session_survives_storage_in_every_state() {
-        let live = |left_at| LiveState::Live {
+        let live = |source| LiveState::Live {
             session: "s1".into(),
             tracks: Tracks {
                 audio: false,
                 video: true,
             },
             mids: vec!["1".into()],
-            left_at,
+            source,
         };
         for state in [
             LiveState::Waiting,
             LiveState::Away,
-            live(None),
-            live(Some(Time(11))),
+            live(Source::Certain),
+            live(Source::InDoubt(Time(11))),
+            live(Source::Left(Time(11))),
         ] {
             let row = Row::Live(LiveSession {
                 device: PeerId::parse("camera").unwrap(),

@@ -17,6 +17,8 @@ const DELAYS = [0, 1_000, 3_000];
 export function notificationUrl(server, origins) {
   const url = parse(server);
   if (!url || !origins.split(' ').includes(url.origin)) return undefined;
+  // The origin of a `blob:` URL is the origin of the URL within it.
+  if (!url.href.startsWith(url.protocol + '//')) return undefined;
   if (url.username || url.password || /[?#]/.test(url.href)) return undefined;
   return `${url.href.replace(/\/+$/, '')}/notification/create`;
 }

@@ -157,6 +157,15 @@ for (const mode of modes) {
       assert.equal((await bob.ask('hello', 1, 'zed')).error.code, 'no-such-peer');
     });
 
+    test('an event that is too large is refused, and the client does not reconnect', async (t) => {
+      const bob = await SocketIoPeer.join(workerd.at.open.origin, `large ${mode}`, { mode });
+      t.after(() => bob.close());
+      const disconnected = bob.fires('disconnect');
+      bob.socket.emit('picture', 'x'.repeat(66_000));
+      await bob.receivesError('too-large');
+      assert.equal((await disconnected)[0], 'io server disconnect');
+    });
+
     test('a client that is replaced does not reconnect', async (t) => {
       const { origin } = workerd.at.open;
       const room = `replaced ${mode}`;

@@ -687,3 +687,169 @@ fn after_a_deployment_a_device_that_does_not_return_is_away() {
     rig.end_call(call, Outcome::Seen { is_active: false });
     assert_eq!(state(&mut rig), "away");
 }
+
+#[test]
+fn a_viewer_whose_session_was_closed_while_it_was_absent_gets_an_offer() {
+    let mut rig = live_rig();
+    let device = device_goes_live(&mut rig);
+    let viewer = watch(&mut rig, "viewer");
+    rig.lose(viewer);
+    rig.send(device, r#"{"type":"restart","to":"~live"}"#);
+    rig.pass(2_000);
+    serve(&mut rig);
+    rig.send(device, ANSWER);
+    serve(&mut rig);
+    rig.sleep();
+    let again = rig.join("viewer", Some("viewer"));
+    serve(&mut rig);
+    assert_eq!(
+        heard(&mut rig, again),
+        ["welcome camera,~live", "live live", "offer ~live"]
+    );
+}
+
+#[test]
+fn a_device_that_is_back_is_asked_about_although_the_room_was_evicted() {
+    let mut rig = live_rig();
+    let device = device_goes_live(&mut rig);
+    rig.lose(device);
+    rig.pass(5_000);
+    let again = rig.join("camera", Some("k"));
+    rig.heard(again);
+    for wait in [10_000, 35_000] {
+        rig.sleep();
+        rig.pass(wait);
+        let (call, look) = only_call(&rig);
+        assert!(matches!(look, MediaCall::Look { .. }), "{look:?}");
+        serve_call(&mut rig, call, &look);
+    }
+    let calls = rig.called();
+    rig.sleep();
+    rig.pass(HOUR / 2);
+    assert_eq!(rig.called(), calls, "the tracks are known to be active");
+}
+
+#[test]
+fn after_a_deployment_evictions_do_not_postpone_the_look() {
+    let mut rig = live_rig();
+    device_goes_live(&mut rig);
+    rig.deploy();
+    rig.sleep();
+    rig.pass(10_000);
+    rig.sleep();
+    rig.pass(5_000);
+    let (call, look) = only_call(&rig);
+    assert!(matches!(look, MediaCall::Look { .. }), "{look:?}");
+    rig.end_call(call, Outcome::Seen { is_active: false });
+    assert_eq!(state(&mut rig), "away");
+}
+
+#[test]
+fn a_device_that_begins_again_and_never_answers_is_away() {
+    let mut rig = live_rig();
+    let device = device_goes_live(&mut rig);
+    let viewer = watch(&mut rig, "viewer");
+    rig.send(device, r#"{"type":"restart","to":"~live"}"#);
+    rig.pass(2_000);
+    serve(&mut rig);
+    for _ in 0..10 {
+        rig.pass(10_000);
+        while let Some((call, request)) = rig.calls().into_iter().next() {
+            match request {
+                // The room has closed the session of the device.
+                MediaCall::Look { .. } => rig.end_call(call, Outcome::Gone),
+                MediaCall::Pull { .. } => rig.end_call(call, Outcome::NotReady),
+                _ => serve_call(&mut rig, call, &request),
+            }
+        }
+    }
+    assert_eq!(state(&mut rig), "away");
+    assert_eq!(heard(&mut rig, viewer), ["live away"]);
+    rig.heard(device);
+    rig.send(device, ANSWER);
+    serve(&mut rig);
+    assert_eq!(heard(&mut rig, device), ["live live"]);
+}
+
+#[test]
+fn a_stop_with_http_peers_leaves_no_row() {
+    let mut rig = live_rig();
+    let device = device_goes_live(&mut rig);
+    for name in ["one", "two"] {
+        rig.register(name, None).unwrap();
+    }
+    let stream = rig.open_stream("one", None, None).unwrap();
+    serve(&mut rig);
+    let big = "x".repeat(6_000);
+    for _ in 0..4 {
+        rig.send(device, &format!(r#"{{"type":"hi","payload":"{big}"}}"#));
+    }
+    rig.lose(stream);
+    rig.send(device, r#"{"type":"hi"}"#);
+    rig.live(LiveRequest::Stop).unwrap();
+    serve(&mut rig);
+    assert_eq!(rig.deploy(), (0, false));
+}
+
+#[test]
+fn a_session_that_could_not_be_closed_is_closed_later() {
+    let mut rig = live_rig();
+    device_goes_live(&mut rig);
+    rig.live(LiveRequest::Stop).unwrap();
+    for delay in [2_000, 8_000] {
+        let (call, close) = only_call(&rig);
+        assert!(matches!(close, MediaCall::Close { .. }), "{close:?}");
+        rig.end_call(call, Outcome::Unavailable("busy".into()));
+        rig.pass(delay - 1);
+        assert_eq!(rig.calls(), []);
+        rig.pass(1);
+    }
+    serve(&mut rig);
+    rig.pass(HOUR);
+    assert_eq!(rig.calls(), []);
+}
+
+#[test]
+fn a_stop_closes_the_session_of_the_device_first() {
+    let mut rig = Rig::new(Limits {
+        viewers: 20,
+        ..LIMITS
+    });
+    create(&mut rig);
+    let viewers: Vec<_> = (0..20).map(|n| rig.join(&format!("v{n}"), None)).collect();
+    let device = rig.join("camera", None);
+    let (call, _) = only_call(&rig);
+    let state: Rc<str> = "camera".into();
+    rig.end_call(call, Outcome::Opened(Rc::clone(&state)));
+    serve(&mut rig);
+    for socket in [device].into_iter().chain(viewers) {
+        rig.send(socket, ANSWER);
+        serve(&mut rig);
+    }
+    rig.live(LiveRequest::Stop).unwrap();
+    let (_, first) = rig.calls().remove(0);
+    assert_eq!(first.session(), Some(&state));
+}
+
+#[test]
+fn a_device_that_the_media_server_has_lost_gets_a_new_offer_when_a_viewer_waits() {
+    let mut rig = live_rig();
+    let device = device_goes_live(&mut rig);
+    rig.heard(device);
+    rig.join("viewer", None);
+    for delay in [1_000, 2_000, 4_000, 8_000, 0] {
+        let (call, _) = only_call(&rig);
+        rig.end_call(call, Outcome::Opened(format!("v{delay}").into()));
+        let (call, _) = only_call(&rig);
+        rig.end_call(call, Outcome::NotReady);
+        rig.pass(delay);
+    }
+    let (call, look) = only_call(&rig);
+    assert!(matches!(look, MediaCall::Look { .. }), "{look:?}");
+    rig.end_call(call, Outcome::Gone);
+    serve(&mut rig);
+    assert_eq!(
+        heard(&mut rig, device),
+        ["peer-joined viewer", "live away", "offer ~live"]
+    );
+}

@@ -205,10 +205,10 @@ impl Rig {
 
     /// Ends a call of the media server.
     pub(crate) fn end_call(&mut self, call: u64, outcome: Outcome) {
-        self.world
-            .calls
-            .remove(&call)
-            .expect("the call is in progress");
+        let request = self.world.calls.remove(&call);
+        let request = request.expect("the call is in progress");
+        self.world.closes_again |=
+            matches!(request, MediaCall::Close { .. }) && outcome != Outcome::Closed;
         self.handle(Event::Called { call, outcome });
     }
 
@@ -303,6 +303,8 @@ impl Rig {
     /// Fires the alarm immediately, even if it is not due.
     pub(crate) fn ring(&mut self) {
         self.world.alarm = None;
+        // The alarm was in the storage.
+        self.world.used = true;
         self.handle(Event::Tick);
     }
 

@@ -114,6 +114,28 @@ describe('samples', () => {
     assert.match(said, /data: \{"type":"offer","payload":\{"sdp":"…"\},"senderId":"phone"\}\n/);
   });
 
+  test('the Socket.IO sample in dialects.md greets the peers of its room', async () => {
+    const room = newRoom();
+    const ann = await Peer.join(workerd.at.open, room, 'ann');
+    const sample = block('docs/dialects.md', 'js', 'socket.io-client')
+      .replace('https://your-worker.example', workerd.at.open.origin)
+      .replace('"demo"', JSON.stringify(room));
+    // The folder is in the repository, because the sample imports a package from node_modules.
+    await mkdir(join(ROOT, 'target'), { recursive: true });
+    const folder = await mkdtemp(join(ROOT, 'target', 'readme-'));
+    try {
+      const end = 'socket.on("hello", () => socket.disconnect());';
+      await writeFile(join(folder, 'sample.mjs'), `${sample}\n${end}\n`);
+      const running = run(process.execPath, ['sample.mjs'], process.env, folder);
+      await ann.receives({ type: 'peer-joined', id: 'bob', polite: true });
+      await ann.receives({ type: 'hello', from: 'bob', payload: { from: 'bob' } });
+      ann.send({ type: 'hello', to: 'bob', payload: 'welcome' });
+      assert.deepEqual(await running, { code: 0, said: 'welcome ann\n' });
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  });
+
   test('the token of the Node sample admits only the peer and room that it names', async () => {
     const lines = block('docs/auth.md', 'js', 'jsonwebtoken');
     assert.equal(lines.split('\n').length, 3);

@@ -78,6 +78,13 @@ async function notification() {
   return JSON.parse(body);
 }
 
+/** Stops the session with an event of a page. @param {Page} page @param {object} argument */
+const stopFrom = (page, argument) =>
+  page.evaluate(
+    (argument) => /** @type {any} */ (globalThis).socket.emitWithAck('live/stop', argument),
+    argument,
+  );
+
 /** @type {Record<string, string[] | undefined>} */
 const MODES = { 'polling, then WebSocket': undefined, WebSocket: ['websocket'] };
 
@@ -115,8 +122,13 @@ for (const [mode, transports] of Object.entries(MODES))
     }
 
     const { stopKey, sessionId } = created;
-    const stop = { method: 'POST', body: JSON.stringify({ sessionId, stopKey }) };
-    assert.equal((await servers.keyed.request('/live/stop', stop)).status, 200);
+    if (transports) {
+      const stop = { method: 'POST', body: JSON.stringify({ sessionId, stopKey }) };
+      assert.equal((await servers.keyed.request('/live/stop', stop)).status, 200);
+    } else {
+      assert.equal((await stopFrom(viewers[0], {})).error.code, 'unauthorized');
+      assert.deepEqual(await stopFrom(viewers[0], { stopKey }), { ok: true });
+    }
     for (const page of [again, ...viewers]) {
       await hears(page, 'io server disconnect');
       assert.equal((await heard(page)).at(-2), 'stopped');

@@ -75,7 +75,11 @@ export class SocketIoPeer {
    * @returns {Promise<any[]>}
    */
   fires(type) {
-    return within(once(/** @type {any} */ (this.socket), type), `socket.io-client fires ${type}`);
+    // `events.once` would reject at an `error` event, which is an event of the server here.
+    const fired = new Promise((/** @type {(args: any[]) => void} */ resolve) =>
+      /** @type {any} */ (this.socket).once(type, (/** @type {any[]} */ ...args) => resolve(args)),
+    );
+    return within(fired, `socket.io-client fires ${type}`);
   }
 
   /** Reads the next event: its name and its arguments. @returns {Promise<any[]>} */

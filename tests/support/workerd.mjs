@@ -20,9 +20,15 @@ const BUILD = new URL('build/release/', ROOT);
  */
 const START_TIMEOUT = 30_000;
 
-/** Adds the class `Engine` to an entry module that does not export a class of this name. @param {string} around */
+/**
+ * Adds the class `Engine` to an entry module that exports no class of this name. The import is dynamic,
+ * because a static one would load our module before the code of the entry module runs.
+ * @param {string} around
+ */
 const withEngine = (around) =>
-  /export class Engine\b/.test(around) ? around : `${around}\nexport { Engine } from './index.js';`;
+  /export class Engine\b/.test(around)
+    ? around
+    : `${around}\nexport const { Engine } = await import('./index.js');`;
 
 /** @typedef {Record<string, string>} Settings */
 /**

@@ -195,6 +195,7 @@ describe('the server of a notification', () => {
       'https://push.example%2f@evil.example',
       'file:///etc/passwd',
       'data:,',
+      'blob:https://push.example/1',
       'null',
       '',
     ]) {

@@ -17,11 +17,27 @@ const MAX_CALLS: usize = 6;
 /// The maximum number of sessions that wait to be closed. The media server ends the others itself.
 const MAX_CLOSING: usize = 4_096;
 
+/// The delays before a session is closed again that could not be closed, in milliseconds. Its clients
+/// may ignore the end of the session, and the media server ends it only after they disconnect.
+const CLOSE_AGAIN_MS: [u64; 3] = [2_000, 8_000, 30_000];
+
 /// The state of all calls of one room.
 #[derive(Debug, Default)]
 pub(crate) struct Calls {
     in_progress: Vec<Call>,
-    closing: VecDeque<(MediaSession, Vec<Rc<str>>)>,
+    closing: VecDeque<Closing>,
+}
+
+/// A session that waits to be closed.
+#[derive(Debug)]
+struct Closing {
+    session: MediaSession,
+    /// The `mid`s of its tracks.
+    mids: Vec<Rc<str>>,
+    /// The number of failed attempts.
+    failures: usize,
+    /// The time of the next attempt.
+    at: Time,
 }
 
 /// A call in progress.
@@ -33,6 +49,8 @@ pub(crate) struct Call {
     pub(crate) session: Option<MediaSession>,
     /// What the call is for.
     pub(crate) purpose: Purpose,
+    /// The `mid`s of the tracks that the call closes.
+    mids: Vec<Rc<str>>,
     /// The time until which the room waits for the outcome, if it was restarted during the call. The
     /// outcome may be lost then.
     until: Option<Time>,
@@ -48,17 +66,22 @@ pub(crate) enum Purpose {
     Answer(Seat, Option<u64>),
     /// To ask whether the tracks of the device are active.
     Look,
-    /// To close a session.
-    Close,
+    /// To close a session, after this number of failed attempts.
+    Close(usize),
 }
 
 impl Calls {
     /// Records a call.
     pub(crate) fn begin(&mut self, number: u64, request: &MediaCall, purpose: Purpose) {
+        let mids = match request {
+            MediaCall::Close { mids, .. } => mids.clone(),
+            _ => Vec::new(),
+        };
         self.in_progress.push(Call {
             number,
             session: request.session().cloned(),
             purpose,
+            mids,
             until: None,
         });
     }
@@ -75,6 +98,7 @@ impl Calls {
             number,
             session,
             purpose: Purpose::Offer(seat),
+            mids: Vec::new(),
             until: Some(until),
         });
     }
@@ -121,15 +145,51 @@ impl Calls {
     /// Closes a session later, when none of its calls is in progress. A session without tracks needs no
     /// call.
     pub(crate) fn close_later(&mut self, session: MediaSession, mids: Vec<Rc<str>>) {
-        if !mids.is_empty() && self.closing.len() < MAX_CLOSING {
-            self.closing.push_back((session, mids));
+        self.push_closing(Closing {
+            session,
+            mids,
+            failures: 0,
+            at: Time(0),
+        });
+    }
+
+    /// Closes a session again after a delay, because the call that closes it has failed.
+    pub(crate) fn close_again(&mut self, call: Call, now: Time) {
+        if let (Purpose::Close(failures), Some(session)) = (call.purpose, call.session)
+            && let Some(delay) = CLOSE_AGAIN_MS.get(failures)
+        {
+            self.push_closing(Closing {
+                session,
+                mids: call.mids,
+                failures: failures.saturating_add(1),
+                at: now.plus(*delay),
+            });
         }
     }
 
-    /// Returns the next session to be closed, with the `mid`s of its tracks.
-    pub(crate) fn next_to_close(&mut self) -> Option<(MediaSession, Vec<Rc<str>>)> {
+    fn push_closing(&mut self, closing: Closing) {
+        if !closing.mids.is_empty() && self.closing.len() < MAX_CLOSING {
+            self.closing.push_back(closing);
+        }
+    }
+
+    /// Returns the call that closes the next session, and its purpose.
+    pub(crate) fn next_to_close(&mut self, now: Time) -> Option<(MediaCall, Purpose)> {
         let mut closing = self.closing.iter();
-        let at = closing.position(|(session, _)| !self.is_busy(session))?;
-        self.closing.remove(at)
+        let is_due = |closing: &Closing| closing.at <= now && !self.is_busy(&closing.session);
+        let place = closing.position(is_due)?;
+        let Closing {
+            session,
+            mids,
+            failures,
+            ..
+        } = self.closing.remove(place)?;
+        Some((MediaCall::Close { session, mids }, Purpose::Close(failures)))
+    }
+
+    /// Returns the earliest time at which a session is closed again.
+    pub(crate) fn next_expiry(&self) -> Option<Time> {
+        let again = self.closing.iter().filter(|closing| closing.failures > 0);
+        again.map(|closing| closing.at).min()
     }
 }

@@ -7,12 +7,12 @@
 use super::calls::Purpose;
 use super::live::Live;
 use super::turn::Turn;
-use crate::core::live::{LiveState, Media, MediaCall, MediaSession, Outcome, Stage};
+use crate::core::live::{LiveState, Media, MediaCall, MediaSession, Outcome, Source, Stage};
 use crate::core::peer::{PeerId, Seat, Time};
 
 /// The time between the first two questions, in milliseconds: longer than a track without packets is
 /// active.
-const LOOK_AGAIN_MS: u64 = 35_000;
+pub(super) const LOOK_AGAIN_MS: u64 = 35_000;
 /// The time between later questions while the device is not in the room, in milliseconds.
 const LOOK_LATER_MS: u64 = 300_000;
 
@@ -22,28 +22,33 @@ impl Live {
         self.look_at = Some(at);
         self.look_again_at = at.plus(LOOK_AGAIN_MS);
     }
-
-    /// Plans the next look after a restart of the room. Returns whether the session has lost its device
-    /// with the restart, as after a deployment.
-    pub(super) fn restore_looks(&mut self, now: Time, grace: u64, has_device: bool) {
-        let LiveState::Live { left_at, .. } = &mut self.session.state else {
-            return;
-        };
-        match left_at {
-            Some(at) => {
-                self.look_again_at = at.plus(LOOK_AGAIN_MS);
-                self.look_at = Some(self.look_again_at);
-            }
-            None if has_device => {}
-            None => {
-                *left_at = Some(now);
-                self.plan_looks(now.plus(grace));
-            }
-        }
-    }
 }
 
 impl Turn<'_, '_> {
+    /// Plans the next look after a restart of the room. A deployment closes all WebSockets without an
+    /// event, so the device may be lost with the restart.
+    pub(super) fn restore_looks(&mut self) {
+        let has_device = self.device_seat().is_some();
+        let expected_by = self.now.plus(self.room.limits.grace);
+        let Some(live) = &mut self.room.live else {
+            return;
+        };
+        let LiveState::Live { source, .. } = &mut live.session.state else {
+            return;
+        };
+        match *source {
+            Source::Certain if has_device => {}
+            Source::InDoubt(at) if has_device => live.plan_looks(at),
+            Source::Left(at) => live.plan_looks(at),
+            Source::Certain | Source::InDoubt(_) => {
+                *source = Source::Left(expected_by);
+                live.plan_looks(expected_by);
+                // Otherwise each restart would postpone the look.
+                self.store_session();
+            }
+        }
+    }
+
     /// Closes the session of a peer that has left the room. The device of a live stream may continue to
     /// send without being in the room.
     pub(super) fn release_media(&mut self, id: &PeerId, media: Media) {
@@ -62,8 +67,8 @@ impl Turn<'_, '_> {
         let Some(live) = &mut self.room.live else {
             return;
         };
-        if let LiveState::Live { left_at, .. } = &mut live.session.state {
-            *left_at = Some(now);
+        if let LiveState::Live { source, .. } = &mut live.session.state {
+            *source = Source::Left(now);
             live.plan_looks(now);
             self.store_session();
         }
@@ -88,12 +93,28 @@ impl Turn<'_, '_> {
         }
     }
 
-    /// Plans to ask whether the tracks of a device that has lost and replaced its WebSocket are active.
+    /// Plans to ask whether the tracks of a device that has joined or begun again are active.
     pub(super) fn plan_device_looks(&mut self, at: Time) {
         if let Some(live) = &mut self.room.live
-            && matches!(live.session.state, LiveState::Live { .. })
+            && let LiveState::Live { source, .. } = &mut live.session.state
         {
+            if !matches!(source, Source::Left(_)) {
+                *source = Source::InDoubt(at);
+            }
             live.plan_looks(at);
+            self.store_session();
+        }
+    }
+
+    /// Plans to ask about a device whose tracks seemed to be certain.
+    pub(super) fn doubt_device(&mut self, at: Time) {
+        let state = self.room.live.as_ref().map(|live| &live.session.state);
+        if let Some(LiveState::Live {
+            source: Source::Certain,
+            ..
+        }) = state
+        {
+            self.plan_device_looks(at);
         }
     }
 
@@ -137,12 +158,26 @@ impl Turn<'_, '_> {
         live.look_at = match outcome {
             Outcome::Seen { is_active: false } | Outcome::Gone => return self.device_ended(),
             Outcome::Seen { is_active: true } if now >= live.look_again_at => {
-                (!has_device).then(|| now.plus(LOOK_LATER_MS))
+                if has_device {
+                    return self.device_sends();
+                }
+                Some(now.plus(LOOK_LATER_MS))
             }
             Outcome::Seen { is_active: true } => Some(live.look_again_at),
             // The media server failed.
             _ => Some(now.plus(LOOK_AGAIN_MS)),
         };
+    }
+
+    /// Records that the device in the room certainly sends its tracks.
+    fn device_sends(&mut self) {
+        if let Some(live) = &mut self.room.live
+            && let LiveState::Live { source, .. } = &mut live.session.state
+            && matches!(source, Source::InDoubt(_))
+        {
+            *source = Source::Certain;
+            self.store_session();
+        }
     }
 
     /// Closes the session of a device that has left the room, and whose tracks may continue.
@@ -153,7 +188,7 @@ impl Turn<'_, '_> {
         if let LiveState::Live {
             session,
             mids,
-            left_at: Some(_),
+            source: Source::Left(_),
             ..
         } = &live.session.state
         {

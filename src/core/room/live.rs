@@ -124,12 +124,12 @@ impl Turn<'_, '_> {
         }
         let sockets = self.plain_sockets();
         self.send_state(sockets, "stopped");
-        let seats: Vec<_> = self
-            .room
-            .roster
-            .all()
-            .map(|peer| peer.member.seat)
-            .collect();
+        let peers = self.room.roster.all().map(|peer| peer.member.seat);
+        let mut seats: Vec<_> = peers.collect();
+        // Without the device, no viewer can watch on. A restart of the room may lose the other calls.
+        self.close_left_device();
+        let device = self.device_seat();
+        seats.sort_by_key(|seat| Some(*seat) != device);
         for seat in seats {
             let Some(mut peer) = self.room.roster.remove(seat) else {
                 continue;
@@ -144,7 +144,6 @@ impl Turn<'_, '_> {
             });
         }
         self.take_held();
-        self.close_left_device();
         self.room.live = None;
         self.effects.push(Effect::Erase(RowKey::Live));
     }

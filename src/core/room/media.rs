@@ -14,6 +14,7 @@
 //! ```
 
 use super::calls::Purpose;
+use super::device::LOOK_AGAIN_MS;
 use super::turn::Turn;
 use crate::core::event::Effect;
 use crate::core::live::{LiveState, Media, MediaCall, Stage};
@@ -35,9 +36,9 @@ impl<'a> Turn<'_, 'a> {
         self.look();
         self.open_sessions();
         while self.room.calls.has_space()
-            && let Some((session, mids)) = self.room.calls.next_to_close()
+            && let Some((request, purpose)) = self.room.calls.next_to_close(self.now)
         {
-            self.call(MediaCall::Close { session, mids }, Purpose::Close);
+            self.call(request, purpose);
         }
     }
 
@@ -96,6 +97,11 @@ impl<'a> Turn<'_, 'a> {
             failures,
         }));
         if let Some(old) = old {
+            if self.device_seat() == Some(seat) {
+                // If the device answers its new offer in time, the question is dropped. Otherwise the
+                // stream would seem to be live without tracks.
+                self.doubt_device(self.now.plus(LOOK_AGAIN_MS));
+            }
             self.close_media(*old);
         }
         self.save(seat);
@@ -130,8 +136,9 @@ impl<'a> Turn<'_, 'a> {
     pub(super) fn reset_media(&mut self, seat: Seat) {
         let peer = self.room.roster.by_seat_mut(seat);
         if let Some(media) = peer.and_then(|peer| peer.member.media.take()) {
+            let before = media.stage;
             self.close_media(*media);
-            self.save_connected(seat);
+            self.save_after(seat, before);
         }
     }
 
@@ -177,16 +184,17 @@ impl<'a> Turn<'_, 'a> {
 
     pub(super) fn set_stage(&mut self, seat: Seat, stage: Stage) {
         if let Some(media) = self.media_mut(seat) {
-            media.stage = stage;
-            self.save_connected(seat);
+            let before = std::mem::replace(&mut media.stage, stage);
+            self.save_after(seat, before);
         }
     }
 
-    /// Stores a connected peer. An absent peer that has no working connection begins again when it
-    /// returns, so its row is not written again.
-    fn save_connected(&mut self, seat: Seat) {
+    /// Stores a peer whose stage has changed. An absent peer begins again when it returns, so its row is
+    /// written again only if the row says that its connection works.
+    fn save_after(&mut self, seat: Seat, before: Stage) {
         let peer = self.room.roster.by_seat(seat);
-        if peer.is_some_and(|peer| peer.open_socket().is_some()) {
+        let is_present = peer.is_some_and(|peer| peer.open_socket().is_some());
+        if is_present || before == Stage::Connected {
             self.save(seat);
         }
     }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::calls::Purpose;
 use super::live::from_media_server;
 use super::turn::Turn;
-use crate::core::live::{LiveState, MediaCall, MediaSession, Outcome, Stage, Tracks};
+use crate::core::live::{LiveState, MediaCall, MediaSession, Outcome, Source, Stage, Tracks};
 use crate::core::notice::Notice;
 use crate::core::peer::{MEDIA_SERVER, Seat};
 use crate::core::refusal::{Code, Refusal};
@@ -29,7 +29,8 @@ impl Turn<'_, '_> {
             Purpose::Offer(seat) => (seat, None),
             Purpose::Answer(seat, ack) => (seat, ack),
             Purpose::Look => return self.handle_look(ended.session.as_ref(), &outcome),
-            Purpose::Close => return,
+            Purpose::Close(_) if outcome == Outcome::Closed => return,
+            Purpose::Close(_) => return self.room.calls.close_again(ended, self.now),
         };
         let peer = self.room.roster.by_seat(seat);
         let stage = peer.and_then(|peer| peer.member.stage());
@@ -56,6 +57,7 @@ impl Turn<'_, '_> {
                 if ack.is_some() {
                     self.tell(seat, ack, Err(unavailable()));
                 }
+                self.doubt_source_of(seat);
                 self.fail(seat, if is_gone { &[0] } else { &NOT_READY_MS });
             }
             Outcome::Closed
@@ -176,7 +178,7 @@ impl Turn<'_, '_> {
             session,
             tracks,
             mids,
-            left_at: None,
+            source: Source::Certain,
         });
     }
 
@@ -204,6 +206,16 @@ impl Turn<'_, '_> {
         let delay = delay.copied().unwrap_or_default();
         media.failures = media.failures.saturating_add(1);
         self.set_stage(seat, Stage::Wanted(self.now.plus(delay)));
+    }
+
+    /// Asks about the device if a viewer has waited for its tracks for long. The media server may have
+    /// lost them, for example with a restart, while the device keeps its WebSocket.
+    fn doubt_source_of(&mut self, seat: Seat) {
+        let failures = self.media_mut(seat).map_or(0, |media| media.failures);
+        let has_waited = usize::try_from(failures).is_ok_and(|count| count >= NOT_READY_MS.len());
+        if has_waited && self.device_seat() != Some(seat) {
+            self.doubt_device(self.now);
+        }
     }
 
     /// Acknowledges the answer of a peer, or informs the peer of a failure.

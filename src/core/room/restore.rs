@@ -71,16 +71,7 @@ impl Room {
         room.restore_held(held);
         room.restore_counters();
         room.alarm = room.next_expiry();
-        room.restore_looks(now);
         room
-    }
-
-    /// Plans the next look at the tracks of a device that has left.
-    fn restore_looks(&mut self, now: Time) {
-        if let Some(live) = &mut self.live {
-            let has_device = self.roster.by_id(live.session.device.as_str()).is_some();
-            live.restore_looks(now, self.limits.grace, has_device);
-        }
     }
 
     fn restore_absent(&mut self, absent: Absent, now: Time) {

@@ -27,6 +27,7 @@ impl Turn<'_, '_> {
         if self.room.alarm != next {
             self.room.alarm = next;
             self.room.knows_alarm = true;
+            self.room.has_stored |= next.is_some();
             self.effects.push(Effect::Alarm(next));
         }
     }

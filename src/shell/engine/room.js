@@ -13,6 +13,7 @@ import { engineOf, rest, take } from './handover.js';
 import { MESSAGE } from './packet.js';
 import { readSeat, seatOf, toBase64Url } from './seat.js';
 import { RoomSocket } from './room-socket.js';
+import { acknowledge, readStop, stopSession } from './stop.js';
 
 /** @typedef {import('./packet.js').Message} Message */
 /** @typedef {import('./session.js').Session} Session */
@@ -42,6 +43,8 @@ const LOST = 1001;
  * token, and a client that polls keeps an object in memory.
  */
 const CONNECT_TIMEOUT = 20_000;
+/** The close code at the end of a live session. */
+const LIVE_OVER = 4011;
 /**
  * The close codes of a room after which a client must not reconnect. `tests/core/close_table.rs`
  * compares the list with `src/core/close.rs`.
@@ -50,6 +53,7 @@ const NEVER_RETRY = [
   4001, // replaced
   4009, // id-taken
   4010, // unauthorized
+  1008, // bad-id
   1009, // too-large
   4011, // live-over
 ];
@@ -69,6 +73,8 @@ export class RoomConnection {
   #socket = /** @type {RoomSocket | undefined} */ (undefined);
   /** The peer, after the room has admitted it. */
   #peer = /** @type {Peer | undefined} */ (undefined);
+  /** The event `live/stop` that is being handled. */
+  #stop = /** @type {import('./stop.js').Stop | undefined} */ (undefined);
   #isHandedOver = false;
   #timer;
 
@@ -84,7 +90,33 @@ export class RoomConnection {
   receive(message) {
     if (typeof message === 'string' && message[0] === CONNECT) this.#connect(message);
     else if (message === DISCONNECT) this.leave();
-    else if (!this.#socket?.send(message)) this.#session.end();
+    else {
+      const stop = this.#peer && readStop(message);
+      if (stop) void this.#stopSession(stop);
+      else if (!this.#socket?.send(message)) this.#session.end();
+    }
+  }
+
+  /**
+   * Ends the live session, if the client may. One event at a time is handled.
+   * @param {import('./stop.js').Stop} stop
+   */
+  async #stopSession(stop) {
+    if (this.#stop) return;
+    this.#stop = stop;
+    try {
+      this.#endStop(await stopSession(stop, this.#context, this.#peer?.token, this.#env));
+    } catch (error) {
+      console.error(JSON.stringify({ event: 'engine-stop', message: String(error) }));
+      this.#stop = undefined;
+    }
+  }
+
+  /** @param {object} result */
+  #endStop(result) {
+    const packet = this.#stop && acknowledge(this.#stop, result);
+    this.#stop = undefined;
+    if (packet) this.#session.send(packet);
   }
 
   confirm() {
@@ -233,6 +265,8 @@ export class RoomConnection {
     this.#socket = undefined;
     this.#peer = undefined;
     if (this.#isHandedOver) return;
+    // The room closes the WebSocket before it answers the request.
+    if (code === LIVE_OVER) this.#endStop({ ok: true });
     // After a DISCONNECT packet, socket.io-client does not reconnect.
     if (NEVER_RETRY.includes(code)) this.#session.send(DISCONNECT);
     this.#session.end(undefined, true);

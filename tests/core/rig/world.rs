@@ -45,7 +45,9 @@ pub(super) struct World {
     /// The receiver and the number of each notice that was written to a row.
     pub(super) ever_written: BTreeSet<(Seat, u64)>,
     /// Whether the storage was used since it was last cleared.
-    used: bool,
+    pub(super) used: bool,
+    /// Whether a session could not be closed.
+    pub(super) closes_again: bool,
     pub(super) accepts_nothing: bool,
     /// The WebSocket that asks to join during the current event, and its dialect.
     pub(super) joining: Option<(Socket, Dialect)>,
@@ -119,9 +121,13 @@ impl World {
         let next = absent.chain(held).chain(live).min();
         // Rows of notices need an earlier alarm. The room does not know the alarm from before an
         // eviction, which may ring early, as after the clock went backwards.
-        // A live session needs an earlier alarm for attempts after a failure.
-        let may_be_earlier =
-            self.rings_early || self.was_evicted || !self.notices.is_empty() || self.live.is_some();
+        // A live session, and a session that could not be closed, need an earlier alarm for attempts
+        // after a failure.
+        let may_be_earlier = self.rings_early
+            || self.was_evicted
+            || !self.notices.is_empty()
+            || self.live.is_some()
+            || self.closes_again;
         assert!(
             self.alarm == next
                 || may_be_earlier
@@ -145,6 +151,7 @@ impl World {
         }
         let rows = self.absent.len() + self.held.len() + self.notices.len();
         let has_row = rows > 0 || self.leavers.is_some() || self.live.is_some();
+        let has_row = has_row || self.alarm.is_some();
         assert!(has_row || !self.used, "an empty database is left");
     }
 
