@@ -76,14 +76,20 @@ export class RoomConnection {
   /** The event `live/stop` that is being handled. */
   #stop = /** @type {import('./stop.js').Stop | undefined} */ (undefined);
   #isHandedOver = false;
-  #timer;
+  #timer = /** @type {ReturnType<typeof setTimeout> | undefined} */ (undefined);
 
   /** @param {Session} session @param {Context} context @param {unknown} env */
   constructor(session, context, env) {
     this.#session = session;
     this.#context = context;
     this.#env = env;
-    this.#timer = setTimeout(() => this.#socket || session.end(), CONNECT_TIMEOUT);
+    this.#expectConnect();
+  }
+
+  /** Ends the session if the client does not join in time. */
+  #expectConnect() {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#socket || this.#session.end(), CONNECT_TIMEOUT);
   }
 
   /** @param {Message} message */
@@ -214,6 +220,7 @@ export class RoomConnection {
   /** @param {{ code: string, message: string }} error */
   #refuse({ code, message }) {
     this.#socket = undefined;
+    this.#expectConnect();
     this.#session.send(CONNECT_ERROR + JSON.stringify({ message, data: { code } }));
   }
 
@@ -251,7 +258,10 @@ export class RoomConnection {
     if (frame[0] !== CONNECT) {
       this.#session.send(frame);
       // The client may try again in the same session.
-      if (frame[0] === CONNECT_ERROR) this.#socket = undefined;
+      if (frame[0] === CONNECT_ERROR) {
+        this.#socket = undefined;
+        this.#expectConnect();
+      }
       return;
     }
     const { sid } = JSON.parse(frame.slice(1));
