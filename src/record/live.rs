@@ -10,15 +10,9 @@
 //! ```
 //!
 //! The row of a live session has one line: the device, the requested tracks (such as `audio,video`, or
-<<<<<<< HEAD
 //! `-` for none), the time at which the session ends, and the state. The state `live` is followed by the
 //! session of the device, its tracks, its source, and the `mid`s of its tracks. The source is `-` if it
 //! is certain, and otherwise a time, after `?` if the device is in the room:
-=======
-//! `-` for none), the time at which the session ends, and the state. The state `live` is followed by
-//! the session of the device, its tracks, its source, and the `mid`s of its tracks. The source is `-` if
-//! it is certain, and otherwise a time, after `?` if the device is in the room:
->>>>>>> fix15
 //!
 //! ```text
 //! v2 camera audio,video 1795266120000 waiting
