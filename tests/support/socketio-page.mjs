@@ -53,7 +53,8 @@ export async function participate(page, { room, auth, transports }) {
       });
       socket.on('disconnect', (/** @type {string} */ reason) => {
         heard.push(reason);
-        connection?.close();
+        // After any other reason, the client reconnects.
+        if (reason === 'io server disconnect') connection?.close();
       });
     },
     { room, auth, transports },
