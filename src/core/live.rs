@@ -210,7 +210,7 @@ pub enum MediaCall {
         mids: Vec<Rc<str>>,
     },
     /// Ask whether the tracks of a session are active.
-    Look {
+    Check {
         /// The session.
         session: MediaSession,
     },
@@ -226,7 +226,7 @@ impl MediaCall {
             | Self::Pull { session, .. }
             | Self::Answer { session, .. }
             | Self::Close { session, .. }
-            | Self::Look { session } => Some(session),
+            | Self::Check { session } => Some(session),
         }
     }
 }
@@ -253,7 +253,7 @@ pub enum Outcome {
     },
     /// [`MediaCall::Close`] succeeded.
     Closed,
-    /// The result of [`MediaCall::Look`]: whether any track is active.
+    /// The result of [`MediaCall::Check`]: whether any track is active.
     Seen {
         /// Whether any track of the session is active.
         is_active: bool,

@@ -151,7 +151,7 @@ impl Room {
             Event::Wake => {
                 turn.erase_orphans();
                 turn.limit_expiries();
-                turn.restore_looks();
+                turn.restore_checks();
             }
             Event::Tick => {
                 // The alarm was in the storage, even if no row is.

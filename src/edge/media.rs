@@ -12,7 +12,7 @@
 //! | Pull | `POST /sessions/:id/tracks/new` | `{"tracks":[{"location":"remote","sessionId":"…","trackName":"audio"}]}` |
 //! | Answer | `PUT /sessions/:id/renegotiate` | `{"sessionDescription":{"type":"answer","sdp":"…"}}` |
 //! | Close | `PUT /sessions/:id/tracks/close` | `{"tracks":[{"mid":"0"}],"force":true}` |
-//! | Look | `GET /sessions/:id` | – |
+//! | Check | `GET /sessions/:id` | – |
 //!
 //! A track is named after its kind: `audio` or `video`.
 
@@ -127,7 +127,7 @@ pub fn request(call: &MediaCall) -> Result<MediaRequest, Outcome> {
             let path = format!("/sessions/{session}/tracks/close");
             ("PUT", path, Some(body), Expected::End)
         }
-        MediaCall::Look { session } => (
+        MediaCall::Check { session } => (
             "GET",
             format!("/sessions/{session}"),
             None,
@@ -257,7 +257,7 @@ mod tests {
                 json!({ "tracks": [{ "mid": "0" }, { "mid": "1" }], "force": true }),
             ),
             (
-                MediaCall::Look {
+                MediaCall::Check {
                     session: "s1".into(),
                 },
                 "GET /sessions/s1",

@@ -65,7 +65,7 @@ fn serve_call(rig: &mut Rig, call: u64, request: &MediaCall) {
             rejected: Tracks::default(),
         },
         MediaCall::Close { .. } => Outcome::Closed,
-        MediaCall::Look { .. } => Outcome::Seen { is_active: true },
+        MediaCall::Check { .. } => Outcome::Seen { is_active: true },
     };
     rig.end_call(call, outcome);
 }
@@ -279,9 +279,9 @@ fn a_device_that_is_back_within_its_grace_period_receives_nothing() {
         rig.pass(expected - 1_000);
         assert_eq!(rig.called(), calls + usize::from(expected == 35_000));
         rig.pass(1_000);
-        let (call, look) = only_call(&rig);
-        assert!(matches!(look, MediaCall::Look { .. }));
-        serve_call(&mut rig, call, &look);
+        let (call, check) = only_call(&rig);
+        assert!(matches!(check, MediaCall::Check { .. }));
+        serve_call(&mut rig, call, &check);
     }
     rig.pass(HOUR / 2);
     assert_eq!(rig.called(), calls + 2);
@@ -316,8 +316,8 @@ fn a_device_that_has_left_ends_only_when_its_tracks_are_inactive() {
     rig.lose(device);
     rig.pass(15_000);
     assert_eq!(heard(&mut rig, viewer), ["peer-left camera"]);
-    let (call, look) = only_call(&rig);
-    assert!(matches!(look, MediaCall::Look { .. }));
+    let (call, check) = only_call(&rig);
+    assert!(matches!(check, MediaCall::Check { .. }));
     rig.end_call(call, Outcome::Seen { is_active: true });
     rig.pass(34_000);
     assert_eq!(rig.calls(), []);
@@ -719,9 +719,9 @@ fn a_device_that_is_back_is_asked_about_although_the_room_was_evicted() {
     for wait in [10_000, 35_000] {
         rig.sleep();
         rig.pass(wait);
-        let (call, look) = only_call(&rig);
-        assert!(matches!(look, MediaCall::Look { .. }), "{look:?}");
-        serve_call(&mut rig, call, &look);
+        let (call, check) = only_call(&rig);
+        assert!(matches!(check, MediaCall::Check { .. }), "{check:?}");
+        serve_call(&mut rig, call, &check);
     }
     let calls = rig.called();
     rig.sleep();
@@ -730,7 +730,7 @@ fn a_device_that_is_back_is_asked_about_although_the_room_was_evicted() {
 }
 
 #[test]
-fn after_a_deployment_evictions_do_not_postpone_the_look() {
+fn after_a_deployment_evictions_do_not_postpone_the_check() {
     let mut rig = live_rig();
     device_goes_live(&mut rig);
     rig.deploy();
@@ -738,8 +738,8 @@ fn after_a_deployment_evictions_do_not_postpone_the_look() {
     rig.pass(10_000);
     rig.sleep();
     rig.pass(5_000);
-    let (call, look) = only_call(&rig);
-    assert!(matches!(look, MediaCall::Look { .. }), "{look:?}");
+    let (call, check) = only_call(&rig);
+    assert!(matches!(check, MediaCall::Check { .. }), "{check:?}");
     rig.end_call(call, Outcome::Seen { is_active: false });
     assert_eq!(state(&mut rig), "away");
 }
@@ -757,7 +757,7 @@ fn a_device_that_begins_again_and_never_answers_is_away() {
         while let Some((call, request)) = rig.calls().into_iter().next() {
             match request {
                 // The room has closed the session of the device.
-                MediaCall::Look { .. } => rig.end_call(call, Outcome::Gone),
+                MediaCall::Check { .. } => rig.end_call(call, Outcome::Gone),
                 MediaCall::Pull { .. } => rig.end_call(call, Outcome::NotReady),
                 _ => serve_call(&mut rig, call, &request),
             }
@@ -844,8 +844,8 @@ fn a_device_that_the_media_server_has_lost_gets_a_new_offer_when_a_viewer_waits(
         rig.end_call(call, Outcome::NotReady);
         rig.pass(delay);
     }
-    let (call, look) = only_call(&rig);
-    assert!(matches!(look, MediaCall::Look { .. }), "{look:?}");
+    let (call, check) = only_call(&rig);
+    assert!(matches!(check, MediaCall::Check { .. }), "{check:?}");
     rig.end_call(call, Outcome::Gone);
     serve(&mut rig);
     assert_eq!(

@@ -127,7 +127,7 @@ impl History {
                 self.forgot = true;
                 // A restarted room does not know these calls.
                 for (call, request) in self.rig.calls() {
-                    if matches!(request, MediaCall::Look { .. } | MediaCall::Close { .. }) {
+                    if matches!(request, MediaCall::Check { .. } | MediaCall::Close { .. }) {
                         self.end(call, &request, &Fate::Works);
                     }
                 }
@@ -203,7 +203,7 @@ impl History {
                 self.open.remove(&**session);
                 Outcome::Closed
             }
-            MediaCall::Look { .. } => Outcome::Seen { is_active: true },
+            MediaCall::Check { .. } => Outcome::Seen { is_active: true },
         }
     }
 

@@ -65,7 +65,7 @@ pub(crate) enum Purpose {
     /// To pass on the answer of a peer, which may have asked for an acknowledgement.
     Answer(Seat, Option<u64>),
     /// To ask whether the tracks of the device are active.
-    Look,
+    Check,
     /// To close a session, after this number of failed attempts.
     Close(usize),
 }

@@ -12,22 +12,22 @@ use crate::core::peer::{PeerId, Seat, Time};
 
 /// The time between the first two questions, in milliseconds: longer than a track without packets is
 /// active.
-pub(super) const LOOK_AGAIN_MS: u64 = 35_000;
+pub(super) const CHECK_AGAIN_MS: u64 = 35_000;
 /// The time between later questions while the device is not in the room, in milliseconds.
-const LOOK_LATER_MS: u64 = 300_000;
+const CHECK_LATER_MS: u64 = 300_000;
 
 impl Live {
     /// Plans to ask whether the tracks of the device are active, at this time and 35 s later.
-    pub(super) const fn plan_looks(&mut self, at: Time) {
-        self.look_at = Some(at);
-        self.look_again_at = at.plus(LOOK_AGAIN_MS);
+    pub(super) const fn plan_checks(&mut self, at: Time) {
+        self.check_at = Some(at);
+        self.check_again_at = at.plus(CHECK_AGAIN_MS);
     }
 }
 
 impl Turn<'_, '_> {
-    /// Plans the next look after a restart of the room. A deployment closes all WebSockets without an
+    /// Plans the next check after a restart of the room. A deployment closes all WebSockets without an
     /// event, so the device may be lost with the restart.
-    pub(super) fn restore_looks(&mut self) {
+    pub(super) fn restore_checks(&mut self) {
         let has_device = self.device_seat().is_some();
         let expected_by = self.now.plus(self.room.limits.grace);
         let Some(live) = &mut self.room.live else {
@@ -38,12 +38,12 @@ impl Turn<'_, '_> {
         };
         match *source {
             Source::Certain if has_device => {}
-            Source::InDoubt(at) if has_device => live.plan_looks(at),
-            Source::Left(at) => live.plan_looks(at),
+            Source::InDoubt(at) if has_device => live.plan_checks(at),
+            Source::Left(at) => live.plan_checks(at),
             Source::Certain | Source::InDoubt(_) => {
                 *source = Source::Left(expected_by);
-                live.plan_looks(expected_by);
-                // Otherwise each restart would postpone the look.
+                live.plan_checks(expected_by);
+                // Otherwise each restart would postpone the check.
                 self.store_session();
             }
         }
@@ -69,7 +69,7 @@ impl Turn<'_, '_> {
         };
         if let LiveState::Live { source, .. } = &mut live.session.state {
             *source = Source::Left(now);
-            live.plan_looks(now);
+            live.plan_checks(now);
             self.store_session();
         }
     }
@@ -84,7 +84,7 @@ impl Turn<'_, '_> {
         let is_connected = peer.member.stage() == Some(Stage::Connected);
         let socket = peer.plain_socket();
         if self.device_seat() == Some(seat) {
-            self.plan_device_looks(grace_end);
+            self.plan_device_checks(grace_end);
         } else {
             self.tell_state(socket.into_iter().collect());
         }
@@ -94,14 +94,14 @@ impl Turn<'_, '_> {
     }
 
     /// Plans to ask whether the tracks of a device that has joined or begun again are active.
-    pub(super) fn plan_device_looks(&mut self, at: Time) {
+    pub(super) fn plan_device_checks(&mut self, at: Time) {
         if let Some(live) = &mut self.room.live
             && let LiveState::Live { source, .. } = &mut live.session.state
         {
             if !matches!(source, Source::Left(_)) {
                 *source = Source::InDoubt(at);
             }
-            live.plan_looks(at);
+            live.plan_checks(at);
             self.store_session();
         }
     }
@@ -114,58 +114,58 @@ impl Turn<'_, '_> {
             ..
         }) = state
         {
-            self.plan_device_looks(at);
+            self.plan_device_checks(at);
         }
     }
 
     /// Asks whether the tracks of the device are active, if it is time.
-    pub(super) fn look(&mut self) {
+    pub(super) fn check_device(&mut self) {
         let Some(live) = &mut self.room.live else {
             return;
         };
         let LiveState::Live { session, .. } = &live.session.state else {
-            live.look_at = None;
-            live.is_look_due = false;
+            live.check_at = None;
+            live.is_check_due = false;
             return;
         };
         let calls = &self.room.calls;
-        if live.look_at.is_some_and(|at| at <= self.now) {
-            live.look_at = None;
-            live.is_look_due = true;
+        if live.check_at.is_some_and(|at| at <= self.now) {
+            live.check_at = None;
+            live.is_check_due = true;
         }
         // The end of another call asks again.
-        if live.is_look_due && calls.has_space() && !calls.is_busy(session) {
-            live.is_look_due = false;
+        if live.is_check_due && calls.has_space() && !calls.is_busy(session) {
+            live.is_check_due = false;
             let session = session.clone();
-            self.call(MediaCall::Look { session }, Purpose::Look);
+            self.call(MediaCall::Check { session }, Purpose::Check);
         }
     }
 
-    /// Handles the end of [`MediaCall::Look`].
-    pub(super) fn handle_look(&mut self, looked: Option<&MediaSession>, outcome: &Outcome) {
+    /// Handles the end of [`MediaCall::Check`].
+    pub(super) fn handle_checked(&mut self, checked: Option<&MediaSession>, outcome: &Outcome) {
         let now = self.now;
         let has_device = self.device_seat().is_some();
         let Some(live) = &mut self.room.live else {
             return;
         };
         let is_current = match &live.session.state {
-            LiveState::Live { session, .. } => looked == Some(session),
+            LiveState::Live { session, .. } => checked == Some(session),
             LiveState::Waiting | LiveState::Away => false,
         };
-        if !is_current || live.look_at.is_some() || live.is_look_due {
+        if !is_current || live.check_at.is_some() || live.is_check_due {
             return;
         }
-        live.look_at = match outcome {
+        live.check_at = match outcome {
             Outcome::Seen { is_active: false } | Outcome::Gone => return self.device_ended(),
-            Outcome::Seen { is_active: true } if now >= live.look_again_at => {
+            Outcome::Seen { is_active: true } if now >= live.check_again_at => {
                 if has_device {
                     return self.device_sends();
                 }
-                Some(now.plus(LOOK_LATER_MS))
+                Some(now.plus(CHECK_LATER_MS))
             }
-            Outcome::Seen { is_active: true } => Some(live.look_again_at),
+            Outcome::Seen { is_active: true } => Some(live.check_again_at),
             // The media server failed.
-            _ => Some(now.plus(LOOK_AGAIN_MS)),
+            _ => Some(now.plus(CHECK_AGAIN_MS)),
         };
     }
 

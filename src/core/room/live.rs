@@ -17,11 +17,11 @@ pub(crate) struct Live {
     pub(crate) session: LiveSession,
     /// The time at which the room asks whether the tracks of the device are active. `None` while the
     /// device is known to be connected.
-    pub(crate) look_at: Option<Time>,
+    pub(crate) check_at: Option<Time>,
     /// Whether it is time to ask.
-    pub(crate) is_look_due: bool,
+    pub(crate) is_check_due: bool,
     /// The time of the second question. A track without packets is active for another 30 s.
-    pub(crate) look_again_at: Time,
+    pub(crate) check_again_at: Time,
     /// The earliest time at which a peer needs another attempt.
     pub(crate) retry_at: Option<Time>,
 }
@@ -30,16 +30,16 @@ impl Live {
     pub(crate) const fn new(session: LiveSession) -> Self {
         Self {
             session,
-            look_at: None,
-            is_look_due: false,
-            look_again_at: Time(0),
+            check_at: None,
+            is_check_due: false,
+            check_again_at: Time(0),
             retry_at: None,
         }
     }
 
     /// Returns the earliest time at which the session needs an alarm.
     pub(crate) fn next_expiry(&self) -> Time {
-        let times = self.look_at.into_iter().chain(self.retry_at);
+        let times = self.check_at.into_iter().chain(self.retry_at);
         times.fold(self.session.expires_at, Time::min)
     }
 }

@@ -14,7 +14,7 @@
 //! ```
 
 use super::calls::Purpose;
-use super::device::LOOK_AGAIN_MS;
+use super::device::CHECK_AGAIN_MS;
 use super::turn::Turn;
 use crate::core::event::Effect;
 use crate::core::live::{LiveState, Media, MediaCall, Stage};
@@ -33,7 +33,7 @@ impl<'a> Turn<'_, 'a> {
     #[inline(never)]
     pub(super) fn start_calls(&mut self) {
         self.room.calls.drop_lost(self.now);
-        self.look();
+        self.check_device();
         self.open_sessions();
         while self.room.calls.has_space()
             && let Some((request, purpose)) = self.room.calls.next_to_close(self.now)
@@ -100,7 +100,7 @@ impl<'a> Turn<'_, 'a> {
             if self.device_seat() == Some(seat) {
                 // If the device answers its new offer in time, the question is dropped. Otherwise the
                 // stream would seem to be live without tracks.
-                self.doubt_device(self.now.plus(LOOK_AGAIN_MS));
+                self.doubt_device(self.now.plus(CHECK_AGAIN_MS));
             }
             self.close_media(*old);
         }

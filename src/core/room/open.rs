@@ -82,7 +82,7 @@ impl Turn<'_, '_> {
         if let Some(at) = expires_at
             && self.device_seat() == Some(seat)
         {
-            self.plan_device_looks(at);
+            self.plan_device_checks(at);
         }
     }
 

@@ -28,7 +28,7 @@ impl Turn<'_, '_> {
         let (seat, ack) = match ended.purpose {
             Purpose::Offer(seat) => (seat, None),
             Purpose::Answer(seat, ack) => (seat, ack),
-            Purpose::Look => return self.handle_look(ended.session.as_ref(), &outcome),
+            Purpose::Check => return self.handle_checked(ended.session.as_ref(), &outcome),
             Purpose::Close(_) if outcome == Outcome::Closed => return,
             Purpose::Close(_) => return self.room.calls.close_again(ended, self.now),
         };
@@ -172,7 +172,7 @@ impl Turn<'_, '_> {
         self.reset_viewers(Some(device));
         self.close_left_device();
         if let Some(live) = &mut self.room.live {
-            live.look_at = None;
+            live.check_at = None;
         }
         self.set_state(LiveState::Live {
             session,
