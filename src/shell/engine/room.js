@@ -76,7 +76,7 @@ export class RoomConnection {
   /** The event `live/stop` that is being handled. */
   #stop = /** @type {import('./stop.js').Stop | undefined} */ (undefined);
   #isHandedOver = false;
-  #timer = /** @type {ReturnType<typeof setTimeout> | undefined} */ (undefined);
+  #timer = /** @type {ReturnType<typeof setTimeout> | null} */ (null);
 
   /** @param {Session} session @param {Context} context @param {unknown} env */
   constructor(session, context, env) {
