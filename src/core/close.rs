@@ -68,9 +68,8 @@ impl Close {
             Code::TooFast => None,
             Code::Malformed | Code::ReservedType | Code::NoSuchPeer | Code::MailboxFull => None,
             // These codes are sent only over HTTP, to clients without a WebSocket.
-            Code::NotRegistered | Code::Replaced | Code::NoSuchSession | Code::SessionExists => {
-                None
-            }
+            Code::Replaced => Some(Self::Replaced),
+            Code::NotRegistered | Code::NoSuchSession | Code::SessionExists => None,
             // The signaling of a room does not depend on its media server.
             Code::MediaUnavailable | Code::UnsupportedCodec => None,
         }

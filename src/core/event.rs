@@ -82,9 +82,10 @@ pub enum Event<'a> {
         /// The hash of the client's key, which protects the peer id. If the id is in use, the
         /// client can take over the id only with the same key.
         key: Option<Key>,
-        /// Whether the client moves to this WebSocket from its open one, and receives everything that
-        /// was sent on that one. Its connection to the media server then stays as it is.
-        moves: bool,
+        /// The open WebSocket from which the client moves to this one. The client receives everything
+        /// that was sent on the open one, so its connection to the media server stays as it is. If the
+        /// peer has another WebSocket meanwhile, the join is refused.
+        moves: Option<Socket>,
     },
     /// A client asks to join as peer `id` over HTTP, before it opens its event stream. The room
     /// replies with [`Effect::Reply`].

@@ -19,7 +19,7 @@ pub use url::{host_of, split_url};
 
 use self::endpoint::{Endpoint, HttpAction};
 use self::query::{QueryParams, peer_id, room_name};
-use crate::core::peer::{Key, PeerId};
+use crate::core::peer::{Key, PeerId, Socket};
 use crate::dialect::Dialect;
 use crate::edge::ice::IceFormat;
 use crate::edge::quote::shorten;
@@ -93,9 +93,8 @@ pub struct Join {
     pub key: Option<Key>,
     /// The dialect of the frames on the WebSocket.
     pub dialect: Dialect,
-    /// Whether the client moves to this WebSocket from its open one, and receives everything that was
-    /// sent on that one.
-    pub moves: bool,
+    /// The open WebSocket from which the client moves to this one, and of which it receives everything.
+    pub moves: Option<Socket>,
     /// The tokens from the URL, still unverified.
     pub tokens: Vec<String>,
 }

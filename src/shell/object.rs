@@ -329,7 +329,12 @@ impl RoomObject {
             return Err(error.into());
         }
         awake.next_socket = awake.next_socket.saturating_add(1);
-        Ok(upgrade(&pair, headers)?)
+        let response = upgrade(&pair, headers)?;
+        if dialect == Dialect::SocketIo {
+            // The Worker moves a Socket.IO client from this WebSocket to another one.
+            response.headers().set("X-Socket", &socket.0.to_string())?;
+        }
+        Ok(response)
     }
 
     /// Returns the `Socket` id and the dialect of a WebSocket from which the room hears, or `None`

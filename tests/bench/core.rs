@@ -40,7 +40,7 @@ fn main() {
                         socket: Socket(peers),
                         id,
                         key: None,
-                        moves: false,
+                        moves: None,
                     },
                 )
             }

@@ -240,7 +240,11 @@ describe('a client returns to its seat', () => {
  */
 async function settles(nat, bob) {
   // Signals that are sent during the disturbance may be lost, so the client asks until one arrives.
-  for (;;) {
+  for (let attempts = 1; ; attempts += 1) {
+    assert(
+      attempts < 20,
+      `no signal arrives: ${bob.socket.connected ? 'connected' : 'disconnected'}`,
+    );
     const asked = bob.socket.timeout(1_000).emitWithAck('settled', 0, 'nat');
     if (
       await asked.then(
@@ -250,7 +254,8 @@ async function settles(nat, bob) {
     )
       break;
   }
-  for (;;) {
+  for (let attempts = 1; ; attempts += 1) {
+    assert(attempts < 20, 'no signal arrives');
     nat.send({ type: 'settled', to: 'bob', payload: 1 });
     await nat.settle();
     if (await Promise.race([bob.until('settled', 1, 'nat'), delay(1_000)])) break;

@@ -72,9 +72,15 @@ impl Rig {
         self.join_speaking(Dialect::Native, id, key)
     }
 
+    /// Lets a client move from a WebSocket that may be another one than that of its peer.
+    pub(crate) fn move_from(&mut self, from: Socket, id: &str, key: Option<&str>) -> Socket {
+        self.join_with(Dialect::Native, id, key, Some(from))
+    }
+
     /// Lets a client move to another WebSocket.
     pub(crate) fn move_over(&mut self, id: &str, key: Option<&str>) -> Socket {
-        self.join_with(Dialect::Native, id, key, true)
+        let from = self.world.socket_of(&self::id(id));
+        self.join_with(Dialect::Native, id, key, from)
     }
 
     /// Lets a client join over a WebSocket in the given dialect.
@@ -84,10 +90,16 @@ impl Rig {
         id: &str,
         key: Option<&str>,
     ) -> Socket {
-        self.join_with(dialect, id, key, false)
+        self.join_with(dialect, id, key, None)
     }
 
-    fn join_with(&mut self, dialect: Dialect, id: &str, key: Option<&str>, moves: bool) -> Socket {
+    fn join_with(
+        &mut self,
+        dialect: Dialect,
+        id: &str,
+        key: Option<&str>,
+        moves: Option<Socket>,
+    ) -> Socket {
         let socket = self.next_socket();
         let event = Event::Join {
             socket,

@@ -13,6 +13,9 @@ use crate::core::outbox::Outbox;
 use crate::core::peer::{Key, PeerId, Seat, Socket};
 use crate::core::refusal::{Code, Refusal};
 
+/// The refusal of a client that moves from a WebSocket that its peer no longer has.
+const MOVED: &str = "another connection of this peer has replaced this one: use the other one";
+
 impl Turn<'_, '_> {
     /// Handles a request to join over a WebSocket.
     pub(super) fn handle_join(
@@ -20,8 +23,11 @@ impl Turn<'_, '_> {
         socket: Socket,
         id: PeerId,
         key: Option<Key>,
-        moves: bool,
+        moves: Option<Socket>,
     ) {
+        if moves.is_some() && moves != self.open_socket_of(&id) {
+            return self.reply(Err(Refusal::new(Code::Replaced, MOVED)));
+        }
         let old = match self.take_over(&id, key.as_ref()) {
             Ok(old) => old,
             Err(refusal) => return self.reply(Err(refusal)),
@@ -49,7 +55,7 @@ impl Turn<'_, '_> {
         let welcome = self.welcome(&id, seat);
         self.push_send(vec![socket], welcome);
         match old {
-            Some(old) => self.join_again(member, old, moves),
+            Some(old) => self.join_again(member, old, moves.is_some()),
             None => {
                 self.room.roster.insert(Peer {
                     member,
@@ -64,6 +70,11 @@ impl Turn<'_, '_> {
                 self.tell_state(vec![socket]);
             }
         }
+    }
+
+    /// Returns the WebSocket of the peer with this id, if the peer is connected.
+    fn open_socket_of(&self, id: &PeerId) -> Option<Socket> {
+        self.room.roster.by_id(id.as_str())?.open_socket()
     }
 
     /// Replaces a peer that is already in the room. It keeps its rate limit, and gets its queued

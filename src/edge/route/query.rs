@@ -5,7 +5,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use percent_encoding::percent_decode_str;
 
 use super::{HttpError, KeyWithSecret};
-use crate::core::peer::{Key, PeerId};
+use crate::core::peer::{Key, PeerId, Socket};
 use crate::dialect::Dialect;
 use crate::edge::admission::find_in_protocols;
 use crate::edge::quote::shorten;
@@ -19,7 +19,7 @@ pub(super) struct QueryParams {
     pub(super) id: Option<PeerId>,
     pub(super) key: Option<KeyWithSecret>,
     pub(super) dialect: Dialect,
-    pub(super) moves: bool,
+    pub(super) moves: Option<Socket>,
     /// All tokens, because the check of the token refuses more than one.
     pub(super) tokens: Vec<String>,
     /// The room that the token must be valid for. Only requests for ICE servers have this
@@ -36,7 +36,7 @@ impl QueryParams {
             id: None,
             key: None,
             dialect: Dialect::Native,
-            moves: false,
+            moves: None,
             tokens: Vec::new(),
             room: None,
             has_join_params: false,
@@ -50,7 +50,7 @@ impl QueryParams {
                     params.dialect = dialect.ok_or_else(|| bad_dialect(&value))?;
                 }
                 // The Worker sends this for a Socket.IO client that changes from polling to a WebSocket.
-                "moves" => params.moves = value == "1",
+                "moves" => params.moves = value.parse().ok().map(Socket),
                 "token" => params.tokens.push(value.into_owned()),
                 "room" => params.room = Some(value.into_owned()),
                 _ => {}
@@ -228,7 +228,7 @@ mod tests {
             id: PeerId::parse("ann"),
             key: Key::new("a b"),
             dialect: Dialect::Native,
-            moves: true,
+            moves: Some(Socket(1)),
             tokens: vec!["t".into(), "u".into()],
         };
         let query = "_pk=ann&key=a+b&dialect=native&token=t&utm=7&token=u&moves=1";

@@ -171,12 +171,14 @@ export class RoomConnection {
       const last = await this.#takeLast(peer.sid);
       if (!isCurrent()) return;
       const response = await this.#request(peer, beforeFrames !== undefined);
+      const own = { ...peer, socket: response.headers.get('X-Socket') ?? undefined };
+      if (this.#peer) this.#peer = own;
       await beforeFrames?.();
       if (last) await this.#sendRest(last);
       if (response.webSocket)
         return socket.attach(
           response.webSocket,
-          (frame) => isCurrent() && onFrame(frame, peer),
+          (frame) => isCurrent() && onFrame(frame, own),
           (code) => isCurrent() && this.#onClose(code),
         );
       const { error } = await response.json();
@@ -229,11 +231,11 @@ export class RoomConnection {
    * @param {boolean} moves whether the client continues without a gap, on another WebSocket
    * @returns {Promise<any>} the response of the room
    */
-  async #request({ id, key, token }, moves) {
+  async #request({ id, key, token, socket }, moves) {
     const { room, url, headers } = this.#context;
     const join = new URL(`/parties/main/${encodeURIComponent(room)}?dialect=socketio`, url);
     if (id !== undefined) join.searchParams.set('_pk', id);
-    if (moves) join.searchParams.set('moves', '1');
+    if (moves && socket) join.searchParams.set('moves', socket);
     const protocols = ['partyline'];
     if (key !== undefined) protocols.push(`key.${toBase64Url(key)}`);
     // Escapes only what no valid token contains, and no header either.

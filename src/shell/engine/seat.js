@@ -16,6 +16,7 @@ import { toBase64 } from './packet.js';
  * @property {string} [key] undefined: other clients may take over the id
  * @property {string} [token]
  * @property {string} [sid] the last session of the peer, if its client polled
+ * @property {string} [socket] the number of the WebSocket to the room, from which the peer can move
  */
 
 /**

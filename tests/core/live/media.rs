@@ -267,6 +267,10 @@ fn a_client_that_moves_to_another_websocket_needs_no_new_offer() {
     serve(&mut rig);
     assert_eq!(state(&mut rig), "live");
     assert_eq!(rig.called(), 3);
+    // A move from a WebSocket that was replaced comes too late.
+    let late = rig.move_from(second, "camera", Some("k"));
+    assert_eq!(heard(&mut rig, late), ["error replaced", "closed 4001"]);
+    assert!(rig.is_open(third));
 }
 
 #[test]

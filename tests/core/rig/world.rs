@@ -88,6 +88,12 @@ impl World {
         self.failed.clear();
     }
 
+    /// Returns the WebSocket of a connected peer.
+    pub(super) fn socket_of(&self, id: &PeerId) -> Option<Socket> {
+        let mut members = self.members.values().map(|attached| &attached.member);
+        Some(members.find(|member| member.id == *id)?.socket)
+    }
+
     /// Removes a WebSocket that is closed or lost, and the member stored with it.
     pub(super) fn forget(&mut self, socket: Socket) {
         self.open.remove(&socket);
