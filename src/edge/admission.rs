@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use self::token::Claims;
-pub use self::token::{mint_token, sign_claims};
+pub use self::token::{mint_token, mint_viewer_token, sign_claims};
 use super::quote::shorten;
 use crate::core::peer::{PeerId, Time};
 use crate::core::refusal::{Code, Refusal};
@@ -122,6 +122,7 @@ fn mismatch(claims: &Claims, now: Time, room: Option<&str>, id: Option<&PeerId>)
         nbf,
         room: granted,
         sub,
+        viewer_of,
         ..
     } = claims;
     let seconds = |time: Time| Duration::from_millis(time.0).as_secs();
@@ -152,6 +153,15 @@ fn mismatch(claims: &Claims, now: Time, room: Option<&str>, id: Option<&PeerId>)
              room",
             shorten(granted),
             shorten(room)
+        ));
+    }
+    if let (Some(device), Some(id)) = (viewer_of, id)
+        && id.as_str() == device
+    {
+        return Some(format!(
+            "the token is for the viewers of {}: expected another peer id. The device needs a token \
+             with its id as `sub`",
+            shorten(device)
         ));
     }
     if let Some(sub) = sub
@@ -246,6 +256,22 @@ mod tests {
             let refused = check_token(SECRET, Some(&token), NOW, Some("demo"), id.as_ref());
             assert_eq!(refused.unwrap_err().code, Code::BadId);
         }
+    }
+
+    #[test]
+    fn a_token_for_viewers_is_refused_for_the_device() {
+        let device = PeerId::parse("camera").unwrap();
+        let token = mint_viewer_token(SECRET, "demo", &device, NOW.plus(60_000)).unwrap();
+        let check = |id: Option<&PeerId>| check_token(SECRET, Some(&token), NOW, Some("demo"), id);
+        assert_eq!(check(None), Ok(()));
+        assert_eq!(check(PeerId::parse("ann").as_ref()), Ok(()));
+        let refused = check(Some(&device)).unwrap_err();
+        assert_eq!(refused.code, Code::Unauthorized);
+        assert!(
+            refused.message.contains("viewers of \"camera\""),
+            "{}",
+            refused.message
+        );
     }
 
     #[test]

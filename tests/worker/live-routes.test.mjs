@@ -115,12 +115,15 @@ describe('creating a session', () => {
       JSON.parse(Buffer.from(token.split('.')[1], 'base64url').toString());
     const { room, sub } = { room: body.sessionId, sub: 'camera' };
     assert.deepEqual(claims(deviceToken), { room, sub, exp: expiresAt });
-    assert.deepEqual(claims(viewerToken), { room, exp: expiresAt });
+    assert.deepEqual(claims(viewerToken), { room, viewerOf: 'camera', exp: expiresAt });
+    const eve = await Peer.connect(server, room, { id: 'camera', token: viewerToken });
+    await eve.receivesError('unauthorized');
+    await eve.isClosed(4010, 'unauthorized');
     await Peer.join(server, room, 'camera', { token: deviceToken });
     await Peer.join(server, room, 'ann', { token: viewerToken });
     for (const token of [deviceToken, viewerToken]) {
-      const eve = new HttpPeer(server, 'another', 'eve', { token });
-      assert.equal((await eve.register()).status, 401);
+      const other = new HttpPeer(server, 'another', 'eve', { token });
+      assert.equal((await other.register()).status, 401);
       const stopped = await post(server, '/live/stop', { sessionId: room }, bearer(token));
       assertError(stopped, 401, 'unauthorized');
     }

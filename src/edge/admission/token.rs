@@ -29,6 +29,9 @@ pub(super) struct Claims {
     pub(super) room: String,
     /// The only peer id that the token permits. `None`: any id.
     pub(super) sub: Option<String>,
+    /// The device of a live session whose viewers the token is for. Its holder cannot have the id of the
+    /// device. `None`: the claim `viewerOf` is absent.
+    pub(super) viewer_of: Option<String>,
     /// Whether the claim `live` is `control`: the token may stop and read a live session.
     pub(super) controls_live: bool,
 }
@@ -130,18 +133,33 @@ pub(super) fn claims(secret: &str, token: &str) -> Result<Claims, TokenError> {
             .transpose()?,
         room: text("room", room)?,
         sub: claim("sub").map(|value| text("sub", value)).transpose()?,
+        viewer_of: claim("viewerOf")
+            .map(|value| text("viewerOf", value))
+            .transpose()?,
         controls_live: claim("live") == Some(r#""control""#),
     })
 }
 
-/// Creates a token for a room. `sub` is the only peer id that may use the token. Never returns `None`,
+/// Creates a token for a room. Only the peer id `sub` may use the token. Never returns `None`,
 /// because HMAC accepts every secret.
 #[must_use]
-pub fn mint_token(secret: &str, room: &str, sub: Option<&PeerId>, exp: Time) -> Option<String> {
+pub fn mint_token(secret: &str, room: &str, sub: &PeerId, exp: Time) -> Option<String> {
     let exp = Duration::from_millis(exp.0).as_secs();
     let claims = ObjectWriter::new(room.len())
         .string("room", room)
-        .optional_string("sub", sub.map(PeerId::as_str))
+        .string("sub", sub.as_str())
+        .raw("exp", &exp.to_string())
+        .end();
+    sign_claims(secret, &claims)
+}
+
+/// Creates a token for the viewers of a device. Never returns `None`, because HMAC accepts every secret.
+#[must_use]
+pub fn mint_viewer_token(secret: &str, room: &str, device: &PeerId, exp: Time) -> Option<String> {
+    let exp = Duration::from_millis(exp.0).as_secs();
+    let claims = ObjectWriter::new(room.len())
+        .string("room", room)
+        .string("viewerOf", device.as_str())
         .raw("exp", &exp.to_string())
         .end();
     sign_claims(secret, &claims)
@@ -208,7 +226,7 @@ mod tests {
     #[test]
     fn a_minted_token_has_the_header_and_claims_of_a_jwt() {
         let exp = Time(1_000_000_999);
-        let token = mint_token("s", "a \"b", PeerId::parse("camera").as_ref(), exp).unwrap();
+        let token = mint_token("s", "a \"b", &PeerId::parse("camera").unwrap(), exp).unwrap();
         let parts: Vec<_> = token.split('.').collect();
         assert_eq!(decode(parts[0]).unwrap(), r#"{"alg":"HS256","typ":"JWT"}"#);
         assert_eq!(

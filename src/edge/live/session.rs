@@ -8,7 +8,7 @@ use crate::core::live::{LiveStatus, Tracks};
 use crate::core::peer::{PeerId, Time};
 use crate::core::refusal::Refusal;
 use crate::dialect::json::{JsonError, Object, ObjectWriter, list, unquote};
-use crate::edge::admission::mint_token;
+use crate::edge::admission::{mint_token, mint_viewer_token};
 use crate::edge::quote::shorten;
 use crate::edge::route::{HttpError, bad_id, check_room_name};
 
@@ -69,7 +69,10 @@ impl NewSession {
     /// and the viewers. Without it, joins need no token.
     #[must_use]
     pub fn answer(&self, live: &LiveSettings, secret: Option<&str>, notified: bool) -> String {
-        let token = |sub| mint_token(secret?, &self.session, sub, self.expires_at);
+        let (session, device, exp) = (&self.session, &self.device, self.expires_at);
+        let device_token = secret.and_then(|secret| mint_token(secret, session, device, exp));
+        let viewer_token =
+            secret.and_then(|secret| mint_viewer_token(secret, session, device, exp));
         let stop_key = live
             .key
             .as_deref()
@@ -80,17 +83,16 @@ impl NewSession {
             .boolean("notified", notified)
             .raw("socket", &self.socket())
             .optional_string("stopKey", stop_key.as_deref())
-            .optional_string("deviceToken", token(Some(&self.device)).as_deref())
-            .optional_string("viewerToken", token(None).as_deref())
+            .optional_string("deviceToken", device_token.as_deref())
+            .optional_string("viewerToken", viewer_token.as_deref())
             .raw("expiresAt", &to_seconds(self.expires_at).to_string())
             .end()
     }
 
     /// Returns the body of the notification. `secret` is `ROOM_SECRET`.
     pub(super) fn notification(&self, secret: Option<&str>) -> String {
-        let device = Some(&self.device);
-        let token =
-            secret.and_then(|secret| mint_token(secret, &self.session, device, self.expires_at));
+        let mint = |secret| mint_token(secret, &self.session, &self.device, self.expires_at);
+        let token = secret.and_then(mint);
         ObjectWriter::new(512)
             .string("sessionId", &self.session)
             .string("deviceId", self.device.as_str())
@@ -337,11 +339,16 @@ mod tests {
         });
         assert_eq!(answer(None, None), plain);
         let full = answer(Some("key"), Some("secret"));
-        let expected = mint_token("secret", "a\"b", Some(&session.device), session.expires_at);
+        let expected = mint_token("secret", "a\"b", &session.device, session.expires_at);
         assert_eq!(full["deviceToken"], json!(expected));
         assert_eq!(
             full["viewerToken"],
-            json!(mint_token("secret", "a\"b", None, session.expires_at))
+            json!(mint_viewer_token(
+                "secret",
+                "a\"b",
+                &session.device,
+                session.expires_at
+            ))
         );
         assert_eq!(full["stopKey"], json!(stop_key("key", "a\"b")));
     }
