@@ -148,7 +148,13 @@ export function decodes(page, connection = 'connection') {
       /** @type {Promise<number>} */ (
         page.evaluate(`(async () => {
           let frames = 0;
-          for (const entry of (await (${connection})?.getStats() ?? new Map()).values())
+          let connection;
+          try {
+            connection = (() => ${connection.replace(/^connection$/, 'globalThis.connection')})();
+          } catch {
+            // The page has no connection yet.
+          }
+          for (const entry of (await connection?.getStats() ?? new Map()).values())
             if (entry.type === 'inbound-rtp' && entry.kind === 'video')
               frames += entry.framesDecoded;
           return frames;

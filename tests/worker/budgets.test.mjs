@@ -93,7 +93,9 @@ describe('a WebSocket peer that does not read', () => {
     const closed = await within(bob.closed, "bob's WebSocket closes");
     assert.deepEqual(closed, { code: 4013, reason: 'unread' });
     const big = bob.unread.filter((frame) => frame.includes('"big"'));
-    assert(big.length > 60 && big.length < (4 * 1024 * 1024) / BYTES, `${big.length} arrived`);
+    // 64 KiB a second count as read, so a slow machine delivers a few more than 4 MiB.
+    const limit = (4 * 1024 * 1024) / BYTES;
+    assert(big.length > 60 && big.length < limit + 20, `${big.length} of 102 arrived`);
     const again = await Peer.join(workerd.at.main, 'unread', 'bob');
     assert.match(await again.next(), /"big"/, 'the next signals were queued');
   });
