@@ -185,7 +185,7 @@ pub enum ErrorCode {
     NotConnected,
     /// The SDP is invalid, or it comes out of order.
     InvalidSessionDescription,
-    /// Nobody publishes this track.
+    /// No session publishes this track.
     NotFoundTrackError,
     /// The publisher has sent no media yet.
     EmptyTrackError,

@@ -7,7 +7,7 @@
 import { Room } from '../room.js';
 
 /**
- * What the device stores, to continue after a reload.
+ * The values that the device stores, to continue after a reload.
  * @typedef {{ id: string, key: string, token?: string, stopKey?: string, link: string }} Device
  */
 

@@ -1,5 +1,5 @@
-//! The Worker's part of Engine.IO, the transport of Socket.IO. `engine/serve.js` holds the sessions,
-//! because a session must survive a trap.
+//! Passes the requests of Engine.IO, the transport of Socket.IO, to `engine/serve.js`. The sessions are
+//! JavaScript, because a session must survive a trap.
 
 use worker::Env;
 use worker::js_sys::Promise;

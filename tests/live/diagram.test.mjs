@@ -6,12 +6,11 @@
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
 import { test } from 'node:test';
-import { until } from '../support/browser.mjs';
 import { Pages } from '../support/chromium.mjs';
 import { useFixtures } from '../support/fixtures.mjs';
 import { LIVE_KEY, LiveServers, receives } from '../support/live.mjs';
 import { Recorder } from '../support/recorder.mjs';
-import { participate } from '../support/socketio-page.mjs';
+import { hears, participate } from '../support/socketio-page.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
 
@@ -42,17 +41,6 @@ async function open(name, options) {
   await participate(page, options);
   return page;
 }
-
-/** Waits until a page has heard something, a number of times. */
-const hears = (/** @type {Page} */ page, /** @type {string} */ what, times = 1) =>
-  until(
-    page,
-    `${times} times "${what}"`,
-    ([what, times]) =>
-      /** @type {any} */ (globalThis).heard.filter((/** @type {string} */ one) => one === what)
-        .length >= Number(times),
-    /** @type {const} */ ([what, times]),
-  );
 
 const heard = (/** @type {Page} */ page) =>
   page.evaluate(() => /** @type {string[]} */ (/** @type {any} */ (globalThis).heard));

@@ -2,31 +2,17 @@
 /** Socket.IO clients whose connections break while the stream runs. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { until } from '../support/browser.mjs';
 import { Pages } from '../support/chromium.mjs';
 import { useFixtures } from '../support/fixtures.mjs';
 import { LiveServers, receives } from '../support/live.mjs';
-import { participate } from '../support/socketio-page.mjs';
+import { hears, participate } from '../support/socketio-page.mjs';
 import { TcpProxy } from '../support/tcp-proxy.mjs';
-
-/** @typedef {import('playwright-core').Page} Page */
 
 const servers = new LiveServers();
 const pages = new Pages(servers);
 /** The network between the pages and the Worker. */
 const network = new TcpProxy(servers);
 useFixtures(servers, pages, network);
-
-/** Waits until a page has heard an event, a number of times. */
-const hears = (/** @type {Page} */ page, /** @type {string} */ what, times = 1) =>
-  until(
-    page,
-    `${times} times "${what}"`,
-    ([what, times]) =>
-      /** @type {any} */ (globalThis).heard.filter((/** @type {string} */ one) => one === what)
-        .length >= Number(times),
-    /** @type {const} */ ([what, times]),
-  );
 
 for (const transports of [undefined, ['websocket']])
   test(`a device and a viewer return to their seats without an offer, with ${transports ?? 'default settings'}`, async () => {

@@ -1,6 +1,7 @@
 // @ts-check
 /** A page with an unmodified socket.io-client that takes part in a live session. */
 import { fileURLToPath } from 'node:url';
+import { until } from './browser.mjs';
 
 const BUNDLE = fileURLToPath(
   new URL('../../node_modules/socket.io-client/dist/socket.io.min.js', import.meta.url),
@@ -60,3 +61,18 @@ export async function participate(page, { room, auth, transports }) {
     { room, auth, transports },
   );
 }
+
+/** Waits until a page has heard an event, a number of times. */
+export const hears = (
+  /** @type {import('playwright-core').Page} */ page,
+  /** @type {string} */ what,
+  times = 1,
+) =>
+  until(
+    page,
+    `${times} times "${what}"`,
+    ([what, times]) =>
+      /** @type {any} */ (globalThis).heard.filter((/** @type {string} */ one) => one === what)
+        .length >= Number(times),
+    /** @type {const} */ ([what, times]),
+  );

@@ -47,7 +47,7 @@ pub(crate) struct Call {
     pub(crate) number: u64,
     /// The session that the call concerns. `None` while it is created.
     pub(crate) session: Option<MediaSession>,
-    /// What the call is for.
+    /// The purpose of the call.
     pub(crate) purpose: Purpose,
     /// The `mid`s of the tracks that the call closes.
     mids: Vec<Rc<str>>,
@@ -56,7 +56,7 @@ pub(crate) struct Call {
     until: Option<Time>,
 }
 
-/// What a call is for.
+/// The purpose of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
     /// To create a session for a peer, or to get an offer for it. After a restart of the room, also to

@@ -7,7 +7,7 @@ use crate::core::live::Tracks;
 use crate::dialect::json::{JsonError, Object, unquote};
 use crate::edge::quote::shorten;
 
-/// What a peer must send instead of a refused payload.
+/// The payload that an error message asks for.
 const EXPECTED: &str = r#"expected {"type":"answer","sdp":"…"}, or the SDP as a string. Send the answer to the last offer of the media server"#;
 
 /// An SDP answer.
