@@ -62,8 +62,20 @@ for (const [first, second] of PAIRS) {
       'bob is heard',
       () => document.querySelector('.tile.heard .name')?.textContent === 'bob',
     );
+    // Firefox without a window has no screen to share.
+    for (const [page, browser, other, screen] of /** @type {const} */ ([
+      [ann, first, bob, 'ann’s screen'],
+      [bob, second, ann, 'bob’s screen'],
+    ]))
+      if (browser === 'Chromium') {
+        await press(page, 'Screen');
+        await pictured(other, screen);
+        await press(page, 'Screen');
+        await other.getByText(screen).waitFor({ state: 'detached' });
+      }
     await press(ann, 'Camera');
     await pictured(bob, 'ann', false);
+    await pictured(ann, 'bob');
     await write(ann, 'hello 👋 bob');
     await bob.locator('#log').getByText('hello 👋 bob').waitFor();
     await write(bob, 'hello 🎉 ann');
@@ -135,13 +147,19 @@ for (const [first, second] of PAIRS) {
 
   test(`the cursor example shows the other cursor: ${pair}`, async () => {
     const [ann, bob] = await openExample('cursor');
-    const shown = () => document.querySelector('b')?.style.position === 'fixed';
     for (const [from, to] of [
       [ann, bob],
       [bob, ann],
-    ])
-      // The example does not queue moves before the channel is open.
-      while (!(await to.evaluate(shown)))
-        await from.mouse.move(10 + Math.random() * 100, 10 + Math.random() * 100);
+    ]) {
+      // The example does not queue moves before the channel is open, so the test repeats the move.
+      await from.evaluate(() =>
+        setInterval(() => dispatchEvent(new PointerEvent('pointermove', { clientX: 50 })), 50),
+      );
+      await until(
+        to,
+        'a cursor is shown',
+        () => document.querySelector('b')?.style.position === 'fixed',
+      );
+    }
   });
 }

@@ -70,6 +70,7 @@ export class Pages {
     assert(this.#browser);
     const context = await this.#browser.newContext({ baseURL: this.#home?.origin, ...options });
     context.setDefaultTimeout(PATIENCE);
+    context.setDefaultNavigationTimeout(3 * PATIENCE); // Firefox loads slowly on a busy machine
     const page = await context.newPage();
     this.#open.push({ page, name });
     page.on('pageerror', (error) => {
