@@ -19,8 +19,8 @@ use crate::edge::settings::Settings;
     js_sys = worker::js_sys
 )]
 extern "C" {
-    /// Opens a session. `ping_interval` is in milliseconds. `origin` is the value of the header
-    /// `Access-Control-Allow-Origin`. Returns a promise of the response.
+    /// Opens a session. `ping_interval` and `grace` are in milliseconds. `origin` is the value of the
+    /// header `Access-Control-Allow-Origin`. Returns a promise of the response.
     #[wasm_bindgen(catch, js_name = openSession)]
     fn open_session(
         request: &Request,
@@ -28,6 +28,7 @@ extern "C" {
         is_websocket: bool,
         room: &str,
         ping_interval: u32,
+        grace: u32,
         origin: Option<&str>,
     ) -> Result<Promise, JsValue>;
 
@@ -54,13 +55,14 @@ pub(super) fn serve(
     let is_websocket = |transport: &Transport| *transport == Transport::WebSocket;
     let response = match wanted {
         EngineRequest::Open { transport, room } => {
-            let interval = u32::try_from(settings.ping).unwrap_or(u32::MAX);
+            let milliseconds = |time| u32::try_from(time).unwrap_or(u32::MAX);
             open_session(
                 request,
                 env,
                 is_websocket(transport),
                 room,
-                interval,
+                milliseconds(settings.ping),
+                milliseconds(settings.limits.grace),
                 origin,
             )
         }

@@ -5,15 +5,16 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { EngineSocket } from '../support/engine-session.mjs';
+import { EngineSocket, PollingSession, SEPARATOR } from '../support/engine-session.mjs';
 import { Peer } from '../support/peer.mjs';
 import { startWorkerd } from '../support/workerd.mjs';
 
-/** @type {import('../support/workerd.mjs').Workerd<'echo' | 'open' | 'pinging'>} */
+/** @type {import('../support/workerd.mjs').Workerd<'echo' | 'open' | 'pinging' | 'strict'>} */
 let workerd;
 before(async () => {
   const echo = { TEST_ECHO: 'slow', PING_INTERVAL: '3' };
-  workerd = await startWorkerd({ echo, open: {}, pinging: { PING_INTERVAL: '1' } });
+  const strict = { RECONNECT_GRACE: '0' };
+  workerd = await startWorkerd({ echo, open: {}, pinging: { PING_INTERVAL: '3' }, strict });
 });
 after(() => workerd?.stop());
 
@@ -22,6 +23,7 @@ const SOCKET = '/test/echo/socket.io/?';
 test('a client that answers pings may receive more than a client may leave unread', async () => {
   const server = workerd.at.pinging;
   const bob = await EngineSocket.open(server, '/socket.io/?room=unread&');
+  bob.socket.on('message', (data) => String(data) === '2' && bob.send('3'));
   bob.send('40{"id":"bob"}');
   /** A peer may leave 4 MiB unread, and a peer may send 1 MiB at once. */
   const sending = async (/** @type {string} */ name) => {
@@ -32,16 +34,22 @@ test('a client that answers pings may receive more than a client may leave unrea
     await peer.close();
   };
   for (const name of ['ann', 'eve', 'zoe']) await sending(name);
-  // The client has sent nothing. Its pong shows that it has read everything.
+  // The client has sent nothing else. Its pong shows that it has read everything.
   let packet;
   while (packet !== '2') packet = await bob.next();
-  bob.send('3');
   for (const name of ['kim', 'lee', 'max']) await sending(name);
   const nat = await Peer.join(server, 'unread', 'nat');
   bob.send('42["hello",1,"nat"]');
   await nat.receives({ type: 'hello', from: 'bob', payload: 1 });
   await bob.close();
 });
+
+/** Polls until this packet arrives. Returns all packets. @param {PollingSession} session @param {string} last */
+async function pollUntil(session, last) {
+  const packets = [];
+  while (packets.at(-1) !== last) packets.push(...(await session.poll()).text.split(SEPARATOR));
+  return packets;
+}
 
 describe('a client that leaves', { concurrency: true }, () => {
   /** @param {string} room */
@@ -89,6 +97,28 @@ describe('a client that leaves', { concurrency: true }, () => {
     await nat.receives({ type: 'peer-left', id: 'bob' });
     await again.close();
   });
+
+  for (const [what, on, ...packets] of /** @type {const} */ ([
+    ['it disconnects', 'open', '41', '1'],
+    ['its session is lost without a grace period', 'strict', '1'],
+  ]))
+    test(`does not receive after its return what it has not polled when ${what}`, async () => {
+      const server = workerd.at[on];
+      const nat = await Peer.join(server, 'unpolled', 'nat');
+      const bob = await PollingSession.open(server, '/socket.io/?room=unpolled&');
+      const peers = '42["peers",[{"id":"nat","polite":false}]]';
+      await bob.sends('40{"id":"bob"}');
+      const [connected] = await pollUntil(bob, peers);
+      nat.send({ type: 'hello', to: 'bob', payload: 1 });
+      await nat.settle();
+      await bob.sends(...packets);
+      await nat.receives({ type: 'peer-joined', id: 'bob', polite: true });
+      await nat.receives({ type: 'peer-left', id: 'bob' });
+      const again = await PollingSession.open(server, '/socket.io/?room=unpolled&');
+      await again.sends(`40${JSON.stringify({ pid: JSON.parse(connected.slice(2)).pid })}`);
+      assert.match((await pollUntil(again, peers))[0], /^40{"sid":"bob"/);
+      await again.sends('1');
+    });
 
   for (const packet of ['41', '42["hello"]', '4', '4abc', '40[', '407'])
     test(`is disconnected if its first packet is \`${packet}\``, async () => {

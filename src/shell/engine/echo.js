@@ -81,7 +81,10 @@ class EngineEcho {
 
   confirm() {}
   leave() {}
-  end() {}
+
+  end() {
+    return false;
+  }
 
   /** @returns {Promise<unknown>} */
   async handOver() {

@@ -6,6 +6,8 @@
  * No packet is lost: the object lets the room handle all earlier frames (`take`). Then the peer joins
  * again, and the room closes the WebSocket of the object. The object then has everything that the room
  * sent before (`rest`).
+ *
+ * A client can return after its last session has timed out: then only the rest is taken.
  */
 
 import { decodePayload } from './packet.js';
@@ -16,7 +18,7 @@ export const engineOf = (env, sid) => env.ENGINE.getByName(sid);
 /**
  * Sends a request to the object of a session. Rejects if the session does not exist.
  * @param {DurableObjectStub} engine
- * @param {'open' | 'reserve' | 'probe' | 'take' | 'rest'} path
+ * @param {'open' | 'reserve' | 'probe' | 'take' | 'return' | 'rest'} path
  * @param {object} [body] sent as JSON
  */
 export async function ask(engine, path, body) {
@@ -34,6 +36,14 @@ export async function ask(engine, path, body) {
  * @returns {Promise<any>}
  */
 export const take = async (engine) => (await ask(engine, 'take')).json();
+
+/**
+ * Ends the last session of a client that has returned, unless it is already lost. Returns the request
+ * that opened it.
+ * @param {DurableObjectStub} engine
+ * @returns {Promise<import('./room.js').Context>}
+ */
+export const takeLast = async (engine) => (await (await ask(engine, 'return')).json()).context;
 
 /** Returns the packets that the client has not polled. @param {DurableObjectStub} engine */
 export async function rest(engine) {

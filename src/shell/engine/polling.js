@@ -2,7 +2,8 @@
 /**
  * The polling transport of Engine.IO: a Durable Object for each session, because the requests of one
  * client can arrive at different Workers. The object stores nothing. It ends with the session, or when
- * the client changes to a WebSocket.
+ * the client changes to a WebSocket. After a session that the client has lost, the platform keeps the
+ * object in memory for a while, so that the next session can take what the client has not polled.
  */
 
 import { readText } from '../body.js';
@@ -58,6 +59,10 @@ export class Engine {
   #answer;
   /** Whether the session has ended, and the client must still receive `#unread` and CLOSE. */
   #isClosing = false;
+  /** The time for which the peer of a lost session keeps its seat, in milliseconds. */
+  #grace = 0;
+  /** The time until which the next session of the client may take `#unread`, after the session is lost. */
+  #keptUntil = 0;
   #isPosting = false;
   #isTaken = false;
   /** The time until which no other WebSocket may take the session over. */
@@ -72,7 +77,7 @@ export class Engine {
 
   /**
    * Handles a request of the Worker. The path is one of `/open`, `/poll`, `/post`,
-   * `/reserve`, `/probe`, `/take` and `/rest`.
+   * `/reserve`, `/probe`, `/take`, `/return` and `/rest`.
    * @param {Request} request
    * @returns {Promise<Response>}
    */
@@ -82,6 +87,7 @@ export class Engine {
     if (pathname === '/rest') return this.#rest();
     if (this.#isTaken) return unknownSession();
     if (pathname === '/poll') return this.#poll(request);
+    if (pathname === '/return') return this.#return();
     if (!this.#session) return this.#isClosing && pathname === '/post' ? ok() : unknownSession();
     if (pathname === '/post') return this.#post(request, this.#session);
     if (pathname === '/reserve') return this.#reserve();
@@ -90,13 +96,17 @@ export class Engine {
   }
 
   /** @param {any} session */
-  #open({ context, limits }) {
+  #open({ context, limits, grace }) {
     this.#context = context;
     this.#limits = limits;
+    this.#grace = grace;
     const transport = {
       send: (/** @type {Packet} */ packet) => this.#send(packet),
-      close: (/** @type {string} */ last, /** @type {boolean} */ isOrderly) =>
-        this.#close(last, isOrderly),
+      close: (
+        /** @type {string} */ last,
+        /** @type {boolean} */ isOrderly,
+        /** @type {boolean} */ mayReturn,
+      ) => this.#close(last, isOrderly, mayReturn),
     };
     this.#session = new Session(limits, transport, createApp(context, this.#env));
     return done();
@@ -146,9 +156,13 @@ export class Engine {
   #send(packet) {
     this.#unread.push(packet);
     this.#unreadSize += sizeOf(packet);
-    if (this.#unreadSize > MAX_UNREAD) this.#session?.end();
+    if (this.#unreadSize > MAX_UNREAD) {
+      this.#takeUnread();
+      this.#session?.end();
+      return;
+    }
     // Packets that are sent together reach the client in one response.
-    else queueMicrotask(() => this.#flush());
+    queueMicrotask(() => this.#flush());
   }
 
   #flush() {
@@ -170,13 +184,15 @@ export class Engine {
     return payload;
   }
 
-  /** @param {string} last @param {boolean} isOrderly */
-  #close(last, isOrderly) {
+  /** @param {string} last @param {boolean} isOrderly @param {boolean} mayReturn */
+  #close(last, isOrderly, mayReturn) {
     this.#session = undefined;
-    if (!isOrderly) this.#end(last);
     // socket.io-client would not handle a packet that arrives in the same payload as CLOSE.
-    else if (this.#unread.length || !this.#answer) this.#isClosing = true;
-    else this.#end(last);
+    if (isOrderly && (this.#unread.length || !this.#answer)) this.#isClosing = true;
+    else if (mayReturn) {
+      this.#keptUntil = Date.now() + this.#grace;
+      this.#reply(() => new Response(last));
+    } else this.#end(last);
   }
 
   /** @param {string} last */
@@ -215,6 +231,14 @@ export class Engine {
     setTimeout(() => this.#session?.end(), TAKEOVER);
     const { pingIn } = session;
     return Response.json({ context: this.#context, limits: this.#limits, pingIn, state });
+  }
+
+  /** Lets the next session of the client continue this session, or take the rest of a lost session. */
+  #return() {
+    if (this.#session) return this.#take(this.#session);
+    if (Date.now() >= this.#keptUntil) return unknownSession();
+    this.#isTaken = true;
+    return Response.json({ context: this.#context });
   }
 
   /** Returns the packets that the client has not polled, and ends the session. */

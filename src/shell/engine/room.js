@@ -9,7 +9,7 @@
 
 import { fetch as handleRequest } from '../rust.js';
 import { run } from '../trap.js';
-import { engineOf, rest, take } from './handover.js';
+import { engineOf, rest, takeLast } from './handover.js';
 import { MESSAGE } from './packet.js';
 import { readSeat, seatOf, toBase64Url } from './seat.js';
 import { RoomSocket } from './room-socket.js';
@@ -134,8 +134,10 @@ export class RoomConnection {
   }
 
   end() {
+    const mayReturn = this.#peer !== undefined;
     clearTimeout(this.#timer);
     this.#disconnect(LOST);
+    return mayReturn;
   }
 
   /** @param {number} code */
@@ -201,10 +203,10 @@ export class RoomConnection {
     if (!sid || sid === this.#context.sid) return undefined;
     const engine = engineOf(this.#env, sid);
     try {
-      const { context } = await take(engine);
-      return context.room === this.#context.room ? engine : undefined;
+      const { room } = await takeLast(engine);
+      return room === this.#context.room ? engine : undefined;
     } catch {
-      return undefined; // the session has already ended
+      return undefined; // the session ended too long ago, or was taken over
     }
   }
 

@@ -19,10 +19,11 @@ const MAX_PAYLOAD = 128 * 1024;
  * @param {boolean} isWebSocket
  * @param {string} room
  * @param {number} pingInterval in milliseconds
+ * @param {number} grace the time for which a peer that is lost keeps its seat, in milliseconds
  * @param {string | undefined} origin the value of `Access-Control-Allow-Origin`
  * @returns {Promise<Response>}
  */
-export async function openSession(request, env, isWebSocket, room, pingInterval, origin) {
+export async function openSession(request, env, isWebSocket, room, pingInterval, grace, origin) {
   const sid = random();
   const context = contextOf(request, room);
   const pingTimeout = (pingInterval * 4) / 5;
@@ -30,7 +31,7 @@ export async function openSession(request, env, isWebSocket, room, pingInterval,
   const upgrades = isWebSocket ? [] : ['websocket'];
   const open = OPEN + JSON.stringify({ sid, upgrades, ...limits });
   if (isWebSocket) return openWebSocket(open, limits, createApp(context, env));
-  await ask(engineOf(env, sid), 'open', { context: { ...context, sid }, limits });
+  await ask(engineOf(env, sid), 'open', { context: { ...context, sid }, limits, grace });
   return polled(new Response(open), origin);
 }
 

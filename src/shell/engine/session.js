@@ -23,8 +23,9 @@ import { CLOSE, MESSAGE, NOOP, PING, PONG, messagePacket, sizeOf } from './packe
 /**
  * @typedef {object} Transport
  * @property {(packet: Packet) => void} send
- * @property {(last: string, isOrderly: boolean) => void} close `last`: the packet for a poll that
- *   waits. `isOrderly`: whether packets that the client has not read must still reach it
+ * @property {(last: string, isOrderly: boolean, mayReturn: boolean) => void} close `last`: the packet
+ *   for a poll that waits. `isOrderly`: whether packets that the client has not read must still reach
+ *   it. `mayReturn`: the result of `App.end`
  */
 
 /**
@@ -32,7 +33,8 @@ import { CLOSE, MESSAGE, NOOP, PING, PONG, messagePacket, sizeOf } from './packe
  * @property {(message: Message) => void} receive handles a message of the client
  * @property {() => void} confirm the client has read all earlier messages
  * @property {() => void} leave the client has left its page
- * @property {() => void} end the session has ended
+ * @property {() => boolean} end the session has ended. Returns whether the client may return in a new
+ *   session, and then expects the messages that it has not read
  * @property {() => Promise<unknown>} handOver returns the state with which `resume` continues the
  *   session elsewhere. It can be encoded as JSON
  * @property {() => Promise<void>} release settles when the app has no more messages to send, because it
@@ -119,8 +121,8 @@ export class Session {
     if (!this.#isOpen) return;
     this.#isOpen = false;
     this.stopPings();
-    this.app.end();
-    this.#transport.close(last, isOrderly);
+    const mayReturn = this.app.end();
+    this.#transport.close(last, isOrderly, mayReturn);
   }
 
   /** Stops the heartbeat, because the session continues elsewhere. */
