@@ -23,6 +23,7 @@ const RETRY = {
   4010: 'never', // unauthorized
   4011: 'never', // live-over
   4013: 'later', // unread
+  4015: 'later', // too-early
 };
 
 const PING_INTERVAL_MS = 25_000; // some proxies and phones close connections that are idle for 30 s

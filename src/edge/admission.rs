@@ -7,7 +7,7 @@ mod header;
 mod origin;
 mod token;
 
-pub use check::{check_control_token, check_token};
+pub use check::{check_control_token, check_join, check_token};
 pub use header::{find_in_protocols, token_in_authorization};
 pub use origin::{allows_origin, rate_limit_key};
 pub use token::{mint_token, mint_viewer_token, sign_claims};

@@ -10,13 +10,43 @@ use crate::edge::quote::shorten;
 /// The maximum length of a token, in bytes. A token with all claims has about 250 bytes.
 const MAX_TOKEN: usize = 4_096;
 
-/// Checks the token of a client that joins `room` as `id`. Without a room, such as in a request for
-/// ICE servers, the token may be for any room.
+/// The clock of an issuer may be ahead of ours by this time, in milliseconds (RFC 7519 §4.1.5).
+const NBF_LEEWAY_MS: u64 = 60_000;
+
+/// Checks the token of a client that asks to join `room` as `id`, and whose request has a key or not.
+///
+/// Returns `None` if the client may join. Returns the refusal of an expired token if the token is
+/// valid otherwise, and the request has an id and a key: this client may return to a seat that it
+/// still holds. Only the room knows whether it does.
+///
+/// # Errors
+///
+/// Those of [`check_token`].
+pub fn check_join(
+    secret: &str,
+    token: Option<&str>,
+    now: Time,
+    room: &str,
+    id: Option<&PeerId>,
+    has_key: bool,
+) -> Result<Option<Refusal<'static>>, Refusal<'static>> {
+    let claims = read_peer_claims(secret, token)?;
+    let others = check_other_claims(&claims, now, Some(room), id);
+    match check_expiry(&claims, now) {
+        Ok(()) => others.map(|()| None),
+        Err(expired) if others.is_ok() && id.is_some() && has_key => Ok(Some(expired)),
+        Err(expired) => Err(expired),
+    }
+}
+
+/// Checks the token of a request of `id` in `room`. Without a room, such as in a request for ICE
+/// servers, the token may be for any room.
 ///
 /// # Errors
 ///
 /// [`Code::Unauthorized`] with the reason, if the token is missing or invalid. The message contains
-/// only facts that the issuer of the token knows. [`Code::BadId`] if its `sub` is reserved.
+/// only facts that the issuer of the token knows. [`Code::TooEarly`] if the token becomes valid later.
+/// [`Code::BadId`] if its `sub` is reserved.
 pub fn check_token(
     secret: &str,
     token: Option<&str>,
@@ -24,6 +54,36 @@ pub fn check_token(
     room: Option<&str>,
     id: Option<&PeerId>,
 ) -> Result<(), Refusal<'static>> {
+    check_claims(&read_peer_claims(secret, token)?, now, room, id)
+}
+
+/// Checks a token that may stop and read the live session of `room`, whatever its `sub`.
+///
+/// # Errors
+///
+/// [`Code::Unauthorized`] with the reason, if the token is invalid or lacks the claim
+/// `"live":"control"`. [`Code::TooEarly`] if the token becomes valid later.
+pub fn check_control_token(
+    secret: &str,
+    token: &str,
+    now: Time,
+    room: &str,
+) -> Result<(), Refusal<'static>> {
+    let claims = Claims {
+        sub: None,
+        ..read_claims(secret, token)?
+    };
+    check_claims(&claims, now, Some(room), None)?;
+    if claims.controls_live {
+        return Ok(());
+    }
+    let message = "the token does not permit this request: expected the claim \"live\" with the value \
+         \"control\". Request such a token";
+    Err(unauthorized(message.to_owned()))
+}
+
+/// Reads the claims of the token of a peer, whose `sub` cannot be an id of the server.
+fn read_peer_claims(secret: &str, token: Option<&str>) -> Result<Claims, Refusal<'static>> {
     let Some(token) = token else {
         return Err(unauthorized(
             "the request has no token: expected a token, because this server requires tokens. Ask \
@@ -40,37 +100,7 @@ pub fn check_token(
         );
         return Err(Refusal::new(Code::BadId, message));
     }
-    match mismatch(&claims, now, room, id) {
-        Some(message) => Err(unauthorized(message)),
-        None => Ok(()),
-    }
-}
-
-/// Checks a token that may stop and read the live session of `room`, whatever its `sub`.
-///
-/// # Errors
-///
-/// [`Code::Unauthorized`] with the reason, if the token is invalid or lacks the claim
-/// `"live":"control"`.
-pub fn check_control_token(
-    secret: &str,
-    token: &str,
-    now: Time,
-    room: &str,
-) -> Result<(), Refusal<'static>> {
-    let claims = Claims {
-        sub: None,
-        ..read_claims(secret, token)?
-    };
-    if let Some(message) = mismatch(&claims, now, Some(room), None) {
-        return Err(unauthorized(message));
-    }
-    if claims.controls_live {
-        return Ok(());
-    }
-    let message = "the token does not permit this request: expected the claim \"live\" with the value \
-         \"control\". Request such a token";
-    Err(unauthorized(message.to_owned()))
+    Ok(claims)
 }
 
 fn read_claims(secret: &str, token: &str) -> Result<Claims, Refusal<'static>> {
@@ -84,65 +114,89 @@ fn read_claims(secret: &str, token: &str) -> Result<Claims, Refusal<'static>> {
     token::claims(secret, token).map_err(|error| unauthorized(error.to_string()))
 }
 
-/// Returns the message for the first claim that does not match the time, the room or the peer.
-fn mismatch(claims: &Claims, now: Time, room: Option<&str>, id: Option<&PeerId>) -> Option<String> {
+/// Checks the claims against the time, the room and the peer.
+fn check_claims(
+    claims: &Claims,
+    now: Time,
+    room: Option<&str>,
+    id: Option<&PeerId>,
+) -> Result<(), Refusal<'static>> {
+    check_expiry(claims, now)?;
+    check_other_claims(claims, now, room, id)
+}
+
+/// Checks the claim `exp`, without leeway.
+fn check_expiry(claims: &Claims, now: Time) -> Result<(), Refusal<'static>> {
+    if claims.exp > now {
+        return Ok(());
+    }
+    Err(unauthorized(format!(
+        "the token has expired: `exp` is {}, expected more than the current time {}. Request a \
+         new token",
+        seconds(claims.exp),
+        seconds(now)
+    )))
+}
+
+/// Checks all claims except `exp`.
+fn check_other_claims(
+    claims: &Claims,
+    now: Time,
+    room: Option<&str>,
+    id: Option<&PeerId>,
+) -> Result<(), Refusal<'static>> {
     let Claims {
-        exp,
         nbf,
         room: granted,
         sub,
         viewer_of,
         ..
     } = claims;
-    let seconds = |time: Time| Duration::from_millis(time.0).as_secs();
-    if *exp <= now {
-        return Some(format!(
-            "the token has expired: `exp` is {}, expected more than the current time {}. Request a \
-             new token",
-            seconds(*exp),
-            seconds(now)
-        ));
-    }
     if let Some(nbf) = nbf
-        && *nbf > now
+        && *nbf > now.plus(NBF_LEEWAY_MS)
     {
-        return Some(format!(
-            "the token is not valid yet: `nbf` is {}, expected at most the current time {}. Try \
-             again later, or check the clock of the issuer",
+        let message = format!(
+            "the token is not valid yet: `nbf` is {}, expected at most 60 s after the current time \
+             {}. Try again later, or check the clock of the issuer",
             seconds(*nbf),
             seconds(now)
-        ));
+        );
+        return Err(Refusal::new(Code::TooEarly, message));
     }
     if let Some(room) = room
         && granted != "*"
         && granted != room
     {
-        return Some(format!(
+        return Err(unauthorized(format!(
             "the token is for another room: `room` is {}, expected {}. Request a token for this \
              room",
             shorten(granted),
             shorten(room)
-        ));
+        )));
     }
     if let (Some(device), Some(id)) = (viewer_of, id)
         && id.as_str() == device
     {
-        return Some(format!(
+        return Err(unauthorized(format!(
             "the token is for the viewers of {}: expected another peer id. The device needs a token \
              with its id as `sub`",
             shorten(device)
-        ));
+        )));
     }
     if let Some(sub) = sub
         && id.is_none_or(|id| id.as_str() != sub)
     {
-        return Some(format!(
+        return Err(unauthorized(format!(
             "the token is for another peer: `sub` is {}, expected the id of this peer. Use the \
              `sub` of the token as the peer id",
             shorten(sub)
-        ));
+        )));
     }
-    None
+    Ok(())
+}
+
+fn seconds(time: Time) -> u64 {
+    Duration::from_millis(time.0).as_secs()
 }
 
 fn unauthorized(message: String) -> Refusal<'static> {
@@ -198,7 +252,7 @@ mod tests {
     fn a_token_for_the_room_is_accepted() {
         for claims in [
             json!({ "exp": 1_000_001, "room": "demo" }),
-            json!({ "exp": 1_000_000.5, "room": "*", "nbf": 1_000_000, "sub": "ann", "iss": "x" }),
+            json!({ "exp": 1_000_000.5, "room": "*", "nbf": 1_000_060, "sub": "ann", "iss": "x" }),
         ] {
             assert_eq!(check(&token(&claims)), Ok(()), "{claims}");
         }
@@ -237,8 +291,8 @@ mod tests {
                 "expired: `exp` is 1000000, expected more than the current time 1000000.",
             ),
             (
-                json!({ "exp": 1_000_001, "nbf": 1_000_001, "room": "demo" }),
-                "not valid yet: `nbf` is 1000001",
+                json!({ "exp": 1_000_090, "nbf": 1_000_061, "room": "demo" }),
+                "not valid yet: `nbf` is 1000061, expected at most 60 s after the current time 1000000.",
             ),
             (
                 json!({ "exp": 1_000_001, "room": "other" }),
@@ -326,6 +380,67 @@ mod tests {
         ] {
             assert!(check(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn an_expired_token_with_a_key_is_left_to_the_room_if_the_rest_of_it_is_valid() {
+        let ann = PeerId::parse("ann");
+        let check = |claims: &Value, id: Option<&PeerId>, has_key| {
+            check_join(SECRET, Some(&token(claims)), NOW, "demo", id, has_key)
+        };
+        let expired = json!({ "exp": 999_999, "room": "demo", "sub": "ann" });
+        let refusal = check(&expired, ann.as_ref(), true).unwrap().unwrap();
+        assert!(refusal.message.contains("has expired"), "{refusal:?}");
+        assert_eq!(refusal.code, Code::Unauthorized);
+        let valid = json!({ "exp": 1_000_001, "room": "demo" });
+        assert_eq!(check(&valid, ann.as_ref(), true), Ok(None));
+        for (claims, id, has_key) in [
+            (
+                json!({ "exp": 999_999, "room": "demo" }),
+                ann.as_ref(),
+                false,
+            ),
+            (json!({ "exp": 999_999, "room": "demo" }), None, true),
+            (
+                json!({ "exp": 999_999, "room": "other" }),
+                ann.as_ref(),
+                true,
+            ),
+            (
+                json!({ "exp": 999_999, "room": "demo", "sub": "bob" }),
+                ann.as_ref(),
+                true,
+            ),
+            (
+                json!({ "exp": 999_999, "room": "demo", "viewerOf": "ann" }),
+                ann.as_ref(),
+                true,
+            ),
+            (
+                json!({ "exp": 999_999, "room": "demo", "nbf": 1_000_061 }),
+                ann.as_ref(),
+                true,
+            ),
+        ] {
+            let refusal = check(&claims, id, has_key).unwrap_err();
+            assert!(
+                refusal.message.contains("has expired"),
+                "{claims}: {refusal:?}"
+            );
+        }
+        let forged = mint(
+            "another secret of the very same length",
+            &json!({ "alg": "HS256" }),
+            &expired,
+        );
+        assert!(check_join(SECRET, Some(&forged), NOW, "demo", ann.as_ref(), true).is_err());
+    }
+
+    #[test]
+    fn a_token_that_becomes_valid_later_has_a_code_of_its_own() {
+        let early = token(&json!({ "exp": 1_000_090, "nbf": 1_000_061, "room": "demo" }));
+        let refused = check_token(SECRET, Some(&early), NOW, Some("demo"), None);
+        assert_eq!(refused.unwrap_err().code, Code::TooEarly);
     }
 
     #[test]
