@@ -15,7 +15,7 @@ const RETRY_MAX_MS = 300_000;
 const REFRESH_AT = 0.8; // fraction of `ttl` after which the ICE servers are requested again
 const MAX_TIMER_MS = 2 ** 31 - 1; // with a longer delay, setTimeout() fires immediately
 
-/** The server answered, but with an error. The client must do something about it. */
+/** The application or the server answered, but with an error. Waiting may not be enough. */
 class Refusal extends Error {}
 
 export class IceServers {
@@ -99,12 +99,11 @@ export class IceServers {
     const headers = new Headers(token === undefined ? {} : { Authorization: `Bearer ${token}` });
     const signal = AbortSignal.any([this.#stop, AbortSignal.timeout(TIMEOUT_MS)]);
     const response = await fetch(this.#url, { headers, signal });
-    if (response.status >= 400 && response.status < 500) {
-      const { error } = await response.json().catch(() => ({}));
-      throw new Refusal(error?.message ?? `the server answered with status ${response.status}`);
+    const { iceServers, ttl, error } = parse(await response.text());
+    if (!response.ok || !Array.isArray(iceServers)) {
+      const { status } = response;
+      throw new Refusal(error?.message ?? `the server answered ${status} without ICE servers`);
     }
-    const { iceServers, ttl } = await response.json();
-    if (!response.ok || !Array.isArray(iceServers)) throw new Error('no ICE servers');
     this.#servers = iceServers;
     this.#expiresAt = ttl > 0 ? Date.now() + ttl * 1000 : Infinity;
     return ttl > 0 ? Math.max(REFRESH_MIN_MS, ttl * 1000 * REFRESH_AT) : undefined;
@@ -120,5 +119,14 @@ export class IceServers {
       `the request for ICE servers failed: ${reason}. The library tries again. Until it succeeds, ` +
         'connections through TURN may fail',
     );
+  }
+}
+
+/** @param {string} text @returns {any} an empty object if the text is not an object in JSON */
+function parse(text) {
+  try {
+    return Object(JSON.parse(text));
+  } catch {
+    return {};
   }
 }

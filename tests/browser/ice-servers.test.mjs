@@ -46,6 +46,7 @@ async function sees(seen, expected) {
 
 test('a refused request is repeated with a new token, and the connections get the credentials', async () => {
   const [ann, bob] = await pages.pair();
+  await ann.clock.install();
   // The first call is for the ICE servers, and the second one for the join.
   const tokens = [sign({ room: '*', exp: now() - 600 }), token(), token()];
   await ann.exposeFunction('token', () => tokens.shift());
@@ -55,6 +56,7 @@ test('a refused request is repeated with a new token, and the connections get th
   await join(ann, room, { id: 'ann', iceServers: undefined });
   await logged(ann, 'error ice-servers');
   await connected(ann, 'bob');
+  await ann.clock.fastForward(5_000);
   await sees(seen, [401, 200]);
   await until(ann, 'the connection has the credentials', () => {
     const { connection } = /** @type {any} */ (globalThis).room.peers.get('bob');
@@ -94,6 +96,34 @@ test('the application learns once that credentials with a fixed token are not re
   const errors = (await log(page)).filter((line) => line.startsWith('error'));
   assert.deepEqual(errors, ['error ice-servers']);
 });
+
+for (const [name, answer, message] of /** @type {const} */ ([
+  ['an error', { status: 500, json: { error: { message: 'a bad setting' } } }, /: a bad setting\./],
+  ['a page', { status: 200, body: '<html>' }, /: the server answered 200 without ICE servers\./],
+  ['null', { status: 200, body: 'null' }, /: the server answered 200 without ICE servers\./],
+])) {
+  test(`a server that answers with ${name} is reported, and the room is joined`, async () => {
+    const page = await pages.open('ann');
+    /** @type {(value?: unknown) => void} */
+    let listening = () => {};
+    const isListening = new Promise((resolve) => (listening = resolve));
+    await page.route(ICE_SERVERS, async (route) => {
+      await isListening;
+      await route.fulfill(answer);
+    });
+    await join(page, newRoom(), { id: 'ann', token: token(), iceServers: undefined });
+    await page.evaluate(() => {
+      const global = /** @type {any} */ (globalThis);
+      global.room.addEventListener('error', (/** @type {CustomEvent} */ { detail }) =>
+        global.log.push(detail.message),
+      );
+    });
+    listening();
+    await logged(page, 'the request for ICE servers failed');
+    await logged(page, 'state joined');
+    assert.match((await log(page)).join('\n'), message);
+  });
+}
 
 test('an unreachable server is reported only when the credentials have expired', async () => {
   const page = await pages.open('ann');
