@@ -1,6 +1,8 @@
 // @ts-check
 /** Checks the name of a room and the options of `Room`, and builds the URL of a room. */
 
+import { isToken } from './token.js';
+
 /** @import { RoomOptions } from "./room.js" */
 
 /** @param {Pick<RoomOptions, 'id' | 'token' | 'connect'>} options */
@@ -11,11 +13,11 @@ export function checkOptions({ id, token, connect = 'always' }) {
         'do not begin with ~; without the option, the server makes an id',
     );
   }
-  if (token !== undefined && !/^[\w.-]+$/.test(token)) {
+  if (token !== undefined && typeof token !== 'function' && !isToken(token)) {
     // Do not quote the token: it is a secret, and error messages end up in logs.
     throw new RangeError(
       'invalid token: expected a JWT, that is letters, digits, - and _ with dots between its ' +
-        'parts; pass it exactly as it was issued',
+        'parts, or a function that returns one; pass it exactly as it was issued',
     );
   }
   if (connect !== 'always' && connect !== 'on-request') {

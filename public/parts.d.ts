@@ -23,6 +23,8 @@ export interface SignalingEvents {
   disconnected: Disconnected;
   /** The WebSocket is closed permanently. */
   close: Closed;
+  /** The application's function returned no token. `Signaling` tries again. */
+  'no-token': { message: string };
   /** A signal was discarded, because too many signals are queued. */
   unsent: { message: string; to?: string };
 }

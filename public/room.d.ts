@@ -17,8 +17,13 @@ export interface RoomOptions {
    * random bits.
    */
   key?: string;
-  /** Admission token (JWT), for servers that require one. Default: none. */
-  token?: string;
+  /**
+   * Admission token (JWT), for servers that require one, or a function that returns one. The function
+   * is called before each join and before each request for ICE servers, so the tokens may be
+   * short-lived. If it throws, rejects, or returns no token within 10 s, an `error` event has the code
+   * `no-token`, and the library tries again. Default: none.
+   */
+  token?: string | (() => string | Promise<string>);
   /**
    * ICE servers for all connections. Default: the servers that `GET /ice-servers` returns. The
    * library fetches these servers again before they expire.
@@ -199,8 +204,8 @@ export interface RoomEvents {
     left?: boolean;
   };
   /**
-   * The server refused a frame, a negotiation failed, or a queued message could not be sent. `to`
-   * is the id of the affected peer.
+   * The server refused a frame, a negotiation failed, a queued message could not be sent, or a token
+   * or the ICE servers could not be obtained. `to` is the id of the affected peer.
    */
   error: { code: string; message: string; to?: string };
   /**

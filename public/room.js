@@ -5,10 +5,11 @@
  * Established connections outlive the WebSocket. `room.d.ts` documents the API.
  */
 
+import { IceServers } from './ice-servers.js';
 import { Live, MEDIA_SERVER } from './live.js';
 import { checkOptions, roomUrl } from './options.js';
 import { Peer } from './peer.js';
-import { pollIceServers, Signaling } from './signaling.js';
+import { Signaling } from './signaling.js';
 
 /**
  * @import { RoomEvents, RoomOptions, RoomState, Step } from "./room.js"
@@ -39,6 +40,8 @@ export class Room extends EventTarget {
   /** @type {RTCConfiguration} */
   #configuration;
   #ending = new AbortController();
+  /** Undefined if the application passed ICE servers. @type {IceServers=} */
+  #iceServers;
   /**
    * Settles when the ICE servers are known. Null if the ICE servers are known already.
    * @type {Promise<void> | null}
@@ -71,11 +74,14 @@ export class Room extends EventTarget {
       trace: (type, payload) =>
         this.#trace({ peer: MEDIA_SERVER, direction: 'local', type, payload }),
     });
-    if (!iceServers) this.#pollIceServers(url, id, token);
+    if (!iceServers) this.#requestIceServers(url, id, token);
     this.#signaling = new Signaling(url, { id, key, token });
     listen(this.#signaling, 'frame', (frame) => this.#traceFrame('in', frame));
     listen(this.#signaling, 'unsent', (detail) =>
       this.#emit('error', { code: 'unsent', ...detail }),
+    );
+    listen(this.#signaling, 'no-token', (detail) =>
+      this.#emit('error', { code: 'no-token', ...detail }),
     );
     this.#onSignaling('frame', (frame) => this.#handleFrame(frame));
     this.#onSignaling('disconnected', (detail) => this.#handleDisconnected(detail));
@@ -121,15 +127,22 @@ export class Room extends EventTarget {
     return true;
   }
 
-  /** @param {URL} room @param {string} [id] @param {string} [token] */
-  #pollIceServers(room, id, token) {
+  /** @param {URL} room @param {string} [id] @param {RoomOptions['token']} [token] */
+  #requestIceServers(room, id, token) {
     const url = new URL('/ice-servers', room);
     url.protocol = url.protocol.replace('ws', 'http');
     if (id !== undefined) url.searchParams.set('_pk', id);
-    this.#iceReady = pollIceServers(url, token, this.#ending.signal, (iceServers) => {
-      this.#configuration = { iceServers };
-      for (const peer of this.#peers.values()) peer.setIceServers(iceServers);
-    });
+    this.#iceServers = new IceServers(
+      url,
+      token,
+      this.#ending.signal,
+      (iceServers) => {
+        this.#configuration = { iceServers };
+        for (const peer of this.#peers.values()) peer.setIceServers(iceServers);
+      },
+      (message) => this.#emit('error', { code: 'ice-servers', message }),
+    );
+    this.#iceReady = this.#iceServers.ready;
     this.#iceReady.then(() => (this.#iceReady = null));
   }
 
@@ -173,6 +186,7 @@ export class Room extends EventTarget {
     if (peers.length < listed.length) this.#isLive = true;
     else if (this.#isLive) this.live.stop(); // the session ended while we were disconnected
     this.live.resync();
+    this.#iceServers?.refreshIfDue();
     // The server does not tell the peers that this page replaced another page with our id. With
     // "on-request", a broadcast of `cancel` resets the relations. With "always", our offers reveal
     // the replacement.

@@ -1,12 +1,16 @@
 // @ts-check
 /**
- * The WebSocket to the signaling server, with automatic reconnect, and the polling of ICE servers.
+ * The WebSocket to the signaling server, with automatic reconnect.
  * Signals are not queued while the WebSocket is disconnected, because they soon become outdated.
  */
 
 import { MAX_QUEUED, SendQueue } from './send-queue.js';
+import { requestToken } from './token.js';
 
-/** @import { Closed, Frame, SignalingEvents } from "./parts.d.ts" */
+/**
+ * @import { RoomOptions } from "./room.js"
+ * @import { Closed, Frame, SignalingEvents } from "./parts.d.ts"
+ */
 
 /**
  * Whether to reconnect after a close code: `never`, or `later` with the maximum delay. After all
@@ -23,6 +27,7 @@ const RETRY = {
   4010: 'never', // unauthorized
   4011: 'never', // live-over
   4013: 'later', // unread
+  4015: 'later', // too-early
 };
 
 const PING_INTERVAL_MS = 25_000; // some proxies and phones close connections that are idle for 30 s
@@ -37,11 +42,8 @@ const RETRY_LATER_MS = 30_000;
 const BACKOFF_RESET_MS = 5_000; // a WebSocket that stays open for longer resets the backoff
 const BATCH_WINDOW_MS = 5; // browsers gather candidates in bursts
 const PACE_MS = 100; // interval at which queued signals are sent
-
-const ICE_TIMEOUT_MS = 5_000; // longer than the server's 3 s timeout for the TURN service
-const ICE_RETRY_S = 300;
-const ICE_REFRESH_AT = 0.8; // fraction of `ttl` after which the ICE servers are fetched again
-const MAX_TIMER_MS = 2 ** 31 - 1; // with a longer delay, setTimeout() fires immediately
+const UNAUTHORIZED = 4010;
+const MAX_REFUSED_TOKENS = 3; // consecutive tokens of the application's function
 
 export class Signaling extends EventTarget {
   /** @type {"connecting" | "open" | "waiting" | "closed"} */
@@ -58,6 +60,10 @@ export class Signaling extends EventTarget {
    */
   #unresponsiveSocket = null;
   #protocols;
+  #token;
+  /** Ends the wait for the application's function. @type {AbortController=} */
+  #awaitingToken;
+  #refusedTokens = 0; // consecutive refusals
   #queue = new SendQueue();
   /** @type {ReturnType<typeof setTimeout>=} */
   #flushTimer;
@@ -73,14 +79,14 @@ export class Signaling extends EventTarget {
   #lastError = ''; // message of the last `error` frame
   #pageListeners = new AbortController();
 
-  /** @param {URL} url @param {{ id?: string, key: string, token?: string }} credentials */
+  /** @param {URL} url @param {{ id?: string, key: string, token?: RoomOptions['token'] }} credentials */
   constructor(url, { id, key, token }) {
     super();
     this.id = id ?? null;
     this.#url = new URL(url);
     // Secrets are sent as WebSocket subprotocols, because URLs end up in logs.
     this.#protocols = ['partyline', `key.${base64url(key)}`];
-    if (token !== undefined) this.#protocols.push(`token.${token}`);
+    this.#token = token;
 
     const { signal } = this.#pageListeners;
     addEventListener('online', () => this.#handleOnline(), { signal });
@@ -146,8 +152,26 @@ export class Signaling extends EventTarget {
 
   #connect() {
     this.state = 'connecting';
+    if (typeof this.#token !== 'function') return this.#open(this.#token);
+    const { signal } = (this.#awaitingToken = new AbortController());
+    requestToken(this.#token, signal).then(
+      (token) => signal.aborted || this.#open(token),
+      (error) => signal.aborted || this.#handleNoToken(error),
+    );
+  }
+
+  /** @param {Error} error */
+  #handleNoToken({ message }) {
+    this.#emit('no-token', { message });
+    this.#lastError = message;
+    this.#handleClose(1006, 'no token');
+  }
+
+  /** @param {string} [token] */
+  #open(token) {
     if (this.id !== null) this.#url.searchParams.set('_pk', this.id);
-    const socket = new WebSocket(this.#url, this.#protocols);
+    const protocols = token === undefined ? [] : [`token.${token}`];
+    const socket = new WebSocket(this.#url, [...this.#protocols, ...protocols]);
     this.#socket = socket;
     this.#lastError = '';
     this.#setTimer(WELCOME_TIMEOUT_MS, () => this.#dropUnresponsive());
@@ -179,6 +203,7 @@ export class Signaling extends EventTarget {
   #handleWelcome(welcome) {
     this.state = 'open';
     this.id = String(welcome.id);
+    this.#refusedTokens = 0;
     this.#openedAt = performance.now();
     this.#schedulePing();
     this.#unresponsiveSocket?.close();
@@ -210,7 +235,7 @@ export class Signaling extends EventTarget {
   /** @param {number} code @param {string} reason */
   #handleClose(code, reason) {
     const closed = { code, reason, message: this.#lastError };
-    if (RETRY[code] === 'never') return this.#end(closed);
+    if (RETRY[code] === 'never' && !this.#canRenewToken(code)) return this.#end(closed);
     if (this.state === 'open' && performance.now() - this.#openedAt > BACKOFF_RESET_MS)
       this.#failures = 0;
     const backoff = Math.min(RECONNECT_MAX_MS, RECONNECT_MIN_MS * 2 ** this.#failures);
@@ -220,12 +245,24 @@ export class Signaling extends EventTarget {
     this.#failures += 1;
   }
 
+  /**
+   * Whether another token may help. Only a function returns another one, and one that returns refused
+   * tokens again and again has nothing better.
+   * @param {number} code
+   */
+  #canRenewToken(code) {
+    if (code !== UNAUTHORIZED || typeof this.#token !== 'function') return false;
+    this.#refusedTokens += 1;
+    return this.#refusedTokens < MAX_REFUSED_TOKENS;
+  }
+
   /** @param {Closed} closed @param {number | null} retryIn @param {boolean} intentional */
   #scheduleReconnect(closed, retryIn, intentional) {
     this.state = 'waiting';
     this.#queue.clear();
     this.#socket = null;
     this.#awaitingPong = false;
+    this.#awaitingToken?.abort();
     clearTimeout(this.#timer);
     if (retryIn !== null) this.#setTimer(retryIn, () => this.#connect());
     this.#emit('disconnected', { ...closed, retryIn, intentional });
@@ -236,6 +273,7 @@ export class Signaling extends EventTarget {
     this.state = 'closed';
     this.#queue.clear();
     this.#socket = null;
+    this.#awaitingToken?.abort();
     clearTimeout(this.#timer);
     this.#pageListeners.abort();
     this.#emit('close', closed);
@@ -287,39 +325,4 @@ function parse(text) {
   } catch {
     return null;
   }
-}
-
-/**
- * Fetches the ICE servers, and fetches them again before they expire. The promise settles after the
- * first fetch, even if that fetch fails.
- * @param {URL} url
- * @param {string | undefined} token
- * @param {AbortSignal} stop
- * @param {(servers: RTCIceServer[]) => void} use called with the ICE servers after each fetch
- */
-export function pollIceServers(url, token, stop, use) {
-  const headers = new Headers(token === undefined ? {} : { Authorization: `Bearer ${token}` });
-  /**
-   * The last ICE servers that the server returned. Initially a public STUN server.
-   * @type {RTCIceServer[]}
-   */
-  let servers = [{ urls: 'stun:stun.cloudflare.com:3478' }];
-  const poll = async () => {
-    let seconds = ICE_RETRY_S;
-    try {
-      const signal = AbortSignal.any([stop, AbortSignal.timeout(ICE_TIMEOUT_MS)]);
-      const response = await fetch(url, { headers, signal });
-      const answer = response.ok ? await response.json() : {};
-      servers = answer.iceServers ?? servers;
-      // Without a `ttl`, the ICE servers do not expire. After a 4xx response, a retry would fail
-      // again. Polling stops in both cases.
-      if (response.status < 500) seconds = answer.ttl && answer.ttl * ICE_REFRESH_AT;
-    } catch {
-      // The request failed: keep the current ICE servers and poll again.
-    }
-    if (stop.aborted) return;
-    use(servers);
-    if (seconds) setTimeout(poll, Math.min(MAX_TIMER_MS, seconds * 1000));
-  };
-  return poll();
 }

@@ -86,6 +86,9 @@ pub enum Event<'a> {
         /// that was sent on the open one, so its connection to the media server stays as it is. If the
         /// peer has another WebSocket meanwhile, the join is refused.
         moves: Option<Socket>,
+        /// The refusal of the client's token, if it has expired. The client is then refused unless it
+        /// returns to a seat that it still holds. `None`: the client may join.
+        expired: Option<Refusal<'static>>,
     },
     /// A client asks to join as peer `id` over HTTP, before it opens its event stream. The room
     /// replies with [`Effect::Reply`].

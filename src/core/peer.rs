@@ -185,6 +185,15 @@ impl Lock {
             Self::Locked(key) => sent == Some(key),
         }
     }
+
+    /// Returns whether the id is protected by the key that a client sent.
+    #[must_use]
+    pub fn protects_with(&self, sent: Option<&Key>) -> bool {
+        match self {
+            Self::Open => false,
+            Self::Unconfirmed(key) | Self::Locked(key) => sent == Some(key),
+        }
+    }
 }
 
 impl From<Option<Key>> for Lock {
@@ -248,6 +257,10 @@ mod tests {
             (Lock::Unconfirmed(one), true, true, false),
             (Lock::Locked(one), false, true, false),
         ] {
+            let is_protected = lock != Lock::Open;
+            assert_eq!(lock.protects_with(Some(&one)), is_protected, "{lock:?}");
+            assert!(!lock.protects_with(Some(&two)), "{lock:?}");
+            assert!(!lock.protects_with(None), "{lock:?}");
             assert_eq!(lock.opens_to(None), none, "{lock:?}");
             assert_eq!(lock.opens_to(Some(&one)), right, "{lock:?}");
             assert_eq!(lock.opens_to(Some(&two)), wrong, "{lock:?}");

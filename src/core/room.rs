@@ -114,7 +114,11 @@ impl Room {
                 id,
                 key,
                 moves,
-            } => turn.handle_join(socket, id, key, moves),
+                expired,
+            } => match expired.filter(|_| !turn.holds_seat(&id, key.as_ref())) {
+                Some(expired) => turn.reply(Err(expired)),
+                None => turn.handle_join(socket, id, key, moves),
+            },
             Event::Register {
                 socket,
                 id,

@@ -32,7 +32,7 @@ use super::failure::Failure;
 use super::log::log;
 use super::media::{MediaCalls, MediaClient};
 use super::platform::{self, now, random};
-use super::request::find_route;
+use super::request::{admit, find_route};
 use super::sockets::{CLOSED, close_for_restart, forget};
 use crate::core::close;
 use crate::core::drive::drive;
@@ -285,6 +285,9 @@ impl RoomObject {
 
     /// Handles a join over a WebSocket.
     fn join(&self, join: Join, headers: &Headers) -> Result<Response, Failure> {
+        let settings = self.settings.as_ref().map_err(Clone::clone)?;
+        // The Worker has checked the token, but cannot pass on that it has expired.
+        let expired = admit(&join, headers, settings)?;
         let Join {
             id,
             key,
@@ -301,6 +304,7 @@ impl RoomObject {
             id,
             key,
             moves,
+            expired,
         };
         self.enter(dialect, event, headers)
     }

@@ -5,7 +5,7 @@ use worker::web_sys::{Headers, Request};
 use super::platform::{LAST_EVENT_ID, PROTOCOLS, UPGRADE, header, now};
 use crate::core::refusal::{Code, Refusal};
 use crate::edge::admission;
-use crate::edge::route::{self, HttpError, Route, route, split_url};
+use crate::edge::route::{self, HttpError, Join, Route, route, split_url};
 use crate::edge::settings::Settings;
 
 const UNREADABLE_HEADER: &str =
@@ -50,7 +50,7 @@ pub(super) fn authorize(
         return Ok(());
     };
     let (tokens, room, id) = match route {
-        Route::Join(join) => (&join.tokens, Some(&join.room), join.id.as_ref()),
+        Route::Join(join) => return admit(join, headers, settings).map(drop),
         Route::Ice(wanted) => (&wanted.tokens, wanted.room.as_ref(), wanted.id.as_ref()),
         // The room checks the key, so a registered peer can continue after its token has expired.
         Route::Message(peer) | Route::Events { peer, .. } if peer.key.is_some() => return Ok(()),
@@ -70,6 +70,21 @@ pub(super) fn authorize(
     let token = find_token(headers, tokens)?;
     let room = room.map(String::as_str);
     admission::check_token(secret, token.as_deref(), now(), room, id)
+}
+
+/// Checks the token of a join. Returns the refusal of an expired token if the client may still return
+/// to a seat that it holds, which only the room knows.
+pub(super) fn admit(
+    join: &Join,
+    headers: &Headers,
+    settings: &Settings,
+) -> Result<Option<Refusal<'static>>, Refusal<'static>> {
+    let Some(secret) = &settings.secret else {
+        return Ok(None);
+    };
+    let token = find_token(headers, &join.tokens)?;
+    let (room, id, has_key) = (&join.room, join.id.as_ref(), join.key.is_some());
+    admission::check_join(secret, token.as_deref(), now(), room, id, has_key)
 }
 
 /// Finds the token of a request in its headers or its URL. A request with more than one token is

@@ -41,6 +41,7 @@ fn main() {
                         id,
                         key: None,
                         moves: None,
+                        expired: None,
                     },
                 )
             }

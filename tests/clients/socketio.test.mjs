@@ -121,6 +121,29 @@ for (const mode of modes) {
       bob.close();
     });
 
+    test('an expired token and the key of a seat readmit a client to it', async (t) => {
+      const { origin } = workerd.at.tokens;
+      const room = `expired ${mode}`;
+      const now = Math.floor(Date.now() / 1000);
+      const [valid, token] = [now + 60, now - 60].map((exp) => sign({ room, sub: 'bob', exp }));
+      const nat = await Peer.join(workerd.at.tokens, room, 'nat', {
+        token: sign({ room, exp: now + 60 }),
+      });
+      const expired = { id: 'bob', key: 'k ä', token };
+      const refused = new SocketIoPeer(origin, room, { mode, auth: expired });
+      t.after(() => refused.close());
+      const [error] = await refused.fires('connect_error');
+      assert.equal(error.data.code, 'unauthorized');
+      const peers = [{ id: 'nat', polite: false }];
+      const auth = { ...expired, token: valid };
+      const first = await SocketIoPeer.join(origin, room, { mode, auth }, peers);
+      t.after(() => first.close());
+      await nat.receives({ type: 'peer-joined', id: 'bob', polite: true });
+      const back = await SocketIoPeer.join(origin, room, { mode, auth: expired }, peers);
+      t.after(() => back.close());
+      await expectQuiet(nat);
+    });
+
     test('a join with an invalid id or key, or with the id of another client, is refused', async (t) => {
       const { origin } = workerd.at.open;
       const room = `taken ${mode}`;

@@ -24,6 +24,11 @@ enum Step {
         who: usize,
         key: Option<usize>,
     },
+    /// Joins with a key and an expired token.
+    Return {
+        who: usize,
+        key: usize,
+    },
     Register {
         who: usize,
         key: Option<usize>,
@@ -58,6 +63,7 @@ fn step() -> impl Strategy<Value = Step> {
     let key = || prop_oneof![3 => Just(None), 1 => (0..2_usize).prop_map(Some)];
     prop_oneof![
         4 => (who(), key()).prop_map(|(who, key)| Step::Join { who, key }),
+        1 => (who(), 0..2_usize).prop_map(|(who, key)| Step::Return { who, key }),
         2 => (who(), key()).prop_map(|(who, key)| Step::Register { who, key }),
         3 => (who(), proptest::option::of(0..4_usize))
             .prop_map(|(who, back)| Step::Open { who, back }),
@@ -113,6 +119,13 @@ impl History {
                 let key = key.map(|key| ["one", "two"][key]);
                 let joined = self.rig.join(NAMES[*who], key);
                 self.sockets.push(joined);
+            }
+            Step::Return { who, key } => {
+                let before = self.rig.len();
+                let key = ["one", "two"][*key];
+                let joined = self.rig.join_with_expired_token(NAMES[*who], Some(key));
+                self.sockets.push(joined);
+                assert!(self.rig.len() <= before, "a newcomer with an expired token");
             }
             Step::Register { who, key } => {
                 let key = key.map(|key| ["one", "two"][key]);

@@ -12,7 +12,7 @@ use partyline::core::drive::drive;
 use partyline::core::event::{Event, Limits, Reply, Row};
 use partyline::core::live::{LiveRequest, LiveStatus, MediaCall, Outcome, Stage};
 use partyline::core::peer::{Address, Key, Lock, PeerId, Socket, Time};
-use partyline::core::refusal::Refusal;
+use partyline::core::refusal::{Code, Refusal};
 use partyline::core::room::Room;
 use partyline::dialect::Dialect;
 use partyline::record::attachment::Attachment;
@@ -74,13 +74,13 @@ impl Rig {
 
     /// Lets a client move from a WebSocket that may be another one than that of its peer.
     pub(crate) fn move_from(&mut self, from: Socket, id: &str, key: Option<&str>) -> Socket {
-        self.join_with(Dialect::Native, id, key, Some(from))
+        self.join_with(Dialect::Native, id, key, Some(from), None)
     }
 
     /// Lets a client move to another WebSocket.
     pub(crate) fn move_over(&mut self, id: &str, key: Option<&str>) -> Socket {
         let from = self.world.socket_of(&self::id(id));
-        self.join_with(Dialect::Native, id, key, from)
+        self.join_with(Dialect::Native, id, key, from, None)
     }
 
     /// Lets a client join over a WebSocket in the given dialect.
@@ -90,7 +90,13 @@ impl Rig {
         id: &str,
         key: Option<&str>,
     ) -> Socket {
-        self.join_with(dialect, id, key, None)
+        self.join_with(dialect, id, key, None, None)
+    }
+
+    /// Lets a client join whose token has expired.
+    pub(crate) fn join_with_expired_token(&mut self, id: &str, key: Option<&str>) -> Socket {
+        let expired = Some(Refusal::new(Code::Unauthorized, "the token has expired"));
+        self.join_with(Dialect::Native, id, key, None, expired)
     }
 
     fn join_with(
@@ -99,6 +105,7 @@ impl Rig {
         id: &str,
         key: Option<&str>,
         moves: Option<Socket>,
+        expired: Option<Refusal<'static>>,
     ) -> Socket {
         let socket = self.next_socket();
         let event = Event::Join {
@@ -106,6 +113,7 @@ impl Rig {
             id: self::id(id),
             key: key.map(hash),
             moves,
+            expired,
         };
         self.world.joining = Some((socket, dialect));
         if let Some(Err(refusal)) = self.handle(event) {

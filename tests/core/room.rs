@@ -270,6 +270,60 @@ fn an_id_without_a_key_can_be_taken_over_with_a_new_key() {
     assert!(rig.frames(thief)[0].contains("id-taken"));
 }
 
+/// Asserts that a join with an expired token is refused with the refusal of the token.
+fn is_refused(rig: &mut Rig, id: &str, key: Option<&str>) {
+    let socket = rig.join_with_expired_token(id, key);
+    let heard = rig.heard(socket);
+    let refusal = r#""code":"unauthorized","message":"the token has expired""#;
+    assert!(
+        matches!(&heard[0], Heard::Frame(text) if text.contains(refusal)),
+        "{id} {key:?}: {heard:?}"
+    );
+    assert_eq!(heard[1..], [Heard::Closed(Close::Unauthorized)]);
+}
+
+#[test]
+fn a_client_with_an_expired_token_returns_only_to_a_seat_with_its_key() {
+    let (mut rig, ann, _) = pair(LIMITS);
+    let eve = rig.join("eve", Some("secret"));
+    rig.heard(ann);
+    for absent in [false, true] {
+        if absent {
+            rig.lose(eve);
+        }
+        is_refused(&mut rig, "eve", None);
+        is_refused(&mut rig, "eve", Some("guess"));
+        is_refused(&mut rig, "dan", Some("secret"));
+        // Everybody may take over the id of a peer without a key, so the id proves nothing.
+        is_refused(&mut rig, "bob", None);
+        is_refused(&mut rig, "bob", Some("secret"));
+    }
+    let back = rig.join_with_expired_token("eve", Some("secret"));
+    assert_eq!(rig.frames(back).len(), 1, "the welcome");
+    let again = rig.join_with_expired_token("eve", Some("secret"));
+    assert_eq!(rig.frames(again).len(), 1, "the welcome");
+    assert_eq!(rig.heard(back), [Heard::Closed(Close::Replaced)]);
+    assert_eq!(rig.heard(ann), [], "nobody joined, and nobody left");
+}
+
+#[test]
+fn a_client_with_an_expired_token_is_refused_after_its_seat_is_free() {
+    let (mut rig, ..) = pair(LIMITS);
+    let lost = rig.join("eve", Some("secret"));
+    rig.lose(lost);
+    rig.pass(LIMITS.grace);
+    is_refused(&mut rig, "eve", Some("secret"));
+
+    let left = rig.join("eve", Some("secret"));
+    rig.close(left);
+    is_refused(&mut rig, "eve", Some("secret"));
+
+    rig.join("eve", Some("secret"));
+    rig.deploy();
+    rig.sleep();
+    is_refused(&mut rig, "eve", Some("secret"));
+}
+
 #[test]
 fn a_full_room_counts_absent_peers_and_lets_them_reconnect() {
     let (mut rig, ann, bob) = pair(Limits { peers: 2, ..LIMITS });

@@ -29,7 +29,7 @@ fn theirs(token: &str) -> bool {
     let claims = token.claims;
     let (now, text) = (NOW as f64, |key: &str| claims[key].as_str());
     claims["exp"].as_f64().is_some_and(|exp| exp > now)
-        && (claims["nbf"].is_null() || claims["nbf"].as_f64().is_some_and(|nbf| nbf <= now))
+        && (claims["nbf"].is_null() || claims["nbf"].as_f64().is_some_and(|nbf| nbf <= now + 60.0))
         && matches!(text("room"), Some("demo" | "*"))
         && (claims["sub"].is_null() || text("sub") == Some("ann"))
 }
@@ -38,6 +38,7 @@ fn theirs(token: &str) -> bool {
 fn usual() -> impl Strategy<Value = Value> + Clone {
     prop_oneof![
         Just(json!(NOW + 60)),
+        Just(json!(NOW + 61)),
         Just(json!(NOW as f64 + 0.5)),
         Just(json!(NOW)),
         Just(json!(NOW - 60)),

@@ -136,7 +136,27 @@ describe('samples', () => {
     }
   });
 
-  test('the token of the Node sample admits only the peer and room that it names', async () => {
+  /**
+   * Runs the sample that fetches its token in a page, until it has joined the room, and lets it leave.
+   * @param {string} file
+   * @param {string} token
+   */
+  async function joinsFromPage(file, token) {
+    const { tokens } = workerd.at;
+    const page = await pages.open('ann', tokens.origin);
+    await page.route('**/token', (route) => route.fulfill({ body: token }));
+    const sample = block(file, 'js', 'fetch("/token")');
+    await page.evaluate(
+      `import('/room.js').then(({ Room }) => { ${sample}\n globalThis.room = room; })`,
+    );
+    const isJoined = () => /** @type {any} */ (globalThis).room.state === 'joined';
+    await until(page, `the sample of ${file} joins`, isJoined);
+    await page.evaluate(() => /** @type {any} */ (globalThis).room.close());
+    while ((await tokens.status('demo')).peers > 0);
+    await pages.tidy();
+  }
+
+  test('the token of the Node sample admits only its peer and room, also in the samples for pages', async () => {
     const lines = block('docs/auth.md', 'js', 'jsonwebtoken');
     assert.equal(lines.split('\n').length, 3);
     // The folder is in the repository, because the sample imports a package from node_modules.
@@ -152,6 +172,7 @@ describe('samples', () => {
       );
       assert.equal(code, 0, said);
       const token = said.trim();
+      for (const file of ['README.md', 'docs/client.md']) await joinsFromPage(file, token);
       await Peer.join(workerd.at.tokens, 'demo', 'ann', {
         protocols: ['partyline', `token.${token}`],
       });

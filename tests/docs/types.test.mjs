@@ -21,6 +21,8 @@ const PARTS = [
   'step-queue.js',
   'send-queue.js',
   'signaling.js',
+  'ice-servers.js',
+  'token.js',
   'parts.d.ts',
 ];
 const OPTIONS = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2023'];
@@ -81,7 +83,7 @@ test('room.d.ts agrees with the code', async () => {
 });
 
 for (const [fault, from, to] of [
-  ['a missing option', 'token?: string;', ''],
+  ['a missing option', 'token?: string | (() => string | Promise<string>);', ''],
   ['an option of another type', "'always' | 'on-request'", "'always' | 'never'"],
   ['a method that does not exist', 'accept(): void;', 'accept(): void; greet(): void;'],
   ['a missing method', 'leaveServer(): boolean;', ''],

@@ -50,13 +50,19 @@ export async function until(page, claim, holds, arg, patience = PATIENCE) {
 export async function join(page, name, options = {}, from = '/room.js') {
   await page.evaluate(
     async ([name, options, from]) => {
-      // Playwright cannot pass functions to a page, so tests set `pace` as a global variable.
-      const { pace } = /** @type {any} */ (globalThis);
+      // Playwright cannot pass functions to a page, so tests set `pace` and `token` as global
+      // variables.
+      const { pace, token } = /** @type {any} */ (globalThis);
       const { Room } = await import(/** @type {string} */ (from));
       /** @type {string[]} */
       const log = [];
       // There are no ICE servers, because an unreachable STUN server would only delay gathering.
-      const room = new Room(name, { iceServers: [], pace, .../** @type {object} */ (options) });
+      const room = new Room(name, {
+        iceServers: [],
+        pace,
+        token,
+        .../** @type {object} */ (options),
+      });
       /** @type {any[]} */
       const trace = [];
       room.addEventListener('trace', (/** @type {CustomEvent} */ { detail }) => trace.push(detail));

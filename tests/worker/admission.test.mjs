@@ -157,6 +157,7 @@ describe('tokens', () => {
     'for any room': () => ({ exp: soon(), room: '*' }),
     'for this room and peer': (room) => ({ exp: soon(), room, sub: 'ann' }),
     'with nbf in the past': (room) => ({ exp: soon() + 0.5, nbf: soon() - 601.5, room }),
+    'of a clock that is 30 s ahead': (room) => ({ exp: soon(), nbf: soon() - 570, room }),
     'with unknown claims': (room) => ({
       exp: soon(),
       room,
@@ -196,7 +197,6 @@ describe('tokens', () => {
     'for no room': () => sign({ exp: soon() }),
     'for an array of rooms': (room) => sign({ exp: soon(), room: [room] }),
     'for another id': (room) => sign({ exp: soon(), room, sub: 'bob' }),
-    'that is not valid yet': (room) => sign({ exp: soon(), nbf: soon() - 60, room }),
     'signed with another secret': (room) =>
       sign({ exp: soon(), room }, { secret: `${ROOM_SECRET}.` }),
     'that is not signed': (room) => sign({ exp: soon(), room }, { alg: 'none' }),
@@ -233,6 +233,84 @@ describe('tokens', () => {
       assert.equal((await workerd.at.tokens.status(room)).peers, 0);
     });
   }
+
+  test('a client whose token becomes valid later is told to come back', async () => {
+    const room = 'early';
+    const token = sign({ exp: soon(), nbf: soon() - 300, room });
+    for (const place of places(token)) {
+      const ann = await Peer.connect(workerd.at.tokens, room, { id: 'ann', ...place });
+      await ann.receivesError('too-early');
+      await ann.isClosed(4015, 'too-early');
+    }
+    const ann = new HttpPeer(workerd.at.tokens, room, 'ann', { token });
+    const { status, text } = await ann.register();
+    assert.deepEqual([status, JSON.parse(text).error.code], [401, 'too-early']);
+  });
+
+  /** Returns an expired token. @param {string} room @param {object} [claims] */
+  const expired = (room, claims) => sign({ exp: soon() - 1200, room, ...claims });
+
+  for (const dialect of ['native', 'forum', 'lobby'])
+    test(`an expired token and the key of a seat readmit a ${dialect} client to it`, async () => {
+      const room = `expired ${dialect}`;
+      const key = 'secret of ann';
+      const first = await Peer.join(workerd.at.tokens, room, 'ann', {
+        token: sign({ exp: soon(), room }),
+        key,
+      });
+      const bob = await Peer.join(workerd.at.tokens, room, 'bob', {
+        token: sign({ exp: soon(), room }),
+      });
+      await first.receives({ type: 'peer-joined', id: 'bob', polite: true });
+      const back = await Peer.connect(workerd.at.tokens, room, {
+        id: 'ann',
+        key,
+        dialect,
+        token: expired(room, { sub: 'ann' }),
+      });
+      await first.isClosed(4001, 'replaced');
+      bob.send({ type: 'hello', to: 'ann', payload: 1 });
+      assert.ok(await back.next(), 'the first frame of the dialect');
+      // An absent peer keeps its seat for a while.
+      await back.cut();
+      const again = await Peer.connect(workerd.at.tokens, room, {
+        id: 'ann',
+        protocols: ['partyline', `key.${Buffer.from(key).toString('base64url')}`],
+        headers: { Authorization: `Bearer ${expired('*')}` },
+      });
+      const peers = [{ id: 'bob', polite: true }];
+      await again.receives({ type: 'welcome', id: 'ann', room, peers });
+      await expectQuiet(bob);
+    });
+
+  test('an expired token is refused without the key of a seat', async () => {
+    const room = 'expired';
+    const token = expired(room);
+    const key = 'secret of bob';
+    const valid = sign({ exp: soon(), room });
+    const bob = await Peer.join(workerd.at.tokens, room, 'bob', { token: valid, key });
+    const dan = await Peer.join(workerd.at.tokens, room, 'dan', { token: valid });
+    await bob.receives({ type: 'peer-joined', id: 'dan', polite: true });
+    for (const join of [
+      { id: 'bob', token },
+      { id: 'bob', token, key: 'guess' },
+      { id: undefined, token, key },
+      { id: 'ann', token, key },
+      { id: 'dan', token },
+      { id: 'dan', token, key },
+      { id: 'bob', token: expired(room, { sub: 'ann' }), key },
+      { id: 'bob', token: expired('another'), key },
+      { id: 'bob', token: sign({ exp: soon() - 1200, room }, { secret: 'x'.repeat(32) }), key },
+    ])
+      await isUnauthorized(room, join);
+    const eve = await Peer.connect(workerd.at.tokens, room, { id: 'eve', token, key });
+    const message = await eve.receivesError('unauthorized');
+    assert.match(message, /^the token has expired: `exp` is \d+, expected more than/);
+    await bob.close(1000);
+    await dan.receives({ type: 'peer-left', id: 'bob' });
+    await isUnauthorized(room, { id: 'bob', token, key });
+    await expectQuiet(dan);
+  });
 
   test('a token of 60 KB is refused', () => isUnauthorized('long', { token: 'x'.repeat(60_000) }));
 

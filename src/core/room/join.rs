@@ -72,6 +72,13 @@ impl Turn<'_, '_> {
         }
     }
 
+    /// Returns whether a client holds a seat: a peer with this id is in the room, connected or absent,
+    /// and has the client's key. Such a client may return although its token has expired.
+    pub(super) fn holds_seat(&self, id: &PeerId, key: Option<&Key>) -> bool {
+        let peer = self.room.roster.by_id(id.as_str());
+        peer.is_some_and(|peer| peer.member.lock.protects_with(key))
+    }
+
     /// Returns the WebSocket of the peer with this id, if the peer is connected.
     fn open_socket_of(&self, id: &PeerId) -> Option<Socket> {
         self.room.roster.by_id(id.as_str())?.open_socket()

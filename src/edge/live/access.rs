@@ -320,7 +320,7 @@ mod tests {
             r#""room":"demo","live":"watch""#,
             r#""room":"demo","live":true"#,
             r#""room":"demo""#,
-            r#""room":"demo","live":"control","nbf":1000001"#,
+            r#""room":"demo","live":"control","nbf":1000061"#,
         ] {
             assert_eq!(
                 control(Some(KEY), Some(&token(wrong)), None),

@@ -1,0 +1,464 @@
+//! Checks the claims of a token against the time, the room and the peer.
+
+use std::time::Duration;
+
+use super::token::{self, Claims};
+use crate::core::peer::{PeerId, Time};
+use crate::core::refusal::{Code, Refusal};
+use crate::edge::quote::shorten;
+
+/// The maximum length of a token, in bytes. A token with all claims has about 250 bytes.
+const MAX_TOKEN: usize = 4_096;
+
+/// The clock of an issuer may be ahead of ours by this time, in milliseconds (RFC 7519 §4.1.5).
+const NBF_LEEWAY_MS: u64 = 60_000;
+
+/// Checks the token of a client that asks to join `room` as `id`, and whose request has a key or not.
+///
+/// Returns `None` if the client may join. Returns the refusal of an expired token if the token is
+/// valid otherwise, and the request has an id and a key: this client may return to a seat that it
+/// still holds. Only the room knows whether it does.
+///
+/// # Errors
+///
+/// Those of [`check_token`].
+pub fn check_join(
+    secret: &str,
+    token: Option<&str>,
+    now: Time,
+    room: &str,
+    id: Option<&PeerId>,
+    has_key: bool,
+) -> Result<Option<Refusal<'static>>, Refusal<'static>> {
+    let claims = read_peer_claims(secret, token)?;
+    let others = check_other_claims(&claims, now, Some(room), id);
+    match check_expiry(&claims, now) {
+        Ok(()) => others.map(|()| None),
+        Err(expired) if others.is_ok() && id.is_some() && has_key => Ok(Some(expired)),
+        Err(expired) => Err(expired),
+    }
+}
+
+/// Checks the token of a request of `id` in `room`. Without a room, such as in a request for ICE
+/// servers, the token may be for any room.
+///
+/// # Errors
+///
+/// [`Code::Unauthorized`] with the reason, if the token is missing or invalid. The message contains
+/// only facts that the issuer of the token knows. [`Code::TooEarly`] if the token becomes valid later.
+/// [`Code::BadId`] if its `sub` is reserved.
+pub fn check_token(
+    secret: &str,
+    token: Option<&str>,
+    now: Time,
+    room: Option<&str>,
+    id: Option<&PeerId>,
+) -> Result<(), Refusal<'static>> {
+    check_claims(&read_peer_claims(secret, token)?, now, room, id)
+}
+
+/// Checks a token that may stop and read the live session of `room`, whatever its `sub`.
+///
+/// # Errors
+///
+/// [`Code::Unauthorized`] with the reason, if the token is invalid or lacks the claim
+/// `"live":"control"`. [`Code::TooEarly`] if the token becomes valid later.
+pub fn check_control_token(
+    secret: &str,
+    token: &str,
+    now: Time,
+    room: &str,
+) -> Result<(), Refusal<'static>> {
+    let claims = Claims {
+        sub: None,
+        ..read_claims(secret, token)?
+    };
+    check_claims(&claims, now, Some(room), None)?;
+    if claims.controls_live {
+        return Ok(());
+    }
+    let message = "the token does not permit this request: expected the claim \"live\" with the value \
+         \"control\". Request such a token";
+    Err(unauthorized(message.to_owned()))
+}
+
+/// Reads the claims of the token of a peer, whose `sub` cannot be an id of the server.
+fn read_peer_claims(secret: &str, token: Option<&str>) -> Result<Claims, Refusal<'static>> {
+    let Some(token) = token else {
+        return Err(unauthorized(
+            "the request has no token: expected a token, because this server requires tokens. Ask \
+             the operator of this server for a token"
+                .to_owned(),
+        ));
+    };
+    let claims = read_claims(secret, token)?;
+    if let Some(sub) = claims.sub.as_deref().filter(|sub| sub.starts_with('~')) {
+        let message = format!(
+            "the token is for the peer id {}: expected an id that does not begin with ~, because these \
+             ids are reserved for the server. Request a token for another id",
+            shorten(sub)
+        );
+        return Err(Refusal::new(Code::BadId, message));
+    }
+    Ok(claims)
+}
+
+fn read_claims(secret: &str, token: &str) -> Result<Claims, Refusal<'static>> {
+    if token.len() > MAX_TOKEN {
+        let length = token.len();
+        return Err(unauthorized(format!(
+            "the token has {length} bytes: expected at most {MAX_TOKEN}. Sign a token with fewer \
+             claims"
+        )));
+    }
+    token::claims(secret, token).map_err(|error| unauthorized(error.to_string()))
+}
+
+/// Checks the claims against the time, the room and the peer.
+fn check_claims(
+    claims: &Claims,
+    now: Time,
+    room: Option<&str>,
+    id: Option<&PeerId>,
+) -> Result<(), Refusal<'static>> {
+    check_expiry(claims, now)?;
+    check_other_claims(claims, now, room, id)
+}
+
+/// Checks the claim `exp`, without leeway.
+fn check_expiry(claims: &Claims, now: Time) -> Result<(), Refusal<'static>> {
+    if claims.exp > now {
+        return Ok(());
+    }
+    Err(unauthorized(format!(
+        "the token has expired: `exp` is {}, expected more than the current time {}. Request a \
+         new token",
+        seconds(claims.exp),
+        seconds(now)
+    )))
+}
+
+/// Checks all claims except `exp`.
+fn check_other_claims(
+    claims: &Claims,
+    now: Time,
+    room: Option<&str>,
+    id: Option<&PeerId>,
+) -> Result<(), Refusal<'static>> {
+    let Claims {
+        nbf,
+        room: granted,
+        sub,
+        viewer_of,
+        ..
+    } = claims;
+    if let Some(nbf) = nbf
+        && *nbf > now.plus(NBF_LEEWAY_MS)
+    {
+        let message = format!(
+            "the token is not valid yet: `nbf` is {}, expected at most 60 s after the current time \
+             {}. Try again later, or check the clock of the issuer",
+            seconds(*nbf),
+            seconds(now)
+        );
+        return Err(Refusal::new(Code::TooEarly, message));
+    }
+    if let Some(room) = room
+        && granted != "*"
+        && granted != room
+    {
+        return Err(unauthorized(format!(
+            "the token is for another room: `room` is {}, expected {}. Request a token for this \
+             room",
+            shorten(granted),
+            shorten(room)
+        )));
+    }
+    if let (Some(device), Some(id)) = (viewer_of, id)
+        && id.as_str() == device
+    {
+        return Err(unauthorized(format!(
+            "the token is for the viewers of {}: expected another peer id. The device needs a token \
+             with its id as `sub`",
+            shorten(device)
+        )));
+    }
+    if let Some(sub) = sub
+        && id.is_none_or(|id| id.as_str() != sub)
+    {
+        return Err(unauthorized(format!(
+            "the token is for another peer: `sub` is {}, expected the id of this peer. Use the \
+             `sub` of the token as the peer id",
+            shorten(sub)
+        )));
+    }
+    Ok(())
+}
+
+fn seconds(time: Time) -> u64 {
+    Duration::from_millis(time.0).as_secs()
+}
+
+fn unauthorized(message: String) -> Refusal<'static> {
+    Refusal::new(Code::Unauthorized, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::mint_viewer_token;
+    use super::*;
+    use hmac::{Hmac, Mac};
+    use serde_json::{Value, json};
+    use sha2::Sha256;
+
+    const SECRET: &str = "a secret that is long enough to be one";
+    const NOW: Time = Time(1_000_000_000);
+
+    fn base64(bytes: &[u8]) -> String {
+        const DIGITS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+        let bits = |chunk: &[u8]| {
+            chunk
+                .iter()
+                .fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte))
+        };
+        let digits = |chunk: &[u8]| {
+            let all = bits(chunk) << (8 * (3 - chunk.len()));
+            let digit = |n: usize| char::from(DIGITS[(all >> (18 - 6 * n) & 63) as usize]);
+            (0..=chunk.len()).map(digit).collect::<String>()
+        };
+        bytes.chunks(3).map(digits).collect()
+    }
+
+    fn mint(secret: &str, header: &Value, claims: &Value) -> String {
+        let text = [header, claims]
+            .map(|part| base64(part.to_string().as_bytes()))
+            .join(".");
+        let mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
+        let signature = mac.chain_update(&text).finalize().into_bytes();
+        format!("{text}.{}", base64(&signature))
+    }
+
+    fn token(claims: &Value) -> String {
+        mint(SECRET, &json!({ "alg": "HS256", "typ": "JWT" }), claims)
+    }
+
+    fn check(token: &str) -> Result<(), String> {
+        let ann = PeerId::parse("ann");
+        check_token(SECRET, Some(token), NOW, Some("demo"), ann.as_ref())
+            .map_err(|refusal| refusal.message.into_owned())
+    }
+
+    #[test]
+    fn a_token_for_the_room_is_accepted() {
+        for claims in [
+            json!({ "exp": 1_000_001, "room": "demo" }),
+            json!({ "exp": 1_000_000.5, "room": "*", "nbf": 1_000_060, "sub": "ann", "iss": "x" }),
+        ] {
+            assert_eq!(check(&token(&claims)), Ok(()), "{claims}");
+        }
+    }
+
+    #[test]
+    fn a_token_for_an_id_of_the_server_is_refused_whatever_the_id_of_the_client() {
+        let token = token(&json!({ "exp": 1_000_001, "room": "demo", "sub": "~live" }));
+        for id in [None, PeerId::parse("ann")] {
+            let refused = check_token(SECRET, Some(&token), NOW, Some("demo"), id.as_ref());
+            assert_eq!(refused.unwrap_err().code, Code::BadId);
+        }
+    }
+
+    #[test]
+    fn a_token_for_viewers_is_refused_for_the_device() {
+        let device = PeerId::parse("camera").unwrap();
+        let token = mint_viewer_token(SECRET, "demo", &device, NOW.plus(60_000)).unwrap();
+        let check = |id: Option<&PeerId>| check_token(SECRET, Some(&token), NOW, Some("demo"), id);
+        assert_eq!(check(None), Ok(()));
+        assert_eq!(check(PeerId::parse("ann").as_ref()), Ok(()));
+        let refused = check(Some(&device)).unwrap_err();
+        assert_eq!(refused.code, Code::Unauthorized);
+        assert!(
+            refused.message.contains("viewers of \"camera\""),
+            "{}",
+            refused.message
+        );
+    }
+
+    #[test]
+    fn a_token_is_refused_with_the_reason() {
+        for (claims, reason) in [
+            (
+                json!({ "exp": 1_000_000, "room": "demo" }),
+                "expired: `exp` is 1000000, expected more than the current time 1000000.",
+            ),
+            (
+                json!({ "exp": 1_000_090, "nbf": 1_000_061, "room": "demo" }),
+                "not valid yet: `nbf` is 1000061, expected at most 60 s after the current time 1000000.",
+            ),
+            (
+                json!({ "exp": 1_000_001, "room": "other" }),
+                "another room: `room` is \"other\", expected \"demo\"",
+            ),
+            (
+                json!({ "exp": 1_000_001, "room": "demo", "sub": "bob" }),
+                "another peer: `sub` is \"bob\"",
+            ),
+            (json!({ "room": "demo" }), "no `exp` claim"),
+            (json!({ "exp": null, "room": "demo" }), "no `exp` claim"),
+            (json!({ "exp": 1_000_001 }), "no `room` claim"),
+            (
+                json!({ "exp": "tomorrow", "room": "demo" }),
+                "the `exp` claim of the token is invalid: expected a time in seconds",
+            ),
+            (
+                json!({ "exp": 1_000_001, "nbf": -1, "room": "demo" }),
+                "the `nbf` claim of the token is invalid",
+            ),
+            (
+                json!({ "exp": 1_000_001, "room": 7 }),
+                "the `room` claim of the token is invalid",
+            ),
+            (
+                json!({ "exp": 1_000_001, "room": "demo", "sub": [] }),
+                "the `sub` claim of the token is invalid",
+            ),
+            (json!("claims"), "not a JWT"),
+        ] {
+            let message = check(&token(&claims)).unwrap_err();
+            assert!(message.contains(reason), "{claims}: {message}");
+        }
+    }
+
+    #[test]
+    fn a_header_with_another_algorithm_or_crit_is_refused_with_the_reason() {
+        let claims = json!({ "exp": 1_000_001, "room": "demo" });
+        for (header, reason) in [
+            (json!({ "alg": "RS256" }), "`alg` \"HS256\""),
+            (json!({ "alg": 256 }), "`alg` \"HS256\""),
+            (json!({ "alg": "HS256", "crit": ["b64"] }), "`crit`"),
+        ] {
+            let message = check(&mint(SECRET, &header, &claims)).unwrap_err();
+            assert!(message.contains(reason), "{header}: {message}");
+        }
+        let other = mint(
+            "another secret of the very same length",
+            &json!({}),
+            &claims,
+        );
+        assert!(check(&other).unwrap_err().contains("signature"));
+    }
+
+    #[test]
+    fn a_forged_or_malformed_token_is_refused() {
+        let claims = json!({ "exp": 1_000_001, "room": "demo" });
+        let good = token(&claims);
+        let unsigned = mint("", &json!({ "alg": "none" }), &claims);
+        for bad in [
+            "",
+            ".",
+            "..",
+            &good[..good.len() - 1],
+            &format!("{good}A"),
+            &good.replacen('.', ".e30", 1),
+            &mint(
+                "another secret of the very same length",
+                &json!({ "alg": "HS256" }),
+                &claims,
+            ),
+            &mint(SECRET, &json!({ "alg": "none" }), &claims),
+            &mint(SECRET, &json!({ "alg": "RS256" }), &claims),
+            &mint(SECRET, &json!({ "alg": "HS384" }), &claims),
+            &mint(SECRET, &json!({ "typ": "JWT" }), &claims),
+            &mint(
+                SECRET,
+                &json!({ "alg": "HS256", "crit": ["b64"], "b64": false }),
+                &claims,
+            ),
+            &mint(SECRET, &json!(["HS256"]), &claims),
+            &unsigned[..=unsigned.rfind('.').unwrap()],
+            &format!("{good} {good}"),
+            &"x".repeat(100_000),
+        ] {
+            assert!(check(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_expired_token_with_a_key_is_left_to_the_room_if_the_rest_of_it_is_valid() {
+        let ann = PeerId::parse("ann");
+        let check = |claims: &Value, id: Option<&PeerId>, has_key| {
+            check_join(SECRET, Some(&token(claims)), NOW, "demo", id, has_key)
+        };
+        let expired = json!({ "exp": 999_999, "room": "demo", "sub": "ann" });
+        let refusal = check(&expired, ann.as_ref(), true).unwrap().unwrap();
+        assert!(refusal.message.contains("has expired"), "{refusal:?}");
+        assert_eq!(refusal.code, Code::Unauthorized);
+        let valid = json!({ "exp": 1_000_001, "room": "demo" });
+        assert_eq!(check(&valid, ann.as_ref(), true), Ok(None));
+        for (claims, id, has_key) in [
+            (
+                json!({ "exp": 999_999, "room": "demo" }),
+                ann.as_ref(),
+                false,
+            ),
+            (json!({ "exp": 999_999, "room": "demo" }), None, true),
+            (
+                json!({ "exp": 999_999, "room": "other" }),
+                ann.as_ref(),
+                true,
+            ),
+            (
+                json!({ "exp": 999_999, "room": "demo", "sub": "bob" }),
+                ann.as_ref(),
+                true,
+            ),
+            (
+                json!({ "exp": 999_999, "room": "demo", "viewerOf": "ann" }),
+                ann.as_ref(),
+                true,
+            ),
+            (
+                json!({ "exp": 999_999, "room": "demo", "nbf": 1_000_061 }),
+                ann.as_ref(),
+                true,
+            ),
+        ] {
+            let refusal = check(&claims, id, has_key).unwrap_err();
+            assert!(
+                refusal.message.contains("has expired"),
+                "{claims}: {refusal:?}"
+            );
+        }
+        let forged = mint(
+            "another secret of the very same length",
+            &json!({ "alg": "HS256" }),
+            &expired,
+        );
+        assert!(check_join(SECRET, Some(&forged), NOW, "demo", ann.as_ref(), true).is_err());
+    }
+
+    #[test]
+    fn a_token_that_becomes_valid_later_has_a_code_of_its_own() {
+        let early = token(&json!({ "exp": 1_000_090, "nbf": 1_000_061, "room": "demo" }));
+        let refused = check_token(SECRET, Some(&early), NOW, Some("demo"), None);
+        assert_eq!(refused.unwrap_err().code, Code::TooEarly);
+    }
+
+    #[test]
+    fn a_request_without_a_token_is_refused() {
+        assert!(check_token(SECRET, None, NOW, Some("demo"), None).is_err());
+        let for_ann = token(&json!({ "exp": 1_000_001, "room": "demo", "sub": "ann" }));
+        assert!(check_token(SECRET, Some(&for_ann), NOW, Some("demo"), None).is_err());
+        assert!(check_token(SECRET, Some(&for_ann), NOW, None, None).is_err());
+        assert!(check_token(SECRET, None, NOW, None, None).is_err());
+    }
+
+    #[test]
+    fn a_token_for_any_room_is_accepted_when_the_request_names_no_room() {
+        let ann = PeerId::parse("ann");
+        let other = token(&json!({ "exp": 1_000_001, "room": "other", "sub": "ann" }));
+        let any = |now| check_token(SECRET, Some(&other), now, None, ann.as_ref()).is_ok();
+        assert!(any(NOW));
+        assert!(!any(Time(1_000_001_000)));
+        assert!(check_token(SECRET, Some(&other), NOW, Some("demo"), ann.as_ref()).is_err());
+    }
+}
