@@ -367,6 +367,6 @@ function identify(type, sdp) {
 }
 
 /** Returns the first line that starts with `prefix`. @param {string} sdp @param {string} prefix */
-function findLine(sdp, prefix) {
+export function findLine(sdp, prefix) {
   return sdp.split(/\r?\n/).find((text) => text.startsWith(prefix));
 }

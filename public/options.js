@@ -5,8 +5,8 @@ import { isToken } from './token.js';
 
 /** @import { RoomOptions } from "./room.js" */
 
-/** @param {Pick<RoomOptions, 'id' | 'token' | 'connect'>} options */
-export function checkOptions({ id, token, connect = 'always' }) {
+/** @param {Pick<RoomOptions, 'id' | 'token' | 'connect' | 'iceTransportPolicy'>} options */
+export function checkOptions({ id, token, connect = 'always', iceTransportPolicy = 'all' }) {
   if (id !== undefined && !/^[\w.:-][\w.~:-]{0,63}$/.test(id)) {
     throw new RangeError(
       `invalid peer id ${quote(id)}: expected 1 to 64 characters out of A-Z a-z 0-9 . _ ~ : - that ` +
@@ -24,6 +24,12 @@ export function checkOptions({ id, token, connect = 'always' }) {
     throw new RangeError(
       `invalid option connect ${quote(connect)}: expected "always" or "on-request"; ` +
         'without the option, it is "always"',
+    );
+  }
+  if (iceTransportPolicy !== 'all' && iceTransportPolicy !== 'relay') {
+    throw new RangeError(
+      `invalid option iceTransportPolicy ${quote(iceTransportPolicy)}: expected "all" or "relay"; ` +
+        'without the option, it is "all"',
     );
   }
 }

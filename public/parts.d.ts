@@ -88,3 +88,12 @@ export interface LiveInit {
   emit<K extends 'live' | 'stream' | 'error'>(type: K, detail: RoomEvents[K]): void;
   trace<K extends keyof LocalSteps>(type: K, payload: LocalSteps[K]): void;
 }
+
+/** Functions that a `Room` passes to the `SignalLimits` of a peer. */
+export interface SignalLimitsInit {
+  /** Handles a signal of the library that is within the limits. */
+  deliver(type: string, payload: any): void;
+  /** Whether signals to the peer wait for the rate limit. */
+  isSending(): boolean;
+  reportError(detail: { code: string; message: string }): void;
+}

@@ -13,6 +13,8 @@ import { Negotiation } from './negotiation.js';
  */
 
 const MAX_PENDING_SIGNALS = 64;
+/** Delay until the next attempt, after the browser could not create a connection. */
+const RETRY_MS = 5_000;
 
 /**
  * `to`: the new relation. `send`: the signal to send before the event `relation`. `then`: the next
@@ -94,6 +96,8 @@ export class Peer extends EventTarget {
    */
   #pendingSignals = [];
   #closed = false;
+  /** @type {ReturnType<typeof setTimeout>=} */
+  #retryTimer;
 
   /** @param {PeerInit} init */
   constructor(init) {
@@ -146,6 +150,15 @@ export class Peer extends EventTarget {
     this.#withNegotiation((negotiation) => negotiation.startOffer());
   }
 
+  /**
+   * Whether a signal of this type opens a new connection: a peer with "always" accepts each request.
+   * @param {string} type
+   */
+  opensConnection(type) {
+    const ended = this.relation === 'none' || this.relation === 'declined';
+    return this.#init.always && ended && (type === 'request' || type === 'offer');
+  }
+
   /** @param {string} type @param {any} payload */
   handleSignal(type, payload) {
     const pending = this.#pendingSignals.length;
@@ -182,6 +195,7 @@ export class Peer extends EventTarget {
   close() {
     this.#closed = true;
     this.#starting = null;
+    clearTimeout(this.#retryTimer);
     this.#negotiation?.close();
   }
 
@@ -221,23 +235,37 @@ export class Peer extends EventTarget {
   #startNegotiation() {
     const { pace, configuration } = this.#init;
     const pause = this.#negotiation ? undefined : pace('create-connection', configuration());
-    if (!pause) return this.#ensureNegotiation().start();
+    if (!pause) return this.#tryToStart();
     /** @type {Promise<boolean>} */
     const starting = pause.then(() => {
       if (this.#starting !== starting) return false;
       this.#starting = null;
-      this.#ensureNegotiation().start();
-      return true;
+      this.#tryToStart();
+      return this.#negotiation !== null;
     });
     this.#starting = starting;
   }
 
+  #tryToStart() {
+    try {
+      this.#ensureNegotiation().start();
+    } catch (error) {
+      // Chromium allows 500 connections, including closed ones until they are garbage-collected.
+      const message = `${error}: the connection with this peer is tried again`;
+      // The constructor can call this function, before the room listens to events.
+      queueMicrotask(() => this.#emit('error', { code: 'negotiation', message }));
+      clearTimeout(this.#retryTimer);
+      this.#retryTimer = setTimeout(() => this.#negotiation ?? this.startOffer(), RETRY_MS);
+    }
+  }
+
   /** Runs `action` once the negotiation has started. @param {(it: Negotiation) => void} action */
   #withNegotiation(action) {
-    if (this.relation !== 'accepted') return; // a `relation` listener has called cancel()
+    if (this.relation !== 'accepted') return; // a `relation` listener called cancel()
+    if (!this.#negotiation && !this.#starting) this.#startNegotiation(); // it has failed before
     if (this.#starting)
       this.#starting.then((started) => started && action(this.#ensureNegotiation()));
-    else action(this.#ensureNegotiation());
+    else if (this.#negotiation) action(this.#negotiation);
   }
 
   #endNegotiation() {

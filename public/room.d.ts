@@ -30,6 +30,11 @@ export interface RoomOptions {
    */
   iceServers?: RTCIceServer[];
   /**
+   * `"relay"` uses only TURN servers, which hides your network addresses from the peers. Without a
+   * TURN server, no connection is possible then. Default: `"all"`.
+   */
+  iceTransportPolicy?: RTCIceTransportPolicy;
+  /**
    * `"always"` connects to every peer, except in a room with a live session. `"on-request"` connects
    * only after both peers agree, see `Peer.request()`. Default: `"always"`.
    */
@@ -140,6 +145,9 @@ export interface Step {
    * For `in` and `out`: the payload of the frame. For `local`: the value that `LocalSteps` lists.
    * In `pace`, the payload of `create-offer` and `create-answer` is null, because the description
    * does not exist yet.
+   *
+   * `trace` leaves out the payload of a signal if it has more than 2,048 characters as JSON. An
+   * `offer` or `answer` keeps its `sdp` in any case.
    */
   payload: any;
 }
@@ -204,8 +212,9 @@ export interface RoomEvents {
     left?: boolean;
   };
   /**
-   * The server refused a frame, a negotiation failed, a queued message could not be sent, or a token
-   * or the ICE servers could not be obtained. `to` is the id of the affected peer.
+   * The server refused a frame, a negotiation failed, a queued message could not be sent, a peer
+   * sent too many signals, or a token or the ICE servers could not be obtained. `to` is the id of
+   * the affected peer.
    */
   error: { code: string; message: string; to?: string };
   /**
@@ -284,7 +293,8 @@ export class Room extends EventTarget {
    * Joins a room. After a disconnect, reconnects until you call `close()` or `leaveServer()`, or
    * until the server refuses the client permanently.
    * @param name 1 to 128 bytes of UTF-8 without control characters, and neither `.` nor `..`
-   * @throws {RangeError} if the name or the option `id`, `token` or `connect` is invalid
+   * @throws {RangeError} if the name or the option `id`, `token`, `connect` or
+   *   `iceTransportPolicy` is invalid
    */
   constructor(name: string, options?: RoomOptions);
   readonly name: string;

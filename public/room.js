@@ -9,6 +9,7 @@ import { IceServers } from './ice-servers.js';
 import { Live, MEDIA_SERVER } from './live.js';
 import { checkOptions, roomUrl } from './options.js';
 import { Peer } from './peer.js';
+import { SignalLimits, tracedPayload } from './signal-limits.js';
 import { Signaling } from './signaling.js';
 
 /**
@@ -30,6 +31,8 @@ export class Room extends EventTarget {
 
   /** @type {Map<string, Peer>} */
   #peers = new Map();
+  /** The limits for the signals of each peer. @type {Map<string, SignalLimits>} */
+  #limits = new Map();
   /**
    * Peers that the server no longer lists, and the property that keeps each peer: when the property
    * becomes false, the room removes the peer.
@@ -60,13 +63,14 @@ export class Room extends EventTarget {
   constructor(name, options = {}) {
     super();
     const random = crypto.getRandomValues(new Uint32Array(4)).join('-');
-    const { host, id, key = random, token, iceServers, connect = 'always', pace } = options;
+    const { host, id, key = random, token, iceServers, iceTransportPolicy } = options;
+    const { connect = 'always', pace } = options;
     this.name = name;
     this.#always = connect === 'always';
     this.#pace = pace;
-    this.#configuration = { iceServers };
+    this.#configuration = { iceServers, iceTransportPolicy };
     const url = roomUrl(name, host);
-    checkOptions({ id, token, connect });
+    checkOptions({ id, token, connect, iceTransportPolicy });
     this.live = new Live({
       configuration: () => this.#configuration,
       signal: (type, payload) => this.#send({ type, to: MEDIA_SERVER, payload }),
@@ -137,7 +141,7 @@ export class Room extends EventTarget {
       token,
       this.#ending.signal,
       (iceServers) => {
-        this.#configuration = { iceServers };
+        this.#configuration = { ...this.#configuration, iceServers };
         for (const peer of this.#peers.values()) peer.setIceServers(iceServers);
       },
       (message) => this.#emit('error', { code: 'ice-servers', message }),
@@ -173,11 +177,24 @@ export class Room extends EventTarget {
 
   /** @param {Frame} frame */
   #handleSignal({ from, type, payload }) {
-    const peer = this.#peers.get(from);
     if (from === MEDIA_SERVER) this.live.handleSignal(type, payload);
-    else if (type === LEAVING_SERVER && peer) this.#keepWhile('recoverable', [peer]);
-    else if (LIBRARY_TYPES.includes(type)) peer?.handleSignal(type, payload);
+    else if (LIBRARY_TYPES.includes(type)) this.#limits.get(from)?.receive(type, payload);
     else this.#emit('signal', { from, type, payload });
+  }
+
+  /**
+   * Handles a signal that is within the limits of its sender.
+   * @param {string} from
+   * @param {string} type
+   * @param {any} payload
+   */
+  #handlePeerSignal(from, type, payload) {
+    const peer = this.#peers.get(from);
+    const limits = this.#limits.get(from);
+    if (!peer) return;
+    if (type === LEAVING_SERVER) this.#keepWhile('recoverable', [peer]);
+    else if (peer.opensConnection(type) && !limits?.takeConnection()) limits?.hold(type, payload);
+    else peer.handleSignal(type, payload);
   }
 
   /** @param {{ id: string, polite: boolean }[]} listed */
@@ -212,6 +229,7 @@ export class Room extends EventTarget {
   /** @param {string} id @param {boolean} polite */
   #handleJoined(id, polite) {
     const known = this.#updateListed(id, polite);
+    this.#limits.get(id)?.handleAnnounced();
     // If the peer is still connected, only its WebSocket was lost and replaced, so the peer needs
     // no resync. A new page with the same id would send an offer.
     if (!known) this.#add(id, polite);
@@ -270,7 +288,15 @@ export class Room extends EventTarget {
     );
     on('state', () => this.#handlePeerState(peer));
     on('peer-replaced', (description) => this.#handleReplaced(peer, description));
-    on('error', (detail) => this.#emit('error', { ...detail, to: id }));
+    const reportError = (/** @type {PeerEvents["error"]} */ detail) =>
+      this.#emit('error', { ...detail, to: id });
+    on('error', (detail) => this.#limits.get(id)?.takeError() && reportError(detail));
+    if (!this.#limits.has(id)) {
+      const deliver = (/** @type {string} */ type, /** @type {any} */ payload) =>
+        this.#handlePeerSignal(id, type, payload);
+      const isSending = () => this.#signaling.isSending(id);
+      this.#limits.set(id, new SignalLimits({ deliver, isSending, reportError }));
+    }
     this.#peers.set(id, peer);
     this.#emit('peer', { peer });
     return peer;
@@ -281,6 +307,8 @@ export class Room extends EventTarget {
     if (this.#peers.get(peer.id) !== peer) return;
     this.#peers.delete(peer.id);
     this.#departed.delete(peer);
+    this.#limits.get(peer.id)?.stop();
+    this.#limits.delete(peer.id);
     peer.close();
     this.#emit('leave', { peer });
   }
@@ -307,8 +335,12 @@ export class Room extends EventTarget {
 
   /** @param {Peer} old @param {RTCSessionDescriptionInit} description */
   #handleReplaced(old, description) {
-    if (this.#peers.get(old.id) !== old) return;
+    const limits = this.#limits.get(old.id);
+    if (this.#peers.get(old.id) !== old || !limits) return;
+    if (!limits.takeConnection()) return limits.hold(description.type, description);
+    this.#limits.delete(old.id); // the limits of the old peer also apply to the new one
     this.#remove(old);
+    this.#limits.set(old.id, limits);
     const peer = this.#add(old.id, old.polite);
     if (description.type === 'offer') peer.handleSignal('offer', description);
     else if (this.#connectsToAll) peer.startOffer();
@@ -358,7 +390,7 @@ export class Room extends EventTarget {
     const isNotice = direction === 'in' && from === undefined;
     // The id of the peer is in `to` for `error`, and in `id` for `peer-joined` and `peer-left`.
     const peer = from ?? to ?? (type.startsWith('peer-') ? rest.id : null);
-    this.#trace({ peer, direction, type, payload: isNotice ? rest : payload });
+    this.#trace({ peer, direction, type, payload: isNotice ? rest : tracedPayload(type, payload) });
   }
 
   /** @param {Step} step */

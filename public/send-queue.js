@@ -16,7 +16,7 @@ const PAUSE_MS = 1_000;
 /** A newcomer to a room of 64 sends fewer: 63 offers, with 10 to 30 candidates each. */
 export const MAX_QUEUED = 4_096;
 
-class TokenBucket {
+export class TokenBucket {
   /** @param {number} capacity @param {number} perSecond */
   constructor(capacity, perSecond) {
     this.capacity = capacity;
@@ -30,6 +30,19 @@ class TokenBucket {
     const gained = ((now - this.updatedAt) * this.perSecond) / 1_000;
     this.tokens = Math.min(this.capacity, this.tokens + gained);
     this.updatedAt = now;
+  }
+
+  /** Returns the milliseconds until the next token, or 0 if there is one. @param {number} now */
+  wait(now) {
+    this.refill(now);
+    return Math.max(0, ((1 - this.tokens) * 1_000) / this.perSecond);
+  }
+
+  /** Takes a token. Returns false if there is none. @param {number} now */
+  take(now) {
+    if (this.wait(now) > 0) return false;
+    this.tokens -= 1;
+    return true;
   }
 }
 

@@ -87,17 +87,34 @@ export function isAtEnd({ scrollHeight, scrollTop, clientHeight }) {
 }
 
 /**
- * Appends a row, and scrolls to the row unless the user has scrolled up. Removes the oldest row if
- * the list has more than `max` rows.
+ * Appends rows, and scrolls to the last row unless the user has scrolled up. Removes the oldest rows
+ * if the list has more than `max` rows.
  * @param {Element} list
- * @param {Element} row
  * @param {number} max
+ * @param {...Element} rows
  */
-export function appendRow(list, row, max) {
+export function appendRows(list, max, ...rows) {
   const follow = isAtEnd(list);
-  list.append(row);
-  if (list.childElementCount > max) list.firstElementChild?.remove();
+  list.append(...rows);
+  while (list.childElementCount > max) list.firstElementChild?.remove();
   if (follow) list.scrollTop = list.scrollHeight;
+}
+
+/**
+ * Returns a function that runs `draw` once in the next frame, however often it is called. Peers can
+ * send hundreds of signals per second, and the page must remain usable.
+ * @param {() => void} draw
+ */
+export function oncePerFrame(draw) {
+  let scheduled = false;
+  return () => {
+    if (scheduled) return;
+    scheduled = true;
+    requestAnimationFrame(() => {
+      scheduled = false;
+      draw();
+    });
+  };
 }
 
 /**

@@ -5,17 +5,18 @@
  */
 
 import {
-  appendRow,
+  appendRows,
   byId,
   cloneTemplate,
   createElement,
   on,
+  oncePerFrame,
   query,
   setText,
   setTime,
 } from './dom.js';
 import { onChosen } from './inside.js';
-import { nameOf } from './roster.js';
+import { nameOf, onHello } from './roster.js';
 import { CANDIDATE_TEXT, FRAME_TEXT, SDP_TEXT, STEP_TEXT, TASK_GROUPS } from './texts.js';
 
 /**
@@ -28,8 +29,17 @@ const MAX_ROWS = 400;
 /** Maximum number of stored traces: enough to redraw the diagrams of about four peers. */
 const MAX_TRACES = 4 * MAX_ROWS;
 
+/**
+ * Maximum length of the session descriptions in the stored traces, in characters. A call with video
+ * has 10,000 to 20,000 in each direction.
+ */
+const MAX_SDP_CHARS = 4_000_000;
+
 /** @type {Trace[]} */
 const traces = [];
+let sdpChars = 0;
+/** Traces that the diagram shows with the next frame. @type {Trace[]} */
+let undrawn = [];
 /**
  * Steps that wait until the user clicks "Next step".
  * @type {{ step: Step, resume: () => void }[]}
@@ -43,6 +53,11 @@ let stepByStep = false;
 const progressById = new Map();
 /** @type {{ task: Task, row: HTMLElement }[]} */
 const taskRows = [];
+/** The proofs that the page looks for. A peer can send signals of any number of types. */
+const KNOWN_PROOFS = new Set([
+  'connected',
+  ...TASK_GROUPS.flatMap(({ tasks }) => tasks.flatMap(({ proof }) => Object.values(proof))),
+]);
 /** @type {Room | null} */
 let room = null;
 /** @type {Peer | null} */
@@ -108,12 +123,11 @@ export function startHandshake(entered) {
   room = entered;
   addTaskRows();
   on(room, 'trace', (trace) => {
-    traces.push(trace);
-    if (traces.length > MAX_TRACES) traces.shift();
+    storeTrace(trace);
     if (trace.peer !== null) recordProgress(trace.peer, trace);
     if (isInDiagram(trace)) {
-      addDiagramRow(trace);
-      showTasks();
+      undrawn = [...undrawn.slice(1 - MAX_ROWS), trace];
+      draw();
     }
   });
   on(room, 'leave', ({ peer }) => {
@@ -126,13 +140,33 @@ export function startHandshake(entered) {
     showSteps();
     showTasks();
   };
-  on(room, 'signal', showNames);
+  onHello(showNames);
   onChosen((peer) => {
     chosen = peer;
     byId('sequence').replaceChildren();
-    traces.filter(isInDiagram).forEach(addDiagramRow);
+    undrawn = traces.filter(isInDiagram).slice(-MAX_ROWS);
+    draw();
     showNames();
   });
+}
+
+/** Shows the traces that have arrived since the last frame. */
+const draw = oncePerFrame(() => {
+  appendRows(byId('sequence'), MAX_ROWS, ...undrawn.splice(0).map(diagramRow));
+  showTasks();
+});
+
+/** Stores a trace, and removes the oldest traces beyond the limits. @param {Trace} trace */
+function storeTrace(trace) {
+  traces.push(trace);
+  sdpChars += sdpLength(trace);
+  while (traces.length > MAX_TRACES || sdpChars > MAX_SDP_CHARS)
+    sdpChars -= sdpLength(/** @type {Trace} */ (traces.shift()));
+}
+
+/** @param {Trace} trace */
+function sdpLength({ payload }) {
+  return typeof payload?.sdp === 'string' ? payload.sdp.length : 0;
 }
 
 function addTaskRows() {
@@ -156,7 +190,7 @@ function isInDiagram({ peer }) {
 }
 
 /** @param {Trace} trace */
-function addDiagramRow(trace) {
+function diagramRow(trace) {
   const row = cloneTemplate('event');
   row.dataset.direction = trace.type === 'channel-state' ? 'both' : trace.direction;
   row.dataset.type = trace.type;
@@ -166,7 +200,7 @@ function addDiagramRow(trace) {
   setText(query(row, '.what'), titleOf(trace));
   // Create the details when the user opens the row, because most rows stay closed.
   query(row, 'details').ontoggle = () => query(row, '.reading').replaceChildren(...explain(trace));
-  appendRow(byId('sequence'), row, MAX_ROWS);
+  return row;
 }
 
 /** @param {Step} step */
@@ -242,7 +276,7 @@ function recordProgress(id, trace) {
   progressById.set(id, progress);
   const { proofs } = progress;
   if (type === 'create-connection') proofs.clear();
-  for (const proof of proofsIn(trace)) proofs.add(proof);
+  for (const proof of proofsIn(trace)) if (KNOWN_PROOFS.has(proof)) proofs.add(proof);
 
   if (proofs.has('connected')) return; // offers after the connection setup do not change the caller
   if (type === 'create-channel' || (direction === 'out' && type === 'request'))

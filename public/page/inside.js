@@ -5,7 +5,7 @@
  */
 
 import { byId, on, setText } from './dom.js';
-import { connectionOf, nameOf } from './roster.js';
+import { connectionOf, nameOf, onHello } from './roster.js';
 
 /** @import { Peer, Room } from "../room.js" */
 
@@ -50,7 +50,8 @@ export function startInside(room) {
     choosePeer(peers.find(({ id }) => id === chosen?.id) ?? peers[0] ?? null);
   };
   select.onchange = () => choosePeer(room.peers.get(select.value) ?? null);
-  for (const type of /** @type {const} */ (['peer', 'leave', 'signal'])) on(room, type, update);
+  for (const type of /** @type {const} */ (['peer', 'leave'])) on(room, type, update);
+  onHello(update);
   update();
   showConnection();
 

@@ -16,7 +16,7 @@ import {
 } from './dom.js';
 import { isStepByStep } from './handshake.js';
 import { openInside } from './inside.js';
-import { connectionOf, nameOf } from './roster.js';
+import { connectionOf, nameOf, onHello } from './roster.js';
 import { ensureTile, removeTile, showName } from './stage.js';
 import { announce } from './talk.js';
 import { PEER_TEXT } from './texts.js';
@@ -52,9 +52,7 @@ export function startPeople(room, { id, name }, lobby) {
         showNoPath(peer);
     }, CONNECT_TIMEOUT);
   });
-  on(room, 'signal', ({ from, type }) => {
-    const peer = room.peers.get(from);
-    if (type !== 'hello' || !peer) return;
+  onHello((peer) => {
     showPeer(peer, lobby);
     announceArrival(peer);
   });

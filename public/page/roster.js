@@ -4,7 +4,7 @@
  * arrive in `hello`, a signal type of the built-in page.
  */
 
-import { on } from './dom.js';
+import { on, oncePerFrame } from './dom.js';
 
 /** @import { Peer, Room } from "../room.js" */
 
@@ -13,6 +13,8 @@ import { on } from './dom.js';
  * limit.
  */
 const MAX_NAME_LENGTH = 40;
+/** Longer names are cut before they are cleaned, because a peer can send 64 KiB. */
+const MAX_RAW_NAME_LENGTH = 1_000;
 /** Maximum length of a displayed id. An id may have 64 characters, but a tile fits about 20. */
 const MAX_SHOWN_ID_LENGTH = 20;
 const SHORT_ID_LENGTH = 12;
@@ -26,6 +28,10 @@ const hellos = new WeakMap();
  * Ids of the peers with a connection. Reading `peer.connection` instead would create a connection.
  */
 const idsWithConnection = new Set();
+/** Callbacks for each `hello`. @type {((peer: Peer) => void)[]} */
+const listeners = [];
+/** The peers whose name has changed since the last frame. @type {Set<Peer>} */
+const renamed = new Set();
 
 /**
  * Updates the roster from the events of a room. Call this function before other modules add
@@ -40,7 +46,11 @@ export function startRoster(room, name) {
   on(room, 'signal', ({ from, type, payload }) => {
     const peer = room.peers.get(from);
     if (type !== 'hello' || !peer) return;
+    const isFirst = !hellos.has(peer);
     hellos.set(peer, { name: sanitizeName(payload?.name), streamId: payload?.stream });
+    if (isFirst) return listeners.forEach((listener) => listener(peer));
+    renamed.add(peer);
+    showRenamed();
   });
   on(room, 'peer', ({ peer }) => {
     room.signal('hello', { name, stream: ownStream.id }, peer.id);
@@ -49,6 +59,19 @@ export function startRoster(room, name) {
     if (relation === 'none' || relation === 'declined') idsWithConnection.delete(peer.id);
   });
   on(room, 'leave', ({ peer }) => idsWithConnection.delete(peer.id));
+  const showRenamed = oncePerFrame(() => {
+    for (const peer of renamed)
+      if (room.peers.get(peer.id) === peer) listeners.forEach((listener) => listener(peer));
+    renamed.clear();
+  });
+}
+
+/**
+ * Calls the listener when the name of a peer is known or has changed.
+ * @param {(peer: Peer) => void} listener
+ */
+export function onHello(listener) {
+  listeners.push(listener);
 }
 
 /** Returns the display name of a peer, or its shortened id. @param {Pick<Peer, "id">} peer */
@@ -82,6 +105,7 @@ export function connectionOf(peer) {
  */
 export function sanitizeName(name) {
   return (typeof name === 'string' ? name : '')
+    .slice(0, MAX_RAW_NAME_LENGTH)
     .replace(/[\p{C}\p{Z}]+/gu, ' ')
     .trim()
     .slice(0, MAX_NAME_LENGTH);

@@ -6,7 +6,7 @@
  */
 
 import {
-  appendRow,
+  appendRows,
   byId,
   clearProblem,
   cloneTemplate,
@@ -154,7 +154,7 @@ function addMessage(author, name, text) {
   query(row, '.text').textContent = text;
   setTime(row, now, now.toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' }));
   if (author === 'mine') log.scrollTop = log.scrollHeight;
-  appendRow(log, row, MAX_MESSAGES);
+  appendRows(log, MAX_MESSAGES, row);
   return row;
 }
 

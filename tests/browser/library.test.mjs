@@ -161,6 +161,7 @@ test('invalid options throw errors that quote the value', async () => {
       id: message('demo', { id: 'Ann Lee' }),
       token: message('demo', { token: 'secret ticket' }),
       connect: message('demo', { connect: 'sometimes' }),
+      policy: message('demo', { iceTransportPolicy: 'public' }),
     };
   });
   assert.match(messages.name, /^RangeError: invalid room name "\.\.": expected 1 to 128 bytes/);
@@ -171,6 +172,10 @@ test('invalid options throw errors that quote the value', async () => {
   assert.match(
     messages.connect,
     /^RangeError: invalid option connect "sometimes": expected "always"/,
+  );
+  assert.match(
+    messages.policy,
+    /^RangeError: invalid option iceTransportPolicy "public": expected "all"/,
   );
 });
 

@@ -1,0 +1,202 @@
+// @ts-check
+/**
+ * Limits for the signals of the library that one peer sends, so that no peer can keep this client
+ * busy. Honest peers do not reach these limits, except for a short delay in unusual moments. The
+ * server limits the signals of the application.
+ */
+
+import { findLine } from './negotiation.js';
+import { TokenBucket } from './send-queue.js';
+
+/**
+ * @import { SignalLimitsInit } from "./parts.d.ts"
+ *
+ * @typedef {{ type: string, payload: any, opensConnection?: boolean }} Waiting
+ */
+
+const MAX_WAITING = 64;
+const MAX_TRACED_CHARS = 2_048;
+const RETRY_MS = 100;
+
+export class SignalLimits {
+  #init;
+  /**
+   * Signals beyond this budget are dropped. 400 are more than the offer and the candidates of 20
+   * tracks on a computer with 15 network addresses, before the tracks share a transport.
+   */
+  #budget = new TokenBucket(400, 25);
+  #errors = new TokenBucket(5, 0.2);
+  #dropErrors = new TokenBucket(1, 0.2);
+  /** New connections for a peer that the server has not announced again. */
+  #connections = new TokenBucket(2, 0.2);
+  /**
+   * Signals that this client answers. Beyond the limit, they wait. A new offer is a renegotiation
+   * that the peer waits for, so bursts are allowed.
+   * @type {Record<string, TokenBucket>}
+   */
+  #answered = {
+    offer: new TokenBucket(20, 2),
+    request: new TokenBucket(1, 1),
+    accept: new TokenBucket(1, 1),
+    decline: new TokenBucket(1, 1),
+    cancel: new TokenBucket(1, 1),
+    leaving: new TokenBucket(1, 1),
+  };
+  /** The origin of the last offer, which identifies the offer. @type {string=} */
+  #lastOffer;
+  #repeatedOffers = new TokenBucket(1, 1);
+  /** @type {ReturnType<typeof setTimeout>=} */
+  #repeatTimer;
+  /** @type {Waiting[]} */
+  #waiting = [];
+  /** @type {ReturnType<typeof setTimeout>=} */
+  #timer;
+
+  /** @param {SignalLimitsInit} init */
+  constructor(init) {
+    this.#init = init;
+  }
+
+  /** Delivers a signal, now or when the limits permit. @param {string} type @param {any} payload */
+  receive(type, payload) {
+    const signal = { type, payload };
+    if (!this.#budget.take(performance.now())) this.#drop();
+    else if (type === 'offer' && originOf(payload) === this.#lastOffer) this.#repeat(payload);
+    else if (this.#waiting.length === 0 && this.#take(signal)) this.#init.deliver(type, payload);
+    else this.#wait(signal);
+  }
+
+  /**
+   * Allows one more connection with the peer. Returns false if the signal must wait: pass the signal
+   * to `hold()` then.
+   */
+  takeConnection() {
+    return this.#connections.take(performance.now());
+  }
+
+  /**
+   * Delivers a signal again as soon as a new connection is allowed. A newer offer takes precedence.
+   * @param {string} type
+   * @param {any} payload
+   */
+  hold(type, payload) {
+    if (!this.#waiting.some((signal) => signal.type === type))
+      this.#waiting.unshift({ type, payload, opensConnection: true });
+    this.#schedule();
+  }
+
+  /** The server has announced the peer again, so the next connections are not delayed. */
+  handleAnnounced() {
+    this.#connections = new TokenBucket(2, 0.2);
+    clearTimeout(this.#timer);
+    this.#deliverWaiting();
+  }
+
+  /** Whether the room may report another error of this peer. */
+  takeError() {
+    return this.#errors.take(performance.now());
+  }
+
+  stop() {
+    clearTimeout(this.#timer);
+    clearTimeout(this.#repeatTimer);
+    this.#waiting = [];
+  }
+
+  #drop() {
+    if (!this.#dropErrors.take(performance.now())) return;
+    const message =
+      'the peer sent too many offers, candidates or requests: some were dropped; if this peer runs ' +
+      'your own code, send at most 25 a second after a burst of 400';
+    this.#init.reportError({ code: 'peer-too-fast', message });
+  }
+
+  /**
+   * Delivers a repeated offer at most once a second. Other signals do not wait for it, because the
+   * offer has been answered before.
+   * @param {any} offer
+   */
+  #repeat(offer) {
+    const now = performance.now();
+    if (this.#repeatedOffers.take(now)) return this.#init.deliver('offer', offer);
+    this.#repeatTimer ??= setTimeout(() => {
+      this.#repeatTimer = undefined;
+      if (originOf(offer) === this.#lastOffer) this.#repeat(offer);
+    }, this.#repeatedOffers.wait(now));
+  }
+
+  /**
+   * Makes a signal wait behind the signals that wait already. Only the last of several signals of
+   * the same type matters, and a new offer makes earlier candidates obsolete.
+   * @param {Waiting} signal
+   */
+  #wait(signal) {
+    const { type } = signal;
+    const isObsolete = (/** @type {Waiting} */ earlier) =>
+      earlier.type === type || (type === 'offer' && earlier.type === 'candidate');
+    if (type in this.#answered)
+      this.#waiting = this.#waiting.filter((earlier) => !isObsolete(earlier));
+    if (this.#waiting.length >= MAX_WAITING) return this.#drop();
+    this.#waiting.push(signal);
+    this.#schedule();
+  }
+
+  #deliverWaiting() {
+    for (;;) {
+      const [first] = this.#waiting;
+      // Answers to a peer that floods us must not fill our own queue.
+      if (!first || this.#init.isSending() || !this.#take(first)) break;
+      this.#waiting.shift();
+      this.#init.deliver(first.type, first.payload);
+    }
+    this.#schedule();
+  }
+
+  #schedule() {
+    clearTimeout(this.#timer);
+    const [first] = this.#waiting;
+    if (!first) return;
+    const { opensConnection } = first;
+    const limit = opensConnection ? this.#connections : this.#answered[first.type];
+    const wait = limit?.wait(performance.now()) ?? 0;
+    const delay = Math.max(wait, this.#init.isSending() ? RETRY_MS : 0);
+    this.#timer = setTimeout(() => this.#deliverWaiting(), delay);
+  }
+
+  /** Counts a signal, if its limits permit it now. @param {Waiting} signal */
+  #take(signal) {
+    const now = performance.now();
+    // takeConnection() counts the connection.
+    if (signal.opensConnection) return this.#connections.wait(now) === 0;
+    if (this.#answered[signal.type]?.take(now) === false) return false;
+    if (signal.type === 'offer') this.#lastOffer = originOf(signal.payload);
+    return true;
+  }
+}
+
+/** @param {any} description */
+function originOf(description) {
+  return findLine(String(description?.sdp), 'o=');
+}
+
+/**
+ * Returns the payload of a signal for the event `trace`, whose listeners often keep it. A peer can
+ * send 64 KiB of any type, so a payload above 2 KB is left out. Of a description, which is larger
+ * than that in most calls, the two fields that WebRTC uses remain.
+ * @param {string} type
+ * @param {any} payload
+ */
+export function tracedPayload(type, payload) {
+  if (!isLarge(payload)) return payload;
+  const isDescription = type === 'offer' || type === 'answer';
+  return isDescription ? { type, sdp: String(payload.sdp) } : undefined;
+}
+
+/** @param {unknown} payload */
+function isLarge(payload) {
+  try {
+    return (JSON.stringify(payload)?.length ?? 0) > MAX_TRACED_CHARS;
+  } catch {
+    return true; // for example, arrays nested deeper than the stack of the browser
+  }
+}

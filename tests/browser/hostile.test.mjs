@@ -1,0 +1,336 @@
+// @ts-check
+/**
+ * Honest pages beside hostile peers, which send signals as fast as the server permits. The hostile
+ * peers are WebSockets without the library. All floods are bounded.
+ */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { join, log, logged, meet, newRoom, talk, until } from '../support/browser.mjs';
+import { tracedPayload } from '../../public/signal-limits.js';
+import { Pages } from '../support/chromium.mjs';
+import { useFixtures } from '../support/fixtures.mjs';
+import { at, isShown } from '../support/page.mjs';
+import { Peer } from '../support/peer.mjs';
+import { Deployed } from '../support/workerd.mjs';
+
+/** @typedef {import('playwright-core').Page} Page */
+/** @typedef {import('../../public/room.js').Trace} Trace */
+
+const deployed = new Deployed();
+const pages = new Pages(deployed);
+useFixtures(deployed, pages);
+
+/** A limit of one per second, minus the inaccuracy of timers. */
+const ALMOST_A_SECOND = 990;
+/** The library delays a connection by 5 s at most. */
+const LONG = 12_000;
+
+/** @param {number} ms */
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Joins a room as a hostile peer. @param {string} room @param {string} [id] */
+const intrude = (room, id = 'mallory') => Peer.join(deployed.server, room, id);
+
+/**
+ * A session description that browsers accept as an offer.
+ * @param {number} number selects the fingerprint and the origin
+ */
+function offer(number) {
+  const fingerprint = Array.from({ length: 32 }, (_, index) =>
+    ((number >> (8 * (index % 4))) & 255).toString(16).padStart(2, '0').toUpperCase(),
+  ).join(':');
+  const lines = [
+    'v=0',
+    `o=- ${1000 + number} 2 IN IP4 127.0.0.1`,
+    's=-',
+    't=0 0',
+    'a=group:BUNDLE 0',
+    'm=application 9 UDP/DTLS/SCTP webrtc-datachannel',
+    'c=IN IP4 0.0.0.0',
+    'a=ice-ufrag:abcd',
+    'a=ice-pwd:abcdefghijklmnopqrstuvwx',
+    `a=fingerprint:sha-256 ${fingerprint}`,
+    'a=setup:actpass',
+    'a=mid:0',
+    'a=sctp-port:5000',
+  ];
+  return { type: 'offer', sdp: lines.map((line) => `${line}\r\n`).join('') };
+}
+
+/**
+ * Returns the times of the traced steps that concern a peer, in milliseconds.
+ * @param {Page} page
+ * @param {string} step direction and type
+ * @param {string} [peer]
+ * @returns {Promise<number[]>}
+ */
+const times = (page, step, peer = 'mallory') =>
+  page.evaluate(
+    ([step, peer]) =>
+      /** @type {any} */ (globalThis).trace
+        .filter((/** @type {Trace} */ t) => t.peer === peer && `${t.direction} ${t.type}` === step)
+        .map((/** @type {Trace} */ t) => t.time),
+    [step, peer],
+  );
+
+/** @param {number[]} values */
+const gaps = (values) => values.slice(1).map((value, index) => value - values[index]);
+
+/**
+ * Waits until a step that concerns mallory was traced `count` times.
+ * @param {Page} page
+ * @param {string} step direction and type
+ * @param {number} count
+ */
+const happened = (page, step, count) =>
+  until(
+    page,
+    `${count} times ${step}`,
+    ([step, count]) =>
+      /** @type {any} */ (globalThis).trace.filter(
+        (/** @type {Trace} */ t) => t.peer === 'mallory' && `${t.direction} ${t.type}` === step,
+      ).length >= Number(count),
+    /** @type {[string, number]} */ ([step, count]),
+    LONG,
+  );
+
+for (const [type, reply, connect] of [
+  ['request', 'accept', 'always'],
+  ['accept', 'cancel', 'on-request'],
+  ['cancel', 'request', 'on-request'],
+  ['offer', 'answer', 'always'],
+]) {
+  test(`many times the same ${type} is answered once a second, and the last is answered`, async () => {
+    const ann = await pages.open('ann');
+    const room = newRoom();
+    await join(ann, room, { id: 'ann', connect });
+    await logged(ann, 'state joined');
+    const mallory = await intrude(room);
+    await logged(ann, 'peer mallory');
+    // A lost `request` is repeated when a `cancel` arrives.
+    if (type === 'cancel')
+      await ann.evaluate(() => /** @type {any} */ (globalThis).room.peers.get('mallory').request());
+    const already = (await times(ann, `out ${reply}`)).length;
+    const payload = type === 'offer' ? offer(1) : null;
+    for (let count = 0; count < 60; count += 1) mallory.send({ type, to: 'ann', payload });
+    await mallory.settle();
+    await happened(ann, `in ${type}`, 60);
+    await happened(ann, `out ${reply}`, already + 2);
+    const answered = (await times(ann, `out ${reply}`)).slice(already);
+    // An offer is answered at once, and its first repetition, too.
+    const repeated = type === 'offer' ? answered.slice(1) : answered;
+    assert(
+      gaps(repeated).every((gap) => gap > ALMOST_A_SECOND),
+      `${answered}`,
+    );
+    const [received] = (await times(ann, `in ${type}`)).slice(-1);
+    await until(
+      ann,
+      'the last signal is answered',
+      ([reply, received]) =>
+        /** @type {any} */ (globalThis).trace.some(
+          (/** @type {Trace} */ t) => t.type === reply && t.time >= Number(received),
+        ),
+      /** @type {[string, number]} */ ([reply, received]),
+    );
+  });
+}
+
+test('offers with new fingerprints make two connections at once, and then one in 5 s', async () => {
+  const [ann, bob] = await pages.pair();
+  const room = await meet(ann, bob);
+  const mallory = await intrude(room);
+  await logged(ann, 'peer mallory');
+  for (let number = 1; number <= 15; number += 1)
+    mallory.send({ type: 'offer', to: 'ann', payload: offer(number) });
+  await mallory.settle();
+  await happened(ann, 'in offer', 15);
+  await happened(ann, 'local create-connection', 4);
+  const created = await times(ann, 'local create-connection');
+  // The first connection is for the peer that the server announced, and the next two are for the
+  // second and the third offer.
+  assert.equal(created.length, 4);
+  assert(created[3] - created[1] > 4_900, `${created}`);
+  const last = (/** @type {string} */ sdp) => {
+    const { connection } = /** @type {any} */ (globalThis).room.peers.get('mallory');
+    return connection.remoteDescription?.sdp.includes(sdp);
+  };
+  await until(ann, 'the last offer is set', last, offer(15).sdp.split('\r\n')[1]);
+  await talk(ann, 'ann', bob, 'bob', 'still here');
+  const carol = await pages.open('carol');
+  await join(carol, room, { id: 'carol' });
+  await until(carol, 'the newcomer is connected', () =>
+    ['ann', 'bob'].every((id) => /** @type {any} */ (globalThis).room.peers.get(id)?.connected),
+  );
+  assert.deepEqual((await log(ann)).filter((line) => line.startsWith('error')).length, 0);
+});
+
+test('a peer that the server announced is not delayed', async () => {
+  const ann = await pages.open('ann');
+  const room = newRoom();
+  await join(ann, room, { id: 'ann' });
+  await logged(ann, 'state joined');
+  for (let visit = 0; visit < 3; visit += 1) {
+    const mallory = await intrude(room);
+    await logged(ann, 'peer mallory', 3 * visit + 1);
+    for (const number of [1, 2, 3]) {
+      mallory.send({ type: 'offer', to: 'ann', payload: offer(3 * visit + number) });
+      await happened(ann, 'out answer', 3 * visit + number);
+    }
+    await mallory.close();
+    await logged(ann, 'leave mallory', 3 * (visit + 1));
+  }
+  const answered = await times(ann, 'out answer');
+  // With delays, the six connections after the first three would take 30 s.
+  assert(answered[8] - answered[0] < 25_000, `${answered}`);
+});
+
+test('requests and cancels in turn do not make a connection each', async () => {
+  const ann = await pages.open('ann');
+  const room = newRoom();
+  await join(ann, room, { id: 'ann' });
+  await logged(ann, 'state joined');
+  const mallory = await intrude(room);
+  for (let count = 0; count < 60; count += 1) {
+    mallory.send({ type: 'cancel', to: 'ann' });
+    mallory.send({ type: 'request', to: 'ann' });
+  }
+  await mallory.settle();
+  await happened(ann, 'in request', 60);
+  // The last signal was a request, so ann connects in the end.
+  await happened(ann, 'out accept', 2);
+  const accepted = () =>
+    /** @type {any} */ (globalThis).room.peers.get('mallory').relation === 'accepted';
+  await until(ann, 'the last request is accepted', accepted, undefined, LONG);
+  const created = await times(ann, 'local create-connection');
+  assert(created.length <= 4, `${created}`);
+});
+
+test('signals beyond the budget of a peer are dropped with one error', async () => {
+  const [ann, bob] = await pages.pair();
+  const room = await meet(ann, bob);
+  const mallory = await intrude(room);
+  const payload = { candidate: '', sdpMid: '0' };
+  const candidate = { type: 'candidate', to: 'ann', payload };
+  // A burst as large as the server permits is not an error.
+  for (let count = 0; count < 6; count += 1) mallory.send(Array(32).fill(candidate));
+  await happened(ann, 'in candidate', 192);
+  assert.deepEqual(
+    (await log(ann)).filter((line) => line.startsWith('error')),
+    [],
+  );
+  const deadline = Date.now() + LONG;
+  const errors = async () =>
+    (await log(ann)).filter((line) => line === 'error peer-too-fast').length;
+  while ((await errors()) === 0 && Date.now() < deadline) {
+    for (let count = 0; count < 8; count += 1) mallory.send(candidate);
+    await sleep(90);
+  }
+  assert.equal(await errors(), 1);
+  for (let count = 0; count < 30; count += 1) mallory.send(candidate);
+  await mallory.settle();
+  await talk(ann, 'ann', bob, 'bob', 'still here');
+  assert.equal(await errors(), 1);
+});
+
+test('a browser that creates no more connections reports errors, and connects later', async () => {
+  const ann = await pages.open('ann');
+  const bob = await pages.open('bob');
+  const room = newRoom();
+  await join(ann, room, { id: 'ann' });
+  await logged(ann, 'state joined');
+  const refusal = await ann.evaluate(() => {
+    /** @type {RTCPeerConnection[]} */
+    const all = [];
+    Object.assign(globalThis, { all });
+    try {
+      for (let count = 0; count < 1_000; count += 1) all.push(new RTCPeerConnection());
+      return null;
+    } catch (error) {
+      return String(error);
+    }
+  });
+  assert(refusal, 'Chromium has a limit');
+  await join(bob, room, { id: 'bob' });
+  await logged(ann, 'error negotiation');
+  assert((await log(ann)).includes('peer bob'));
+  await ann.evaluate(() => {
+    /** @type {any} */ (globalThis).all.forEach((/** @type {any} */ one) => one.close());
+    Object.assign(globalThis, { all: null });
+  });
+  const devtools = await ann.context().newCDPSession(ann);
+  await devtools.send('HeapProfiler.collectGarbage');
+  await until(
+    ann,
+    'ann is connected with bob',
+    () => /** @type {any} */ (globalThis).room.peers.get('bob')?.connected,
+    undefined,
+    LONG,
+  );
+});
+
+test('trace leaves out large payloads, except the SDP of descriptions', async () => {
+  const ann = await pages.open('ann');
+  const room = newRoom();
+  await join(ann, room, { id: 'ann' });
+  await logged(ann, 'state joined');
+  const mallory = await intrude(room);
+  const large = 'x'.repeat(20_000);
+  const { sdp } = offer(1);
+  const padded = `${sdp}a=x:${large}\r\n`;
+  mallory.send({ type: 'wave', to: 'ann', payload: 'small' });
+  mallory.send({ type: 'wave', to: 'ann', payload: large });
+  mallory.send({ type: 'candidate', to: 'ann', payload: { candidate: '', large } });
+  mallory.send({ type: 'offer', to: 'ann', payload: { type: 'offer', sdp: padded, large } });
+  await happened(ann, 'in offer', 1);
+  const traced = await ann.evaluate(() =>
+    /** @type {any} */ (globalThis).trace
+      .filter((/** @type {Trace} */ t) => t.direction === 'in' && t.peer === 'mallory')
+      .map((/** @type {Trace} */ { type, payload }) => [type, payload])
+      .filter((/** @type {[string]} */ [type]) => type !== 'peer-joined'),
+  );
+  assert.deepEqual(traced, [
+    ['wave', 'small'],
+    ['wave', undefined],
+    ['candidate', undefined],
+    ['offer', { type: 'offer', sdp: padded }],
+  ]);
+  // JSON.stringify() exceeds the stack.
+  const nested = JSON.parse('['.repeat(30_000) + ']'.repeat(30_000));
+  assert.equal(tracedPayload('wave', nested), undefined);
+});
+
+test('the page renders a flood of signals once per frame', async () => {
+  const room = newRoom();
+  const ann = await pages.open('ann', at({ room, id: 'ann' }, '#inside'));
+  await ann.getByText('In the room').waitFor();
+  const bob = await pages.open('bob', at({ room, id: 'bob' }));
+  await isShown(bob, 'ann', 'connected');
+  const hostile = await Promise.all([1, 2, 3, 4].map((n) => intrude(room, `mallory-${n}`)));
+  await ann.locator('#chosen option').nth(4).waitFor({ state: 'attached' });
+  await ann.evaluate(() => {
+    const seen = { frames: 0, renderings: 0 };
+    const count = () => {
+      seen.frames += 1;
+      requestAnimationFrame(count);
+    };
+    requestAnimationFrame(count);
+    new MutationObserver((records) => (seen.renderings += records.length)).observe(
+      /** @type {Node} */ (document.getElementById('chosen')),
+      { childList: true },
+    );
+    Object.assign(globalThis, { seen });
+  });
+  for (let round = 0; round < 20; round += 1) {
+    for (const one of hostile)
+      for (let count = 0; count < 8; count += 1) {
+        const name = `${one.name} ${round} ${count}`;
+        one.send({ type: 'hello', to: 'ann', payload: { name } });
+      }
+    await sleep(80);
+  }
+  await ann.locator('#chosen option', { hasText: 'mallory-4 19 7' }).waitFor({ state: 'attached' });
+  const { frames, renderings } = await ann.evaluate(() => /** @type {any} */ (globalThis).seen);
+  assert(renderings <= frames + 8, `${renderings} renderings in ${frames} frames`);
+  await isShown(ann, 'bob', 'connected');
+});
