@@ -5,7 +5,7 @@
  */
 
 import { MAX_QUEUED, SendQueue } from './send-queue.js';
-import { requestToken } from './token.js';
+import { becomesValid, requestToken } from './token.js';
 
 /**
  * @import { RoomOptions } from "./room.js"
@@ -27,7 +27,6 @@ const RETRY = {
   4010: 'never', // unauthorized
   4011: 'never', // live-over
   4013: 'later', // unread
-  4015: 'later', // too-early
 };
 
 const PING_INTERVAL_MS = 25_000; // some proxies and phones close connections that are idle for 30 s
@@ -63,6 +62,8 @@ export class Signaling extends EventTarget {
   #token;
   /** Ends the wait for the application's function. @type {AbortController=} */
   #awaitingToken;
+  /** The token of the current WebSocket. @type {string=} */
+  #sentToken;
   #refusedTokens = 0; // consecutive refusals
   #queue = new SendQueue();
   /** @type {ReturnType<typeof setTimeout>=} */
@@ -169,6 +170,7 @@ export class Signaling extends EventTarget {
 
   /** @param {string} [token] */
   #open(token) {
+    this.#sentToken = token;
     if (this.id !== null) this.#url.searchParams.set('_pk', this.id);
     const protocols = token === undefined ? [] : [`token.${token}`];
     const socket = new WebSocket(this.#url, [...this.#protocols, ...protocols]);
@@ -235,25 +237,26 @@ export class Signaling extends EventTarget {
   /** @param {number} code @param {string} reason */
   #handleClose(code, reason) {
     const closed = { code, reason, message: this.#lastError };
-    if (RETRY[code] === 'never' && !this.#canRenewToken(code)) return this.#end(closed);
+    const retry = code === UNAUTHORIZED ? this.#retryWithToken() : RETRY[code];
+    if (retry === 'never') return this.#end(closed);
     if (this.state === 'open' && performance.now() - this.#openedAt > BACKOFF_RESET_MS)
       this.#failures = 0;
     const backoff = Math.min(RECONNECT_MAX_MS, RECONNECT_MIN_MS * 2 ** this.#failures);
-    const longest = RETRY[code] === 'later' ? RETRY_LATER_MS : backoff;
+    const longest = retry === 'later' ? RETRY_LATER_MS : backoff;
     // Jitter keeps the peers of a room from reconnecting at the same moment.
     this.#scheduleReconnect(closed, longest * (0.5 + Math.random() / 2), false);
     this.#failures += 1;
   }
 
   /**
-   * Whether another token may help. Only a function returns another one, and one that returns refused
-   * tokens again and again has nothing better.
-   * @param {number} code
+   * Returns whether to reconnect after a refused token. Only a function returns another token, and a
+   * function that returns refused tokens again and again has nothing better.
    */
-  #canRenewToken(code) {
-    if (code !== UNAUTHORIZED || typeof this.#token !== 'function') return false;
+  #retryWithToken() {
+    if (becomesValid(this.#sentToken)) return 'later';
+    if (typeof this.#token !== 'function') return 'never';
     this.#refusedTokens += 1;
-    return this.#refusedTokens < MAX_REFUSED_TOKENS;
+    return this.#refusedTokens < MAX_REFUSED_TOKENS ? 'soon' : 'never';
   }
 
   /** @param {Closed} closed @param {number | null} retryIn @param {boolean} intentional */

@@ -4,6 +4,7 @@
 /** @import { RoomOptions } from "./room.js" */
 
 const TIMEOUT_MS = 10_000;
+const CLOCK_DIFFERENCE_MS = 300_000; // the assumed maximum between this device and the server
 
 /** Whether a value has the characters of a JWT. @param {unknown} value */
 export function isToken(value) {
@@ -46,4 +47,20 @@ function settle(token, stop) {
       .then(resolve, (error) => fail(`failed: ${error}`))
       .finally(() => clearTimeout(timer));
   });
+}
+
+/**
+ * Whether the server may have refused the token because of its claim `nbf`, the time before which the
+ * token is invalid. The server accepts the token at that time by the server's own clock.
+ * @param {string} [token]
+ */
+export function becomesValid(token = '') {
+  try {
+    const claims = token.split('.')[1].replaceAll('-', '+').replaceAll('_', '/');
+    const { nbf, exp } = JSON.parse(atob(claims));
+    const earliest = (Date.now() - CLOCK_DIFFERENCE_MS) / 1000;
+    return nbf > earliest && exp > nbf;
+  } catch {
+    return false; // not a JWT: the server has refused the token for this reason
+  }
 }

@@ -27,7 +27,6 @@ export const CLOSE_TEXT = {
   4010: 'You may not enter this room. Ask whoever invited you for a new link.',
   4011: 'The live stream has ended.',
   4013: 'This page received its messages too slowly.',
-  4015: 'You may enter this room later.',
 };
 
 /**

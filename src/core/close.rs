@@ -19,8 +19,6 @@ pub enum Close {
     IdTaken,
     /// The token is missing, expired, or for another room or peer.
     Unauthorized,
-    /// The token becomes valid later.
-    TooEarly,
     /// The token is for a peer id that no client can have.
     BadId,
     /// A frame was larger than [`MAX_FRAME`](crate::core::event::MAX_FRAME).
@@ -43,7 +41,7 @@ pub enum Retry {
 
 impl Close {
     /// All reasons, in the order of the table in docs/protocol.md.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 9] = [
         Self::Replaced,
         Self::RoomFull,
         Self::TooFast,
@@ -51,7 +49,6 @@ impl Close {
         Self::Unauthorized,
         Self::LiveOver,
         Self::Unread,
-        Self::TooEarly,
         Self::BadId,
         Self::TooLarge,
     ];
@@ -65,7 +62,6 @@ impl Close {
             Code::RoomFull => Some(Self::RoomFull),
             Code::IdTaken => Some(Self::IdTaken),
             Code::Unauthorized => Some(Self::Unauthorized),
-            Code::TooEarly => Some(Self::TooEarly),
             Code::BadId => Some(Self::BadId),
             // A single `too-fast` refusal keeps the WebSocket open. The rate limiter disconnects
             // the peer after 200 consecutive refusals.
@@ -92,7 +88,6 @@ impl Close {
             Self::BadId => 1008,
             Self::TooLarge => 1009,
             Self::Unread => 4013,
-            Self::TooEarly => 4015,
             Self::LiveOver => 4011,
         }
     }
@@ -107,7 +102,6 @@ impl Close {
             Self::TooFast => Code::TooFast.as_str(),
             Self::IdTaken => Code::IdTaken.as_str(),
             Self::Unauthorized => Code::Unauthorized.as_str(),
-            Self::TooEarly => Code::TooEarly.as_str(),
             Self::BadId => Code::BadId.as_str(),
             Self::TooLarge => Code::TooLarge.as_str(),
             Self::Unread => "unread",
@@ -119,7 +113,7 @@ impl Close {
     #[must_use]
     pub const fn retry(self) -> Retry {
         match self {
-            Self::RoomFull | Self::TooFast | Self::Unread | Self::TooEarly => Retry::Later,
+            Self::RoomFull | Self::TooFast | Self::Unread => Retry::Later,
             Self::Replaced
             | Self::IdTaken
             | Self::Unauthorized

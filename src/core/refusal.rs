@@ -27,8 +27,6 @@ pub enum Code {
     IdTaken,
     /// The token is missing, expired, or for another room or peer.
     Unauthorized,
-    /// The token becomes valid later.
-    TooEarly,
     /// The token is for a peer id that no client can have.
     BadId,
     /// No peer with this id is registered over HTTP, or the peer has left.
@@ -48,7 +46,7 @@ pub enum Code {
 
 impl Code {
     /// All codes.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 16] = [
         Self::Malformed,
         Self::ReservedType,
         Self::NoSuchPeer,
@@ -58,7 +56,6 @@ impl Code {
         Self::RoomFull,
         Self::IdTaken,
         Self::Unauthorized,
-        Self::TooEarly,
         Self::BadId,
         Self::NotRegistered,
         Self::Replaced,
@@ -87,7 +84,6 @@ impl Code {
             Self::RoomFull => "room-full",
             Self::IdTaken => "id-taken",
             Self::Unauthorized => "unauthorized",
-            Self::TooEarly => "too-early",
             Self::BadId => "bad-id",
             Self::NotRegistered => "not-registered",
             Self::Replaced => "replaced",

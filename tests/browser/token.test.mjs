@@ -165,8 +165,8 @@ test('the library waits for a token that becomes valid later', async () => {
   await page.clock.install();
   const token = sign({ room: '*', nbf: now() + 600, exp: now() + 900 });
   await join(page, newRoom(), { id: 'ann', token });
-  await logged(page, 'state connecting 4015');
+  await logged(page, 'state connecting 4010');
   await page.clock.fastForward(30_000);
-  await logged(page, 'state connecting 4015', 2);
+  await logged(page, 'state connecting 4010', 2);
   assert.ok(!(await log(page)).some((line) => line.startsWith('close')));
 });

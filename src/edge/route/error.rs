@@ -45,7 +45,7 @@ impl HttpError {
         let code = refusal.code;
         let status = match code {
             Code::Malformed | Code::ReservedType | Code::BadId => 400,
-            Code::Unauthorized | Code::TooEarly => 401,
+            Code::Unauthorized => 401,
             Code::NoSuchPeer | Code::NoSuchSession => 404,
             Code::RoomFull | Code::IdTaken | Code::NotRegistered | Code::SessionExists => 409,
             Code::TooLarge => 413,
@@ -59,7 +59,7 @@ impl HttpError {
         let error = Self::new(status, code.as_str(), refusal.message);
         match code {
             // A 401 response requires this header (RFC 9110 §15.5.2).
-            Code::Unauthorized | Code::TooEarly => error.with_header("WWW-Authenticate", "Bearer"),
+            Code::Unauthorized => error.with_header("WWW-Authenticate", "Bearer"),
             Code::TooFast => error.with_header("Retry-After", "1"),
             _ => error,
         }
