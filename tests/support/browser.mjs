@@ -26,6 +26,8 @@ export const PATIENCE = 5_500;
  * @param {number} [patience]
  */
 export async function until(page, claim, holds, arg, patience = PATIENCE) {
+  // A promise is true at once, because Playwright does not await the result of a condition.
+  assert(holds.constructor.name !== 'AsyncFunction', 'a condition must be synchronous');
   try {
     await page.waitForFunction(/** @type {any} */ (holds), arg, { timeout: patience, polling: 20 });
   } catch (error) {

@@ -156,7 +156,7 @@ export function decodes(page, connection = 'connection') {
           }
           for (const entry of (await connection?.getStats() ?? new Map()).values())
             if (entry.type === 'inbound-rtp' && entry.kind === 'video')
-              frames += entry.framesDecoded;
+              frames += entry.framesDecoded ?? 0;
           return frames;
         })()`)
       ),
