@@ -4,6 +4,7 @@
  * Signals are not queued while the WebSocket is disconnected, because they soon become outdated.
  */
 
+import { Heartbeat, PROMPT_TIMEOUT_MS } from './heartbeat.js';
 import { MAX_QUEUED, SendQueue } from './send-queue.js';
 
 /** @import { Closed, Frame, SignalingEvents } from "./parts.d.ts" */
@@ -25,17 +26,13 @@ const RETRY = {
   4013: 'later', // unread
 };
 
-const PING_INTERVAL_MS = 25_000; // some proxies and phones close connections that are idle for 30 s
-// The server closes the WebSocket of a client that was silent while it was sent 4 MiB. The characters
-// are UTF-16 units, of up to three bytes each.
-const PING_AFTER_CHARS = 2 ** 20;
-const PONG_TIMEOUT_MS = 10_000;
 const WELCOME_TIMEOUT_MS = 15_000;
 const RECONNECT_MIN_MS = 500; // far below the 15 s for which the server keeps an absent peer
 const RECONNECT_MAX_MS = 30_000;
 const RETRY_LATER_MS = 30_000;
 const BACKOFF_RESET_MS = 5_000; // a WebSocket that stays open for longer resets the backoff
 const BATCH_WINDOW_MS = 5; // browsers gather candidates in bursts
+const MAX_UNRESPONSIVE = 4; // more would collect if a proxy let handshakes through and nothing else
 const PACE_MS = 100; // interval at which queued signals are sent
 
 const ICE_TIMEOUT_MS = 5_000; // longer than the server's 3 s timeout for the TURN service
@@ -53,21 +50,18 @@ export class Signaling extends EventTarget {
   /** The current socket. Events of earlier sockets are ignored. @type {WebSocket | null} */
   #socket = null;
   /**
-   * The unresponsive socket, which stays open until the next `welcome`.
-   * @type {WebSocket | null}
+   * Open sockets that did not answer. They stay open until the next `welcome`.
+   * @type {WebSocket[]}
    */
-  #unresponsiveSocket = null;
+  #unresponsive = [];
   #protocols;
   #queue = new SendQueue();
   /** @type {ReturnType<typeof setTimeout>=} */
   #flushTimer;
-  /**
-   * The pending timer: welcome timeout, next ping, pong timeout or next reconnect.
-   * @type {ReturnType<typeof setTimeout>=}
-   */
+  /** The pending timer: welcome timeout or next reconnect. @type {ReturnType<typeof setTimeout>=} */
   #timer;
-  #awaitingPong = false;
-  #charsSincePing = 0;
+  #timerEndsAt = 0;
+  #heartbeat = new Heartbeat(() => this.#dropUnresponsive());
   #failures = 0; // consecutive failures
   #openedAt = 0;
   #lastError = ''; // message of the last `error` frame
@@ -83,9 +77,16 @@ export class Signaling extends EventTarget {
     if (token !== undefined) this.#protocols.push(`token.${token}`);
 
     const { signal } = this.#pageListeners;
-    addEventListener('online', () => this.#handleOnline(), { signal });
+    const check = () => this.#check();
+    addEventListener('online', check, { signal });
+    // A phone that is unlocked on the same network fires no `online`, but its connections may be
+    // dead. `resume` follows when the browser had frozen the page
+    // (https://wicg.github.io/page-lifecycle/).
+    addEventListener('focus', check, { signal });
+    document.addEventListener('resume', check, { signal });
+    document.addEventListener('visibilitychange', () => document.hidden || check(), { signal });
     addEventListener('pagehide', () => this.#handlePageHide(), { signal });
-    addEventListener('pageshow', ({ persisted }) => persisted && this.#connect(), { signal });
+    addEventListener('pageshow', ({ persisted }) => persisted && check(), { signal });
     this.#connect();
   }
 
@@ -158,10 +159,8 @@ export class Signaling extends EventTarget {
 
   /** @param {unknown} text */
   #handleMessage(text) {
-    if (this.#awaitingPong) this.#schedulePing(); // any message proves that the server is alive
+    this.#heartbeat.handleMessage(text);
     if (typeof text !== 'string' || text === 'pong') return;
-    this.#charsSincePing += text.length;
-    if (this.#charsSincePing > PING_AFTER_CHARS) this.#ping();
     const frame = parse(text);
     if (!frame) return;
     if (frame.type === 'welcome') this.#handleWelcome(frame);
@@ -180,30 +179,27 @@ export class Signaling extends EventTarget {
     this.state = 'open';
     this.id = String(welcome.id);
     this.#openedAt = performance.now();
-    this.#schedulePing();
-    this.#unresponsiveSocket?.close();
-    this.#unresponsiveSocket = null;
+    clearTimeout(this.#timer);
+    if (this.#socket) this.#heartbeat.start(this.#socket);
+    this.#closeUnresponsive();
   }
 
-  #schedulePing() {
-    this.#awaitingPong = false;
-    this.#setTimer(PING_INTERVAL_MS, () => this.#ping());
-  }
-
-  #ping() {
-    this.#socket?.send('ping');
-    this.#charsSincePing = 0;
-    this.#awaitingPong = true;
-    this.#setTimer(PONG_TIMEOUT_MS, () => this.#dropUnresponsive());
-  }
-
-  /**
-   * Reconnects, but leaves the old socket open until the next `welcome`. Otherwise, the Close frame
-   * of the old socket could reach the server after the network recovers, and the server would
-   * remove this client.
-   */
+  /** Reconnects, because the server has not answered in time. */
   #dropUnresponsive() {
-    this.#unresponsiveSocket = this.#socket;
+    const socket = this.#socket;
+    // After a Close frame of the server, the event `close` with its code can take half a minute.
+    if (socket?.readyState === WebSocket.CLOSING) return;
+    if (socket?.readyState === WebSocket.CONNECTING) {
+      // Browsers open one WebSocket to a host at a time (RFC 6455 §4.1), so a handshake that hangs
+      // would delay all later attempts, in Chromium for four minutes.
+      this.#socket = null;
+      socket.close();
+    } else if (socket) {
+      // An open socket stays open. Otherwise, its Close frame could reach the server after the
+      // network recovers, and the server would remove this client.
+      this.#unresponsive.push(socket);
+      if (this.#unresponsive.length > MAX_UNRESPONSIVE) this.#unresponsive.shift()?.close();
+    }
     this.#handleClose(1006, 'no answer');
   }
 
@@ -225,7 +221,7 @@ export class Signaling extends EventTarget {
     this.state = 'waiting';
     this.#queue.clear();
     this.#socket = null;
-    this.#awaitingPong = false;
+    this.#heartbeat.stop();
     clearTimeout(this.#timer);
     if (retryIn !== null) this.#setTimer(retryIn, () => this.#connect());
     this.#emit('disconnected', { ...closed, retryIn, intentional });
@@ -236,14 +232,21 @@ export class Signaling extends EventTarget {
     this.state = 'closed';
     this.#queue.clear();
     this.#socket = null;
+    this.#heartbeat.stop();
     clearTimeout(this.#timer);
     this.#pageListeners.abort();
     this.#emit('close', closed);
   }
 
-  #handleOnline() {
+  /**
+   * Finds out soon whether the connection works, because the network may have changed or the device
+   * may have slept.
+   */
+  #check() {
     if (this.state === 'waiting') this.#connect();
-    else if (this.state === 'open') this.#ping();
+    else if (this.state === 'open') this.#heartbeat.check();
+    else if (this.#socket && performance.now() + PROMPT_TIMEOUT_MS < this.#timerEndsAt)
+      this.#setTimer(PROMPT_TIMEOUT_MS, () => this.#dropUnresponsive());
   }
 
   #handlePageHide() {
@@ -257,13 +260,17 @@ export class Signaling extends EventTarget {
     const socket = this.#socket;
     this.#socket = null; // cleared before close(): `onclose` handles only the current socket
     socket?.close(1000, reason);
-    this.#unresponsiveSocket?.close();
-    this.#unresponsiveSocket = null;
+    this.#closeUnresponsive();
+  }
+
+  #closeUnresponsive() {
+    for (const socket of this.#unresponsive.splice(0)) socket.close();
   }
 
   /** @param {number} ms @param {() => void} action */
   #setTimer(ms, action) {
     clearTimeout(this.#timer);
+    this.#timerEndsAt = performance.now() + ms;
     this.#timer = setTimeout(action, ms);
   }
 

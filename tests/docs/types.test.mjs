@@ -19,6 +19,7 @@ const PARTS = [
   'channel-queue.js',
   'restart-timer.js',
   'step-queue.js',
+  'heartbeat.js',
   'send-queue.js',
   'signaling.js',
   'parts.d.ts',
