@@ -23,6 +23,8 @@ export interface SignalingEvents {
   disconnected: Disconnected;
   /** The WebSocket is closed permanently. */
   close: Closed;
+  /** The server answers HTTP requests, but no WebSocket opens. */
+  blocked: { message: string };
   /** A signal was discarded, because too many signals are queued. */
   unsent: { message: string; to?: string };
 }

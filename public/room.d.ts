@@ -199,8 +199,8 @@ export interface RoomEvents {
     left?: boolean;
   };
   /**
-   * The server refused a frame, a negotiation failed, or a queued message could not be sent. `to`
-   * is the id of the affected peer.
+   * The server refused a frame, a negotiation failed, a queued message could not be sent, or the
+   * network blocks WebSockets. `to` is the id of the affected peer.
    */
   error: { code: string; message: string; to?: string };
   /**
@@ -278,7 +278,8 @@ export class Room extends EventTarget {
   /**
    * Joins a room. After a disconnect, reconnects until you call `close()` or `leaveServer()`, or
    * until the server refuses the client permanently.
-   * @param name 1 to 128 bytes of UTF-8 without control characters, and neither `.` nor `..`
+   * @param name 1 to 128 bytes of UTF-8 without control characters, and neither `.` nor `..`. It is
+   *   normalized (Unicode NFC), so that a name is the same however it was typed
    * @throws {RangeError} if the name or the option `id`, `token` or `connect` is invalid
    */
   constructor(name: string, options?: RoomOptions);

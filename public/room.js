@@ -6,7 +6,7 @@
  */
 
 import { Live, MEDIA_SERVER } from './live.js';
-import { checkOptions, roomUrl } from './options.js';
+import { checkOptions, normalizeName, roomUrl } from './options.js';
 import { Peer } from './peer.js';
 import { pollIceServers, Signaling } from './signaling.js';
 
@@ -58,7 +58,7 @@ export class Room extends EventTarget {
     super();
     const random = crypto.getRandomValues(new Uint32Array(4)).join('-');
     const { host, id, key = random, token, iceServers, connect = 'always', pace } = options;
-    this.name = name;
+    this.name = normalizeName(name);
     this.#always = connect === 'always';
     this.#pace = pace;
     this.#configuration = { iceServers };
@@ -76,6 +76,9 @@ export class Room extends EventTarget {
     listen(this.#signaling, 'frame', (frame) => this.#traceFrame('in', frame));
     listen(this.#signaling, 'unsent', (detail) =>
       this.#emit('error', { code: 'unsent', ...detail }),
+    );
+    listen(this.#signaling, 'blocked', (detail) =>
+      this.#emit('error', { code: 'websocket-blocked', ...detail }),
     );
     this.#onSignaling('frame', (frame) => this.#handleFrame(frame));
     this.#onSignaling('disconnected', (detail) => this.#handleDisconnected(detail));

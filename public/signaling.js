@@ -5,6 +5,7 @@
  */
 
 import { Heartbeat, PROMPT_TIMEOUT_MS } from './heartbeat.js';
+import { HttpProbe } from './http-probe.js';
 import { MAX_QUEUED, SendQueue } from './send-queue.js';
 
 /** @import { Closed, Frame, SignalingEvents } from "./parts.d.ts" */
@@ -66,6 +67,8 @@ export class Signaling extends EventTarget {
   #openedAt = 0;
   #lastError = ''; // message of the last `error` frame
   #pageListeners = new AbortController();
+  #hasOpened = false; // whether the current socket has opened
+  #httpProbe;
 
   /** @param {URL} url @param {{ id?: string, key: string, token?: string }} credentials */
   constructor(url, { id, key, token }) {
@@ -77,6 +80,9 @@ export class Signaling extends EventTarget {
     if (token !== undefined) this.#protocols.push(`token.${token}`);
 
     const { signal } = this.#pageListeners;
+    this.#httpProbe = new HttpProbe(this.#url, signal, (message) =>
+      this.#emit('blocked', { message }),
+    );
     const check = () => this.#check();
     addEventListener('online', check, { signal });
     // A phone that is unlocked on the same network fires no `online`, but its connections may be
@@ -151,7 +157,13 @@ export class Signaling extends EventTarget {
     const socket = new WebSocket(this.#url, this.#protocols);
     this.#socket = socket;
     this.#lastError = '';
+    this.#hasOpened = false;
     this.#setTimer(WELCOME_TIMEOUT_MS, () => this.#dropUnresponsive());
+    socket.onopen = () => {
+      if (socket !== this.#socket) return;
+      this.#hasOpened = true;
+      this.#httpProbe.handleOpen();
+    };
     socket.onmessage = ({ data }) => socket === this.#socket && this.#handleMessage(data);
     socket.onclose = ({ code, reason }) =>
       socket === this.#socket && this.#handleClose(code, reason);
@@ -207,6 +219,7 @@ export class Signaling extends EventTarget {
   #handleClose(code, reason) {
     const closed = { code, reason, message: this.#lastError };
     if (RETRY[code] === 'never') return this.#end(closed);
+    if (!this.#hasOpened) this.#httpProbe.handleFailure();
     if (this.state === 'open' && performance.now() - this.#openedAt > BACKOFF_RESET_MS)
       this.#failures = 0;
     const backoff = Math.min(RECONNECT_MAX_MS, RECONNECT_MIN_MS * 2 ** this.#failures);

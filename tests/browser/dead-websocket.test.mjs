@@ -25,9 +25,9 @@ async function open() {
   return ann;
 }
 
-/** Lets ann join a new room through the proxy. @param {Page} ann @param {string} [room] */
-async function joinThrough(ann, room = newRoom()) {
-  await join(ann, room, { id: 'ann', key: 'secret of ann', host: network.origin });
+/** Lets ann join a new room through the proxy. @param {Page} ann */
+async function joinThrough(ann) {
+  await join(ann, newRoom(), { id: 'ann', key: 'secret of ann', host: network.origin });
 }
 
 /** @param {Page} page */
@@ -126,6 +126,35 @@ test('a page that another page has replaced does not take its place back while t
   await ann.clock.fastForward(4_000);
   await logged(ann, 'close 4001', 1, 15_000);
   assert.deepEqual(await states(other), ['state joined']);
+});
+
+test('a network that blocks only WebSockets is reported, by the library and on the page', async () => {
+  network.blockWebSockets();
+  const room = newRoom();
+  const page = await pages.open('page', `${network.origin}/?room=${room}`);
+  const ann = await pages.open('ann', network.origin);
+  await join(ann, room, { id: 'ann' });
+  await logged(ann, 'error websocket-blocked');
+  await page.getByText('this network blocks WebSockets').waitFor();
+  await logged(ann, 'state connecting', 4);
+  assert.equal((await log(ann)).filter((entry) => entry.startsWith('error')).length, 1);
+  network.tidy();
+  for (const one of [page, ann]) await dispatch(one, 'online');
+  await logged(ann, 'state joined');
+  await page.getByText('In the room').waitFor();
+  await page.getByText('this network blocks WebSockets').waitFor({ state: 'hidden' });
+});
+
+test('a server that does not answer is not reported as a network that blocks WebSockets', async () => {
+  const ann = await pages.open('ann', network.origin);
+  await ann.evaluate(() => import(/** @type {string} */ ('/room.js'))); // before the network fails
+  network.down();
+  await join(ann, newRoom());
+  await logged(ann, 'state connecting', 4, 10_000);
+  assert.deepEqual(
+    (await log(ann)).filter((entry) => entry.startsWith('error')),
+    [],
+  );
 });
 
 /** @param {Page} page @param {string} type */

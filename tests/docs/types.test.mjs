@@ -20,6 +20,7 @@ const PARTS = [
   'restart-timer.js',
   'step-queue.js',
   'heartbeat.js',
+  'http-probe.js',
   'send-queue.js',
   'signaling.js',
   'parts.d.ts',

@@ -14,6 +14,7 @@ export class TcpProxy {
   #swallowed = null;
   /** Connections that are not forwarded. @type {Set<net.Socket>} */
   #mute = new Set();
+  #blocksWebSockets = false;
   #target;
 
   /** @param {{ port: number }} target the server. Its port is read at each connection */
@@ -61,8 +62,14 @@ export class TcpProxy {
     return new Promise((resolve) => (this.#swallowed = resolve));
   }
 
+  /** Answers each request for a WebSocket with 403, and lets all other requests through. */
+  blockWebSockets() {
+    this.#blocksWebSockets = true;
+  }
+
   tidy() {
     this.restore();
+    this.#blocksWebSockets = false;
     this.#swallowed = null;
   }
 
@@ -94,6 +101,20 @@ export class TcpProxy {
   #handleConnection(near) {
     if (this.#down) return reset(near);
     if (this.#swallowed) return this.#keepMute(near);
+    if (!this.#blocksWebSockets) return this.#forward(near);
+    near.on('error', () => {});
+    near.once('data', (request) => {
+      if (/^upgrade: *websocket/im.test(String(request))) {
+        near.end('HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n');
+      } else {
+        near.unshift(request);
+        this.#forward(near);
+      }
+    });
+  }
+
+  /** @param {net.Socket} near */
+  #forward(near) {
     const far = net.connect(this.#target.port, '127.0.0.1');
     for (const [socket, other] of [
       [near, far],
