@@ -62,7 +62,7 @@ export class Room extends EventTarget {
     this.#always = connect === 'always';
     this.#pace = pace;
     this.#configuration = { iceServers };
-    const url = roomUrl(name, host);
+    const url = roomUrl(this.name, host);
     checkOptions({ id, token, connect });
     this.live = new Live({
       configuration: () => this.#configuration,
@@ -184,7 +184,12 @@ export class Room extends EventTarget {
     for (const { id } of peers) missing.delete(id);
     this.#keepWhile('connected', [...missing.values()]);
     for (const { id, polite } of peers) {
-      const known = this.#updateListed(id, polite);
+      let known = this.#updateListed(id, polite);
+      // The server has removed us while we were disconnected. For the peer, we are a newcomer.
+      if (known && this.#connectsToAll && hasHungUp(known)) {
+        this.#remove(known);
+        known = undefined;
+      }
       // When we join, we make the first offer to every peer, even as the polite side: a page that
       // replaces another page takes over the old page's seat, so the new page is polite to the
       // peers that joined after the old page. After a reconnect, the impolite side makes the first
@@ -359,6 +364,19 @@ export class Room extends EventTarget {
   #emit(type, detail) {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
+}
+
+/**
+ * Whether the peer has closed the connection. Only the data channel shows it at once: the connection
+ * state changes some seconds later.
+ * @param {Peer} peer
+ */
+function hasHungUp(peer) {
+  return (
+    peer.relation === 'accepted' &&
+    peer.connection.connectionState === 'connected' &&
+    !peer.connected
+  );
 }
 
 /** @param {EventTarget} target @param {string} type @param {(detail: any) => void} handle */
