@@ -5,6 +5,7 @@
  * the step-by-step mode. `#token=…` contains a token. Browsers do not send this part of a URL.
  */
 
+import { normalizeName } from './options.js';
 import {
   byId,
   clearProblem,
@@ -20,7 +21,7 @@ import { showCount, startPeople } from './page/people.js';
 import { sanitizeName, startRoster } from './page/roster.js';
 import { addTile, removeTile } from './page/stage.js';
 import { startTalk } from './page/talk.js';
-import { CLOSE_TEXT } from './page/texts.js';
+import { CLOSE_TEXT, WEBSOCKET_BLOCKED_TEXT } from './page/texts.js';
 import { Room } from './room.js';
 
 /**
@@ -47,7 +48,9 @@ const UNAUTHORIZED = 4010;
 
 const query = new URLSearchParams(location.search);
 const lobby = query.get('lobby');
-const roomName = lobby || query.get('room');
+const roomName = normalizeName(lobby || query.get('room') || '');
+/** Whether the server answers HTTP requests, but no WebSocket opens. */
+let isBlocked = false;
 if (roomName) enterRoom(roomName);
 else showStartForm();
 
@@ -60,7 +63,7 @@ function showStartForm() {
   form.onsubmit = (event) => {
     event.preventDefault();
     const input = new FormData(form);
-    const target = new URLSearchParams({ [String(input.get('how'))]: field.value });
+    const target = new URLSearchParams({ [String(input.get('how'))]: normalizeName(field.value) });
     for (const key of ['name', 'steps'])
       if (input.get(key)) target.set(key, String(input.get(key)));
     location.assign(`/?${target}`);
@@ -111,6 +114,7 @@ async function enterRoom(name) {
   });
   on(room, 'error', ({ code, message, to }) => {
     const target = to ? ` for peer "${to}"` : '';
+    isBlocked ||= code === 'websocket-blocked';
     console.warn(`partyline: error "${code}"${target}: ${message}`);
   });
   if (lobby) setUpLeaving(room);
@@ -175,6 +179,7 @@ function setUpLeaving(room) {
 /** @param {RoomEvents["state"]} event */
 function showState({ state, code = 0, message = '', retryIn }) {
   if (state === 'joined') {
+    isBlocked = false;
     showStatus(state, 'In the room');
     return clearProblem('server');
   }
@@ -197,7 +202,8 @@ function showStatus(state, text) {
  * @param {number | null} [retryIn] milliseconds until the next attempt
  */
 function closeText(code, message, retryIn = null) {
-  const text = CLOSE_TEXT[code] ?? 'The server does not answer.';
+  const unanswered = isBlocked ? WEBSOCKET_BLOCKED_TEXT : 'The server does not answer.';
+  const text = CLOSE_TEXT[code] ?? unanswered;
   const reason = code === UNAUTHORIZED && message ? text.replace('.', `: ${message}.`) : text;
   const seconds = Math.max(1, Math.round((retryIn ?? 0) / 1000));
   return retryIn === null ? reason : `${reason} Trying again in ${seconds} s.`;

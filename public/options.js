@@ -34,12 +34,21 @@ export function checkOptions({ id, token, connect = 'always', iceTransportPolicy
   }
 }
 
-/** @param {string} name @param {string | undefined} host */
+/**
+ * Normalizes the name of a room. The same name can be typed as different characters: `é` as one, or
+ * as `e` and an accent, for example in file names of macOS. The server compares bytes.
+ * @param {string} name
+ */
+export function normalizeName(name) {
+  return String(name).normalize('NFC');
+}
+
+/** @param {string} name a normalized name @param {string | undefined} host */
 export function roomUrl(name, host = new URL(import.meta.url).origin) {
   const bytes = new TextEncoder().encode(name).length;
   // URL parsers remove the path segments "." and ".."
   // (https://url.spec.whatwg.org/#double-dot-path-segment).
-  if (bytes < 1 || bytes > 128 || /\p{Cc}|^\.\.?$/u.test(name)) {
+  if (bytes < 1 || bytes > 128 || /\p{Cc}|\p{Cs}|^\.\.?$/u.test(name)) {
     throw new RangeError(
       `invalid room name ${quote(name)}: expected 1 to 128 bytes of UTF-8, no control characters, ` +
         'and neither "." nor ".."; choose another name',

@@ -25,6 +25,8 @@ export interface SignalingEvents {
   close: Closed;
   /** The application's function returned no token. `Signaling` tries again. */
   'no-token': { message: string };
+  /** The server answers HTTP requests, but no WebSocket opens. */
+  blocked: { message: string };
   /** A signal was discarded, because too many signals are queued. */
   unsent: { message: string; to?: string };
 }

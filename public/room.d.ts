@@ -213,8 +213,8 @@ export interface RoomEvents {
   };
   /**
    * The server refused a frame, a negotiation failed, a queued message could not be sent, a peer
-   * sent too many signals, or a token or the ICE servers could not be obtained. `to` is the id of
-   * the affected peer.
+   * sent too many signals, the network blocks WebSockets, or a token or the ICE servers could not be
+   * obtained. `to` is the id of the affected peer.
    */
   error: { code: string; message: string; to?: string };
   /**
@@ -292,7 +292,8 @@ export class Room extends EventTarget {
   /**
    * Joins a room. After a disconnect, reconnects until you call `close()` or `leaveServer()`, or
    * until the server refuses the client permanently.
-   * @param name 1 to 128 bytes of UTF-8 without control characters, and neither `.` nor `..`
+   * @param name 1 to 128 bytes of UTF-8 without control characters, and neither `.` nor `..`. It is
+   *   normalized (Unicode NFC), so that a name is the same however it was typed
    * @throws {RangeError} if the name or the option `id`, `token`, `connect` or
    *   `iceTransportPolicy` is invalid
    */

@@ -7,7 +7,7 @@
 
 import { IceServers } from './ice-servers.js';
 import { Live, MEDIA_SERVER } from './live.js';
-import { checkOptions, roomUrl } from './options.js';
+import { checkOptions, normalizeName, roomUrl } from './options.js';
 import { Peer } from './peer.js';
 import { SignalLimits, tracedPayload } from './signal-limits.js';
 import { Signaling } from './signaling.js';
@@ -65,11 +65,11 @@ export class Room extends EventTarget {
     const random = crypto.getRandomValues(new Uint32Array(4)).join('-');
     const { host, id, key = random, token, iceServers, iceTransportPolicy } = options;
     const { connect = 'always', pace } = options;
-    this.name = name;
+    this.name = normalizeName(name);
     this.#always = connect === 'always';
     this.#pace = pace;
     this.#configuration = { iceServers, iceTransportPolicy };
-    const url = roomUrl(name, host);
+    const url = roomUrl(this.name, host);
     checkOptions({ id, token, connect, iceTransportPolicy });
     this.live = new Live({
       configuration: () => this.#configuration,
@@ -86,6 +86,9 @@ export class Room extends EventTarget {
     );
     listen(this.#signaling, 'no-token', (detail) =>
       this.#emit('error', { code: 'no-token', ...detail }),
+    );
+    listen(this.#signaling, 'blocked', (detail) =>
+      this.#emit('error', { code: 'websocket-blocked', ...detail }),
     );
     this.#onSignaling('frame', (frame) => this.#handleFrame(frame));
     this.#onSignaling('disconnected', (detail) => this.#handleDisconnected(detail));
@@ -212,7 +215,12 @@ export class Room extends EventTarget {
     for (const { id } of peers) missing.delete(id);
     this.#keepWhile('connected', [...missing.values()]);
     for (const { id, polite } of peers) {
-      const known = this.#updateListed(id, polite);
+      let known = this.#updateListed(id, polite);
+      // The server has removed us while we were disconnected. For the peer, we are a newcomer.
+      if (known && this.#connectsToAll && hasHungUp(known)) {
+        this.#remove(known);
+        known = undefined;
+      }
       // When we join, we make the first offer to every peer, even as the polite side: a page that
       // replaces another page takes over the old page's seat, so the new page is polite to the
       // peers that joined after the old page. After a reconnect, the impolite side makes the first
@@ -402,6 +410,19 @@ export class Room extends EventTarget {
   #emit(type, detail) {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
+}
+
+/**
+ * Whether the peer has closed the connection. Only the data channel shows it at once: the connection
+ * state changes some seconds later.
+ * @param {Peer} peer
+ */
+function hasHungUp(peer) {
+  return (
+    peer.relation === 'accepted' &&
+    peer.connection.connectionState === 'connected' &&
+    !peer.connected
+  );
 }
 
 /** @param {EventTarget} target @param {string} type @param {(detail: any) => void} handle */

@@ -4,6 +4,8 @@
  * Signals are not queued while the WebSocket is disconnected, because they soon become outdated.
  */
 
+import { Heartbeat, PROMPT_TIMEOUT_MS } from './heartbeat.js';
+import { HttpProbe } from './http-probe.js';
 import { MAX_QUEUED, SendQueue } from './send-queue.js';
 import { becomesValid, requestToken } from './token.js';
 
@@ -29,17 +31,13 @@ const RETRY = {
   4013: 'later', // unread
 };
 
-const PING_INTERVAL_MS = 25_000; // some proxies and phones close connections that are idle for 30 s
-// The server closes the WebSocket of a client that was silent while it was sent 4 MiB. The characters
-// are UTF-16 units, of up to three bytes each.
-const PING_AFTER_CHARS = 2 ** 20;
-const PONG_TIMEOUT_MS = 10_000;
 const WELCOME_TIMEOUT_MS = 15_000;
 const RECONNECT_MIN_MS = 500; // far below the 15 s for which the server keeps an absent peer
 const RECONNECT_MAX_MS = 30_000;
 const RETRY_LATER_MS = 30_000;
 const BACKOFF_RESET_MS = 5_000; // a WebSocket that stays open for longer resets the backoff
 const BATCH_WINDOW_MS = 5; // browsers gather candidates in bursts
+const MAX_UNRESPONSIVE = 4; // more would collect if a proxy let handshakes through and nothing else
 const PACE_MS = 100; // interval at which queued signals are sent
 const UNAUTHORIZED = 4010;
 const MAX_REFUSED_TOKENS = 3; // consecutive tokens of the application's function
@@ -54,10 +52,10 @@ export class Signaling extends EventTarget {
   /** The current socket. Events of earlier sockets are ignored. @type {WebSocket | null} */
   #socket = null;
   /**
-   * The unresponsive socket, which stays open until the next `welcome`.
-   * @type {WebSocket | null}
+   * Open sockets that did not answer. They stay open until the next `welcome`.
+   * @type {WebSocket[]}
    */
-  #unresponsiveSocket = null;
+  #unresponsive = [];
   #protocols;
   #token;
   /** Ends the wait for the application's function. @type {AbortController=} */
@@ -68,17 +66,15 @@ export class Signaling extends EventTarget {
   #queue = new SendQueue();
   /** @type {ReturnType<typeof setTimeout>=} */
   #flushTimer;
-  /**
-   * The pending timer: welcome timeout, next ping, pong timeout or next reconnect.
-   * @type {ReturnType<typeof setTimeout>=}
-   */
+  /** The pending timer: welcome timeout or next reconnect. @type {ReturnType<typeof setTimeout>=} */
   #timer;
-  #awaitingPong = false;
-  #charsSincePing = 0;
+  #timerEndsAt = 0;
+  #heartbeat = new Heartbeat(() => this.#dropUnresponsive());
   #failures = 0; // consecutive failures
   #openedAt = 0;
   #lastError = ''; // message of the last `error` frame
   #pageListeners = new AbortController();
+  #httpProbe;
 
   /** @param {URL} url @param {{ id?: string, key: string, token?: RoomOptions['token'] }} credentials */
   constructor(url, { id, key, token }) {
@@ -90,9 +86,19 @@ export class Signaling extends EventTarget {
     this.#token = token;
 
     const { signal } = this.#pageListeners;
-    addEventListener('online', () => this.#handleOnline(), { signal });
+    this.#httpProbe = new HttpProbe(this.#url, signal, (message) =>
+      this.#emit('blocked', { message }),
+    );
+    const check = () => this.#check();
+    addEventListener('online', check, { signal });
+    // A phone that is unlocked on the same network fires no `online`, but its connections may be
+    // dead. `resume` follows when the browser had frozen the page
+    // (https://wicg.github.io/page-lifecycle/).
+    addEventListener('focus', check, { signal });
+    document.addEventListener('resume', check, { signal });
+    document.addEventListener('visibilitychange', () => document.hidden || check(), { signal });
     addEventListener('pagehide', () => this.#handlePageHide(), { signal });
-    addEventListener('pageshow', ({ persisted }) => persisted && this.#connect(), { signal });
+    addEventListener('pageshow', ({ persisted }) => persisted && check(), { signal });
     this.#connect();
   }
 
@@ -176,18 +182,25 @@ export class Signaling extends EventTarget {
     const socket = new WebSocket(this.#url, [...this.#protocols, ...protocols]);
     this.#socket = socket;
     this.#lastError = '';
+    let hasOpened = false;
     this.#setTimer(WELCOME_TIMEOUT_MS, () => this.#dropUnresponsive());
+    socket.onopen = () => {
+      if (socket !== this.#socket) return;
+      hasOpened = true;
+      this.#httpProbe.handleOpen();
+    };
     socket.onmessage = ({ data }) => socket === this.#socket && this.#handleMessage(data);
-    socket.onclose = ({ code, reason }) =>
-      socket === this.#socket && this.#handleClose(code, reason);
+    socket.onclose = ({ code, reason }) => {
+      if (socket !== this.#socket) return;
+      if (!hasOpened) this.#httpProbe.handleFailure();
+      this.#handleClose(code, reason);
+    };
   }
 
   /** @param {unknown} text */
   #handleMessage(text) {
-    if (this.#awaitingPong) this.#schedulePing(); // any message proves that the server is alive
+    this.#heartbeat.handleMessage(text);
     if (typeof text !== 'string' || text === 'pong') return;
-    this.#charsSincePing += text.length;
-    if (this.#charsSincePing > PING_AFTER_CHARS) this.#ping();
     const frame = parse(text);
     if (!frame) return;
     if (frame.type === 'welcome') this.#handleWelcome(frame);
@@ -207,30 +220,28 @@ export class Signaling extends EventTarget {
     this.id = String(welcome.id);
     this.#refusedTokens = 0;
     this.#openedAt = performance.now();
-    this.#schedulePing();
-    this.#unresponsiveSocket?.close();
-    this.#unresponsiveSocket = null;
+    clearTimeout(this.#timer);
+    if (this.#socket) this.#heartbeat.start(this.#socket);
+    this.#closeUnresponsive();
   }
 
-  #schedulePing() {
-    this.#awaitingPong = false;
-    this.#setTimer(PING_INTERVAL_MS, () => this.#ping());
-  }
-
-  #ping() {
-    this.#socket?.send('ping');
-    this.#charsSincePing = 0;
-    this.#awaitingPong = true;
-    this.#setTimer(PONG_TIMEOUT_MS, () => this.#dropUnresponsive());
-  }
-
-  /**
-   * Reconnects, but leaves the old socket open until the next `welcome`. Otherwise, the Close frame
-   * of the old socket could reach the server after the network recovers, and the server would
-   * remove this client.
-   */
+  /** Reconnects, because the server has not answered in time. */
   #dropUnresponsive() {
-    this.#unresponsiveSocket = this.#socket;
+    const socket = this.#socket;
+    // After a Close frame of the server, the event `close` with its code can take half a minute.
+    if (socket?.readyState === WebSocket.CLOSING) return;
+    if (socket?.readyState === WebSocket.CONNECTING) {
+      // Browsers open one WebSocket to a host at a time (RFC 6455 §4.1), so a handshake that hangs
+      // would delay all later attempts, in Chromium for four minutes.
+      this.#socket = null;
+      socket.close();
+      this.#httpProbe.handleFailure();
+    } else if (socket) {
+      // An open socket stays open. Otherwise, its Close frame could reach the server after the
+      // network recovers, and the server would remove this client.
+      this.#unresponsive.push(socket);
+      if (this.#unresponsive.length > MAX_UNRESPONSIVE) this.#unresponsive.shift()?.close();
+    }
     this.#handleClose(1006, 'no answer');
   }
 
@@ -264,7 +275,7 @@ export class Signaling extends EventTarget {
     this.state = 'waiting';
     this.#queue.clear();
     this.#socket = null;
-    this.#awaitingPong = false;
+    this.#heartbeat.stop();
     this.#awaitingToken?.abort();
     clearTimeout(this.#timer);
     if (retryIn !== null) this.#setTimer(retryIn, () => this.#connect());
@@ -276,15 +287,22 @@ export class Signaling extends EventTarget {
     this.state = 'closed';
     this.#queue.clear();
     this.#socket = null;
+    this.#heartbeat.stop();
     this.#awaitingToken?.abort();
     clearTimeout(this.#timer);
     this.#pageListeners.abort();
     this.#emit('close', closed);
   }
 
-  #handleOnline() {
+  /**
+   * Finds out soon whether the connection works, because the network may have changed or the device
+   * may have slept.
+   */
+  #check() {
     if (this.state === 'waiting') this.#connect();
-    else if (this.state === 'open') this.#ping();
+    else if (this.state === 'open') this.#heartbeat.check();
+    else if (this.#socket && performance.now() + PROMPT_TIMEOUT_MS < this.#timerEndsAt)
+      this.#setTimer(PROMPT_TIMEOUT_MS, () => this.#dropUnresponsive());
   }
 
   #handlePageHide() {
@@ -298,13 +316,17 @@ export class Signaling extends EventTarget {
     const socket = this.#socket;
     this.#socket = null; // cleared before close(): `onclose` handles only the current socket
     socket?.close(1000, reason);
-    this.#unresponsiveSocket?.close();
-    this.#unresponsiveSocket = null;
+    this.#closeUnresponsive();
+  }
+
+  #closeUnresponsive() {
+    for (const socket of this.#unresponsive.splice(0)) socket.close();
   }
 
   /** @param {number} ms @param {() => void} action */
   #setTimer(ms, action) {
     clearTimeout(this.#timer);
+    this.#timerEndsAt = performance.now() + ms;
     this.#timer = setTimeout(action, ms);
   }
 

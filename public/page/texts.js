@@ -29,6 +29,11 @@ export const CLOSE_TEXT = {
   4013: 'This page received its messages too slowly.',
 };
 
+/** The explanation if the server answers HTTP requests, but no WebSocket opens. */
+export const WEBSOCKET_BLOCKED_TEXT =
+  'The server answers, but this network blocks WebSockets, which this page needs. Try another ' +
+  'network, or ask its administrator to allow WebSockets.';
+
 /**
  * The status in a peer's tile: the connection state, or the relation while there is no connection.
  * @type {Record<Relation | RTCPeerConnectionState, string>}

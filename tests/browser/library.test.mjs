@@ -158,6 +158,7 @@ test('invalid options throw errors that quote the value', async () => {
     return {
       name: message('..'),
       long: message('x'.repeat(129)),
+      surrogate: message('\ud800'),
       id: message('demo', { id: 'Ann Lee' }),
       token: message('demo', { token: 'secret ticket' }),
       connect: message('demo', { connect: 'sometimes' }),
@@ -166,6 +167,7 @@ test('invalid options throw errors that quote the value', async () => {
   });
   assert.match(messages.name, /^RangeError: invalid room name "\.\.": expected 1 to 128 bytes/);
   assert.match(messages.long, /^RangeError: invalid room name "xxx/);
+  assert.match(messages.surrogate, /^RangeError: invalid room name "/);
   assert.match(messages.id, /^RangeError: invalid peer id "Ann Lee": expected 1 to 64 characters/);
   assert.match(messages.token, /^RangeError: invalid token: expected a JWT/);
   assert.doesNotMatch(messages.token, /secret/);
@@ -177,6 +179,19 @@ test('invalid options throw errors that quote the value', async () => {
     messages.policy,
     /^RangeError: invalid option iceTransportPolicy "public": expected "all"/,
   );
+});
+
+test('both Unicode forms of a name are one room, for the library and the page', async () => {
+  const composed = `caf\u00e9 ${newRoom()}`;
+  const decomposed = composed.normalize('NFD');
+  const [ann, bob] = await pages.pair();
+  await join(ann, decomposed, { id: 'ann' });
+  await join(bob, composed, { id: 'bob' });
+  await connected(ann, 'bob');
+  assert.equal(await ann.evaluate(() => /** @type {any} */ (globalThis).room.name), composed);
+  const eve = await pages.open('eve', `/?room=${encodeURIComponent(decomposed)}&id=eve`);
+  await connected(bob, 'ann', 'eve');
+  assert.equal(await eve.locator('#room-title').textContent(), composed);
 });
 
 test('malformed signals are reported and disturb no connection', async () => {

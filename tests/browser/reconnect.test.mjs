@@ -7,6 +7,7 @@ import { Pages } from '../support/chromium.mjs';
 import { Dev } from '../support/dev.mjs';
 import { TcpProxy } from '../support/tcp-proxy.mjs';
 import { useFixtures } from '../support/fixtures.mjs';
+import { Peer } from '../support/peer.mjs';
 import { held, lose, lost, release } from '../support/wire.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
@@ -242,6 +243,36 @@ test('a server restart ends no connection, and a peer that left meanwhile is rem
   const polite = () => [.../** @type {any} */ (globalThis).room.peers.values()][0].polite;
   assert.deepEqual([await ann.evaluate(polite), await bob.evaluate(polite)], [false, true]);
 });
+
+for (const first of ['ann', 'bob']) {
+  test(`a page that the server has removed connects anew when it returns, with ${first} first`, async () => {
+    const [ann, bob] = await pair();
+    const room = newRoom();
+    const secret = { id: 'ann', key: 'secret of ann' };
+    if (first === 'ann') await join(ann, room, secret);
+    if (first === 'ann') await logged(ann, 'state joined');
+    await join(bob, room, { id: 'bob' });
+    await logged(bob, 'state joined');
+    if (first === 'bob') await join(ann, room, secret);
+    await connected(ann, 'bob');
+    network.down();
+    await logged(ann, 'state reconnecting');
+    // Another client takes ann's seat and leaves, which is faster than the end of the grace period.
+    const server = { host: new URL(dev.origin).host };
+    const other = await Peer.join(server, room, 'ann', { key: secret.key });
+    await other.close(1000);
+    await logged(bob, 'leave ann');
+    await until(ann, 'the channel is closed', () => {
+      return !(/** @type {any} */ (globalThis).room.peers.get('bob').ready);
+    });
+    network.restore();
+    await connected(ann, 'bob');
+    await connected(bob, 'ann');
+    await talk(bob, 'bob', ann, 'ann', 'welcome back');
+    assert.deepEqual(await arrivals(ann), ['peer bob', 'leave bob', 'peer bob']);
+    assert.deepEqual(await arrivals(bob), ['peer ann', 'leave ann', 'peer ann']);
+  });
+}
 
 test('a page leaves when it enters the back/forward cache, and rejoins as a newcomer', async () => {
   const [ann, bob] = await pair();

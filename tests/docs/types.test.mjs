@@ -19,6 +19,8 @@ const PARTS = [
   'channel-queue.js',
   'restart-timer.js',
   'step-queue.js',
+  'heartbeat.js',
+  'http-probe.js',
   'send-queue.js',
   'signaling.js',
   'ice-servers.js',

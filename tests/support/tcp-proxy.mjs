@@ -10,6 +10,11 @@ export class TcpProxy {
    */
   #sockets = new Map();
   #down = false;
+  /** Called with the next connection, which is not forwarded. @type {(() => void) | null} */
+  #swallowed = null;
+  /** Connections that are not forwarded. @type {Set<net.Socket>} */
+  #mute = new Set();
+  #blocksWebSockets = false;
   #target;
 
   /** @param {{ port: number }} target the server. Its port is read at each connection */
@@ -35,7 +40,7 @@ export class TcpProxy {
 
   /** Resets every connection, and continues to accept new connections. */
   cut() {
-    for (const socket of this.#sockets.keys()) reset(socket);
+    for (const socket of [...this.#sockets.keys(), ...this.#mute]) reset(socket);
   }
 
   /** Resets every connection, and resets every new connection until `restore` is called. */
@@ -48,8 +53,24 @@ export class TcpProxy {
     this.#down = false;
   }
 
+  /**
+   * Accepts the next connection, but forwards and answers nothing. Later connections are forwarded.
+   * The promise resolves when the connection has come.
+   * @returns {Promise<void>}
+   */
+  swallow() {
+    return new Promise((resolve) => (this.#swallowed = resolve));
+  }
+
+  /** Answers each request for a WebSocket with 403, and lets all other requests through. */
+  blockWebSockets() {
+    this.#blocksWebSockets = true;
+  }
+
   tidy() {
     this.restore();
+    this.#blocksWebSockets = false;
+    this.#swallowed = null;
   }
 
   /** Stops forwarding bytes until `thaw` is called. The connections stay open. */
@@ -68,8 +89,32 @@ export class TcpProxy {
   }
 
   /** @param {net.Socket} near */
+  #keepMute(near) {
+    this.#swallowed?.();
+    this.#swallowed = null;
+    this.#mute.add(near);
+    near.on('error', () => {}).on('close', () => this.#mute.delete(near));
+    near.resume(); // otherwise, Node does not notice that the client has closed the connection
+  }
+
+  /** @param {net.Socket} near */
   #handleConnection(near) {
     if (this.#down) return reset(near);
+    if (this.#swallowed) return this.#keepMute(near);
+    if (!this.#blocksWebSockets) return this.#forward(near);
+    near.on('error', () => {});
+    near.once('data', (request) => {
+      if (/^upgrade: *websocket/im.test(String(request))) {
+        near.end('HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n');
+      } else {
+        near.unshift(request);
+        this.#forward(near);
+      }
+    });
+  }
+
+  /** @param {net.Socket} near */
+  #forward(near) {
     const far = net.connect(this.#target.port, '127.0.0.1');
     for (const [socket, other] of [
       [near, far],

@@ -1,0 +1,60 @@
+// @ts-check
+/**
+ * Finds out why no WebSocket opens. A browser reports the same code 1006 for every cause. If the
+ * server answers HTTP requests meanwhile, then a proxy or firewall probably blocks WebSockets.
+ */
+
+const PROBE_AFTER = 2; // consecutive WebSockets that did not open
+const TIMEOUT_MS = 5_000;
+
+export class HttpProbe {
+  #url;
+  #stop;
+  #report;
+  #failures = 0; // consecutive WebSockets that did not open
+  #httpWorks = false;
+  #isReported = false;
+
+  /**
+   * @param {URL} socketUrl the URL of the WebSocket
+   * @param {AbortSignal} stop
+   * @param {(message: string) => void} report called once for consecutive failures
+   */
+  constructor(socketUrl, stop, report) {
+    this.#url = new URL('/health', socketUrl); // a request for the room would wake it
+    this.#url.protocol = socketUrl.protocol.replace('ws', 'http');
+    this.#stop = stop;
+    this.#report = report;
+  }
+
+  /** A WebSocket has opened. */
+  handleOpen() {
+    this.#failures = 0;
+    this.#httpWorks = this.#isReported = false;
+  }
+
+  /** A WebSocket could not be opened. */
+  handleFailure() {
+    this.#failures += 1;
+    if (this.#isReported || this.#failures < PROBE_AFTER) return;
+    // A server that starts can answer HTTP just after the WebSocket has failed. So another WebSocket
+    // must fail after the answer.
+    if (!this.#httpWorks) return void this.#probe();
+    this.#isReported = true;
+    this.#report(
+      `${this.#url.host} answers HTTP requests, but refuses WebSockets: allow WebSockets in the ` +
+        'proxy or firewall of this network, or add the origin of this page to the ALLOWED_ORIGINS ' +
+        'of the server',
+    );
+  }
+
+  async #probe() {
+    try {
+      const signal = AbortSignal.any([this.#stop, AbortSignal.timeout(TIMEOUT_MS)]);
+      const { ok } = await fetch(this.#url, { signal, cache: 'no-store' });
+      this.#httpWorks = ok && this.#failures >= PROBE_AFTER; // no WebSocket has opened meanwhile
+    } catch {
+      // The server does not answer, or does not allow this origin.
+    }
+  }
+}
