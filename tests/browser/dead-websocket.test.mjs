@@ -105,9 +105,9 @@ test('a page that another page has replaced does not take its place back while t
   const ann = await open();
   await ann.evaluate(() => {
     globalThis.WebSocket = class extends WebSocket {
-      /** @param {[string | URL, string[]]} args */
-      constructor(...args) {
-        super(...args);
+      /** @param {string | URL} url @param {string | string[]} [protocols] */
+      constructor(url, protocols) {
+        super(url, protocols);
         Object.assign(globalThis, { socket: this });
       }
     };

@@ -258,7 +258,7 @@ for (const first of ['ann', 'bob']) {
     network.down();
     await logged(ann, 'state reconnecting');
     // Another client takes ann's seat and leaves, which is faster than the end of the grace period.
-    const server = { host: new URL(dev.origin).host };
+    const server = /** @type {any} */ ({ host: new URL(dev.origin).host });
     const other = await Peer.join(server, room, 'ann', { key: secret.key });
     await other.close(1000);
     await logged(bob, 'leave ann');
