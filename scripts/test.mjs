@@ -14,6 +14,7 @@ import { join } from 'node:path';
 import { installChromium } from './chromium.mjs';
 import { installCoturn } from './coturn.mjs';
 import { installCurl } from './curl.mjs';
+import { installFirefox } from './firefox.mjs';
 import { root, seconds, show, stop, tell } from './run.mjs';
 import { setup } from './setup.mjs';
 import { endToEnd, steps, testFiles } from './steps.mjs';
@@ -70,6 +71,7 @@ async function choose() {
     );
   if (!result.some(isEndToEnd)) return result;
   await installChromium();
+  await installFirefox();
   await installCoturn();
   await installCurl();
   if (result.some(({ name }) => name.startsWith('build'))) return result;

@@ -1,13 +1,17 @@
 // @ts-check
-/** Starts Chromium with fake media devices, and opens and closes the pages of a test. */
+/**
+ * Starts Chromium with fake media devices, or Firefox, and opens and closes the pages of a test.
+ */
 import assert from 'node:assert/strict';
 import { chromium } from 'playwright-core';
 import { chromiumPath } from '../../scripts/chromium.mjs';
 import { PATIENCE } from './browser.mjs';
+import { isOwnReport, launchFirefox } from './firefox.mjs';
 import { installWire } from './wire.mjs';
 
 /** @typedef {import('playwright-core').Browser} Browser */
 /** @typedef {import('playwright-core').Page} Page */
+/** @typedef {'Chromium' | 'Firefox'} BrowserName */
 
 const CHROMIUM_ARGS = [
   '--no-sandbox', // Chromium's sandbox does not work as root, and containers usually run as root
@@ -24,24 +28,36 @@ const CHROMIUM_ARGS = [
   '--auto-select-desktop-capture-source=Entire screen',
 ];
 
+const LAUNCH = {
+  Chromium: () => chromium.launch({ executablePath: chromiumPath(), args: CHROMIUM_ARGS }),
+  Firefox: launchFirefox,
+};
+
+/** The browser of a test that names none. */
+const DEFAULT_BROWSER = /** @type {BrowserName} */ (process.env.PARTYLINE_BROWSER || 'Chromium');
+
 /** A browser for one test file, and the pages of the test that is running. */
 export class Pages {
   /** @type {Browser | undefined} */
   #browser;
   #home;
+  #name;
   /** @type {{ page: Page, name: string }[]} */
   #open = [];
   /** @type {string[]} */
   #problems = [];
 
-  /** @param {{ origin: string }} [home] the server to which relative URLs refer */
-  constructor(home) {
+  /**
+   * @param {{ origin: string }} [home] the server to which relative URLs refer
+   * @param {BrowserName} [name]
+   */
+  constructor(home, name = DEFAULT_BROWSER) {
     this.#home = home;
+    this.#name = name;
   }
 
   async start() {
-    const args = CHROMIUM_ARGS;
-    this.#browser = await chromium.launch({ executablePath: chromiumPath(), args });
+    this.#browser = await LAUNCH[this.#name]();
   }
 
   /**
@@ -54,9 +70,12 @@ export class Pages {
     assert(this.#browser);
     const context = await this.#browser.newContext({ baseURL: this.#home?.origin, ...options });
     context.setDefaultTimeout(PATIENCE);
+    context.setDefaultNavigationTimeout(3 * PATIENCE); // Firefox loads slowly on a busy machine
     const page = await context.newPage();
     this.#open.push({ page, name });
-    page.on('pageerror', (error) => this.#problems.push(`${name}: ${error.stack}`));
+    page.on('pageerror', (error) => {
+      if (!isOwnReport(error.message)) this.#problems.push(`${name}: ${error.stack}`);
+    });
     page.on('console', (message) => {
       if (/Content Security Policy|(Permissions|Opener)-Policy/.test(message.text()))
         this.#problems.push(`${name}: ${message.text()}`);

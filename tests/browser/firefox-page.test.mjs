@@ -1,0 +1,165 @@
+// @ts-check
+/**
+ * The built-in page and the examples in Firefox: Firefox with Firefox, and Firefox with Chromium in
+ * both orders.
+ */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { newRoom, until } from '../support/browser.mjs';
+import { Pages } from '../support/chromium.mjs';
+import { PAIRS } from '../support/firefox.mjs';
+import { useFixtures } from '../support/fixtures.mjs';
+import { at, enter, isShown, pictured } from '../support/page.mjs';
+import { passed } from '../support/wire.mjs';
+import { Deployed } from '../support/workerd.mjs';
+
+/** @typedef {import('playwright-core').Page} Page */
+
+const server = new Deployed();
+const pages = { Chromium: new Pages(server, 'Chromium'), Firefox: new Pages(server, 'Firefox') };
+useFixtures(server, pages.Chromium, pages.Firefox);
+
+/** @param {Page} page @param {string} name */
+const press = (page, name) => page.getByRole('button', { name, exact: true }).click();
+
+/** Waits until a page shows a text. @param {Page} page @param {string} text */
+const shows = (page, text) =>
+  until(page, `it shows ${text}`, (text) => document.body.innerText.includes(text), text);
+
+/** Writes a message in the chat of the built-in page. @param {Page} page @param {string} text */
+async function write(page, text) {
+  await page.getByRole('textbox', { name: 'Message to all' }).fill(text);
+  await page.keyboard.press('Enter');
+}
+
+for (const [first, second] of PAIRS) {
+  const pair = `${first} first, then ${second}`;
+
+  /**
+   * Opens an example. Then opens its URL, which contains the name of the new room, on the other side.
+   * @param {string} name
+   * @returns {Promise<[Page, Page]>}
+   */
+  const openExample = async (name) => {
+    const ann = await pages[first].open('ann', `/examples/${name}.html`);
+    await until(ann, 'the address names a room', () => location.hash.length > 10);
+    return [ann, await pages[second].open('bob', ann.url())];
+  };
+
+  test(`two people call, chat and look inside: ${pair}`, async () => {
+    const room = newRoom();
+    const ann = await enter(pages[first], { room, id: 'ann' });
+    const bob = await enter(pages[second], { room, id: 'bob' });
+    await isShown(ann, 'bob', 'connected');
+    await isShown(bob, 'ann', 'connected');
+    await press(ann, 'Camera');
+    await pictured(bob, 'ann');
+    await press(bob, 'Camera');
+    await pictured(ann, 'bob');
+    await press(bob, 'Microphone');
+    await until(
+      ann,
+      'bob is heard',
+      () => document.querySelector('.tile.heard .name')?.textContent === 'bob',
+    );
+    // Firefox without a window has no screen to share.
+    for (const [page, browser, other, screen] of /** @type {const} */ ([
+      [ann, first, bob, 'ann’s screen'],
+      [bob, second, ann, 'bob’s screen'],
+    ]))
+      if (browser === 'Chromium') {
+        await press(page, 'Screen');
+        await pictured(other, screen);
+        await press(page, 'Screen');
+        await other.getByText(screen).waitFor({ state: 'detached' });
+      }
+    await press(ann, 'Camera');
+    await pictured(bob, 'ann', false);
+    await pictured(ann, 'bob');
+    await write(ann, 'hello 👋 bob');
+    await bob.locator('#log').getByText('hello 👋 bob').waitFor();
+    await write(bob, 'hello 🎉 ann');
+    await ann.locator('#log').getByText('hello 🎉 ann').waitFor();
+    for (const [page, other] of /** @type {[Page, string][]} */ ([
+      [ann, 'bob'],
+      [bob, 'ann'],
+    ])) {
+      await press(page, `Look inside: ${other}`);
+      await until(
+        page,
+        'all tasks are done',
+        () => document.querySelectorAll('.task.done').length === 26,
+      );
+      await page.locator('#local-candidate', { hasText: /^(host|prflx), .*, udp$/ }).waitFor();
+      await page.locator('#rtt', { hasText: 'ms' }).waitFor();
+    }
+  });
+
+  test(`a newcomer connects step by step: ${pair}`, async () => {
+    const room = newRoom();
+    const ann = await enter(pages[first], { room, id: 'ann' });
+    const bob = await pages[second].open('bob', at({ room, id: 'bob', steps: '1' }, '#inside'));
+    for (const words of [
+      'make the connection',
+      'add a data channel',
+      'make an offer',
+      'set our description: the offer',
+    ]) {
+      await bob.getByText(`Next: ${words}`, { exact: true }).waitFor();
+      await press(bob, 'Next step');
+    }
+    await bob.getByText('Next: send offer', { exact: true }).waitFor();
+    assert(!(await passed(bob)).includes('out offer'));
+    await bob.getByRole('checkbox', { name: 'Step by step' }).uncheck();
+    await isShown(ann, 'bob', 'connected');
+    await isShown(bob, 'ann', 'connected');
+  });
+
+  test(`the chat example shows messages: ${pair}`, async () => {
+    const [ann, bob] = await openExample('chat');
+    await Promise.all([shows(ann, 'joined'), shows(bob, 'joined')]);
+    for (const [from, to] of [
+      [ann, bob],
+      [bob, ann],
+    ]) {
+      const text = `from ${from === ann ? 'ann' : 'bob'} 🎉`;
+      await from.getByRole('textbox').fill(text);
+      await from.getByRole('button').click();
+      await shows(to, `: ${text}`);
+    }
+    await bob.close();
+    await shows(ann, 'left');
+  });
+
+  test(`the call example plays the other side: ${pair}`, async () => {
+    for (const page of await openExample('call'))
+      await until(page, 'two videos play', () => {
+        const videos = [...document.querySelectorAll('video')];
+        return (
+          videos.length === 2 &&
+          videos.every(({ srcObject, videoWidth, currentTime }) => {
+            const tracks = /** @type {MediaStream} */ (srcObject).getTracks();
+            return tracks.length === 2 && videoWidth > 0 && currentTime > 0;
+          })
+        );
+      });
+  });
+
+  test(`the cursor example shows the other cursor: ${pair}`, async () => {
+    const [ann, bob] = await openExample('cursor');
+    for (const [from, to] of [
+      [ann, bob],
+      [bob, ann],
+    ]) {
+      // The example does not queue moves before the channel is open, so the test repeats the move.
+      await from.evaluate(() =>
+        setInterval(() => dispatchEvent(new PointerEvent('pointermove', { clientX: 50 })), 50),
+      );
+      await until(
+        to,
+        'a cursor is shown',
+        () => document.querySelector('b')?.style.position === 'fixed',
+      );
+    }
+  });
+}
