@@ -124,6 +124,10 @@ impl Close {
     }
 }
 
+/// The close code of a page that goes away (RFC 6455 §7.4.1). Firefox sends it when a navigation
+/// begins, even if the navigation then becomes a download or gets the status 204, and the page stays.
+pub const GOING_AWAY: u16 = 1001;
+
 /// The reply to a client's Close frame. The hibernation API sends no reply, so the Durable Object
 /// must send the reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -149,6 +149,9 @@ pub enum Event<'a> {
     },
     /// The client closed its WebSocket. Its peer leaves.
     Closed(Socket),
+    /// The client closed its WebSocket with [`GOING_AWAY`](crate::core::close::GOING_AWAY). Its peer
+    /// becomes absent for a short time if it has a key, and leaves otherwise.
+    GoingAway(Socket),
     /// The WebSocket failed without a Close frame. Its peer becomes absent.
     Lost(Socket),
     /// A notice could not be sent, because the WebSocket no longer works.

@@ -145,6 +145,7 @@ impl Room {
             Event::Live(request) => turn.handle_live(request),
             Event::Called { call, outcome } => turn.handle_called(call, outcome),
             Event::Closed(socket) => turn.handle_closed(socket),
+            Event::GoingAway(socket) => turn.handle_going_away(socket),
             Event::Lost(socket) => turn.disconnect(socket),
             Event::Undelivered {
                 socket,

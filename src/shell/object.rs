@@ -89,7 +89,7 @@ impl Room {
     /// Handles an error of a WebSocket, which counts as the loss of its connection.
     #[wasm_bindgen(js_name = webSocketError)]
     pub fn error(&self, ws: WebSocket) {
-        self.0.handle_end(&ws, |_| true);
+        self.0.handle_end(&ws, |_| Event::Lost);
     }
 
     /// Handles the end of a call of the media server. `status`: the status of the reply, or 0 if there
@@ -260,14 +260,15 @@ impl RoomObject {
                 log("close", &Error::from(error).to_string());
             }
         }
-        self.handle_end(ws, |dialect| {
-            close::is_loss(code, was_clean) || dialect.may_return(code)
+        self.handle_end(ws, |dialect| match code {
+            _ if close::is_loss(code, was_clean) || dialect.may_return(code) => Event::Lost,
+            close::GOING_AWAY => Event::GoingAway,
+            _ => Event::Closed,
         });
     }
 
-    /// Removes a WebSocket that is closed or lost. `is_loss` returns whether the peer may
-    /// reconnect.
-    fn handle_end(&self, ws: &WebSocket, is_loss: impl Fn(Dialect) -> bool) {
+    /// Removes a WebSocket that is closed or lost. `event` returns the event of its end.
+    fn handle_end<'a>(&self, ws: &WebSocket, event: impl Fn(Dialect) -> fn(Socket) -> Event<'a>) {
         let Some((socket, dialect)) = self.find(ws) else {
             return;
         };
@@ -276,11 +277,7 @@ impl RoomObject {
         {
             log("forget", &error.to_string());
         }
-        self.handle(if is_loss(dialect) {
-            Event::Lost(socket)
-        } else {
-            Event::Closed(socket)
-        });
+        self.handle(event(dialect)(socket));
     }
 
     /// Handles a join over a WebSocket.

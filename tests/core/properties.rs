@@ -52,6 +52,7 @@ enum Step {
         text: String,
     },
     Close(usize),
+    GoAway(usize),
     Lose(usize),
     Jam(usize),
     Pass(u64),
@@ -73,6 +74,7 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(socket, to)| Step::Signal { socket, to }),
         1 => (socket(), ".{0,20}").prop_map(|(socket, text)| Step::Garbage { socket, text }),
         2 => socket().prop_map(Step::Close),
+        2 => socket().prop_map(Step::GoAway),
         3 => socket().prop_map(Step::Lose),
         1 => socket().prop_map(Step::Jam),
         3 => prop_oneof![Just(0), Just(1), 100..9_000_u64, Just(14_999), Just(15_000), Just(120_000)]
@@ -164,6 +166,14 @@ impl History {
             Step::Close(n) => socket(*n)
                 .into_iter()
                 .for_each(|socket| self.rig.close(socket)),
+            Step::GoAway(n) => {
+                socket(*n)
+                    .into_iter()
+                    .for_each(|socket| self.rig.go_away(socket));
+                // For these seconds, the room remembers the Close frame in memory only, because an
+                // eviction needs ten seconds without an event.
+                self.rig.pass(4_000);
+            }
             Step::Lose(n) => socket(*n)
                 .into_iter()
                 .for_each(|socket| self.rig.lose(socket)),
@@ -344,7 +354,7 @@ proptest! {
         history.play(&Step::Join { who: 4, key: None });
         for step in &steps {
             match step {
-                Step::Lose(_) | Step::Jam(_) | Step::Register { .. } => {}
+                Step::Lose(_) | Step::GoAway(_) | Step::Jam(_) | Step::Register { .. } => {}
                 Step::Close(n) if n % history.sockets.len() < 2 => {}
                 Step::Join { who: 3 | 4, .. } => {}
                 step => history.play(step),

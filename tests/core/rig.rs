@@ -277,6 +277,15 @@ impl Rig {
         self.handle(event(socket));
     }
 
+    /// Closes the WebSocket of a client with the close code of a page that goes away.
+    pub(crate) fn go_away(&mut self, socket: Socket) {
+        if self.streams(socket) {
+            return self.lose(socket);
+        }
+        self.world.forget(socket);
+        self.handle(Event::GoingAway(socket));
+    }
+
     /// Breaks a WebSocket or an event stream.
     pub(crate) fn lose(&mut self, socket: Socket) {
         self.world.forget(socket);

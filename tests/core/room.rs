@@ -122,6 +122,93 @@ fn an_absent_peer_leaves_at_the_end_of_its_grace_period_and_not_before() {
     assert_eq!(rig.frames(ann), [r#"{"type":"peer-left","id":"bob"}"#]);
 }
 
+/// Creates a room with ann and bob, who has a key, and lets bob's page go away.
+fn going_away(limits: Limits) -> (Rig, Socket, Socket) {
+    let mut rig = Rig::new(limits);
+    let (ann, bob) = (rig.join("ann", None), rig.join("bob", Some("bob's")));
+    rig.heard(ann);
+    rig.pass(500); // the time is not a whole second
+    rig.go_away(bob);
+    (rig, ann, bob)
+}
+
+#[test]
+fn a_peer_whose_page_goes_away_leaves_after_two_seconds_and_not_before() {
+    let (mut rig, ann, _) = going_away(LIMITS);
+    rig.pass(1_999);
+    assert_eq!(rig.heard(ann), []);
+    rig.pass(1);
+    assert_eq!(rig.frames(ann), [r#"{"type":"peer-left","id":"bob"}"#]);
+}
+
+#[test]
+fn a_peer_without_a_key_or_without_a_grace_period_leaves_when_its_page_goes_away() {
+    let (mut rig, ann, bob) = pair(LIMITS);
+    rig.go_away(bob);
+    assert_eq!(rig.frames(ann), [r#"{"type":"peer-left","id":"bob"}"#]);
+    let (mut rig, ann, _) = going_away(Limits { grace: 0, ..LIMITS });
+    assert_eq!(rig.frames(ann), [r#"{"type":"peer-left","id":"bob"}"#]);
+    let (mut rig, ann, _) = going_away(Limits {
+        grace: 1_000,
+        ..LIMITS
+    });
+    rig.pass(1_000);
+    assert_eq!(rig.frames(ann), [r#"{"type":"peer-left","id":"bob"}"#]);
+}
+
+#[test]
+fn a_page_that_stays_after_all_keeps_its_seat_and_its_signals() {
+    let (mut rig, ann, _) = going_away(LIMITS);
+    rig.send(ann, OFFER);
+    rig.pass(1_999);
+    let bob = rig.join("bob", Some("bob's"));
+    let heard = rig.frames(bob);
+    assert_eq!(heard[1..], [r#"{"type":"offer","from":"ann","payload":1}"#]);
+    rig.pass(60_000);
+    assert_eq!(rig.heard(ann), []);
+    assert!(rig.is_open(bob));
+}
+
+#[test]
+fn a_page_that_returns_and_goes_nevertheless_leaves_after_two_seconds() {
+    let (mut rig, ann, _) = going_away(LIMITS);
+    rig.pass(300);
+    let bob = rig.join("bob", Some("bob's"));
+    // The page was closed during the handshake, so no Close frame follows.
+    rig.lose(bob);
+    rig.pass(1_999);
+    assert_eq!(rig.heard(ann), []);
+    rig.pass(1);
+    assert_eq!(rig.frames(ann), [r#"{"type":"peer-left","id":"bob"}"#]);
+}
+
+#[test]
+fn a_page_that_has_stayed_is_lost_like_any_other() {
+    let (mut rig, ann, _) = going_away(LIMITS);
+    rig.pass(300);
+    let bob = rig.join("bob", Some("bob's"));
+    rig.pass(3_700);
+    rig.lose(bob);
+    rig.pass(14_999);
+    assert_eq!(rig.heard(ann), []);
+    rig.pass(1_000);
+    assert_eq!(rig.frames(ann), [r#"{"type":"peer-left","id":"bob"}"#]);
+}
+
+#[test]
+fn a_late_close_frame_of_a_page_that_goes_away_shortens_the_grace_period() {
+    let mut rig = Rig::new(LIMITS);
+    let (ann, bob) = (rig.join("ann", None), rig.join("bob", Some("bob's")));
+    rig.jam(bob);
+    rig.send(ann, OFFER);
+    rig.heard(ann);
+    rig.go_away(bob);
+    rig.pass(1_999);
+    assert_eq!(rig.heard(ann), []);
+    rig.pass(1);
+    assert_eq!(rig.frames(ann).len(), 2, "a refusal and peer-left");
+}
+
 #[test]
 fn an_alarm_is_set_again_when_it_fires_early() {
     let (mut rig, ann, bob) = pair(LIMITS);

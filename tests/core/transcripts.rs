@@ -120,7 +120,11 @@ impl<'a> Player<'a> {
             (_, "ends") => self.ends(line, name),
             (_, "closes") => {
                 let socket = self.socket(line, name);
-                self.rig.close(socket);
+                if rest == "1001" {
+                    self.rig.go_away(socket);
+                } else {
+                    self.rig.close(socket);
+                }
             }
             (_, "drops") => {
                 let socket = self.socket(line, name);

@@ -9,7 +9,6 @@ use crate::core::close::Close;
 use crate::core::event::{Effect, Held, RowKey};
 use crate::core::member::{Attached, Member};
 use crate::core::notice::{Notice, RoutedSignal};
-use crate::core::outbox::Outbox;
 use crate::core::peer::{Key, PeerId, Seat, Socket};
 use crate::core::refusal::{Code, Refusal};
 
@@ -57,12 +56,10 @@ impl Turn<'_, '_> {
         match old {
             Some(old) => self.join_again(member, old, moves.is_some()),
             None => {
-                self.room.roster.insert(Peer {
-                    member,
-                    presence: Presence::Connected,
-                    outbox: Outbox::default(),
-                    rate_limiter: RateLimiter::new(self.now, &self.room.limits),
-                });
+                let rate_limiter = RateLimiter::new(self.now, &self.room.limits);
+                self.room
+                    .roster
+                    .insert(Peer::new(member, Presence::Connected, rate_limiter));
                 self.announce(id, seat);
                 for signal in self.take_held() {
                     self.push_send(vec![socket], signal);

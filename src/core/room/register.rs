@@ -8,7 +8,6 @@ use crate::core::event::{Effect, Reply};
 use crate::core::member::Member;
 use crate::core::notice::Registered;
 use crate::core::number::GAP;
-use crate::core::outbox::Outbox;
 use crate::core::peer::{Address, Lock, PeerId, Socket};
 use crate::core::stream::Stream;
 
@@ -58,12 +57,11 @@ impl Turn<'_, '_> {
         };
         let peer = match old {
             Some(old) => self.register_again(member, old),
-            None => Peer {
+            None => Peer::new(
                 member,
-                presence: self.waiting_for_stream(number),
-                outbox: Outbox::default(),
-                rate_limiter: RateLimiter::new(self.now, &self.room.limits),
-            },
+                self.waiting_for_stream(number),
+                RateLimiter::new(self.now, &self.room.limits),
+            ),
         };
         let seat = peer.member.seat;
         self.room.roster.insert(peer);

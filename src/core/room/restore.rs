@@ -13,7 +13,7 @@ use crate::core::event::Event;
 use crate::core::event::{Absent, Held, Limits, Notices, Row, RowKey};
 use crate::core::live::Stage;
 use crate::core::member::{Attached, Member};
-use crate::core::outbox::{Entry, Numbered, Outbox};
+use crate::core::outbox::{Entry, Numbered};
 use crate::core::peer::{Seat, Time};
 
 impl Room {
@@ -80,12 +80,10 @@ impl Room {
             expires_at,
             sent,
         } = absent;
-        self.roster.insert(Peer {
-            member,
-            presence: Presence::Absent { expires_at, sent },
-            outbox: Outbox::default(),
-            rate_limiter: RateLimiter::new(now, &self.limits),
-        });
+        let rate_limiter = RateLimiter::new(now, &self.limits);
+        let presence = Presence::Absent { expires_at, sent };
+        self.roster
+            .insert(Peer::new(member, presence, rate_limiter));
     }
 
     fn restore_connected(&mut self, member: Member, now: Time) {
@@ -93,12 +91,9 @@ impl Room {
         if self.roster.has_absent() && self.roster.by_id(member.id.as_str()).is_some() {
             self.orphans.push(RowKey::Absent(member.id.clone()));
         }
-        self.roster.insert(Peer {
-            member,
-            presence: Presence::Connected,
-            outbox: Outbox::default(),
-            rate_limiter: RateLimiter::new(now, &self.limits),
-        });
+        let rate_limiter = RateLimiter::new(now, &self.limits);
+        self.roster
+            .insert(Peer::new(member, Presence::Connected, rate_limiter));
     }
 
     fn restore_entry(&mut self, seat: Seat, numbered: Numbered, row: Option<u64>) {

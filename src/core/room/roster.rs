@@ -31,6 +31,9 @@ pub(crate) struct Peer {
     pub(crate) presence: Presence,
     pub(crate) outbox: Outbox,
     pub(crate) rate_limiter: RateLimiter,
+    /// The time until which a lost WebSocket is that of a page that goes away; see
+    /// [`Event::GoingAway`](crate::core::event::Event::GoingAway). It passes before an eviction.
+    pub(crate) going_away_until: Time,
 }
 
 /// Whether a peer has a working WebSocket. The arrows show the events that change it.
@@ -38,7 +41,7 @@ pub(crate) struct Peer {
 /// ```text
 ///         Join                          Register
 ///           │                              │
-///           ▼       Lost, Undelivered      ▼
+///           ▼ Lost, GoingAway, Undelivered ▼
 ///     ┌───────────┐ ────────────────▶ ┌────────┐
 ///     │ Connected │                   │ Absent │
 ///     └───────────┘ ◀──────────────── └────────┘
@@ -49,8 +52,8 @@ pub(crate) struct Peer {
 /// ```
 ///
 /// Join and Open also replace the WebSocket of a connected peer. Register closes the WebSocket of a
-/// connected peer, which becomes absent. If the grace period is zero, Lost removes the peer
-/// immediately.
+/// connected peer, which becomes absent. If the grace period is zero, Lost and GoingAway remove the
+/// peer immediately. GoingAway also removes a peer without a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Presence {
     /// The peer has a WebSocket that is not known to be closed or broken.
@@ -171,6 +174,17 @@ impl Roster {
 }
 
 impl Peer {
+    /// Creates a peer to which nothing was sent yet.
+    pub(crate) fn new(member: Member, presence: Presence, rate_limiter: RateLimiter) -> Self {
+        Self {
+            member,
+            presence,
+            outbox: Outbox::default(),
+            rate_limiter,
+            going_away_until: Time::default(),
+        }
+    }
+
     /// Returns the time at which an absent peer leaves, or `None` for a connected peer.
     pub(crate) const fn expires_at(&self) -> Option<Time> {
         match self.presence {
