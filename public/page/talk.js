@@ -21,7 +21,7 @@ import {
 } from './dom.js';
 import { nameOf, ownStream, ownStreamIdOf } from './roster.js';
 import { ensureTile, removeTile, showName, showStream } from './stage.js';
-import { DEVICE_ERROR_TEXT } from './texts.js';
+import { DEVICE_ERROR_TEXT, pausedText } from './texts.js';
 
 /**
  * @import { Peer, Room } from "../room.js"
@@ -201,6 +201,10 @@ function startCall() {
       startTrack(toggle, granted.getTracks()[0], ownStream);
     });
   }
+  // Browsers of phones cannot capture the screen.
+  byId('screen').hidden = Boolean(
+    navigator.mediaDevices && !navigator.mediaDevices.getDisplayMedia,
+  );
   setUpToggle('screen', async (toggle) => {
     const shared = ownScreen;
     if (shared) return shared.getTracks().forEach((track) => stopTrack(toggle, track, shared));
@@ -256,6 +260,11 @@ function startTrack(toggle, track, stream) {
   stream.addTrack(track);
   // The user has unplugged the device, or has stopped sharing with the browser's own button.
   track.onended = () => stopTrack(toggle, track, stream);
+  // Safari pauses the camera and the microphone of a page while another page uses them.
+  if (stream === ownStream) {
+    track.onmute = () => showProblem(toggle.id, pausedText(toggle.id));
+    track.onunmute = () => clearProblem(toggle.id);
+  }
   for (const peer of room.peers.values()) sendTrack(peer, track, stream);
   toggle.ariaPressed = 'true';
   if (stream === ownStream) showStream('self', ownStream).muted = true;

@@ -64,6 +64,11 @@ export const DEVICE_ERROR_TEXT = {
     `The ${device} is in use by another program. Close it there, then try again.`,
 };
 
+/** Explains that the browser has paused a device. @param {string} device */
+export const pausedText = (device) =>
+  `The browser has paused the ${device}, perhaps because another page uses it. ` +
+  `To continue, turn the ${device} off and on.`;
+
 /**
  * Local steps by type: a title and an explanation.
  * @type {Record<string, [title: string, reason: string]>}
