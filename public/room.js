@@ -296,14 +296,14 @@ export class Room extends EventTarget {
     );
     on('state', () => this.#handlePeerState(peer));
     on('peer-replaced', (description) => this.#handleReplaced(peer, description));
-    const reportError = (/** @type {PeerEvents["error"]} */ detail) =>
+    const emitError = (/** @type {PeerEvents["error"]} */ detail) =>
       this.#emit('error', { ...detail, to: id });
-    on('error', (detail) => this.#limits.get(id)?.takeError() && reportError(detail));
+    on('error', (detail) => this.#limits.get(id)?.takeError() && emitError(detail));
     if (!this.#limits.has(id)) {
       const deliver = (/** @type {string} */ type, /** @type {any} */ payload) =>
         this.#handlePeerSignal(id, type, payload);
       const isSending = () => this.#signaling.isSending(id);
-      this.#limits.set(id, new SignalLimits({ deliver, isSending, reportError }));
+      this.#limits.set(id, new SignalLimits({ deliver, isSending, reportError: emitError }));
     }
     this.#peers.set(id, peer);
     this.#emit('peer', { peer });

@@ -11,10 +11,18 @@ import { TokenBucket } from './send-queue.js';
 /**
  * @import { SignalLimitsInit } from "./parts.d.ts"
  *
- * @typedef {{ type: string, payload: any, opensConnection?: boolean }} Waiting
+ * @typedef {{ type: string, payload: any, opensConnection?: boolean }} Signal
+ *
+ * Signals that this client answers.
+ * @typedef {'offer' | 'relation'} Kind
+ *
+ * The last signal of a kind: its origin or type, when it was answered, and the timer of the next
+ * answer.
+ * @typedef {{ id: string, at: number, timer?: ReturnType<typeof setTimeout> }} Last
  */
 
 const MAX_WAITING = 64;
+const REPEAT_MS = 1_000;
 const MAX_TRACED_CHARS = 2_048;
 const RETRY_MS = 100;
 
@@ -30,24 +38,13 @@ export class SignalLimits {
   /** New connections for a peer that the server has not announced again. */
   #connections = new TokenBucket(2, 0.2);
   /**
-   * Signals that this client answers. Beyond the limit, they wait. A new offer is a renegotiation
-   * that the peer waits for, so bursts are allowed.
-   * @type {Record<string, TokenBucket>}
+   * Signals that differ from the last one of their kind. A peer needs their answers, so bursts are
+   * allowed. Beyond the limit, they wait.
    */
-  #answered = {
-    offer: new TokenBucket(20, 2),
-    request: new TokenBucket(1, 1),
-    accept: new TokenBucket(1, 1),
-    decline: new TokenBucket(1, 1),
-    cancel: new TokenBucket(1, 1),
-    leaving: new TokenBucket(1, 1),
-  };
-  /** The origin of the last offer, which identifies the offer. @type {string=} */
-  #lastOffer;
-  #repeatedOffers = new TokenBucket(1, 1);
-  /** @type {ReturnType<typeof setTimeout>=} */
-  #repeatTimer;
-  /** @type {Waiting[]} */
+  #changes = { offer: new TokenBucket(20, 2), relation: new TokenBucket(10, 1) };
+  /** @type {Record<Kind, Last>} */
+  #last = { offer: { id: '', at: 0 }, relation: { id: '', at: 0 } };
+  /** @type {Signal[]} */
   #waiting = [];
   /** @type {ReturnType<typeof setTimeout>=} */
   #timer;
@@ -61,8 +58,9 @@ export class SignalLimits {
   receive(type, payload) {
     const signal = { type, payload };
     if (!this.#budget.take(performance.now())) this.#drop();
-    else if (type === 'offer' && originOf(payload) === this.#lastOffer) this.#repeat(payload);
-    else if (this.#waiting.length === 0 && this.#take(signal)) this.#init.deliver(type, payload);
+    else if (this.#waiting.length > 0) this.#wait(signal);
+    else if (this.#isRepeated(signal)) this.#repeat(signal);
+    else if (this.#take(signal)) this.#init.deliver(type, payload);
     else this.#wait(signal);
   }
 
@@ -99,7 +97,8 @@ export class SignalLimits {
 
   stop() {
     clearTimeout(this.#timer);
-    clearTimeout(this.#repeatTimer);
+    clearTimeout(this.#last.offer.timer);
+    clearTimeout(this.#last.relation.timer);
     this.#waiting = [];
   }
 
@@ -111,31 +110,42 @@ export class SignalLimits {
     this.#init.reportError({ code: 'peer-too-fast', message });
   }
 
+  /** Whether the signal equals the last one of its kind. @param {Signal} signal */
+  #isRepeated(signal) {
+    const kind = kindOf(signal.type);
+    return kind !== undefined && this.#last[kind].id === identify(signal);
+  }
+
   /**
-   * Delivers a repeated offer at most once a second. Other signals do not wait for it, because the
-   * offer has been answered before.
-   * @param {any} offer
+   * Delivers a repeated signal at most once a second, unless a newer signal of its kind arrives in
+   * the meantime. The peer repeats a signal if the answer was lost, so the last one is answered.
+   * Other signals do not wait for it.
+   * @param {Signal} signal
    */
-  #repeat(offer) {
-    const now = performance.now();
-    if (this.#repeatedOffers.take(now)) return this.#init.deliver('offer', offer);
-    this.#repeatTimer ??= setTimeout(() => {
-      this.#repeatTimer = undefined;
-      if (originOf(offer) === this.#lastOffer) this.#repeat(offer);
-    }, this.#repeatedOffers.wait(now));
+  #repeat(signal) {
+    const { type, payload } = signal;
+    const last = this.#last[/** @type {Kind} */ (kindOf(type))];
+    const wait = last.at + REPEAT_MS - performance.now();
+    if (wait <= 0) {
+      last.at = performance.now();
+      return this.#init.deliver(type, payload);
+    }
+    last.timer ??= setTimeout(() => {
+      last.timer = undefined;
+      if (this.#isRepeated(signal)) this.#repeat(signal);
+    }, wait);
   }
 
   /**
    * Makes a signal wait behind the signals that wait already. Only the last of several signals of
    * the same type matters, and a new offer makes earlier candidates obsolete.
-   * @param {Waiting} signal
+   * @param {Signal} signal
    */
   #wait(signal) {
     const { type } = signal;
-    const isObsolete = (/** @type {Waiting} */ earlier) =>
+    const isObsolete = (/** @type {Signal} */ earlier) =>
       earlier.type === type || (type === 'offer' && earlier.type === 'candidate');
-    if (type in this.#answered)
-      this.#waiting = this.#waiting.filter((earlier) => !isObsolete(earlier));
+    if (kindOf(type)) this.#waiting = this.#waiting.filter((earlier) => !isObsolete(earlier));
     if (this.#waiting.length >= MAX_WAITING) return this.#drop();
     this.#waiting.push(signal);
     this.#schedule();
@@ -156,27 +166,37 @@ export class SignalLimits {
     clearTimeout(this.#timer);
     const [first] = this.#waiting;
     if (!first) return;
-    const { opensConnection } = first;
-    const limit = opensConnection ? this.#connections : this.#answered[first.type];
+    const kind = kindOf(first.type);
+    const limit = first.opensConnection ? this.#connections : kind && this.#changes[kind];
     const wait = limit?.wait(performance.now()) ?? 0;
     const delay = Math.max(wait, this.#init.isSending() ? RETRY_MS : 0);
     this.#timer = setTimeout(() => this.#deliverWaiting(), delay);
   }
 
-  /** Counts a signal, if its limits permit it now. @param {Waiting} signal */
+  /** Counts a signal, if its limits permit it now. @param {Signal} signal */
   #take(signal) {
     const now = performance.now();
     // takeConnection() counts the connection.
     if (signal.opensConnection) return this.#connections.wait(now) === 0;
-    if (this.#answered[signal.type]?.take(now) === false) return false;
-    if (signal.type === 'offer') this.#lastOffer = originOf(signal.payload);
+    const kind = kindOf(signal.type);
+    if (!kind) return true;
+    if (!this.#changes[kind].take(now)) return false;
+    clearTimeout(this.#last[kind].timer);
+    // The first repetition of an offer is answered at once: the answer may have been lost.
+    this.#last[kind] = { id: identify(signal), at: kind === 'offer' ? -REPEAT_MS : now };
     return true;
   }
 }
 
-/** @param {any} description */
-function originOf(description) {
-  return findLine(String(description?.sdp), 'o=');
+/** @param {string} type @returns {Kind | undefined} */
+function kindOf(type) {
+  if (type === 'offer') return type;
+  return type === 'answer' || type === 'candidate' ? undefined : 'relation';
+}
+
+/** Returns what repeated signals have in common. @param {Signal} signal */
+function identify({ type, payload }) {
+  return (type === 'offer' && findLine(String(payload?.sdp), 'o=')) || type;
 }
 
 /**
