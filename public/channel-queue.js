@@ -3,9 +3,12 @@
 
 /** @import { PeerContext } from "./parts.d.ts" */
 
+const PROTOCOL = 'partyline'; // distinguishes our channel from a channel of the application
 const MAX_QUEUED_TEXTS = 64;
 
 export class ChannelQueue {
+  static LABEL = 'chat';
+
   #context;
   #reportUnsent;
   /**
@@ -50,11 +53,32 @@ export class ChannelQueue {
     this.#queue = [];
   }
 
+  /** @param {RTCPeerConnection} connection */
+  create(connection) {
+    this.#context.trace('create-channel', ChannelQueue.LABEL);
+    this.#attach(connection.createDataChannel(ChannelQueue.LABEL, { protocol: PROTOCOL }));
+  }
+
+  /**
+   * Uses a channel that the peer has created, if it is not a channel of the application.
+   * @param {RTCDataChannel} channel
+   * @param {boolean} isLibrary whether the peer uses this library. Other clients do not set the
+   *   protocol of the channel.
+   * @returns {boolean} whether the channel is used
+   */
+  accept(channel, isLibrary) {
+    const isOurs =
+      channel.label === ChannelQueue.LABEL &&
+      (channel.protocol === PROTOCOL || (channel.protocol === '' && !isLibrary));
+    if (isOurs) this.#attach(channel);
+    return isOurs;
+  }
+
   /** @param {RTCDataChannel} channel */
-  attach(channel) {
-    channel.onopen = () => this.#handleOpen(channel);
-    channel.onclose = () => this.#handleClose(channel);
-    channel.onmessage = ({ data }) => this.#context.emit('message', data);
+  #attach(channel) {
+    channel.addEventListener('open', () => this.#handleOpen(channel));
+    channel.addEventListener('close', () => this.#handleClose(channel));
+    channel.addEventListener('message', ({ data }) => this.#context.emit('message', data));
     if (channel.readyState === 'open') this.#handleOpen(channel);
   }
 

@@ -31,6 +31,8 @@ export class Live {
   /** @type {string | undefined} */
   #session;
   #isDevice = false; // whether the last offer asks for our tracks
+  /** The transport whose state is watched. @type {RTCDtlsTransport=} */
+  #transport;
   /** The stream that we publish. @type {MediaStream | null} */
   #published = null;
   /**
@@ -125,12 +127,12 @@ export class Live {
     this.#session = session;
     this.#pendingOffer = null;
     old?.close();
-    connection.ontrack = ({ track }) => trace('track', track);
-    connection.onconnectionstatechange = () => {
+    connection.addEventListener('track', ({ track }) => trace('track', track));
+    connection.addEventListener('connectionstatechange', () => {
       trace('connection-state', connection.connectionState);
       this.#emitChange();
       if (connection.connectionState === 'failed') signal('restart');
-    };
+    });
     this.#emitChange();
   }
 
@@ -141,13 +143,14 @@ export class Live {
    */
   #watchTransport(connection) {
     const transport = connection.getSenders()[0]?.transport;
-    if (!transport) return;
-    transport.onstatechange = () => {
+    if (!transport || transport === this.#transport) return;
+    this.#transport = transport;
+    transport.addEventListener('statechange', () => {
       if (transport.state !== 'closed') return;
       setTimeout(() => {
         if (connection === this.connection) this.#init.signal('restart');
       }, CLOSED_DELAY);
-    };
+    });
   }
 
   /** @param {RTCSessionDescriptionInit} offer */

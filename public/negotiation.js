@@ -1,8 +1,8 @@
 // @ts-check
 /**
  * One `RTCPeerConnection`, with perfect negotiation as in the WebRTC specification
- * (https://www.w3.org/TR/webrtc/#perfect-negotiation-example). Three rules are added, because
- * signals can get lost:
+ * (https://www.w3.org/TR/webrtc/#perfect-negotiation-example). Four rules are added, because
+ * signals can get lost and browsers can refuse a description:
  *
  * 1. *Descriptions may be repeated.* The origin (`o=`, RFC 9429 §5.2.2) identifies a description. A
  *    repeated offer is answered with the same answer, and a repeated answer is ignored. So a peer
@@ -10,21 +10,23 @@
  * 2. *A peer can be replaced* by a new page or connection with the same id. The certificate in the
  *    description then differs, and the room creates a new `Peer`.
  * 3. *A failed connection attempt is restarted*, with increasing delays.
+ * 4. *An unusable offer is postponed*: if our offer is too large, or the browser refuses the answer,
+ *    our next offer waits for the restart timer. The peer's offers are accepted meanwhile.
  */
 
 import { ChannelQueue } from './channel-queue.js';
+import { createConnection, traceStates } from './connection.js';
+import { findLine, identify, isPoliteTo, keepDtlsRoles } from './description.js';
+import { IdleTransceivers } from './idle-transceivers.js';
+import { LocalDescriptions } from './local-descriptions.js';
+import { RemoteCandidates } from './remote-candidates.js';
 import { RestartTimer } from './restart-timer.js';
 import { StepQueue } from './step-queue.js';
 
 /**
- * @import { Description, PeerContext } from "./parts.d.ts"
- *
- * The type and the SDP lines that identify a description.
- * @typedef {{ type: Description, origin: string, certificate?: string }} Identity
+ * @import { Description, DescriptionPayload, PeerContext } from "./parts.d.ts"
+ * @import { Identity } from "./description.js"
  */
-
-const CHANNEL_LABEL = 'chat';
-const MAX_PENDING_CANDIDATES = 64;
 
 export class Negotiation {
   /** @readonly */ connection;
@@ -33,64 +35,80 @@ export class Negotiation {
   #inbox;
   #outbox;
   #channel;
+  #candidates;
+  #local;
+  #idleTransceivers;
   #restartTimer;
+  #closed = false;
   #started = false; // before start(), tracks can be added, but no offer is made
   #madeFirstOffer = false;
-  #negotiationNeeded = false; // `negotiationneeded` has fired since the last offer
-  #offerScheduled = false; // an offer is waiting for `pace`
-  #makingOffer = false;
   #ignoreOffer = false;
   #isSettingRemoteAnswerPending = false;
   /** The identity of the current remote description. @type {Identity=} */
   #remoteDescription;
   /** The type and origin of the last description that was added to the inbox. */
   #incomingDescription = '';
-  /** Candidates that arrived before their description. @type {RTCIceCandidateInit[]} */
-  #pendingCandidates = [];
+  /** The peer's properties, if it uses this library. @type {DescriptionPayload["partyline"]} */
+  #sender;
 
   /** @param {PeerContext} context */
   constructor(context) {
-    const { configuration, trace, emit, pace } = context;
-    const connection = new RTCPeerConnection(configuration);
+    const { configuration, trace, pace } = context;
+    const connection = createConnection(configuration, () => this.#handleClosed());
     this.connection = connection;
     this.#context = context;
     this.#inbox = new StepQueue(pace);
     this.#outbox = new StepQueue(pace);
     this.#channel = new ChannelQueue(context, (error) => this.#reportError('unsent', error));
+    this.#candidates = new RemoteCandidates(connection, trace);
+    this.#local = new LocalDescriptions(
+      connection,
+      context,
+      (type, payload) => this.#send(type, payload),
+      (code, error) => this.#reportError(code, error),
+      () => this.#restartTimer.schedule(),
+    );
+    this.#idleTransceivers = new IdleTransceivers(connection);
     this.#restartTimer = new RestartTimer(
       () => this.#restart(),
-      () => this.#started && connection.signalingState !== 'closed',
+      () => this.#started && !this.#closed,
     );
     trace('create-connection', configuration);
-    connection.onnegotiationneeded = () => {
-      this.#negotiationNeeded = true;
+    traceStates(connection, trace);
+    this.#listen();
+  }
+
+  /** Adds event listeners. The `on…` properties are left to the application. */
+  #listen() {
+    const { connection } = this;
+    const { trace, emit } = this.#context;
+    connection.addEventListener('negotiationneeded', () => {
+      this.#local.isNegotiationNeeded = true;
       // Only one side makes the first offer, which avoids glare: in Chromium 156, a rollback also
       // stops candidate gathering, and the browser never resumes it.
-      if (this.#started && (this.#madeFirstOffer || this.#remoteDescription)) this.#makeOffer();
-    };
-    connection.onicecandidate = ({ candidate }) => {
+      if (this.#started && (this.#madeFirstOffer || this.#remoteDescription)) this.#local.offer();
+    });
+    connection.addEventListener('icecandidate', ({ candidate }) => {
       if (!candidate) return;
       trace('local-candidate', candidate);
       this.#send('candidate', candidate);
-    };
-    connection.ontrack = (event) => {
+    });
+    connection.addEventListener('track', (event) => {
       trace('track', event.track);
       emit('track', event);
-    };
-    connection.ondatachannel = ({ channel }) =>
-      channel.label === CHANNEL_LABEL && this.#channel.attach(channel);
-    connection.oniceconnectionstatechange = () =>
-      trace('ice-connection-state', connection.iceConnectionState);
-    connection.onicegatheringstatechange = () =>
-      trace('ice-gathering-state', connection.iceGatheringState);
-    connection.onsignalingstatechange = () => {
-      trace('signaling-state', connection.signalingState);
+    });
+    connection.addEventListener('datachannel', (event) => {
+      // The application does not receive our channel, so it cannot mistake the channel for its own.
+      const isOurs = this.#channel.accept(event.channel, this.#sender !== undefined);
+      if (isOurs) event.stopImmediatePropagation();
+    });
+    connection.addEventListener('signalingstatechange', () => {
+      // The application has set an offer itself.
+      if (connection.signalingState === 'have-local-offer' && !this.#local.isMakingOffer)
+        this.#local.send();
       this.#handleState();
-    };
-    connection.onconnectionstatechange = () => {
-      trace('connection-state', connection.connectionState);
-      this.#handleState();
-    };
+    });
+    connection.addEventListener('connectionstatechange', () => this.#handleState());
   }
 
   /** Enables offers and automatic restarts. */
@@ -114,7 +132,7 @@ export class Negotiation {
 
   /** @param {string} text */
   send(text) {
-    if (this.connection.signalingState === 'closed') {
+    if (this.#closed) {
       throw new DOMException(
         'the connection with this peer is closed: send() needs a peer that is in room.peers',
         'InvalidStateError',
@@ -126,15 +144,14 @@ export class Negotiation {
   /** Creates the data channel, for which the browser requests the first offer. */
   startOffer() {
     const action = () => {
-      if (this.connection.signalingState === 'closed') return;
+      if (this.#closed) return;
+      if (!this.#madeFirstOffer) this.#channel.create(this.connection);
       this.#madeFirstOffer = true;
-      this.#context.trace('create-channel', CHANNEL_LABEL);
-      this.#channel.attach(this.connection.createDataChannel(CHANNEL_LABEL));
       // If a track was added before, `negotiationneeded` has already fired, and does not fire
       // again.
-      if (this.#negotiationNeeded) this.#makeOffer();
+      if (this.#local.isNegotiationNeeded) this.#local.offer();
     };
-    return this.#inbox.run(action, 'create-channel', CHANNEL_LABEL);
+    return this.#inbox.run(action, 'create-channel', ChannelQueue.LABEL);
   }
 
   /** @param {string} type @param {any} payload */
@@ -151,8 +168,9 @@ export class Negotiation {
   /** @param {string} type @param {any} payload */
   async #handle(type, payload) {
     try {
-      if (type === 'candidate') await this.#handleCandidate(payload);
-      else await this.#handleDescription(type === 'offer' ? type : 'answer', String(payload?.sdp));
+      if (type !== 'candidate')
+        await this.#handleDescription(type === 'offer' ? type : 'answer', payload);
+      else if (payload) await this.#candidates.add(payload, this.#ignoreOffer);
     } catch (error) {
       this.#reportError('negotiation', error);
     }
@@ -163,7 +181,7 @@ export class Negotiation {
    */
   resync() {
     const { signalingState, connectionState, localDescription } = this.connection;
-    if (this.#hasAnswered || signalingState === 'have-local-offer') this.#sendLocalDescription();
+    if (this.#hasAnswered || signalingState === 'have-local-offer') this.#local.send();
     if (signalingState === 'stable' && connectionState !== 'connected') {
       // Restart only after repeating the answer: an impolite peer ignores offers while it waits for
       // an answer.
@@ -179,72 +197,29 @@ export class Negotiation {
   }
 
   close() {
-    this.#restartTimer.stop();
-    if (this.connection.signalingState !== 'closed')
-      this.#context.trace('connection-state', 'closed');
     this.connection.close();
+  }
+
+  #handleClosed() {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#restartTimer.stop();
     this.#channel.clear();
+    this.#context.trace('connection-state', 'closed');
+    this.#context.emit('connection-closed', null);
   }
 
-  async #makeOffer() {
-    if (this.#offerScheduled) return;
-    try {
-      const pause = this.#context.pace('create-offer', null);
-      if (pause) {
-        this.#offerScheduled = true;
-        const created = await this.#createDescription(pause, 'offer').finally(
-          () => (this.#offerScheduled = false),
-        );
-        if (!created) return;
-      }
-      this.#negotiationNeeded = false;
-      this.#makingOffer = true;
-      await this.#setLocalDescription();
-    } catch (error) {
-      this.#reportError('negotiation', error);
-    } finally {
-      this.#makingOffer = false;
-    }
-  }
-
-  /**
-   * Creates and traces a description as a separate step for `pace`. Afterwards,
-   * `setLocalDescription()` without an argument sets the same description
-   * (https://www.w3.org/TR/webrtc/#dom-peerconnection-setlocaldescription).
-   * @param {Promise<void>} pause
-   * @param {Description} type
-   * @returns {Promise<boolean>} false if the description is no longer needed
-   */
-  async #createDescription(pause, type) {
-    const { connection } = this;
-    const isNeeded = () =>
-      connection.signalingState === (type === 'offer' ? 'stable' : 'have-remote-offer');
-    await pause;
-    if (!isNeeded()) return false;
-    const description = await (type === 'offer'
-      ? connection.createOffer()
-      : connection.createAnswer());
-    this.#context.trace(`create-${type}`, description);
-    await this.#context.pace('set-local-description', description);
-    return isNeeded();
-  }
-
-  async #setLocalDescription() {
-    await this.connection.setLocalDescription();
-    const description = this.connection.localDescription;
-    if (description) this.#context.trace('set-local-description', description);
-    this.#sendLocalDescription();
-  }
-
-  /** @param {Description} type @param {string} sdp */
-  async #handleDescription(type, sdp) {
+  /** @param {Description} type @param {DescriptionPayload} [payload] */
+  async #handleDescription(type, payload) {
+    const sdp = String(payload?.sdp);
     const description = { type, sdp };
+    const partyline = payload?.partyline;
     const { connection } = this;
     const previous = this.#remoteDescription;
     const identity = identify(type, sdp);
 
     if (previous?.type === type && previous.origin === identity.origin) {
-      if (type === 'offer' && this.#hasAnswered) this.#sendLocalDescription();
+      if (type === 'offer' && this.#hasAnswered) this.#local.send();
       return;
     }
     if (
@@ -252,18 +227,19 @@ export class Negotiation {
       identity.certificate &&
       previous.certificate !== identity.certificate
     )
-      return this.#context.emit('peer-replaced', description);
+      return this.#context.emit('peer-replaced', { ...description, partyline });
 
+    this.#sender = partyline;
     const readyForOffer =
-      !this.#makingOffer &&
+      !this.#local.isMakingOffer &&
       (connection.signalingState === 'stable' || this.#isSettingRemoteAnswerPending);
     const offerCollision = type === 'offer' && !readyForOffer;
-    this.#ignoreOffer = !this.#context.isPolite() && offerCollision;
+    this.#ignoreOffer = offerCollision && !isPoliteTo(this.#context.isPolite(), partyline);
     if (this.#ignoreOffer) {
       this.#context.trace('ignore-offer', description);
       // Repeat our offer, which may have been lost. The polite peer accepts our offer and rolls
       // back its own offer.
-      if (connection.signalingState === 'have-local-offer') this.#sendLocalDescription();
+      if (connection.signalingState === 'have-local-offer') this.#local.send();
       return;
     }
     const expectsAnswer = connection.signalingState === 'have-local-offer';
@@ -271,6 +247,7 @@ export class Negotiation {
 
     this.#remoteDescription = identity;
     this.#isSettingRemoteAnswerPending = type === 'answer';
+    if (type === 'answer' && previous) description.sdp = keepDtlsRoles(sdp, connection);
     try {
       // In glare, this call also rolls back our offer.
       await connection.setRemoteDescription(description);
@@ -279,46 +256,33 @@ export class Negotiation {
       this.#remoteDescription = previous;
       // The browser rejects an offer that contradicts the earlier descriptions. Such an offer
       // belongs to a new connection of the peer.
-      const isOpen = connection.signalingState !== 'closed';
-      if (type === 'offer' && previous && isOpen)
-        return this.#context.emit('peer-replaced', description);
-      throw error;
+      if (type === 'offer' && previous && !this.#closed)
+        return this.#context.emit('peer-replaced', { ...description, partyline });
+      this.#reportError('negotiation', error);
+      if (type === 'answer' && !(await this.#takeBackOffer()))
+        this.#context.emit('peer-replaced', { ...description, partyline });
+      return;
     } finally {
       this.#isSettingRemoteAnswerPending = false;
     }
-    for (const candidate of this.#pendingCandidates.splice(0)) this.#handle('candidate', candidate);
-    if (type === 'offer') await this.#answer();
+    for (const candidate of this.#candidates.takePending()) this.#handle('candidate', candidate);
+    if (type === 'offer') await this.#local.answer();
   }
 
-  async #answer() {
-    const pause = this.#context.pace('create-answer', null);
-    if (!pause || (await this.#createDescription(pause, 'answer')))
-      await this.#setLocalDescription();
-  }
-
-  /** @param {RTCIceCandidateInit | null} candidate */
-  async #handleCandidate(candidate) {
-    if (!candidate) return;
-    if (!this.#remoteDescription) return this.#queueCandidate(candidate);
-    try {
-      await this.connection.addIceCandidate(candidate);
-      this.#context.trace('add-candidate', candidate);
-    } catch (error) {
-      if (error instanceof TypeError) throw error; // the payload is not a candidate
-      this.#queueCandidate(candidate); // the description has probably not arrived yet
-    }
-  }
-
-  /** @param {RTCIceCandidateInit} candidate */
-  #queueCandidate(candidate) {
-    if (this.#ignoreOffer || this.#pendingCandidates.length >= MAX_PENDING_CANDIDATES) return;
-    this.#pendingCandidates.push(candidate);
-    this.#context.trace('queue-candidate', candidate);
-  }
-
-  #sendLocalDescription() {
-    const description = this.connection.localDescription;
-    if (description) this.#send(/** @type {Description} */ (description.type), description);
+  /**
+   * Takes back our offer, because its answer cannot be set.
+   * @returns {Promise<boolean>} false if the connection is unusable. Chromium keeps some errors of a
+   *   description, and then refuses every call.
+   */
+  async #takeBackOffer() {
+    this.#local.postponeOffer();
+    // Before the first answer, the offer stays: see `negotiationneeded`.
+    if (!this.connection.currentRemoteDescription) return true;
+    const rollback = this.connection.setLocalDescription({ type: 'rollback' });
+    return rollback.then(
+      () => true,
+      () => this.#closed || this.connection.signalingState === 'stable',
+    );
   }
 
   /** @param {Description | "candidate"} type @param {unknown} payload */
@@ -328,7 +292,12 @@ export class Negotiation {
 
   #handleState() {
     const { connectionState, signalingState } = this.connection;
-    if (connectionState === 'connected' && signalingState === 'stable') {
+    if (signalingState === 'stable') this.#idleTransceivers.update(this.#context.isPolite());
+    if (
+      connectionState === 'connected' &&
+      signalingState === 'stable' &&
+      !this.#local.isOfferPostponed
+    ) {
       this.#restartTimer.handleSuccess();
     } else {
       this.#restartTimer.schedule();
@@ -342,31 +311,20 @@ export class Negotiation {
    * the rate limit, because a restart would only add more of them.
    */
   #restart() {
-    const isWaiting = this.#offerScheduled || this.#inbox.busy || this.#outbox.busy;
+    const isWaiting = this.#local.isOfferScheduled || this.#inbox.busy || this.#outbox.busy;
     if (isWaiting || this.#context.isSending()) return false;
+    const isPostponed = this.#local.isOfferPostponed;
+    this.#local.isOfferPostponed = false;
     this.resync();
+    if (isPostponed && this.connection.signalingState === 'stable') this.#local.offer();
     return true;
   }
 
   /** @param {string} code @param {unknown} error */
   #reportError(code, error) {
     // close() makes the browser reject pending calls. These rejections are not errors.
-    if (this.connection.signalingState === 'closed') return;
+    if (this.#closed) return;
     const message = error instanceof Error ? error.message : String(error);
     this.#context.emit('error', { code, message });
   }
-}
-
-/** @param {Description} type @param {string} sdp @returns {Identity} */
-function identify(type, sdp) {
-  return {
-    type,
-    origin: findLine(sdp, 'o=') ?? sdp,
-    certificate: findLine(sdp, 'a=fingerprint:'),
-  };
-}
-
-/** Returns the first line that starts with `prefix`. @param {string} sdp @param {string} prefix */
-export function findLine(sdp, prefix) {
-  return sdp.split(/\r?\n/).find((text) => text.startsWith(prefix));
 }

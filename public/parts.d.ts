@@ -27,11 +27,17 @@ export interface SignalingEvents {
   'no-token': { message: string };
   /** The server answers HTTP requests, but no WebSocket opens. */
   blocked: { message: string };
-  /** A signal was discarded, because too many signals are queued. */
-  unsent: { message: string; to?: string };
+  /** A signal was discarded: it is too large, or too many signals are queued. */
+  unsent: { code: 'unsent' | 'too-large'; message: string; to?: string };
 }
 
 export type Description = 'offer' | 'answer';
+
+/**
+ * The payload of an `offer` or `answer`. Only this library sends `partyline`. `rollback`: whether
+ * the sender's browser can always take its offer back.
+ */
+export type DescriptionPayload = RTCSessionDescriptionInit & { partyline?: { rollback: boolean } };
 
 /**
  * Events that a `Peer` dispatches to its `Room`. The peer's `Negotiation` emits most of these
@@ -43,9 +49,11 @@ export interface PeerEvents {
   /** The state of the connection, the negotiation or the data channel has changed. */
   state: null;
   /** The description that a new page or a new connection with the peer's id has sent. */
-  'peer-replaced': RTCSessionDescriptionInit;
+  'peer-replaced': DescriptionPayload;
   /** The other side has closed the data channel. Only the `Peer` handles this event. */
   'channel-closed': null;
+  /** The application has closed the connection. Only the `Peer` handles this event. */
+  'connection-closed': null;
   error: { code: string; message: string };
   request: null;
   /** The relation has changed. The detail is the previous relation. */
@@ -59,6 +67,8 @@ export interface PeerContext {
   signal(type: string, payload: unknown): void;
   /** Whether signals to the peer wait for the rate limit. */
   isSending(): boolean;
+  /** Returns the error if the server would refuse the signal because of its size, or null. */
+  checkSize(type: string, payload: unknown): { code: string; message: string } | null;
   emit<K extends keyof PeerEvents>(type: K, detail: PeerEvents[K]): void;
   trace<K extends keyof LocalSteps>(type: K, payload: LocalSteps[K]): void;
   /**
@@ -72,7 +82,7 @@ export interface PeerContext {
   ): Promise<void> | undefined;
 }
 
-export interface PeerInit extends Pick<PeerContext, 'isSending' | 'trace' | 'pace'> {
+export interface PeerInit extends Pick<PeerContext, 'isSending' | 'checkSize' | 'trace' | 'pace'> {
   id: string;
   polite: boolean;
   /** Whether the room connects to every peer (`connect: "always"`). */

@@ -127,6 +127,12 @@ export class Peer extends EventTarget {
 
   /** @param {string} text */
   send(text) {
+    if (this.relation === 'none' || this.relation === 'declined') {
+      throw new DOMException(
+        `the relation with this peer is "${this.relation}": call request() before send()`,
+        'InvalidStateError',
+      );
+    }
     this.#ensureNegotiation().send(text);
   }
 
@@ -278,7 +284,7 @@ export class Peer extends EventTarget {
 
   #ensureNegotiation() {
     if (this.#negotiation) return this.#negotiation;
-    const { configuration, signal, isSending, trace, pace } = this.#init;
+    const { configuration, signal, isSending, checkSize, trace, pace } = this.#init;
     const isCurrent = () => negotiation === this.#negotiation && !this.#closed;
     /** @type {Negotiation} */
     const negotiation = new Negotiation({
@@ -286,6 +292,7 @@ export class Peer extends EventTarget {
       isPolite: () => this.polite,
       signal: (type, payload) => isCurrent() && signal(type, payload, isCurrent),
       isSending,
+      checkSize,
       emit: (type, detail) => isCurrent() && this.#handleNegotiationEvent(type, detail),
       trace,
       pace,
@@ -297,10 +304,18 @@ export class Peer extends EventTarget {
 
   /** @template {keyof PeerEvents} T @param {T} type @param {PeerEvents[T]} detail */
   #handleNegotiationEvent(type, detail) {
-    if (type !== 'channel-closed') this.#emit(type, detail);
+    if (type === 'connection-closed') this.#handleConnectionClosed();
+    else if (type !== 'channel-closed') this.#emit(type, detail);
     // A closed channel counts as `cancel`, because the signal `cancel` is lost if a WebSocket is
     // disconnected.
     else if (!this.#init.always) this.#setRelation('none');
+  }
+
+  #handleConnectionClosed() {
+    const closed = this.#negotiation;
+    this.cancel();
+    // In the relation `none`, `cancel()` has no effect.
+    if (this.#negotiation === closed) this.#endNegotiation();
   }
 
   /** @param {string} signal */

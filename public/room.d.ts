@@ -212,9 +212,9 @@ export interface RoomEvents {
     left?: boolean;
   };
   /**
-   * The server refused a frame, a negotiation failed, a queued message could not be sent, a peer
-   * sent too many signals, the network blocks WebSockets, or a token or the ICE servers could not be
-   * obtained. `to` is the id of the affected peer.
+   * The server refused a frame, a negotiation failed, a signal is too large, a queued message could
+   * not be sent, a peer sent too many signals, the network blocks WebSockets, or a token or the ICE
+   * servers could not be obtained. `to` is the id of the affected peer.
    */
   error: { code: string; message: string; to?: string };
   /**
@@ -238,7 +238,8 @@ export interface Peer extends EventTarget {
   /**
    * The connection with this peer. Add tracks and channels at any time: negotiation is automatic,
    * and starts when the relation is `accepted`. Reading this property creates the connection if
-   * none exists. After `cancel()`, the next connection is a new object.
+   * none exists. After `cancel()`, the next connection is a new object. Closing the connection has the
+   * effect of `cancel()`. The `on…` properties are yours.
    */
   readonly connection: RTCPeerConnection;
   /** Whether the data channel is open. While the channel is open, `send()` queues no messages. */
@@ -249,8 +250,8 @@ export interface Peer extends EventTarget {
    * Sends text over the data channel, reliably and in order. Until the channel is open, up to 64
    * messages are queued. If the connection is closed or lost, queued messages and messages in
    * flight are lost.
-   * @throws {DOMException} `InvalidStateError` if the peer has left, `OperationError` if 64
-   *   messages are queued already
+   * @throws {DOMException} `InvalidStateError` if the peer has left, or while the relation is `none`
+   *   or `declined`. `OperationError` if 64 messages are queued already
    */
   send(text: string): void;
   /**

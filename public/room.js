@@ -9,12 +9,14 @@ import { IceServers } from './ice-servers.js';
 import { Live, MEDIA_SERVER } from './live.js';
 import { checkOptions, normalizeName, roomUrl } from './options.js';
 import { Peer } from './peer.js';
+import { checkSize } from './send-queue.js';
 import { SignalLimits, tracedPayload } from './signal-limits.js';
 import { Signaling } from './signaling.js';
 
 /**
  * @import { RoomEvents, RoomOptions, RoomState, Step } from "./room.js"
- * @import { Closed, Disconnected, Frame, PeerEvents, SignalingEvents } from "./parts.d.ts"
+ * @import { Closed, DescriptionPayload, Disconnected, Frame } from "./parts.d.ts"
+ * @import { PeerEvents, SignalingEvents } from "./parts.d.ts"
  */
 
 const LEAVING_SERVER = 'leaving'; // signal: the sender leaves the server, but keeps its connections
@@ -81,9 +83,7 @@ export class Room extends EventTarget {
     if (!iceServers) this.#requestIceServers(url, id, token);
     this.#signaling = new Signaling(url, { id, key, token });
     listen(this.#signaling, 'frame', (frame) => this.#traceFrame('in', frame));
-    listen(this.#signaling, 'unsent', (detail) =>
-      this.#emit('error', { code: 'unsent', ...detail }),
-    );
+    listen(this.#signaling, 'unsent', (error) => this.#emit('error', error));
     listen(this.#signaling, 'no-token', (detail) =>
       this.#emit('error', { code: 'no-token', ...detail }),
     );
@@ -273,6 +273,7 @@ export class Room extends EventTarget {
       configuration: () => this.#configuration,
       signal: (type, payload, isCurrent) => this.#send({ type, to: id, payload }, isCurrent),
       isSending: () => this.#signaling.isSending(id),
+      checkSize: (type, payload) => checkSize({ type, to: id, payload }),
       trace: (type, payload) => this.#trace({ peer: id, direction: 'local', type, payload }),
       pace: (type, payload, direction = 'local') => {
         const wait = this.#pace?.({ peer: id, direction, type, payload });
@@ -341,7 +342,7 @@ export class Room extends EventTarget {
     else if (this.#peers.get(peer.id) === peer) this.#emit('change', { peer });
   }
 
-  /** @param {Peer} old @param {RTCSessionDescriptionInit} description */
+  /** @param {Peer} old @param {DescriptionPayload} description */
   #handleReplaced(old, description) {
     const limits = this.#limits.get(old.id);
     if (this.#peers.get(old.id) !== old || !limits) return;

@@ -12,9 +12,36 @@
  */
 
 const MAX_BATCH = 32; // the server's limit for signals in one frame
+const MAX_FRAME_BYTES = 64 * 1_024; // after a larger frame, the server closes the WebSocket
 const PAUSE_MS = 1_000;
 /** A newcomer to a room of 64 sends fewer: 63 offers, with 10 to 30 candidates each. */
 export const MAX_QUEUED = 4_096;
+
+/** @typedef {{ code: 'unsent' | 'too-large', message: string }} Refusal */
+
+/**
+ * Returns the error for a frame that is larger than the server accepts, or null.
+ * @param {Frame} frame
+ * @returns {Refusal | null}
+ */
+export function checkSize(frame) {
+  return checkBytes(frame, byteLength(JSON.stringify(frame)));
+}
+
+/** @param {Frame} frame @param {number} bytes @returns {Refusal | null} */
+function checkBytes({ type }, bytes) {
+  if (bytes <= MAX_FRAME_BYTES) return null;
+  const advice = ['offer', 'answer'].includes(type)
+    ? 'remove tracks, or stop transceivers that are not used'
+    : 'send large data over the data channel';
+  const message = `the signal "${type}" has ${bytes} bytes, the limit is ${MAX_FRAME_BYTES}: ${advice}`;
+  return { code: 'too-large', message };
+}
+
+/** Returns the size of a text in UTF-8. @param {string} text */
+function byteLength(text) {
+  return new TextEncoder().encode(text).length;
+}
 
 export class TokenBucket {
   /** @param {number} capacity @param {number} perSecond */
@@ -65,14 +92,20 @@ export class SendQueue {
   /**
    * @param {Frame} frame
    * @param {() => boolean} [isCurrent] returns false when the signal need not be sent any more
-   * @returns {boolean} false if the queue is full
+   * @returns {Refusal | null} the error if the signal is discarded
    */
   push(frame, isCurrent = () => true) {
-    if (this.#queue.length >= MAX_QUEUED) return false;
+    if (this.#queue.length >= MAX_QUEUED) {
+      const message =
+        `${MAX_QUEUED} signals are queued already, which is the limit: send fewer signals, or ` +
+        'send data over the data channel';
+      return { code: 'unsent', message };
+    }
     const text = JSON.stringify(frame);
-    const bytes = new TextEncoder().encode(text).length;
-    this.#queue.push({ frame, text, bytes, isCurrent });
-    return true;
+    const bytes = byteLength(text);
+    const refusal = checkBytes(frame, bytes);
+    if (!refusal) this.#queue.push({ frame, text, bytes, isCurrent });
+    return refusal;
   }
 
   /**
@@ -91,11 +124,9 @@ export class SendQueue {
     while (this.#queue.length > 0 && now >= this.#pausedUntil) {
       const at = this.#next();
       const { frame, text, bytes } = this.#queue[at];
-      // A signal larger than the bucket waits until the bucket is full.
-      const cost = Math.min(bytes, this.#bytes.capacity);
-      if (this.#signals.tokens < 1 || this.#bytes.tokens < cost) break;
+      if (this.#signals.tokens < 1 || this.#bytes.tokens < bytes) break;
       this.#signals.tokens -= 1;
-      this.#bytes.tokens -= cost;
+      this.#bytes.tokens -= bytes;
       this.#queue.splice(at, 1);
       if (frame.type === 'candidate' && batch && batch.length < MAX_BATCH) batch.push(text);
       else {

@@ -5,7 +5,7 @@
  * server limits the signals of the application.
  */
 
-import { findLine } from './negotiation.js';
+import { findLine } from './description.js';
 import { TokenBucket } from './send-queue.js';
 
 /**

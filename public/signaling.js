@@ -6,7 +6,7 @@
 
 import { Heartbeat, PROMPT_TIMEOUT_MS } from './heartbeat.js';
 import { HttpProbe } from './http-probe.js';
-import { MAX_QUEUED, SendQueue } from './send-queue.js';
+import { SendQueue } from './send-queue.js';
 import { becomesValid, requestToken } from './token.js';
 
 /**
@@ -110,12 +110,8 @@ export class Signaling extends EventTarget {
    */
   send(frame, isCurrent) {
     if (!this.#isOpen) return false;
-    if (!this.#queue.push(frame, isCurrent)) {
-      const message =
-        `${MAX_QUEUED} signals are queued already, which is the limit: send fewer signals, or ` +
-        'send data over the data channel';
-      this.#emit('unsent', { message, to: frame.to });
-    }
+    const refusal = this.#queue.push(frame, isCurrent);
+    if (refusal) this.#emit('unsent', { ...refusal, to: frame.to });
     // Browsers delay the timers of hidden pages, so a hidden page sends candidates immediately.
     if (frame.type !== 'candidate' || document.hidden) this.#flush();
     else this.#flushTimer ??= setTimeout(() => this.#flush(), BATCH_WINDOW_MS);
