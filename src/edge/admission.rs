@@ -3,6 +3,7 @@
 //! The checks need no I/O and no room, so a refused client costs one request.
 
 mod check;
+mod claims;
 mod header;
 mod origin;
 mod token;

@@ -1,7 +1,6 @@
-//! Checks the claims of a token against the time, the room and the peer.
+//! Checks the token of a request.
 
-use std::time::Duration;
-
+use super::claims::{check_claims, check_expiry, check_other_claims, unauthorized};
 use super::token::{self, Claims};
 use crate::core::peer::{PeerId, Time};
 use crate::core::refusal::{Code, Refusal};
@@ -9,9 +8,6 @@ use crate::edge::quote::shorten;
 
 /// The maximum length of a token, in bytes. A token with all claims has about 250 bytes.
 const MAX_TOKEN: usize = 4_096;
-
-/// The clock of an issuer may be ahead of ours by this time, in milliseconds (RFC 7519 §4.1.5).
-const NBF_LEEWAY_MS: u64 = 60_000;
 
 /// Checks the token of a client that asks to join `room` as `id`, and whose request has a key or not.
 ///
@@ -112,95 +108,6 @@ fn read_claims(secret: &str, token: &str) -> Result<Claims, Refusal<'static>> {
         )));
     }
     token::claims(secret, token).map_err(|error| unauthorized(error.to_string()))
-}
-
-/// Checks the claims against the time, the room and the peer.
-fn check_claims(
-    claims: &Claims,
-    now: Time,
-    room: Option<&str>,
-    id: Option<&PeerId>,
-) -> Result<(), Refusal<'static>> {
-    check_expiry(claims, now)?;
-    check_other_claims(claims, now, room, id)
-}
-
-/// Checks the claim `exp`, without leeway.
-fn check_expiry(claims: &Claims, now: Time) -> Result<(), Refusal<'static>> {
-    if claims.exp > now {
-        return Ok(());
-    }
-    Err(unauthorized(format!(
-        "the token has expired: `exp` is {}, expected more than the current time {}. Request a \
-         new token",
-        seconds(claims.exp),
-        seconds(now)
-    )))
-}
-
-/// Checks all claims except `exp`.
-fn check_other_claims(
-    claims: &Claims,
-    now: Time,
-    room: Option<&str>,
-    id: Option<&PeerId>,
-) -> Result<(), Refusal<'static>> {
-    let Claims {
-        nbf,
-        room: granted,
-        sub,
-        viewer_of,
-        ..
-    } = claims;
-    if let Some(nbf) = nbf
-        && *nbf > now.plus(NBF_LEEWAY_MS)
-    {
-        let message = format!(
-            "the token is not valid yet: `nbf` is {}, expected at most 60 s after the current time \
-             {}. Try again later, or check the clock of the issuer",
-            seconds(*nbf),
-            seconds(now)
-        );
-        return Err(unauthorized(message));
-    }
-    if let Some(room) = room
-        && granted != "*"
-        && granted != room
-    {
-        return Err(unauthorized(format!(
-            "the token is for another room: `room` is {}, expected {}. Request a token for this \
-             room",
-            shorten(granted),
-            shorten(room)
-        )));
-    }
-    if let (Some(device), Some(id)) = (viewer_of, id)
-        && id.as_str() == device
-    {
-        return Err(unauthorized(format!(
-            "the token is for the viewers of {}: expected another peer id. The device needs a token \
-             with its id as `sub`",
-            shorten(device)
-        )));
-    }
-    if let Some(sub) = sub
-        && id.is_none_or(|id| id.as_str() != sub)
-    {
-        return Err(unauthorized(format!(
-            "the token is for another peer: `sub` is {}, expected the id of this peer. Use the \
-             `sub` of the token as the peer id",
-            shorten(sub)
-        )));
-    }
-    Ok(())
-}
-
-fn seconds(time: Time) -> u64 {
-    Duration::from_millis(time.0).as_secs()
-}
-
-fn unauthorized(message: String) -> Refusal<'static> {
-    Refusal::new(Code::Unauthorized, message)
 }
 
 #[cfg(test)]
