@@ -155,6 +155,7 @@ export class Signaling extends EventTarget {
 
   #connect() {
     this.state = 'connecting';
+    clearTimeout(this.#timer); // otherwise, it connects a second time during the wait for a token
     if (typeof this.#token !== 'function') return this.#open(this.#token);
     const { signal } = (this.#awaitingToken = new AbortController());
     requestToken(this.#token, signal).then(

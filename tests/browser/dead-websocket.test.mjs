@@ -101,6 +101,34 @@ test('a page that becomes visible does not wait for the next attempt, nor long f
   await logged(ann, 'state joined', 2);
 });
 
+test('a page that becomes visible asks for one token, even if the token takes long', async () => {
+  const ann = await open();
+  await ann.evaluate(async ([name, host]) => {
+    const { Room } = await import(/** @type {string} */ ('/room.js'));
+    /** @type {string[]} */
+    const log = [];
+    let tokens = 0;
+    const token = () => {
+      log.push(`token ${(tokens += 1)}`);
+      return tokens === 1 ? 'first' : new Promise(() => {});
+    };
+    const room = new Room(name, { iceServers: [], host, token });
+    room.addEventListener('state', (/** @type {CustomEvent} */ { detail }) =>
+      log.push(`state ${detail.state}`),
+    );
+    Object.assign(globalThis, { room, log });
+  }, /** @type {const} */ ([newRoom(), network.origin]));
+  await logged(ann, 'state joined');
+  network.cut();
+  await logged(ann, 'state reconnecting');
+  await dispatch(ann, 'visibilitychange');
+  await ann.clock.fastForward(1_000); // longer than the first wait
+  assert.deepEqual(
+    (await log(ann)).filter((entry) => entry.startsWith('token')),
+    ['token 1', 'token 2'],
+  );
+});
+
 test('a page that another page has replaced does not take its place back while the WebSocket closes', async () => {
   const ann = await open();
   await ann.evaluate(() => {
