@@ -65,10 +65,9 @@ export class Room extends EventTarget {
   constructor(name, options = {}) {
     super();
     const random = crypto.getRandomValues(new Uint32Array(4)).join('-');
-    const { host, id, key = random, token, iceServers, iceTransportPolicy } = options;
-    const { connect = 'always', pace } = options;
+    const { host, id, key = random, token, iceServers, iceTransportPolicy, connect, pace } = options;
     this.name = normalizeName(name);
-    this.#always = connect === 'always';
+    this.#always = connect !== 'on-request';
     this.#pace = pace;
     this.#configuration = { iceServers, iceTransportPolicy };
     const url = roomUrl(this.name, host);
