@@ -40,7 +40,9 @@ export function checkOptions({ id, token, connect = 'always', iceTransportPolicy
  * @param {string} name
  */
 export function normalizeName(name) {
-  return String(name).normalize('NFC');
+  const text = String(name);
+  // Firefox replaces a lone surrogate with U+FFFD, so `roomUrl` could no longer refuse the name.
+  return /\p{Cs}/u.test(text) ? text : text.normalize('NFC');
 }
 
 /** @param {string} name a normalized name @param {string | undefined} host */

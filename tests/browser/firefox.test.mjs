@@ -258,3 +258,18 @@ for (const client of /** @type {const} */ (['Perfect', 'Forum', 'Lobby', 'Http']
     await undisturbed(library);
   });
 }
+
+test('Firefox refuses a room name with half of a character, as Chromium does', async () => {
+  for (const browser of [pages.Chromium, pages.Firefox]) {
+    const page = await browser.open('ann', '/health');
+    const error = await page.evaluate(async () => {
+      const { Room } = await import(/** @type {string} */ ('/room.js'));
+      try {
+        return new Room('half \ud800').name;
+      } catch (error) {
+        return String(error);
+      }
+    });
+    assert.match(error, /^RangeError: invalid room name/);
+  }
+});

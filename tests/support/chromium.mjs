@@ -57,6 +57,7 @@ export class Pages {
   }
 
   async start() {
+    assert(this.#name in LAUNCH, `PARTYLINE_BROWSER is ${this.#name}: use Chromium or Firefox`);
     this.#browser = await LAUNCH[this.#name]();
   }
 
