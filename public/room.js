@@ -65,7 +65,16 @@ export class Room extends EventTarget {
   constructor(name, options = {}) {
     super();
     const random = crypto.getRandomValues(new Uint32Array(4)).join('-');
-    const { host, id, key = random, token, iceServers, iceTransportPolicy, connect, pace } = options;
+    const {
+      host,
+      id,
+      key = random,
+      token,
+      iceServers,
+      iceTransportPolicy,
+      connect,
+      pace,
+    } = options;
     this.name = normalizeName(name);
     this.#always = connect !== 'on-request';
     this.#pace = pace;
