@@ -23,12 +23,15 @@ export interface SignalingEvents {
   disconnected: Disconnected;
   /** The WebSocket is closed permanently. */
   close: Closed;
-  /** The application's function returned no token. `Signaling` tries again. */
-  'no-token': { message: string };
-  /** The server answers HTTP requests, but no WebSocket opens. */
-  blocked: { message: string };
-  /** A signal was discarded: it is too large, or too many signals are queued. */
-  unsent: { code: 'unsent' | 'too-large'; message: string; to?: string };
+  /**
+   * `websocket-blocked`: the server answers HTTP requests, but no WebSocket opens. `no-token`: the
+   * application's function returned no token. `unsent` and `too-large`: a signal was discarded.
+   */
+  error: {
+    code: 'websocket-blocked' | 'no-token' | 'unsent' | 'too-large';
+    message: string;
+    to?: string;
+  };
 }
 
 export type Description = 'offer' | 'answer';

@@ -65,16 +65,7 @@ export class Room extends EventTarget {
   constructor(name, options = {}) {
     super();
     const random = crypto.getRandomValues(new Uint32Array(4)).join('-');
-    const {
-      host,
-      id,
-      key = random,
-      token,
-      iceServers,
-      iceTransportPolicy,
-      connect,
-      pace,
-    } = options;
+    const { host, id, key, token, iceServers, iceTransportPolicy, connect, pace } = options;
     this.name = normalizeName(name);
     this.#always = connect !== 'on-request';
     this.#pace = pace;
@@ -89,15 +80,9 @@ export class Room extends EventTarget {
         this.#trace({ peer: MEDIA_SERVER, direction: 'local', type, payload }),
     });
     if (!iceServers) this.#requestIceServers(url, id, token);
-    this.#signaling = new Signaling(url, { id, key, token });
+    this.#signaling = new Signaling(url, { id, key: key ?? random, token });
     listen(this.#signaling, 'frame', (frame) => this.#traceFrame('in', frame));
-    listen(this.#signaling, 'unsent', (error) => this.#emit('error', error));
-    listen(this.#signaling, 'no-token', (detail) =>
-      this.#emit('error', { code: 'no-token', ...detail }),
-    );
-    listen(this.#signaling, 'blocked', (detail) =>
-      this.#emit('error', { code: 'websocket-blocked', ...detail }),
-    );
+    listen(this.#signaling, 'error', (error) => this.#emit('error', error));
     this.#onSignaling('frame', (frame) => this.#handleFrame(frame));
     this.#onSignaling('disconnected', (detail) => this.#handleDisconnected(detail));
     this.#onSignaling('close', (closed) => this.#handleClose(closed));
