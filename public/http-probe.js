@@ -36,7 +36,7 @@ export class HttpProbe {
   /** A WebSocket could not be opened. */
   handleFailure() {
     this.#failures += 1;
-    if (this.#isReported || this.#failures < PROBE_AFTER) return;
+    if (this.#isReported || this.#stop.aborted || this.#failures < PROBE_AFTER) return;
     // A server that starts can answer HTTP just after the WebSocket has failed. So another WebSocket
     // must fail after the answer.
     if (!this.#httpWorks) return void this.#probe();
@@ -50,11 +50,14 @@ export class HttpProbe {
 
   async #probe() {
     try {
-      const signal = AbortSignal.any([this.#stop, AbortSignal.timeout(TIMEOUT_MS)]);
-      const { ok } = await fetch(this.#url, { signal, cache: 'no-store' });
-      this.#httpWorks = ok && this.#failures >= PROBE_AFTER; // no WebSocket has opened meanwhile
+      const signal = AbortSignal.timeout(TIMEOUT_MS);
+      // The response may be opaque, because the server may not allow this origin.
+      const options = /** @type {const} */ ({ signal, cache: 'no-store', mode: 'no-cors' });
+      const { ok, type } = await fetch(this.#url, options);
+      // `#failures` is smaller if a WebSocket has opened meanwhile.
+      this.#httpWorks = (ok || type === 'opaque') && this.#failures >= PROBE_AFTER;
     } catch {
-      // The server does not answer, or does not allow this origin.
+      // The server does not answer.
     }
   }
 }

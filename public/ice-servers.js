@@ -35,6 +35,7 @@ export class IceServers {
   #isReported = false; // whether the application knows of the failures
   #url;
   #token;
+  #needsTurn;
   #stop;
   #use;
   #report;
@@ -42,13 +43,15 @@ export class IceServers {
   /**
    * @param {URL} url
    * @param {RoomOptions['token']} token
+   * @param {boolean} needsTurn whether only TURN servers are used
    * @param {AbortSignal} stop
    * @param {(servers: RTCIceServer[]) => void} use called with the ICE servers after each request
    * @param {(message: string) => void} report called once for consecutive failures
    */
-  constructor(url, token, stop, use, report) {
+  constructor(url, token, needsTurn, stop, use, report) {
     this.#url = url;
     this.#token = token;
+    this.#needsTurn = needsTurn;
     this.#stop = stop;
     this.#use = use;
     this.#report = report;
@@ -97,13 +100,15 @@ export class IceServers {
       throw new Refusal(error.message);
     });
     const headers = new Headers(token === undefined ? {} : { Authorization: `Bearer ${token}` });
-    const signal = AbortSignal.any([this.#stop, AbortSignal.timeout(TIMEOUT_MS)]);
+    const signal = AbortSignal.timeout(TIMEOUT_MS);
     const response = await fetch(this.#url, { headers, signal });
     const { iceServers, ttl, error } = parse(await response.text());
     if (!response.ok || !Array.isArray(iceServers)) {
       const { status } = response;
       throw new Refusal(error?.message ?? `the server answered ${status} without ICE servers`);
     }
+    if (this.#needsTurn && !/"turns?:/.test(JSON.stringify(iceServers)))
+      throw new Refusal('the server has no TURN server, and iceTransportPolicy is "relay"');
     this.#servers = iceServers;
     this.#expiresAt = ttl > 0 ? Date.now() + ttl * 1000 : Infinity;
     return ttl > 0 ? Math.max(REFRESH_MIN_MS, ttl * 1000 * REFRESH_AT) : undefined;

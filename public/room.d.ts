@@ -199,7 +199,7 @@ export interface RoomEvents {
   signal: { from: string; type: string; payload: any };
   /**
    * The state of the room has changed. After a disconnect, `code` and `reason` are those of the
-   * WebSocket, and `message` is the last error message of the server. `retryIn` is the number of
+   * WebSocket (1006 and `no token` if the function in the option `token` has failed), and `message` is the last error message of the server. `retryIn` is the number of
    * milliseconds until the next attempt, or null if no attempt is planned. `left` is true if the
    * page closed the WebSocket on `pagehide`: the other peers see you leave.
    */
@@ -230,8 +230,9 @@ export interface RoomEvents {
 export interface Peer extends EventTarget {
   readonly id: string;
   /**
-   * Whether *you* are the polite peer of this pair. In glare, the polite peer accepts the other's
-   * offer.
+   * The role that the server has assigned: `true` on exactly one of the two sides, so it can decide
+   * which side does something. In glare, the polite peer drops its own offer and accepts the other's.
+   * Between Firefox and another browser, Firefox does so, whatever its role.
    */
   readonly polite: boolean;
   readonly relation: Relation;
@@ -252,6 +253,8 @@ export interface Peer extends EventTarget {
    * flight are lost.
    * @throws {DOMException} `InvalidStateError` if the peer has left, or while the relation is `none`
    *   or `declined`. `OperationError` if 64 messages are queued already
+   * @throws {TypeError} if the text is larger than the data channel allows: 262,144 bytes, except
+   *   between two Firefox browsers
    */
   send(text: string): void;
   /**
@@ -297,6 +300,7 @@ export class Room extends EventTarget {
    *   normalized (Unicode NFC), so that a name is the same however it was typed
    * @throws {RangeError} if the name or the option `id`, `token`, `connect` or
    *   `iceTransportPolicy` is invalid
+   * @throws {TypeError} if the option `host` is not part of a valid URL
    */
   constructor(name: string, options?: RoomOptions);
   readonly name: string;

@@ -135,6 +135,7 @@ export class Room extends EventTarget {
     this.#iceServers = new IceServers(
       url,
       token,
+      this.#configuration.iceTransportPolicy === 'relay',
       this.#ending.signal,
       (iceServers) => {
         this.#configuration = { ...this.#configuration, iceServers };

@@ -39,6 +39,7 @@ const BACKOFF_RESET_MS = 5_000; // a WebSocket that stays open for longer resets
 const BATCH_WINDOW_MS = 5; // browsers gather candidates in bursts
 const MAX_UNRESPONSIVE = 4; // more would collect if a proxy let handshakes through and nothing else
 const PACE_MS = 100; // interval at which queued signals are sent
+const GOING_AWAY = 1001; // Firefox closes a WebSocket when a navigation or a download begins
 const UNAUTHORIZED = 4010;
 const MAX_REFUSED_TOKENS = 3; // consecutive tokens of the application's function
 
@@ -247,8 +248,9 @@ export class Signaling extends EventTarget {
     const closed = { code, reason, message: this.#lastError };
     const retry = code === UNAUTHORIZED ? this.#retryWithToken() : RETRY[code];
     if (retry === 'never') return this.#end(closed);
-    if (this.state === 'open' && performance.now() - this.#openedAt > BACKOFF_RESET_MS)
-      this.#failures = 0;
+    const isLong = performance.now() - this.#openedAt > BACKOFF_RESET_MS;
+    // After 1001, the server keeps the seat for 2 s only.
+    if (this.state === 'open' && (isLong || code === GOING_AWAY)) this.#failures = 0;
     const backoff = Math.min(RECONNECT_MAX_MS, RECONNECT_MIN_MS * 2 ** this.#failures);
     const longest = retry === 'later' ? RETRY_LATER_MS : backoff;
     // Jitter keeps the peers of a room from reconnecting at the same moment.

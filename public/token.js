@@ -20,7 +20,8 @@ export function isToken(value) {
  */
 export async function requestToken(token, stop) {
   if (typeof token !== 'function') return token;
-  const result = await settle(token, stop);
+  const answer = await settle(token, stop);
+  const result = typeof answer === 'string' ? answer.trim() : answer;
   if (isToken(result)) return result;
   const received = typeof result === 'string' ? 'another text' : `the type ${typeof result}`;
   throw new Error(

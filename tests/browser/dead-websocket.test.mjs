@@ -8,6 +8,7 @@ import { Dev } from '../support/dev.mjs';
 import { useFixtures } from '../support/fixtures.mjs';
 import { within } from '../support/peer.mjs';
 import { TcpProxy } from '../support/tcp-proxy.mjs';
+import { Deployed } from '../support/workerd.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
 
@@ -15,7 +16,8 @@ const dev = new Dev();
 const pages = new Pages(dev);
 /** The network between ann and the server. Her page is loaded past it. */
 const network = new TcpProxy(dev);
-useFixtures(dev, pages, network);
+const strict = new Deployed({ ALLOWED_ORIGINS: 'https://shop.example' });
+useFixtures(dev, pages, network, strict);
 
 /** Opens ann's page, with a clock that the test advances. */
 async function open() {
@@ -175,6 +177,12 @@ test('a network that blocks only WebSockets is reported, by the library and on t
   await logged(ann, 'state joined');
   await page.getByText('In the room').waitFor();
   await page.getByText('this network blocks WebSockets').waitFor({ state: 'hidden' });
+});
+
+test('a page whose origin is not allowed learns that WebSockets are refused', async () => {
+  const ann = await pages.open('ann');
+  await join(ann, newRoom(), { id: 'ann', host: strict.origin });
+  await logged(ann, 'error websocket-blocked', 1, 10_000);
 });
 
 test('a server that does not answer is not reported as a network that blocks WebSockets', async () => {

@@ -82,6 +82,18 @@ for (const path of ['/download', '/nothing'])
     });
   }
 
+test('a page keeps its calls when one download follows the other', async () => {
+  const { fox, chrome } = await meet('Chromium');
+  // With growing delays between its attempts, the page would come back too late for its seat.
+  for (let downloads = 1; downloads <= 5; downloads += 1) {
+    await fox.evaluate((url) => void (location.href = url), `${site.origin}/download`);
+    await logged(fox, 'state reconnecting 1001', downloads);
+    await logged(fox, 'state joined', 1 + downloads);
+  }
+  assert.deepEqual(await arrivals(chrome), ['peer fox']);
+  assert.deepEqual(await arrivals(fox), ['peer chrome']);
+});
+
 for (const [way, leave] of /** @type {[string, (fox: Page) => Promise<unknown>][]} */ ([
   ['is closed', (fox) => fox.close()],
   ['is reloaded', (fox) => fox.reload()],

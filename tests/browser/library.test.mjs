@@ -377,3 +377,9 @@ test('peers connect over https', async () => {
     await secure.stop();
   }
 });
+
+test('a page that uses TURN only learns that the server has no TURN server', async () => {
+  const ann = await pages.open('ann');
+  await join(ann, newRoom(), { iceServers: undefined, iceTransportPolicy: 'relay' });
+  await logged(ann, 'error ice-servers');
+});

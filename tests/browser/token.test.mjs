@@ -136,6 +136,13 @@ test('a function that fails or returns no token is called again', async () => {
   assert.match(nothing, /returned the type undefined: expected a JWT/);
 });
 
+test('a token may have a line break at its end, as a back end may send it', async () => {
+  const page = await pages.open('ann');
+  await returnTokens(page, () => `${valid()}\n`);
+  await join(page, newRoom(), { id: 'ann' });
+  await logged(page, 'state joined');
+});
+
 test('a function that never returns is called again after 10 s', async () => {
   const page = await pages.open('ann');
   await page.clock.install();
