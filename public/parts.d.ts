@@ -23,12 +23,8 @@ export interface SignalingEvents {
   disconnected: Disconnected;
   /** The WebSocket is closed permanently. */
   close: Closed;
-  /** The application's function returned no token. `Signaling` tries again. */
-  'no-token': { message: string };
-  /** The server answers HTTP requests, but no WebSocket opens. */
-  blocked: { message: string };
-  /** A signal was discarded: it is too large, or too many signals are queued. */
-  unsent: { code: 'unsent' | 'too-large'; message: string; to?: string };
+  /** `no-token`, `websocket-blocked`, or the reason why a signal was discarded. */
+  error: RoomEvents['error'];
 }
 
 export type Description = 'offer' | 'answer';

@@ -83,13 +83,7 @@ export class Room extends EventTarget {
     if (!iceServers) this.#requestIceServers(url, id, token);
     this.#signaling = new Signaling(url, { id, key, token });
     listen(this.#signaling, 'frame', (frame) => this.#traceFrame('in', frame));
-    listen(this.#signaling, 'unsent', (error) => this.#emit('error', error));
-    listen(this.#signaling, 'no-token', (detail) =>
-      this.#emit('error', { code: 'no-token', ...detail }),
-    );
-    listen(this.#signaling, 'blocked', (detail) =>
-      this.#emit('error', { code: 'websocket-blocked', ...detail }),
-    );
+    listen(this.#signaling, 'error', (error) => this.#emit('error', error));
     this.#onSignaling('frame', (frame) => this.#handleFrame(frame));
     this.#onSignaling('disconnected', (detail) => this.#handleDisconnected(detail));
     this.#onSignaling('close', (closed) => this.#handleClose(closed));

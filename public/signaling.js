@@ -87,7 +87,7 @@ export class Signaling extends EventTarget {
 
     const { signal } = this.#pageListeners;
     this.#httpProbe = new HttpProbe(this.#url, signal, (message) =>
-      this.#emit('blocked', { message }),
+      this.#emit('error', { code: 'websocket-blocked', message }),
     );
     const check = () => this.#check();
     addEventListener('online', check, { signal });
@@ -111,7 +111,7 @@ export class Signaling extends EventTarget {
   send(frame, isCurrent) {
     if (!this.#isOpen) return false;
     const refusal = this.#queue.push(frame, isCurrent);
-    if (refusal) this.#emit('unsent', { ...refusal, to: frame.to });
+    if (refusal) this.#emit('error', { ...refusal, to: frame.to });
     // Browsers delay the timers of hidden pages, so a hidden page sends candidates immediately.
     if (frame.type !== 'candidate' || document.hidden) this.#flush();
     else this.#flushTimer ??= setTimeout(() => this.#flush(), BATCH_WINDOW_MS);
@@ -165,7 +165,7 @@ export class Signaling extends EventTarget {
 
   /** @param {Error} error */
   #handleNoToken({ message }) {
-    this.#emit('no-token', { message });
+    this.#emit('error', { code: 'no-token', message });
     this.#lastError = message;
     this.#handleClose(1006, 'no token');
   }
