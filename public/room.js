@@ -10,8 +10,9 @@ import { Live, MEDIA_SERVER } from './live.js';
 import { checkOptions, normalizeName, roomUrl } from './options.js';
 import { Peer } from './peer.js';
 import { checkSize } from './send-queue.js';
-import { SignalLimits, tracedPayload } from './signal-limits.js';
+import { SignalLimits } from './signal-limits.js';
 import { Signaling } from './signaling.js';
+import { frameStep } from './trace.js';
 
 /**
  * @import { RoomEvents, RoomOptions, RoomState, Step } from "./room.js"
@@ -82,7 +83,7 @@ export class Room extends EventTarget {
     });
     if (!iceServers) this.#requestIceServers(url, id, token);
     this.#signaling = new Signaling(url, { id, key, token });
-    listen(this.#signaling, 'frame', (frame) => this.#traceFrame('in', frame));
+    listen(this.#signaling, 'frame', (frame) => this.#trace(frameStep('in', frame)));
     listen(this.#signaling, 'error', (error) => this.#emit('error', error));
     this.#onSignaling('frame', (frame) => this.#handleFrame(frame));
     this.#onSignaling('disconnected', (detail) => this.#handleDisconnected(detail));
@@ -121,7 +122,7 @@ export class Room extends EventTarget {
     const frame = { type: LEAVING_SERVER };
     if (this.#peers.size > 0) {
       if (!this.#signaling.sendNow(frame)) return false;
-      this.#traceFrame('out', frame);
+      this.#trace(frameStep('out', frame));
     }
     this.#leftServer = true;
     this.#signaling.close();
@@ -211,7 +212,7 @@ export class Room extends EventTarget {
     for (const { id, polite } of peers) {
       let known = this.#updateListed(id, polite);
       // The server has removed us while we were disconnected. For the peer, we are a newcomer.
-      if (known && this.#connectsToAll && hasHungUp(known)) {
+      if (known && this.#connectsToAll && known.hasHungUp) {
         this.#remove(known);
         known = undefined;
       }
@@ -384,16 +385,8 @@ export class Room extends EventTarget {
   /** @param {Frame} frame @param {() => boolean} [isCurrent] */
   #send(frame, isCurrent) {
     const sent = this.#signaling.send(frame, isCurrent);
-    if (sent) this.#traceFrame('out', frame);
+    if (sent) this.#trace(frameStep('out', frame));
     return sent;
-  }
-
-  /** @param {"in" | "out"} direction @param {Frame} frame */
-  #traceFrame(direction, { type, from, to, payload, ...rest }) {
-    const isNotice = direction === 'in' && from === undefined;
-    // The id of the peer is in `to` for `error`, and in `id` for `peer-joined` and `peer-left`.
-    const peer = from ?? to ?? (type.startsWith('peer-') ? rest.id : null);
-    this.#trace({ peer, direction, type, payload: isNotice ? rest : tracedPayload(type, payload) });
   }
 
   /** @param {Step} step */
@@ -405,19 +398,6 @@ export class Room extends EventTarget {
   #emit(type, detail) {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
-}
-
-/**
- * Whether the peer has closed the connection. Only the data channel shows it at once: the connection
- * state changes some seconds later.
- * @param {Peer} peer
- */
-function hasHungUp(peer) {
-  return (
-    peer.relation === 'accepted' &&
-    peer.connection.connectionState === 'connected' &&
-    !peer.connected
-  );
 }
 
 /** @param {EventTarget} target @param {string} type @param {(detail: any) => void} handle */
