@@ -2,6 +2,7 @@
 /** Checks that `room.d.ts` compiles in an application and agrees with `room.js`. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { readdirSync } from 'node:fs';
 import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -10,28 +11,11 @@ import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const PUBLIC = path.join(ROOT, 'public');
-/** The modules that `room.js` imports, and their types. */
-const PARTS = [
-  'live.js',
-  'options.js',
-  'peer.js',
-  'negotiation.js',
-  'channel-queue.js',
-  'connection.js',
-  'description.js',
-  'idle-transceivers.js',
-  'local-descriptions.js',
-  'remote-candidates.js',
-  'restart-timer.js',
-  'step-queue.js',
-  'heartbeat.js',
-  'http-probe.js',
-  'send-queue.js',
-  'signaling.js',
-  'ice-servers.js',
-  'token.js',
-  'parts.d.ts',
-];
+/** The other modules of the library, and their types. */
+const PARTS = readdirSync(PUBLIC).filter(
+  (file) =>
+    (file.endsWith('.js') && !['room.js', 'demo.js'].includes(file)) || file === 'parts.d.ts',
+);
 const OPTIONS = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2023'];
 const LIB = ['--lib', 'es2023,dom,dom.iterable', '--types', ''];
 
@@ -132,8 +116,9 @@ function propertiesOf(name) {
 test('the code uses every option, event and step of room.d.ts', async () => {
   const files = ['room.js', ...PARTS].map((file) => readFile(path.join(PUBLIC, file), 'utf8'));
   const code = (await Promise.all(files)).join('\n');
-  const options = /const {([^}]*)} = options/.exec(code)?.[1] ?? '';
-  const used = options.split(',').map((option) => option.trim().split(' ')[0]);
+  const used = [...code.matchAll(/const {([^}]*)} = options/g)].flatMap(([, names]) =>
+    names.split(',').map((option) => option.trim().split(' ')[0]),
+  );
   assert.deepEqual(propertiesOf('RoomOptions').toSorted(), used.toSorted());
   const steps = propertiesOf('LocalSteps').map((name) => {
     // The code emits these two types without trace().

@@ -24,7 +24,15 @@ export const peer: types.Peer = {} as TruePeer;
 /** Members of `Live` that only `Room` uses. `room.d.ts` declares all other public members. */
 type InnerLive = 'handleSignal' | 'resync' | 'stop' | 'close';
 /** Members of `Peer` that only `Room` uses. `room.d.ts` declares all other public members. */
-type Inner = 'startOffer' | 'handleSignal' | 'resync' | 'recoverable' | 'setIceServers' | 'close';
+type Inner =
+  | 'startOffer'
+  | 'opensConnection'
+  | 'handleSignal'
+  | 'resync'
+  | 'hasHungUp'
+  | 'recoverable'
+  | 'setIceServers'
+  | 'close';
 same<keyof types.Room, keyof code.Room>(
   (a) => a,
   (b) => b,
