@@ -4,6 +4,8 @@
  * server answers HTTP requests meanwhile, then a proxy or firewall probably blocks WebSockets.
  */
 
+import { httpUrl } from './options.js';
+
 const PROBE_AFTER = 2; // consecutive WebSockets that did not open
 const TIMEOUT_MS = 5_000;
 
@@ -21,8 +23,7 @@ export class HttpProbe {
    * @param {(message: string) => void} report called once for consecutive failures
    */
   constructor(socketUrl, stop, report) {
-    this.#url = new URL('/health', socketUrl); // a request for the room would wake it
-    this.#url.protocol = socketUrl.protocol.replace('ws', 'http');
+    this.#url = httpUrl('/health', socketUrl); // a request for the room would wake it
     this.#stop = stop;
     this.#report = report;
   }

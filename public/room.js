@@ -129,13 +129,11 @@ export class Room extends EventTarget {
     return true;
   }
 
-  /** @param {URL} room @param {string} [id] @param {RoomOptions['token']} [token] */
-  #requestIceServers(room, id, token) {
-    const url = new URL('/ice-servers', room);
-    url.protocol = url.protocol.replace('ws', 'http');
-    if (id !== undefined) url.searchParams.set('_pk', id);
+  /** @param {URL} url @param {string} [id] @param {RoomOptions['token']} [token] */
+  #requestIceServers(url, id, token) {
     this.#iceServers = new IceServers(
       url,
+      id,
       token,
       this.#ending.signal,
       (iceServers) => {
@@ -261,13 +259,14 @@ export class Room extends EventTarget {
 
   /** @param {string} id @param {boolean} polite */
   #add(id, polite) {
+    const isSending = () => this.#signaling.isSending(id);
     const peer = new Peer({
       id,
       polite,
       always: this.#connectsToAll,
       configuration: () => this.#configuration,
       signal: (type, payload, isCurrent) => this.#send({ type, to: id, payload }, isCurrent),
-      isSending: () => this.#signaling.isSending(id),
+      isSending,
       checkSize: (type, payload) => checkSize({ type, to: id, payload }),
       trace: (type, payload) => this.#trace({ peer: id, direction: 'local', type, payload }),
       pace: (type, payload, direction = 'local') => {
@@ -298,7 +297,6 @@ export class Room extends EventTarget {
     if (!this.#limits.has(id)) {
       const deliver = (/** @type {string} */ type, /** @type {any} */ payload) =>
         this.#handlePeerSignal(id, type, payload);
-      const isSending = () => this.#signaling.isSending(id);
       this.#limits.set(id, new SignalLimits({ deliver, isSending, reportError: emitError }));
     }
     this.#peers.set(id, peer);
