@@ -1,8 +1,8 @@
 // @ts-check
 /**
  * Limits for the signals of the library that one peer sends, so that no peer can keep this client
- * busy. Honest peers do not reach these limits, except for a short delay in unusual moments. The
- * server limits the signals of the application.
+ * busy. Honest peers rarely reach these limits, and are then delayed for a short time. The server
+ * limits the signals of the application.
  */
 
 import { findLine } from './description.js';
