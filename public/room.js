@@ -180,9 +180,7 @@ export class Room extends EventTarget {
 
   /**
    * Handles a signal that is within the limits of its sender.
-   * @param {string} from
-   * @param {string} type
-   * @param {any} payload
+   * @param {string} from @param {string} type @param {any} payload
    */
   #handlePeerSignal(from, type, payload) {
     const peer = this.#peers.get(from);
@@ -208,12 +206,10 @@ export class Room extends EventTarget {
     for (const { id } of peers) missing.delete(id);
     this.#keepWhile('connected', [...missing.values()]);
     for (const { id, polite } of peers) {
-      let known = this.#updateListed(id, polite);
-      // The server has removed us while we were disconnected. For the peer, we are a newcomer.
-      if (known && this.#connectsToAll && known.hasHungUp) {
-        this.#remove(known);
-        known = undefined;
-      }
+      // The server removed us while we were disconnected. For this peer, we are a newcomer.
+      const old = this.#peers.get(id);
+      if (old?.hasHungUp && this.#connectsToAll) this.#remove(old);
+      const known = this.#updateListed(id, polite);
       // When we join, we make the first offer to every peer, even as the polite side: a page that
       // replaces another page takes over the old page's seat, so the new page is polite to the
       // peers that joined after the old page. After a reconnect, the impolite side makes the first
