@@ -1,8 +1,10 @@
 // @ts-check
 /**
  * Finds out why no WebSocket opens. A browser reports the same code 1006 for every cause. If the
- * server answers HTTP requests meanwhile, then a proxy or firewall probably blocks WebSockets.
+ * server answers HTTP requests meanwhile, then it or something in between refuses WebSockets.
  */
+
+import { httpUrl } from './options.js';
 
 const PROBE_AFTER = 2; // consecutive WebSockets that did not open
 const TIMEOUT_MS = 5_000;
@@ -21,8 +23,7 @@ export class HttpProbe {
    * @param {(message: string) => void} report called once for consecutive failures
    */
   constructor(socketUrl, stop, report) {
-    this.#url = new URL('/health', socketUrl); // a request for the room would wake it
-    this.#url.protocol = socketUrl.protocol.replace('ws', 'http');
+    this.#url = httpUrl('/health', socketUrl); // a request for the room would wake it
     this.#stop = stop;
     this.#report = report;
   }
@@ -42,9 +43,10 @@ export class HttpProbe {
     if (!this.#httpWorks) return void this.#probe();
     this.#isReported = true;
     this.#report(
-      `${this.#url.host} answers HTTP requests, but refuses WebSockets: allow WebSockets in the ` +
-        'proxy or firewall of this network, or add the origin of this page to the ALLOWED_ORIGINS ' +
-        'of the server',
+      `${this.#url.host} answers HTTP requests, but refuses WebSockets: read the status in the network ` +
+        'tab of the developer tools. 400: the option key is invalid. 403: add the origin of this page ' +
+        'to ALLOWED_ORIGINS. 500: a setting of the server is invalid. No status: allow WebSockets in ' +
+        'the proxy or firewall of this network',
     );
   }
 

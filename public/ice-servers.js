@@ -4,6 +4,8 @@
  * end for good, because without new credentials a connection through TURN cannot be repaired.
  */
 
+import { backoff } from './backoff.js';
+import { httpUrl } from './options.js';
 import { requestToken } from './token.js';
 
 /** @import { RoomOptions } from "./room.js" */
@@ -41,15 +43,17 @@ export class IceServers {
   #report;
 
   /**
-   * @param {URL} url
+   * @param {URL} room the URL of the room
+   * @param {string | undefined} id
    * @param {RoomOptions['token']} token
    * @param {boolean} needsTurn whether only TURN servers are used
    * @param {AbortSignal} stop
    * @param {(servers: RTCIceServer[]) => void} use called with the ICE servers after each request
    * @param {(message: string) => void} report called once for consecutive failures
    */
-  constructor(url, token, needsTurn, stop, use, report) {
-    this.#url = url;
+  constructor(room, id, token, needsTurn, stop, use, report) {
+    this.#url = httpUrl('/ice-servers', room);
+    if (id !== undefined) this.#url.searchParams.set('_pk', id);
     this.#token = token;
     this.#needsTurn = needsTurn;
     this.#stop = stop;
@@ -78,9 +82,7 @@ export class IceServers {
     } catch (error) {
       if (this.#stop.aborted) return;
       this.#handleFailure(error);
-      // Jitter keeps clients from repeating their requests at the same moment.
-      const backoff = Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** this.#failures);
-      delay = backoff * (0.5 + Math.random() / 2);
+      delay = backoff(this.#failures, RETRY_MIN_MS, RETRY_MAX_MS);
       this.#failures += 1;
     }
     if (this.#stop.aborted) return;

@@ -46,7 +46,7 @@ export class LocalDescriptions {
       this.isMakingOffer = true;
       offer ??= await this.#connection.createOffer();
       const isNeeded = this.#connection.signalingState === 'stable';
-      if (isNeeded && this.#isSmall(offer)) await this.#set();
+      if (isNeeded && this.#checkSize(offer)) await this.#set();
     } catch (error) {
       this.postponeOffer(); // the browser requests no other offer
       this.#reportError('negotiation', error);
@@ -96,11 +96,11 @@ export class LocalDescriptions {
   }
 
   /**
-   * Measures the offer before it is set, because an offer that was set is difficult to take back. An
-   * offer that is too large is postponed until the application has removed tracks.
+   * Measures the offer before it is set, because an offer that was set is difficult to take back.
+   * Returns false, reports an error and postpones the next offer if the offer is too large.
    * @param {RTCSessionDescriptionInit} offer
    */
-  #isSmall(offer) {
+  #checkSize(offer) {
     const error = this.#context.checkSize('offer', toPayload(offer));
     if (error) {
       this.postponeOffer();

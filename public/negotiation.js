@@ -125,6 +125,14 @@ export class Negotiation {
     return this.connection.connectionState === 'connected' && !this.#channel.isClosed;
   }
 
+  /**
+   * Whether the peer has closed the connection. Only the data channel shows it at once: the
+   * connection state changes some seconds later.
+   */
+  get hasHungUp() {
+    return this.connection.connectionState === 'connected' && this.#channel.isClosed;
+  }
+
   /** Whether the peer is connected, or ICE may reconnect without the signaling server. */
   get recoverable() {
     return this.connected || (this.ready && this.connection.connectionState === 'disconnected');

@@ -62,6 +62,13 @@ export function roomUrl(name, host = new URL(import.meta.url).origin) {
   return new URL(`/parties/main/${encodeURIComponent(name)}`, base);
 }
 
+/** Returns the URL of a path on the server of a room. @param {string} path @param {URL} room */
+export function httpUrl(path, room) {
+  const url = new URL(path, room);
+  url.protocol = url.protocol.replace('ws', 'http');
+  return url;
+}
+
 /** Quotes a value for an error message, shortened to 140 characters. @param {string} value */
 function quote(value) {
   const text = String(value);

@@ -23,15 +23,8 @@ export interface SignalingEvents {
   disconnected: Disconnected;
   /** The WebSocket is closed permanently. */
   close: Closed;
-  /**
-   * `websocket-blocked`: the server answers HTTP requests, but no WebSocket opens. `no-token`: the
-   * application's function returned no token. `unsent` and `too-large`: a signal was discarded.
-   */
-  error: {
-    code: 'websocket-blocked' | 'no-token' | 'unsent' | 'too-large';
-    message: string;
-    to?: string;
-  };
+  /** `no-token`, `websocket-blocked`, or the reason why a signal was discarded. */
+  error: RoomEvents['error'];
 }
 
 export type Description = 'offer' | 'answer';

@@ -121,6 +121,10 @@ export class Peer extends EventTarget {
     return this.#negotiation?.connected ?? false;
   }
 
+  get hasHungUp() {
+    return this.#negotiation?.hasHungUp ?? false;
+  }
+
   get recoverable() {
     return this.#negotiation?.recoverable ?? false;
   }

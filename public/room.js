@@ -10,8 +10,9 @@ import { Live, MEDIA_SERVER } from './live.js';
 import { checkOptions, normalizeName, roomUrl } from './options.js';
 import { Peer } from './peer.js';
 import { checkSize } from './send-queue.js';
-import { SignalLimits, tracedPayload } from './signal-limits.js';
+import { SignalLimits } from './signal-limits.js';
 import { Signaling } from './signaling.js';
+import { frameStep } from './trace.js';
 
 /**
  * @import { RoomEvents, RoomOptions, RoomState, Step } from "./room.js"
@@ -81,7 +82,7 @@ export class Room extends EventTarget {
     });
     if (!iceServers) this.#requestIceServers(url, id, token);
     this.#signaling = new Signaling(url, { id, key: key ?? random, token });
-    listen(this.#signaling, 'frame', (frame) => this.#traceFrame('in', frame));
+    listen(this.#signaling, 'frame', (frame) => this.#trace(frameStep('in', frame)));
     listen(this.#signaling, 'error', (error) => this.#emit('error', error));
     this.#onSignaling('frame', (frame) => this.#handleFrame(frame));
     this.#onSignaling('disconnected', (detail) => this.#handleDisconnected(detail));
@@ -120,20 +121,18 @@ export class Room extends EventTarget {
     const frame = { type: LEAVING_SERVER };
     if (this.#peers.size > 0) {
       if (!this.#signaling.sendNow(frame)) return false;
-      this.#traceFrame('out', frame);
+      this.#trace(frameStep('out', frame));
     }
     this.#leftServer = true;
     this.#signaling.close();
     return true;
   }
 
-  /** @param {URL} room @param {string} [id] @param {RoomOptions['token']} [token] */
-  #requestIceServers(room, id, token) {
-    const url = new URL('/ice-servers', room);
-    url.protocol = url.protocol.replace('ws', 'http');
-    if (id !== undefined) url.searchParams.set('_pk', id);
+  /** @param {URL} url @param {string} [id] @param {RoomOptions['token']} [token] */
+  #requestIceServers(url, id, token) {
     this.#iceServers = new IceServers(
       url,
+      id,
       token,
       this.#configuration.iceTransportPolicy === 'relay',
       this.#ending.signal,
@@ -181,9 +180,7 @@ export class Room extends EventTarget {
 
   /**
    * Handles a signal that is within the limits of its sender.
-   * @param {string} from
-   * @param {string} type
-   * @param {any} payload
+   * @param {string} from @param {string} type @param {any} payload
    */
   #handlePeerSignal(from, type, payload) {
     const peer = this.#peers.get(from);
@@ -209,12 +206,10 @@ export class Room extends EventTarget {
     for (const { id } of peers) missing.delete(id);
     this.#keepWhile('connected', [...missing.values()]);
     for (const { id, polite } of peers) {
-      let known = this.#updateListed(id, polite);
-      // The server has removed us while we were disconnected. For the peer, we are a newcomer.
-      if (known && this.#connectsToAll && hasHungUp(known)) {
-        this.#remove(known);
-        known = undefined;
-      }
+      // The server removed us while we were disconnected. For this peer, we are a newcomer.
+      const old = this.#peers.get(id);
+      if (old?.hasHungUp && this.#connectsToAll) this.#remove(old);
+      const known = this.#updateListed(id, polite);
       // When we join, we make the first offer to every peer, even as the polite side: a page that
       // replaces another page takes over the old page's seat, so the new page is polite to the
       // peers that joined after the old page. After a reconnect, the impolite side makes the first
@@ -260,13 +255,14 @@ export class Room extends EventTarget {
 
   /** @param {string} id @param {boolean} polite */
   #add(id, polite) {
+    const isSending = () => this.#signaling.isSending(id);
     const peer = new Peer({
       id,
       polite,
       always: this.#connectsToAll,
       configuration: () => this.#configuration,
       signal: (type, payload, isCurrent) => this.#send({ type, to: id, payload }, isCurrent),
-      isSending: () => this.#signaling.isSending(id),
+      isSending,
       checkSize: (type, payload) => checkSize({ type, to: id, payload }),
       trace: (type, payload) => this.#trace({ peer: id, direction: 'local', type, payload }),
       pace: (type, payload, direction = 'local') => {
@@ -297,7 +293,6 @@ export class Room extends EventTarget {
     if (!this.#limits.has(id)) {
       const deliver = (/** @type {string} */ type, /** @type {any} */ payload) =>
         this.#handlePeerSignal(id, type, payload);
-      const isSending = () => this.#signaling.isSending(id);
       this.#limits.set(id, new SignalLimits({ deliver, isSending, reportError: emitError }));
     }
     this.#peers.set(id, peer);
@@ -384,16 +379,8 @@ export class Room extends EventTarget {
   /** @param {Frame} frame @param {() => boolean} [isCurrent] */
   #send(frame, isCurrent) {
     const sent = this.#signaling.send(frame, isCurrent);
-    if (sent) this.#traceFrame('out', frame);
+    if (sent) this.#trace(frameStep('out', frame));
     return sent;
-  }
-
-  /** @param {"in" | "out"} direction @param {Frame} frame */
-  #traceFrame(direction, { type, from, to, payload, ...rest }) {
-    const isNotice = direction === 'in' && from === undefined;
-    // The id of the peer is in `to` for `error`, and in `id` for `peer-joined` and `peer-left`.
-    const peer = from ?? to ?? (type.startsWith('peer-') ? rest.id : null);
-    this.#trace({ peer, direction, type, payload: isNotice ? rest : tracedPayload(type, payload) });
   }
 
   /** @param {Step} step */
@@ -405,19 +392,6 @@ export class Room extends EventTarget {
   #emit(type, detail) {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
-}
-
-/**
- * Whether the peer has closed the connection. Only the data channel shows it at once: the connection
- * state changes some seconds later.
- * @param {Peer} peer
- */
-function hasHungUp(peer) {
-  return (
-    peer.relation === 'accepted' &&
-    peer.connection.connectionState === 'connected' &&
-    !peer.connected
-  );
 }
 
 /** @param {EventTarget} target @param {string} type @param {(detail: any) => void} handle */

@@ -1,12 +1,12 @@
 // @ts-check
 /**
  * Limits for the signals of the library that one peer sends, so that no peer can keep this client
- * busy. Honest peers do not reach these limits, except for a short delay in unusual moments. The
- * server limits the signals of the application.
+ * busy. Honest peers rarely reach these limits, and are then delayed for a short time. The server
+ * limits the signals of the application.
  */
 
 import { findLine } from './description.js';
-import { TokenBucket } from './send-queue.js';
+import { TokenBucket } from './token-bucket.js';
 
 /**
  * @import { SignalLimitsInit } from "./parts.d.ts"
@@ -23,7 +23,6 @@ import { TokenBucket } from './send-queue.js';
 
 const MAX_WAITING = 64;
 const REPEAT_MS = 1_000;
-const MAX_TRACED_CHARS = 2_048;
 const RETRY_MS = 100;
 
 export class SignalLimits {
@@ -197,26 +196,4 @@ function kindOf(type) {
 /** Returns what repeated signals have in common. @param {Signal} signal */
 function identify({ type, payload }) {
   return (type === 'offer' && findLine(String(payload?.sdp), 'o=')) || type;
-}
-
-/**
- * Returns the payload of a signal for the event `trace`, whose listeners often keep it. A peer can
- * send 64 KiB of any type, so a payload above 2 KB is left out. Of a description, which is larger
- * than that in most calls, the two fields that WebRTC uses remain.
- * @param {string} type
- * @param {any} payload
- */
-export function tracedPayload(type, payload) {
-  if (!isLarge(payload)) return payload;
-  const isDescription = type === 'offer' || type === 'answer';
-  return isDescription ? { type, sdp: String(payload.sdp) } : undefined;
-}
-
-/** @param {unknown} payload */
-function isLarge(payload) {
-  try {
-    return (JSON.stringify(payload)?.length ?? 0) > MAX_TRACED_CHARS;
-  } catch {
-    return true; // for example, arrays nested deeper than the stack of the browser
-  }
 }

@@ -4,6 +4,7 @@
  * Signals are not queued while the WebSocket is disconnected, because they soon become outdated.
  */
 
+import { backoff, jitter } from './backoff.js';
 import { Heartbeat, PROMPT_TIMEOUT_MS } from './heartbeat.js';
 import { HttpProbe } from './http-probe.js';
 import { SendQueue } from './send-queue.js';
@@ -16,8 +17,8 @@ import { becomesValid, requestToken } from './token.js';
 
 /**
  * Whether to reconnect after a close code: `never`, or `later` with the maximum delay. After all
- * other codes, the client reconnects with exponential backoff.
- * @type {Record<number, string>}
+ * other codes, the client reconnects with exponential backoff. `#retryWithToken` decides about 4010.
+ * @type {Record<number, 'never' | 'later' | undefined>}
  */
 const RETRY = {
   1008: 'never', // bad-id
@@ -26,7 +27,6 @@ const RETRY = {
   4003: 'later', // room-full
   4008: 'later', // too-fast
   4009: 'never', // id-taken
-  4010: 'never', // unauthorized
   4011: 'never', // live-over
   4013: 'later', // unread
 };
@@ -251,46 +251,47 @@ export class Signaling extends EventTarget {
     const isLong = performance.now() - this.#openedAt > BACKOFF_RESET_MS;
     // After 1001, the server keeps the seat for 2 s only.
     if (this.state === 'open' && (isLong || code === GOING_AWAY)) this.#failures = 0;
-    const backoff = Math.min(RECONNECT_MAX_MS, RECONNECT_MIN_MS * 2 ** this.#failures);
-    const longest = retry === 'later' ? RETRY_LATER_MS : backoff;
-    // Jitter keeps the peers of a room from reconnecting at the same moment.
-    this.#scheduleReconnect(closed, longest * (0.5 + Math.random() / 2), false);
+    const delay =
+      retry === 'later'
+        ? jitter(RETRY_LATER_MS)
+        : backoff(this.#failures, RECONNECT_MIN_MS, RECONNECT_MAX_MS);
+    this.#scheduleReconnect(closed, delay, false);
     this.#failures += 1;
   }
 
   /**
-   * Returns whether to reconnect after a refused token. Only a function returns another token, and a
-   * function that returns refused tokens again and again has nothing better.
+   * Returns whether to reconnect after a refused token, as in `RETRY`. A text is refused again, unless
+   * it becomes valid later. A function may return a valid token next time.
    */
   #retryWithToken() {
     if (becomesValid(this.#sentToken)) return 'later';
     if (typeof this.#token !== 'function') return 'never';
     this.#refusedTokens += 1;
-    return this.#refusedTokens < MAX_REFUSED_TOKENS ? 'soon' : 'never';
+    return this.#refusedTokens < MAX_REFUSED_TOKENS ? undefined : 'never';
   }
 
   /** @param {Closed} closed @param {number | null} retryIn @param {boolean} intentional */
   #scheduleReconnect(closed, retryIn, intentional) {
-    this.state = 'waiting';
-    this.#queue.clear();
-    this.#socket = null;
-    this.#heartbeat.stop();
-    this.#awaitingToken?.abort();
-    clearTimeout(this.#timer);
+    this.#reset('waiting');
     if (retryIn !== null) this.#setTimer(retryIn, () => this.#connect());
     this.#emit('disconnected', { ...closed, retryIn, intentional });
   }
 
   /** @param {Closed} closed */
   #end(closed) {
-    this.state = 'closed';
+    this.#reset('closed');
+    this.#pageListeners.abort();
+    this.#emit('close', closed);
+  }
+
+  /** Ends everything that belongs to the current WebSocket. @param {"waiting" | "closed"} state */
+  #reset(state) {
+    this.state = state;
     this.#queue.clear();
     this.#socket = null;
     this.#heartbeat.stop();
     this.#awaitingToken?.abort();
     clearTimeout(this.#timer);
-    this.#pageListeners.abort();
-    this.#emit('close', closed);
   }
 
   /**

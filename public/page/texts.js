@@ -31,8 +31,8 @@ export const CLOSE_TEXT = {
 
 /** The explanation if the server answers HTTP requests, but no WebSocket opens. */
 export const WEBSOCKET_BLOCKED_TEXT =
-  'The server answers, but this network blocks WebSockets, which this page needs. Try another ' +
-  'network, or ask its administrator to allow WebSockets.';
+  'The server answers, but refuses WebSockets, which this page needs. This network may block them: ' +
+  'try another network, or ask its administrator to allow WebSockets.';
 
 /**
  * The status in a peer's tile: the connection state, or the relation while there is no connection.

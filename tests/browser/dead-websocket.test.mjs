@@ -165,7 +165,7 @@ test('a network that blocks only WebSockets is reported, by the library and on t
   const ann = await pages.open('ann', network.origin);
   await join(ann, room, { id: 'ann' });
   await logged(ann, 'error websocket-blocked');
-  await page.getByText('this network blocks WebSockets').waitFor();
+  await page.getByText('This network may block them').waitFor();
   const { length } = await states(ann);
   for (const failures of [1, 2]) {
     await dispatch(ann, 'online');
@@ -176,7 +176,7 @@ test('a network that blocks only WebSockets is reported, by the library and on t
   for (const one of [page, ann]) await dispatch(one, 'online');
   await logged(ann, 'state joined');
   await page.getByText('In the room').waitFor();
-  await page.getByText('this network blocks WebSockets').waitFor({ state: 'hidden' });
+  await page.getByText('This network may block them').waitFor({ state: 'hidden' });
 });
 
 test('a page whose origin is not allowed learns that WebSockets are refused', async () => {

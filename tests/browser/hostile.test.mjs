@@ -6,7 +6,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { join, log, logged, meet, newRoom, PATIENCE, talk, until } from '../support/browser.mjs';
-import { SignalLimits, tracedPayload } from '../../public/signal-limits.js';
+import { SignalLimits } from '../../public/signal-limits.js';
+import { tracedPayload } from '../../public/trace.js';
 import { Pages } from '../support/chromium.mjs';
 import { useFixtures } from '../support/fixtures.mjs';
 import { at, isShown } from '../support/page.mjs';

@@ -2,6 +2,7 @@
 /** Checks that `room.d.ts` compiles in an application and agrees with `room.js`. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { readdirSync } from 'node:fs';
 import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -10,35 +11,23 @@ import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const PUBLIC = path.join(ROOT, 'public');
+/** The other modules of the library, and their types. */
+const PARTS = readdirSync(PUBLIC).filter(
+  (file) =>
+    (file.endsWith('.js') && !['room.js', 'demo.js'].includes(file)) || file === 'parts.d.ts',
+);
 const OPTIONS = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2023'];
 const LIB = ['--lib', 'es2023,dom,dom.iterable', '--types', ''];
 
 /** @type {string} */
 let folder;
-/** The modules that `room.js` imports, and their types. @type {string[]} */
-let parts;
 /** @type {string} */
 let types;
 before(async () => {
   types = await readFile(path.join(PUBLIC, 'room.d.ts'), 'utf8');
-  parts = [...(await modulesOf('room.js')), 'parts.d.ts'].filter((part) => part !== 'room.js');
   folder = await mkdtemp(path.join(tmpdir(), 'partyline-types-'));
 });
 after(() => rm(folder, { recursive: true }));
-
-/**
- * Returns a module of `public/` and all modules that it imports.
- * @param {string} module
- * @param {Set<string>} found
- */
-async function modulesOf(module, found = new Set()) {
-  if (found.has(module)) return found;
-  found.add(module);
-  const code = await readFile(path.join(PUBLIC, module), 'utf8');
-  for (const [, imported] of code.matchAll(/^(?:import|export) .*from '\.\/(.*)';$/gm))
-    await modulesOf(imported, found);
-  return found;
-}
 
 /**
  * Compiles a file, and returns the errors of the compiler or an empty string.
@@ -67,7 +56,7 @@ async function copyFor(name, change = (types) => types) {
   const target = path.join(folder, name);
   await mkdir(target);
   await writeFile(path.join(target, 'package.json'), '{"type":"module"}');
-  for (const part of parts) await cp(path.join(PUBLIC, part), path.join(target, part));
+  for (const part of PARTS) await cp(path.join(PUBLIC, part), path.join(target, part));
   await cp(path.join(PUBLIC, 'room.js'), path.join(target, 'code.js'));
   const changed = change(types);
   assert.equal(
@@ -125,10 +114,11 @@ function propertiesOf(name) {
 }
 
 test('the code uses every option, event and step of room.d.ts', async () => {
-  const files = ['room.js', ...parts].map((file) => readFile(path.join(PUBLIC, file), 'utf8'));
+  const files = ['room.js', ...PARTS].map((file) => readFile(path.join(PUBLIC, file), 'utf8'));
   const code = (await Promise.all(files)).join('\n');
-  const options = /const {([^}]*)} = options/.exec(code)?.[1] ?? '';
-  const used = options.split(',').map((option) => option.trim().split(' ')[0]);
+  const used = [...code.matchAll(/const {([^}]*)} = options/g)].flatMap(([, names]) =>
+    names.split(',').map((option) => option.trim().split(' ')[0]),
+  );
   assert.deepEqual(propertiesOf('RoomOptions').toSorted(), used.toSorted());
   const steps = propertiesOf('LocalSteps').map((name) => {
     // The code emits these two types without trace().

@@ -11,8 +11,8 @@ use crate::core::refusal::{Code, Refusal};
 
 /// The time for which a peer keeps its seat after its page began to go away, in milliseconds. It is
 /// long enough for a page that stays to join again: `room.js` waits half a second at most, and then
-/// needs four round trips of up to 300 ms, as in slow mobile networks. The others see a page that has
-/// really gone for this time, so it is no longer.
+/// needs four round trips of up to 300 ms, as in slow mobile networks. It is not longer, because the
+/// other peers still see a page that has really gone during this time.
 pub(super) const GOING_AWAY_MS: u64 = 2_000;
 
 impl Turn<'_, '_> {
@@ -38,7 +38,8 @@ impl Turn<'_, '_> {
         // A page that stays returns within the first half of this time. If it goes away after all,
         // its new WebSocket can fail without a Close frame.
         peer.going_away_until = now.plus(2 * GOING_AWAY_MS);
-        // The WebSocket of an absent peer has failed before this Close frame arrived.
+        // If the WebSocket failed before this Close frame arrived, the peer is absent already. Its full
+        // grace period is shortened here.
         let is_late = peer
             .expires_at()
             .is_some_and(|at| at > now.plus(GOING_AWAY_MS));

@@ -31,8 +31,9 @@ pub(crate) struct Peer {
     pub(crate) presence: Presence,
     pub(crate) outbox: Outbox,
     pub(crate) rate_limiter: RateLimiter,
-    /// The time until which a lost WebSocket is that of a page that goes away; see
-    /// [`Event::GoingAway`](crate::core::event::Event::GoingAway). It passes before an eviction.
+    /// A WebSocket that is lost before this time probably belongs to a page that goes away, so the peer
+    /// is absent for a short time only; see [`Event::GoingAway`](crate::core::event::Event::GoingAway).
+    /// It is not stored, because it passes before an eviction.
     pub(crate) going_away_until: Time,
 }
 

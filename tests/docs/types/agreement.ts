@@ -26,9 +26,10 @@ type InnerLive = 'handleSignal' | 'resync' | 'stop' | 'close';
 /** Members of `Peer` that only `Room` uses. `room.d.ts` declares all other public members. */
 type Inner =
   | 'startOffer'
-  | 'handleSignal'
   | 'opensConnection'
+  | 'handleSignal'
   | 'resync'
+  | 'hasHungUp'
   | 'recoverable'
   | 'setIceServers'
   | 'close';
