@@ -21,6 +21,8 @@ export class Heartbeat {
   /** The time at which the awaited answer is overdue. Infinity if no answer is awaited. */
   #dueAt = Infinity;
   #charsSincePing = 0;
+  /** Whether only a `pong` is an answer, because other messages may have waited while the page slept. */
+  #needsPong = false;
 
   /** @param {() => void} handleDead called when the server does not answer in time */
   constructor(handleDead) {
@@ -40,10 +42,10 @@ export class Heartbeat {
     clearTimeout(this.#timer);
   }
 
-  /** Any message proves that the server is alive. @param {unknown} text */
+  /** Any message proves that the server is alive, except after `check`. @param {unknown} text */
   handleMessage(text) {
     if (!this.#socket) return;
-    if (this.#dueAt < Infinity) this.#schedule();
+    if (this.#dueAt < Infinity && (text === 'pong' || !this.#needsPong)) this.#schedule();
     this.#charsSincePing += String(text).length;
     if (this.#charsSincePing > PING_AFTER_CHARS) this.#ping(PONG_TIMEOUT_MS);
   }
@@ -51,10 +53,12 @@ export class Heartbeat {
   /** Expects an answer soon. An answer that is due even earlier stays due. */
   check() {
     if (performance.now() + PROMPT_TIMEOUT_MS < this.#dueAt) this.#ping(PROMPT_TIMEOUT_MS);
+    this.#needsPong = true;
   }
 
   #schedule() {
     this.#dueAt = Infinity;
+    this.#needsPong = false;
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#ping(PONG_TIMEOUT_MS), PING_INTERVAL_MS);
   }

@@ -161,6 +161,7 @@ export class Room extends EventTarget {
 
   /** @param {Frame} frame */
   #handleFrame(frame) {
+    if (this.#ending.signal.aborted) return;
     const { type, from, id, polite, code, message, to } = frame;
     const peer = this.#peers.get(id);
     if (typeof from === 'string') this.#handleSignal(frame);
@@ -206,6 +207,7 @@ export class Room extends EventTarget {
     for (const { id } of peers) missing.delete(id);
     this.#keepWhile('connected', [...missing.values()]);
     for (const { id, polite } of peers) {
+      if (this.#ending.signal.aborted) return; // a `peer` listener has closed the room
       // The server removed us while we were disconnected. For this peer, we are a newcomer.
       const old = this.#peers.get(id);
       if (old?.hasHungUp && this.#connectsToAll) this.#remove(old);
@@ -219,6 +221,7 @@ export class Room extends EventTarget {
       else if (offers) this.#add(id, polite).startOffer();
       else this.#add(id, polite);
     }
+    if (this.#ending.signal.aborted) return;
     this.#announced = true;
     this.#setState('joined', {});
   }

@@ -8,7 +8,7 @@ import { backoff, jitter } from './backoff.js';
 import { Heartbeat, PROMPT_TIMEOUT_MS } from './heartbeat.js';
 import { HttpProbe } from './http-probe.js';
 import { SendQueue } from './send-queue.js';
-import { becomesValid, requestToken } from './token.js';
+import { requestToken } from './token.js';
 
 /**
  * @import { RoomOptions } from "./room.js"
@@ -40,6 +40,9 @@ const BATCH_WINDOW_MS = 5; // browsers gather candidates in bursts
 const MAX_UNRESPONSIVE = 4; // more would collect if a proxy let handshakes through and nothing else
 const PACE_MS = 100; // interval at which queued signals are sent
 const GOING_AWAY = 1001; // Firefox closes a WebSocket when a navigation or a download begins
+const ID_TAKEN = 4009;
+// After a reload in Firefox, the server reserves the id for the old page: see GOING_AWAY.
+const ID_TAKEN_RETRY_MS = 3_500;
 const UNAUTHORIZED = 4010;
 const MAX_REFUSED_TOKENS = 3; // consecutive tokens of the application's function
 
@@ -61,9 +64,8 @@ export class Signaling extends EventTarget {
   #token;
   /** Ends the wait for the application's function. @type {AbortController=} */
   #awaitingToken;
-  /** The token of the current WebSocket. @type {string=} */
-  #sentToken;
   #refusedTokens = 0; // consecutive refusals
+  #idTaken = 0; // consecutive refusals of our id
   #queue = new SendQueue();
   /** @type {ReturnType<typeof setTimeout>=} */
   #flushTimer;
@@ -174,7 +176,6 @@ export class Signaling extends EventTarget {
 
   /** @param {string} [token] */
   #open(token) {
-    this.#sentToken = token;
     if (this.id !== null) this.#url.searchParams.set('_pk', this.id);
     const protocols = token === undefined ? [] : [`token.${token}`];
     const socket = new WebSocket(this.#url, [...this.#protocols, ...protocols]);
@@ -217,6 +218,7 @@ export class Signaling extends EventTarget {
     this.state = 'open';
     this.id = String(welcome.id);
     this.#refusedTokens = 0;
+    this.#idTaken = 0;
     this.#openedAt = performance.now();
     clearTimeout(this.#timer);
     if (this.#socket) this.#heartbeat.start(this.#socket);
@@ -246,25 +248,31 @@ export class Signaling extends EventTarget {
   /** @param {number} code @param {string} reason */
   #handleClose(code, reason) {
     const closed = { code, reason, message: this.#lastError };
-    const retry = code === UNAUTHORIZED ? this.#retryWithToken() : RETRY[code];
-    if (retry === 'never') return this.#end(closed);
     const isLong = performance.now() - this.#openedAt > BACKOFF_RESET_MS;
     // After 1001, the server keeps the seat for 2 s only.
     if (this.state === 'open' && (isLong || code === GOING_AWAY)) this.#failures = 0;
-    const delay =
-      retry === 'later'
-        ? jitter(RETRY_LATER_MS)
-        : backoff(this.#failures, RECONNECT_MIN_MS, RECONNECT_MAX_MS);
+    const delay = this.#retryDelay(code);
+    if (delay === null) return this.#end(closed);
     this.#scheduleReconnect(closed, delay, false);
     this.#failures += 1;
   }
 
+  /** Returns the milliseconds until the next attempt, or null. @param {number} code */
+  #retryDelay(code) {
+    if (code === ID_TAKEN) return (this.#idTaken += 1) === 1 ? ID_TAKEN_RETRY_MS : null;
+    const retry = code === UNAUTHORIZED ? this.#retryWithToken() : RETRY[code];
+    if (retry === 'never') return null;
+    if (retry === 'later') return jitter(RETRY_LATER_MS);
+    return backoff(this.#failures, RECONNECT_MIN_MS, RECONNECT_MAX_MS);
+  }
+
   /**
    * Returns whether to reconnect after a refused token, as in `RETRY`. A text is refused again, unless
-   * it becomes valid later. A function may return a valid token next time.
+   * it becomes valid later, which only the message of the server tells. A function may return a valid
+   * token next time.
    */
   #retryWithToken() {
-    if (becomesValid(this.#sentToken)) return 'later';
+    if (this.#lastError.startsWith('the token is not valid yet')) return 'later';
     if (typeof this.#token !== 'function') return 'never';
     this.#refusedTokens += 1;
     return this.#refusedTokens < MAX_REFUSED_TOKENS ? undefined : 'never';

@@ -4,7 +4,6 @@
 /** @import { RoomOptions } from "./room.js" */
 
 const TIMEOUT_MS = 10_000;
-const CLOCK_DIFFERENCE_MS = 300_000; // the assumed maximum between this device and the server
 
 /** Whether a value has the characters of a JWT. @param {unknown} value */
 export function isToken(value) {
@@ -42,26 +41,23 @@ function settle(token, stop) {
       reject(new Error(`the function in the option token ${problem}`));
     const seconds = TIMEOUT_MS / 1000;
     const timer = setTimeout(() => fail(`returned no token within ${seconds} s`), TIMEOUT_MS);
-    stop.addEventListener('abort', () => fail('is not needed any more'), { once: true });
+    const abort = () => fail('is not needed any more');
+    stop.addEventListener('abort', abort);
     Promise.resolve()
       .then(token)
-      .then(resolve, (error) => fail(`failed: ${error}`))
-      .finally(() => clearTimeout(timer));
+      .then(resolve, (error) => fail(`failed: ${textOf(error)}`))
+      .finally(() => {
+        clearTimeout(timer);
+        stop.removeEventListener('abort', abort);
+      });
   });
 }
 
-/**
- * Whether the server may have refused the token because of its claim `nbf`, the time before which the
- * token is invalid. The server accepts the token at that time by the server's own clock.
- * @param {string} [token]
- */
-export function becomesValid(token = '') {
+/** Returns the text of a value. Some values cannot be converted, such as an object without a prototype. @param {unknown} value */
+function textOf(value) {
   try {
-    const claims = token.split('.')[1].replaceAll('-', '+').replaceAll('_', '/');
-    const { nbf, exp } = JSON.parse(atob(claims));
-    const earliest = (Date.now() - CLOCK_DIFFERENCE_MS) / 1000;
-    return nbf > earliest && exp > nbf;
+    return String(value);
   } catch {
-    return false; // not a JWT: the server has refused the token for this reason
+    return `the type ${typeof value}`;
   }
 }

@@ -94,6 +94,16 @@ test('a page keeps its calls when one download follows the other', async () => {
   assert.deepEqual(await arrivals(fox), ['peer chrome']);
 });
 
+test('a reloaded page gets its id again, although it has not kept its key', async () => {
+  const fox = await pages.Firefox.open('fox', '/health');
+  const room = newRoom();
+  await join(fox, room, { id: 'fox' });
+  await logged(fox, 'state joined');
+  await fox.reload();
+  await join(fox, room, { id: 'fox' });
+  await logged(fox, 'state joined');
+});
+
 for (const [way, leave] of /** @type {[string, (fox: Page) => Promise<unknown>][]} */ ([
   ['is closed', (fox) => fox.close()],
   ['is reloaded', (fox) => fox.reload()],

@@ -383,3 +383,30 @@ test('a page that uses TURN only learns that the server has no TURN server', asy
   await join(ann, newRoom(), { iceServers: undefined, iceTransportPolicy: 'relay' });
   await logged(ann, 'error ice-servers');
 });
+
+test('a room that is closed by a listener of `peer` stays closed', async () => {
+  const [ann, bob] = await pages.pair();
+  const cat = await pages.open('cat');
+  const room = newRoom();
+  for (const [page, id] of /** @type {const} */ ([
+    [ann, 'ann'],
+    [bob, 'bob'],
+  ])) {
+    await join(page, room, { id });
+    await logged(page, 'state joined');
+  }
+  await hold(cat, 'in');
+  await join(cat, room, { id: 'cat' });
+  await cat.evaluate(() => {
+    const { room, wire } = /** @type {any} */ (globalThis);
+    room.addEventListener('peer', () => room.close());
+    wire.release('in');
+  });
+  await logged(cat, 'close 1000');
+  const { state, peers, entries } = await cat.evaluate(() => {
+    const { room, log } = /** @type {any} */ (globalThis);
+    return { state: room.state, peers: room.peers.size, entries: log };
+  });
+  assert.deepEqual([state, peers], ['closed', 0]);
+  assert.equal(entries.filter((/** @type {string} */ line) => line.startsWith('peer')).length, 1);
+});

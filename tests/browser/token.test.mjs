@@ -143,6 +143,20 @@ test('a token may have a line break at its end, as a back end may send it', asyn
   await logged(page, 'state joined');
 });
 
+test('a function that fails with a value without a text is called again', async () => {
+  const page = await pages.open('ann');
+  await returnTokens(page, valid);
+  await page.evaluate(() => {
+    let calls = 0;
+    const { token } = /** @type {any} */ (globalThis);
+    const fail = () => Promise.reject((calls += 1) === 1 ? Object.create(null) : Symbol('none'));
+    Object.assign(globalThis, { token: () => (calls < 2 ? fail() : token()) });
+  });
+  await join(page, newRoom(), { id: 'ann' });
+  await logged(page, 'state joined');
+  assert.equal((await log(page)).filter((line) => line === 'error no-token').length, 2);
+});
+
 test('a function that never returns is called again after 10 s', async () => {
   const page = await pages.open('ann');
   await page.clock.install();
