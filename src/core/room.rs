@@ -10,6 +10,7 @@ mod calls;
 mod changes;
 mod device;
 mod forward;
+mod going_away;
 mod held;
 mod join;
 mod keep;

@@ -127,7 +127,6 @@ fn going_away(limits: Limits) -> (Rig, Socket, Socket) {
     let mut rig = Rig::new(limits);
     let (ann, bob) = (rig.join("ann", None), rig.join("bob", Some("bob's")));
     rig.heard(ann);
-    rig.pass(500); // the time is not a whole second
     rig.go_away(bob);
     (rig, ann, bob)
 }
@@ -176,7 +175,8 @@ fn a_page_that_returns_and_goes_nevertheless_leaves_after_two_seconds() {
     let bob = rig.join("bob", Some("bob's"));
     // The page was closed during the handshake, so no Close frame follows.
     rig.lose(bob);
-    rig.pass(1_999);
+    // Absences end at a whole second.
+    rig.pass(2_699);
     assert_eq!(rig.heard(ann), []);
     rig.pass(1);
     assert_eq!(rig.frames(ann), [r#"{"type":"peer-left","id":"bob"}"#]);
@@ -192,6 +192,23 @@ fn a_page_that_has_stayed_is_lost_like_any_other() {
     rig.pass(14_999);
     assert_eq!(rig.heard(ann), []);
     rig.pass(1_000);
+    assert_eq!(rig.frames(ann), [r#"{"type":"peer-left","id":"bob"}"#]);
+}
+
+#[test]
+fn a_page_that_has_stayed_is_lost_like_any_other_after_the_clock_went_back() {
+    let mut rig = Rig::new(LIMITS);
+    rig.pass(600_000);
+    let (ann, bob) = (rig.join("ann", None), rig.join("bob", Some("bob's")));
+    rig.heard(ann);
+    rig.go_away(bob);
+    let bob = rig.join("bob", Some("bob's"));
+    rig.turn_clock_back(600_000);
+    rig.pass(60_000);
+    rig.lose(bob);
+    rig.pass(14_999);
+    assert_eq!(rig.heard(ann), []);
+    rig.pass(1);
     assert_eq!(rig.frames(ann), [r#"{"type":"peer-left","id":"bob"}"#]);
 }
 
