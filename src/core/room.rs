@@ -116,10 +116,7 @@ impl Room {
                 key,
                 moves,
                 expired,
-            } => match expired.filter(|_| !turn.holds_seat(&id, key.as_ref())) {
-                Some(expired) => turn.reply(Err(expired)),
-                None => turn.handle_join(socket, id, key, moves),
-            },
+            } => turn.handle_join(socket, id, key, moves, expired),
             Event::Register {
                 socket,
                 id,
