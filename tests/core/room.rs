@@ -445,6 +445,45 @@ fn a_full_room_counts_absent_peers_and_lets_them_reconnect() {
 }
 
 #[test]
+fn a_newcomer_to_a_full_room_takes_the_place_of_the_page_that_went_away_first() {
+    let mut rig = Rig::new(LIMITS);
+    let ann = rig.join("ann", None);
+    let [bob, eve, dan] = ["bob", "eve", "dan"].map(|id| rig.join(id, Some("secret")));
+    rig.lose(bob);
+    rig.go_away(dan);
+    rig.pass(1_000);
+    rig.go_away(eve);
+    rig.heard(ann);
+    for (newcomer, leaver) in [("new1", "dan"), ("new2", "eve")] {
+        let socket = rig.join(newcomer, None);
+        assert!(rig.frames(socket)[0].contains("welcome"));
+        let left = format!(r#"{{"type":"peer-left","id":"{leaver}"}}"#);
+        let joined = format!(r#"{{"type":"peer-joined","id":"{newcomer}","polite":true}}"#);
+        assert_eq!(rig.frames(ann), [left, joined]);
+    }
+    let late = rig.join("new3", None);
+    assert_eq!(
+        rig.heard(late).last(),
+        Some(&Heard::Closed(Close::RoomFull))
+    );
+    let bob = rig.join("bob", Some("secret"));
+    assert_eq!(rig.frames(bob).len(), 1, "a lost peer keeps its place");
+    assert_eq!(rig.heard(ann), []);
+}
+
+#[test]
+fn a_newcomer_takes_no_place_of_a_page_that_stayed_or_that_registered() {
+    let (mut rig, ..) = going_away(Limits { peers: 2, ..LIMITS });
+    rig.join("bob", Some("bob's"));
+    let eve = rig.join("eve", None);
+    assert_eq!(rig.heard(eve).last(), Some(&Heard::Closed(Close::RoomFull)));
+    let (mut rig, ..) = going_away(Limits { peers: 2, ..LIMITS });
+    rig.register("bob", Some("bob's")).unwrap();
+    let eve = rig.join("eve", None);
+    assert_eq!(rig.heard(eve).last(), Some(&Heard::Closed(Close::RoomFull)));
+}
+
+#[test]
 fn a_peer_leaves_immediately_when_the_platform_does_not_accept_its_websocket() {
     let (mut rig, ann, bob) = pair(LIMITS);
     rig.accept_nothing();
