@@ -10,6 +10,7 @@ mod calls;
 mod changes;
 mod device;
 mod forward;
+mod going_away;
 mod held;
 mod join;
 mod keep;
@@ -115,10 +116,7 @@ impl Room {
                 key,
                 moves,
                 expired,
-            } => match expired.filter(|_| !turn.holds_seat(&id, key.as_ref())) {
-                Some(expired) => turn.reply(Err(expired)),
-                None => turn.handle_join(socket, id, key, moves),
-            },
+            } => turn.handle_join(socket, id, key, moves, expired),
             Event::Register {
                 socket,
                 id,

@@ -123,6 +123,32 @@ fn peers_that_are_lost_within_a_second_leave_together() {
 }
 
 #[test]
+fn peers_whose_pages_go_away_within_a_second_leave_together() {
+    for are_absent in [false, true] {
+        let mut rig = Rig::new(LARGE);
+        rig.join("ann", None);
+        rig.pass(1);
+        let join = |n| rig.join(&format!("p{n}"), Some("key"));
+        let sockets: Vec<_> = (0..50).map(join).collect();
+        if are_absent {
+            sockets.iter().for_each(|socket| rig.jam(*socket));
+            rig.send(sockets[0], r#"{"type":"x"}"#);
+        }
+        let before = rig.written().others;
+        for socket in sockets {
+            rig.go_away(socket);
+            rig.pass(17);
+        }
+        rig.pass(3_000);
+        assert_eq!(rig.len(), 1);
+        // The alarm is set, and everything is cleared when it has rung.
+        let most = if are_absent { 3 } else { 2 };
+        let others = rig.written().others - before;
+        assert!(others <= most, "{others}");
+    }
+}
+
+#[test]
 fn absent_peers_leave_in_time_when_the_clock_goes_back_six_hours() {
     let six_hours = 6 * 3_600_000;
     let mut rig = Rig::new(LARGE);

@@ -217,6 +217,35 @@ fn viewers_have_a_limit_of_their_own() {
 }
 
 #[test]
+fn a_newcomer_takes_the_place_of_a_viewer_that_goes_away_and_never_that_of_the_device() {
+    let mut rig = Rig::new(Limits {
+        viewers: 1,
+        ..LIMITS
+    });
+    let [one, two] = ["one", "two"].map(|name| rig.join(name, Some("key")));
+    create(&mut rig);
+    let device = rig.join("camera", Some("key"));
+    for socket in [device, one, two] {
+        rig.go_away(socket);
+    }
+    let newcomer = |rig: &mut Rig| {
+        let socket = rig.join("new", None);
+        heard(rig, socket).swap_remove(0)
+    };
+    assert_eq!(
+        newcomer(&mut rig),
+        "error room-full",
+        "there are two viewers"
+    );
+    rig.close(two);
+    let one = rig.join("one", Some("key"));
+    assert_eq!(newcomer(&mut rig), "error room-full", "the device is away");
+    rig.go_away(one);
+    assert_eq!(newcomer(&mut rig), "welcome camera,~live");
+    assert_eq!(rig.live(LiveRequest::Status).unwrap().viewers, 1);
+}
+
+#[test]
 fn a_stop_with_http_peers_leaves_no_row() {
     let mut rig = live_rig();
     let device = device_goes_live(&mut rig);

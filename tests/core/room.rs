@@ -127,7 +127,6 @@ fn going_away(limits: Limits) -> (Rig, Socket, Socket) {
     let mut rig = Rig::new(limits);
     let (ann, bob) = (rig.join("ann", None), rig.join("bob", Some("bob's")));
     rig.heard(ann);
-    rig.pass(500); // the time is not a whole second
     rig.go_away(bob);
     (rig, ann, bob)
 }
@@ -176,7 +175,8 @@ fn a_page_that_returns_and_goes_nevertheless_leaves_after_two_seconds() {
     let bob = rig.join("bob", Some("bob's"));
     // The page was closed during the handshake, so no Close frame follows.
     rig.lose(bob);
-    rig.pass(1_999);
+    // Absences end at a whole second.
+    rig.pass(2_699);
     assert_eq!(rig.heard(ann), []);
     rig.pass(1);
     assert_eq!(rig.frames(ann), [r#"{"type":"peer-left","id":"bob"}"#]);
@@ -192,6 +192,23 @@ fn a_page_that_has_stayed_is_lost_like_any_other() {
     rig.pass(14_999);
     assert_eq!(rig.heard(ann), []);
     rig.pass(1_000);
+    assert_eq!(rig.frames(ann), [r#"{"type":"peer-left","id":"bob"}"#]);
+}
+
+#[test]
+fn a_page_that_has_stayed_is_lost_like_any_other_after_the_clock_went_back() {
+    let mut rig = Rig::new(LIMITS);
+    rig.pass(600_000);
+    let (ann, bob) = (rig.join("ann", None), rig.join("bob", Some("bob's")));
+    rig.heard(ann);
+    rig.go_away(bob);
+    let bob = rig.join("bob", Some("bob's"));
+    rig.turn_clock_back(600_000);
+    rig.pass(60_000);
+    rig.lose(bob);
+    rig.pass(14_999);
+    assert_eq!(rig.heard(ann), []);
+    rig.pass(1);
     assert_eq!(rig.frames(ann), [r#"{"type":"peer-left","id":"bob"}"#]);
 }
 
@@ -425,6 +442,45 @@ fn a_full_room_counts_absent_peers_and_lets_them_reconnect() {
     assert_eq!(rig.frames(ann), [r#"{"type":"peer-left","id":"bob"}"#]);
     let eve = rig.join("eve", None);
     assert!(rig.frames(eve)[0].contains("welcome"));
+}
+
+#[test]
+fn a_newcomer_to_a_full_room_takes_the_place_of_the_page_that_went_away_first() {
+    let mut rig = Rig::new(LIMITS);
+    let ann = rig.join("ann", None);
+    let [bob, eve, dan] = ["bob", "eve", "dan"].map(|id| rig.join(id, Some("secret")));
+    rig.lose(bob);
+    rig.go_away(dan);
+    rig.pass(1_000);
+    rig.go_away(eve);
+    rig.heard(ann);
+    for (newcomer, leaver) in [("new1", "dan"), ("new2", "eve")] {
+        let socket = rig.join(newcomer, None);
+        assert!(rig.frames(socket)[0].contains("welcome"));
+        let left = format!(r#"{{"type":"peer-left","id":"{leaver}"}}"#);
+        let joined = format!(r#"{{"type":"peer-joined","id":"{newcomer}","polite":true}}"#);
+        assert_eq!(rig.frames(ann), [left, joined]);
+    }
+    let late = rig.join("new3", None);
+    assert_eq!(
+        rig.heard(late).last(),
+        Some(&Heard::Closed(Close::RoomFull))
+    );
+    let bob = rig.join("bob", Some("secret"));
+    assert_eq!(rig.frames(bob).len(), 1, "a lost peer keeps its place");
+    assert_eq!(rig.heard(ann), []);
+}
+
+#[test]
+fn a_newcomer_takes_no_place_of_a_page_that_stayed_or_that_registered() {
+    let (mut rig, ..) = going_away(Limits { peers: 2, ..LIMITS });
+    rig.join("bob", Some("bob's"));
+    let eve = rig.join("eve", None);
+    assert_eq!(rig.heard(eve).last(), Some(&Heard::Closed(Close::RoomFull)));
+    let (mut rig, ..) = going_away(Limits { peers: 2, ..LIMITS });
+    rig.register("bob", Some("bob's")).unwrap();
+    let eve = rig.join("eve", None);
+    assert_eq!(rig.heard(eve).last(), Some(&Heard::Closed(Close::RoomFull)));
 }
 
 #[test]

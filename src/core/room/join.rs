@@ -23,7 +23,11 @@ impl Turn<'_, '_> {
         id: PeerId,
         key: Option<Key>,
         moves: Option<Socket>,
+        expired: Option<Refusal<'static>>,
     ) {
+        if let Some(expired) = expired.filter(|_| !self.holds_seat(&id, key.as_ref())) {
+            return self.reply(Err(expired));
+        }
         if moves.is_some() && moves != self.open_socket_of(&id) {
             return self.reply(Err(Refusal::new(Code::Replaced, MOVED)));
         }
@@ -71,7 +75,7 @@ impl Turn<'_, '_> {
 
     /// Returns whether a client holds a seat: a peer with this id is in the room, connected or absent,
     /// and has the client's key. Such a client may return although its token has expired.
-    pub(super) fn holds_seat(&self, id: &PeerId, key: Option<&Key>) -> bool {
+    fn holds_seat(&self, id: &PeerId, key: Option<&Key>) -> bool {
         let peer = self.room.roster.by_id(id.as_str());
         peer.is_some_and(|peer| peer.member.lock.protects_with(key))
     }

@@ -6,14 +6,8 @@ use super::roster::Presence;
 use super::turn::Turn;
 use crate::core::event::{Effect, RowKey};
 use crate::core::notice::Notice;
-use crate::core::peer::{Lock, PeerId, Seat, Socket};
+use crate::core::peer::{PeerId, Seat, Socket};
 use crate::core::refusal::{Code, Refusal};
-
-/// The time for which a peer keeps its seat after its page began to go away, in milliseconds. It is
-/// long enough for a page that stays to join again: `room.js` waits half a second at most, and then
-/// needs four round trips of up to 300 ms, as in slow mobile networks. It is not longer, because the
-/// other peers still see a page that has really gone during this time.
-pub(super) const GOING_AWAY_MS: u64 = 2_000;
 
 impl Turn<'_, '_> {
     /// Removes the peer of a closed WebSocket.
@@ -22,35 +16,6 @@ impl Turn<'_, '_> {
             let seat = peer.member.seat;
             self.leave(seat);
         }
-    }
-
-    /// Handles the Close frame of a page that goes away, or that stays after all. A client with a key
-    /// can prove that it is the same peer when it returns.
-    #[inline(never)]
-    pub(super) fn handle_going_away(&mut self, socket: Socket) {
-        let now = self.now;
-        let Some(peer) = self.room.roster.by_socket(socket) else {
-            return;
-        };
-        if !matches!(peer.member.lock, Lock::Locked(_)) {
-            return self.handle_closed(socket);
-        }
-        // A page that stays returns within the first half of this time. If it goes away after all,
-        // its new WebSocket can fail without a Close frame.
-        peer.going_away_until = now.plus(2 * GOING_AWAY_MS);
-        // If the WebSocket failed before this Close frame arrived, the peer is absent already. Its full
-        // grace period is shortened here.
-        let is_late = peer
-            .expires_at()
-            .is_some_and(|at| at > now.plus(GOING_AWAY_MS));
-        if is_late {
-            let (seat, sent) = (peer.member.seat, peer.sent());
-            self.room
-                .roster
-                .set_absent(seat, now.plus(GOING_AWAY_MS), sent);
-            self.save(seat);
-        }
-        self.disconnect(socket);
     }
 
     /// Makes the peer of a failed WebSocket absent. The other peers are not notified until the
@@ -70,17 +35,17 @@ impl Turn<'_, '_> {
             return;
         }
         let seat = peer.member.seat;
-        let is_going_away = self.now < peer.going_away_until;
+        let going_away_until = peer.going_away_until;
         if self.room.limits.grace == 0 {
             return self.leave_after(seat, sent);
         }
         self.move_attached(seat);
-        let grace = self.room.limits.grace;
-        let expires_at = if is_going_away {
-            self.now.plus(grace.min(GOING_AWAY_MS))
+        let grace = if self.is_going_away(going_away_until) {
+            self.short_grace()
         } else {
-            self.now.plus(grace).round_up()
+            self.room.limits.grace
         };
+        let expires_at = self.now.plus(grace).round_up();
         self.room.roster.set_absent(seat, expires_at, sent);
         self.save(seat);
     }

@@ -210,14 +210,21 @@ impl Turn<'_, '_> {
         }
     }
 
-    /// Checks that another peer with this id may join.
-    pub(super) fn check_capacity(&self, id: &PeerId) -> Result<(), Refusal<'static>> {
+    /// Checks that another peer with this id may join. In a full room, the peer whose page goes away
+    /// leaves for it.
+    pub(super) fn check_capacity(&mut self, id: &PeerId) -> Result<(), Refusal<'static>> {
         let (count, limit, name) = match self.room.live {
             Some(_) if self.is_device(id) => return Ok(()),
             Some(_) => (self.viewers(), self.room.limits.viewers, "viewers"),
             None => (self.room.roster.len(), self.room.limits.peers, "peers"),
         };
         if count < limit {
+            return Ok(());
+        }
+        if count == limit
+            && let Some(seat) = self.first_going_away()
+        {
+            self.leave(seat);
             return Ok(());
         }
         let message =

@@ -8,7 +8,7 @@ use crate::core::event::{Effect, Reply};
 use crate::core::member::Member;
 use crate::core::notice::Registered;
 use crate::core::number::GAP;
-use crate::core::peer::{Address, Lock, PeerId, Socket};
+use crate::core::peer::{Address, Lock, PeerId, Socket, Time};
 use crate::core::stream::Stream;
 
 /// The time within which a registered peer must open its stream, in milliseconds.
@@ -128,6 +128,7 @@ impl Turn<'_, '_> {
                 ..member
             },
             presence: self.waiting_for_stream(sent),
+            going_away_until: Time::default(),
             ..old
         }
     }
