@@ -16,7 +16,7 @@
 
 import { ChannelQueue } from './channel-queue.js';
 import { createConnection, traceStates } from './connection.js';
-import { findLine, identify, isPoliteTo, keepDtlsRoles } from './description.js';
+import { findLine, identify, isPoliteTo, keepDtlsRoles, sdpOf } from './description.js';
 import { IdleTransceivers } from './idle-transceivers.js';
 import { LocalDescriptions } from './local-descriptions.js';
 import { RemoteCandidates } from './remote-candidates.js';
@@ -166,7 +166,7 @@ export class Negotiation {
   handleSignal(type, payload) {
     const action = () => this.#handle(type, payload);
     if (type === 'candidate') return this.#inbox.run(action, 'add-candidate', payload);
-    const description = `${type} ${findLine(String(payload?.sdp), 'o=')}`;
+    const description = `${type} ${findLine(sdpOf(payload), 'o=')}`;
     // The inbox already contains this description.
     if (this.#inbox.busy && description === this.#incomingDescription) return;
     this.#incomingDescription = description;
@@ -219,7 +219,7 @@ export class Negotiation {
 
   /** @param {Description} type @param {DescriptionPayload} [payload] */
   async #handleDescription(type, payload) {
-    const sdp = String(payload?.sdp);
+    const sdp = sdpOf(payload);
     const description = { type, sdp };
     const partyline = payload?.partyline;
     const { connection } = this;

@@ -5,7 +5,7 @@
  * limits the signals of the application.
  */
 
-import { findLine } from './description.js';
+import { findLine, sdpOf } from './description.js';
 import { TokenBucket } from './token-bucket.js';
 
 /**
@@ -195,5 +195,5 @@ function kindOf(type) {
 
 /** Returns what repeated signals have in common. @param {Signal} signal */
 function identify({ type, payload }) {
-  return (type === 'offer' && findLine(String(payload?.sdp), 'o=')) || type;
+  return (type === 'offer' && findLine(sdpOf(payload), 'o=')) || type;
 }

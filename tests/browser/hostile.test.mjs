@@ -287,6 +287,19 @@ test('a browser that creates no more connections reports an error, and tries aga
   await happened(ann, 'out offer', 1);
 });
 
+test('a description whose SDP is no text is an error of the negotiation', async () => {
+  const ann = await pages.open('ann');
+  const room = newRoom();
+  await join(ann, room, { id: 'ann' });
+  await logged(ann, 'state joined');
+  const mallory = await intrude(room);
+  // String() throws for this object.
+  const payload = { sdp: { toString: 1, valueOf: 1 } };
+  for (const type of ['offer', 'answer', 'offer']) mallory.send({ type, to: 'ann', payload });
+  await happened(ann, 'in offer', 2);
+  await logged(ann, 'error negotiation');
+});
+
 test('trace leaves out large payloads, except the SDP of descriptions', async () => {
   const ann = await pages.open('ann');
   const room = newRoom();
