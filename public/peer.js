@@ -265,7 +265,9 @@ export class Peer extends EventTarget {
       // The constructor can call this function, before the room listens to events.
       queueMicrotask(() => this.#emit('error', { code: 'negotiation', message }));
       clearTimeout(this.#retryTimer);
-      this.#retryTimer = setTimeout(() => this.#negotiation ?? this.startOffer(), RETRY_MS);
+      this.#retryTimer = setTimeout(() => {
+        if (!this.#negotiation) this.startOffer();
+      }, RETRY_MS);
     }
   }
 

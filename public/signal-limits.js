@@ -13,10 +13,10 @@ import { TokenBucket } from './token-bucket.js';
  *
  * @typedef {{ type: string, payload: any, opensConnection?: boolean }} Signal
  *
- * Signals that this client answers.
- * @typedef {'offer' | 'relation'} Kind
+ * The groups of signals that this client answers: offers, and signals about the relation.
+ * @typedef {'offer' | 'relation'} Group
  *
- * The last signal of a kind: its origin or type, when it was answered, and the timer of the next
+ * The last signal of a group: its origin or type, when it was answered, and the timer of the next
  * answer.
  * @typedef {{ id: string, at: number, timer?: ReturnType<typeof setTimeout> }} Last
  */
@@ -37,11 +37,11 @@ export class SignalLimits {
   /** New connections for a peer that the server has not announced again. */
   #connections = new TokenBucket(2, 0.2);
   /**
-   * Signals that differ from the last one of their kind. A peer needs their answers, so bursts are
+   * Signals that differ from the last one of their group. A peer needs their answers, so bursts are
    * allowed. Beyond the limit, they wait.
    */
   #changes = { offer: new TokenBucket(20, 2), relation: new TokenBucket(10, 1) };
-  /** @type {Record<Kind, Last>} */
+  /** @type {Record<Group, Last>} */
   #last = { offer: { id: '', at: 0 }, relation: { id: '', at: 0 } };
   /** @type {Signal[]} */
   #waiting = [];
@@ -109,21 +109,21 @@ export class SignalLimits {
     this.#init.reportError({ code: 'peer-too-fast', message });
   }
 
-  /** Whether the signal equals the last one of its kind. @param {Signal} signal */
+  /** Whether the signal equals the last one of its group. @param {Signal} signal */
   #isRepeated(signal) {
-    const kind = kindOf(signal.type);
-    return kind !== undefined && this.#last[kind].id === identify(signal);
+    const group = groupOf(signal.type);
+    return group !== undefined && this.#last[group].id === identify(signal);
   }
 
   /**
-   * Delivers a repeated signal at most once a second, unless a newer signal of its kind arrives in
+   * Delivers a repeated signal at most once a second, unless a newer signal of its group arrives in
    * the meantime. The peer repeats a signal if the answer was lost, so the last one is answered.
    * Other signals do not wait for it.
    * @param {Signal} signal
    */
   #repeat(signal) {
     const { type, payload } = signal;
-    const last = this.#last[/** @type {Kind} */ (kindOf(type))];
+    const last = this.#last[/** @type {Group} */ (groupOf(type))];
     const wait = last.at + REPEAT_MS - performance.now();
     if (wait <= 0) {
       last.at = performance.now();
@@ -144,7 +144,7 @@ export class SignalLimits {
     const { type } = signal;
     const isObsolete = (/** @type {Signal} */ earlier) =>
       earlier.type === type || (type === 'offer' && earlier.type === 'candidate');
-    if (kindOf(type)) this.#waiting = this.#waiting.filter((earlier) => !isObsolete(earlier));
+    if (groupOf(type)) this.#waiting = this.#waiting.filter((earlier) => !isObsolete(earlier));
     if (this.#waiting.length >= MAX_WAITING) return this.#drop();
     this.#waiting.push(signal);
     this.#schedule();
@@ -165,8 +165,8 @@ export class SignalLimits {
     clearTimeout(this.#timer);
     const [first] = this.#waiting;
     if (!first) return;
-    const kind = kindOf(first.type);
-    const limit = first.opensConnection ? this.#connections : kind && this.#changes[kind];
+    const group = groupOf(first.type);
+    const limit = first.opensConnection ? this.#connections : group && this.#changes[group];
     const wait = limit?.wait(performance.now()) ?? 0;
     const delay = Math.max(wait, this.#init.isSending() ? RETRY_MS : 0);
     this.#timer = setTimeout(() => this.#deliverWaiting(), delay);
@@ -177,18 +177,18 @@ export class SignalLimits {
     const now = performance.now();
     // takeConnection() counts the connection.
     if (signal.opensConnection) return this.#connections.wait(now) === 0;
-    const kind = kindOf(signal.type);
-    if (!kind) return true;
-    if (!this.#changes[kind].take(now)) return false;
-    clearTimeout(this.#last[kind].timer);
+    const group = groupOf(signal.type);
+    if (!group) return true;
+    if (!this.#changes[group].take(now)) return false;
+    clearTimeout(this.#last[group].timer);
     // The first repetition of an offer is answered at once: the answer may have been lost.
-    this.#last[kind] = { id: identify(signal), at: kind === 'offer' ? -REPEAT_MS : now };
+    this.#last[group] = { id: identify(signal), at: group === 'offer' ? -REPEAT_MS : now };
     return true;
   }
 }
 
-/** @param {string} type @returns {Kind | undefined} */
-function kindOf(type) {
+/** @param {string} type @returns {Group | undefined} */
+function groupOf(type) {
   if (type === 'offer') return type;
   return type === 'answer' || type === 'candidate' ? undefined : 'relation';
 }
