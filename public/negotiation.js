@@ -295,6 +295,9 @@ export class Negotiation {
 
   /** @param {Description | "candidate"} type @param {unknown} payload */
   #send(type, payload) {
+    // Errors of the queue are not limited, and a peer can cause many answers.
+    const error = this.#context.checkSize(type, payload);
+    if (error) return this.#context.emit('error', error);
     this.#outbox.run(() => this.#context.signal(type, payload), type, payload, 'out');
   }
 

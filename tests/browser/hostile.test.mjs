@@ -287,6 +287,31 @@ test('a browser that creates no more connections reports an error, and tries aga
   await happened(ann, 'out offer', 1);
 });
 
+test('many answers that are too large are five errors at once', async () => {
+  const ann = await pages.open('ann');
+  const room = newRoom();
+  await join(ann, room, { id: 'ann' });
+  await logged(ann, 'state joined');
+  const mallory = await intrude(room);
+  // The answer repeats the ICE credentials and the fingerprint in each of these sections.
+  const mids = Array.from({ length: 300 }, (_, index) => index + 1);
+  const sections = mids.map(
+    (mid) =>
+      'm=audio 9 UDP/TLS/RTP/SAVPF 0\r\nc=IN IP4 0.0.0.0\r\na=recvonly\r\na=rtcp-mux\r\n' +
+      `a=mid:${mid}\r\n`,
+  );
+  const sdp = offer(1).sdp.replace('BUNDLE 0', `BUNDLE 0 ${mids.join(' ')}`) + sections.join('');
+  for (let version = 1; version <= 10; version += 1) {
+    const payload = { type: 'offer', sdp: sdp.replace(' 2 IN IP4', ` ${version} IN IP4`) };
+    mallory.send({ type: 'offer', to: 'ann', payload });
+    await happened(ann, 'local set-local-description', version);
+  }
+  const errors = (await log(ann)).filter((line) => line.startsWith('error'));
+  assert(errors.every((line) => line === 'error too-large'));
+  // One more is permitted in 5 s.
+  assert(errors.length >= 5 && errors.length <= 8, `${errors.length}`);
+});
+
 test('a description whose SDP is no text is an error of the negotiation', async () => {
   const ann = await pages.open('ann');
   const room = newRoom();
