@@ -38,9 +38,10 @@ export class SignalLimits {
   #connections = new TokenBucket(2, 0.2);
   /**
    * Signals that differ from the last one of their group. A peer needs their answers, so bursts are
-   * allowed. Beyond the limit, they wait.
+   * allowed. Beyond the limit, they wait. A burst of offers arrives before the first answer is
+   * queued, so it is small.
    */
-  #changes = { offer: new TokenBucket(20, 2), relation: new TokenBucket(10, 1) };
+  #changes = { offer: new TokenBucket(5, 2), relation: new TokenBucket(10, 1) };
   /** @type {Record<Group, Last>} */
   #last = { offer: { id: '', at: 0 }, relation: { id: '', at: 0 } };
   /** @type {Signal[]} */
@@ -57,7 +58,7 @@ export class SignalLimits {
   receive(type, payload) {
     const signal = { type, payload };
     if (!this.#budget.take(performance.now())) this.#drop();
-    else if (this.#waiting.length > 0) this.#wait(signal);
+    else if (this.#waiting.length > 0 || this.#wouldFillQueue(type)) this.#wait(signal);
     else if (this.#isRepeated(signal)) this.#repeat(signal);
     else if (this.#take(signal)) this.#init.deliver(type, payload);
     else this.#wait(signal);
@@ -99,6 +100,15 @@ export class SignalLimits {
     clearTimeout(this.#last.offer.timer);
     clearTimeout(this.#last.relation.timer);
     this.#waiting = [];
+  }
+
+  /**
+   * Whether an answer to this peer would wait behind another one. The answers to a few peers that
+   * flood us would otherwise delay the answers to all others.
+   * @param {string} type
+   */
+  #wouldFillQueue(type) {
+    return type === 'offer' && this.#init.isSending();
   }
 
   #drop() {

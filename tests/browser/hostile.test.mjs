@@ -210,6 +210,50 @@ test('a waiting offer is delivered when the server announces a known peer', () =
   limits.stop();
 });
 
+test('no second answer is queued for a peer, so the answers to other peers come next', async () => {
+  const ann = await pages.open('ann');
+  const room = newRoom();
+  await join(ann, room, { id: 'ann' });
+  await logged(ann, 'state joined');
+  const [mallory, carol] = await Promise.all(
+    ['mallory', 'carol', 'dave'].map((id) => intrude(room, id)),
+  );
+  await logged(ann, 'peer', 3);
+  // These signals keep the answers in the queue for 40 s.
+  await ann.evaluate(() => {
+    for (let count = 0; count < 3_500; count += 1)
+      /** @type {any} */ (globalThis).room.signal('wave', count, 'dave');
+  });
+  const version = (/** @type {number} */ number) => {
+    const { type, sdp } = offer(1);
+    return { type, to: 'ann', payload: { type, sdp: sdp.replace(' 2 IN', ` ${number} IN`) } };
+  };
+  mallory.send(version(1));
+  await happened(ann, 'out answer', 1);
+  for (let number = 2; number <= 20; number += 1) mallory.send(version(number));
+  await happened(ann, 'in offer', 20);
+  carol.send({ type: 'offer', to: 'ann', payload: offer(2) });
+  const isAnswered = () =>
+    /** @type {any} */ (globalThis).trace.some(
+      (/** @type {Trace} */ t) => t.type === 'answer' && t.peer === 'carol',
+    );
+  await until(ann, 'an answer for carol is queued', isAnswered);
+  assert.equal((await times(ann, 'out answer')).length, 1);
+  await ann.evaluate(() => /** @type {any} */ (globalThis).room.close());
+});
+
+test('five different offers are delivered at once', () => {
+  let delivered = 0;
+  const limits = new SignalLimits({
+    deliver: () => (delivered += 1),
+    isSending: () => false,
+    reportError: ({ message }) => assert.fail(message),
+  });
+  for (let number = 1; number <= 20; number += 1) limits.receive('offer', offer(number));
+  assert.equal(delivered, 5);
+  limits.stop();
+});
+
 test('requests and cancels in turn make two connections at once, and then one in 5 s', async () => {
   const ann = await pages.open('ann');
   const room = newRoom();
