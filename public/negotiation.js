@@ -164,6 +164,8 @@ export class Negotiation {
 
   /** @param {string} type @param {any} payload */
   handleSignal(type, payload) {
+    // If a description is lost, the peer repeats it.
+    if (this.#inbox.isFull) return;
     const action = () => this.#handle(type, payload);
     if (type === 'candidate') return this.#inbox.run(action, 'add-candidate', payload);
     const description = `${type} ${findLine(sdpOf(payload), 'o=')}`;

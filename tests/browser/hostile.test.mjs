@@ -331,6 +331,42 @@ test('a browser that creates no more connections reports an error, and tries aga
   await happened(ann, 'out offer', 1);
 });
 
+for (const step of ['create-connection', 'set-remote-description']) {
+  test(`while ${step} is paused, 64 signals of a peer wait, and the rest is dropped`, async () => {
+    const ann = await pages.open('ann');
+    const room = newRoom();
+    await ann.evaluate((step) => {
+      /** @type {any[]} */
+      const added = [];
+      /** @type {(() => void)[]} */
+      const gates = [];
+      const pace = (/** @type {any} */ { type, payload }) => {
+        if (type === 'add-candidate') added.push(payload.usernameFragment);
+        if (type === step && gates.length === 0)
+          return new Promise((/** @type {(value?: any) => void} */ go) => gates.push(go));
+      };
+      Object.assign(globalThis, { added, gates, pace });
+    }, step);
+    await join(ann, room, { id: 'ann' });
+    await logged(ann, 'state joined');
+    const mallory = await intrude(room);
+    mallory.send({ type: 'offer', to: 'ann', payload: offer(1) });
+    const candidate = (/** @type {string} */ usernameFragment) => ({
+      type: 'candidate',
+      to: 'ann',
+      payload: { candidate: '', sdpMid: '0', usernameFragment },
+    });
+    for (let count = 1; count <= 100; count += 1) mallory.send(candidate('abcd'));
+    await happened(ann, 'in candidate', 100);
+    await ann.evaluate(() => /** @type {any} */ (globalThis).gates[0]());
+    await happened(ann, 'out answer', 1);
+    mallory.send(candidate('last'));
+    const isOver = () => /** @type {any} */ (globalThis).added.includes('last');
+    await until(ann, 'the last candidate is added', isOver);
+    assert.equal(await ann.evaluate(() => /** @type {any} */ (globalThis).added.length), 64);
+  });
+}
+
 test('many answers that are too large are five errors at once', async () => {
   const ann = await pages.open('ann');
   const room = newRoom();
