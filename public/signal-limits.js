@@ -28,10 +28,10 @@ const RETRY_MS = 100;
 export class SignalLimits {
   #init;
   /**
-   * Signals beyond this budget are dropped. 400 are more than the offer and the candidates of 20
+   * Signals beyond this budget are dropped. 800 are more than the offer and the candidates of 50
    * tracks on a computer with 15 network addresses, before the tracks share a transport.
    */
-  #budget = new TokenBucket(400, 25);
+  #budget = new TokenBucket(800, 25);
   #errors = new TokenBucket(5, 0.2);
   #dropErrors = new TokenBucket(1, 0.2);
   /** New connections for a peer that the server has not announced again. */
@@ -115,7 +115,7 @@ export class SignalLimits {
     if (!this.#dropErrors.take(performance.now())) return;
     const message =
       'the peer sent too many offers, candidates or requests: some were dropped; if this peer runs ' +
-      'your own code, send at most 25 a second after a burst of 400';
+      'your own code, send at most 25 a second after a burst of 800';
     this.#init.reportError({ code: 'peer-too-fast', message });
   }
 
