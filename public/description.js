@@ -40,6 +40,15 @@ export function identify(type, sdp) {
   };
 }
 
+/**
+ * Returns the SDP of the payload of a signal. A peer can send any JSON value as its payload.
+ * @param {any} payload
+ * @returns {string}
+ */
+export function sdpOf(payload) {
+  return typeof payload?.sdp === 'string' ? payload.sdp : '';
+}
+
 /** Returns the first line that starts with `prefix`. @param {string} sdp @param {string} prefix */
 export function findLine(sdp, prefix) {
   return sdp.split(/\r?\n/).find((text) => text.startsWith(prefix));

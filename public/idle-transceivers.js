@@ -32,13 +32,15 @@ export class IdleTransceivers {
       if (currentDirection?.includes('recv')) this.#receivers.add(transceiver);
     }
     const idle = transceivers.filter((transceiver) => this.#mayStop(transceiver, isPolite));
-    if (idle.length > MAX_IDLE) for (const transceiver of idle) transceiver.stop();
+    // The oldest come first.
+    for (const transceiver of idle.slice(0, -MAX_IDLE)) transceiver.stop();
   }
 
   /**
    * Whether the transceiver is idle, and this side stops it. The other side must have sent. Its
    * `addTrack()` could otherwise start to use the transceiver while our offer is under way. If both
-   * sides have sent, the impolite side stops the transceiver, which avoids glare.
+   * sides have sent, the impolite side stops the transceiver, which avoids glare. This side cannot
+   * see whether the other side has removed its track, or keeps it for a later `direction`.
    * @param {RTCRtpTransceiver} transceiver
    * @param {boolean} isPolite
    */

@@ -16,7 +16,7 @@
 
 import { ChannelQueue } from './channel-queue.js';
 import { createConnection, traceStates } from './connection.js';
-import { findLine, identify, isPoliteTo, keepDtlsRoles } from './description.js';
+import { findLine, identify, isPoliteTo, keepDtlsRoles, sdpOf } from './description.js';
 import { IdleTransceivers } from './idle-transceivers.js';
 import { LocalDescriptions } from './local-descriptions.js';
 import { RemoteCandidates } from './remote-candidates.js';
@@ -164,9 +164,11 @@ export class Negotiation {
 
   /** @param {string} type @param {any} payload */
   handleSignal(type, payload) {
+    // If a description is lost, the peer repeats it.
+    if (this.#inbox.isFull) return;
     const action = () => this.#handle(type, payload);
     if (type === 'candidate') return this.#inbox.run(action, 'add-candidate', payload);
-    const description = `${type} ${findLine(String(payload?.sdp), 'o=')}`;
+    const description = `${type} ${findLine(sdpOf(payload), 'o=')}`;
     // The inbox already contains this description.
     if (this.#inbox.busy && description === this.#incomingDescription) return;
     this.#incomingDescription = description;
@@ -219,7 +221,7 @@ export class Negotiation {
 
   /** @param {Description} type @param {DescriptionPayload} [payload] */
   async #handleDescription(type, payload) {
-    const sdp = String(payload?.sdp);
+    const sdp = sdpOf(payload);
     const description = { type, sdp };
     const partyline = payload?.partyline;
     const { connection } = this;
@@ -295,6 +297,9 @@ export class Negotiation {
 
   /** @param {Description | "candidate"} type @param {unknown} payload */
   #send(type, payload) {
+    // Errors of the queue are not limited, and a peer can cause many answers.
+    const error = this.#context.checkSize(type, payload);
+    if (error) return this.#context.emit('error', error);
     this.#outbox.run(() => this.#context.signal(type, payload), type, payload, 'out');
   }
 

@@ -90,6 +90,7 @@ export class Peer extends EventTarget {
    * @type {Promise<boolean> | null}
    */
   #starting = null;
+  #delayed = 0; // actions that wait for `#starting`
   /**
    * Signals that wait until the relation is `accepted`: an offer, followed by its candidates.
    * @type {[type: string, payload: unknown][]}
@@ -254,6 +255,7 @@ export class Peer extends EventTarget {
       return this.#negotiation !== null;
     });
     this.#starting = starting;
+    this.#delayed = 0;
   }
 
   #tryToStart() {
@@ -265,7 +267,9 @@ export class Peer extends EventTarget {
       // The constructor can call this function, before the room listens to events.
       queueMicrotask(() => this.#emit('error', { code: 'negotiation', message }));
       clearTimeout(this.#retryTimer);
-      this.#retryTimer = setTimeout(() => this.#negotiation ?? this.startOffer(), RETRY_MS);
+      this.#retryTimer = setTimeout(() => {
+        if (!this.#negotiation) this.startOffer();
+      }, RETRY_MS);
     }
   }
 
@@ -273,9 +277,11 @@ export class Peer extends EventTarget {
   #withNegotiation(action) {
     if (this.relation !== 'accepted') return; // a `relation` listener called cancel()
     if (!this.#negotiation && !this.#starting) this.#startNegotiation(); // it has failed before
-    if (this.#starting)
+    if (this.#starting) {
+      if (this.#delayed >= MAX_PENDING_SIGNALS) return;
+      this.#delayed += 1;
       this.#starting.then((started) => started && action(this.#ensureNegotiation()));
-    else if (this.#negotiation) action(this.#negotiation);
+    } else if (this.#negotiation) action(this.#negotiation);
   }
 
   #endNegotiation() {

@@ -5,7 +5,7 @@
  * limits the signals of the application.
  */
 
-import { findLine } from './description.js';
+import { findLine, sdpOf } from './description.js';
 import { TokenBucket } from './token-bucket.js';
 
 /**
@@ -13,10 +13,10 @@ import { TokenBucket } from './token-bucket.js';
  *
  * @typedef {{ type: string, payload: any, opensConnection?: boolean }} Signal
  *
- * Signals that this client answers.
- * @typedef {'offer' | 'relation'} Kind
+ * The groups of signals that this client answers: offers, and signals about the relation.
+ * @typedef {'offer' | 'relation'} Group
  *
- * The last signal of a kind: its origin or type, when it was answered, and the timer of the next
+ * The last signal of a group: its origin or type, when it was answered, and the timer of the next
  * answer.
  * @typedef {{ id: string, at: number, timer?: ReturnType<typeof setTimeout> }} Last
  */
@@ -28,20 +28,21 @@ const RETRY_MS = 100;
 export class SignalLimits {
   #init;
   /**
-   * Signals beyond this budget are dropped. 400 are more than the offer and the candidates of 20
+   * Signals beyond this budget are dropped. 800 are more than the offer and the candidates of 50
    * tracks on a computer with 15 network addresses, before the tracks share a transport.
    */
-  #budget = new TokenBucket(400, 25);
+  #budget = new TokenBucket(800, 25);
   #errors = new TokenBucket(5, 0.2);
   #dropErrors = new TokenBucket(1, 0.2);
   /** New connections for a peer that the server has not announced again. */
   #connections = new TokenBucket(2, 0.2);
   /**
-   * Signals that differ from the last one of their kind. A peer needs their answers, so bursts are
-   * allowed. Beyond the limit, they wait.
+   * Signals that differ from the last one of their group. A peer needs their answers, so bursts are
+   * allowed. Beyond the limit, they wait. A burst of offers arrives before the first answer is
+   * queued, so it is small.
    */
-  #changes = { offer: new TokenBucket(20, 2), relation: new TokenBucket(10, 1) };
-  /** @type {Record<Kind, Last>} */
+  #changes = { offer: new TokenBucket(5, 2), relation: new TokenBucket(10, 1) };
+  /** @type {Record<Group, Last>} */
   #last = { offer: { id: '', at: 0 }, relation: { id: '', at: 0 } };
   /** @type {Signal[]} */
   #waiting = [];
@@ -57,7 +58,7 @@ export class SignalLimits {
   receive(type, payload) {
     const signal = { type, payload };
     if (!this.#budget.take(performance.now())) this.#drop();
-    else if (this.#waiting.length > 0) this.#wait(signal);
+    else if (this.#waiting.length > 0 || this.#wouldFillQueue(type)) this.#wait(signal);
     else if (this.#isRepeated(signal)) this.#repeat(signal);
     else if (this.#take(signal)) this.#init.deliver(type, payload);
     else this.#wait(signal);
@@ -101,29 +102,38 @@ export class SignalLimits {
     this.#waiting = [];
   }
 
+  /**
+   * Whether an answer to this peer would wait behind another one. The answers to a few peers that
+   * flood us would otherwise delay the answers to all others.
+   * @param {string} type
+   */
+  #wouldFillQueue(type) {
+    return type === 'offer' && this.#init.isSending();
+  }
+
   #drop() {
     if (!this.#dropErrors.take(performance.now())) return;
     const message =
       'the peer sent too many offers, candidates or requests: some were dropped; if this peer runs ' +
-      'your own code, send at most 25 a second after a burst of 400';
+      'your own code, send at most 25 a second after a burst of 800';
     this.#init.reportError({ code: 'peer-too-fast', message });
   }
 
-  /** Whether the signal equals the last one of its kind. @param {Signal} signal */
+  /** Whether the signal equals the last one of its group. @param {Signal} signal */
   #isRepeated(signal) {
-    const kind = kindOf(signal.type);
-    return kind !== undefined && this.#last[kind].id === identify(signal);
+    const group = groupOf(signal.type);
+    return group !== undefined && this.#last[group].id === identify(signal);
   }
 
   /**
-   * Delivers a repeated signal at most once a second, unless a newer signal of its kind arrives in
+   * Delivers a repeated signal at most once a second, unless a newer signal of its group arrives in
    * the meantime. The peer repeats a signal if the answer was lost, so the last one is answered.
    * Other signals do not wait for it.
    * @param {Signal} signal
    */
   #repeat(signal) {
     const { type, payload } = signal;
-    const last = this.#last[/** @type {Kind} */ (kindOf(type))];
+    const last = this.#last[/** @type {Group} */ (groupOf(type))];
     const wait = last.at + REPEAT_MS - performance.now();
     if (wait <= 0) {
       last.at = performance.now();
@@ -144,7 +154,7 @@ export class SignalLimits {
     const { type } = signal;
     const isObsolete = (/** @type {Signal} */ earlier) =>
       earlier.type === type || (type === 'offer' && earlier.type === 'candidate');
-    if (kindOf(type)) this.#waiting = this.#waiting.filter((earlier) => !isObsolete(earlier));
+    if (groupOf(type)) this.#waiting = this.#waiting.filter((earlier) => !isObsolete(earlier));
     if (this.#waiting.length >= MAX_WAITING) return this.#drop();
     this.#waiting.push(signal);
     this.#schedule();
@@ -165,8 +175,8 @@ export class SignalLimits {
     clearTimeout(this.#timer);
     const [first] = this.#waiting;
     if (!first) return;
-    const kind = kindOf(first.type);
-    const limit = first.opensConnection ? this.#connections : kind && this.#changes[kind];
+    const group = groupOf(first.type);
+    const limit = first.opensConnection ? this.#connections : group && this.#changes[group];
     const wait = limit?.wait(performance.now()) ?? 0;
     const delay = Math.max(wait, this.#init.isSending() ? RETRY_MS : 0);
     this.#timer = setTimeout(() => this.#deliverWaiting(), delay);
@@ -177,23 +187,23 @@ export class SignalLimits {
     const now = performance.now();
     // takeConnection() counts the connection.
     if (signal.opensConnection) return this.#connections.wait(now) === 0;
-    const kind = kindOf(signal.type);
-    if (!kind) return true;
-    if (!this.#changes[kind].take(now)) return false;
-    clearTimeout(this.#last[kind].timer);
+    const group = groupOf(signal.type);
+    if (!group) return true;
+    if (!this.#changes[group].take(now)) return false;
+    clearTimeout(this.#last[group].timer);
     // The first repetition of an offer is answered at once: the answer may have been lost.
-    this.#last[kind] = { id: identify(signal), at: kind === 'offer' ? -REPEAT_MS : now };
+    this.#last[group] = { id: identify(signal), at: group === 'offer' ? -REPEAT_MS : now };
     return true;
   }
 }
 
-/** @param {string} type @returns {Kind | undefined} */
-function kindOf(type) {
+/** @param {string} type @returns {Group | undefined} */
+function groupOf(type) {
   if (type === 'offer') return type;
   return type === 'answer' || type === 'candidate' ? undefined : 'relation';
 }
 
 /** Returns what repeated signals have in common. @param {Signal} signal */
 function identify({ type, payload }) {
-  return (type === 'offer' && findLine(String(payload?.sdp), 'o=')) || type;
+  return (type === 'offer' && findLine(sdpOf(payload), 'o=')) || type;
 }

@@ -1,6 +1,9 @@
 // @ts-check
 /** A queue that runs one step at a time. Each step first waits for the `pace` callback. */
 
+/** The number of steps that may wait. A peer that sends more must not fill our memory. */
+const MAX_STEPS = 64;
+
 /** @import { PeerContext } from "./parts.d.ts" */
 
 export class StepQueue {
@@ -10,6 +13,7 @@ export class StepQueue {
    * @type {Promise<void> | null}
    */
   #last = null;
+  #length = 0; // the queued steps and the one that is running
 
   /** @param {PeerContext["pace"]} pace */
   constructor(pace) {
@@ -18,6 +22,10 @@ export class StepQueue {
 
   get busy() {
     return this.#last !== null;
+  }
+
+  get isFull() {
+    return this.#length >= MAX_STEPS;
   }
 
   /**
@@ -29,7 +37,9 @@ export class StepQueue {
   run(action, ...step) {
     const turn = this.#last ? this.#last.then(() => this.#pace(...step)) : this.#pace(...step);
     if (!turn) return action();
+    this.#length += 1;
     const last = turn.then(action).finally(() => {
+      this.#length -= 1;
       if (this.#last === last) this.#last = null;
     });
     this.#last = last;

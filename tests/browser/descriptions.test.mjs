@@ -68,6 +68,51 @@ test('descriptions stay small when tracks are added and removed again and again'
   await talk(ann, 'ann', bob, 'bob', 'hello');
 });
 
+test('of five transceivers on hold, only the oldest is stopped', async () => {
+  const [ann, bob] = await pages.pair();
+  await meet(ann, bob);
+  await ann.evaluate(() => {
+    const { connection } = /** @type {any} */ (globalThis).room.peers.get('bob');
+    const context = new AudioContext();
+    for (let count = 0; count < 5; count += 1) {
+      const { stream } = context.createMediaStreamDestination();
+      connection.addTrack(stream.getTracks()[0], stream);
+    }
+    Object.assign(globalThis, { connection, senders: connection.getSenders() });
+  });
+  const haveDirection = (/** @type {[number, string]} */ [count, direction]) => {
+    const { connection } = /** @type {any} */ (globalThis);
+    const all = connection.getTransceivers();
+    return (
+      connection.signalingState === 'stable' &&
+      all.length === count &&
+      all.every((/** @type {any} */ it) => it.currentDirection === direction)
+    );
+  };
+  /** @param {string} direction */
+  const direct = (direction) =>
+    ann.evaluate((direction) => {
+      for (const transceiver of /** @type {any} */ (globalThis).connection.getTransceivers())
+        transceiver.direction = direction;
+    }, direction);
+  await until(ann, 'ann sends', haveDirection, /** @type {[number, string]} */ ([5, 'sendonly']));
+  await direct('inactive');
+  await until(
+    ann,
+    'one is stopped',
+    haveDirection,
+    /** @type {[number, string]} */ ([4, 'inactive']),
+  );
+  await direct('sendonly');
+  await until(ann, 'four resume', haveDirection, /** @type {[number, string]} */ ([4, 'sendonly']));
+  const stopped = await ann.evaluate(() => {
+    const { connection, senders } = /** @type {any} */ (globalThis);
+    const all = connection.getTransceivers().map((/** @type {any} */ { sender }) => sender);
+    return senders.map((/** @type {any} */ sender) => !all.includes(sender));
+  });
+  assert.deepEqual(stopped, [true, false, false, false, false]);
+});
+
 test('an offer that is too large is an error, and its connection and the room go on', async () => {
   const [ann, bob] = await pages.pair();
   await meet(ann, bob);
