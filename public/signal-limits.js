@@ -58,9 +58,9 @@ export class SignalLimits {
   receive(type, payload) {
     const signal = { type, payload };
     if (!this.#budget.take(performance.now())) this.#drop();
-    else if (this.#waiting.length > 0 || this.#wouldFillQueue(type)) this.#wait(signal);
+    else if (this.#waiting.length > 0) this.#wait(signal);
     else if (this.#isRepeated(signal)) this.#repeat(signal);
-    else if (this.#take(signal)) this.#init.deliver(type, payload);
+    else if (!this.#wouldFillQueue(type) && this.#take(signal)) this.#init.deliver(type, payload);
     else this.#wait(signal);
   }
 

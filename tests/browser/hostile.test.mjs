@@ -145,8 +145,11 @@ test('offers with new fingerprints make two connections at once, and then one in
   const room = await meet(ann, bob);
   const mallory = await intrude(room);
   await logged(ann, 'peer mallory');
-  for (let number = 1; number <= 15; number += 1)
+  for (let number = 1; number <= 15; number += 1) {
     mallory.send({ type: 'offer', to: 'ann', payload: offer(number) });
+    // A newer offer would replace an offer that waits until our candidates are sent.
+    if (number <= 3) await happened(ann, 'out answer', number);
+  }
   await mallory.settle();
   await happened(ann, 'in offer', 15);
   await happened(ann, 'local create-connection', 4);
