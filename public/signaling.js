@@ -17,7 +17,7 @@ import { requestToken } from './token.js';
 
 /**
  * Whether to reconnect after a close code: `never`, or `later` with the maximum delay. After all
- * other codes, the client reconnects with exponential backoff. `#retryWithToken` decides about 4010.
+ * other codes, the client reconnects with exponential backoff.
  * @type {Record<number, 'never' | 'later' | undefined>}
  */
 const RETRY = {
@@ -27,6 +27,7 @@ const RETRY = {
   4003: 'later', // room-full
   4008: 'later', // too-fast
   4009: 'never', // id-taken
+  4010: 'never', // unauthorized, unless another token may help: see `#retryWithToken`
   4011: 'never', // live-over
   4013: 'later', // unread
 };

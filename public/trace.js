@@ -6,6 +6,8 @@
  * @import { Frame } from "./parts.d.ts"
  */
 
+import { sdpOf } from './description.js';
+
 const MAX_TRACED_CHARS = 2_048;
 
 /** @param {"in" | "out"} direction @param {Frame} frame @returns {Step} */
@@ -26,7 +28,7 @@ export function frameStep(direction, { type, from, to, payload, ...rest }) {
 export function tracedPayload(type, payload) {
   if (!isLarge(payload)) return payload;
   const isDescription = type === 'offer' || type === 'answer';
-  return isDescription ? { type, sdp: String(payload.sdp) } : undefined;
+  return isDescription ? { type, sdp: sdpOf(payload) } : undefined;
 }
 
 /** @param {unknown} payload */
