@@ -39,12 +39,12 @@ export async function launchFirefox() {
 }
 
 /**
- * Whether Firefox logged this text itself, and no script threw it. Firefox reports a WebSocket that
- * fails in the same way as an uncaught exception.
+ * Whether Firefox logged this text itself, and no script threw it. Firefox reports a WebSocket or an
+ * ICE connection that fails in the same way as an uncaught exception.
  * @param {string} text
  */
 export function isOwnReport(text) {
-  return /^(The connection to wss?:.* was interrupted|Firefox can’t establish a connection)/.test(
+  return /^(The connection to wss?:.* was interrupted|Firefox can’t establish a connection|ICE failed, add a STUN server)/.test(
     text,
   );
 }
