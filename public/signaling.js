@@ -45,6 +45,7 @@ const ID_TAKEN = 4009;
 // After a reload in Firefox, the server reserves the id for the old page: see GOING_AWAY.
 const ID_TAKEN_RETRY_MS = 3_500;
 const UNAUTHORIZED = 4010;
+const UNREAD = 4013;
 const MAX_REFUSED_TOKENS = 3; // consecutive tokens of the application's function
 
 export class Signaling extends EventTarget {
@@ -263,7 +264,8 @@ export class Signaling extends EventTarget {
     if (code === ID_TAKEN) return (this.#idTaken += 1) === 1 ? ID_TAKEN_RETRY_MS : null;
     const retry = code === UNAUTHORIZED ? this.#retryWithToken() : RETRY[code];
     if (retry === 'never') return null;
-    if (retry === 'later') return jitter(RETRY_LATER_MS);
+    // After 4013, the server keeps the seat for 15 s, which a flood of others must not cost us.
+    if (retry === 'later' && code !== UNREAD) return jitter(RETRY_LATER_MS);
     return backoff(this.#failures, RECONNECT_MIN_MS, RECONNECT_MAX_MS);
   }
 
