@@ -375,3 +375,21 @@ test('candidates that are gathered together are sent in one frame and arrive sep
   const numbers = Array.from({ length: 40 }, (_, index) => index + 1);
   assert.deepEqual(received, [...numbers.slice(0, 3), 'answer', ...numbers.slice(3), 'done']);
 });
+
+test('after 4013, the library returns while its seat is kept, and after 4008 later', async () => {
+  for (const [code, isSoon] of /** @type {const} */ ([
+    [4013, true],
+    [4008, false],
+  ])) {
+    const page = await pages.open('ann', '/health');
+    await page.routeWebSocket(/parties/, (socket) => void socket.close({ code, reason: 'test' }));
+    const delay = await page.evaluate(async () => {
+      const { Room } = await import(/** @type {string} */ ('/room.js'));
+      const room = new Room('r', { iceServers: [] });
+      const { detail } = await new Promise((resolve) => room.addEventListener('state', resolve));
+      room.close();
+      return detail.retryIn;
+    });
+    assert.equal(delay < 15_000, isSoon, `${code}: ${delay}`);
+  }
+});
