@@ -16,9 +16,9 @@ import { requestToken } from './token.js';
  */
 
 /**
- * Whether to reconnect after a close code: `never`, or `later` with the maximum delay. After all
- * other codes, the client reconnects with exponential backoff.
- * @type {Record<number, 'never' | 'later' | undefined>}
+ * Whether to reconnect after a close code: `never`, `later` with the maximum delay, or at once with
+ * a `new-token`. After all other codes, the client reconnects with exponential backoff.
+ * @type {Record<number, 'never' | 'later' | 'new-token' | undefined>}
  */
 const RETRY = {
   1008: 'never', // bad-id
@@ -29,7 +29,9 @@ const RETRY = {
   4009: 'never', // id-taken
   4010: 'never', // unauthorized, unless another token may help: see `#retryWithToken`
   4011: 'never', // live-over
+  4012: 'never', // removed
   4013: 'later', // unread
+  4014: 'new-token', // expired
 };
 
 const WELCOME_TIMEOUT_MS = 15_000;

@@ -27,6 +27,10 @@ pub enum Close {
     Unread,
     /// The live session of the room has ended.
     LiveOver,
+    /// The owner of the server has removed the peer.
+    Removed,
+    /// The token of the client has expired.
+    Expired,
 }
 
 /// The retry rule for clients: whether a client may reconnect without asking its user.
@@ -37,18 +41,22 @@ pub enum Retry {
     Never,
     /// The client may reconnect after a delay, because the cause can be temporary.
     Later,
+    /// The client may reconnect at once with a new token. The old token is refused.
+    NewToken,
 }
 
 impl Close {
     /// All reasons, in the order of the table in docs/protocol.md.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Replaced,
         Self::RoomFull,
         Self::TooFast,
         Self::IdTaken,
         Self::Unauthorized,
         Self::LiveOver,
+        Self::Removed,
         Self::Unread,
+        Self::Expired,
         Self::BadId,
         Self::TooLarge,
     ];
@@ -63,6 +71,7 @@ impl Close {
             Code::IdTaken => Some(Self::IdTaken),
             Code::Unauthorized => Some(Self::Unauthorized),
             Code::BadId => Some(Self::BadId),
+            Code::Removed => Some(Self::Removed),
             // A single `too-fast` refusal keeps the WebSocket open. The rate limiter disconnects
             // the peer after 200 consecutive refusals.
             Code::TooFast => None,
@@ -89,6 +98,8 @@ impl Close {
             Self::TooLarge => 1009,
             Self::Unread => 4013,
             Self::LiveOver => 4011,
+            Self::Removed => 4012,
+            Self::Expired => 4014,
         }
     }
 
@@ -106,6 +117,8 @@ impl Close {
             Self::TooLarge => Code::TooLarge.as_str(),
             Self::Unread => "unread",
             Self::LiveOver => "live-over",
+            Self::Removed => Code::Removed.as_str(),
+            Self::Expired => "expired",
         }
     }
 
@@ -114,12 +127,14 @@ impl Close {
     pub const fn retry(self) -> Retry {
         match self {
             Self::RoomFull | Self::TooFast | Self::Unread => Retry::Later,
+            Self::Expired => Retry::NewToken,
             Self::Replaced
             | Self::IdTaken
             | Self::Unauthorized
             | Self::BadId
             | Self::TooLarge
-            | Self::LiveOver => Retry::Never,
+            | Self::LiveOver
+            | Self::Removed => Retry::Never,
         }
     }
 }

@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 
+use crate::core::admin::AdminRequest;
 use crate::core::close::Close;
 use crate::core::live::{LiveRequest, LiveSession, LiveStatus, MediaCall, Outcome};
 use crate::core::member::{Attached, Member};
@@ -89,6 +90,9 @@ pub enum Event<'a> {
         /// The refusal of the client's token, if it has expired. The client is then refused unless it
         /// returns to a seat that it still holds. `None`: the client may join.
         expired: Option<Refusal<'static>>,
+        /// The time at which the WebSocket is closed, because the token of the client expires.
+        /// `None`: never.
+        expires_at: Option<Time>,
     },
     /// A client asks to join as peer `id` over HTTP, before it opens its event stream. The room
     /// replies with [`Effect::Reply`].
@@ -98,8 +102,15 @@ pub enum Event<'a> {
         socket: Socket,
         /// The requested peer id.
         id: PeerId,
-        /// The client's own key, or a key that the server generated for the client.
+        /// The hash of the key that the client sent. The client can take over an id that is in use
+        /// only with the key of its peer.
+        key: Option<Key>,
+        /// The lock of the peer from now on: the client's own key, or a key that the server generated
+        /// for the client.
         lock: Lock,
+        /// The time at which the event stream is closed, because the token of the client expires.
+        /// `None`: never.
+        expires_at: Option<Time>,
         /// The network of the client. `None` if it is unknown or exempt from limits.
         address: Option<Address>,
     },
@@ -140,6 +151,8 @@ pub enum Event<'a> {
     /// A request of the back end about the live session of the room. The room replies with
     /// [`Effect::Reply`].
     Live(LiveRequest),
+    /// A request of the owner. The room replies with [`Effect::Reply`].
+    Admin(AdminRequest),
     /// A call of the media server has ended.
     Called {
         /// The number of the [`Effect::Call`].
@@ -229,6 +242,11 @@ pub enum Reply {
     Registered(Registered),
     /// The reply to [`Event::Live`].
     Live(LiveStatus),
+    /// The reply to [`AdminRequest::List`]: the ids of the peers, in the order of joining.
+    Ids(Vec<PeerId>),
+    /// The reply to [`AdminRequest::Remove`] and [`AdminRequest::Close`]: the number of peers that
+    /// were removed.
+    Removed(usize),
 }
 
 /// A row in the storage of the room. A room of WebSocket peers without disconnects, held broadcasts or a

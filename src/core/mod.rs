@@ -1,5 +1,6 @@
 //! The room and its data types. They do not depend on a text format, a clock or the platform.
 
+pub mod admin;
 pub mod close;
 pub mod drive;
 pub mod event;

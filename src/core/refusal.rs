@@ -29,6 +29,8 @@ pub enum Code {
     Unauthorized,
     /// The token is for a peer id that no client can have.
     BadId,
+    /// The owner of the server has removed the peer, whose id and key are refused for some time.
+    Removed,
     /// No peer with this id is registered over HTTP, or the peer has left.
     NotRegistered,
     /// A newer event stream of the same peer has replaced the stream that the client resumes. Only
@@ -46,7 +48,7 @@ pub enum Code {
 
 impl Code {
     /// All codes.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Malformed,
         Self::ReservedType,
         Self::NoSuchPeer,
@@ -57,6 +59,7 @@ impl Code {
         Self::IdTaken,
         Self::Unauthorized,
         Self::BadId,
+        Self::Removed,
         Self::NotRegistered,
         Self::Replaced,
         Self::MediaUnavailable,
@@ -85,6 +88,7 @@ impl Code {
             Self::IdTaken => "id-taken",
             Self::Unauthorized => "unauthorized",
             Self::BadId => "bad-id",
+            Self::Removed => "removed",
             Self::NotRegistered => "not-registered",
             Self::Replaced => "replaced",
             Self::MediaUnavailable => "media-unavailable",

@@ -116,13 +116,16 @@ impl Room {
                 key,
                 moves,
                 expired,
+                expires_at: _,
             } => turn.handle_join(socket, id, key, moves, expired),
             Event::Register {
                 socket,
                 id,
+                key,
                 lock,
+                expires_at: _,
                 address,
-            } => turn.handle_register(socket, id, lock, address),
+            } => turn.handle_register(socket, id, key.as_ref(), lock, address),
             Event::Open {
                 socket,
                 id,
@@ -141,6 +144,7 @@ impl Room {
                 bytes,
             } => turn.handle_frame(socket, signal, bytes),
             Event::Live(request) => turn.handle_live(request),
+            Event::Admin(_) => {}
             Event::Called { call, outcome } => turn.handle_called(call, outcome),
             Event::Closed(socket) => turn.handle_closed(socket),
             Event::GoingAway(socket) => turn.handle_going_away(socket),

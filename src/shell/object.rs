@@ -302,6 +302,7 @@ impl RoomObject {
             key,
             moves,
             expired,
+            expires_at: None,
         };
         self.enter(dialect, event, headers)
     }

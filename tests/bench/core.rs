@@ -42,6 +42,7 @@ fn main() {
                         key: None,
                         moves: None,
                         expired: None,
+                        expires_at: None,
                     },
                 )
             }

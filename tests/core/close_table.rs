@@ -10,6 +10,7 @@ fn the_documentation_has_the_table_of_close_codes() {
         let retry = match close.retry() {
             Retry::Never => "no",
             Retry::Later => "later",
+            Retry::NewToken => "with a new token",
         };
         let row = format!("| {} | `{}` |", close.code(), close.reason());
         let row = protocol.lines().find(|line| line.starts_with(&row));
@@ -25,6 +26,7 @@ fn the_browser_client_follows_the_retry_rule() {
         let retry = match close.retry() {
             Retry::Never => "never",
             Retry::Later => "later",
+            Retry::NewToken => "new-token",
         };
         let row = format!("{}: '{retry}', // {}", close.code(), close.reason());
         assert!(client.contains(&row), "signaling.js has no `{row}`");

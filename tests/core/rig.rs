@@ -114,6 +114,7 @@ impl Rig {
             key: key.map(hash),
             moves,
             expired,
+            expires_at: None,
         };
         self.world.joining = Some((socket, dialect));
         if let Some(Err(refusal)) = self.handle(event) {
@@ -150,13 +151,15 @@ impl Rig {
         let event = Event::Register {
             socket: self.next_socket(),
             id: self::id(id),
+            key: key.map(hash),
             lock: key.map_or(made, |key| Lock::Locked(hash(key))),
+            expires_at: None,
             address: address.map(Address::new),
         };
         let reply = self.handle(event).expect("a reply");
         reply.map(|reply| match reply {
             Reply::Registered(registered) => registered.peers,
-            Reply::Live(status) => panic!("{status:?}"),
+            other => panic!("{other:?}"),
         })
     }
 
@@ -206,7 +209,7 @@ impl Rig {
         let reply = self.handle(Event::Live(request)).expect("a reply");
         reply.map(|reply| match reply {
             Reply::Live(status) => status,
-            Reply::Registered(registered) => panic!("{registered:?}"),
+            other => panic!("{other:?}"),
         })
     }
 

@@ -8,7 +8,7 @@ use crate::core::event::{Effect, Reply};
 use crate::core::member::Member;
 use crate::core::notice::Registered;
 use crate::core::number::GAP;
-use crate::core::peer::{Address, Lock, PeerId, Socket, Time};
+use crate::core::peer::{Address, Key, Lock, PeerId, Socket, Time};
 use crate::core::stream::Stream;
 
 /// The time within which a registered peer must open its stream, in milliseconds.
@@ -21,13 +21,10 @@ impl Turn<'_, '_> {
         &mut self,
         socket: Socket,
         id: PeerId,
+        key: Option<&Key>,
         lock: Lock,
         address: Option<Address>,
     ) {
-        let key = match &lock {
-            Lock::Locked(key) => Some(key),
-            Lock::Open | Lock::Unconfirmed(_) => None,
-        };
         let old = self.room.roster.by_id(id.as_str());
         let is_new = old.is_none();
         // A WebSocket peer that registers has not opened a stream either.

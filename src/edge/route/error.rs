@@ -45,6 +45,7 @@ impl HttpError {
         let code = refusal.code;
         let status = match code {
             Code::Malformed | Code::ReservedType | Code::BadId => 400,
+            Code::Removed => 403,
             Code::Unauthorized => 401,
             Code::NoSuchPeer | Code::NoSuchSession => 404,
             Code::RoomFull | Code::IdTaken | Code::NotRegistered | Code::SessionExists => 409,

@@ -56,6 +56,7 @@ const NEVER_RETRY = [
   1008, // bad-id
   1009, // too-large
   4011, // live-over
+  4012, // removed
 ];
 
 /** @param {Request} request @param {string} room @returns {Context} */

@@ -29,6 +29,7 @@ impl RoomObject {
     ) -> Result<Response, Failure> {
         let address = client_network(headers).map(|network| Address::new(&network));
         let HttpPeer { id, key, .. } = peer;
+        let sent = key.as_ref().map(|key| key.key);
         let (lock, secret) = match key {
             Some(KeyWithSecret { secret, key }) => (Lock::Locked(key), secret),
             None => {
@@ -42,7 +43,9 @@ impl RoomObject {
         match self.handle(Event::Register {
             socket,
             id,
+            key: sent,
             lock,
+            expires_at: None,
             address,
         }) {
             Some(Ok(Reply::Registered(Registered { id, peers }))) => {

@@ -1,0 +1,14 @@
+//! The requests of the owner about a room.
+
+use super::peer::PeerId;
+
+/// A request of the owner, whose token the Worker has checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AdminRequest {
+    /// List the ids of the peers, including absent peers.
+    List,
+    /// Remove the peer with this id, and refuse its id and its key for some time.
+    Remove(PeerId),
+    /// Remove all peers.
+    Close,
+}
