@@ -3,6 +3,7 @@
 
 pub mod admission;
 pub mod ice;
+pub mod key_id;
 pub mod live;
 pub mod media;
 pub mod quote;

@@ -299,7 +299,7 @@ impl RoomObject {
         let event = |socket| Event::Join {
             socket,
             id,
-            key,
+            key: key.map(|key| key.key),
             moves,
             expired,
             expires_at: None,

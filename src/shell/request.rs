@@ -5,7 +5,8 @@ use worker::web_sys::{Headers, Request};
 use super::platform::{LAST_EVENT_ID, PROTOCOLS, UPGRADE, header, now};
 use crate::core::refusal::{Code, Refusal};
 use crate::edge::admission;
-use crate::edge::route::{self, HttpError, Join, Route, route, split_url};
+use crate::edge::key_id;
+use crate::edge::route::{self, HttpError, Join, KeyWithSecret, Route, route, split_url};
 use crate::edge::settings::Settings;
 
 const UNREADABLE_HEADER: &str =
@@ -40,8 +41,28 @@ pub(super) fn unreadable_header() -> HttpError {
     HttpError::new(400, "bad-header", UNREADABLE_HEADER)
 }
 
-/// Checks the token of a request. Every request is authorized if the server requires no tokens.
+/// Checks the token of a request, and whether its id belongs to another key.
 pub(super) fn authorize(
+    route: &Route,
+    headers: &Headers,
+    settings: &Settings,
+) -> Result<(), Refusal<'static>> {
+    check_token(route, headers, settings)?;
+    let (id, key) = match route {
+        Route::Join(join) => (join.id.as_ref(), &join.key),
+        // The server makes this key itself, so it cannot give an id.
+        Route::Register(peer) if settings.secret.is_some() => (Some(&peer.id), &None),
+        Route::Register(peer) | Route::Message(peer) | Route::Events { peer, .. } => {
+            (Some(&peer.id), &peer.key)
+        }
+        _ => return Ok(()),
+    };
+    let key = key.as_ref().map(KeyWithSecret::secret);
+    id.map_or(Ok(()), |id| key_id::check(id, key))
+}
+
+/// Checks the token of a request. Every request passes if the server requires no tokens.
+fn check_token(
     route: &Route,
     headers: &Headers,
     settings: &Settings,
