@@ -46,7 +46,7 @@ pub(super) fn authorize(
     headers: &Headers,
     settings: &Settings,
 ) -> Result<(), Refusal<'static>> {
-    let Some(secret) = &settings.secret else {
+    let Some(secrets) = &settings.secrets else {
         return Ok(());
     };
     let (tokens, room, id) = match route {
@@ -69,7 +69,7 @@ pub(super) fn authorize(
     };
     let token = find_token(headers, tokens)?;
     let room = room.map(String::as_str);
-    admission::check_token(secret, token.as_deref(), now(), room, id)
+    admission::check_token(secrets, token.as_deref(), now(), room, id)
 }
 
 /// Checks the token of a join. Returns the refusal of an expired token if the client may still return
@@ -79,12 +79,12 @@ pub(super) fn admit(
     headers: &Headers,
     settings: &Settings,
 ) -> Result<Option<Refusal<'static>>, Refusal<'static>> {
-    let Some(secret) = &settings.secret else {
+    let Some(secrets) = &settings.secrets else {
         return Ok(None);
     };
     let token = find_token(headers, &join.tokens)?;
     let (room, id, has_key) = (&join.room, join.id.as_ref(), join.key.is_some());
-    admission::check_join(secret, token.as_deref(), now(), room, id, has_key)
+    admission::check_join(secrets, token.as_deref(), now(), room, id, has_key)
 }
 
 /// Finds the token of a request in its headers or its URL. A request with more than one token is
