@@ -6,9 +6,11 @@ mod check;
 mod claims;
 mod header;
 mod origin;
+mod secrets;
 mod token;
 
 pub use check::{check_control_token, check_join, check_token};
 pub use header::{find_in_protocols, token_in_authorization};
 pub use origin::{allows_origin, rate_limit_key};
+pub use secrets::Secrets;
 pub use token::{mint_token, mint_viewer_token, sign_claims};

@@ -3,8 +3,9 @@
 //! An invalid setting is an error. If the default replaced an invalid `MAX_PEERS`, a room meant for
 //! two peers could admit 64.
 
-use super::setting::{BadSetting, Range, is_origin, number, strong_secret};
+use super::setting::{BadSetting, Range, is_origin, number};
 use crate::core::event::Limits;
+use crate::edge::admission::Secrets;
 use crate::edge::ice::Ice;
 use crate::edge::live::LiveSettings;
 
@@ -51,8 +52,9 @@ pub struct Settings {
     /// `ALLOWED_ORIGINS`: the origins whose pages may use this server. Empty: every origin is
     /// allowed.
     pub origins: Vec<String>,
-    /// `ROOM_SECRET`: the secret that tokens are signed with. `None`: tokens are not required.
-    pub secret: Option<String>,
+    /// `ROOM_SECRET` and `ROOM_SECRET_PREVIOUS`: the secrets that tokens and keys are signed with.
+    /// `None`: tokens are not required.
+    pub secrets: Option<Secrets>,
     /// `PING_INTERVAL`: the time between two pings of an event stream, in milliseconds.
     pub ping: u64,
     /// The settings of STUN and TURN.
@@ -62,6 +64,12 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Returns the secret that signs what the server issues.
+    #[must_use]
+    pub fn signing_secret(&self) -> Option<&str> {
+        self.secrets.as_ref().map(|secrets| &*secrets.current)
+    }
+
     /// Reads the settings. `find` returns the value of a setting, or `None` if the setting is
     /// absent.
     ///
@@ -82,7 +90,7 @@ impl Settings {
             },
             ping: milliseconds("PING_INTERVAL", &PING)?,
             origins: origins(&find("ALLOWED_ORIGINS").unwrap_or_default())?,
-            secret: strong_secret("ROOM_SECRET", find("ROOM_SECRET"))?,
+            secrets: Secrets::read(&find)?,
             ice: Ice::read(&find)?,
             live: LiveSettings::read(&find)?,
         })
@@ -125,7 +133,7 @@ mod tests {
         let defaults = Settings {
             limits,
             origins: vec![],
-            secret: None,
+            secrets: None,
             ping: 25_000,
             ice: Ice::read(|_| None).unwrap(),
             live: LiveSettings::default(),
@@ -207,7 +215,7 @@ mod tests {
         assert!(
             read("ROOM_SECRET", &"s".repeat(32))
                 .unwrap()
-                .secret
+                .secrets
                 .is_some()
         );
     }

@@ -105,7 +105,7 @@ pub(super) fn on_created(call: &Call, outcome: JsValue) -> Result<Answer, Failur
     let Some(url) = &session.notify else {
         return answer(call, &session, &settings, status, false);
     };
-    let secret = settings.secret.as_deref();
+    let secret = settings.signing_secret();
     let Notification {
         body,
         idempotency_key,
@@ -137,7 +137,7 @@ fn answer(
     status: u16,
     notified: bool,
 ) -> Result<Answer, Failure> {
-    let body = session.answer(&settings.live, settings.secret.as_deref(), notified);
+    let body = session.answer(&settings.live, settings.signing_secret(), notified);
     Ok(respond(status, JSON, &body, &call.cors())?.into())
 }
 
@@ -207,8 +207,8 @@ fn check_control(
         tokens,
         stop_key,
     };
-    let Settings { live, secret, .. } = settings;
-    live.check_control(&headers.caller(), &credentials, secret.as_deref(), now())?;
+    let Settings { live, secrets, .. } = settings;
+    live.check_control(&headers.caller(), &credentials, secrets.as_ref(), now())?;
     Ok(())
 }
 

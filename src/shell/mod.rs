@@ -35,7 +35,7 @@ use self::failure::Failure;
 use self::join::refuse;
 use self::platform::{ORIGIN, header};
 use self::promise::Step;
-use self::request::{authorize, find_route};
+use self::request::{authorize, check_id, find_route};
 use crate::edge::admission;
 use crate::edge::quote::shorten;
 use crate::edge::route::{EngineRequest, HttpError, LiveAction, Route};
@@ -83,7 +83,8 @@ fn handle(call: &Call) -> Result<Answer, Failure> {
     let headers = call.request.headers();
     check_origin(&settings, header(&headers, &ORIGIN)?.as_deref())?;
     let route = find_route(&call.request, &headers)?;
-    if let Err(refusal) = authorize(&route, &headers, &settings) {
+    let allowed = authorize(&route, &headers, &settings);
+    if let Err(refusal) = allowed.and_then(|()| check_id(&route, &settings)) {
         return refuse(&route, &headers, refusal);
     }
     let is_limited = match &route {

@@ -41,33 +41,13 @@ pub(super) fn unreadable_header() -> HttpError {
     HttpError::new(400, "bad-header", UNREADABLE_HEADER)
 }
 
-/// Checks the token of a request, and whether its id belongs to another key.
+/// Checks the token of a request. Every request is authorized if the server requires no tokens.
 pub(super) fn authorize(
     route: &Route,
     headers: &Headers,
     settings: &Settings,
 ) -> Result<(), Refusal<'static>> {
-    check_token(route, headers, settings)?;
-    let (id, key) = match route {
-        Route::Join(join) => (join.id.as_ref(), &join.key),
-        // The server makes this key itself, so it cannot give an id.
-        Route::Register(peer) if settings.secret.is_some() => (Some(&peer.id), &None),
-        Route::Register(peer) | Route::Message(peer) | Route::Events { peer, .. } => {
-            (Some(&peer.id), &peer.key)
-        }
-        _ => return Ok(()),
-    };
-    let key = key.as_ref().map(KeyWithSecret::secret);
-    id.map_or(Ok(()), |id| key_id::check(id, key))
-}
-
-/// Checks the token of a request. Every request passes if the server requires no tokens.
-fn check_token(
-    route: &Route,
-    headers: &Headers,
-    settings: &Settings,
-) -> Result<(), Refusal<'static>> {
-    let Some(secret) = &settings.secret else {
+    let Some(secrets) = &settings.secrets else {
         return Ok(());
     };
     let (tokens, room, id) = match route {
@@ -90,7 +70,7 @@ fn check_token(
     };
     let token = find_token(headers, tokens)?;
     let room = room.map(String::as_str);
-    admission::check_token(secret, token.as_deref(), now(), room, id)
+    admission::check_token(secrets, token.as_deref(), now(), room, id)
 }
 
 /// Checks the token of a join. Returns the refusal of an expired token if the client may still return
@@ -100,12 +80,12 @@ pub(super) fn admit(
     headers: &Headers,
     settings: &Settings,
 ) -> Result<Option<Refusal<'static>>, Refusal<'static>> {
-    let Some(secret) = &settings.secret else {
+    let Some(secrets) = &settings.secrets else {
         return Ok(None);
     };
     let token = find_token(headers, &join.tokens)?;
     let (room, id, has_key) = (&join.room, join.id.as_ref(), join.key.is_some());
-    admission::check_join(secret, token.as_deref(), now(), room, id, has_key)
+    admission::check_join(secrets, token.as_deref(), now(), room, id, has_key)
 }
 
 /// Finds the token of a request in its headers or its URL. A request with more than one token is
@@ -129,4 +109,19 @@ fn find_token(headers: &Headers, in_url: &[String]) -> Result<Option<String>, Re
         return Err(Refusal::new(Code::Unauthorized, message));
     }
     Ok(token)
+}
+
+/// Checks that the id of a request does not belong to another key.
+pub(super) fn check_id(route: &Route, settings: &Settings) -> Result<(), Refusal<'static>> {
+    let (id, key) = match route {
+        Route::Join(join) => (join.id.as_ref(), &join.key),
+        // The server makes this key itself, so it cannot give an id.
+        Route::Register(peer) if settings.secrets.is_some() => (Some(&peer.id), &None),
+        Route::Register(peer) | Route::Message(peer) | Route::Events { peer, .. } => {
+            (Some(&peer.id), &peer.key)
+        }
+        _ => return Ok(()),
+    };
+    let key = key.as_ref().map(KeyWithSecret::secret);
+    id.map_or(Ok(()), |id| key_id::check(id, key))
 }

@@ -1,6 +1,7 @@
 //! Checks the token of a request.
 
 use super::claims::{check_claims, check_expiry, check_other_claims, unauthorized};
+use super::secrets::Secrets;
 use super::token::{self, Claims};
 use crate::core::peer::{PeerId, Time};
 use crate::core::refusal::{Code, Refusal};
@@ -19,14 +20,14 @@ const MAX_TOKEN: usize = 4_096;
 ///
 /// Those of [`check_token`].
 pub fn check_join(
-    secret: &str,
+    secrets: &Secrets,
     token: Option<&str>,
     now: Time,
     room: &str,
     id: Option<&PeerId>,
     has_key: bool,
 ) -> Result<Option<Refusal<'static>>, Refusal<'static>> {
-    let claims = read_peer_claims(secret, token)?;
+    let claims = read_peer_claims(secrets, token)?;
     let others = check_other_claims(&claims, now, Some(room), id);
     match check_expiry(&claims, now) {
         Ok(()) => others.map(|()| None),
@@ -44,13 +45,13 @@ pub fn check_join(
 /// only facts that the issuer of the token knows.
 /// [`Code::BadId`] if its `sub` is reserved.
 pub fn check_token(
-    secret: &str,
+    secrets: &Secrets,
     token: Option<&str>,
     now: Time,
     room: Option<&str>,
     id: Option<&PeerId>,
 ) -> Result<(), Refusal<'static>> {
-    check_claims(&read_peer_claims(secret, token)?, now, room, id)
+    check_claims(&read_peer_claims(secrets, token)?, now, room, id)
 }
 
 /// Checks a token that may stop and read the live session of `room`, whatever its `sub`.
@@ -60,14 +61,14 @@ pub fn check_token(
 /// [`Code::Unauthorized`] with the reason, if the token is invalid or lacks the claim
 /// `"live":"control"`.
 pub fn check_control_token(
-    secret: &str,
+    secrets: &Secrets,
     token: &str,
     now: Time,
     room: &str,
 ) -> Result<(), Refusal<'static>> {
     let claims = Claims {
         sub: None,
-        ..read_claims(secret, token)?
+        ..read_claims(secrets, token)?
     };
     check_claims(&claims, now, Some(room), None)?;
     if claims.controls_live {
@@ -79,7 +80,7 @@ pub fn check_control_token(
 }
 
 /// Reads the claims of the token of a peer, whose `sub` cannot be an id of the server.
-fn read_peer_claims(secret: &str, token: Option<&str>) -> Result<Claims, Refusal<'static>> {
+fn read_peer_claims(secrets: &Secrets, token: Option<&str>) -> Result<Claims, Refusal<'static>> {
     let Some(token) = token else {
         return Err(unauthorized(
             "the request has no token: expected a token, because this server requires tokens. Ask \
@@ -87,7 +88,7 @@ fn read_peer_claims(secret: &str, token: Option<&str>) -> Result<Claims, Refusal
                 .to_owned(),
         ));
     };
-    let claims = read_claims(secret, token)?;
+    let claims = read_claims(secrets, token)?;
     if let Some(sub) = claims.sub.as_deref().filter(|sub| sub.starts_with('~')) {
         let message = format!(
             "the token is for the peer id {}: expected an id that does not begin with ~, because these \
@@ -99,7 +100,7 @@ fn read_peer_claims(secret: &str, token: Option<&str>) -> Result<Claims, Refusal
     Ok(claims)
 }
 
-fn read_claims(secret: &str, token: &str) -> Result<Claims, Refusal<'static>> {
+fn read_claims(secrets: &Secrets, token: &str) -> Result<Claims, Refusal<'static>> {
     if token.len() > MAX_TOKEN {
         let length = token.len();
         return Err(unauthorized(format!(
@@ -107,7 +108,7 @@ fn read_claims(secret: &str, token: &str) -> Result<Claims, Refusal<'static>> {
              claims"
         )));
     }
-    token::claims(secret, token).map_err(|error| unauthorized(error.to_string()))
+    token::claims(secrets, token).map_err(|error| unauthorized(error.to_string()))
 }
 
 #[cfg(test)]
@@ -151,7 +152,7 @@ mod tests {
 
     fn check(token: &str) -> Result<(), String> {
         let ann = PeerId::parse("ann");
-        check_token(SECRET, Some(token), NOW, Some("demo"), ann.as_ref())
+        check_token(&SECRET.into(), Some(token), NOW, Some("demo"), ann.as_ref())
             .map_err(|refusal| refusal.message.into_owned())
     }
 
@@ -169,7 +170,7 @@ mod tests {
     fn a_token_for_an_id_of_the_server_is_refused_whatever_the_id_of_the_client() {
         let token = token(&json!({ "exp": 1_000_001, "room": "demo", "sub": "~live" }));
         for id in [None, PeerId::parse("ann")] {
-            let refused = check_token(SECRET, Some(&token), NOW, Some("demo"), id.as_ref());
+            let refused = check_token(&SECRET.into(), Some(&token), NOW, Some("demo"), id.as_ref());
             assert_eq!(refused.unwrap_err().code, Code::BadId);
         }
     }
@@ -178,7 +179,8 @@ mod tests {
     fn a_token_for_viewers_is_refused_for_the_device() {
         let device = PeerId::parse("camera").unwrap();
         let token = mint_viewer_token(SECRET, "demo", &device, NOW.plus(60_000)).unwrap();
-        let check = |id: Option<&PeerId>| check_token(SECRET, Some(&token), NOW, Some("demo"), id);
+        let check =
+            |id: Option<&PeerId>| check_token(&SECRET.into(), Some(&token), NOW, Some("demo"), id);
         assert_eq!(check(None), Ok(()));
         assert_eq!(check(PeerId::parse("ann").as_ref()), Ok(()));
         let refused = check(Some(&device)).unwrap_err();
@@ -293,7 +295,14 @@ mod tests {
     fn an_expired_token_with_a_key_is_left_to_the_room_if_the_rest_of_it_is_valid() {
         let ann = PeerId::parse("ann");
         let check = |claims: &Value, id: Option<&PeerId>, has_key| {
-            check_join(SECRET, Some(&token(claims)), NOW, "demo", id, has_key)
+            check_join(
+                &SECRET.into(),
+                Some(&token(claims)),
+                NOW,
+                "demo",
+                id,
+                has_key,
+            )
         };
         let expired = json!({ "exp": 999_999, "room": "demo", "sub": "ann" });
         let refusal = check(&expired, ann.as_ref(), true).unwrap().unwrap();
@@ -340,25 +349,44 @@ mod tests {
             &json!({ "alg": "HS256" }),
             &expired,
         );
-        assert!(check_join(SECRET, Some(&forged), NOW, "demo", ann.as_ref(), true).is_err());
+        assert!(
+            check_join(
+                &SECRET.into(),
+                Some(&forged),
+                NOW,
+                "demo",
+                ann.as_ref(),
+                true
+            )
+            .is_err()
+        );
     }
 
     #[test]
     fn a_request_without_a_token_is_refused() {
-        assert!(check_token(SECRET, None, NOW, Some("demo"), None).is_err());
+        assert!(check_token(&SECRET.into(), None, NOW, Some("demo"), None).is_err());
         let for_ann = token(&json!({ "exp": 1_000_001, "room": "demo", "sub": "ann" }));
-        assert!(check_token(SECRET, Some(&for_ann), NOW, Some("demo"), None).is_err());
-        assert!(check_token(SECRET, Some(&for_ann), NOW, None, None).is_err());
-        assert!(check_token(SECRET, None, NOW, None, None).is_err());
+        assert!(check_token(&SECRET.into(), Some(&for_ann), NOW, Some("demo"), None).is_err());
+        assert!(check_token(&SECRET.into(), Some(&for_ann), NOW, None, None).is_err());
+        assert!(check_token(&SECRET.into(), None, NOW, None, None).is_err());
     }
 
     #[test]
     fn a_token_for_any_room_is_accepted_when_the_request_names_no_room() {
         let ann = PeerId::parse("ann");
         let other = token(&json!({ "exp": 1_000_001, "room": "other", "sub": "ann" }));
-        let any = |now| check_token(SECRET, Some(&other), now, None, ann.as_ref()).is_ok();
+        let any = |now| check_token(&SECRET.into(), Some(&other), now, None, ann.as_ref()).is_ok();
         assert!(any(NOW));
         assert!(!any(Time(1_000_001_000)));
-        assert!(check_token(SECRET, Some(&other), NOW, Some("demo"), ann.as_ref()).is_err());
+        assert!(
+            check_token(
+                &SECRET.into(),
+                Some(&other),
+                NOW,
+                Some("demo"),
+                ann.as_ref()
+            )
+            .is_err()
+        );
     }
 }
