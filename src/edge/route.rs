@@ -10,11 +10,11 @@ mod query;
 mod requests;
 mod url;
 
-pub use endpoint::LiveAction;
+pub use endpoint::{AdminAction, LiveAction};
 pub use engine::{EngineError, EngineRequest, Transport};
 pub use error::HttpError;
 pub use query::{bad_id, check_room_name};
-pub use requests::{HttpPeer, IceRequest, Join, KeyWithSecret};
+pub use requests::{AdminCall, HttpPeer, IceRequest, Join, KeyWithSecret};
 pub use url::{host_of, split_url};
 
 use self::endpoint::{Endpoint, HttpAction};
@@ -76,6 +76,8 @@ pub enum Route {
     Ice(IceRequest),
     /// Create, stop or describe a live session.
     Live(LiveAction),
+    /// List or remove the peers of a room, for the owner of the server.
+    Admin(AdminCall),
     /// Answer a CORS preflight with the methods that the path allows.
     Preflight(&'static str),
 }
@@ -130,6 +132,11 @@ pub fn route(request: &Request<'_>) -> Result<Route, HttpError> {
         })),
         Endpoint::Session(session) => Ok(Route::Live(LiveAction::Status {
             session: room_name(session)?,
+            tokens: params()?.tokens,
+        })),
+        Endpoint::Admin(action, room) => Ok(Route::Admin(AdminCall {
+            room: room_name(room)?,
+            action,
             tokens: params()?.tokens,
         })),
         Endpoint::Room(room) => join_or_status(request, room_name(room)?, params()?),

@@ -5,6 +5,7 @@
 //! Rules that do not depend on the platform belong in the other folders. A request that the Worker
 //! refuses does not wake a room.
 
+mod admin;
 mod answer;
 mod body;
 mod call;
@@ -71,6 +72,7 @@ pub fn proceed(step: Step, request: Request, env: Env, outcome: JsValue) -> JsVa
         Step::TurnAnswered => ice::on_answered(&call, outcome),
         Step::TurnRead => ice::on_read(&call, outcome),
         Step::BodyRead => live::on_read(&call, &outcome),
+        Step::RemovalRead => admin::on_read(&call, &outcome),
         Step::SessionCreated => live::on_created(&call, outcome),
         Step::DeviceNotified => live::on_notified(&call, &outcome),
     };
@@ -128,6 +130,7 @@ fn serve(route: &Route, call: &Call, settings: &Settings) -> Result<Answer, Fail
         Route::Engine(Err(error)) => Ok(respond(400, JSON, &error.body(), &call.cors())?.into()),
         Route::Ice(wanted) => ice::ice_servers(wanted, call, settings),
         Route::Live(action) => live::start(action, call, settings),
+        Route::Admin(wanted) => admin::start(wanted, call, settings),
         Route::Register(peer) => http::register(peer, call),
         Route::Message(peer) => http::message(peer, call),
         Route::Events { head: true, .. } => Ok(respond(200, EVENTS, "", &call.cors())?.into()),

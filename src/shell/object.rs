@@ -9,6 +9,7 @@
 //! The macro also copies each frame into WebAssembly memory before the handler can check the
 //! length.
 
+mod admin;
 mod awake;
 mod http;
 mod live;
@@ -168,7 +169,8 @@ impl RoomObject {
             Ok(route) => route,
             // The Worker forwards no unknown path, so it has sent this request itself.
             Err(error) => {
-                let response = self.live(&request.url(), cors);
+                let url = request.url();
+                let response = self.live(&url, cors).or_else(|| self.admin(&url, cors));
                 return Ok(response.ok_or(error)??.into());
             }
         };
@@ -190,6 +192,7 @@ impl RoomObject {
             | Route::Preflight(_)
             | Route::Ice(_)
             | Route::Live(_)
+            | Route::Admin(_)
             | Route::Engine(_) => {
                 let message = "a room does not serve this path: expected the path of a room or a \
                      peer. Send the request to the Worker";

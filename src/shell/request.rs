@@ -58,12 +58,13 @@ pub(super) fn authorize(
         Route::Register(peer) | Route::Message(peer) | Route::Events { peer, .. } => {
             (&peer.tokens, Some(&peer.room), Some(&peer.id))
         }
-        // `live.rs` checks who may control a live session. The token of a Socket.IO client follows in
+        // `live.rs` checks who may control a live session, and `admin.rs` checks the owner. The token of a Socket.IO client follows in
         // its first packet.
         Route::Health
         | Route::Preflight(_)
         | Route::Status { .. }
         | Route::Live(_)
+        | Route::Admin(_)
         | Route::Engine(_) => {
             return Ok(());
         }
@@ -90,7 +91,10 @@ pub(super) fn admit(
 
 /// Finds the token of a request in its headers or its URL. A request with more than one token is
 /// refused.
-fn find_token(headers: &Headers, in_url: &[String]) -> Result<Option<String>, Refusal<'static>> {
+pub(super) fn find_token(
+    headers: &Headers,
+    in_url: &[String],
+) -> Result<Option<String>, Refusal<'static>> {
     let unreadable = |_| Refusal::new(Code::Unauthorized, UNREADABLE_HEADER);
     let protocols = header(headers, &PROTOCOLS)
         .map_err(unreadable)?

@@ -66,17 +66,51 @@ pub fn check_control_token(
     now: Time,
     room: &str,
 ) -> Result<(), Refusal<'static>> {
-    let claims = Claims {
-        sub: None,
-        ..read_claims(secrets, token)?
-    };
-    check_claims(&claims, now, Some(room), None)?;
-    if claims.controls_live {
+    if read_back_end_claims(secrets, token, now, room)?.controls_live {
         return Ok(());
     }
     let message = "the token does not permit this request: expected the claim \"live\" with the value \
          \"control\". Request such a token";
     Err(unauthorized(message.to_owned()))
+}
+
+/// Checks a token that may list and remove the peers of `room`, whatever its `sub`.
+///
+/// # Errors
+///
+/// [`Code::Unauthorized`] with the reason, if the token is missing or invalid, or lacks the claim
+/// `"admin":true`.
+pub fn check_admin_token(
+    secrets: &Secrets,
+    token: Option<&str>,
+    now: Time,
+    room: &str,
+) -> Result<(), Refusal<'static>> {
+    let problem = match token {
+        None => "the request has no token",
+        Some(token) if read_back_end_claims(secrets, token, now, room)?.is_admin => return Ok(()),
+        Some(_) => "the token does not permit this request",
+    };
+    let message = format!(
+        "{problem}: expected a token with the claim \"admin\" with the value true. Sign such a token \
+         with ROOM_SECRET"
+    );
+    Err(unauthorized(message))
+}
+
+/// Reads the claims of a token that a back end has issued for itself, whatever its `sub`.
+fn read_back_end_claims(
+    secrets: &Secrets,
+    token: &str,
+    now: Time,
+    room: &str,
+) -> Result<Claims, Refusal<'static>> {
+    let claims = Claims {
+        sub: None,
+        ..read_claims(secrets, token)?
+    };
+    check_claims(&claims, now, Some(room), None)?;
+    Ok(claims)
 }
 
 /// Reads the claims of the token of a peer, whose `sub` cannot be an id of the server.
@@ -172,6 +206,57 @@ mod tests {
         for id in [None, PeerId::parse("ann")] {
             let refused = check_token(&SECRET.into(), Some(&token), NOW, Some("demo"), id.as_ref());
             assert_eq!(refused.unwrap_err().code, Code::BadId);
+        }
+    }
+
+    #[test]
+    fn a_token_of_the_owner_has_the_claim_admin_for_the_room() {
+        let check = |token: Option<&str>| {
+            let refused = check_admin_token(&SECRET.into(), token, NOW, "demo");
+            refused.map_err(|refusal| (refusal.code, refusal.message.into_owned()))
+        };
+        for claims in [
+            json!({ "exp": 1_000_001, "room": "demo", "admin": true }),
+            json!({ "exp": 1_000_001, "room": "*", "admin": true, "sub": "ann" }),
+        ] {
+            assert_eq!(check(Some(&token(&claims))), Ok(()), "{claims}");
+        }
+        let (code, message) = check(None).unwrap_err();
+        assert_eq!(code, Code::Unauthorized);
+        assert!(message.contains("no token"), "{message}");
+        for (claims, reason) in [
+            (
+                json!({ "exp": 1_000_001, "room": "demo" }),
+                "\"admin\" with the value true",
+            ),
+            (
+                json!({ "exp": 1_000_001, "room": "demo", "admin": "true" }),
+                "\"admin\"",
+            ),
+            (
+                json!({ "exp": 1_000_001, "room": "demo", "admin": 1 }),
+                "\"admin\"",
+            ),
+            (
+                json!({ "exp": 1_000_001, "room": "demo", "admin": [true] }),
+                "\"admin\"",
+            ),
+            (
+                json!({ "exp": 1_000_001, "room": "demo", "live": "control" }),
+                "\"admin\"",
+            ),
+            (
+                json!({ "exp": 1_000_001, "room": "other", "admin": true }),
+                "another room",
+            ),
+            (
+                json!({ "exp": 1_000_000, "room": "demo", "admin": true }),
+                "expired",
+            ),
+        ] {
+            let (code, message) = check(Some(&token(&claims))).unwrap_err();
+            assert_eq!(code, Code::Unauthorized, "{claims}");
+            assert!(message.contains(reason), "{claims}: {message}");
         }
     }
 

@@ -18,7 +18,7 @@ use crate::edge::signature::sign;
 /// The encoded header of the tokens that this server signs: `{"alg":"HS256","typ":"JWT"}`
 const HEADER: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9";
 
-/// The claims of a token (RFC 7519 §4.1), and the private claims `room` and `live`.
+/// The claims of a token (RFC 7519 §4.1), and private claims such as `room`.
 pub(super) struct Claims {
     /// The time at which the token expires.
     pub(super) exp: Time,
@@ -33,6 +33,8 @@ pub(super) struct Claims {
     pub(super) viewer_of: Option<String>,
     /// Whether the claim `live` is `control`: the token may stop and read a live session.
     pub(super) controls_live: bool,
+    /// Whether the claim `admin` is `true`: the token may list and remove the peers of its room.
+    pub(super) is_admin: bool,
 }
 
 /// The reason why a token is rejected.
@@ -136,6 +138,7 @@ pub(super) fn claims(secrets: &Secrets, token: &str) -> Result<Claims, TokenErro
             .map(|value| text("viewerOf", value))
             .transpose()?,
         controls_live: claim("live") == Some(r#""control""#),
+        is_admin: claim("admin") == Some("true"),
     })
 }
 

@@ -1,7 +1,8 @@
-//! The operations that concern a peer, with what the request says about it.
+//! What requests say about the peer or the room that they concern.
 
 use std::fmt;
 
+use super::endpoint::AdminAction;
 use crate::core::peer::{Key, PeerId, Socket};
 use crate::dialect::Dialect;
 use crate::edge::ice::IceFormat;
@@ -72,4 +73,15 @@ pub struct IceRequest {
     pub tokens: Vec<String>,
     /// The room that the token must be valid for. `None`: the token may be for any room.
     pub room: Option<String>,
+}
+
+/// A request of the owner of the server about a room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdminCall {
+    /// The name of the room, decoded.
+    pub room: String,
+    /// The operation.
+    pub action: AdminAction,
+    /// The tokens from the URL, still unverified.
+    pub tokens: Vec<String>,
 }
