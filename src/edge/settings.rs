@@ -3,7 +3,7 @@
 //! An invalid setting is an error. If the default replaced an invalid `MAX_PEERS`, a room meant for
 //! two peers could admit 64.
 
-use super::setting::{BadSetting, Range, is_origin, number};
+use super::setting::{BadSetting, Range, boolean, is_origin, number};
 use crate::core::event::Limits;
 use crate::edge::admission::Secrets;
 use crate::edge::ice::Ice;
@@ -55,6 +55,8 @@ pub struct Settings {
     /// `ROOM_SECRET` and `ROOM_SECRET_PREVIOUS`: the secrets that tokens and keys are signed with.
     /// `None`: tokens are not required.
     pub secrets: Option<Secrets>,
+    /// `CLOSE_EXPIRED`: whether an open connection is closed when its token expires.
+    pub close_expired: bool,
     /// `PING_INTERVAL`: the time between two pings of an event stream, in milliseconds.
     pub ping: u64,
     /// The settings of STUN and TURN.
@@ -91,6 +93,7 @@ impl Settings {
             ping: milliseconds("PING_INTERVAL", &PING)?,
             origins: origins(&find("ALLOWED_ORIGINS").unwrap_or_default())?,
             secrets: Secrets::read(&find)?,
+            close_expired: boolean(&find, "CLOSE_EXPIRED")?,
             ice: Ice::read(&find)?,
             live: LiveSettings::read(&find)?,
         })
@@ -134,6 +137,7 @@ mod tests {
             limits,
             origins: vec![],
             secrets: None,
+            close_expired: false,
             ping: 25_000,
             ice: Ice::read(|_| None).unwrap(),
             live: LiveSettings::default(),
@@ -218,5 +222,14 @@ mod tests {
                 .secrets
                 .is_some()
         );
+    }
+
+    #[test]
+    fn expired_connections_are_closed_only_if_the_setting_is_true() {
+        let close = |value| read("CLOSE_EXPIRED", value).map(|settings| settings.close_expired);
+        assert_eq!((close("true"), close("false")), (Ok(true), Ok(false)));
+        for invalid in ["", "1", "True", "yes"] {
+            assert_eq!(close(invalid).unwrap_err().name, "CLOSE_EXPIRED");
+        }
     }
 }

@@ -42,6 +42,7 @@ use crate::core::peer::{PeerId, Socket};
 use crate::core::refusal::Refusal;
 use crate::dialect::Dialect;
 use crate::edge::BadSetting;
+use crate::edge::admission::Admission;
 use crate::edge::route::{HttpError, Join, Route};
 use crate::edge::settings::Settings;
 use crate::edge::status::Status;
@@ -287,7 +288,7 @@ impl RoomObject {
     fn join(&self, join: Join, headers: &Headers) -> Result<Response, Failure> {
         let settings = self.settings.as_ref().map_err(Clone::clone)?;
         // The Worker has checked the token, but cannot pass on that it has expired.
-        let expired = admit(&join, headers, settings)?;
+        let Admission { expired, closes_at } = admit(&join, headers, settings)?;
         let Join {
             id,
             key,
@@ -305,7 +306,7 @@ impl RoomObject {
             key: key.map(|key| key.key),
             moves,
             expired,
-            expires_at: None,
+            expires_at: closes_at,
         };
         self.enter(dialect, event, headers)
     }

@@ -4,7 +4,7 @@ use worker::web_sys::{Headers, Request};
 
 use super::platform::{LAST_EVENT_ID, PROTOCOLS, UPGRADE, header, now};
 use crate::core::refusal::{Code, Refusal};
-use crate::edge::admission;
+use crate::edge::admission::{self, Admission};
 use crate::edge::key_id;
 use crate::edge::route::{self, HttpError, Join, KeyWithSecret, Route, route, split_url};
 use crate::edge::settings::Settings;
@@ -74,19 +74,27 @@ pub(super) fn authorize(
     admission::check_token(secrets, token.as_deref(), now(), room, id)
 }
 
-/// Checks the token of a join. Returns the refusal of an expired token if the client may still return
-/// to a seat that it holds, which only the room knows.
+/// Checks the token of a join.
 pub(super) fn admit(
     join: &Join,
     headers: &Headers,
     settings: &Settings,
-) -> Result<Option<Refusal<'static>>, Refusal<'static>> {
+) -> Result<Admission, Refusal<'static>> {
     let Some(secrets) = &settings.secrets else {
-        return Ok(None);
+        return Ok(Admission::default());
     };
     let token = find_token(headers, &join.tokens)?;
     let (room, id, has_key) = (&join.room, join.id.as_ref(), join.key.is_some());
-    admission::check_join(secrets, token.as_deref(), now(), room, id, has_key)
+    let close_expired = settings.close_expired;
+    admission::check_join(
+        secrets,
+        token.as_deref(),
+        now(),
+        room,
+        id,
+        has_key,
+        close_expired,
+    )
 }
 
 /// Finds the token of a request in its headers or its URL. A request with more than one token is

@@ -1,6 +1,6 @@
 //! Checks the token of a request.
 
-use super::claims::{check_claims, check_expiry, check_other_claims, unauthorized};
+use super::claims::{check_claims, unauthorized};
 use super::secrets::Secrets;
 use super::token::{self, Claims};
 use crate::core::peer::{PeerId, Time};
@@ -9,32 +9,6 @@ use crate::edge::quote::shorten;
 
 /// The maximum length of a token, in bytes. A token with all claims has about 250 bytes.
 const MAX_TOKEN: usize = 4_096;
-
-/// Checks the token of a client that asks to join `room` as `id`, and whose request has a key or not.
-///
-/// Returns `None` if the client may join. Returns the refusal of an expired token if the token is
-/// valid otherwise, and the request has an id and a key: this client may return to a seat that it
-/// still holds. Only the room knows whether it does.
-///
-/// # Errors
-///
-/// Those of [`check_token`].
-pub fn check_join(
-    secrets: &Secrets,
-    token: Option<&str>,
-    now: Time,
-    room: &str,
-    id: Option<&PeerId>,
-    has_key: bool,
-) -> Result<Option<Refusal<'static>>, Refusal<'static>> {
-    let claims = read_peer_claims(secrets, token)?;
-    let others = check_other_claims(&claims, now, Some(room), id);
-    match check_expiry(&claims, now) {
-        Ok(()) => others.map(|()| None),
-        Err(expired) if others.is_ok() && id.is_some() && has_key => Ok(Some(expired)),
-        Err(expired) => Err(expired),
-    }
-}
 
 /// Checks the token of a request of `id` in `room`. Without a room, such as in a request for ICE
 /// servers, the token may be for any room.
@@ -114,7 +88,10 @@ fn read_back_end_claims(
 }
 
 /// Reads the claims of the token of a peer, whose `sub` cannot be an id of the server.
-fn read_peer_claims(secrets: &Secrets, token: Option<&str>) -> Result<Claims, Refusal<'static>> {
+pub(super) fn read_peer_claims(
+    secrets: &Secrets,
+    token: Option<&str>,
+) -> Result<Claims, Refusal<'static>> {
     let Some(token) = token else {
         return Err(unauthorized(
             "the request has no token: expected a token, because this server requires tokens. Ask \
@@ -146,15 +123,14 @@ fn read_claims(secrets: &Secrets, token: &str) -> Result<Claims, Refusal<'static
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::mint_viewer_token;
+pub(super) mod test_support {
     use super::*;
     use hmac::{Hmac, Mac};
     use serde_json::{Value, json};
     use sha2::Sha256;
 
-    const SECRET: &str = "a secret that is long enough to be one";
-    const NOW: Time = Time(1_000_000_000);
+    pub(crate) const SECRET: &str = "a secret that is long enough to be one";
+    pub(crate) const NOW: Time = Time(1_000_000_000);
 
     fn base64(bytes: &[u8]) -> String {
         const DIGITS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
@@ -171,7 +147,7 @@ mod tests {
         bytes.chunks(3).map(digits).collect()
     }
 
-    fn mint(secret: &str, header: &Value, claims: &Value) -> String {
+    pub(crate) fn mint(secret: &str, header: &Value, claims: &Value) -> String {
         let text = [header, claims]
             .map(|part| base64(part.to_string().as_bytes()))
             .join(".");
@@ -180,9 +156,17 @@ mod tests {
         format!("{text}.{}", base64(&signature))
     }
 
-    fn token(claims: &Value) -> String {
+    pub(crate) fn token(claims: &Value) -> String {
         mint(SECRET, &json!({ "alg": "HS256", "typ": "JWT" }), claims)
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::mint_viewer_token;
+    use super::test_support::{NOW, SECRET, mint, token};
+    use super::*;
+    use serde_json::json;
 
     fn check(token: &str) -> Result<(), String> {
         let ann = PeerId::parse("ann");
@@ -374,77 +358,6 @@ mod tests {
         ] {
             assert!(check(bad).is_err(), "{bad}");
         }
-    }
-
-    #[test]
-    fn an_expired_token_with_a_key_is_left_to_the_room_if_the_rest_of_it_is_valid() {
-        let ann = PeerId::parse("ann");
-        let check = |claims: &Value, id: Option<&PeerId>, has_key| {
-            check_join(
-                &SECRET.into(),
-                Some(&token(claims)),
-                NOW,
-                "demo",
-                id,
-                has_key,
-            )
-        };
-        let expired = json!({ "exp": 999_999, "room": "demo", "sub": "ann" });
-        let refusal = check(&expired, ann.as_ref(), true).unwrap().unwrap();
-        assert!(refusal.message.contains("has expired"), "{refusal:?}");
-        assert_eq!(refusal.code, Code::Unauthorized);
-        let valid = json!({ "exp": 1_000_001, "room": "demo" });
-        assert_eq!(check(&valid, ann.as_ref(), true), Ok(None));
-        for (claims, id, has_key) in [
-            (
-                json!({ "exp": 999_999, "room": "demo" }),
-                ann.as_ref(),
-                false,
-            ),
-            (json!({ "exp": 999_999, "room": "demo" }), None, true),
-            (
-                json!({ "exp": 999_999, "room": "other" }),
-                ann.as_ref(),
-                true,
-            ),
-            (
-                json!({ "exp": 999_999, "room": "demo", "sub": "bob" }),
-                ann.as_ref(),
-                true,
-            ),
-            (
-                json!({ "exp": 999_999, "room": "demo", "viewerOf": "ann" }),
-                ann.as_ref(),
-                true,
-            ),
-            (
-                json!({ "exp": 999_999, "room": "demo", "nbf": 1_000_061 }),
-                ann.as_ref(),
-                true,
-            ),
-        ] {
-            let refusal = check(&claims, id, has_key).unwrap_err();
-            assert!(
-                refusal.message.contains("has expired"),
-                "{claims}: {refusal:?}"
-            );
-        }
-        let forged = mint(
-            "another secret of the very same length",
-            &json!({ "alg": "HS256" }),
-            &expired,
-        );
-        assert!(
-            check_join(
-                &SECRET.into(),
-                Some(&forged),
-                NOW,
-                "demo",
-                ann.as_ref(),
-                true
-            )
-            .is_err()
-        );
     }
 
     #[test]
