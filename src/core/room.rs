@@ -9,6 +9,7 @@ mod backlog;
 mod calls;
 mod changes;
 mod device;
+mod expiry;
 mod forward;
 mod going_away;
 mod held;
@@ -116,16 +117,16 @@ impl Room {
                 key,
                 moves,
                 expired,
-                expires_at: _,
-            } => turn.handle_join(socket, id, key, moves, expired),
+                expires_at,
+            } => turn.handle_join(socket, id, key, moves, expired, expires_at),
             Event::Register {
                 socket,
                 id,
                 key,
                 lock,
-                expires_at: _,
+                expires_at,
                 address,
-            } => turn.handle_register(socket, id, key.as_ref(), lock, address),
+            } => turn.handle_register(socket, id, key.as_ref(), lock, expires_at, address),
             Event::Open {
                 socket,
                 id,
@@ -205,8 +206,8 @@ impl Room {
             || self.live.is_some()
     }
 
-    /// Returns the earliest time at which an absent peer leaves, a held broadcast expires, outdated notices
-    /// are dropped, or the live session or a call needs an alarm.
+    /// Returns the earliest time at which an absent peer leaves, the token of a connected peer expires, a
+    /// held broadcast expires, outdated notices are dropped, or the live session or a call needs an alarm.
     fn next_expiry(&self) -> Option<Time> {
         self.roster
             .next_expiry()

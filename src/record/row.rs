@@ -197,6 +197,7 @@ mod tests {
                     id: id("-"),
                     seat: Seat(3),
                     lock: Lock::Locked(Key::new("secret").unwrap()),
+                    token_expires_at: stream.as_ref().map(|_| Time(u64::MAX)),
                     stream,
                     media: None,
                 },

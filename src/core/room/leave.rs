@@ -107,7 +107,8 @@ impl Turn<'_, '_> {
     }
 
     /// Removes the absent peers whose grace period has ended, refuses the held broadcasts that have
-    /// expired, ends a live session whose time is over, and drops outdated notices.
+    /// expired, ends a live session whose time is over, closes the WebSockets of clients whose tokens have
+    /// expired, and drops outdated notices.
     #[inline(never)]
     pub(super) fn expire(&mut self) {
         for held in self.room.held.take_expired(self.now) {
@@ -127,6 +128,7 @@ impl Turn<'_, '_> {
         {
             self.stop_live();
         }
+        self.close_expired();
         if self.room.sweep_at.is_some_and(|at| at <= self.now) {
             self.room.sweep_at = None;
             self.sweep();

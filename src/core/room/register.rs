@@ -23,6 +23,7 @@ impl Turn<'_, '_> {
         id: PeerId,
         key: Option<&Key>,
         lock: Lock,
+        expires_at: Option<Time>,
         address: Option<Address>,
     ) {
         let old = self.room.roster.by_id(id.as_str());
@@ -50,6 +51,7 @@ impl Turn<'_, '_> {
                 dropped: number,
                 address,
             }),
+            token_expires_at: self.token_expiry(expires_at),
             media: None,
         };
         let peer = match old {

@@ -71,6 +71,8 @@ impl Room {
         room.restore_held(held);
         room.restore_counters();
         room.alarm = room.next_expiry();
+        // A connected peer whose token expires has an alarm, and no row.
+        room.has_stored |= room.alarm.is_some();
         room
     }
 

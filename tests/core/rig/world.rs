@@ -124,7 +124,9 @@ impl World {
         let absent = self.absent.values().map(|absent| absent.expires_at);
         let held = self.held.values().map(|held| held.expires_at);
         let live = self.live.iter().map(|session| session.expires_at);
-        let next = absent.chain(held).chain(live).min();
+        let members = self.members.values().map(|attached| &attached.member);
+        let tokens = members.filter_map(|member| member.token_expires_at);
+        let next = absent.chain(held).chain(live).chain(tokens).min();
         // Rows of notices need an earlier alarm. The room does not know the alarm from before an
         // eviction, which may ring early, as after the clock went backwards.
         // A live session, and a session that could not be closed, need an earlier alarm for attempts
