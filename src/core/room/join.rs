@@ -26,6 +26,9 @@ impl Turn<'_, '_> {
         expired: Option<Refusal<'static>>,
         expires_at: Option<Time>,
     ) {
+        if let Err(refusal) = self.room.check_ban(self.now, &id, key.as_ref()) {
+            return self.reply(Err(refusal));
+        }
         if let Some(expired) = expired.filter(|_| !self.holds_seat(&id, key.as_ref())) {
             return self.reply(Err(expired));
         }

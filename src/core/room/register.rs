@@ -26,6 +26,9 @@ impl Turn<'_, '_> {
         expires_at: Option<Time>,
         address: Option<Address>,
     ) {
+        if let Err(refusal) = self.room.check_ban(self.now, &id, key) {
+            return self.reply(Err(refusal));
+        }
         let old = self.room.roster.by_id(id.as_str());
         let is_new = old.is_none();
         // A WebSocket peer that registers has not opened a stream either.

@@ -119,6 +119,13 @@ impl Roster {
         Some(*peer)
     }
 
+    /// Removes all peers and returns them, in seat order.
+    pub(crate) fn take_all(&mut self) -> impl Iterator<Item = Peer> + use<> {
+        let all = std::mem::take(self);
+        self.next_seat = all.next_seat;
+        all.peers.into_iter().map(|(_, peer)| *peer)
+    }
+
     /// Marks a peer as absent. The entry of its last WebSocket stays in `sockets`,
     /// so that a late Close frame can end the grace period.
     pub(crate) fn set_absent(&mut self, seat: Seat, expires_at: Time, sent: u64) {
