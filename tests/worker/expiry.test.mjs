@@ -49,7 +49,8 @@ async function joinForSeconds(server, room, join) {
   }
 }
 
-describe('with CLOSE_EXPIRED', { concurrency: true }, () => {
+// All tests wait for seconds, so they run concurrently.
+describe('CLOSE_EXPIRED', { concurrency: true }, () => {
   for (const key of ['key of ann', undefined])
     test(`a WebSocket ${key ? 'with' : 'without'} a key is closed, and a new token returns to the seat`, async () => {
       const server = workerd.at.closing;
@@ -114,27 +115,30 @@ describe('with CLOSE_EXPIRED', { concurrency: true }, () => {
     await expectQuiet(ann);
     assert.ok(ann.open);
   });
-});
 
-test('by default, a connection outlives its token', async () => {
-  const server = workerd.at.lasting;
-  const { peer, token, first } = await joinForSeconds(server, 'outlives', { id: 'ann', key: 'k' });
-  assert.equal(JSON.parse(first).type, 'welcome');
-  await expired(token);
-  await expectQuiet(peer);
-  assert.ok(peer.open);
-  await Peer.join(server, 'outlives', 'ann', { key: 'k', token });
-});
+  test('by default, a connection outlives its token', async () => {
+    const server = workerd.at.lasting;
+    const { peer, token, first } = await joinForSeconds(server, 'outlives', {
+      id: 'ann',
+      key: 'k',
+    });
+    assert.equal(JSON.parse(first).type, 'welcome');
+    await expired(token);
+    await expectQuiet(peer);
+    assert.ok(peer.open);
+    await Peer.join(server, 'outlives', 'ann', { key: 'k', token });
+  });
 
-test('without ROOM_SECRET, the setting has no effect', async () => {
-  const ann = await Peer.join(workerd.at.open, 'open', 'ann', { token: sign('open', 1) });
-  await sleep(2500);
-  await expectQuiet(ann);
-  assert.ok(ann.open);
-});
+  test('without ROOM_SECRET, the setting has no effect', async () => {
+    const ann = await Peer.join(workerd.at.open, 'open', 'ann', { token: sign('open', 1) });
+    await sleep(2500);
+    await expectQuiet(ann);
+    assert.ok(ann.open);
+  });
 
-test('every other value of the setting is an error', async () => {
-  const { status, text } = await workerd.at.invalid.request('/health');
-  assert.equal(status, 500);
-  assert.match(JSON.parse(text).error.message, /CLOSE_EXPIRED.*"true" or "false"/);
+  test('every other value of the setting is an error', async () => {
+    const { status, text } = await workerd.at.invalid.request('/health');
+    assert.equal(status, 500);
+    assert.match(JSON.parse(text).error.message, /CLOSE_EXPIRED.*"true" or "false"/);
+  });
 });
