@@ -9,7 +9,7 @@ mod origin;
 mod secrets;
 mod token;
 
-pub use check::{check_control_token, check_join, check_token};
+pub use check::{check_control_token, check_join, check_token, check_visitor};
 pub use header::{find_in_protocols, token_in_authorization};
 pub use origin::{allows_origin, rate_limit_key};
 pub use secrets::Secrets;

@@ -55,6 +55,8 @@ pub enum Route {
         /// Whether the `Accept` header allows HTML. Browsers send such a header when a user opens a
         /// URL.
         html: bool,
+        /// The tokens from the URL, still unverified.
+        tokens: Vec<String>,
     },
     /// Join a room over a WebSocket.
     Join(Join),
@@ -178,6 +180,9 @@ pub fn route(request: &Request<'_>) -> Result<Route, HttpError> {
         Endpoint::Engine => Ok(Route::Engine(engine::read(request))),
         Endpoint::Ice(format) => {
             let params = params()?;
+            if let Some(room) = &params.room {
+                check_room_name(room)?;
+            }
             Ok(Route::Ice(IceRequest {
                 format,
                 id: params.id,
@@ -238,7 +243,8 @@ fn join_or_status(
             let html = request
                 .accept
                 .is_some_and(|accept| accept.contains("text/html"));
-            Ok(Route::Status { room, html })
+            let tokens = params.tokens;
+            Ok(Route::Status { room, html, tokens })
         }
         _ => {
             let message = "this request joins a room without a WebSocket: expected the header \
@@ -302,11 +308,13 @@ mod tests {
         ] {
             let request = Request {
                 path: "/parties/main/demo",
+                query: "token=t&utm=7",
                 accept,
                 ..GET
             };
-            let room = "demo".into();
-            assert_eq!(route(&request), Ok(Route::Status { room, html }));
+            let (room, tokens) = ("demo".into(), vec!["t".into()]);
+            let status = Route::Status { room, html, tokens };
+            assert_eq!(route(&request), Ok(status));
         }
     }
 

@@ -29,17 +29,18 @@ use worker::wasm_bindgen::prelude::*;
 use worker::web_sys::Request;
 use worker::{Env, event};
 
-use self::answer::{Answer, EVENTS, JSON, preflight, respond};
+use self::answer::{Answer, EVENTS, JSON, preflight, respond, respond_status};
 use self::call::{Call, room_response};
 use self::failure::Failure;
 use self::join::refuse;
 use self::platform::{ORIGIN, header};
 use self::promise::Step;
-use self::request::{authorize, find_route};
+use self::request::{authorize, find_route, may_see_room};
 use crate::edge::admission;
 use crate::edge::quote::shorten;
 use crate::edge::route::{EngineRequest, HttpError, LiveAction, Route};
 use crate::edge::settings::Settings;
+use crate::edge::status::Status;
 
 /// Installs the panic hook, which logs panics. Runs once for each instance of the module.
 #[event(start)]
@@ -121,7 +122,13 @@ fn serve(route: &Route, call: &Call, settings: &Settings) -> Result<Answer, Fail
             Ok(respond(200, JSON, body, &call.cors())?.into())
         }
         Route::Preflight(methods) => Ok(preflight(methods, &call.cors())?.into()),
-        Route::Status { room, .. } => Ok(call.forward(room, &call.request, Step::Answered)?),
+        Route::Status { room, html, tokens } => {
+            if may_see_room(&call.request.headers(), tokens, room, settings) {
+                return Ok(call.forward(room, &call.request, Step::Answered)?);
+            }
+            let room_facts = None;
+            Ok(respond_status(&Status { room, room_facts }, *html, &call.cors())?.into())
+        }
         Route::Join(join) => Ok(call.forward(&join.room, &call.request, Step::Joined)?),
         Route::Engine(Ok(wanted)) => engine::serve(wanted, call, settings),
         Route::Engine(Err(error)) => Ok(respond(400, JSON, &error.body(), &call.cors())?.into()),

@@ -69,7 +69,23 @@ pub(super) fn authorize(
     };
     let token = find_token(headers, tokens)?;
     let room = room.map(String::as_str);
-    admission::check_token(secrets, token.as_deref(), now(), room, id)
+    admission::check_token(secrets, token.as_deref(), now(), room, id).map(drop)
+}
+
+/// Returns whether the client may see the number of peers in a room: it has a token for the room, or
+/// the server requires no tokens.
+pub(super) fn may_see_room(
+    headers: &Headers,
+    tokens: &[String],
+    room: &str,
+    settings: &Settings,
+) -> bool {
+    let Some(secrets) = &settings.secrets else {
+        return true;
+    };
+    let token = find_token(headers, tokens);
+    token
+        .is_ok_and(|token| admission::check_visitor(secrets, token.as_deref(), now(), room).is_ok())
 }
 
 /// Checks the token of a join. Returns the refusal of an expired token if the client may still return

@@ -132,9 +132,16 @@ export class Server {
     });
   }
 
-  /** Reads the status of a room. @param {string} room @returns {Promise<any>} */
-  async status(room) {
-    const { status, text } = await this.request(`/parties/main/${encodeURIComponent(room)}`);
+  /**
+   * Reads the status of a room.
+   * @param {string} room
+   * @param {string} [token] without it, a server that requires tokens hides the number of peers
+   * @returns {Promise<any>}
+   */
+  async status(room, token) {
+    const path = `/parties/main/${encodeURIComponent(room)}`;
+    const headers = token ? { Authorization: `Bearer ${token}` } : undefined;
+    const { status, text } = await this.request(path, { headers });
     if (status !== 200) throw new Error(`room ${room}: ${status} ${text}`);
     return JSON.parse(text);
   }
