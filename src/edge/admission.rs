@@ -11,6 +11,6 @@ mod token;
 
 pub use check::{check_control_token, check_join, check_token, check_visitor};
 pub use header::{find_in_protocols, token_in_authorization};
-pub use origin::{allows_origin, rate_limit_key};
+pub use origin::allows_origin;
 pub use secrets::Secrets;
 pub use token::{mint_token, mint_viewer_token, sign_claims};

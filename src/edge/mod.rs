@@ -6,6 +6,7 @@ pub mod ice;
 pub mod live;
 pub mod media;
 pub mod quote;
+pub mod rate_limit;
 pub mod route;
 mod setting;
 pub mod settings;

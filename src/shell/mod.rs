@@ -38,7 +38,8 @@ use self::promise::Step;
 use self::request::{authorize, find_route, may_see_room};
 use crate::edge::admission;
 use crate::edge::quote::shorten;
-use crate::edge::route::{EngineRequest, HttpError, LiveAction, Route};
+use crate::edge::rate_limit::RateLimit;
+use crate::edge::route::{HttpError, Route};
 use crate::edge::settings::Settings;
 use crate::edge::status::Status;
 
@@ -78,7 +79,7 @@ pub fn proceed(step: Step, request: Request, env: Env, outcome: JsValue) -> JsVa
     call.finish(result)
 }
 
-/// Checks the origin and the token of a request, and counts it for the rate limit.
+/// Checks the origin and the token of a request, and counts it for the rate limits.
 fn handle(call: &Call) -> Result<Answer, Failure> {
     let settings = call.settings()?;
     let headers = call.request.headers();
@@ -87,16 +88,7 @@ fn handle(call: &Call) -> Result<Answer, Failure> {
     if let Err(refusal) = authorize(&route, &headers, &settings) {
         return refuse(&route, &headers, refusal);
     }
-    let is_limited = match &route {
-        Route::Join(_)
-        | Route::Register(_)
-        | Route::Events { .. }
-        | Route::Live(LiveAction::Create) => true,
-        Route::Engine(engine) => engine.as_ref().is_ok_and(EngineRequest::creates_object),
-        _ => false,
-    };
-    let counted = is_limited.then(|| rate::count(&call.env, &headers));
-    match counted.flatten() {
+    match rate::count(&call.env, &headers, RateLimit::of(&route)) {
         Some(outcome) => Ok(call.proceed_after(&outcome, Step::Counted)),
         None => serve(&route, call, &settings),
     }
@@ -104,7 +96,7 @@ fn handle(call: &Call) -> Result<Answer, Failure> {
 
 fn on_counted(call: &Call, outcome: &JsValue) -> Result<Answer, Failure> {
     let route = call.route()?;
-    match rate::check_outcome(outcome) {
+    match rate::check_outcome(RateLimit::of(&route), outcome) {
         Ok(()) => serve(&route, call, &*call.settings()?),
         Err(refusal) => refuse(&route, &call.request.headers(), refusal),
     }

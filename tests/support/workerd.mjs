@@ -160,6 +160,8 @@ export class Server {
  * @property {boolean} [assets] whether to serve `public/`, too
  * @property {string} [around] the source of an entry module that wraps our module `./index.js`
  * @property {(text: string) => void} [log] a callback for the output of workerd
+ * @property {Record<string, number>} [limits] the requests that each rate limit allows in a minute.
+ *   Default: the limits in `wrangler.toml`
  */
 
 /**
@@ -188,8 +190,9 @@ let lastStart = /** @type {Promise<unknown>} */ (Promise.resolve());
  * @param {StartOptions} options
  * @returns {Promise<Workerd<Name>>}
  */
-async function startNow(instances, { persist, assets, around, log }) {
+async function startNow(instances, { persist, assets, around, log, limits = {} }) {
   const { date, flags, vars, ratelimits } = shipped();
+  for (const [name, limit] of Object.entries(limits)) ratelimits[name].simple.limit = limit;
   const names = /** @type {Name[]} */ (Object.keys(instances));
   const before = new Set(children());
   const miniflare = new Miniflare({
