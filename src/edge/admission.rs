@@ -5,12 +5,14 @@
 mod check;
 mod claims;
 mod header;
+mod http_key;
 mod origin;
 mod secrets;
 mod token;
 
 pub use check::{check_control_token, check_join, check_token, check_visitor};
 pub use header::{find_in_protocols, token_in_authorization};
+pub use http_key::{check_key, key_expiry, sign_key};
 pub use origin::allows_origin;
 pub use secrets::Secrets;
 pub use token::{mint_token, mint_viewer_token, sign_claims};

@@ -126,7 +126,7 @@ fn serve(route: &Route, call: &Call, settings: &Settings) -> Result<Answer, Fail
         Route::Engine(Err(error)) => Ok(respond(400, JSON, &error.body(), &call.cors())?.into()),
         Route::Ice(wanted) => ice::ice_servers(wanted, call, settings),
         Route::Live(action) => live::start(action, call, settings),
-        Route::Register(peer) => http::register(peer, call),
+        Route::Register(peer) => http::register(peer, call, settings),
         Route::Message(peer) => http::message(peer, call),
         Route::Events { head: true, .. } => Ok(respond(200, EVENTS, "", &call.cors())?.into()),
         Route::Events { peer, last, .. } => http::events(peer, *last, call),

@@ -4,8 +4,8 @@ use worker::web_sys::{Headers, Request};
 
 use super::platform::{LAST_EVENT_ID, PROTOCOLS, UPGRADE, header, now};
 use crate::core::refusal::{Code, Refusal};
-use crate::edge::admission;
-use crate::edge::route::{self, HttpError, Join, Route, route, split_url};
+use crate::edge::admission::{self, Secrets};
+use crate::edge::route::{self, HttpError, HttpPeer, Join, Route, route, split_url};
 use crate::edge::settings::Settings;
 
 const UNREADABLE_HEADER: &str =
@@ -52,11 +52,10 @@ pub(super) fn authorize(
     let (tokens, room, id) = match route {
         Route::Join(join) => return admit(join, headers, settings).map(drop),
         Route::Ice(wanted) => (&wanted.tokens, wanted.room.as_ref(), wanted.id.as_ref()),
-        // The room checks the key, so a registered peer can continue after its token has expired.
-        Route::Message(peer) | Route::Events { peer, .. } if peer.key.is_some() => return Ok(()),
-        Route::Register(peer) | Route::Message(peer) | Route::Events { peer, .. } => {
-            (&peer.tokens, Some(&peer.room), Some(&peer.id))
+        Route::Message(peer) | Route::Events { peer, .. } => {
+            return authorize_peer(peer, headers, secrets);
         }
+        Route::Register(peer) => (&peer.tokens, Some(&peer.room), Some(&peer.id)),
         // `live.rs` checks who may control a live session. The token of a Socket.IO client follows in
         // its first packet.
         Route::Health
@@ -70,6 +69,66 @@ pub(super) fn authorize(
     let token = find_token(headers, tokens)?;
     let room = room.map(String::as_str);
     admission::check_token(secrets, token.as_deref(), now(), room, id).map(drop)
+}
+
+/// Checks the key or the token of a registered peer. One valid credential is enough.
+fn authorize_peer(
+    peer: &HttpPeer,
+    headers: &Headers,
+    secrets: &Secrets,
+) -> Result<(), Refusal<'static>> {
+    let HttpPeer {
+        room,
+        id,
+        key,
+        tokens,
+    } = peer;
+    let now = now();
+    let key = key.as_ref().map(|key| &*key.secret);
+    let by_key = key.map(|key| admission::check_key(secrets, key, now, room, id));
+    if let Some(Ok(())) = by_key {
+        return Ok(());
+    }
+    let token = find_token(headers, tokens)?;
+    match (token, by_key) {
+        (None, Some(by_key)) => by_key,
+        (token, _) => {
+            admission::check_token(secrets, token.as_deref(), now, Some(room), Some(id)).map(drop)
+        }
+    }
+}
+
+/// The keys of a registration on a server that requires tokens.
+pub(super) struct SignedKeys {
+    /// The key that the peer receives.
+    pub(super) new: String,
+    /// The key of an earlier registration, with which the peer proves that the id is its own.
+    pub(super) proof: Option<String>,
+}
+
+/// Creates the key for a registration, valid as long as the token. Returns `None` if the server requires
+/// no tokens: the room then handles the key.
+pub(super) fn sign_keys(
+    peer: &HttpPeer,
+    headers: &Headers,
+    settings: &Settings,
+) -> Result<Option<SignedKeys>, Refusal<'static>> {
+    let Some(secrets) = &settings.secrets else {
+        return Ok(None);
+    };
+    let HttpPeer {
+        room,
+        id,
+        key,
+        tokens,
+    } = peer;
+    let token = find_token(headers, tokens)?;
+    let exp = admission::check_token(secrets, token.as_deref(), now(), Some(room), Some(id))?;
+    let sent = key.as_ref().map(|key| key.secret.clone());
+    // A key that the client has made up is ignored. An expired key still proves whose the id is.
+    let proof = sent.filter(|key| admission::key_expiry(secrets, key, room, id).is_some());
+    let new = admission::sign_key(secrets, exp, room, id);
+    Ok(new.map(|new| SignedKeys { new, proof }))
 }
 
 /// Returns whether the client may see the number of peers in a room: it has a token for the room, or

@@ -511,8 +511,8 @@ describe('tokens', () => {
         key.slice(0, -1),
       ])
         for (const { status, text } of await refusals({ key: guess }, room)) {
-          assert.equal(status, 409, guess);
-          assert.equal(JSON.parse(text).error.code, 'id-taken');
+          assert.equal(status, 401, guess);
+          assert.equal(JSON.parse(text).error.code, 'unauthorized');
         }
       await bob.sends({ type: 'still', target: 'bob' });
       await bob.receives('{"type":"still","payload":null,"senderId":"bob"}');
@@ -524,8 +524,8 @@ describe('tokens', () => {
       await Peer.join(workerd.at.tokens, room, 'ann', { token: sign({ exp: soon(), room }) });
       for (const id of ['ann', 'zed'])
         for (const { status, text } of await refusals({ key }, room, id)) {
-          assert.equal(status, 409, id);
-          assert.equal(JSON.parse(text).error.code, 'not-registered');
+          assert.equal(status, 401, id);
+          assert.equal(JSON.parse(text).error.code, 'unauthorized');
         }
     });
   });

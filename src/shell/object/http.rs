@@ -6,6 +6,7 @@ use worker::web_sys::{Headers, Response};
 
 use super::super::answer::{Cors, JSON, respond};
 use super::super::failure::Failure;
+use super::super::http::{PROOF, SIGNED_KEY};
 use super::super::platform::random;
 use super::super::rate::client_network;
 use super::RoomObject;
@@ -18,8 +19,8 @@ use crate::dialect::http::registered;
 use crate::edge::route::{HttpError, HttpPeer, KeyWithSecret};
 
 impl RoomObject {
-    /// Registers a peer. The response lists the other peers, and contains a new key if the client
-    /// sent no key.
+    /// Registers a peer. The response lists the other peers, and contains the key of the peer: the key
+    /// that the Worker has signed, that the client has sent, or a random one.
     #[inline(never)]
     pub(super) fn register(
         &self,
@@ -29,14 +30,17 @@ impl RoomObject {
     ) -> Result<Response, Failure> {
         let address = client_network(headers).map(|network| Address::new(&network));
         let HttpPeer { id, key, .. } = peer;
-        let sent = key.as_ref().map(|key| key.key);
-        let (lock, secret) = match key {
-            Some(KeyWithSecret { secret, key }) => (Lock::Locked(key), secret),
-            None => {
+        // Both of these keys are valid, so `Lock::Open` is never used.
+        let unconfirmed = |secret: &str| Key::new(secret).map_or(Lock::Open, Lock::Unconfirmed);
+        let (sent, lock, secret) = match (headers.get(SIGNED_KEY)?, key) {
+            (Some(signed), _) => {
+                let proof = headers.get(PROOF)?.and_then(|proof| Key::new(&proof));
+                (proof, unconfirmed(&signed), signed)
+            }
+            (None, Some(KeyWithSecret { secret, key })) => (Some(key), Lock::Locked(key), secret),
+            (None, None) => {
                 let secret = PeerId::random(random()?).to_string();
-                // A key of 32 characters is valid, so `Lock::Open` is never used.
-                let lock = Key::new(&secret).map_or(Lock::Open, Lock::Unconfirmed);
-                (lock, secret)
+                (None, unconfirmed(&secret), secret)
             }
         };
         let socket = self.reserve_socket();
