@@ -9,6 +9,8 @@ mod http_key;
 mod join;
 mod origin;
 mod secrets;
+#[cfg(test)]
+mod test_tokens;
 mod token;
 
 pub use check::{check_admin_token, check_control_token, check_token, check_visitor};

@@ -5,7 +5,6 @@ pub mod admin;
 pub mod admission;
 pub mod body;
 pub mod ice;
-pub mod key_id;
 pub mod live;
 pub mod media;
 pub mod quote;

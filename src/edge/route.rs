@@ -6,6 +6,7 @@
 mod endpoint;
 mod engine;
 mod error;
+pub mod key_id;
 mod query;
 mod requests;
 mod url;
@@ -19,7 +20,6 @@ pub use url::{host_of, split_url};
 
 use self::endpoint::{Endpoint, HttpAction};
 use self::query::{QueryParams, peer_id, room_name};
-use crate::edge::key_id;
 use crate::edge::quote::shorten;
 
 /// The parts of an HTTP request that determine its route.

@@ -5,8 +5,7 @@ use worker::web_sys::{Headers, Request};
 use super::platform::{LAST_EVENT_ID, PROTOCOLS, UPGRADE, header, now};
 use crate::core::refusal::{Code, Refusal};
 use crate::edge::admission::{self, Admission, Secrets};
-use crate::edge::key_id;
-use crate::edge::route::{self, HttpError, HttpPeer, Join, Route, route, split_url};
+use crate::edge::route::{self, HttpError, HttpPeer, Join, Route, key_id, route, split_url};
 use crate::edge::settings::Settings;
 
 const UNREADABLE_HEADER: &str =

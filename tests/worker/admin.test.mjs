@@ -135,6 +135,7 @@ describe('remove', () => {
   test('removes ids that a URL would change', async () => {
     for (const id of ['..', '.', 'a:b~c', 'list']) {
       const peer = await join('odd ids', id);
+      await peer.settle();
       assert.deepEqual(await asks('odd ids', 'remove', { id }), { removed: 1 }, id);
       await peer.isClosed(4012, 'removed');
     }

@@ -143,48 +143,9 @@ fn read_claims(secrets: &Secrets, token: &str) -> Result<Claims, Refusal<'static
 }
 
 #[cfg(test)]
-pub(super) mod test_support {
-    use super::*;
-    use hmac::{Hmac, Mac};
-    use serde_json::{Value, json};
-    use sha2::Sha256;
-
-    pub(crate) const SECRET: &str = "a secret that is long enough to be one";
-    pub(crate) const NOW: Time = Time(1_000_000_000);
-
-    fn base64(bytes: &[u8]) -> String {
-        const DIGITS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-        let bits = |chunk: &[u8]| {
-            chunk
-                .iter()
-                .fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte))
-        };
-        let digits = |chunk: &[u8]| {
-            let all = bits(chunk) << (8 * (3 - chunk.len()));
-            let digit = |n: usize| char::from(DIGITS[(all >> (18 - 6 * n) & 63) as usize]);
-            (0..=chunk.len()).map(digit).collect::<String>()
-        };
-        bytes.chunks(3).map(digits).collect()
-    }
-
-    pub(crate) fn mint(secret: &str, header: &Value, claims: &Value) -> String {
-        let text = [header, claims]
-            .map(|part| base64(part.to_string().as_bytes()))
-            .join(".");
-        let mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
-        let signature = mac.chain_update(&text).finalize().into_bytes();
-        format!("{text}.{}", base64(&signature))
-    }
-
-    pub(crate) fn token(claims: &Value) -> String {
-        mint(SECRET, &json!({ "alg": "HS256", "typ": "JWT" }), claims)
-    }
-}
-
-#[cfg(test)]
 mod tests {
     use super::super::mint_viewer_token;
-    use super::test_support::{NOW, SECRET, mint, token};
+    use super::super::test_tokens::{NOW, SECRET, mint, token};
     use super::*;
     use serde_json::json;
 

@@ -52,7 +52,7 @@ pub fn check_join(
 
 #[cfg(test)]
 mod tests {
-    use super::super::check::test_support::{NOW, SECRET, mint, token};
+    use super::super::test_tokens::{NOW, SECRET, mint, token};
     use super::*;
     use crate::core::refusal::Code;
     use serde_json::{Value, json};

@@ -8,9 +8,9 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
+use super::HttpError;
 use crate::core::peer::{Key, PeerId};
 use crate::core::refusal::{Code, Refusal};
-use crate::edge::route::HttpError;
 
 /// The start of an id that is made from a key. As an id, it asks for the id of the key.
 const PREFIX: &str = "k.";
@@ -31,7 +31,7 @@ const PURPOSE: &str = "partyline-id";
 /// # Errors
 ///
 /// 400 `bad-key`: the request asks for `k.`, and its key is missing or too short
-pub fn resolve(id: PeerId, key: Option<&str>) -> Result<PeerId, HttpError> {
+pub(super) fn resolve(id: PeerId, key: Option<&str>) -> Result<PeerId, HttpError> {
     if id.as_str() != PREFIX {
         return Ok(id);
     }
