@@ -62,16 +62,10 @@ pub(super) fn check_outcome(
     for (limit, settled) in limits.iter().zip(outcomes.iter()) {
         let part = |name: &str| Reflect::get(&settled, &name.into()).unwrap_or_default();
         let (value, reason) = (part("value"), part("reason"));
-        // Both are undefined if the limit is not configured.
-        if !(value.is_undefined() && reason.is_undefined()) {
-            check_limit(
-                *limit,
-                if value.is_undefined() {
-                    &reason
-                } else {
-                    &value
-                },
-            )?;
+        let outcome = if value.is_undefined() { reason } else { value };
+        // It is undefined if the limit is not configured.
+        if !outcome.is_undefined() {
+            check_limit(*limit, &outcome)?;
         }
     }
     Ok(())

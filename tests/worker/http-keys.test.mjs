@@ -10,9 +10,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
-import { SignJWT } from 'jose';
-import jsonwebtoken from 'jsonwebtoken';
 import { HttpPeer } from '../support/http-peer.mjs';
+import { mint, mintWithJose, soon } from '../support/jwt.mjs';
 import { countObjects } from '../support/objects.mjs';
 import { ROOM_SECRET } from '../support/token.mjs';
 import { startWorkerd } from '../support/workerd.mjs';
@@ -36,12 +35,6 @@ after(async () => {
 });
 
 const now = () => Math.floor(Date.now() / 1000);
-const soon = () => now() + 600;
-
-/** @param {object} claims @param {string} [secret] */
-const mint = (claims, secret = ROOM_SECRET) =>
-  jsonwebtoken.sign({ exp: soon(), ...claims }, secret);
-
 /**
  * Returns the key of a peer, computed as the documentation says.
  * @param {{ exp: number | string, room: string, id: string, secret?: string }} of
@@ -80,14 +73,10 @@ async function uses(who) {
 describe('with ROOM_SECRET', () => {
   test('the key is signed for the room, the id and the expiry of the token', async () => {
     const exp = soon();
-    const secret = new TextEncoder().encode(ROOM_SECRET);
     const tokens = [
       mint({ room: 'r: ä', exp }),
       mint({ room: '*', sub: 'a:b', exp: exp + 0.9 }),
-      await new SignJWT({ room: 'r: ä' })
-        .setProtectedHeader({ alg: 'HS256' })
-        .setExpirationTime(exp)
-        .sign(secret),
+      await mintWithJose({ room: 'r: ä', exp }),
     ];
     const key = keyOf({ exp, room: 'r: ä', id: 'a:b' });
     for (const token of tokens) {
@@ -167,7 +156,7 @@ describe('with ROOM_SECRET', () => {
     const [room, id, exp] = ['both', 'bob', soon()];
     const token = mint({ room, exp });
     const key = await register(peer(room, id, { token }));
-    const expired = jsonwebtoken.sign({ room, exp: 1 }, ROOM_SECRET);
+    const expired = mint({ room, exp: 1 });
     await peer(room, id, { token: expired, key }).sends({ type: 'x' });
     for (const answer of await uses(peer(room, id, { token: expired, key: 'x' })))
       assert.match(isRefused(answer), /^the token has expired/);

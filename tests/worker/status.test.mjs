@@ -5,8 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { SignJWT } from 'jose';
-import jsonwebtoken from 'jsonwebtoken';
+import { mint, mintWithJose } from '../support/jwt.mjs';
 import { countObjects } from '../support/objects.mjs';
 import { Peer } from '../support/peer.mjs';
 import { ROOM_SECRET } from '../support/token.mjs';
@@ -25,10 +24,6 @@ after(async () => {
   rmSync(folder, { recursive: true });
 });
 
-/** @param {object} claims @param {string} [secret] */
-const mint = (claims, secret = ROOM_SECRET) =>
-  jsonwebtoken.sign(claims, secret, { expiresIn: '10m' });
-
 /** @param {string} query @param {Record<string, string>} [headers] @param {string} [method] */
 const ask = (query, headers, method) =>
   workerd.at.tokens.request(`/parties/main/${query}`, { headers, method });
@@ -43,7 +38,7 @@ test('without a valid token, the status has no number and creates no object', as
     ['?token=x'],
     [`?token=${mint({ room: 'other' })}`],
     [`?token=${mint({ room: 'secret' }, 'x'.repeat(32))}`],
-    [`?token=${jsonwebtoken.sign({ room: 'secret', exp: 1 }, ROOM_SECRET)}`],
+    [`?token=${mint({ room: 'secret', exp: 1 })}`],
     [`?token=${mint({ room: 'secret' })}&token=${mint({ room: 'secret' })}`],
     [`?token=${mint({ room: 'secret' })}`, { Authorization: `Bearer ${mint({ room: '*' })}` }],
     ['', { Authorization: 'Bearer x' }],
@@ -68,16 +63,11 @@ test('without a valid token, the status has no number and creates no object', as
 });
 
 test('with a valid token, the status has the number of peers', async () => {
-  const secret = new TextEncoder().encode(ROOM_SECRET);
-  const ofJose = new SignJWT({ room: 'shown' })
-    .setProtectedHeader({ alg: 'HS256' })
-    .setExpirationTime('10m')
-    .sign(secret);
   const tokens = [
     mint({ room: 'shown' }),
     mint({ room: '*' }),
     mint({ room: 'shown', sub: 'ann' }),
-    await ofJose,
+    await mintWithJose({ room: 'shown' }),
   ];
   const ann = await Peer.join(workerd.at.tokens, 'shown', 'ann', { token: tokens[0] });
   for (const token of tokens)
