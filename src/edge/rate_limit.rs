@@ -100,6 +100,7 @@ mod tests {
         for (method, url, upgrade, expected) in [
             ("GET", "/parties/main/demo".to_owned(), true, &[joins][..]),
             ("POST", "/create-session".to_owned(), false, &[joins]),
+            ("POST", "/admin/demo/list".to_owned(), false, &[asks]),
             ("POST", "/register/demo/ann".to_owned(), false, both),
             ("GET", "/events/demo/ann".to_owned(), false, both),
             ("HEAD", "/events/demo/ann".to_owned(), false, both),
