@@ -1,5 +1,4 @@
 // @ts-check
-/// <reference path="./jsonwebtoken.d.ts" />
 /** Signs room tokens, as a back end does. */
 import { createHmac } from 'node:crypto';
 

@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import jwt from 'jsonwebtoken';
 import { HttpPeer } from '../support/http-peer.mjs';
+import { mint } from '../support/jwt.mjs';
 import { Peer, expectQuiet, within } from '../support/peer.mjs';
 import { SocketIoPeer } from '../support/socketio-peer.mjs';
 import { ROOM_SECRET } from '../support/token.mjs';
@@ -26,14 +26,8 @@ before(async () => {
 });
 after(() => workerd?.stop());
 
-/** @param {string} room @param {string | number} expiresIn */
-const sign = (room, expiresIn = '10m') => jwt.sign({ room }, ROOM_SECRET, { expiresIn });
-
-/** Resolves a second after a token has expired. @param {string} token */
-async function expired(token) {
-  const { exp } = jwt.decode(token);
-  while (Date.now() < (exp + 1) * 1000) await sleep(100);
-}
+/** Returns the time in some seconds, in whole seconds since 1970. @param {number} seconds */
+const inSeconds = (seconds) => Math.floor(Date.now() / 1000) + seconds;
 
 /**
  * Joins with a token that expires soon. If the machine is too slow to join before that, the next token
@@ -44,11 +38,12 @@ async function expired(token) {
  */
 async function joinForSeconds(server, room, join) {
   for (let seconds = 2; ; seconds *= 2) {
-    const token = sign(room, seconds);
+    const exp = inSeconds(seconds);
+    const token = mint({ room, exp });
     const peer = await Peer.connect(server, room, { ...join, token });
     const first = await peer.next();
     const isLate = first.includes('has expired') && seconds < 30;
-    if (!isLate) return { peer, token, first };
+    if (!isLate) return { peer, token, exp, first };
   }
 }
 
@@ -58,18 +53,17 @@ describe('CLOSE_EXPIRED', { concurrency: true }, () => {
     test(`a WebSocket ${key ? 'with' : 'without'} a key is closed, and a new token returns to the seat`, async () => {
       const server = workerd.at.closing;
       const room = `return ${key}`;
-      const bob = await Peer.join(server, room, 'bob', { token: sign(room) });
-      const { peer: ann, token } = await joinForSeconds(server, room, { id: 'ann', key });
+      const bob = await Peer.join(server, room, 'bob', { token: mint({ room }) });
+      const { peer: ann, token, exp } = await joinForSeconds(server, room, { id: 'ann', key });
       await bob.receives({ type: 'peer-joined', id: 'ann', polite: true });
       await ann.isClosed(4014, 'expired');
-      const { exp } = jwt.decode(token);
       assert.ok(Date.now() >= exp * 1000, 'it is closed when the token has expired, not earlier');
 
       const late = await Peer.connect(server, room, { id: 'ann', key, token });
       await late.receivesError('unauthorized');
       await late.isClosed(4010, 'unauthorized');
       bob.send({ type: 'hello', to: 'ann' });
-      const again = await Peer.join(server, room, 'ann', { key, token: sign(room) });
+      const again = await Peer.join(server, room, 'ann', { key, token: mint({ room }) });
       await again.receives({ type: 'hello', from: 'bob' });
       await expectQuiet(bob, again);
     });
@@ -78,7 +72,7 @@ describe('CLOSE_EXPIRED', { concurrency: true }, () => {
     test(`a WebSocket of the dialect ${dialect} is closed`, async () => {
       const server = workerd.at.closing;
       // The first frame of a newcomer depends on the dialect, so bob causes one.
-      const bob = await Peer.join(server, dialect, 'bob', { token: sign(dialect) });
+      const bob = await Peer.join(server, dialect, 'bob', { token: mint({ room: dialect }) });
       bob.send({ type: 'hello' });
       await bob.settle();
       const { peer } = await joinForSeconds(server, dialect, { id: 'ann', dialect });
@@ -88,7 +82,7 @@ describe('CLOSE_EXPIRED', { concurrency: true }, () => {
   test('an event stream ends, and a new token registers its peer again', async () => {
     const server = workerd.at.closing;
     const room = 'http';
-    const bob = await Peer.join(server, room, 'bob', { token: sign(room) });
+    const bob = await Peer.join(server, room, 'bob', { token: mint({ room }) });
     const ann = new HttpPeer(server, room, 'ann');
     const register = async (
       /** @type {import('../support/http-peer.mjs').Credentials} */ with_,
@@ -101,7 +95,7 @@ describe('CLOSE_EXPIRED', { concurrency: true }, () => {
     /** On a slow machine, the token may expire before the stream opens. */
     let status;
     for (let seconds = 2; status !== 200 && seconds < 30; seconds *= 2) {
-      await register({ ...ann.credentials, token: sign(room, seconds) });
+      await register({ ...ann.credentials, token: mint({ room, exp: inSeconds(seconds) }) });
       const response = await ann.request();
       status = response.statusCode;
       ann.listen(response);
@@ -111,7 +105,7 @@ describe('CLOSE_EXPIRED', { concurrency: true }, () => {
     await within(/** @type {Promise<void>} */ (ann.stream?.gone), 'the stream ends');
     assert.equal((await ann.request()).statusCode, 401);
     assert.equal((await ann.post({ type: 'hello' })).status, 401);
-    await register({ ...ann.credentials, token: sign(room) });
+    await register({ ...ann.credentials, token: mint({ room }) });
     await ann.open();
     await ann.sends({ type: 'hello', target: 'bob' });
     await bob.receives({ type: 'hello', from: 'ann' });
@@ -124,7 +118,7 @@ describe('CLOSE_EXPIRED', { concurrency: true }, () => {
     let tokens = 0;
     const auth = (/** @type {(auth: object) => void} */ send) => {
       tokens += 1;
-      send({ id: 'ann', token: sign(room, (seconds *= 3)) });
+      send({ id: 'ann', token: mint({ room, exp: inSeconds((seconds *= 3)) }) });
     };
     const ann = new SocketIoPeer(origin, room, { auth: /** @type {any} */ (auth) });
     // On a slow machine, the first token may have expired too early.
@@ -145,7 +139,7 @@ describe('CLOSE_EXPIRED', { concurrency: true }, () => {
 
   test('a client with a token that is valid for centuries stays', async () => {
     const room = 'for ever';
-    const token = jwt.sign({ room, exp: 9e15 }, ROOM_SECRET);
+    const token = mint({ room, exp: 9e15 });
     const ann = await Peer.join(workerd.at.closing, room, 'ann', { token });
     await expectQuiet(ann);
     assert.ok(ann.open);
@@ -155,19 +149,21 @@ describe('CLOSE_EXPIRED', { concurrency: true }, () => {
 
   test('by default, a connection outlives its token', async () => {
     const server = workerd.at.lasting;
-    const { peer, token, first } = await joinForSeconds(server, 'outlives', {
+    const { peer, token, exp, first } = await joinForSeconds(server, 'outlives', {
       id: 'ann',
       key: 'k',
     });
     assert.equal(JSON.parse(first).type, 'welcome');
-    await expired(token);
+    while (Date.now() < (exp + 1) * 1000) await sleep(100);
     await expectQuiet(peer);
     assert.ok(peer.open);
     await Peer.join(server, 'outlives', 'ann', { key: 'k', token });
   });
 
   test('without ROOM_SECRET, the setting has no effect', async () => {
-    const ann = await Peer.join(workerd.at.open, 'open', 'ann', { token: sign('open', 1) });
+    const ann = await Peer.join(workerd.at.open, 'open', 'ann', {
+      token: mint({ room: 'open', exp: inSeconds(1) }),
+    });
     await sleep(2500);
     await expectQuiet(ann);
     assert.ok(ann.open);

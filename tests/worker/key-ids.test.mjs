@@ -9,8 +9,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import jwt from 'jsonwebtoken';
 import { HttpPeer } from '../support/http-peer.mjs';
+import { mint } from '../support/jwt.mjs';
 import { joinPath, Peer } from '../support/peer.mjs';
 import { SocketIoPeer } from '../support/socketio-peer.mjs';
 import { ROOM_SECRET } from '../support/token.mjs';
@@ -29,9 +29,6 @@ const ID = idOf(KEY);
 
 /** @param {string} key */
 const protocols = (key) => ['partyline', `key.${Buffer.from(key).toString('base64url')}`];
-
-/** @param {object} claims */
-const token = (claims) => jwt.sign(claims, ROOM_SECRET, { expiresIn: '10m' });
 
 /** @type {import('../support/workerd.mjs').Workerd<'open' | 'tokens'>} */
 let workerd;
@@ -111,7 +108,7 @@ describe('over a WebSocket', () => {
 
   test('a token for such an id is of use to its key only', async () => {
     const server = workerd.at.tokens;
-    const own = token({ room: 'sub', sub: ID });
+    const own = mint({ room: 'sub', sub: ID });
     const ann = await Peer.join(server, 'sub', 'k.', { key: KEY, token: own });
     assert.equal(ann.welcome.id, ID);
     await isTaken(server, 'sub', { id: ID, key: OTHER_KEY, token: own });
@@ -154,7 +151,7 @@ describe('over HTTP', () => {
   test('with ROOM_SECRET, the server makes the keys, so no peer has such an id', async () => {
     const room = 'http with secret';
     for (const id of ['k.', ID]) {
-      const ann = new HttpPeer(workerd.at.tokens, room, id, { key: KEY, token: token({ room }) });
+      const ann = new HttpPeer(workerd.at.tokens, room, id, { key: KEY, token: mint({ room }) });
       isRefused(await ann.register(), 409, 'id-taken');
     }
   });
