@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, before, describe, test } from 'node:test';
 import { root, show } from '../../scripts/run.mjs';
+import { until } from '../support/browser.mjs';
 import { Pages } from '../support/chromium.mjs';
 import { useFixtures } from '../support/fixtures.mjs';
 import { HttpPeer } from '../support/http-peer.mjs';
@@ -200,6 +201,8 @@ for (const name of /** @type {Name[]} */ (['Node', 'Rust']))
       await page.evaluate(
         `import('${workerd.at[name].origin}/room.js').then(({ Room }) => { ${pasted}\n globalThis.room = room; })`,
       );
+      const isJoined = () => /** @type {any} */ (globalThis).room?.state === 'joined';
+      await until(page, 'the page joins', isJoined);
       await ann.receives({ type: 'peer-joined', id: 'bob', polite: true });
       await page.evaluate(() => /** @type {any} */ (globalThis).room.close());
       while (JSON.parse(await ann.next()).type !== 'peer-left');
