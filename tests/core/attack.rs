@@ -371,3 +371,22 @@ fn rows_that_a_deployment_leaves_behind_are_deleted_though_nobody_returns() {
     let (rows, has_alarm) = rig.deploy();
     assert!(rows == 0 || has_alarm, "{rows} rows stay forever");
 }
+
+#[test]
+fn a_client_that_was_removed_or_whose_token_has_expired_tries_again_without_writing() {
+    let mut rig = Rig::new(LIMITS);
+    rig.join("eve", Some("eve's"));
+    rig.token_expires_at = Some(rig.now.plus(1_000));
+    rig.register("bob", Some("bob's")).unwrap();
+    rig.remove("eve");
+    rig.pass(2_000);
+    let before = rig.written();
+    for n in 0..1_000 {
+        rig.join("eve", None);
+        rig.join(&format!("p{n}"), Some("eve's"));
+        assert!(rig.register("eve", None).is_err());
+        assert!(rig.open_stream("bob", Some("bob's"), None).is_err());
+    }
+    let after = rig.written();
+    assert_eq!((after.rows, after.others), (before.rows, before.others));
+}

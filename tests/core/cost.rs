@@ -365,3 +365,28 @@ fn absent_peers_leave_when_the_alarm_of_the_platform_rings_though_the_clock_went
     rig.ring();
     assert_eq!(rig.len(), 1, "bob has left");
 }
+
+#[test]
+fn the_removal_of_a_connected_peer_writes_one_row() {
+    let (mut rig, ..) = streams(2);
+    let before = rig.written();
+    assert_eq!(rig.remove("ann"), 1);
+    let after = rig.written();
+    assert_eq!(after.rows - before.rows, 1);
+    assert_eq!(after.others - before.others, 1, "one alarm");
+}
+
+#[test]
+fn tokens_of_connected_peers_write_no_row_and_expire_with_one_alarm() {
+    let mut rig = Rig::new(LARGE);
+    rig.token_expires_at = Some(rig.now.plus(60_000));
+    for n in 0..64 {
+        rig.join(&format!("p{n}"), None);
+        rig.pass(10);
+    }
+    rig.pass(59_000);
+    assert_eq!((rig.written().rows, rig.written().others), (0, 1));
+    rig.pass(1_000);
+    assert_eq!(rig.written().rows, 64, "the rows of the absent peers");
+    assert_eq!(rig.written().others, 2, "and the end of the grace period");
+}

@@ -1,9 +1,11 @@
 //! Passes random and mutated text to every parser of untrusted input. No parser may panic, and
 //! every refusal must have a code and a message.
 
+use partyline::core::event::{Event, Row};
 use partyline::core::live::{MediaCall, Outcome};
-use partyline::core::peer::Time;
+use partyline::core::peer::{Socket, Time};
 use partyline::core::refusal::Code;
+use partyline::core::room::Room;
 use partyline::dialect::Dialect;
 use partyline::edge::live::{LiveSettings, NewSession, RoomRequest, StopRequest};
 use partyline::edge::media;
@@ -12,6 +14,8 @@ use partyline::record::attachment::Attachment;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::Config;
+
+use crate::rig::LIMITS;
 
 /// Seeds for mutation: frames, most of them valid.
 const FRAMES: [&str; 14] = [
@@ -49,10 +53,21 @@ const PATHS: [&str; 12] = [
 ];
 
 /// Seeds for mutation: valid attachments.
-const ATTACHMENTS: [&str; 3] = [
-    "v1 7 3 native - bob\n",
-    "v1 0 1 lobby ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad a\n",
-    "v1 7 3 http - bob\n9 5 4 8\nj 5 ann 1\ns 9 ann * 5 7\noffer{\"a\":1}l 9 ann\nr 9 no-such-peer 2 -\nno",
+const ATTACHMENTS: [&str; 4] = [
+    "v2 7 3 native - bob\n",
+    "v2 0 1 lobby ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad a\nt 1795251720000\n",
+    "v2 7 3 native - bob\nt 9\nm offered 0 s1 0 1\n",
+    "v2 7 3 http - bob\n9 5 4 8 1 -\nt 9\nj 5 ann 1 1\ns 9 ann * 5 7\noffer{\"a\":1}l 9 ann 2\nr 9 no-such-peer 2 -\nno",
+];
+
+/// Seeds for mutation: the keys and values of valid rows.
+const ROWS: [&str; 6] = [
+    "absent bob=v2 9 8 7 3 native - bob\nt 9\n",
+    "held 1=v2 9 ann 1 2\nxab",
+    "notices 9=v2 3 4\nj 5 ann 1 1\nl 9 ann 2\n",
+    "left=v2 \n1 2 ann\n9 3 eve\n",
+    "removed=v2 \n9 - ann\n2000000 ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad bob\n",
+    "live=v2 camera audio,video 9000000 live s1 video ?9 1\n",
 ];
 
 /// Seeds for mutation: bodies of requests about live sessions.
@@ -197,6 +212,17 @@ fn is_storable(id: &str) {
     assert!(!id.is_empty() && id != "-" && !id.contains(char::is_whitespace));
 }
 
+#[test]
+fn the_seeds_of_stored_text_are_valid() {
+    for text in ATTACHMENTS {
+        assert!(Attachment::decode(text).is_some(), "{text:?}");
+    }
+    for text in ROWS {
+        let (key, value) = text.split_once('=').unwrap();
+        assert!(Row::decode(key, value).is_some(), "{text:?}");
+    }
+}
+
 proptest! {
     #![proptest_config(config(200_000))]
 
@@ -266,6 +292,22 @@ proptest! {
         if let Some(attachment) = Attachment::decode(&text) {
             let reread = Attachment::decode(&attachment.encode());
             prop_assert_eq!(reread, Some(attachment));
+        }
+    }
+
+    #[test]
+    fn a_mutated_row_is_read_or_invalid_and_harms_no_room(text in mutated(&ROWS)) {
+        let Some((key, value)) = text.split_once('=') else {
+            return Ok(());
+        };
+        let Some(row) = Row::decode(key, value) else {
+            return Ok(());
+        };
+        let reread = Row::decode(&row.key().encode(), &row.encode());
+        prop_assert_eq!(reread.as_ref(), Some(&row));
+        let mut room = Room::restore("demo", LIMITS, Time(1_000_000), [], [row]);
+        for event in [Event::Wake, Event::Tick, Event::Closed(Socket(7))] {
+            room.handle(Time(1_000_000), event, &mut Vec::new());
         }
     }
 }

@@ -246,6 +246,44 @@ fn a_newcomer_takes_the_place_of_a_viewer_that_goes_away_and_never_that_of_the_d
 }
 
 #[test]
+fn the_owner_ends_a_live_session_with_its_room() {
+    let mut rig = live_rig();
+    let device = device_goes_live(&mut rig);
+    let viewer = watch(&mut rig, "one");
+    let lost = watch(&mut rig, "two");
+    rig.lose(lost);
+    rig.remove("nobody");
+    rig.heard(device);
+    assert_eq!(rig.remove_all(), 3);
+    assert_eq!(heard(&mut rig, device), ["live stopped", "closed 4012"]);
+    assert_eq!(heard(&mut rig, viewer), ["live stopped", "closed 4012"]);
+    let closes = rig.calls().into_iter();
+    let closes = closes.filter(|(_, call)| matches!(call, MediaCall::Close { .. }));
+    assert_eq!(closes.count(), 3, "the sessions of all peers");
+    serve(&mut rig);
+    let ended = rig.live(LiveRequest::Status).unwrap_err();
+    assert_eq!(ended.code, Code::NoSuchSession);
+    let refused = rig.join("nobody", None);
+    assert_eq!(heard(&mut rig, refused), ["error removed", "closed 4012"]);
+}
+
+#[test]
+fn a_viewer_and_a_device_that_the_owner_removes_leave_as_if_they_had_closed_their_websockets() {
+    let mut rig = live_rig();
+    let device = device_goes_live(&mut rig);
+    let viewer = watch(&mut rig, "one");
+    rig.heard(device);
+    assert_eq!(rig.remove("one"), 1);
+    assert_eq!(heard(&mut rig, viewer), ["closed 4012"]);
+    assert_eq!(heard(&mut rig, device), ["peer-left one"]);
+    assert!(matches!(only_call(&rig).1, MediaCall::Close { .. }));
+    serve(&mut rig);
+    assert_eq!(rig.remove("camera"), 1);
+    assert_eq!(heard(&mut rig, device), ["closed 4012"]);
+    assert!(matches!(only_call(&rig).1, MediaCall::Check { .. }));
+}
+
+#[test]
 fn a_stop_with_http_peers_leaves_no_row() {
     let mut rig = live_rig();
     let device = device_goes_live(&mut rig);

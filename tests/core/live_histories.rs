@@ -28,6 +28,10 @@ enum Step {
     Sleep(bool),
     Create,
     Stop,
+    /// The owner removes a peer.
+    Remove(usize),
+    /// The owner removes all peers.
+    RemoveAll,
 }
 
 #[derive(Clone, Debug)]
@@ -59,6 +63,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => any::<bool>().prop_map(Step::Sleep),
         2 => Just(Step::Create),
         1 => Just(Step::Stop),
+        1 => who().prop_map(Step::Remove),
+        1 => Just(Step::RemoveAll),
     ]
 }
 
@@ -139,6 +145,8 @@ impl History {
             }
             Step::Create => self.create(),
             Step::Stop => drop(self.rig.live(LiveRequest::Stop)),
+            Step::Remove(who) => drop(self.rig.remove(PEERS[*who])),
+            Step::RemoveAll => drop(self.rig.remove_all()),
         }
         for socket in &mut self.sockets {
             *socket = socket.filter(|socket| self.rig.is_open(*socket));
@@ -240,6 +248,8 @@ proptest! {
         for step in &steps {
             history.play(step);
         }
+        // The peers that the owner has removed may join again.
+        history.play(&Step::Pass(601_000));
         history.create();
         history.play(&Step::Join(0));
         history.heal();

@@ -1,8 +1,10 @@
 //! Tests of the core, the dialects and the stored text. They run on the host, as one binary.
 
+mod admin;
 mod attack;
 mod close_table;
 mod cost;
+mod expiry;
 mod fuzz;
 mod histories;
 mod live;

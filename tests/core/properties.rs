@@ -23,6 +23,8 @@ enum Step {
     Join {
         who: usize,
         key: Option<usize>,
+        /// The time for which the token of the client is valid, in milliseconds.
+        token: Option<u64>,
     },
     /// Joins with a key and an expired token.
     Return {
@@ -32,7 +34,14 @@ enum Step {
     Register {
         who: usize,
         key: Option<usize>,
+        token: Option<u64>,
     },
+    /// The owner removes a peer.
+    Remove(usize),
+    /// The owner removes all peers.
+    RemoveAll,
+    /// The owner lists the peers.
+    List,
     /// Opens a new stream, or resumes a stream from the event `back` positions before the last
     /// received event.
     Open {
@@ -62,10 +71,12 @@ fn step() -> impl Strategy<Value = Step> {
     let socket = || 0..40_usize;
     let who = || 0..5_usize;
     let key = || prop_oneof![3 => Just(None), 1 => (0..2_usize).prop_map(Some)];
+    let token = || prop_oneof![6 => Just(None), 1 => (0..20_000_u64).prop_map(Some)];
     prop_oneof![
-        4 => (who(), key()).prop_map(|(who, key)| Step::Join { who, key }),
+        4 => (who(), key(), token()).prop_map(|(who, key, token)| Step::Join { who, key, token }),
         1 => (who(), 0..2_usize).prop_map(|(who, key)| Step::Return { who, key }),
-        2 => (who(), key()).prop_map(|(who, key)| Step::Register { who, key }),
+        2 => (who(), key(), token())
+            .prop_map(|(who, key, token)| Step::Register { who, key, token }),
         3 => (who(), proptest::option::of(0..4_usize))
             .prop_map(|(who, back)| Step::Open { who, back }),
         4 => (who(), proptest::option::of(0..6_usize))
@@ -77,8 +88,10 @@ fn step() -> impl Strategy<Value = Step> {
         2 => socket().prop_map(Step::GoAway),
         3 => socket().prop_map(Step::Lose),
         1 => socket().prop_map(Step::Jam),
-        3 => prop_oneof![Just(0), Just(1), 100..9_000_u64, Just(14_999), Just(15_000), Just(120_000)]
+        3 => prop_oneof![Just(0), Just(1), 100..9_000_u64, Just(14_999), Just(15_000), Just(120_000), Just(600_000)]
             .prop_map(Step::Pass),
+        1 => who().prop_map(Step::Remove),
+        1 => prop_oneof![Just(Step::RemoveAll), Just(Step::List)],
     ]
 }
 
@@ -117,22 +130,41 @@ impl History {
         let place = |n: usize| n.checked_rem(self.sockets.len());
         let socket = |n: usize| place(n).map(|n| self.sockets[n]);
         match step {
-            Step::Join { who, key } => {
+            Step::Join { who, key, token } => {
+                self.rig.token_expires_at = token.map(|millis| self.rig.now.plus(millis));
                 let key = key.map(|key| ["one", "two"][key]);
                 let joined = self.rig.join(NAMES[*who], key);
                 self.sockets.push(joined);
             }
             Step::Return { who, key } => {
                 let before = self.rig.len();
+                self.rig.token_expires_at = None;
                 let key = ["one", "two"][*key];
                 let joined = self.rig.join_with_expired_token(NAMES[*who], Some(key));
                 self.sockets.push(joined);
                 assert!(self.rig.len() <= before, "a newcomer with an expired token");
             }
-            Step::Register { who, key } => {
+            Step::Register { who, key, token } => {
+                self.rig.token_expires_at = token.map(|millis| self.rig.now.plus(millis));
                 let key = key.map(|key| ["one", "two"][key]);
                 let answer = self.rig.register(NAMES[*who], key);
                 self.answers.push(format!("{answer:?}"));
+            }
+            Step::Remove(who) => {
+                let before = self.rig.len();
+                let removed = self.rig.remove(NAMES[*who]);
+                assert_eq!(self.rig.len(), before - removed);
+                assert_eq!(self.rig.remove(NAMES[*who]), 0);
+            }
+            Step::RemoveAll => {
+                let before = self.rig.len();
+                assert_eq!(self.rig.remove_all(), before);
+                assert_eq!(self.rig.len(), 0);
+            }
+            Step::List => {
+                let ids = self.rig.list();
+                assert_eq!(ids.len(), self.rig.len());
+                self.answers.push(format!("{ids:?}"));
             }
             Step::Open { who, back } => {
                 let got = self.numbers.entry(*who).or_default();
@@ -350,13 +382,15 @@ proptest! {
     ) {
         let mut history = History::new();
         // Two peers always stay, so no peer is ever alone.
-        history.play(&Step::Join { who: 3, key: None });
-        history.play(&Step::Join { who: 4, key: None });
+        for who in [3, 4] {
+            history.play(&Step::Join { who, key: None, token: None });
+        }
         for step in &steps {
             match step {
                 Step::Lose(_) | Step::GoAway(_) | Step::Jam(_) | Step::Register { .. } => {}
                 Step::Close(n) if n % history.sockets.len() < 2 => {}
-                Step::Join { who: 3 | 4, .. } => {}
+                Step::Join { who: 3 | 4, .. } | Step::Join { token: Some(_), .. } => {}
+                Step::Remove(_) | Step::RemoveAll => {}
                 step => history.play(step),
             }
         }

@@ -3,6 +3,7 @@
 //! The room runs in the same event loop as in the shell, [`drive`]. The [`World`] replaces the
 //! platform. After every event, it checks the invariants of the room.
 
+mod requests;
 mod world;
 
 use std::collections::BTreeMap;
@@ -10,8 +11,7 @@ use std::collections::BTreeMap;
 use partyline::core::close::Close;
 use partyline::core::drive::drive;
 use partyline::core::event::{Event, Limits, Reply, Row};
-use partyline::core::live::{LiveRequest, LiveStatus, MediaCall, Outcome, Stage};
-use partyline::core::peer::{Address, Key, Lock, PeerId, Socket, Time};
+use partyline::core::peer::{Key, PeerId, Socket, Time};
 use partyline::core::refusal::{Code, Refusal};
 use partyline::core::room::Room;
 use partyline::dialect::Dialect;
@@ -40,6 +40,8 @@ pub(crate) struct Rig {
     limits: Limits,
     pub(crate) now: Time,
     next_socket: u64,
+    /// The time at which the tokens expire with which clients join and register from now on.
+    pub(crate) token_expires_at: Option<Time>,
     /// The frames and close codes that each client received and the test has not read.
     heard: BTreeMap<Socket, Vec<Heard>>,
     world: World,
@@ -62,6 +64,7 @@ impl Rig {
             limits,
             now,
             next_socket: 0,
+            token_expires_at: None,
             heard: BTreeMap::new(),
             world: World::default(),
         }
@@ -114,7 +117,7 @@ impl Rig {
             key: key.map(hash),
             moves,
             expired,
-            expires_at: None,
+            expires_at: self.token_expires_at,
         };
         self.world.joining = Some((socket, dialect));
         if let Some(Err(refusal)) = self.handle(event) {
@@ -129,121 +132,6 @@ impl Rig {
             self.heard.insert(socket, heard);
         }
         socket
-    }
-
-    /// Registers a client over HTTP. Returns the peers in the reply.
-    pub(crate) fn register(
-        &mut self,
-        id: &str,
-        key: Option<&str>,
-    ) -> Result<Vec<(PeerId, bool)>, Refusal<'static>> {
-        self.register_from(None, id, key)
-    }
-
-    /// Registers a client at a network address.
-    pub(crate) fn register_from(
-        &mut self,
-        address: Option<&str>,
-        id: &str,
-        key: Option<&str>,
-    ) -> Result<Vec<(PeerId, bool)>, Refusal<'static>> {
-        let made = Lock::Unconfirmed(hash("made by the server"));
-        let event = Event::Register {
-            socket: self.next_socket(),
-            id: self::id(id),
-            key: key.map(hash),
-            lock: key.map_or(made, |key| Lock::Locked(hash(key))),
-            expires_at: None,
-            address: address.map(Address::new),
-        };
-        let reply = self.handle(event).expect("a reply");
-        reply.map(|reply| match reply {
-            Reply::Registered(registered) => registered.peers,
-            other => panic!("{other:?}"),
-        })
-    }
-
-    /// Opens the stream of a registered peer. If `last` is an event id, the stream is resumed after
-    /// that event.
-    pub(crate) fn open_stream(
-        &mut self,
-        id: &str,
-        key: Option<&str>,
-        last: Option<u64>,
-    ) -> Result<Socket, Refusal<'static>> {
-        let socket = self.next_socket();
-        let event = Event::Open {
-            socket,
-            id: self::id(id),
-            key: key.map(hash),
-            last,
-        };
-        self.world.joining = Some((socket, Dialect::Http));
-        match self.handle(event) {
-            None => Ok(socket),
-            Some(reply) => Err(reply.unwrap_err()),
-        }
-    }
-
-    /// Posts a signal from a registered peer.
-    pub(crate) fn post(
-        &mut self,
-        id: &str,
-        key: Option<&str>,
-        body: &str,
-    ) -> Result<(), Refusal<'static>> {
-        let event = Event::Post {
-            id: self::id(id),
-            key: key.map(hash),
-            signal: Dialect::Http.decode(body),
-            bytes: body.len(),
-        };
-        match self.handle(event) {
-            None => Ok(()),
-            Some(reply) => Err(reply.unwrap_err()),
-        }
-    }
-
-    /// Passes a request of the back end to the room.
-    pub(crate) fn live(&mut self, request: LiveRequest) -> Result<LiveStatus, Refusal<'static>> {
-        let reply = self.handle(Event::Live(request)).expect("a reply");
-        reply.map(|reply| match reply {
-            Reply::Live(status) => status,
-            other => panic!("{other:?}"),
-        })
-    }
-
-    /// Returns the calls of the media server in progress, oldest first.
-    pub(crate) fn calls(&self) -> Vec<(u64, MediaCall)> {
-        let calls = self.world.calls.iter();
-        calls
-            .map(|(call, request)| (*call, request.clone()))
-            .collect()
-    }
-
-    /// Returns the number of calls so far.
-    pub(crate) fn called(&self) -> usize {
-        self.world.called
-    }
-
-    /// Ends a call of the media server.
-    pub(crate) fn end_call(&mut self, call: u64, outcome: Outcome) {
-        let request = self.world.calls.remove(&call);
-        let request = request.expect("the call is in progress");
-        self.world.closes_again |=
-            matches!(request, MediaCall::Close { .. }) && outcome != Outcome::Closed;
-        self.handle(Event::Called { call, outcome });
-    }
-
-    /// Returns the progress of a connected peer's connection to the media server.
-    pub(crate) fn stage(&self, socket: Socket) -> Option<Stage> {
-        let attached = self.world.members.get(&socket)?;
-        Some(attached.member.media.as_deref()?.stage)
-    }
-
-    /// Loses all calls in progress, as a restart of the room does.
-    pub(crate) fn lose_calls(&mut self) {
-        self.world.calls.clear();
     }
 
     fn next_socket(&mut self) -> Socket {
@@ -377,6 +265,7 @@ impl Rig {
         let notices = self.world.notices.values().cloned().map(Row::Notices);
         let leavers = self.world.leavers.iter().cloned().map(Row::Leavers);
         let live = self.world.live.iter().cloned().map(Row::Live);
+        let bans = self.world.bans.iter().cloned().map(Row::Removed);
         // The platform lists the newest WebSocket first, and rows in any order. The members are
         // therefore reversed, and the rows reordered.
         let (odd, even): (Vec<_>, Vec<_>) = self
@@ -386,7 +275,8 @@ impl Rig {
             .cloned()
             .partition(|held| held.number % 2 == 1);
         let held = odd.into_iter().chain(even).map(Row::Held);
-        let rows = held.chain(notices).chain(leavers).chain(live).chain(absent);
+        let rows = held.chain(notices).chain(leavers).chain(live).chain(bans);
+        let rows = rows.chain(absent);
         let rows = rows.inspect(|row| {
             let decoded = Row::decode(&row.key().encode(), &row.encode());
             assert_eq!(decoded.as_ref(), Some(row));
@@ -427,6 +317,11 @@ impl Rig {
     /// Returns the number of peers in the room, including absent peers.
     pub(crate) fn len(&self) -> usize {
         self.room.peers()
+    }
+
+    /// Returns the time of the alarm.
+    pub(crate) fn alarm(&self) -> Option<Time> {
+        self.world.alarm
     }
 
     /// Returns what the room has written to its storage.

@@ -1,0 +1,144 @@
+// @ts-check
+/** Tests `CLOSE_EXPIRED`: the connection of a client ends when its token expires. */
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import jwt from 'jsonwebtoken';
+import { Peer, expectQuiet } from '../support/peer.mjs';
+import { SocketIoPeer } from '../support/socketio-peer.mjs';
+import { ROOM_SECRET } from '../support/token.mjs';
+import { startWorkerd } from '../support/workerd.mjs';
+
+/** @typedef {import('../support/workerd.mjs').Server} Server */
+/** @type {import('../support/workerd.mjs').Workerd<'closing' | 'lasting' | 'open' | 'invalid'>} */
+let workerd;
+before(async () => {
+  workerd = await startWorkerd({
+    closing: { ROOM_SECRET, CLOSE_EXPIRED: 'true' },
+    lasting: { ROOM_SECRET },
+    open: { CLOSE_EXPIRED: 'true' },
+    invalid: { CLOSE_EXPIRED: 'yes' },
+  });
+});
+after(() => workerd?.stop());
+
+/** @param {string} room @param {string | number} expiresIn */
+const sign = (room, expiresIn = '10m') =>
+  jwt.sign({ room }, ROOM_SECRET, { expiresIn: /** @type {number} */ (expiresIn) });
+
+/** Resolves a second after a token has expired. @param {string} token */
+async function expired(token) {
+  const { exp } = /** @type {{ exp: number }} */ (jwt.decode(token));
+  while (Date.now() < (exp + 1) * 1000) await sleep(100);
+}
+
+/**
+ * Joins with a token that expires soon. If the machine is too slow to join before that, the next token
+ * is valid for longer.
+ * @param {Server} server
+ * @param {string} room
+ * @param {import('../support/peer.mjs').Join} join
+ */
+async function joinForSeconds(server, room, join) {
+  for (let seconds = 2; ; seconds *= 2) {
+    const token = sign(room, seconds);
+    const peer = await Peer.connect(server, room, { ...join, token });
+    const first = await peer.next();
+    const isLate = first.includes('has expired') && seconds < 30;
+    if (!isLate) return { peer, token, first };
+  }
+}
+
+// All tests wait for seconds, so they run concurrently.
+describe('CLOSE_EXPIRED', { concurrency: true }, () => {
+  for (const key of ['key of ann', undefined])
+    test(`a WebSocket ${key ? 'with' : 'without'} a key is closed, and a new token returns to the seat`, async () => {
+      const server = workerd.at.closing;
+      const room = `return ${key}`;
+      const bob = await Peer.join(server, room, 'bob', { token: sign(room) });
+      const { peer: ann, token } = await joinForSeconds(server, room, { id: 'ann', key });
+      await bob.receives({ type: 'peer-joined', id: 'ann', polite: true });
+      await ann.isClosed(4014, 'expired');
+      const { exp } = /** @type {{ exp: number }} */ (jwt.decode(token));
+      assert.ok(Date.now() >= exp * 1000, 'it is closed when the token has expired, not earlier');
+
+      const late = await Peer.connect(server, room, { id: 'ann', key, token });
+      await late.receivesError('unauthorized');
+      await late.isClosed(4010, 'unauthorized');
+      bob.send({ type: 'hello', to: 'ann' });
+      const again = await Peer.join(server, room, 'ann', { key, token: sign(room) });
+      await again.receives({ type: 'hello', from: 'bob' });
+      await expectQuiet(bob, again);
+    });
+
+  for (const dialect of ['forum', 'lobby'])
+    test(`a WebSocket of the dialect ${dialect} is closed`, async () => {
+      const server = workerd.at.closing;
+      // The first frame of a newcomer depends on the dialect, so bob causes one.
+      const bob = await Peer.join(server, dialect, 'bob', { token: sign(dialect) });
+      bob.send({ type: 'hello' });
+      await bob.settle();
+      const { peer } = await joinForSeconds(server, dialect, { id: 'ann', dialect });
+      await peer.isClosed(4014, 'expired');
+    });
+
+  test('a Socket.IO client reconnects with a new token', async () => {
+    const { origin } = workerd.at.closing;
+    const room = 'socketio';
+    let seconds = 1;
+    let tokens = 0;
+    const auth = (/** @type {(auth: object) => void} */ send) => {
+      tokens += 1;
+      send({ id: 'ann', token: sign(room, (seconds *= 3)) });
+    };
+    const ann = new SocketIoPeer(origin, room, { auth: /** @type {any} */ (auth) });
+    // On a slow machine, the first token may have expired too early.
+    ann.socket.on('connect_error', () => ann.socket.connect());
+    try {
+      await ann.fires('connect');
+      seconds = 100;
+      const before = tokens;
+      const connected = ann.fires('connect');
+      await ann.fires('disconnect');
+      await connected;
+      assert.equal(ann.socket.id, 'ann');
+      assert.ok(tokens > before, 'it has asked for a new token');
+    } finally {
+      ann.close();
+    }
+  });
+
+  test('a client with a token that is valid for centuries stays', async () => {
+    const room = 'for ever';
+    const token = jwt.sign({ room, exp: 9e15 }, ROOM_SECRET);
+    const ann = await Peer.join(workerd.at.closing, room, 'ann', { token });
+    await expectQuiet(ann);
+    assert.ok(ann.open);
+  });
+
+  test('by default, a connection outlives its token', async () => {
+    const server = workerd.at.lasting;
+    const { peer, token, first } = await joinForSeconds(server, 'outlives', {
+      id: 'ann',
+      key: 'k',
+    });
+    assert.equal(JSON.parse(first).type, 'welcome');
+    await expired(token);
+    await expectQuiet(peer);
+    assert.ok(peer.open);
+    await Peer.join(server, 'outlives', 'ann', { key: 'k', token });
+  });
+
+  test('without ROOM_SECRET, the setting has no effect', async () => {
+    const ann = await Peer.join(workerd.at.open, 'open', 'ann', { token: sign('open', 1) });
+    await sleep(2500);
+    await expectQuiet(ann);
+    assert.ok(ann.open);
+  });
+
+  test('every other value of the setting is an error', async () => {
+    const { status, text } = await workerd.at.invalid.request('/health');
+    assert.equal(status, 500);
+    assert.match(JSON.parse(text).error.message, /CLOSE_EXPIRED.*"true" or "false"/);
+  });
+});
