@@ -13,7 +13,7 @@ import { useFixtures } from '../support/fixtures.mjs';
 import { HttpPeer } from '../support/http-peer.mjs';
 import { Peer, within } from '../support/peer.mjs';
 import { Site } from '../support/site.mjs';
-import { ROOM_SECRET } from '../support/token.mjs';
+import { ROOM_SECRET, sign } from '../support/token.mjs';
 import { Server, startWorkerd } from '../support/workerd.mjs';
 
 /** The origin of the page that may use the back ends, unless a test uses a real page. */
@@ -111,6 +111,24 @@ async function post(backEnd, path, body, headers) {
   return { ...answer, json: JSON.parse(answer.text) };
 }
 
+test('the curl session in auth.md lists the peers of a room, removes one and closes the room', async () => {
+  const server = workerd.at.Node;
+  const script = block('sh', '/admin/demo').replace('http://localhost:1999', server.origin);
+  const exp = Math.floor(Date.now() / 1000) + 60;
+  const token = (/** @type {string} */ sub) => sign({ room: 'demo', sub, exp });
+  const ann = await Peer.join(server, 'demo', 'ann', { token: token('ann') });
+  const carl = await Peer.join(server, 'demo', 'carl', { token: token('carl') });
+  const child = spawn('bash', ['-ec', script.replaceAll('bob', 'carl')], {
+    cwd: root,
+    env: { ...process.env, ROOM_SECRET },
+    stdio: ['ignore', 'pipe', 'ignore'], // curl reports its progress to stderr
+  });
+  const said = (await child.stdout.setEncoding('utf8').toArray()).join('');
+  assert.equal(said, '{"ids":["ann","carl"]}{"removed":1}{"removed":1}');
+  await carl.isClosed(4012, 'removed');
+  await ann.isClosed(4012, 'removed');
+});
+
 for (const name of /** @type {Name[]} */ (['Node', 'Rust']))
   describe(`the back end in ${name}`, () => {
     test('gives users a token for their id and their rooms', async () => {
@@ -207,5 +225,19 @@ for (const name of /** @type {Name[]} */ (['Node', 'Rust']))
       await page.evaluate(() => /** @type {any} */ (globalThis).room.close());
       while (JSON.parse(await ann.next()).type !== 'peer-left');
       await ann.close(1000);
+    });
+
+    test('removes a user for the owner of the room', async () => {
+      const backEnd = await startBackEnd(name);
+      const { token } = (await post(backEnd, '/token', { room: 'demo' }, BOB)).json;
+      const join = { protocols: ['partyline', `token.${token}`] };
+      const bob = await Peer.join(workerd.at[name], 'demo', 'bob', join);
+      const removed = await post(backEnd, '/remove', { room: 'demo', id: 'bob' }, ANN);
+      assert.deepEqual([removed.status, removed.json], [200, { removed: 1 }]);
+      await bob.isClosed(4012, 'removed');
+      // The old token is still valid, but the id is refused.
+      const again = await Peer.connect(workerd.at[name], 'demo', { id: 'bob', ...join });
+      await again.isClosed(4012, 'removed');
+      assert.equal((await post(backEnd, '/token', { room: 'demo' }, BOB)).status, 403);
     });
   });
