@@ -152,9 +152,7 @@ describe('samples', () => {
     const isJoined = () => /** @type {any} */ (globalThis).room.state === 'joined';
     await until(page, `the sample of ${file} joins`, isJoined);
     await page.evaluate(() => /** @type {any} */ (globalThis).room.close());
-    const headers = { Authorization: `Bearer ${token}` };
-    const status = () => tokens.request('/parties/main/demo', { headers });
-    while (JSON.parse((await status()).text).peers > 0);
+    while ((await tokens.status('demo')).peers > 0);
     await pages.tidy();
   }
 
