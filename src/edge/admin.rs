@@ -7,7 +7,7 @@
 //! | `POST /admin/:room/close` | `{"removed":12}` |
 //!
 //! The Worker checks the token, and then sends the room a request with a URL of its own. The room trusts
-//! this request, because no client can send it: its path begins with [`PREFIX`], and the Worker forwards
+//! this request, because no client can send it: its path begins with `PREFIX`, and the Worker forwards
 //! only paths of its [routes](crate::edge::route).
 
 use crate::core::admin::AdminRequest;
