@@ -39,9 +39,15 @@ const lostPeers = new Set();
  */
 const announcedPeers = new WeakSet();
 
-/** @param {Room} room @param {{ id: string, name: string }} identity @param {boolean} lobby */
-export function startPeople(room, { id, name }, lobby) {
-  showName('self', id, `${name || id} (you)`);
+/** @param {Room} room @param {string} name our display name, or an empty string @param {boolean} lobby */
+export function startPeople(room, name, lobby) {
+  const showSelf = () => {
+    const id = room.id ?? '';
+    const own = name || (id && nameOf({ id }));
+    showName('self', id, own ? `${own} (you)` : 'You');
+  };
+  showSelf();
+  on(room, 'state', showSelf); // the first `welcome` contains our id
   on(room, 'trace', ({ peer: id, type }) => {
     if (type !== 'set-remote-description') return;
     setTimeout(() => {
@@ -145,9 +151,6 @@ function showNoPath(peer) {
   const { iceServers } = peer.connection.getConfiguration();
   const hasTurn = JSON.stringify(iceServers).includes('turn');
   const advice = hasTurn ? 'Not even the TURN server reaches both.' : 'A TURN server is needed.';
-  // Clear the problem "is lost" first. For an existing problem, `showProblem` only replaces the
-  // text, and does not add the link.
-  clearProblem(problemKey(peer));
   showProblem(
     problemKey(peer),
     `There is no path between you and ${nameOf(peer)}. ${advice}`,

@@ -357,7 +357,7 @@ test('a page that keeps its id and key gets its id back after a reload, and no o
   assert.deepEqual(arrivals, [`peer ${me.id}`, `leave ${me.id}`, `peer ${me.id}`]);
   const eve = await pages.open('eve');
   await join(eve, room, { id: me.id });
-  await logged(eve, 'close 4009');
+  await logged(eve, 'state connecting 4009');
 });
 
 test('peers connect over https', async () => {

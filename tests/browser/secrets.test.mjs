@@ -42,7 +42,8 @@ test('room.js sends its key and its token in no URL, and the key protects the id
     assert.ok(!/[?&](key|token)=/.test(url) && !url.includes(key) && !url.includes(token), url);
   const eve = await pages.open('eve');
   await join(eve, room, { id: 'ann', token });
-  await logged(eve, 'close 4009');
+  await logged(eve, 'state connecting 4009');
+  await eve.evaluate(() => /** @type {any} */ (globalThis).room.close());
   await join(eve, room, { id: 'ann', key, token });
   await logged(ann, 'close 4001');
 });
