@@ -249,8 +249,8 @@ pub enum Reply {
     Removed(usize),
 }
 
-/// A row in the storage of the room. A room of WebSocket peers without disconnects, held broadcasts or a
-/// live session stores no row.
+/// A row in the storage of the room. A room of WebSocket peers without disconnects, held broadcasts,
+/// removed peers or a live session stores no row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Row {
     /// An absent peer that may reconnect.
@@ -263,6 +263,8 @@ pub enum Row {
     Leavers(Vec<Leaver>),
     /// The live session of the room.
     Live(LiveSession),
+    /// The ids and keys that the owner has removed, oldest first.
+    Removed(Vec<Ban>),
 }
 
 /// The key of a stored row.
@@ -278,6 +280,8 @@ pub enum RowKey {
     Leavers,
     /// The row of the live session.
     Live,
+    /// The row of removed ids and keys.
+    Removed,
 }
 
 /// Notices in a row. A notice that is sent or queued has a row of its own, which all its receivers
@@ -301,6 +305,17 @@ pub struct Leaver {
     pub seat: Seat,
     /// The id that it had.
     pub id: PeerId,
+}
+
+/// An id and a key that are refused, because the owner has removed their peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ban {
+    /// The id of the removed peer.
+    pub id: PeerId,
+    /// The hash of the key of the removed peer. `None` if it had no key, or if no peer had the id.
+    pub key: Option<Key>,
+    /// The time at which the id and the key may join again.
+    pub expires_at: Time,
 }
 
 /// A broadcast that is held for the next peer to join.

@@ -2,7 +2,7 @@
 
 use super::live::{Media, Stage};
 use super::outbox::Numbered;
-use super::peer::{Lock, PeerId, Seat, Socket};
+use super::peer::{Lock, PeerId, Seat, Socket, Time};
 use super::stream::Stream;
 
 /// A peer as it is stored with its WebSocket, or in the row of an absent peer.
@@ -20,6 +20,9 @@ pub struct Member {
     /// The event stream of a peer that registered over HTTP. `None` for a WebSocket peer. A stream
     /// can be resumed, so each notice gets an event id and is kept after sending.
     pub stream: Option<Stream>,
+    /// The time at which the server closes the peer's WebSocket, because the token of its client
+    /// expires. `None`: never. An absent peer keeps the time of its last token.
+    pub token_expires_at: Option<Time>,
     /// The connection to the media server. `None` unless the room has a live session.
     pub media: Option<Box<Media>>,
 }

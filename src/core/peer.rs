@@ -186,6 +186,15 @@ impl Lock {
         }
     }
 
+    /// Returns the key that protects the id, or `None` if any client may take over the id.
+    #[must_use]
+    pub const fn key(&self) -> Option<Key> {
+        match self {
+            Self::Open => None,
+            Self::Unconfirmed(key) | Self::Locked(key) => Some(*key),
+        }
+    }
+
     /// Returns whether the id is protected by the key that a client sent.
     #[must_use]
     pub fn protects_with(&self, sent: Option<&Key>) -> bool {
@@ -261,6 +270,7 @@ mod tests {
             assert_eq!(lock.protects_with(Some(&one)), is_protected, "{lock:?}");
             assert!(!lock.protects_with(Some(&two)), "{lock:?}");
             assert!(!lock.protects_with(None), "{lock:?}");
+            assert_eq!(lock.key(), is_protected.then_some(one));
             assert_eq!(lock.opens_to(None), none, "{lock:?}");
             assert_eq!(lock.opens_to(Some(&one)), right, "{lock:?}");
             assert_eq!(lock.opens_to(Some(&two)), wrong, "{lock:?}");

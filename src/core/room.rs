@@ -4,11 +4,14 @@
 //! [`Room::handle`] takes one [`Event`] and appends the resulting [`Effect`]s. It reads no clock,
 //! generates no random numbers, depends on no dialect and performs no I/O.
 
+mod admin;
 mod admit;
 mod backlog;
+mod bans;
 mod calls;
 mod changes;
 mod device;
+mod expiry;
 mod forward;
 mod going_away;
 mod held;
@@ -34,6 +37,7 @@ use std::rc::Rc;
 pub use register::OPEN_STREAM_TIMEOUT_MS;
 
 use self::backlog::Backlog;
+use self::bans::Bans;
 use self::calls::Calls;
 use self::changes::Leavers;
 use self::held::HeldBroadcasts;
@@ -67,6 +71,8 @@ pub struct Room {
     /// The live session of the room.
     live: Option<Box<Live>>,
     calls: Calls,
+    /// The ids and keys that the owner has removed.
+    bans: Bans,
     /// Whether the storage may contain data.
     has_stored: bool,
     /// Rows that no peer needs, to be erased when the room wakes.
@@ -116,16 +122,16 @@ impl Room {
                 key,
                 moves,
                 expired,
-                expires_at: _,
-            } => turn.handle_join(socket, id, key, moves, expired),
+                expires_at,
+            } => turn.handle_join(socket, id, key, moves, expired, expires_at),
             Event::Register {
                 socket,
                 id,
                 key,
                 lock,
-                expires_at: _,
+                expires_at,
                 address,
-            } => turn.handle_register(socket, id, key.as_ref(), lock, address),
+            } => turn.handle_register(socket, id, key.as_ref(), lock, expires_at, address),
             Event::Open {
                 socket,
                 id,
@@ -144,7 +150,7 @@ impl Room {
                 bytes,
             } => turn.handle_frame(socket, signal, bytes),
             Event::Live(request) => turn.handle_live(request),
-            Event::Admin(_) => {}
+            Event::Admin(request) => turn.handle_admin(request),
             Event::Called { call, outcome } => turn.handle_called(call, outcome),
             Event::Closed(socket) => turn.handle_closed(socket),
             Event::GoingAway(socket) => turn.handle_going_away(socket),
@@ -203,10 +209,12 @@ impl Room {
             || self.backlog.has_rows()
             || !self.leavers.is_empty()
             || self.live.is_some()
+            || !self.bans.is_empty()
     }
 
-    /// Returns the earliest time at which an absent peer leaves, a held broadcast expires, outdated notices
-    /// are dropped, or the live session or a call needs an alarm.
+    /// Returns the earliest time at which an absent peer leaves, the token of a connected peer expires, a
+    /// held broadcast expires, outdated notices are dropped, the last ban expires, or the live session or a
+    /// call needs an alarm.
     fn next_expiry(&self) -> Option<Time> {
         self.roster
             .next_expiry()
@@ -215,6 +223,7 @@ impl Room {
             .chain(self.sweep_at)
             .chain(self.live.as_ref().map(|live| live.next_expiry()))
             .chain(self.calls.next_expiry())
+            .chain(self.bans.last_expiry())
             .min()
     }
 }

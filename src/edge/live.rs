@@ -19,7 +19,7 @@ mod settings;
 pub use access::{Caller, Credentials, stop_key};
 pub use notification::{Notification, bad_notify, not_notified};
 pub use room_request::RoomRequest;
-pub use session::{MAX_BODY, NewSession, StopRequest, status};
+pub use session::{NewSession, StopRequest, status};
 pub use settings::without_media_server;
 
 /// The error code for a request that needs a missing setting.

@@ -1,8 +1,11 @@
 //! The edge layer: finds the operation that a request asks for, and checks whether the request is
 //! allowed. No module in this folder depends on Cloudflare's platform.
 
+pub mod admin;
 pub mod admission;
+pub mod body;
 pub mod ice;
+pub mod key_id;
 pub mod live;
 pub mod media;
 pub mod quote;

@@ -7,21 +7,19 @@ mod endpoint;
 mod engine;
 mod error;
 mod query;
+mod requests;
 mod url;
 
-use std::fmt;
-
-pub use endpoint::LiveAction;
+pub use endpoint::{AdminAction, LiveAction};
 pub use engine::{EngineError, EngineRequest, Transport};
 pub use error::HttpError;
 pub use query::{bad_id, check_room_name};
+pub use requests::{AdminCall, HttpPeer, IceRequest, Join, KeyWithSecret};
 pub use url::{host_of, split_url};
 
 use self::endpoint::{Endpoint, HttpAction};
 use self::query::{QueryParams, peer_id, room_name};
-use crate::core::peer::{Key, PeerId, Socket};
-use crate::dialect::Dialect;
-use crate::edge::ice::IceFormat;
+use crate::edge::key_id;
 use crate::edge::quote::shorten;
 
 /// The parts of an HTTP request that determine its route.
@@ -78,67 +76,10 @@ pub enum Route {
     Ice(IceRequest),
     /// Create, stop or describe a live session.
     Live(LiveAction),
+    /// List or remove the peers of a room, for the owner of the server.
+    Admin(AdminCall),
     /// Answer a CORS preflight with the methods that the path allows.
     Preflight(&'static str),
-}
-
-/// A request to join a room.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Join {
-    /// The name of the room, decoded.
-    pub room: String,
-    /// The requested id. `None`: the room chooses a random id.
-    pub id: Option<PeerId>,
-    /// The key that reserves the id for this client. `None`: other clients may take over the id.
-    pub key: Option<Key>,
-    /// The dialect of the frames on the WebSocket.
-    pub dialect: Dialect,
-    /// The open WebSocket from which the client moves to this one, and of which it receives everything.
-    pub moves: Option<Socket>,
-    /// The tokens from the URL, still unverified.
-    pub tokens: Vec<String>,
-}
-
-/// The peer that a request of the HTTP dialect names, with its credentials.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HttpPeer {
-    /// The name of the room, decoded.
-    pub room: String,
-    /// The id of the peer.
-    pub id: PeerId,
-    /// The key that reserves the id for this client. `None`: the request has no key.
-    pub key: Option<KeyWithSecret>,
-    /// The tokens from the URL, still unverified.
-    pub tokens: Vec<String>,
-}
-
-/// A key hash and the key that the client sent. The response to a registration repeats the key.
-#[derive(Clone, PartialEq, Eq)]
-pub struct KeyWithSecret {
-    /// The key that the client sent.
-    pub secret: String,
-    /// The hash of `secret`, which the room stores.
-    pub key: Key,
-}
-
-/// Prints the hash instead of the secret.
-impl fmt::Debug for KeyWithSecret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.key.fmt(f)
-    }
-}
-
-/// A request for ICE servers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct IceRequest {
-    /// The format of the response.
-    pub format: IceFormat,
-    /// The peer that the TURN credentials are for. `None`: the credentials are anonymous.
-    pub id: Option<PeerId>,
-    /// The tokens from the URL, still unverified.
-    pub tokens: Vec<String>,
-    /// The room that the token must be valid for. `None`: the token may be for any room.
-    pub room: Option<String>,
 }
 
 /// Finds the route of a request.
@@ -193,10 +134,16 @@ pub fn route(request: &Request<'_>) -> Result<Route, HttpError> {
             session: room_name(session)?,
             tokens: params()?.tokens,
         })),
+        Endpoint::Admin(action, room) => Ok(Route::Admin(AdminCall {
+            room: room_name(room)?,
+            action,
+            tokens: params()?.tokens,
+        })),
         Endpoint::Room(room) => join_or_status(request, room_name(room)?, params()?),
         Endpoint::Http(action, room, id) => {
             let (room, id) = (room_name(room)?, peer_id(id)?);
             let QueryParams { key, tokens, .. } = params()?;
+            let id = key_id::resolve(id, key.as_ref().map(KeyWithSecret::secret))?;
             let peer = HttpPeer {
                 room,
                 id,
@@ -225,10 +172,12 @@ fn join_or_status(
     match request.upgrade {
         Some(upgrade) if request.method == "GET" && has_token(upgrade, "websocket") => {
             params.read_protocols(request.protocols.unwrap_or_default())?;
+            let secret = params.key.as_ref().map(KeyWithSecret::secret);
+            let id = params.id.map(|id| key_id::resolve(id, secret));
             Ok(Route::Join(Join {
                 room,
-                id: params.id,
-                key: params.key.map(|key| key.key),
+                id: id.transpose()?,
+                key: params.key,
                 dialect: params.dialect,
                 moves: params.moves,
                 tokens: params.tokens,
@@ -292,6 +241,8 @@ mod test_support {
 mod tests {
     use super::test_support::{GET, status};
     use super::*;
+    use crate::core::peer::{Key, PeerId};
+    use crate::edge::ice::IceFormat;
 
     #[test]
     fn a_browser_gets_the_status_as_html_and_a_program_as_json() {

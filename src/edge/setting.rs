@@ -63,6 +63,21 @@ pub(super) fn strong_secret(
     }
 }
 
+/// Reads a setting that is `"true"` or `"false"`. Returns `false` if the setting is absent.
+pub(super) fn boolean(
+    find: impl Fn(&str) -> Option<String>,
+    name: &'static str,
+) -> Result<bool, BadSetting> {
+    match find(name).as_deref() {
+        Some("true") => Ok(true),
+        Some("false") | None => Ok(false),
+        Some(other) => {
+            let expected = r#""true" or "false", as text"#;
+            Err(BadSetting::variable(name, other, expected))
+        }
+    }
+}
+
 /// Checks a token that is sent in the header `Authorization`.
 pub(super) fn bearer_token(name: &'static str, token: String) -> Result<String, BadSetting> {
     if token.bytes().all(|byte| byte.is_ascii_graphic()) {

@@ -3,8 +3,9 @@
 //! An invalid setting is an error. If the default replaced an invalid `MAX_PEERS`, a room meant for
 //! two peers could admit 64.
 
-use super::setting::{BadSetting, Range, is_origin, number, strong_secret};
+use super::setting::{BadSetting, Range, boolean, is_origin, number};
 use crate::core::event::Limits;
+use crate::edge::admission::Secrets;
 use crate::edge::ice::Ice;
 use crate::edge::live::LiveSettings;
 
@@ -51,8 +52,11 @@ pub struct Settings {
     /// `ALLOWED_ORIGINS`: the origins whose pages may use this server. Empty: every origin is
     /// allowed.
     pub origins: Vec<String>,
-    /// `ROOM_SECRET`: the secret that tokens are signed with. `None`: tokens are not required.
-    pub secret: Option<String>,
+    /// `ROOM_SECRET` and `ROOM_SECRET_PREVIOUS`: the secrets that tokens and keys are signed with.
+    /// `None`: tokens are not required.
+    pub secrets: Option<Secrets>,
+    /// `CLOSE_EXPIRED`: whether an open connection is closed when its token expires.
+    pub close_expired: bool,
     /// `PING_INTERVAL`: the time between two pings of an event stream, in milliseconds.
     pub ping: u64,
     /// The settings of STUN and TURN.
@@ -62,6 +66,12 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Returns the secret that signs what the server issues.
+    #[must_use]
+    pub fn signing_secret(&self) -> Option<&str> {
+        self.secrets.as_ref().map(|secrets| &*secrets.current)
+    }
+
     /// Reads the settings. `find` returns the value of a setting, or `None` if the setting is
     /// absent.
     ///
@@ -82,7 +92,8 @@ impl Settings {
             },
             ping: milliseconds("PING_INTERVAL", &PING)?,
             origins: origins(&find("ALLOWED_ORIGINS").unwrap_or_default())?,
-            secret: strong_secret("ROOM_SECRET", find("ROOM_SECRET"))?,
+            secrets: Secrets::read(&find)?,
+            close_expired: boolean(&find, "CLOSE_EXPIRED")?,
             ice: Ice::read(&find)?,
             live: LiveSettings::read(&find)?,
         })
@@ -125,7 +136,8 @@ mod tests {
         let defaults = Settings {
             limits,
             origins: vec![],
-            secret: None,
+            secrets: None,
+            close_expired: false,
             ping: 25_000,
             ice: Ice::read(|_| None).unwrap(),
             live: LiveSettings::default(),
@@ -207,8 +219,17 @@ mod tests {
         assert!(
             read("ROOM_SECRET", &"s".repeat(32))
                 .unwrap()
-                .secret
+                .secrets
                 .is_some()
         );
+    }
+
+    #[test]
+    fn expired_connections_are_closed_only_if_the_setting_is_true() {
+        let close = |value| read("CLOSE_EXPIRED", value).map(|settings| settings.close_expired);
+        assert_eq!((close("true"), close("false")), (Ok(true), Ok(false)));
+        for invalid in ["", "1", "True", "yes"] {
+            assert_eq!(close(invalid).unwrap_err().name, "CLOSE_EXPIRED");
+        }
     }
 }

@@ -10,6 +10,13 @@ pub(super) fn sign(key: &str, text: &str) -> Option<[u8; 32]> {
     Some(mac.chain_update(text).finalize().into_bytes().into())
 }
 
+/// Returns whether `signature` is the signature of the text. Compares in constant time.
+#[must_use]
+pub(super) fn is_signed(key: &str, text: &str, signature: &[u8]) -> bool {
+    let mac = Hmac::<Sha256>::new_from_slice(key.as_bytes());
+    mac.is_ok_and(|mac| mac.chain_update(text).verify_slice(signature).is_ok())
+}
+
 /// Encodes bytes in lower-case hexadecimal digits.
 #[must_use]
 pub(super) fn hex(bytes: &[u8]) -> String {

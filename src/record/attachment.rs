@@ -9,8 +9,9 @@
 //! key. A key hash that begins with `?` is an unconfirmed key. If the dialect has an event stream, a
 //! line with the state of the stream follows: the numbers at which the peer registered, at which the
 //! stream was opened, and through which notices were dropped; the generation, the highest seat that
-//! the client was told of, and the hash of the client's address or `-`. In a live session, a line with
-//! the state of the connection to the media server follows. Then follow the kept notices
+//! the client was told of, and the hash of the client's address or `-`. If the WebSocket is closed when
+//! the token of the client expires, a line with that time follows: `t 1795251720000`. In a live session,
+//! a line with the state of the connection to the media server follows. Then follow the kept notices
 //! that are in no row, as [`notices`](super::notices) describes.
 //!
 //! The attachment is a short text, because writing and reading a JavaScript object takes two to three
@@ -20,9 +21,12 @@ use super::fields::{Reader, start_record, write_line};
 use super::live::{MEDIA_LINE, read_media, write_media};
 use super::notices::{read_notices, write_notices};
 use crate::core::member::{Attached, Member};
-use crate::core::peer::{Address, Key, Lock, Seat, Socket};
+use crate::core::peer::{Address, Key, Lock, Seat, Socket, Time};
 use crate::core::stream::Stream;
 use crate::dialect::Dialect;
+
+/// The beginning of the line with the time at which a token expires.
+const TOKEN_LINE: &str = "t ";
 
 /// The stored state of one connection: a member with its notices, and the dialect.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +66,7 @@ pub(super) fn write_member(text: &mut String, member: &Member, dialect: Dialect)
         id,
         lock,
         stream,
+        token_expires_at,
         media,
     } = member;
     let dialect = dialect.name();
@@ -78,6 +83,9 @@ pub(super) fn write_member(text: &mut String, member: &Member, dialect: Dialect)
     }
     if let Some(stream) = stream {
         write_stream(text, stream);
+    }
+    if let Some(Time(at)) = token_expires_at {
+        write_line(text, format_args!("{TOKEN_LINE}{at}"), &[]);
     }
     if let Some(media) = media {
         write_media(text, media);
@@ -116,6 +124,10 @@ pub(super) fn read_member(reader: &mut Reader<'_>) -> Option<(Member, Dialect)> 
         true => Some(read_stream(reader)?),
         false => None,
     };
+    let token_expires_at = match reader.next_line_begins_with(TOKEN_LINE) {
+        true => Some(read_token_expiry(reader)?),
+        false => None,
+    };
     let media = match reader.next_line_begins_with(MEDIA_LINE) {
         true => Some(Box::new(read_media(reader)?)),
         false => None,
@@ -127,9 +139,17 @@ pub(super) fn read_member(reader: &mut Reader<'_>) -> Option<(Member, Dialect)> 
         seat,
         lock,
         stream,
+        token_expires_at,
         media,
     };
     Some((member, dialect))
+}
+
+#[inline(never)] // most peers have no such line
+fn read_token_expiry(reader: &mut Reader<'_>) -> Option<Time> {
+    reader.next_line()?;
+    reader.field()?;
+    Some(Time(reader.number()?))
 }
 
 fn read_stream(reader: &mut Reader<'_>) -> Option<Stream> {
@@ -176,16 +196,19 @@ mod tests {
             notice: Rc::new(left),
         };
         let address = Some(Address::new("203.0.113.7"));
-        for (lock, dialect, stream, notices) in [
-            (Lock::Open, Dialect::Native, None, vec![]),
-            (Lock::Open, Dialect::Http, Some(stream(None)), vec![]),
+        let expiry = Some(Time(u64::MAX));
+        for (lock, dialect, stream, token_expires_at, notices) in [
+            (Lock::Open, Dialect::Native, None, None, vec![]),
+            (Lock::Open, Dialect::Native, None, expiry, vec![]),
+            (Lock::Open, Dialect::Http, Some(stream(None)), None, vec![]),
             (
                 Lock::Unconfirmed(key),
                 Dialect::Http,
                 Some(stream(address)),
+                expiry,
                 vec![left],
             ),
-            (Lock::Locked(key), Dialect::Lobby, None, vec![]),
+            (Lock::Locked(key), Dialect::Lobby, None, None, vec![]),
         ] {
             let member = Member {
                 socket: Socket(u64::MAX),
@@ -193,14 +216,19 @@ mod tests {
                 seat: Seat(u64::MAX),
                 lock,
                 stream,
+                token_expires_at,
                 media: None,
             };
             let attached = Attached { member, notices };
             let attachment = Attachment { attached, dialect };
             assert_eq!(Attachment::decode(&attachment.encode()), Some(attachment));
         }
-        let text = "v2 7 3 native - bob\n";
-        assert_eq!(Attachment::decode(text).unwrap().encode(), text);
+        for text in [
+            "v2 7 3 native - bob\n",
+            "v2 7 3 native - bob\nt 1795251720000\n",
+        ] {
+            assert_eq!(Attachment::decode(text).unwrap().encode(), text);
+        }
     }
 
     #[test]
@@ -221,6 +249,11 @@ mod tests {
             "v2 7 3 http - bob\n1 2 3 4 5\n",
             "v2 7 3 http - bob\n1 2 3 4 5 x\n",
             "v2 7 3 http - bob\n1 2 3 4 5 - 6\n",
+            "v2 7 3 native - bob\nt \n",
+            "v2 7 3 native - bob\nt x\n",
+            "v2 7 3 native - bob\nt 1 2\n",
+            "v2 7 3 native - bob\nt 1\nt 1\n",
+            "v2 7 3 http - bob\nt 1\n1 2 3 4 5 -\n",
             "7 3 native - bob\n",
             "v1 7 3 native - bob\n",
         ] {

@@ -7,13 +7,14 @@
 //! | `notices 114896102408064` | version, seats of the receivers; then the [notices](super::notices) |
 //! | `left` | version; then a line for each peer that left: number, seat, id |
 //! | `live` | version; then the live session |
+//! | `removed` | version; then a line for each id that is refused: expiry time, key hash or `-`, id |
 
 use super::attachment::{read_member, write_member};
 use super::fields::{Reader, start_record, write_line};
 use super::live::{read_session, write_session};
 use super::notices::{read_notices, write_notices};
-use crate::core::event::{Absent, Held, Leaver, Notices, Row, RowKey};
-use crate::core::peer::{Seat, Time};
+use crate::core::event::{Absent, Ban, Held, Leaver, Notices, Row, RowKey};
+use crate::core::peer::{Key, Seat, Time};
 use crate::dialect::Dialect;
 
 impl RowKey {
@@ -26,6 +27,7 @@ impl RowKey {
             Self::Notices(key) => format!("notices {key}"),
             Self::Leavers => "left".to_owned(),
             Self::Live => "live".to_owned(),
+            Self::Removed => "removed".to_owned(),
         }
     }
 }
@@ -40,6 +42,7 @@ impl Row {
             Self::Notices(notices) => RowKey::Notices(notices.key),
             Self::Leavers(_) => RowKey::Leavers,
             Self::Live(_) => RowKey::Live,
+            Self::Removed(_) => RowKey::Removed,
         }
     }
 
@@ -98,6 +101,20 @@ impl Row {
                 }
                 text
             }
+            Self::Removed(bans) => {
+                let mut text = start_record();
+                text.push('\n');
+                for Ban {
+                    id,
+                    key,
+                    expires_at: Time(at),
+                } in bans
+                {
+                    let key = key.map_or_else(|| "-".to_owned(), |key| format!("{key:x}"));
+                    write_line(&mut text, format_args!("{at} {key} {id}"), &[]);
+                }
+                text
+            }
         }
     }
 
@@ -114,6 +131,7 @@ impl Row {
             }
             None if key == "left" => read_leavers(&mut reader).map(Self::Leavers),
             None if key == "live" => read_session(&mut reader).map(Self::Live),
+            None if key == "removed" => read_bans(&mut reader).map(Self::Removed),
             _ => None,
         }
     }
@@ -152,20 +170,43 @@ fn read_row_of_notices(reader: &mut Reader<'_>, key: u64) -> Option<Notices> {
 }
 
 fn read_leavers(reader: &mut Reader<'_>) -> Option<Vec<Leaver>> {
-    let mut leavers = Vec::new();
+    read_lines(reader, |reader| {
+        Some(Leaver {
+            number: reader.number()?,
+            seat: Seat(reader.number()?),
+            id: reader.id()?,
+        })
+    })
+}
+
+fn read_bans(reader: &mut Reader<'_>) -> Option<Vec<Ban>> {
+    read_lines(reader, |reader| {
+        Some(Ban {
+            expires_at: Time(reader.number()?),
+            key: match reader.field()? {
+                "-" => None,
+                hash => Some(Key::from_hex(hash)?),
+            },
+            id: reader.id()?,
+        })
+    })
+}
+
+/// Reads the lines after an empty first line.
+fn read_lines<'a, T>(
+    reader: &mut Reader<'a>,
+    read: impl Fn(&mut Reader<'a>) -> Option<T>,
+) -> Option<Vec<T>> {
+    let mut lines = Vec::new();
     if !reader.field()?.is_empty() {
         return None;
     }
     while !reader.is_last_line() {
         reader.next_line()?;
-        leavers.push(Leaver {
-            number: reader.number()?,
-            seat: Seat(reader.number()?),
-            id: reader.id()?,
-        });
+        lines.push(read(reader)?);
     }
     reader.end_line()?;
-    Some(leavers)
+    Some(lines)
 }
 
 #[cfg(test)]
@@ -174,7 +215,7 @@ mod tests {
     use crate::core::member::Member;
     use crate::core::notice::Notice;
     use crate::core::outbox::Numbered;
-    use crate::core::peer::{Key, Lock, PeerId, Socket};
+    use crate::core::peer::{Lock, PeerId, Socket};
     use crate::core::stream::Stream;
     use std::rc::Rc;
 
@@ -197,6 +238,7 @@ mod tests {
                     id: id("-"),
                     seat: Seat(3),
                     lock: Lock::Locked(Key::new("secret").unwrap()),
+                    token_expires_at: stream.as_ref().map(|_| Time(u64::MAX)),
                     stream,
                     media: None,
                 },
@@ -229,6 +271,11 @@ mod tests {
             seat: Seat(2),
             id: id("-"),
         };
+        let ban = |key| Ban {
+            id: id("-"),
+            key,
+            expires_at: Time(u64::MAX),
+        };
         for row in [
             held(None),
             held(Some("")),
@@ -238,6 +285,8 @@ mod tests {
             Row::Notices(notices),
             Row::Leavers(vec![]),
             Row::Leavers(vec![leaver(1), leaver(2)]),
+            Row::Removed(vec![]),
+            Row::Removed(vec![ban(None), ban(Key::new("secret"))]),
         ] {
             let read = Row::decode(&row.key().encode(), &row.encode());
             assert_eq!(read, Some(row));
@@ -269,6 +318,12 @@ mod tests {
             ("left", "v2 1 2 ann\n"),
             ("left", "v2 \n1 2\n"),
             ("left 1", "v2 \n1 2 ann\n"),
+            ("removed", "v2 \n9 - \n"),
+            ("removed", "v2 \n9 k ann\n"),
+            ("removed", "v2 \nx - ann\n"),
+            ("removed", "v2 9 - ann\n"),
+            ("removed", "v2 \n9 - ann"),
+            ("removed ann", "v2 \n9 - ann\n"),
             ("outside 1", "v2 7 3 native - ann\n"),
         ] {
             assert_eq!(Row::decode(key, text), None, "{key:?} {text:?}");

@@ -1,11 +1,17 @@
 //! Reads the bodies of requests through `body.js`.
 
+use std::thread::LocalKey;
+
 use worker::js_sys::Promise;
 use worker::wasm_bindgen::prelude::*;
 use worker::web_sys::Request;
 
+use super::answer::Answer;
+use super::call::Call;
 use super::failure::Failure;
 use super::platform;
+use super::promise::Step;
+use super::rate::client_network;
 use crate::core::refusal::{Code, Refusal};
 use crate::edge::route::HttpError;
 
@@ -18,6 +24,18 @@ extern "C" {
     /// Reads a body. Returns a promise of the argument of [`text`].
     #[wasm_bindgen(method)]
     pub(super) fn read(this: &Bodies, request: &Request, peer: &str, limit: usize) -> Promise;
+}
+
+/// Reads the body of a request in the Worker, with limits for each network, and continues with `step`.
+pub(super) fn read(
+    call: &Call,
+    bodies: &'static LocalKey<Bodies>,
+    limit: usize,
+    step: Step,
+) -> Answer {
+    let client = client_network(&call.request.headers()).unwrap_or_default();
+    let body = bodies.with(|bodies| bodies.read(&call.request, &client, limit));
+    call.proceed_after(&body, step)
 }
 
 /// Returns the text of a body, or the reason why it was refused. `limit` is the maximum size, in

@@ -12,13 +12,13 @@ use std::rc::Rc;
 use worker::js_sys::Promise;
 use worker::wasm_bindgen::JsCast;
 use worker::wasm_bindgen::prelude::*;
-use worker::web_sys::{Request, Response};
+use worker::web_sys::{Headers, Request, RequestInit, Response};
 use worker::{Env, Result};
 
 use super::answer::{Answer, Cors};
 use super::env::settings;
 use super::failure::Failure;
-use super::platform::rooms;
+use super::platform::{ORIGIN, header, rooms};
 use super::promise::{Step, proceed_after};
 use super::request::find_route;
 use crate::edge::BadSetting;
@@ -57,6 +57,22 @@ impl Call {
             .get_by_name(room)?
             .fetch_with_request(request)?;
         Ok(self.proceed_after(&response, step))
+    }
+
+    /// Sends a room a request of the Worker itself, and continues with `step` after the room has answered.
+    /// The request of the next step is this one, so its URL is what the next step knows.
+    pub(super) fn ask(&self, room: &str, url: &str, step: Step) -> Result<Answer> {
+        let headers = Headers::new()?;
+        // The response depends on the origin.
+        if let Some(origin) = header(&self.request.headers(), &ORIGIN)? {
+            headers.set("Origin", &origin)?;
+        }
+        let init = RequestInit::new();
+        init.set_headers(&headers);
+        let request = Request::new_with_str_and_init(url, &init)?;
+        let env: Env = self.env.clone();
+        let call = Self { request, env };
+        call.forward(room, &call.request, step)
     }
 
     /// Converts the result of a step into the return value for JavaScript.

@@ -32,10 +32,10 @@ pub(super) fn ice_servers(
     call: &Call,
     settings: &Settings,
 ) -> Result<Answer, Failure> {
-    let Settings { ice, secret, .. } = settings;
+    let Settings { ice, secrets, .. } = settings;
     let state = match &ice.turn {
         None => TurnState::Off,
-        Some(_) if secret.is_none() && !ice.open => {
+        Some(_) if secrets.is_none() && !ice.open => {
             warn_once_about_closed_turn();
             TurnState::Off
         }

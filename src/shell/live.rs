@@ -5,12 +5,9 @@
 //! the device is notified. From the second step on, the request of the [`Call`] is the request to the
 //! room, whose URL contains the session.
 
-use std::thread::LocalKey;
-
+use worker::Error;
 use worker::js_sys::Promise;
 use worker::wasm_bindgen::prelude::*;
-use worker::web_sys::{Headers, Request, RequestInit};
-use worker::{Env, Error};
 
 use super::answer::{Answer, JSON, respond};
 use super::body::{self, Bodies};
@@ -18,10 +15,10 @@ use super::call::{Call, room_response};
 use super::failure::Failure;
 use super::platform::{ADDRESS, ORIGIN, header, now, random};
 use super::promise::Step;
-use super::rate::client_network;
+use crate::edge::body::MAX_BODY;
 use crate::edge::live::{
-    Caller, Credentials, LiveSettings, MAX_BODY, NewSession, Notification, RoomRequest,
-    StopRequest, bad_notify, not_notified, without_media_server,
+    Caller, Credentials, LiveSettings, NewSession, Notification, RoomRequest, StopRequest,
+    bad_notify, not_notified, without_media_server,
 };
 use crate::edge::route::{HttpError, LiveAction, Route};
 use crate::edge::settings::Settings;
@@ -58,12 +55,12 @@ pub(super) fn start(
             if settings.live.media.is_none() {
                 return Err(without_media_server().into());
             }
-            Ok(read_body(call, &BACK_END))
+            Ok(body::read(call, &BACK_END, MAX_BODY, Step::BodyRead))
         }
-        LiveAction::Stop { .. } => Ok(read_body(call, &OTHERS)),
+        LiveAction::Stop { .. } => Ok(body::read(call, &OTHERS, MAX_BODY, Step::BodyRead)),
         LiveAction::Status { session, tokens } => {
             check_control(call, settings, session, tokens, None)?;
-            ask_room(call, session, &RoomRequest::Status, Step::Answered)
+            Ok(call.ask(session, &RoomRequest::Status.url(), Step::Answered)?)
         }
     }
 }
@@ -77,17 +74,13 @@ pub(super) fn on_read(call: &Call, outcome: &JsValue) -> Result<Answer, Failure>
             let mut session = NewSession::read(&text, now(), random()?)?;
             session.notify = find_notification_url(&session, &settings.live)?;
             let room = session.session.clone();
-            ask_room(
-                call,
-                &room,
-                &RoomRequest::Create(session),
-                Step::SessionCreated,
-            )
+            let url = RoomRequest::Create(session).url();
+            Ok(call.ask(&room, &url, Step::SessionCreated)?)
         }
         Route::Live(LiveAction::Stop { tokens }) => {
             let StopRequest { session, stop_key } = StopRequest::read(&text)?;
             check_control(call, &settings, &session, &tokens, stop_key.as_deref())?;
-            ask_room(call, &session, &RoomRequest::Stop, Step::Answered)
+            Ok(call.ask(&session, &RoomRequest::Stop.url(), Step::Answered)?)
         }
         _ => Err(Error::from("the request had a body, but parses differently now").into()),
     }
@@ -105,7 +98,7 @@ pub(super) fn on_created(call: &Call, outcome: JsValue) -> Result<Answer, Failur
     let Some(url) = &session.notify else {
         return answer(call, &session, &settings, status, false);
     };
-    let secret = settings.secret.as_deref();
+    let secret = settings.signing_secret();
     let Notification {
         body,
         idempotency_key,
@@ -137,7 +130,7 @@ fn answer(
     status: u16,
     notified: bool,
 ) -> Result<Answer, Failure> {
-    let body = session.answer(&settings.live, settings.secret.as_deref(), notified);
+    let body = session.answer(&settings.live, settings.signing_secret(), notified);
     Ok(respond(status, JSON, &body, &call.cors())?.into())
 }
 
@@ -164,34 +157,12 @@ fn find_notification_url(
     }
 }
 
-/// Sends a request to a room.
-fn ask_room(call: &Call, room: &str, request: &RoomRequest, step: Step) -> Result<Answer, Failure> {
-    let headers = Headers::new()?;
-    // The response depends on the origin.
-    if let Some(origin) = header(&call.request.headers(), &ORIGIN)? {
-        headers.set("Origin", &origin)?;
-    }
-    let init = RequestInit::new();
-    init.set_headers(&headers);
-    let request = Request::new_with_str_and_init(&request.url(), &init)?;
-    let env: Env = call.env.clone();
-    let call = Call { request, env };
-    Ok(call.forward(room, &call.request, step)?)
-}
-
 thread_local! {
     /// The bodies of requests whose sender has been checked.
     static BACK_END: Bodies = Bodies::new();
     /// The bodies of requests whose credential may be in the body. Strangers can fill their limits, but
     /// not those of the back end.
     static OTHERS: Bodies = Bodies::new();
-}
-
-/// Reads the body of a request, with limits for each network.
-fn read_body(call: &Call, bodies: &'static LocalKey<Bodies>) -> Answer {
-    let client = client_network(&call.request.headers()).unwrap_or_default();
-    let body = bodies.with(|bodies| bodies.read(&call.request, &client, MAX_BODY));
-    call.proceed_after(&body, Step::BodyRead)
 }
 
 fn check_control(
@@ -207,8 +178,8 @@ fn check_control(
         tokens,
         stop_key,
     };
-    let Settings { live, secret, .. } = settings;
-    live.check_control(&headers.caller(), &credentials, secret.as_deref(), now())?;
+    let Settings { live, secrets, .. } = settings;
+    live.check_control(&headers.caller(), &credentials, secrets.as_ref(), now())?;
     Ok(())
 }
 

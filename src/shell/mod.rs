@@ -5,6 +5,7 @@
 //! Rules that do not depend on the platform belong in the other folders. A request that the Worker
 //! refuses does not wake a room.
 
+mod admin;
 mod answer;
 mod body;
 mod call;
@@ -35,7 +36,7 @@ use self::failure::Failure;
 use self::join::refuse;
 use self::platform::{ORIGIN, header};
 use self::promise::Step;
-use self::request::{authorize, find_route};
+use self::request::{authorize, check_id, find_route};
 use crate::edge::admission;
 use crate::edge::quote::shorten;
 use crate::edge::route::{EngineRequest, HttpError, LiveAction, Route};
@@ -71,6 +72,7 @@ pub fn proceed(step: Step, request: Request, env: Env, outcome: JsValue) -> JsVa
         Step::TurnAnswered => ice::on_answered(&call, outcome),
         Step::TurnRead => ice::on_read(&call, outcome),
         Step::BodyRead => live::on_read(&call, &outcome),
+        Step::RemovalRead => admin::on_read(&call, &outcome),
         Step::SessionCreated => live::on_created(&call, outcome),
         Step::DeviceNotified => live::on_notified(&call, &outcome),
     };
@@ -83,7 +85,8 @@ fn handle(call: &Call) -> Result<Answer, Failure> {
     let headers = call.request.headers();
     check_origin(&settings, header(&headers, &ORIGIN)?.as_deref())?;
     let route = find_route(&call.request, &headers)?;
-    if let Err(refusal) = authorize(&route, &headers, &settings) {
+    let allowed = authorize(&route, &headers, &settings);
+    if let Err(refusal) = allowed.and_then(|()| check_id(&route, &settings)) {
         return refuse(&route, &headers, refusal);
     }
     let is_limited = match &route {
@@ -127,6 +130,7 @@ fn serve(route: &Route, call: &Call, settings: &Settings) -> Result<Answer, Fail
         Route::Engine(Err(error)) => Ok(respond(400, JSON, &error.body(), &call.cors())?.into()),
         Route::Ice(wanted) => ice::ice_servers(wanted, call, settings),
         Route::Live(action) => live::start(action, call, settings),
+        Route::Admin(wanted) => admin::start(wanted, call, settings),
         Route::Register(peer) => http::register(peer, call),
         Route::Message(peer) => http::message(peer, call),
         Route::Events { head: true, .. } => Ok(respond(200, EVENTS, "", &call.cors())?.into()),

@@ -9,6 +9,7 @@
 //! The macro also copies each frame into WebAssembly memory before the handler can check the
 //! length.
 
+mod admin;
 mod awake;
 mod http;
 mod live;
@@ -41,6 +42,7 @@ use crate::core::peer::{PeerId, Socket};
 use crate::core::refusal::Refusal;
 use crate::dialect::Dialect;
 use crate::edge::BadSetting;
+use crate::edge::admission::Admission;
 use crate::edge::route::{HttpError, Join, Route};
 use crate::edge::settings::Settings;
 use crate::edge::status::Status;
@@ -168,7 +170,8 @@ impl RoomObject {
             Ok(route) => route,
             // The Worker forwards no unknown path, so it has sent this request itself.
             Err(error) => {
-                let response = self.live(&request.url(), cors);
+                let url = request.url();
+                let response = self.live(&url, cors).or_else(|| self.admin(&url, cors));
                 return Ok(response.ok_or(error)??.into());
             }
         };
@@ -190,6 +193,7 @@ impl RoomObject {
             | Route::Preflight(_)
             | Route::Ice(_)
             | Route::Live(_)
+            | Route::Admin(_)
             | Route::Engine(_) => {
                 let message = "a room does not serve this path: expected the path of a room or a \
                      peer. Send the request to the Worker";
@@ -284,7 +288,7 @@ impl RoomObject {
     fn join(&self, join: Join, headers: &Headers) -> Result<Response, Failure> {
         let settings = self.settings.as_ref().map_err(Clone::clone)?;
         // The Worker has checked the token, but cannot pass on that it has expired.
-        let expired = admit(&join, headers, settings)?;
+        let Admission { expired, closes_at } = admit(&join, headers, settings)?;
         let Join {
             id,
             key,
@@ -299,10 +303,10 @@ impl RoomObject {
         let event = |socket| Event::Join {
             socket,
             id,
-            key,
+            key: key.map(|key| key.key),
             moves,
             expired,
-            expires_at: None,
+            expires_at: closes_at,
         };
         self.enter(dialect, event, headers)
     }

@@ -25,6 +25,8 @@ pub enum Step {
     TurnRead,
     /// The body of a request about a live session has arrived.
     BodyRead,
+    /// The body of a request of the owner has arrived.
+    RemovalRead,
     /// The room has created a live session.
     SessionCreated,
     /// The device of a live session has been notified.

@@ -4,8 +4,9 @@ use worker::web_sys::{Headers, Request};
 
 use super::platform::{LAST_EVENT_ID, PROTOCOLS, UPGRADE, header, now};
 use crate::core::refusal::{Code, Refusal};
-use crate::edge::admission;
-use crate::edge::route::{self, HttpError, Join, Route, route, split_url};
+use crate::edge::admission::{self, Admission};
+use crate::edge::key_id;
+use crate::edge::route::{self, HttpError, Join, KeyWithSecret, Route, route, split_url};
 use crate::edge::settings::Settings;
 
 const UNREADABLE_HEADER: &str =
@@ -46,7 +47,7 @@ pub(super) fn authorize(
     headers: &Headers,
     settings: &Settings,
 ) -> Result<(), Refusal<'static>> {
-    let Some(secret) = &settings.secret else {
+    let Some(secrets) = &settings.secrets else {
         return Ok(());
     };
     let (tokens, room, id) = match route {
@@ -57,39 +58,51 @@ pub(super) fn authorize(
         Route::Register(peer) | Route::Message(peer) | Route::Events { peer, .. } => {
             (&peer.tokens, Some(&peer.room), Some(&peer.id))
         }
-        // `live.rs` checks who may control a live session. The token of a Socket.IO client follows in
+        // `live.rs` checks who may control a live session, and `admin.rs` checks the owner. The token of a Socket.IO client follows in
         // its first packet.
         Route::Health
         | Route::Preflight(_)
         | Route::Status { .. }
         | Route::Live(_)
+        | Route::Admin(_)
         | Route::Engine(_) => {
             return Ok(());
         }
     };
     let token = find_token(headers, tokens)?;
     let room = room.map(String::as_str);
-    admission::check_token(secret, token.as_deref(), now(), room, id)
+    admission::check_token(secrets, token.as_deref(), now(), room, id)
 }
 
-/// Checks the token of a join. Returns the refusal of an expired token if the client may still return
-/// to a seat that it holds, which only the room knows.
+/// Checks the token of a join.
 pub(super) fn admit(
     join: &Join,
     headers: &Headers,
     settings: &Settings,
-) -> Result<Option<Refusal<'static>>, Refusal<'static>> {
-    let Some(secret) = &settings.secret else {
-        return Ok(None);
+) -> Result<Admission, Refusal<'static>> {
+    let Some(secrets) = &settings.secrets else {
+        return Ok(Admission::default());
     };
     let token = find_token(headers, &join.tokens)?;
     let (room, id, has_key) = (&join.room, join.id.as_ref(), join.key.is_some());
-    admission::check_join(secret, token.as_deref(), now(), room, id, has_key)
+    let close_expired = settings.close_expired;
+    admission::check_join(
+        secrets,
+        token.as_deref(),
+        now(),
+        room,
+        id,
+        has_key,
+        close_expired,
+    )
 }
 
 /// Finds the token of a request in its headers or its URL. A request with more than one token is
 /// refused.
-fn find_token(headers: &Headers, in_url: &[String]) -> Result<Option<String>, Refusal<'static>> {
+pub(super) fn find_token(
+    headers: &Headers,
+    in_url: &[String],
+) -> Result<Option<String>, Refusal<'static>> {
     let unreadable = |_| Refusal::new(Code::Unauthorized, UNREADABLE_HEADER);
     let protocols = header(headers, &PROTOCOLS)
         .map_err(unreadable)?
@@ -108,4 +121,19 @@ fn find_token(headers: &Headers, in_url: &[String]) -> Result<Option<String>, Re
         return Err(Refusal::new(Code::Unauthorized, message));
     }
     Ok(token)
+}
+
+/// Checks that the id of a request does not belong to another key.
+pub(super) fn check_id(route: &Route, settings: &Settings) -> Result<(), Refusal<'static>> {
+    let (id, key) = match route {
+        Route::Join(join) => (join.id.as_ref(), &join.key),
+        // The server makes this key itself, so it cannot give an id.
+        Route::Register(peer) if settings.secrets.is_some() => (Some(&peer.id), &None),
+        Route::Register(peer) | Route::Message(peer) | Route::Events { peer, .. } => {
+            (Some(&peer.id), &peer.key)
+        }
+        _ => return Ok(()),
+    };
+    let key = key.as_ref().map(KeyWithSecret::secret);
+    id.map_or(Ok(()), |id| key_id::check(id, key))
 }

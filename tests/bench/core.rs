@@ -180,6 +180,7 @@ fn member(n: u64) -> Member {
         seat: Seat(n),
         lock: Lock::Open,
         stream: None,
+        token_expires_at: None,
         media: None,
     }
 }

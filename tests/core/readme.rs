@@ -31,7 +31,7 @@ fn a_token_minted_by_the_sample_is_accepted() {
     let now = Time(jsonwebtoken::get_current_timestamp() * 1_000);
     let check = |room, id| {
         check_token(
-            secret,
+            &secret.into(),
             Some(&token),
             now,
             Some(room),

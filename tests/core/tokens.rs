@@ -15,7 +15,7 @@ const NOW: u64 = 1_800_000_000;
 fn ours(token: &str) -> bool {
     let ann = PeerId::parse("ann");
     let now = Time(NOW * 1_000);
-    check_token(SECRET, Some(token), now, Some("demo"), ann.as_ref()).is_ok()
+    check_token(&SECRET.into(), Some(token), now, Some("demo"), ann.as_ref()).is_ok()
 }
 
 /// Returns whether the library, with the rules for our claims, admits the same token.

@@ -6,17 +6,24 @@ use super::Room;
 use super::join::id_taken;
 use super::roster::Peer;
 use super::turn::Turn;
-use crate::core::peer::{Key, Lock, PeerId, Seat};
+use crate::core::peer::{Key, Lock, PeerId, Seat, Time};
 use crate::core::refusal::{Code, Refusal};
 
 impl Room {
-    /// Checks that a peer is registered, and that the key opens its id. The shell calls this method
-    /// before it reads the body of a request, so a stranger cannot make it wait for a body.
+    /// Checks that a peer is registered and not removed by the owner, and that the key opens its id. The
+    /// shell calls this method before it reads the body of a request, so a stranger cannot make it wait
+    /// for a body.
     ///
     /// # Errors
     ///
     /// The refusal that [`Event::Post`](crate::core::event::Event::Post) would cause.
-    pub fn admits(&self, id: &PeerId, key: Option<&Key>) -> Result<(), Refusal<'static>> {
+    pub fn admits(
+        &self,
+        now: Time,
+        id: &PeerId,
+        key: Option<&Key>,
+    ) -> Result<(), Refusal<'static>> {
+        self.check_ban(now, id, key)?;
         check_registered(self.roster.by_id(id.as_str()), id, key).map(drop)
     }
 }
@@ -30,6 +37,7 @@ impl Turn<'_, '_> {
         id: &PeerId,
         key: Option<&Key>,
     ) -> Result<(Seat, bool), Refusal<'static>> {
+        self.room.check_ban(self.now, id, key)?;
         let peer = check_registered(self.room.roster.by_id_mut(id.as_str()), id, key)?;
         let mut is_confirmed = false;
         if let (Lock::Unconfirmed(made), Some(_)) = (peer.member.lock, key) {

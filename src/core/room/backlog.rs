@@ -43,6 +43,12 @@ impl Backlog {
         erased
     }
 
+    /// Forgets all entries, because all outboxes are dropped. Returns their rows.
+    pub(crate) fn take_rows(&mut self) -> impl Iterator<Item = RowKey> + use<> {
+        let rows = std::mem::take(self).rows;
+        rows.into_iter().map(|(row, _)| RowKey::Notices(row))
+    }
+
     fn remove_from_row(&mut self, entry: &Entry) -> Option<RowKey> {
         let row = entry.row?;
         let entries = self.rows.get_mut(&row)?;

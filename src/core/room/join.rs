@@ -9,7 +9,7 @@ use crate::core::close::Close;
 use crate::core::event::{Effect, Held, RowKey};
 use crate::core::member::{Attached, Member};
 use crate::core::notice::{Notice, RoutedSignal};
-use crate::core::peer::{Key, PeerId, Seat, Socket};
+use crate::core::peer::{Key, PeerId, Seat, Socket, Time};
 use crate::core::refusal::{Code, Refusal};
 
 /// The refusal of a client that moves from a WebSocket that its peer no longer has.
@@ -24,7 +24,11 @@ impl Turn<'_, '_> {
         key: Option<Key>,
         moves: Option<Socket>,
         expired: Option<Refusal<'static>>,
+        expires_at: Option<Time>,
     ) {
+        if let Err(refusal) = self.room.check_ban(self.now, &id, key.as_ref()) {
+            return self.reply(Err(refusal));
+        }
         if let Some(expired) = expired.filter(|_| !self.holds_seat(&id, key.as_ref())) {
             return self.reply(Err(expired));
         }
@@ -49,6 +53,7 @@ impl Turn<'_, '_> {
             seat,
             lock: key.into(),
             stream: None,
+            token_expires_at: self.token_expiry(expires_at),
             media: old.as_ref().and_then(|old| old.member.media.clone()),
         };
         self.effects.push(Effect::Keep(Attached {

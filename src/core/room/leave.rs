@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::roster::Presence;
 use super::turn::Turn;
+use crate::core::close::Close;
 use crate::core::event::{Effect, RowKey};
 use crate::core::notice::Notice;
 use crate::core::peer::{PeerId, Seat, Socket};
@@ -106,8 +107,31 @@ impl Turn<'_, '_> {
         }
     }
 
+    /// Removes all peers, and ends the live session with them. Returns the number of peers. They get no
+    /// notices of the other leaves, whose number would be quadratic.
+    #[inline(never)]
+    pub(super) fn remove_all(&mut self, close: Close) -> usize {
+        self.end_session();
+        self.take_held();
+        let rows = self.room.backlog.take_rows().map(Effect::Erase);
+        self.effects.extend(rows);
+        let mut count = 0_usize;
+        for mut peer in self.room.roster.take_all() {
+            count = count.saturating_add(1);
+            if let Some(media) = peer.member.media.take() {
+                self.close_media(*media);
+            }
+            self.effects.push(match peer.open_socket() {
+                Some(socket) => Effect::Close(socket, close),
+                None => Effect::Erase(RowKey::Absent(peer.member.id)),
+            });
+        }
+        count
+    }
+
     /// Removes the absent peers whose grace period has ended, refuses the held broadcasts that have
-    /// expired, ends a live session whose time is over, and drops outdated notices.
+    /// expired, ends a live session whose time is over, closes the WebSockets of clients whose tokens have
+    /// expired, and drops outdated notices and bans.
     #[inline(never)]
     pub(super) fn expire(&mut self) {
         for held in self.room.held.take_expired(self.now) {
@@ -127,6 +151,8 @@ impl Turn<'_, '_> {
         {
             self.stop_live();
         }
+        self.close_expired();
+        self.expire_bans();
         if self.room.sweep_at.is_some_and(|at| at <= self.now) {
             self.room.sweep_at = None;
             self.sweep();

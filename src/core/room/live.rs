@@ -115,35 +115,30 @@ impl Turn<'_, '_> {
         })
     }
 
-    /// Ends the live session: closes the sessions of all peers at the media server, and removes all
-    /// peers.
+    /// Ends the live session, if there is one, and removes all peers with it.
     #[inline(never)]
     pub(super) fn stop_live(&mut self) {
+        if self.room.live.is_some() {
+            self.remove_all(Close::LiveOver);
+        }
+    }
+
+    /// Ends the live session whose peers are about to be removed: informs them, and closes the session
+    /// of the device at the media server.
+    pub(super) fn end_session(&mut self) {
         if self.room.live.is_none() {
             return;
         }
         let sockets = self.plain_sockets();
         self.send_state(sockets, "stopped");
-        let peers = self.room.roster.all().map(|peer| peer.member.seat);
-        let mut seats: Vec<_> = peers.collect();
-        // Without the device, no viewer can watch on. A restart of the room may lose the other calls.
+        // Without the device, no viewer can watch on. A restart of the room may lose the calls that close
+        // the sessions of the viewers.
         self.close_left_device();
         let device = self.device_seat();
-        seats.sort_by_key(|seat| Some(*seat) != device);
-        for seat in seats {
-            let Some(mut peer) = self.room.roster.remove(seat) else {
-                continue;
-            };
-            if let Some(media) = peer.member.media.take() {
-                self.close_media(*media);
-            }
-            self.take_queued(&mut peer, u64::MAX);
-            self.effects.push(match peer.open_socket() {
-                Some(socket) => Effect::Close(socket, Close::LiveOver),
-                None => Effect::Erase(RowKey::Absent(peer.member.id.clone())),
-            });
+        let device = device.and_then(|seat| self.room.roster.by_seat_mut(seat));
+        if let Some(media) = device.and_then(|peer| peer.member.media.take()) {
+            self.close_media(*media);
         }
-        self.take_held();
         self.room.live = None;
         self.effects.push(Effect::Erase(RowKey::Live));
     }

@@ -26,6 +26,12 @@ impl Turn<'_, '_> {
             Ok(found) => found,
             Err(refusal) => return self.reply(Err(refusal)),
         };
+        if let Err(refusal) = self.check_token(id, seat) {
+            if is_confirmed {
+                self.save(seat);
+            }
+            return self.reply(Err(refusal));
+        }
         let last_number = self.room.last_number;
         self.drop_outdated(seat);
         let Some(peer) = self.room.roster.by_seat_mut(seat) else {

@@ -23,8 +23,12 @@ impl Turn<'_, '_> {
         id: PeerId,
         key: Option<&Key>,
         lock: Lock,
+        expires_at: Option<Time>,
         address: Option<Address>,
     ) {
+        if let Err(refusal) = self.room.check_ban(self.now, &id, key) {
+            return self.reply(Err(refusal));
+        }
         let old = self.room.roster.by_id(id.as_str());
         let is_new = old.is_none();
         // A WebSocket peer that registers has not opened a stream either.
@@ -50,6 +54,7 @@ impl Turn<'_, '_> {
                 dropped: number,
                 address,
             }),
+            token_expires_at: self.token_expiry(expires_at),
             media: None,
         };
         let peer = match old {

@@ -2,6 +2,7 @@
 
 use super::Room;
 use super::backlog::Backlog;
+use super::bans::Bans;
 use super::calls::Calls;
 use super::changes::Leavers;
 use super::held::HeldBroadcasts;
@@ -41,6 +42,7 @@ impl Room {
             last_number: 0,
             live: None,
             calls: Calls::default(),
+            bans: Bans::default(),
             has_stored: false,
             orphans: Vec::new(),
             sweep_at: None,
@@ -55,6 +57,8 @@ impl Room {
                 Row::Held(row) => held.push(row),
                 Row::Notices(row) => notices.push(row),
                 Row::Leavers(row) => room.leavers = Leavers::restore(row),
+                Row::Removed(bans) if bans.is_empty() => room.orphans.push(RowKey::Removed),
+                Row::Removed(bans) => room.bans = Bans::restore(bans),
                 Row::Live(session) => room.live = Some(Box::new(Live::new(session))),
             }
         }
@@ -71,6 +75,8 @@ impl Room {
         room.restore_held(held);
         room.restore_counters();
         room.alarm = room.next_expiry();
+        // A connected peer whose token expires has an alarm, and no row.
+        room.has_stored |= room.alarm.is_some();
         room
     }
 

@@ -20,6 +20,8 @@ pub(crate) struct Roster {
     sockets: LiteMap<Socket, Seat>,
     /// The seats of the absent peers.
     absent: LiteMap<Seat, ()>,
+    /// The connected peers whose tokens expire, in the order of expiry.
+    expiring: LiteMap<(Time, Seat), ()>,
     /// Higher than every seat in the room.
     next_seat: u64,
 }
@@ -54,7 +56,8 @@ pub(crate) struct Peer {
 ///
 /// Join and Open also replace the WebSocket of a connected peer. Register closes the WebSocket of a
 /// connected peer, which becomes absent. If the grace period is zero, Lost and GoingAway remove the
-/// peer immediately. GoingAway also removes a peer without a key.
+/// peer immediately. GoingAway also removes a peer without a key. A token that expires has the same effect
+/// as Lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Presence {
     /// The peer has a WebSocket that is not known to be closed or broken.
@@ -96,8 +99,10 @@ impl Roster {
         self.reserve(seat);
         self.seats.insert(member.id.clone(), seat);
         self.sockets.insert(member.socket, seat);
-        if matches!(presence, Presence::Absent { .. }) {
-            self.absent.insert(seat, ());
+        match (presence, member.token_expires_at) {
+            (Presence::Absent { .. }, _) => drop(self.absent.insert(seat, ())),
+            (Presence::Connected, Some(at)) => drop(self.expiring.insert((at, seat), ())),
+            (Presence::Connected, None) => {}
         }
         self.peers.insert(seat, Box::new(peer));
     }
@@ -108,7 +113,17 @@ impl Roster {
         self.seats.remove(&peer.member.id);
         self.sockets.remove(&peer.member.socket);
         self.absent.remove(&seat);
+        if let Some(at) = peer.member.token_expires_at {
+            self.expiring.remove(&(at, seat));
+        }
         Some(*peer)
+    }
+
+    /// Removes all peers and returns them, in seat order.
+    pub(crate) fn take_all(&mut self) -> impl Iterator<Item = Peer> + use<> {
+        let all = std::mem::take(self);
+        self.next_seat = all.next_seat;
+        all.peers.into_iter().map(|(_, peer)| *peer)
     }
 
     /// Marks a peer as absent. The entry of its last WebSocket stays in `sockets`,
@@ -116,6 +131,9 @@ impl Roster {
     pub(crate) fn set_absent(&mut self, seat: Seat, expires_at: Time, sent: u64) {
         if let Some(peer) = self.peers.get_mut(&seat) {
             peer.presence = Presence::Absent { expires_at, sent };
+            if let Some(at) = peer.member.token_expires_at {
+                self.expiring.remove(&(at, seat));
+            }
             self.absent.insert(seat, ());
         }
     }
@@ -158,9 +176,19 @@ impl Roster {
         absent.filter_map(|seat| self.peers.get(seat).map(|peer| &**peer))
     }
 
-    /// Returns the earliest time at which an absent peer leaves.
+    /// Returns the WebSockets of the connected peers whose tokens have expired.
+    pub(crate) fn expired(&self, now: Time) -> Vec<Socket> {
+        let expired = self.expiring.keys().take_while(|(at, _)| *at <= now);
+        let peers = expired.filter_map(|(_, seat)| self.peers.get(seat));
+        peers.map(|peer| peer.member.socket).collect()
+    }
+
+    /// Returns the earliest time at which an absent peer leaves, or the token of a connected peer
+    /// expires.
     pub(crate) fn next_expiry(&self) -> Option<Time> {
-        self.absent().filter_map(Peer::expires_at).min()
+        let absent = self.absent().filter_map(Peer::expires_at);
+        let expiring = self.expiring.first().map(|((at, _), ())| *at);
+        absent.chain(expiring).min()
     }
 
     /// Returns whether any peer is absent, and so has a row.

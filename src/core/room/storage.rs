@@ -43,7 +43,7 @@ impl Turn<'_, '_> {
         }
     }
 
-    /// Limits the expiry of absent peers and held broadcasts. After the clock went backwards, they
+    /// Limits the expiry of absent peers, held broadcasts and bans. After the clock went backwards, they
     /// would otherwise stay for hours.
     #[inline(never)]
     pub(super) fn limit_expiries(&mut self) {
@@ -69,6 +69,7 @@ impl Turn<'_, '_> {
         for held in self.room.held.limit_expiries(latest) {
             self.write_row(Row::Held(held));
         }
+        self.limit_bans();
     }
 
     /// Erases the rows of notices whose receivers are gone. A deployment closes all WebSockets

@@ -1,6 +1,7 @@
 //! Checks the token of a request.
 
-use super::claims::{check_claims, check_expiry, check_other_claims, unauthorized};
+use super::claims::{check_claims, unauthorized};
+use super::secrets::Secrets;
 use super::token::{self, Claims};
 use crate::core::peer::{PeerId, Time};
 use crate::core::refusal::{Code, Refusal};
@@ -8,32 +9,6 @@ use crate::edge::quote::shorten;
 
 /// The maximum length of a token, in bytes. A token with all claims has about 250 bytes.
 const MAX_TOKEN: usize = 4_096;
-
-/// Checks the token of a client that asks to join `room` as `id`, and whose request has a key or not.
-///
-/// Returns `None` if the client may join. Returns the refusal of an expired token if the token is
-/// valid otherwise, and the request has an id and a key: this client may return to a seat that it
-/// still holds. Only the room knows whether it does.
-///
-/// # Errors
-///
-/// Those of [`check_token`].
-pub fn check_join(
-    secret: &str,
-    token: Option<&str>,
-    now: Time,
-    room: &str,
-    id: Option<&PeerId>,
-    has_key: bool,
-) -> Result<Option<Refusal<'static>>, Refusal<'static>> {
-    let claims = read_peer_claims(secret, token)?;
-    let others = check_other_claims(&claims, now, Some(room), id);
-    match check_expiry(&claims, now) {
-        Ok(()) => others.map(|()| None),
-        Err(expired) if others.is_ok() && id.is_some() && has_key => Ok(Some(expired)),
-        Err(expired) => Err(expired),
-    }
-}
 
 /// Checks the token of a request of `id` in `room`. Without a room, such as in a request for ICE
 /// servers, the token may be for any room.
@@ -44,13 +19,13 @@ pub fn check_join(
 /// only facts that the issuer of the token knows.
 /// [`Code::BadId`] if its `sub` is reserved.
 pub fn check_token(
-    secret: &str,
+    secrets: &Secrets,
     token: Option<&str>,
     now: Time,
     room: Option<&str>,
     id: Option<&PeerId>,
 ) -> Result<(), Refusal<'static>> {
-    check_claims(&read_peer_claims(secret, token)?, now, room, id)
+    check_claims(&read_peer_claims(secrets, token)?, now, room, id)
 }
 
 /// Checks a token that may stop and read the live session of `room`, whatever its `sub`.
@@ -60,17 +35,12 @@ pub fn check_token(
 /// [`Code::Unauthorized`] with the reason, if the token is invalid or lacks the claim
 /// `"live":"control"`.
 pub fn check_control_token(
-    secret: &str,
+    secrets: &Secrets,
     token: &str,
     now: Time,
     room: &str,
 ) -> Result<(), Refusal<'static>> {
-    let claims = Claims {
-        sub: None,
-        ..read_claims(secret, token)?
-    };
-    check_claims(&claims, now, Some(room), None)?;
-    if claims.controls_live {
+    if read_back_end_claims(secrets, token, now, room)?.controls_live {
         return Ok(());
     }
     let message = "the token does not permit this request: expected the claim \"live\" with the value \
@@ -78,8 +48,50 @@ pub fn check_control_token(
     Err(unauthorized(message.to_owned()))
 }
 
+/// Checks a token that may list and remove the peers of `room`, whatever its `sub`.
+///
+/// # Errors
+///
+/// [`Code::Unauthorized`] with the reason, if the token is missing or invalid, or lacks the claim
+/// `"admin":true`.
+pub fn check_admin_token(
+    secrets: &Secrets,
+    token: Option<&str>,
+    now: Time,
+    room: &str,
+) -> Result<(), Refusal<'static>> {
+    let problem = match token {
+        None => "the request has no token",
+        Some(token) if read_back_end_claims(secrets, token, now, room)?.is_admin => return Ok(()),
+        Some(_) => "the token does not permit this request",
+    };
+    let message = format!(
+        "{problem}: expected a token with the claim \"admin\" with the value true. Sign such a token \
+         with ROOM_SECRET"
+    );
+    Err(unauthorized(message))
+}
+
+/// Reads the claims of a token that a back end has issued for itself, whatever its `sub`.
+fn read_back_end_claims(
+    secrets: &Secrets,
+    token: &str,
+    now: Time,
+    room: &str,
+) -> Result<Claims, Refusal<'static>> {
+    let claims = Claims {
+        sub: None,
+        ..read_claims(secrets, token)?
+    };
+    check_claims(&claims, now, Some(room), None)?;
+    Ok(claims)
+}
+
 /// Reads the claims of the token of a peer, whose `sub` cannot be an id of the server.
-fn read_peer_claims(secret: &str, token: Option<&str>) -> Result<Claims, Refusal<'static>> {
+pub(super) fn read_peer_claims(
+    secrets: &Secrets,
+    token: Option<&str>,
+) -> Result<Claims, Refusal<'static>> {
     let Some(token) = token else {
         return Err(unauthorized(
             "the request has no token: expected a token, because this server requires tokens. Ask \
@@ -87,7 +99,7 @@ fn read_peer_claims(secret: &str, token: Option<&str>) -> Result<Claims, Refusal
                 .to_owned(),
         ));
     };
-    let claims = read_claims(secret, token)?;
+    let claims = read_claims(secrets, token)?;
     if let Some(sub) = claims.sub.as_deref().filter(|sub| sub.starts_with('~')) {
         let message = format!(
             "the token is for the peer id {}: expected an id that does not begin with ~, because these \
@@ -99,7 +111,7 @@ fn read_peer_claims(secret: &str, token: Option<&str>) -> Result<Claims, Refusal
     Ok(claims)
 }
 
-fn read_claims(secret: &str, token: &str) -> Result<Claims, Refusal<'static>> {
+fn read_claims(secrets: &Secrets, token: &str) -> Result<Claims, Refusal<'static>> {
     if token.len() > MAX_TOKEN {
         let length = token.len();
         return Err(unauthorized(format!(
@@ -107,19 +119,18 @@ fn read_claims(secret: &str, token: &str) -> Result<Claims, Refusal<'static>> {
              claims"
         )));
     }
-    token::claims(secret, token).map_err(|error| unauthorized(error.to_string()))
+    token::claims(secrets, token).map_err(|error| unauthorized(error.to_string()))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::mint_viewer_token;
+pub(super) mod test_support {
     use super::*;
     use hmac::{Hmac, Mac};
     use serde_json::{Value, json};
     use sha2::Sha256;
 
-    const SECRET: &str = "a secret that is long enough to be one";
-    const NOW: Time = Time(1_000_000_000);
+    pub(crate) const SECRET: &str = "a secret that is long enough to be one";
+    pub(crate) const NOW: Time = Time(1_000_000_000);
 
     fn base64(bytes: &[u8]) -> String {
         const DIGITS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
@@ -136,7 +147,7 @@ mod tests {
         bytes.chunks(3).map(digits).collect()
     }
 
-    fn mint(secret: &str, header: &Value, claims: &Value) -> String {
+    pub(crate) fn mint(secret: &str, header: &Value, claims: &Value) -> String {
         let text = [header, claims]
             .map(|part| base64(part.to_string().as_bytes()))
             .join(".");
@@ -145,13 +156,21 @@ mod tests {
         format!("{text}.{}", base64(&signature))
     }
 
-    fn token(claims: &Value) -> String {
+    pub(crate) fn token(claims: &Value) -> String {
         mint(SECRET, &json!({ "alg": "HS256", "typ": "JWT" }), claims)
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::mint_viewer_token;
+    use super::test_support::{NOW, SECRET, mint, token};
+    use super::*;
+    use serde_json::json;
 
     fn check(token: &str) -> Result<(), String> {
         let ann = PeerId::parse("ann");
-        check_token(SECRET, Some(token), NOW, Some("demo"), ann.as_ref())
+        check_token(&SECRET.into(), Some(token), NOW, Some("demo"), ann.as_ref())
             .map_err(|refusal| refusal.message.into_owned())
     }
 
@@ -169,8 +188,59 @@ mod tests {
     fn a_token_for_an_id_of_the_server_is_refused_whatever_the_id_of_the_client() {
         let token = token(&json!({ "exp": 1_000_001, "room": "demo", "sub": "~live" }));
         for id in [None, PeerId::parse("ann")] {
-            let refused = check_token(SECRET, Some(&token), NOW, Some("demo"), id.as_ref());
+            let refused = check_token(&SECRET.into(), Some(&token), NOW, Some("demo"), id.as_ref());
             assert_eq!(refused.unwrap_err().code, Code::BadId);
+        }
+    }
+
+    #[test]
+    fn a_token_of_the_owner_has_the_claim_admin_for_the_room() {
+        let check = |token: Option<&str>| {
+            let refused = check_admin_token(&SECRET.into(), token, NOW, "demo");
+            refused.map_err(|refusal| (refusal.code, refusal.message.into_owned()))
+        };
+        for claims in [
+            json!({ "exp": 1_000_001, "room": "demo", "admin": true }),
+            json!({ "exp": 1_000_001, "room": "*", "admin": true, "sub": "ann" }),
+        ] {
+            assert_eq!(check(Some(&token(&claims))), Ok(()), "{claims}");
+        }
+        let (code, message) = check(None).unwrap_err();
+        assert_eq!(code, Code::Unauthorized);
+        assert!(message.contains("no token"), "{message}");
+        for (claims, reason) in [
+            (
+                json!({ "exp": 1_000_001, "room": "demo" }),
+                "\"admin\" with the value true",
+            ),
+            (
+                json!({ "exp": 1_000_001, "room": "demo", "admin": "true" }),
+                "\"admin\"",
+            ),
+            (
+                json!({ "exp": 1_000_001, "room": "demo", "admin": 1 }),
+                "\"admin\"",
+            ),
+            (
+                json!({ "exp": 1_000_001, "room": "demo", "admin": [true] }),
+                "\"admin\"",
+            ),
+            (
+                json!({ "exp": 1_000_001, "room": "demo", "live": "control" }),
+                "\"admin\"",
+            ),
+            (
+                json!({ "exp": 1_000_001, "room": "other", "admin": true }),
+                "another room",
+            ),
+            (
+                json!({ "exp": 1_000_000, "room": "demo", "admin": true }),
+                "expired",
+            ),
+        ] {
+            let (code, message) = check(Some(&token(&claims))).unwrap_err();
+            assert_eq!(code, Code::Unauthorized, "{claims}");
+            assert!(message.contains(reason), "{claims}: {message}");
         }
     }
 
@@ -178,7 +248,8 @@ mod tests {
     fn a_token_for_viewers_is_refused_for_the_device() {
         let device = PeerId::parse("camera").unwrap();
         let token = mint_viewer_token(SECRET, "demo", &device, NOW.plus(60_000)).unwrap();
-        let check = |id: Option<&PeerId>| check_token(SECRET, Some(&token), NOW, Some("demo"), id);
+        let check =
+            |id: Option<&PeerId>| check_token(&SECRET.into(), Some(&token), NOW, Some("demo"), id);
         assert_eq!(check(None), Ok(()));
         assert_eq!(check(PeerId::parse("ann").as_ref()), Ok(()));
         let refused = check(Some(&device)).unwrap_err();
@@ -290,75 +361,30 @@ mod tests {
     }
 
     #[test]
-    fn an_expired_token_with_a_key_is_left_to_the_room_if_the_rest_of_it_is_valid() {
-        let ann = PeerId::parse("ann");
-        let check = |claims: &Value, id: Option<&PeerId>, has_key| {
-            check_join(SECRET, Some(&token(claims)), NOW, "demo", id, has_key)
-        };
-        let expired = json!({ "exp": 999_999, "room": "demo", "sub": "ann" });
-        let refusal = check(&expired, ann.as_ref(), true).unwrap().unwrap();
-        assert!(refusal.message.contains("has expired"), "{refusal:?}");
-        assert_eq!(refusal.code, Code::Unauthorized);
-        let valid = json!({ "exp": 1_000_001, "room": "demo" });
-        assert_eq!(check(&valid, ann.as_ref(), true), Ok(None));
-        for (claims, id, has_key) in [
-            (
-                json!({ "exp": 999_999, "room": "demo" }),
-                ann.as_ref(),
-                false,
-            ),
-            (json!({ "exp": 999_999, "room": "demo" }), None, true),
-            (
-                json!({ "exp": 999_999, "room": "other" }),
-                ann.as_ref(),
-                true,
-            ),
-            (
-                json!({ "exp": 999_999, "room": "demo", "sub": "bob" }),
-                ann.as_ref(),
-                true,
-            ),
-            (
-                json!({ "exp": 999_999, "room": "demo", "viewerOf": "ann" }),
-                ann.as_ref(),
-                true,
-            ),
-            (
-                json!({ "exp": 999_999, "room": "demo", "nbf": 1_000_061 }),
-                ann.as_ref(),
-                true,
-            ),
-        ] {
-            let refusal = check(&claims, id, has_key).unwrap_err();
-            assert!(
-                refusal.message.contains("has expired"),
-                "{claims}: {refusal:?}"
-            );
-        }
-        let forged = mint(
-            "another secret of the very same length",
-            &json!({ "alg": "HS256" }),
-            &expired,
-        );
-        assert!(check_join(SECRET, Some(&forged), NOW, "demo", ann.as_ref(), true).is_err());
-    }
-
-    #[test]
     fn a_request_without_a_token_is_refused() {
-        assert!(check_token(SECRET, None, NOW, Some("demo"), None).is_err());
+        assert!(check_token(&SECRET.into(), None, NOW, Some("demo"), None).is_err());
         let for_ann = token(&json!({ "exp": 1_000_001, "room": "demo", "sub": "ann" }));
-        assert!(check_token(SECRET, Some(&for_ann), NOW, Some("demo"), None).is_err());
-        assert!(check_token(SECRET, Some(&for_ann), NOW, None, None).is_err());
-        assert!(check_token(SECRET, None, NOW, None, None).is_err());
+        assert!(check_token(&SECRET.into(), Some(&for_ann), NOW, Some("demo"), None).is_err());
+        assert!(check_token(&SECRET.into(), Some(&for_ann), NOW, None, None).is_err());
+        assert!(check_token(&SECRET.into(), None, NOW, None, None).is_err());
     }
 
     #[test]
     fn a_token_for_any_room_is_accepted_when_the_request_names_no_room() {
         let ann = PeerId::parse("ann");
         let other = token(&json!({ "exp": 1_000_001, "room": "other", "sub": "ann" }));
-        let any = |now| check_token(SECRET, Some(&other), now, None, ann.as_ref()).is_ok();
+        let any = |now| check_token(&SECRET.into(), Some(&other), now, None, ann.as_ref()).is_ok();
         assert!(any(NOW));
         assert!(!any(Time(1_000_001_000)));
-        assert!(check_token(SECRET, Some(&other), NOW, Some("demo"), ann.as_ref()).is_err());
+        assert!(
+            check_token(
+                &SECRET.into(),
+                Some(&other),
+                NOW,
+                Some("demo"),
+                ann.as_ref()
+            )
+            .is_err()
+        );
     }
 }

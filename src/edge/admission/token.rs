@@ -9,9 +9,8 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use hmac::{Hmac, Mac};
-use sha2::Sha256;
 
+use super::secrets::Secrets;
 use crate::core::peer::{PeerId, Time};
 use crate::dialect::json::{Object, ObjectWriter, unquote};
 use crate::edge::signature::sign;
@@ -19,7 +18,7 @@ use crate::edge::signature::sign;
 /// The encoded header of the tokens that this server signs: `{"alg":"HS256","typ":"JWT"}`
 const HEADER: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9";
 
-/// The claims of a token (RFC 7519 §4.1), and the private claims `room` and `live`.
+/// The claims of a token (RFC 7519 §4.1), and private claims such as `room`.
 pub(super) struct Claims {
     /// The time at which the token expires.
     pub(super) exp: Time,
@@ -34,6 +33,8 @@ pub(super) struct Claims {
     pub(super) viewer_of: Option<String>,
     /// Whether the claim `live` is `control`: the token may stop and read a live session.
     pub(super) controls_live: bool,
+    /// Whether the claim `admin` is `true`: the token may list and remove the peers of its room.
+    pub(super) is_admin: bool,
 }
 
 /// The reason why a token is rejected.
@@ -104,10 +105,10 @@ fn expected(claim: &str) -> &'static str {
 
 /// Verifies a token and reads its claims. The algorithm is always HS256: a header that names
 /// another algorithm is rejected (RFC 8725 §3.1).
-pub(super) fn claims(secret: &str, token: &str) -> Result<Claims, TokenError> {
+pub(super) fn claims(secrets: &Secrets, token: &str) -> Result<Claims, TokenError> {
     let (signed, signature) = token.rsplit_once('.').ok_or(TokenError::NotAJwt)?;
     let (header, claims) = signed.split_once('.').ok_or(TokenError::NotAJwt)?;
-    verify(secret, signed, signature)?;
+    verify(secrets, signed, signature)?;
 
     let header = decode(header)?;
     let mut header = Object::read(&header).map_err(|_| TokenError::NotAJwt)?;
@@ -137,6 +138,7 @@ pub(super) fn claims(secret: &str, token: &str) -> Result<Claims, TokenError> {
             .map(|value| text("viewerOf", value))
             .transpose()?,
         controls_live: claim("live") == Some(r#""control""#),
+        is_admin: claim("admin") == Some("true"),
     })
 }
 
@@ -174,18 +176,16 @@ pub fn sign_claims(secret: &str, claims: &str) -> Option<String> {
     Some(format!("{signed}.{signature}"))
 }
 
-/// Compares the signature in constant time. `claims` calls this function first, because text with a
-/// wrong signature must not be parsed.
-fn verify(secret: &str, signed: &str, signature: &str) -> Result<(), TokenError> {
+/// Verifies the signature. `claims` calls this function first, because text with a wrong signature
+/// must not be parsed.
+fn verify(secrets: &Secrets, signed: &str, signature: &str) -> Result<(), TokenError> {
     let signature = BASE64_URL_SAFE_NO_PAD
         .decode(signature)
         .map_err(|_| TokenError::NotAJwt)?;
-    // HMAC accepts keys of any length, so creating the MAC never fails.
-    let mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes());
-    let mac = mac.map_err(|_| TokenError::Signature)?;
-    mac.chain_update(signed)
-        .verify_slice(&signature)
-        .map_err(|_| TokenError::Signature)
+    if secrets.have_signed(signed, &signature) {
+        return Ok(());
+    }
+    Err(TokenError::Signature)
 }
 
 fn decode(part: &str) -> Result<String, TokenError> {
@@ -233,11 +233,11 @@ mod tests {
             decode(parts[1]).unwrap(),
             r#"{"room":"a \"b","sub":"camera","exp":1000000}"#
         );
-        let read = claims("s", &token).unwrap();
+        let read = claims(&"s".into(), &token).unwrap();
         assert_eq!(
             (read.room.as_str(), read.sub.as_deref()),
             ("a \"b", Some("camera"))
         );
-        assert!(claims("other", &token).is_err());
+        assert!(claims(&"other".into(), &token).is_err());
     }
 }

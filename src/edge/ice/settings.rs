@@ -3,7 +3,7 @@
 //! A browser rejects the whole ICE configuration if one URL is invalid, so this module checks each
 //! URL.
 
-use super::super::setting::{BadSetting, Range, bearer_token, http_url, number};
+use super::super::setting::{BadSetting, Range, bearer_token, boolean, http_url, number};
 use super::{Ice, Turn};
 
 /// Cloudflare's public STUN server, the default of `STUN_URLS`.
@@ -48,14 +48,7 @@ impl Ice {
             stun,
             turn: read_turn(turn, &find)?,
             ttl: number(&find, "TURN_TTL", &TTL)?,
-            open: match find("TURN_OPEN").as_deref() {
-                Some("true") => true,
-                Some("false") | None => false,
-                Some(other) => {
-                    let expected = r#""true" or "false", as text"#;
-                    return Err(BadSetting::variable("TURN_OPEN", other, expected));
-                }
-            },
+            open: boolean(&find, "TURN_OPEN")?,
         })
     }
 }

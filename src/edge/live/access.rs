@@ -10,7 +10,7 @@ use subtle::ConstantTimeEq;
 use super::{LiveSettings, NOT_CONFIGURED};
 use crate::core::peer::Time;
 use crate::core::refusal::{Code, Refusal};
-use crate::edge::admission::{check_control_token, token_in_authorization};
+use crate::edge::admission::{Secrets, check_control_token, token_in_authorization};
 use crate::edge::route::{HttpError, host_of};
 use crate::edge::signature::sign;
 
@@ -60,8 +60,8 @@ impl LiveSettings {
     }
 
     /// Checks that the caller may stop and read a session: it is the back end, or has the `stopKey` of
-    /// the session, or a token for the room with the claim `"live":"control"`. `secret` is
-    /// `ROOM_SECRET`.
+    /// the session, or a token for the room with the claim `"live":"control"`. `secrets` are
+    /// those of `ROOM_SECRET`.
     ///
     /// # Errors
     ///
@@ -72,7 +72,7 @@ impl LiveSettings {
         &self,
         caller: &Caller<'_>,
         credentials: &Credentials<'_>,
-        secret: Option<&str>,
+        secrets: Option<&Secrets>,
         now: Time,
     ) -> Result<(), HttpError> {
         let Credentials {
@@ -95,7 +95,7 @@ impl LiveSettings {
             return Ok(());
         }
         let mut tokens = bearer.into_iter().chain(tokens.iter().map(String::as_str));
-        let (Some(secret), Some(token)) = (secret, tokens.next()) else {
+        let (Some(secrets), Some(token)) = (secrets, tokens.next()) else {
             return Err(match self.key {
                 Some(_) => unauthorized(
                     "the request has no valid credential for this session: expected LIVE_KEY, the \
@@ -111,7 +111,7 @@ impl LiveSettings {
                  `Authorization`. Send the token in one place",
             ));
         }
-        check_control_token(secret, token, now, session).map_err(HttpError::refused)
+        check_control_token(secrets, token, now, session).map_err(HttpError::refused)
     }
 }
 
@@ -286,7 +286,7 @@ mod tests {
             tokens: &[],
             stop_key,
         };
-        status(live(key).check_control(&caller, &credentials, Some(SECRET), NOW))
+        status(live(key).check_control(&caller, &credentials, Some(&SECRET.into()), NOW))
     }
 
     #[test]
@@ -336,7 +336,8 @@ mod tests {
                 tokens,
                 stop_key: None,
             };
-            let checked = live(Some(KEY)).check_control(&AWAY, &credentials, Some(SECRET), NOW);
+            let checked =
+                live(Some(KEY)).check_control(&AWAY, &credentials, Some(&SECRET.into()), NOW);
             assert_eq!(status(checked), expected);
             let unset = live(Some(KEY)).check_control(&AWAY, &credentials, None, NOW);
             assert_eq!(status(unset), 401, "tokens need ROOM_SECRET");

@@ -7,13 +7,12 @@ use super::{LiveSettings, stop_key};
 use crate::core::live::{LiveStatus, Tracks};
 use crate::core::peer::{PeerId, Time};
 use crate::core::refusal::Refusal;
-use crate::dialect::json::{JsonError, Object, ObjectWriter, list, unquote};
+use crate::dialect::json::{Object, ObjectWriter, list, unquote};
 use crate::edge::admission::{mint_token, mint_viewer_token};
+use crate::edge::body::{deny_unknown, malformed, required};
 use crate::edge::quote::shorten;
 use crate::edge::route::{HttpError, bad_id, check_room_name};
 
-/// The maximum size of a body, in bytes.
-pub const MAX_BODY: usize = 16 * 1024;
 /// The default of `expiresIn`, in seconds: four hours.
 const DEFAULT_EXPIRES_IN: u64 = 4 * 60 * 60;
 /// The maximum of `expiresIn`, in seconds: one day.
@@ -150,14 +149,6 @@ pub fn status(session: &str, status: &LiveStatus) -> String {
         .end()
 }
 
-fn required<'a>(body: &mut Object<'a>, key: &str) -> Result<Cow<'a, str>, HttpError> {
-    let value = body.take_string(key).map_err(malformed)?;
-    value.ok_or_else(|| {
-        let message = format!("missing field `{key}`: expected a string. Add the field");
-        HttpError::refused(Refusal::malformed(message))
-    })
-}
-
 fn read_tracks(value: &str) -> Result<Tracks, HttpError> {
     let kinds = list(value).map_err(malformed)?;
     let kinds = kinds.into_iter().map(unquote).collect::<Option<Vec<_>>>();
@@ -183,20 +174,6 @@ fn read_expires_in(value: &str) -> Result<u64, HttpError> {
         );
         HttpError::refused(Refusal::malformed(message))
     })
-}
-
-fn deny_unknown(mut body: Object<'_>, known: &str) -> Result<(), HttpError> {
-    match body.take_first() {
-        None => Ok(()),
-        Some((key, _)) => {
-            let message = format!("unknown field `{key}`, expected {known}: remove it");
-            Err(HttpError::refused(Refusal::quoting(message)))
-        }
-    }
-}
-
-fn malformed(error: JsonError) -> HttpError {
-    HttpError::refused(error.into())
 }
 
 /// Converts a time to seconds since 1970.

@@ -15,6 +15,8 @@ pub(super) enum Endpoint<'a> {
     StopSession,
     /// A live session. The name is percent-encoded.
     Session(&'a str),
+    /// A request of the owner about a room. The name is percent-encoded.
+    Admin(AdminAction, &'a str),
     /// An endpoint of the HTTP dialect. The room name and the peer id are percent-encoded.
     Http(HttpAction, &'a str, &'a str),
 }
@@ -25,6 +27,17 @@ pub(super) enum HttpAction {
     Register,
     Message,
     Events,
+}
+
+/// A request of the owner of the server about a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AdminAction {
+    /// List the ids of the peers.
+    List,
+    /// Remove the peer that the body names.
+    Remove,
+    /// Remove all peers.
+    Close,
 }
 
 /// A request about a live session.
@@ -66,6 +79,7 @@ impl<'a> Endpoint<'a> {
                     "register" => Self::Http(HttpAction::Register, second, rest),
                     "message" => Self::Http(HttpAction::Message, second, rest),
                     "events" => Self::Http(HttpAction::Events, second, rest),
+                    "admin" => Self::Admin(AdminAction::named(rest)?, second),
                     _ => return None,
                 }
             }
@@ -78,8 +92,21 @@ impl<'a> Endpoint<'a> {
             Self::Engine => "GET, POST, OPTIONS",
             Self::CreateSession
             | Self::StopSession
+            | Self::Admin(..)
             | Self::Http(HttpAction::Register | HttpAction::Message, ..) => "POST, OPTIONS",
             _ => "GET, HEAD, OPTIONS",
+        }
+    }
+}
+
+impl AdminAction {
+    /// Parses the last part of the path.
+    fn named(name: &str) -> Option<Self> {
+        match name {
+            "list" => Some(Self::List),
+            "remove" => Some(Self::Remove),
+            "close" => Some(Self::Close),
+            _ => None,
         }
     }
 }
@@ -87,7 +114,7 @@ impl<'a> Endpoint<'a> {
 #[cfg(test)]
 mod tests {
     use super::super::test_support::{GET, get, status};
-    use super::super::{LiveAction, Request, Route, route};
+    use super::super::{AdminAction, AdminCall, LiveAction, Request, Route, route};
 
     #[test]
     fn an_unknown_path_is_not_found() {
@@ -169,6 +196,46 @@ mod tests {
             "/create-session/",
         ] {
             assert!(get(path).is_err(), "{path}");
+        }
+    }
+
+    #[test]
+    fn the_owner_posts_requests_about_a_room() {
+        for (name, action) in [
+            ("list", AdminAction::List),
+            ("remove", AdminAction::Remove),
+            ("close", AdminAction::Close),
+        ] {
+            let path = format!("/admin/a%20b/{name}");
+            let request = Request {
+                method: "POST",
+                path: &path,
+                query: "token=t",
+                ..GET
+            };
+            let call = AdminCall {
+                room: "a b".to_owned(),
+                action,
+                tokens: vec!["t".to_owned()],
+            };
+            assert_eq!(route(&request), Ok(Route::Admin(call)));
+            let refused = get(&path).unwrap_err();
+            let allow = Some(("Allow", "POST, OPTIONS".into()));
+            assert_eq!((refused.status, refused.header), (405, allow));
+        }
+        for (path, code) in [
+            ("/admin/demo/kick", 404),
+            ("/admin/demo", 404),
+            ("/admin/demo/list/ann", 404),
+            ("/admin//list", 400),
+            ("/admin/%ff/close", 400),
+        ] {
+            let request = Request {
+                method: "POST",
+                path,
+                ..GET
+            };
+            assert_eq!(status(route(&request)), code, "{path}");
         }
     }
 }

@@ -226,7 +226,10 @@ mod tests {
         let expected = Join {
             room: "demo".into(),
             id: PeerId::parse("ann"),
-            key: Key::new("a b"),
+            key: Key::new("a b").map(|key| KeyWithSecret {
+                secret: "a b".into(),
+                key,
+            }),
             dialect: Dialect::Native,
             moves: Some(Socket(1)),
             tokens: vec!["t".into(), "u".into()],
@@ -244,7 +247,7 @@ mod tests {
             ..GET
         };
         match route(&request)? {
-            Route::Join(join) => Ok(join.key),
+            Route::Join(join) => Ok(join.key.map(|key| key.key)),
             other => panic!("{other:?}"),
         }
     }

@@ -6,7 +6,7 @@ use worker::web_sys::{Headers, Response};
 
 use super::super::answer::{Cors, JSON, respond};
 use super::super::failure::Failure;
-use super::super::platform::random;
+use super::super::platform::{now, random};
 use super::super::rate::client_network;
 use super::RoomObject;
 use crate::core::event::{Event, Reply};
@@ -79,7 +79,7 @@ impl RoomObject {
     /// Checks whether a peer may post a signal.
     pub(super) fn admits(&self, peer: &HttpPeer) -> Result<(), Refusal<'static>> {
         let key = peer.key.as_ref().map(|key| &key.key);
-        self.awake.borrow().room.admits(&peer.id, key)
+        self.awake.borrow().room.admits(now(), &peer.id, key)
     }
 
     /// Handles a posted signal.

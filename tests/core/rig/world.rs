@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use partyline::core::close::Close;
 use partyline::core::drive::{SendError, Transport};
-use partyline::core::event::{Absent, Held, Leaver, Notices, Reply, Row, RowKey};
+use partyline::core::event::{Absent, Ban, Held, Leaver, Notices, Reply, Row, RowKey};
 use partyline::core::live::{LiveSession, MediaCall, Outcome};
 use partyline::core::member::Attached;
 use partyline::core::notice::{Notice, RoutedSignal};
@@ -31,6 +31,7 @@ pub(super) struct World {
     pub(super) notices: BTreeMap<u64, Notices>,
     pub(super) leavers: Option<Vec<Leaver>>,
     pub(super) live: Option<LiveSession>,
+    pub(super) bans: Option<Vec<Ban>>,
     /// The calls in progress of the media server.
     pub(super) calls: BTreeMap<u64, MediaCall>,
     /// The last call before the room was restarted, which knows only the current call of each peer.
@@ -124,7 +125,15 @@ impl World {
         let absent = self.absent.values().map(|absent| absent.expires_at);
         let held = self.held.values().map(|held| held.expires_at);
         let live = self.live.iter().map(|session| session.expires_at);
-        let next = absent.chain(held).chain(live).min();
+        let members = self.members.values().map(|attached| &attached.member);
+        let tokens = members.filter_map(|member| member.token_expires_at);
+        let bans = self.bans.iter().flatten().map(|ban| ban.expires_at).max();
+        let next = absent
+            .chain(held)
+            .chain(live)
+            .chain(tokens)
+            .chain(bans)
+            .min();
         // Rows of notices need an earlier alarm. The room does not know the alarm from before an
         // eviction, which may ring early, as after the clock went backwards.
         // A live session, and a session that could not be closed, need an earlier alarm for attempts
@@ -156,7 +165,8 @@ impl World {
             assert!(needed, "no peer needs {row:?}");
         }
         let rows = self.absent.len() + self.held.len() + self.notices.len();
-        let has_row = rows > 0 || self.leavers.is_some() || self.live.is_some();
+        let has_row =
+            rows > 0 || self.leavers.is_some() || self.live.is_some() || self.bans.is_some();
         let has_row = has_row || self.alarm.is_some();
         assert!(has_row || !self.used, "an empty database is left");
     }
@@ -363,6 +373,7 @@ impl Transport for World {
             Row::Absent(_) => assert!(size < 500, "{row:?}"),
             Row::Live(_) => assert!(size < 400, "{row:?}"),
             Row::Leavers(leavers) => assert!(size <= 20 + leavers.len() * 110, "{row:?}"),
+            Row::Removed(bans) => assert!(size <= 20 + bans.len() * 150, "{row:?}"),
         }
         if let Row::Notices(row) = &row {
             self.write_notices(row);
@@ -380,6 +391,7 @@ impl Transport for World {
             }
             Row::Leavers(leavers) => self.leavers = Some(leavers),
             Row::Live(session) => self.live = Some(session),
+            Row::Removed(bans) => self.bans = Some(bans),
         }
     }
 
@@ -391,6 +403,7 @@ impl Transport for World {
             RowKey::Notices(key) => self.notices.remove(key).is_some(),
             RowKey::Leavers => self.leavers.take().is_some(),
             RowKey::Live => self.live.take().is_some(),
+            RowKey::Removed => self.bans.take().is_some(),
         };
         assert!(existed, "{key:?} has no row");
     }
@@ -409,6 +422,7 @@ impl Transport for World {
         self.notices.clear();
         self.leavers = None;
         self.live = None;
+        self.bans = None;
         self.alarm = None;
     }
 }

@@ -1,0 +1,49 @@
+//! Tokens that expire: the room closes the WebSockets of their clients, and keeps their seats for the
+//! grace period. The clients can return with new tokens.
+
+use super::turn::Turn;
+use crate::core::close::Close;
+use crate::core::event::Effect;
+use crate::core::peer::{PeerId, Seat, Time};
+use crate::core::refusal::{Code, Refusal};
+
+/// A token that expires later than this number of milliseconds from now, 100 years, never expires. The
+/// platform cannot set an alarm at any time (ECMAScript's `Date` ends in the year 275760).
+const MAX_AHEAD_MS: u64 = 100 * 365 * 86_400_000;
+
+impl Turn<'_, '_> {
+    /// Returns the time at which the room closes the WebSocket of a client whose token expires at
+    /// `expires_at`: the next whole second, so that several clients need one alarm. `None`: never.
+    pub(super) fn token_expiry(&self, expires_at: Option<Time>) -> Option<Time> {
+        let latest = self.now.plus(MAX_AHEAD_MS);
+        let expires_at = expires_at.filter(|at| *at <= latest);
+        expires_at.map(Time::round_up)
+    }
+
+    /// Closes the WebSockets of the clients whose tokens have expired. Their peers become absent.
+    pub(super) fn close_expired(&mut self) {
+        for socket in self.room.roster.expired(self.now) {
+            self.effects.push(Effect::Close(socket, Close::Expired));
+            self.disconnect(socket);
+        }
+    }
+
+    /// Checks that the token with which a peer registered has not expired. A stream that opened after
+    /// that would be closed at once, again and again.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::Unauthorized`] if the token has expired.
+    pub(super) fn check_token(&self, id: &PeerId, seat: Seat) -> Result<(), Refusal<'static>> {
+        let peer = self.room.roster.by_seat(seat);
+        let expires_at = peer.and_then(|peer| peer.member.token_expires_at);
+        if expires_at.is_none_or(|at| self.now < at) {
+            return Ok(());
+        }
+        let message = format!(
+            "the token with which `{id}` registered has expired: POST to /register again with a new \
+             token"
+        );
+        Err(Refusal::new(Code::Unauthorized, message))
+    }
+}
