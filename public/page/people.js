@@ -20,6 +20,7 @@ import { connectionOf, nameOf, onHello } from './roster.js';
 import { ensureTile, removeTile, showName } from './stage.js';
 import { announce } from './talk.js';
 import { PEER_TEXT } from './texts.js';
+import { openWords, updateWords } from './words.js';
 
 /** @import { Peer, Room } from "../room.js" */
 
@@ -81,6 +82,7 @@ export function startPeople(room, name, lobby) {
   });
   on(room, 'leave', ({ peer }) => {
     removeTile(peer);
+    updateWords(peer);
     clearPeerProblem(peer);
     if (announcedPeers.has(peer)) announce(`${nameOf(peer)} is gone`);
     showCount(room);
@@ -103,7 +105,8 @@ function showPeer(peer, lobby) {
   const chatPending = state === 'connected' && !peer.ready;
   line.dataset.state = state;
   setText(line, chatPending ? 'connected, chat not open' : PEER_TEXT[state]);
-  showChoices(peer, name, lobby);
+  showChoices(peer, name, lobby, state === 'connected');
+  updateWords(peer);
   if (state === 'connected' && lostPeers.has(peer)) announce(`${name} is back`);
   if (state === 'connected' || !connection) clearPeerProblem(peer);
   if (state === 'failed') showNoPath(peer);
@@ -111,16 +114,18 @@ function showPeer(peer, lobby) {
 }
 
 /**
- * Shows the buttons for the relation. Replaces the buttons only when the relation or the name has
- * changed, because a replaced button loses the keyboard focus.
+ * Shows the buttons for the relation. Replaces the buttons only when they change, because a replaced
+ * button loses the keyboard focus.
  * @param {Peer} peer
  * @param {string} name
  * @param {boolean} lobby
+ * @param {boolean} connected
  */
-function showChoices(peer, name, lobby) {
+function showChoices(peer, name, lobby, connected) {
   const choices = query(ensureTile(peer), '.choices');
-  if (choices.dataset.relation === peer.relation + name) return;
-  choices.dataset.relation = peer.relation + name;
+  const shown = `${peer.relation} ${connected} ${name}`;
+  if (choices.dataset.shown === shown) return;
+  choices.dataset.shown = shown;
   const hadFocus = choices.contains(document.activeElement);
   const inside = createButton('Look inside', () => openInside(peer.id));
   const buttons = {
@@ -133,6 +138,7 @@ function showChoices(peer, name, lobby) {
     declined: [createButton('Ask again', () => peer.request())],
     accepted: lobby ? [inside, createButton('Hang up', () => peer.cancel())] : [inside],
   }[peer.relation];
+  if (connected) buttons.push(createButton('Compare words', () => openWords(peer)));
   for (const button of buttons) button.setAttribute('aria-label', `${button.textContent}: ${name}`);
   choices.replaceChildren(...buttons);
   if (hadFocus) buttons[0].focus();
