@@ -1,6 +1,7 @@
 // @ts-check
 /** Tests the API of `Room` with real connections in Chromium. */
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import http from 'node:http';
 import { test } from 'node:test';
 import { connected, join, log, logged, meet, newRoom, talk, until } from '../support/browser.mjs';
@@ -358,6 +359,29 @@ test('a page that keeps its id and key gets its id back after a reload, and no o
   const eve = await pages.open('eve');
   await join(eve, room, { id: me.id });
   await logged(eve, 'state connecting 4009');
+});
+
+test('without an id, the server makes one out of the key, if the key is long enough', async () => {
+  const room = newRoom();
+  const page = await pages.open('ann');
+  /** @param {Record<string, unknown>} options */
+  const idWith = async (options) => {
+    await join(page, room, options);
+    await logged(page, 'state joined');
+    const id = await page.evaluate(() => /** @type {any} */ (globalThis).room.id);
+    await page.reload();
+    return id;
+  };
+  const [key, other] = ['1234567890123456789012', '1234567890123456789ü12'];
+  const hash = createHash('sha256').update(`partyline-id${key}`).digest('base64url');
+  assert.equal(await idWith({ key }), `k.${hash.slice(0, 22)}`);
+  const id = await idWith({ key: other });
+  assert.match(id, /^k\./);
+  assert.notEqual(id, `k.${hash.slice(0, 22)}`);
+  assert.equal(await idWith({ key: other }), id);
+  // 21 characters, although they have 23 UTF-16 code units
+  assert.doesNotMatch(await idWith({ key: '1234567890123456789😀😀' }), /^k\./);
+  assert.equal(await idWith({ key, id: 'ann' }), 'ann');
 });
 
 test('peers connect over https', async () => {
