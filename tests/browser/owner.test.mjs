@@ -6,6 +6,7 @@ import { connected, join, log, logged, newRoom, talk } from '../support/browser.
 import { Pages } from '../support/chromium.mjs';
 import { useFixtures } from '../support/fixtures.mjs';
 import { ROOM_SECRET, sign } from '../support/token.mjs';
+import { hold, release } from '../support/wire.mjs';
 import { Deployed } from '../support/workerd.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
@@ -42,6 +43,8 @@ test('a removed peer leaves all others, and cannot return', async () => {
   }
   await connected(eve, 'ann', 'bob');
   await connected(ann, 'bob', 'eve');
+  // The others do not learn of it yet, so that only eve can end her connections.
+  for (const page of [ann, bob]) await hold(page, 'in');
   const response = await fetch(`${deployed.origin}/admin/${room}/remove`, {
     method: 'POST',
     headers: { Authorization: `Bearer ${mint(600, { admin: true })}` },
@@ -49,8 +52,13 @@ test('a removed peer leaves all others, and cannot return', async () => {
   });
   assert.deepEqual(await response.json(), { removed: 1 });
   await logged(eve, 'close 4012');
-  const ended = (await log(eve)).filter((line) => line.startsWith('leave')).sort();
+  const entries = await log(eve);
+  const ended = entries
+    .slice(0, entries.indexOf('close 4012'))
+    .filter((line) => line.startsWith('leave'))
+    .sort();
   assert.deepEqual(ended, ['leave ann', 'leave bob']);
+  for (const page of [ann, bob]) await release(page, 'in');
   await logged(ann, 'leave eve');
   await connected(ann, 'bob');
   await talk(ann, 'ann', bob, 'bob', 'she is gone');
