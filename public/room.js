@@ -24,8 +24,9 @@ const LEAVING_SERVER = 'leaving'; // signal: the sender leaves the server, but k
 const RELATION_TYPES = ['request', 'accept', 'decline', 'cancel'];
 const LIBRARY_TYPES = ['offer', 'answer', 'candidate', ...RELATION_TYPES, LEAVING_SERVER];
 const SERVER_TYPES = ['welcome', 'peer-joined', 'peer-left', 'error'];
-const REPLACED = 4001;
 const LIVE_OVER = 4011;
+/** Close codes that also end our connections: replaced, live-over, removed. */
+const ENDS_CONNECTIONS = [4001, LIVE_OVER, 4012];
 
 export class Room extends EventTarget {
   /** @readonly */ name;
@@ -361,7 +362,7 @@ export class Room extends EventTarget {
   /** @param {Closed} closed */
   #handleClose(closed) {
     const hasLeft = closed.code === 1000 && !this.#leftServer;
-    const isOver = hasLeft || closed.code === REPLACED || closed.code === LIVE_OVER;
+    const isOver = hasLeft || ENDS_CONNECTIONS.includes(closed.code);
     if (closed.code === LIVE_OVER) this.live.stop();
     this.live.close();
     if (isOver) this.#peers.forEach((peer) => this.#remove(peer));
