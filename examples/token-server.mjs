@@ -90,4 +90,5 @@ const server = http.createServer(async (request, response) => {
   });
   response.end(body && JSON.stringify(body));
 });
-server.listen(PORT, () => console.log(`listening on port ${server.address().port}`));
+// Only the proxy on this machine can connect.
+server.listen(PORT, '127.0.0.1', () => console.log(`listening on port ${server.address().port}`));

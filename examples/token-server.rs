@@ -60,7 +60,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         ]),
     };
     let port: u16 = variable("PORT").unwrap_or("8080".into()).parse()?;
-    let server = Server::http(("0.0.0.0", port)).map_err(|error| error.to_string())?;
+    // Only the proxy on this machine can connect.
+    let server = Server::http(("127.0.0.1", port)).map_err(|error| error.to_string())?;
     if let Some(address) = server.server_addr().to_ip() {
         println!("listening on port {}", address.port());
     }

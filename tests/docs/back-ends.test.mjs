@@ -21,6 +21,8 @@ const ORIGIN = 'https://game.example';
 const BOB = basic('bob', 'green kettle');
 const ANN = basic('ann', 'blue lantern');
 
+const auth = readFileSync(join(root, 'docs', 'auth.md'), 'utf8');
+
 /** @typedef {'Node' | 'Rust'} Name */
 /** @type {Record<Name, string[]>} */
 const COMMANDS = {
@@ -74,11 +76,20 @@ function basic(id, password) {
  * @param {string} part
  */
 function block(language, part) {
-  const text = readFileSync(join(root, 'docs', 'auth.md'), 'utf8');
-  const blocks = text.split(`\n\`\`\`${language}\n`).slice(1);
+  const blocks = auth.split(`\n\`\`\`${language}\n`).slice(1);
   const found = blocks.map((text) => text.split('\n```')[0]).find((text) => text.includes(part));
   assert.ok(found, `docs/auth.md has no ${language} with ${part}`);
   return found;
+}
+
+/** Runs a script of the documentation. Returns its output. @param {string} script */
+async function run(script) {
+  const child = spawn('bash', ['-ec', script], {
+    cwd: root,
+    env: { ...process.env, ROOM_SECRET },
+    stdio: ['ignore', 'pipe', 'ignore'], // curl reports its progress to stderr
+  });
+  return (await child.stdout.setEncoding('utf8').toArray()).join('');
 }
 
 /** Starts a back end, for a page of this origin. @param {Name} name */
@@ -118,12 +129,7 @@ test('the curl session in auth.md lists the peers of a room, removes one and clo
   const token = (/** @type {string} */ sub) => sign({ room: 'demo', sub, exp });
   const ann = await Peer.join(server, 'demo', 'ann', { token: token('ann') });
   const carl = await Peer.join(server, 'demo', 'carl', { token: token('carl') });
-  const child = spawn('bash', ['-ec', script.replaceAll('bob', 'carl')], {
-    cwd: root,
-    env: { ...process.env, ROOM_SECRET },
-    stdio: ['ignore', 'pipe', 'ignore'], // curl reports its progress to stderr
-  });
-  const said = (await child.stdout.setEncoding('utf8').toArray()).join('');
+  const said = await run(script.replaceAll('bob', 'carl'));
   assert.equal(said, '{"ids":["ann","carl"]}{"removed":1}{"removed":1}');
   await carl.isClosed(4012, 'removed');
   await ann.isClosed(4012, 'removed');
@@ -206,6 +212,14 @@ for (const name of /** @type {Name[]} */ (['Node', 'Rust']))
       const login = await post(backEnd, '/token', room, {});
       assert.equal(login.headers['www-authenticate'], 'Basic realm="rooms"');
       assert.equal((await post(backEnd, '/token', room, { ...BOB, Origin: ORIGIN })).status, 200);
+    });
+
+    test('answers the command in auth.md with a token', async () => {
+      const backEnd = await startBackEnd(name);
+      const [command] = /curl -u .*/.exec(auth) ?? [];
+      assert.ok(command?.includes('http://localhost:8080/token'), 'auth.md has the command');
+      const said = await run(command.replace('http://localhost:8080', backEnd.origin));
+      assert.deepEqual(Object.keys(JSON.parse(said)), ['token']);
     });
 
     test('gives the page in auth.md a token', async () => {
