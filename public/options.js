@@ -49,11 +49,11 @@ export function normalizeName(name) {
 export function roomUrl(name, host = new URL(import.meta.url).origin) {
   const bytes = new TextEncoder().encode(name).length;
   // URL parsers remove the path segments "." and ".."
-  // (https://url.spec.whatwg.org/#double-dot-path-segment).
-  if (bytes < 1 || bytes > 128 || /\p{Cc}|\p{Cs}|^\.\.?$/u.test(name)) {
+  // (https://url.spec.whatwg.org/#double-dot-path-segment). The server refuses "*".
+  if (bytes < 1 || bytes > 128 || /\p{Cc}|\p{Cs}|^(\.\.?|\*)$/u.test(name)) {
     throw new RangeError(
       `invalid room name ${quote(name)}: expected 1 to 128 bytes of UTF-8, no control characters, ` +
-        'and neither "." nor ".."; choose another name',
+        'and none of ".", ".." and "*"; choose another name',
     );
   }
   const local = /^(localhost|127\.[\d.]+|\[::1])(:|$)/.test(host);

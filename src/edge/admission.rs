@@ -5,14 +5,16 @@
 mod check;
 mod claims;
 mod header;
+mod http_key;
 mod join;
 mod origin;
 mod secrets;
 mod token;
 
-pub use check::{check_admin_token, check_control_token, check_token};
+pub use check::{check_admin_token, check_control_token, check_token, check_visitor};
 pub use header::{find_in_protocols, token_in_authorization};
+pub use http_key::{check_key, key_expiry, sign_key};
 pub use join::{Admission, check_join};
-pub use origin::{allows_origin, rate_limit_key};
+pub use origin::allows_origin;
 pub use secrets::Secrets;
 pub use token::{mint_token, mint_viewer_token, sign_claims};

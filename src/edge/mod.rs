@@ -9,6 +9,7 @@ pub mod key_id;
 pub mod live;
 pub mod media;
 pub mod quote;
+pub mod rate_limit;
 pub mod route;
 mod setting;
 pub mod settings;

@@ -53,6 +53,8 @@ pub enum Route {
         /// Whether the `Accept` header allows HTML. Browsers send such a header when a user opens a
         /// URL.
         html: bool,
+        /// The tokens from the URL, still unverified.
+        tokens: Vec<String>,
     },
     /// Join a room over a WebSocket.
     Join(Join),
@@ -119,6 +121,9 @@ pub fn route(request: &Request<'_>) -> Result<Route, HttpError> {
         Endpoint::Engine => Ok(Route::Engine(engine::read(request))),
         Endpoint::Ice(format) => {
             let params = params()?;
+            if let Some(room) = &params.room {
+                check_room_name(room)?;
+            }
             Ok(Route::Ice(IceRequest {
                 format,
                 id: params.id,
@@ -143,7 +148,7 @@ pub fn route(request: &Request<'_>) -> Result<Route, HttpError> {
         Endpoint::Http(action, room, id) => {
             let (room, id) = (room_name(room)?, peer_id(id)?);
             let QueryParams { key, tokens, .. } = params()?;
-            let id = key_id::resolve(id, key.as_ref().map(KeyWithSecret::secret))?;
+            let id = key_id::resolve(id, key.as_ref().map(|key| &*key.secret))?;
             let peer = HttpPeer {
                 room,
                 id,
@@ -172,7 +177,7 @@ fn join_or_status(
     match request.upgrade {
         Some(upgrade) if request.method == "GET" && has_token(upgrade, "websocket") => {
             params.read_protocols(request.protocols.unwrap_or_default())?;
-            let secret = params.key.as_ref().map(KeyWithSecret::secret);
+            let secret = params.key.as_ref().map(|key| &*key.secret);
             let id = params.id.map(|id| key_id::resolve(id, secret));
             Ok(Route::Join(Join {
                 room,
@@ -187,7 +192,8 @@ fn join_or_status(
             let html = request
                 .accept
                 .is_some_and(|accept| accept.contains("text/html"));
-            Ok(Route::Status { room, html })
+            let tokens = params.tokens;
+            Ok(Route::Status { room, html, tokens })
         }
         _ => {
             let message = "this request joins a room without a WebSocket: expected the header \
@@ -253,11 +259,13 @@ mod tests {
         ] {
             let request = Request {
                 path: "/parties/main/demo",
+                query: "token=t&utm=7",
                 accept,
                 ..GET
             };
-            let room = "demo".into();
-            assert_eq!(route(&request), Ok(Route::Status { room, html }));
+            let (room, tokens) = ("demo".into(), vec!["t".into()]);
+            let status = Route::Status { room, html, tokens };
+            assert_eq!(route(&request), Ok(status));
         }
     }
 

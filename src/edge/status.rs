@@ -1,6 +1,7 @@
 //! The status of a room: an HTML page for users, and JSON for programs.
 //!
-//! The status contains no peer ids, because clients can read the status without a token.
+//! If the server requires tokens, only clients with a token see the number of peers. The status never
+//! contains peer ids.
 
 use crate::dialect::json::quote;
 
@@ -9,6 +10,13 @@ use crate::dialect::json::quote;
 pub struct Status<'a> {
     /// The name of the room.
     pub room: &'a str,
+    /// The facts that only the room knows. `None`: the client may not see them.
+    pub room_facts: Option<RoomFacts<'a>>,
+}
+
+/// The facts that only the room knows.
+#[derive(Clone, Copy, Debug)]
+pub struct RoomFacts<'a> {
     /// The number of peers, including absent peers.
     pub peers: usize,
     /// The time at which the room was loaded into memory, in ISO 8601. The platform evicts idle
@@ -18,16 +26,17 @@ pub struct Status<'a> {
 
 impl Status<'_> {
     /// Returns the status as JSON:
-    /// `{"status":"ok","room":"demo","peers":2,"awakeSince":"2026-11-21T08:00:00.000Z"}`
+    /// `{"status":"ok","room":"demo","peers":2,"awakeSince":"2026-11-21T08:00:00.000Z"}`, or
+    /// `{"status":"ok","room":"demo"}` without the facts of the room.
     #[must_use]
     pub fn json(&self) -> String {
-        let Self {
-            room,
-            peers,
-            awake_since,
-        } = self;
-        let room = quote(room);
-        format!(r#"{{"status":"ok","room":{room},"peers":{peers},"awakeSince":"{awake_since}"}}"#)
+        let room = quote(self.room);
+        let facts = self.room_facts.map(|facts| {
+            let RoomFacts { peers, awake_since } = facts;
+            format!(r#","peers":{peers},"awakeSince":"{awake_since}""#)
+        });
+        let facts = facts.unwrap_or_default();
+        format!(r#"{{"status":"ok","room":{room}{facts}}}"#)
     }
 
     /// Returns the status as an HTML page. The page uses the styles in `public/status.css` and the
@@ -37,13 +46,29 @@ impl Status<'_> {
         let room = escape(self.room);
         let link =
             percent_encoding::utf8_percent_encode(self.room, percent_encoding::NON_ALPHANUMERIC);
-        let peers = match self.peers {
-            0 => "Nobody is here yet.".to_owned(),
-            1 => "One peer is here.".to_owned(),
-            many => format!("{many} peers are here."),
+        let peers = match self.room_facts.map(|facts| facts.peers) {
+            None => {
+                "You need a token to join this room and to see the number of its peers.".to_owned()
+            }
+            Some(0) => "Nobody is here yet.".to_owned(),
+            Some(1) => "One peer is here.".to_owned(),
+            Some(many) => format!("{many} peers are here."),
         };
+        let awake = self.room_facts.map(|RoomFacts { awake_since, .. }| {
+            format!(
+                r#"
+<p class="awake">In memory since <time datetime="{awake_since}">{awake_since}</time>. An idle room
+is removed from memory and costs nothing. Its peers stay connected.</p>"#
+            )
+        });
+        let awake = awake.unwrap_or_default();
         let name = escape(&quote(self.room));
-        let Self { awake_since, .. } = self;
+        // The sample shows where the token goes if the server requires one.
+        let options = if self.room_facts.is_some() {
+            ""
+        } else {
+            ", { token }"
+        };
         format!(
             r#"<!doctype html>
 <html lang="en">
@@ -64,12 +89,10 @@ impl Status<'_> {
 <h2>From your own page</h2>
 <pre><code>import {{ Room }} from "/room.js";
 
-const room = new Room({name});
+const room = new Room({name}{options});
 room.addEventListener("message", ({{ detail }}) =&gt; {{
   console.log(detail.peer.id, detail.data);
-}});</code></pre>
-<p class="awake">In memory since <time datetime="{awake_since}">{awake_since}</time>. An idle room
-is removed from memory and costs nothing. Its peers stay connected.</p>
+}});</code></pre>{awake}
 </main>
 </body>
 </html>
@@ -99,6 +122,9 @@ mod tests {
 
     const NASTY: Status<'_> = Status {
         room: "</h1><script>\"&",
+        room_facts: Some(TWO_PEERS),
+    };
+    const TWO_PEERS: RoomFacts<'_> = RoomFacts {
         peers: 2,
         awake_since: "2026-11-21T08:00:00.000Z",
     };
@@ -121,7 +147,23 @@ mod tests {
     #[test]
     fn the_page_counts_the_peers_in_words() {
         for (peers, words) in [(0, "Nobody"), (1, "One peer is"), (2, "2 peers are")] {
-            assert!(Status { peers, ..NASTY }.html().contains(words));
+            let room_facts = Some(RoomFacts { peers, ..TWO_PEERS });
+            let status = Status {
+                room_facts,
+                ..NASTY
+            };
+            assert!(status.html().contains(words));
         }
+    }
+
+    #[test]
+    fn the_status_for_a_client_without_a_token_has_only_the_name() {
+        let status = Status {
+            room: "demo",
+            room_facts: None,
+        };
+        assert_eq!(status.json(), r#"{"status":"ok","room":"demo"}"#);
+        let html = status.html();
+        assert!(html.contains("You need a token") && !html.contains("In memory since"));
     }
 }

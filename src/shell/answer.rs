@@ -13,9 +13,10 @@ use crate::edge::admission;
 use crate::edge::live::NOT_CONFIGURED;
 use crate::edge::route::HttpError;
 use crate::edge::settings::Settings;
+use crate::edge::status::Status;
 
 pub(super) const JSON: &str = "application/json";
-pub(super) const HTML: &str = "text/html; charset=utf-8";
+const HTML: &str = "text/html; charset=utf-8";
 pub(super) const EVENTS: &str = "text/event-stream";
 
 /// The subprotocol that a client offers together with its token (RFC 6455 §1.9). A browser closes
@@ -117,6 +118,15 @@ pub(super) fn respond(
     cors: &Cors,
 ) -> Result<Response> {
     response(status, &headers(content_type, cors)?, body)
+}
+
+/// Responds with the status of a room, as HTML or as JSON.
+pub(super) fn respond_status(status: &Status<'_>, html: bool, cors: &Cors) -> Result<Response> {
+    if html {
+        respond(200, HTML, &status.html(), cors)
+    } else {
+        respond(200, JSON, &status.json(), cors)
+    }
 }
 
 fn response(status: u16, headers: &Headers, body: &str) -> Result<Response> {

@@ -10,17 +10,38 @@ use super::call::{Call, room_response};
 use super::failure::Failure;
 use super::platform::{ADDRESS, ORIGIN, header, open_stream};
 use super::promise::Step;
+use super::request::sign_keys;
 use crate::dialect::http::ping;
 use crate::edge::route::HttpPeer;
+use crate::edge::settings::Settings;
+
+/// The header in which a room receives the key that the Worker has signed for a registering peer. No
+/// client can send it to a room, because the Worker builds this request itself.
+pub(super) const SIGNED_KEY: &str = "X-Key";
+/// The header in which a room receives the key with which a registering peer proves that its id is its
+/// own.
+pub(super) const PROOF: &str = "X-Proof";
 
 /// Registers a peer, which joins the room without a WebSocket.
-pub(super) fn register(peer: &HttpPeer, call: &Call) -> Result<Answer, Failure> {
+pub(super) fn register(
+    peer: &HttpPeer,
+    call: &Call,
+    settings: &Settings,
+) -> Result<Answer, Failure> {
+    let headers = call.request.headers();
     // The room limits the peers of one network that have registered and not opened a stream.
-    let address = header(&call.request.headers(), &ADDRESS)?;
-    let extra = address
-        .as_deref()
-        .map(|address| ("CF-Connecting-IP", address));
-    let request = room_request(&call.request, "POST", None, extra.as_slice())?;
+    let address = header(&headers, &ADDRESS)?;
+    let keys = sign_keys(peer, &headers, settings)?;
+    let (key, proof) = keys.map_or((None, None), |keys| (Some(keys.new), keys.proof));
+    let extra = [
+        ("CF-Connecting-IP", address),
+        (SIGNED_KEY, key),
+        (PROOF, proof),
+    ];
+    let extra = extra
+        .iter()
+        .filter_map(|(name, value)| Some((*name, value.as_deref()?)));
+    let request = room_request(&call.request, "POST", None, &Vec::from_iter(extra))?;
     Ok(call.forward(&peer.room, &request, Step::Answered)?)
 }
 

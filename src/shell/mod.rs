@@ -30,17 +30,19 @@ use worker::wasm_bindgen::prelude::*;
 use worker::web_sys::Request;
 use worker::{Env, event};
 
-use self::answer::{Answer, EVENTS, JSON, preflight, respond};
+use self::answer::{Answer, EVENTS, JSON, preflight, respond, respond_status};
 use self::call::{Call, room_response};
 use self::failure::Failure;
 use self::join::refuse;
 use self::platform::{ORIGIN, header};
 use self::promise::Step;
-use self::request::{authorize, check_id, find_route};
+use self::request::{authorize, check_id, find_route, may_see_room};
 use crate::edge::admission;
 use crate::edge::quote::shorten;
-use crate::edge::route::{EngineRequest, HttpError, LiveAction, Route};
+use crate::edge::rate_limit::RateLimit;
+use crate::edge::route::{HttpError, Route};
 use crate::edge::settings::Settings;
+use crate::edge::status::Status;
 
 /// Installs the panic hook, which logs panics. Runs once for each instance of the module.
 #[event(start)]
@@ -79,7 +81,7 @@ pub fn proceed(step: Step, request: Request, env: Env, outcome: JsValue) -> JsVa
     call.finish(result)
 }
 
-/// Checks the origin and the token of a request, and counts it for the rate limit.
+/// Checks the origin and the token of a request, and counts it for the rate limits.
 fn handle(call: &Call) -> Result<Answer, Failure> {
     let settings = call.settings()?;
     let headers = call.request.headers();
@@ -89,16 +91,7 @@ fn handle(call: &Call) -> Result<Answer, Failure> {
     if let Err(refusal) = allowed.and_then(|()| check_id(&route, &settings)) {
         return refuse(&route, &headers, refusal);
     }
-    let is_limited = match &route {
-        Route::Join(_)
-        | Route::Register(_)
-        | Route::Events { .. }
-        | Route::Live(LiveAction::Create) => true,
-        Route::Engine(engine) => engine.as_ref().is_ok_and(EngineRequest::creates_object),
-        _ => false,
-    };
-    let counted = is_limited.then(|| rate::count(&call.env, &headers));
-    match counted.flatten() {
+    match rate::count(&call.env, &headers, RateLimit::of(&route)) {
         Some(outcome) => Ok(call.proceed_after(&outcome, Step::Counted)),
         None => serve(&route, call, &settings),
     }
@@ -106,7 +99,7 @@ fn handle(call: &Call) -> Result<Answer, Failure> {
 
 fn on_counted(call: &Call, outcome: &JsValue) -> Result<Answer, Failure> {
     let route = call.route()?;
-    match rate::check_outcome(outcome) {
+    match rate::check_outcome(RateLimit::of(&route), outcome) {
         Ok(()) => serve(&route, call, &*call.settings()?),
         Err(refusal) => refuse(&route, &call.request.headers(), refusal),
     }
@@ -124,14 +117,20 @@ fn serve(route: &Route, call: &Call, settings: &Settings) -> Result<Answer, Fail
             Ok(respond(200, JSON, body, &call.cors())?.into())
         }
         Route::Preflight(methods) => Ok(preflight(methods, &call.cors())?.into()),
-        Route::Status { room, .. } => Ok(call.forward(room, &call.request, Step::Answered)?),
+        Route::Status { room, html, tokens } => {
+            if may_see_room(&call.request.headers(), tokens, room, settings) {
+                return Ok(call.forward(room, &call.request, Step::Answered)?);
+            }
+            let room_facts = None;
+            Ok(respond_status(&Status { room, room_facts }, *html, &call.cors())?.into())
+        }
         Route::Join(join) => Ok(call.forward(&join.room, &call.request, Step::Joined)?),
         Route::Engine(Ok(wanted)) => engine::serve(wanted, call, settings),
         Route::Engine(Err(error)) => Ok(respond(400, JSON, &error.body(), &call.cors())?.into()),
         Route::Ice(wanted) => ice::ice_servers(wanted, call, settings),
         Route::Live(action) => live::start(action, call, settings),
         Route::Admin(wanted) => admin::start(wanted, call, settings),
-        Route::Register(peer) => http::register(peer, call),
+        Route::Register(peer) => http::register(peer, call, settings),
         Route::Message(peer) => http::message(peer, call),
         Route::Events { head: true, .. } => Ok(respond(200, EVENTS, "", &call.cors())?.into()),
         Route::Events { peer, last, .. } => http::events(peer, *last, call),

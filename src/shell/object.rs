@@ -26,7 +26,7 @@ use worker::{Env, Error, State, WebSocketPair, WebSocketRequestResponsePair, was
 
 use self::awake::AwakeRoom;
 use self::transport::ObjectTransport;
-use super::answer::{Answer, Cors, HTML, JSON, respond, upgrade};
+use super::answer::{Answer, Cors, respond_status, upgrade};
 use super::body::{self, Bodies};
 use super::env::settings;
 use super::failure::Failure;
@@ -45,7 +45,7 @@ use crate::edge::BadSetting;
 use crate::edge::admission::Admission;
 use crate::edge::route::{HttpError, Join, Route};
 use crate::edge::settings::Settings;
-use crate::edge::status::Status;
+use crate::edge::status::{RoomFacts, Status};
 
 /// The Durable Object class that `wrangler.toml` names. The platform calls its methods.
 #[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
@@ -188,7 +188,7 @@ impl RoomObject {
                     return Ok(Answer::Later(body));
                 }
             },
-            Route::Status { room, html } => self.status(&room, html, cors)?,
+            Route::Status { room, html, .. } => self.status(&room, html, cors)?,
             Route::Health
             | Route::Preflight(_)
             | Route::Ice(_)
@@ -207,14 +207,12 @@ impl RoomObject {
     fn status(&self, room: &str, html: bool, cors: &Cors) -> Result<Response, Failure> {
         let status = Status {
             room,
-            peers: self.awake.borrow().room.peers(),
-            awake_since: &String::from(self.awake_since.to_iso_string()),
+            room_facts: Some(RoomFacts {
+                peers: self.awake.borrow().room.peers(),
+                awake_since: &String::from(self.awake_since.to_iso_string()),
+            }),
         };
-        Ok(if html {
-            respond(200, HTML, &status.html(), cors)?
-        } else {
-            respond(200, JSON, &status.json(), cors)?
-        })
+        Ok(respond_status(&status, html, cors)?)
     }
 
     fn handle_message(&self, ws: &WebSocket, message: &JsValue) {

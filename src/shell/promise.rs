@@ -9,7 +9,7 @@ use worker::{Env, wasm_bindgen};
 #[wasm_bindgen]
 #[derive(Clone, Copy)]
 pub enum Step {
-    /// The rate limiter has counted the request.
+    /// The rate limiters have counted the request.
     Counted,
     /// The room has answered a request whose client receives the answer unchanged.
     Answered,

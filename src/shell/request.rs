@@ -4,9 +4,9 @@ use worker::web_sys::{Headers, Request};
 
 use super::platform::{LAST_EVENT_ID, PROTOCOLS, UPGRADE, header, now};
 use crate::core::refusal::{Code, Refusal};
-use crate::edge::admission::{self, Admission};
+use crate::edge::admission::{self, Admission, Secrets};
 use crate::edge::key_id;
-use crate::edge::route::{self, HttpError, Join, KeyWithSecret, Route, route, split_url};
+use crate::edge::route::{self, HttpError, HttpPeer, Join, Route, route, split_url};
 use crate::edge::settings::Settings;
 
 const UNREADABLE_HEADER: &str =
@@ -53,13 +53,12 @@ pub(super) fn authorize(
     let (tokens, room, id) = match route {
         Route::Join(join) => return admit(join, headers, settings).map(drop),
         Route::Ice(wanted) => (&wanted.tokens, wanted.room.as_ref(), wanted.id.as_ref()),
-        // The room checks the key, so a registered peer can continue after its token has expired.
-        Route::Message(peer) | Route::Events { peer, .. } if peer.key.is_some() => return Ok(()),
-        Route::Register(peer) | Route::Message(peer) | Route::Events { peer, .. } => {
-            (&peer.tokens, Some(&peer.room), Some(&peer.id))
+        Route::Message(peer) | Route::Events { peer, .. } => {
+            return authorize_peer(peer, headers, secrets);
         }
-        // `live.rs` checks who may control a live session, and `admin.rs` checks the owner. The token of a Socket.IO client follows in
-        // its first packet.
+        Route::Register(peer) => (&peer.tokens, Some(&peer.room), Some(&peer.id)),
+        // `live.rs` checks who may control a live session, and `admin.rs` checks the owner. The token
+        // of a Socket.IO client follows in its first packet.
         Route::Health
         | Route::Preflight(_)
         | Route::Status { .. }
@@ -71,7 +70,83 @@ pub(super) fn authorize(
     };
     let token = find_token(headers, tokens)?;
     let room = room.map(String::as_str);
-    admission::check_token(secrets, token.as_deref(), now(), room, id)
+    admission::check_token(secrets, token.as_deref(), now(), room, id).map(drop)
+}
+
+/// Checks the key or the token of a registered peer. One valid credential is enough.
+fn authorize_peer(
+    peer: &HttpPeer,
+    headers: &Headers,
+    secrets: &Secrets,
+) -> Result<(), Refusal<'static>> {
+    let HttpPeer {
+        room,
+        id,
+        key,
+        tokens,
+    } = peer;
+    let now = now();
+    let key = key.as_ref().map(|key| &*key.secret);
+    let by_key = key.map(|key| admission::check_key(secrets, key, now, room, id));
+    if let Some(Ok(())) = by_key {
+        return Ok(());
+    }
+    let token = find_token(headers, tokens)?;
+    match (token, by_key) {
+        (None, Some(by_key)) => by_key,
+        (token, _) => {
+            admission::check_token(secrets, token.as_deref(), now, Some(room), Some(id)).map(drop)
+        }
+    }
+}
+
+/// The keys of a registration on a server that requires tokens.
+pub(super) struct SignedKeys {
+    /// The key that the peer receives.
+    pub(super) new: String,
+    /// The key of an earlier registration, with which the peer proves that the id is its own.
+    pub(super) proof: Option<String>,
+}
+
+/// Creates the key for a registration, valid as long as the token. Returns `None` if the server requires
+/// no tokens: the room then handles the key.
+pub(super) fn sign_keys(
+    peer: &HttpPeer,
+    headers: &Headers,
+    settings: &Settings,
+) -> Result<Option<SignedKeys>, Refusal<'static>> {
+    let Some(secrets) = &settings.secrets else {
+        return Ok(None);
+    };
+    let HttpPeer {
+        room,
+        id,
+        key,
+        tokens,
+    } = peer;
+    let token = find_token(headers, tokens)?;
+    let exp = admission::check_token(secrets, token.as_deref(), now(), Some(room), Some(id))?;
+    let sent = key.as_ref().map(|key| key.secret.clone());
+    // A key that the client has made up is ignored. An expired key still proves whose the id is.
+    let proof = sent.filter(|key| admission::key_expiry(secrets, key, room, id).is_some());
+    let new = admission::sign_key(secrets, exp, room, id);
+    Ok(new.map(|new| SignedKeys { new, proof }))
+}
+
+/// Returns whether the client may see the number of peers in a room: it has a token for the room, or
+/// the server requires no tokens.
+pub(super) fn may_see_room(
+    headers: &Headers,
+    tokens: &[String],
+    room: &str,
+    settings: &Settings,
+) -> bool {
+    let Some(secrets) = &settings.secrets else {
+        return true;
+    };
+    let token = find_token(headers, tokens);
+    token
+        .is_ok_and(|token| admission::check_visitor(secrets, token.as_deref(), now(), room).is_ok())
 }
 
 /// Checks the token of a join.
@@ -134,6 +209,6 @@ pub(super) fn check_id(route: &Route, settings: &Settings) -> Result<(), Refusal
         }
         _ => return Ok(()),
     };
-    let key = key.as_ref().map(KeyWithSecret::secret);
+    let key = key.as_ref().map(|key| &*key.secret);
     id.map_or(Ok(()), |id| key_id::check(id, key))
 }

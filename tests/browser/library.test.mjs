@@ -158,6 +158,7 @@ test('invalid options throw errors that quote the value', async () => {
     };
     return {
       name: message('..'),
+      star: message('*'),
       long: message('x'.repeat(129)),
       surrogate: message('\ud800'),
       id: message('demo', { id: 'Ann Lee' }),
@@ -167,6 +168,7 @@ test('invalid options throw errors that quote the value', async () => {
     };
   });
   assert.match(messages.name, /^RangeError: invalid room name "\.\.": expected 1 to 128 bytes/);
+  assert.match(messages.star, /^RangeError: invalid room name "\*": .* and "\*"; choose another/);
   assert.match(messages.long, /^RangeError: invalid room name "xxx/);
   assert.match(messages.surrogate, /^RangeError: invalid room name "/);
   assert.match(messages.id, /^RangeError: invalid peer id "Ann Lee": expected 1 to 64 characters/);

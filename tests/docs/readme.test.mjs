@@ -152,7 +152,7 @@ describe('samples', () => {
     const isJoined = () => /** @type {any} */ (globalThis).room.state === 'joined';
     await until(page, `the sample of ${file} joins`, isJoined);
     await page.evaluate(() => /** @type {any} */ (globalThis).room.close());
-    while ((await tokens.status('demo')).peers > 0);
+    while ((await tokens.status('demo', token)).peers > 0);
     await pages.tidy();
   }
 

@@ -32,10 +32,11 @@ const SAFE = {
   ],
   'creates an object of a class of ours, whose constructor only sets fields': ['new'],
   'creates an object from valid arguments': [
-    ...['new Date', 'new Error', 'new Object', 'new TextEncoder', 'new Uint8Array', 'new_typed'],
+    ...['new Array', 'new Date', 'new Error', 'new Object', 'new TextEncoder', 'new Uint8Array'],
+    ...['new_typed'],
   ],
   'calls a method of a built-in type with valid arguments': [
-    ...['.then()', 'Promise.reject()', 'Promise.resolve()'],
+    ...['.push()', '.then()', 'Promise.allSettled()', 'Promise.reject()', 'Promise.resolve()'],
     ...['.encodeInto()', '.set()', '.subarray()', 'Uint8Array.prototype.set.call()'],
     ...[
       '.getTime()',

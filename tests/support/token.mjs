@@ -1,4 +1,5 @@
 // @ts-check
+/// <reference path="./jsonwebtoken.d.ts" />
 /** Signs room tokens, as a back end does. */
 import { createHmac } from 'node:crypto';
 

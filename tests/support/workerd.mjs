@@ -132,9 +132,16 @@ export class Server {
     });
   }
 
-  /** Reads the status of a room. @param {string} room @returns {Promise<any>} */
-  async status(room) {
-    const { status, text } = await this.request(`/parties/main/${encodeURIComponent(room)}`);
+  /**
+   * Reads the status of a room.
+   * @param {string} room
+   * @param {string} [token] without it, a server that requires tokens hides the number of peers
+   * @returns {Promise<any>}
+   */
+  async status(room, token) {
+    const path = `/parties/main/${encodeURIComponent(room)}`;
+    const headers = token ? { Authorization: `Bearer ${token}` } : undefined;
+    const { status, text } = await this.request(path, { headers });
     if (status !== 200) throw new Error(`room ${room}: ${status} ${text}`);
     return JSON.parse(text);
   }
@@ -153,6 +160,8 @@ export class Server {
  * @property {boolean} [assets] whether to serve `public/`, too
  * @property {string} [around] the source of an entry module that wraps our module `./index.js`
  * @property {(text: string) => void} [log] a callback for the output of workerd
+ * @property {Record<string, number>} [limits] the requests that each rate limit allows in a minute.
+ *   Default: the limits in `wrangler.toml`
  */
 
 /**
@@ -181,8 +190,9 @@ let lastStart = /** @type {Promise<unknown>} */ (Promise.resolve());
  * @param {StartOptions} options
  * @returns {Promise<Workerd<Name>>}
  */
-async function startNow(instances, { persist, assets, around, log }) {
+async function startNow(instances, { persist, assets, around, log, limits = {} }) {
   const { date, flags, vars, ratelimits } = shipped();
+  for (const [name, limit] of Object.entries(limits)) ratelimits[name].simple.limit = limit;
   const names = /** @type {Name[]} */ (Object.keys(instances));
   const before = new Set(children());
   const miniflare = new Miniflare({

@@ -4,7 +4,8 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import jwt from 'jsonwebtoken';
-import { Peer, expectQuiet } from '../support/peer.mjs';
+import { HttpPeer } from '../support/http-peer.mjs';
+import { Peer, expectQuiet, within } from '../support/peer.mjs';
 import { SocketIoPeer } from '../support/socketio-peer.mjs';
 import { ROOM_SECRET } from '../support/token.mjs';
 import { WorkerLog } from '../support/worker-log.mjs';
@@ -26,12 +27,11 @@ before(async () => {
 after(() => workerd?.stop());
 
 /** @param {string} room @param {string | number} expiresIn */
-const sign = (room, expiresIn = '10m') =>
-  jwt.sign({ room }, ROOM_SECRET, { expiresIn: /** @type {number} */ (expiresIn) });
+const sign = (room, expiresIn = '10m') => jwt.sign({ room }, ROOM_SECRET, { expiresIn });
 
 /** Resolves a second after a token has expired. @param {string} token */
 async function expired(token) {
-  const { exp } = /** @type {{ exp: number }} */ (jwt.decode(token));
+  const { exp } = jwt.decode(token);
   while (Date.now() < (exp + 1) * 1000) await sleep(100);
 }
 
@@ -62,7 +62,7 @@ describe('CLOSE_EXPIRED', { concurrency: true }, () => {
       const { peer: ann, token } = await joinForSeconds(server, room, { id: 'ann', key });
       await bob.receives({ type: 'peer-joined', id: 'ann', polite: true });
       await ann.isClosed(4014, 'expired');
-      const { exp } = /** @type {{ exp: number }} */ (jwt.decode(token));
+      const { exp } = jwt.decode(token);
       assert.ok(Date.now() >= exp * 1000, 'it is closed when the token has expired, not earlier');
 
       const late = await Peer.connect(server, room, { id: 'ann', key, token });
@@ -84,6 +84,38 @@ describe('CLOSE_EXPIRED', { concurrency: true }, () => {
       const { peer } = await joinForSeconds(server, dialect, { id: 'ann', dialect });
       await peer.isClosed(4014, 'expired');
     });
+
+  test('an event stream ends, and a new token registers its peer again', async () => {
+    const server = workerd.at.closing;
+    const room = 'http';
+    const bob = await Peer.join(server, room, 'bob', { token: sign(room) });
+    const ann = new HttpPeer(server, room, 'ann');
+    const register = async (
+      /** @type {import('../support/http-peer.mjs').Credentials} */ with_,
+    ) => {
+      ann.credentials = with_;
+      const { status, text } = await ann.register();
+      assert.equal(status, 200, text);
+      ann.credentials = { key: JSON.parse(text).key };
+    };
+    /** On a slow machine, the token may expire before the stream opens. */
+    let status;
+    for (let seconds = 2; status !== 200 && seconds < 30; seconds *= 2) {
+      await register({ ...ann.credentials, token: sign(room, seconds) });
+      const response = await ann.request();
+      status = response.statusCode;
+      ann.listen(response);
+    }
+    assert.equal(status, 200);
+    await bob.receives({ type: 'peer-joined', id: 'ann', polite: true });
+    await within(/** @type {Promise<void>} */ (ann.stream?.gone), 'the stream ends');
+    assert.equal((await ann.request()).statusCode, 401);
+    assert.equal((await ann.post({ type: 'hello' })).status, 401);
+    await register({ ...ann.credentials, token: sign(room) });
+    await ann.open();
+    await ann.sends({ type: 'hello', target: 'bob' });
+    await bob.receives({ type: 'hello', from: 'ann' });
+  });
 
   test('a Socket.IO client reconnects with a new token', async () => {
     const { origin } = workerd.at.closing;

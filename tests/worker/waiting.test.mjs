@@ -35,8 +35,13 @@ const WAITING = `
     fetch(request, env, ctx) {
       if (request.url.endsWith('/measure'))
         return Response.json({ waiting, bytes: memory.buffer.byteLength });
-      const JOINS = request.url.includes('limiter-waits') ? { limit: wait } : undefined;
-      return ours.fetch(request, { ...env, JOINS }, ctx);
+      const limiter = request.url.includes('/message/') ? 'ASKS' : 'JOINS';
+      const limit = request.url.includes('limiter-waits') ? { limit: wait } : undefined;
+      return ours.fetch(
+        request,
+        { ...env, JOINS: undefined, ASKS: undefined, [limiter]: limit },
+        ctx,
+      );
     },
   };
 `;
@@ -90,6 +95,7 @@ for (const [name, line, ...headers] of [
   ['a join waits for the rate limiter', 'GET /parties/main/limiter-waits?id=ann', ...UPGRADE],
   ['a registration waits for the rate limiter', 'POST /register/limiter-waits/ann'],
   ['an event stream waits for the rate limiter', 'GET /events/limiter-waits/ann'],
+  ['a message waits for the rate limiter', 'POST /message/limiter-waits/ann', 'Content-Length: 0'],
   ['a join waits for the room', 'GET /parties/main/room-waits?id=ann', ...UPGRADE],
   ['a registration waits for the room', 'POST /register/room-waits/ann'],
   ['an event stream waits for the room', 'GET /events/room-waits/ann'],

@@ -10,8 +10,8 @@ use crate::edge::quote::shorten;
 /// The maximum length of a token, in bytes. A token with all claims has about 250 bytes.
 const MAX_TOKEN: usize = 4_096;
 
-/// Checks the token of a request of `id` in `room`. Without a room, such as in a request for ICE
-/// servers, the token may be for any room.
+/// Checks the token of a request of `id` in `room`, and returns its expiry. Without a room, such as in
+/// a request for ICE servers, the token may be for any room.
 ///
 /// # Errors
 ///
@@ -24,8 +24,28 @@ pub fn check_token(
     now: Time,
     room: Option<&str>,
     id: Option<&PeerId>,
+) -> Result<Time, Refusal<'static>> {
+    let claims = read_peer_claims(secrets, token)?;
+    check_claims(&claims, now, room, id)?;
+    Ok(claims.exp)
+}
+
+/// Checks the token of a client that asks for the status of `room`, whatever the `sub` of the token.
+///
+/// # Errors
+///
+/// Those of [`check_token`].
+pub fn check_visitor(
+    secrets: &Secrets,
+    token: Option<&str>,
+    now: Time,
+    room: &str,
 ) -> Result<(), Refusal<'static>> {
-    check_claims(&read_peer_claims(secrets, token)?, now, room, id)
+    let claims = Claims {
+        sub: None,
+        ..read_peer_claims(secrets, token)?
+    };
+    check_claims(&claims, now, Some(room), None)
 }
 
 /// Checks a token that may stop and read the live session of `room`, whatever its `sub`.
@@ -171,6 +191,7 @@ mod tests {
     fn check(token: &str) -> Result<(), String> {
         let ann = PeerId::parse("ann");
         check_token(&SECRET.into(), Some(token), NOW, Some("demo"), ann.as_ref())
+            .map(drop)
             .map_err(|refusal| refusal.message.into_owned())
     }
 
@@ -182,6 +203,23 @@ mod tests {
         ] {
             assert_eq!(check(&token(&claims)), Ok(()), "{claims}");
         }
+    }
+
+    #[test]
+    fn the_status_needs_a_token_for_the_room_and_not_for_a_peer() {
+        let check = |claims| {
+            let token = token(&claims);
+            check_visitor(&SECRET.into(), Some(&token), NOW, "demo").is_ok()
+        };
+        let exp = 1_000_001;
+        assert!(check(json!({ "exp": exp, "room": "demo", "sub": "ann" })));
+        assert!(check(json!({ "exp": exp, "room": "*" })));
+        assert!(!check(json!({ "exp": exp, "room": "other" })));
+        assert!(!check(json!({ "exp": 1_000_000, "room": "demo" })));
+        assert!(!check(
+            json!({ "exp": exp, "room": "demo", "sub": "~live" })
+        ));
+        assert!(check_visitor(&SECRET.into(), None, NOW, "demo").is_err());
     }
 
     #[test]
@@ -247,11 +285,12 @@ mod tests {
     #[test]
     fn a_token_for_viewers_is_refused_for_the_device() {
         let device = PeerId::parse("camera").unwrap();
-        let token = mint_viewer_token(SECRET, "demo", &device, NOW.plus(60_000)).unwrap();
+        let exp = NOW.plus(60_000);
+        let token = mint_viewer_token(SECRET, "demo", &device, exp).unwrap();
         let check =
             |id: Option<&PeerId>| check_token(&SECRET.into(), Some(&token), NOW, Some("demo"), id);
-        assert_eq!(check(None), Ok(()));
-        assert_eq!(check(PeerId::parse("ann").as_ref()), Ok(()));
+        assert_eq!(check(None), Ok(exp));
+        assert_eq!(check(PeerId::parse("ann").as_ref()), Ok(exp));
         let refused = check(Some(&device)).unwrap_err();
         assert_eq!(refused.code, Code::Unauthorized);
         assert!(

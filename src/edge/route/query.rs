@@ -25,8 +25,8 @@ pub(super) struct QueryParams {
     /// The room that the token must be valid for. Only requests for ICE servers have this
     /// parameter, because the path of a join names the room.
     pub(super) room: Option<String>,
-    /// Whether the query has `_pk`, `key`, `dialect` or `token`. On the path of a room, these
-    /// parameters require a WebSocket upgrade.
+    /// Whether the query has `_pk`, `key` or `dialect`. On the path of a room, these parameters
+    /// require a WebSocket upgrade.
     pub(super) has_join_params: bool,
 }
 
@@ -55,7 +55,7 @@ impl QueryParams {
                 "room" => params.room = Some(value.into_owned()),
                 _ => {}
             }
-            params.has_join_params |= ["_pk", "key", "dialect", "token"].contains(&&*name);
+            params.has_join_params |= ["_pk", "key", "dialect"].contains(&&*name);
         }
         Ok(params)
     }
@@ -125,6 +125,10 @@ fn room_problem(name: &str) -> Option<String> {
     }
     if name.len() > MAX_ROOM {
         return Some(format!("has {} bytes", name.len()));
+    }
+    // A token for a room of this name would be a token for every room.
+    if name == "*" {
+        return Some("means every room in a token".to_owned());
     }
     let is_invalid = name.chars().any(char::is_control);
     is_invalid.then(|| "contains a control character".to_owned())
@@ -214,6 +218,8 @@ mod tests {
             "%00",
             "a%0Ab",
             "%C2%80",
+            "*",
+            "%2A",
             &"a".repeat(129),
         ] {
             let refused = get(&format!("/parties/main/{name}"));

@@ -47,14 +47,6 @@ pub struct KeyWithSecret {
     pub key: Key,
 }
 
-impl KeyWithSecret {
-    /// Returns the key that the client sent.
-    #[must_use]
-    pub fn secret(&self) -> &str {
-        &self.secret
-    }
-}
-
 /// Prints the hash instead of the secret.
 impl fmt::Debug for KeyWithSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -6,20 +6,22 @@ use worker::web_sys::{Headers, Response};
 
 use super::super::answer::{Cors, JSON, respond};
 use super::super::failure::Failure;
+use super::super::http::{PROOF, SIGNED_KEY};
 use super::super::platform::{now, random};
 use super::super::rate::client_network;
 use super::RoomObject;
 use crate::core::event::{Event, Reply};
 use crate::core::notice::Registered;
-use crate::core::peer::{Address, Key, Lock, PeerId, Socket};
+use crate::core::peer::{Address, Key, Lock, PeerId, Socket, Time};
 use crate::core::refusal::Refusal;
 use crate::dialect::Dialect;
 use crate::dialect::http::registered;
+use crate::edge::admission::key_expiry;
 use crate::edge::route::{HttpError, HttpPeer, KeyWithSecret};
 
 impl RoomObject {
-    /// Registers a peer. The response lists the other peers, and contains a new key if the client
-    /// sent no key.
+    /// Registers a peer. The response lists the other peers, and contains the key of the peer: the key
+    /// that the Worker has signed, that the client has sent, or a random one.
     #[inline(never)]
     pub(super) fn register(
         &self,
@@ -28,15 +30,20 @@ impl RoomObject {
         cors: &Cors,
     ) -> Result<Response, Failure> {
         let address = client_network(headers).map(|network| Address::new(&network));
-        let HttpPeer { id, key, .. } = peer;
-        let sent = key.as_ref().map(|key| key.key);
-        let (lock, secret) = match key {
-            Some(KeyWithSecret { secret, key }) => (Lock::Locked(key), secret),
-            None => {
+        let HttpPeer { room, id, key, .. } = peer;
+        // Both of these keys are valid, so `Lock::Open` is never used.
+        let unconfirmed = |secret: &str| Key::new(secret).map_or(Lock::Open, Lock::Unconfirmed);
+        let (mut sent, mut expires_at) = (key.as_ref().map(|key| key.key), None);
+        let (lock, secret) = match (headers.get(SIGNED_KEY)?, key) {
+            (Some(signed), _) => {
+                sent = headers.get(PROOF)?.and_then(|proof| Key::new(&proof));
+                expires_at = self.closes_at(&signed, &room, &id);
+                (unconfirmed(&signed), signed)
+            }
+            (None, Some(KeyWithSecret { secret, key })) => (Lock::Locked(key), secret),
+            (None, None) => {
                 let secret = PeerId::random(random()?).to_string();
-                // A key of 32 characters is valid, so `Lock::Open` is never used.
-                let lock = Key::new(&secret).map_or(Lock::Open, Lock::Unconfirmed);
-                (lock, secret)
+                (unconfirmed(&secret), secret)
             }
         };
         let socket = self.reserve_socket();
@@ -45,7 +52,7 @@ impl RoomObject {
             id,
             key: sent,
             lock,
-            expires_at: None,
+            expires_at,
             address,
         }) {
             Some(Ok(Reply::Registered(Registered { id, peers }))) => {
@@ -54,6 +61,14 @@ impl RoomObject {
             Some(Err(refusal)) => Err(refusal.into()),
             _ => Err(Error::from("the room did not reply to a registering peer").into()),
         }
+    }
+
+    /// Returns the time at which the streams of a peer are closed, because the token with which it got
+    /// this key expires.
+    fn closes_at(&self, key: &str, room: &str, id: &PeerId) -> Option<Time> {
+        let settings = self.settings.as_ref().ok()?;
+        let secrets = settings.secrets.as_ref()?;
+        key_expiry(secrets, key, room, id).filter(|_| settings.close_expired)
     }
 
     /// Accepts the WebSocket that connects a peer's event stream to the room, or refuses the

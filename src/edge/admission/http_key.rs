@@ -1,0 +1,171 @@
+//! The keys of peers that use the HTTP dialect, on a server that requires tokens.
+//!
+//! The server signs these keys itself, so the Worker can refuse a request without asking a room:
+//! `<exp>.<base64url of HMAC-SHA256>`. `exp` is the expiry of the token with which the peer has
+//! registered, in seconds since 1970.
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+
+use super::claims::unauthorized;
+use super::secrets::Secrets;
+use crate::core::peer::{PeerId, Time};
+use crate::core::refusal::Refusal;
+use crate::edge::signature::sign;
+
+/// Creates the key of a peer. Never returns `None`, because HMAC accepts every secret.
+#[must_use]
+pub fn sign_key(secrets: &Secrets, exp: Time, room: &str, id: &PeerId) -> Option<String> {
+    let exp = Duration::from_millis(exp.0).as_secs().to_string();
+    let signature = sign(&secrets.current, &signed_text(&exp, room, id))?;
+    let signature = BASE64_URL_SAFE_NO_PAD.encode(signature);
+    Some(format!("{exp}.{signature}"))
+}
+
+/// Returns the expiry of a key that this server has signed for this peer, even if it has expired.
+/// Returns `None` for any other key.
+#[must_use]
+pub fn key_expiry(secrets: &Secrets, key: &str, room: &str, id: &PeerId) -> Option<Time> {
+    let (exp, signature) = key.split_once('.')?;
+    let signature = BASE64_URL_SAFE_NO_PAD.decode(signature).ok()?;
+    // `parse` also accepts "+5". The signature is that of the text, so it would be invalid anyway.
+    let has_only_digits = exp.bytes().all(|byte| byte.is_ascii_digit());
+    let seconds: u64 = exp.parse().ok().filter(|_| has_only_digits)?;
+    let is_signed = secrets.have_signed(&signed_text(exp, room, id), &signature);
+    is_signed.then(|| Time(seconds.saturating_mul(1_000)))
+}
+
+/// Checks the key of a peer that opens its event stream or sends a signal.
+///
+/// # Errors
+///
+/// [`Code::Unauthorized`](crate::core::refusal::Code::Unauthorized), if this server has not signed the
+/// key for this peer, or the key has expired.
+pub fn check_key(
+    secrets: &Secrets,
+    key: &str,
+    now: Time,
+    room: &str,
+    id: &PeerId,
+) -> Result<(), Refusal<'static>> {
+    match key_expiry(secrets, key, room, id) {
+        Some(exp) if exp > now => Ok(()),
+        Some(_) => Err(unauthorized(
+            "the key has expired: expected a key of a token that has not expired. Register again with \
+             a new token, and with this key as `key`"
+                .to_owned(),
+        )),
+        None => Err(unauthorized(
+            "the key is not valid for this peer: expected the key in the answer to /register. Register \
+             with a token, and send the key that you receive"
+                .to_owned(),
+        )),
+    }
+}
+
+/// Returns the text that is signed. Neither an id nor the name of a room contains a line break, and
+/// the signed text of a token does not either, so every text has one meaning.
+fn signed_text(exp: &str, room: &str, id: &PeerId) -> String {
+    let id = id.as_str();
+    format!("key\n{exp}\n{id}\n{room}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Time = Time(1_000_000_000);
+    const EXP: Time = Time(1_000_001_900);
+
+    fn id(id: &str) -> PeerId {
+        PeerId::parse(id).unwrap()
+    }
+
+    fn check(key: &str, now: Time) -> Result<(), String> {
+        let checked = check_key(&"new".into(), key, now, "demo", &id("ann"));
+        checked.map_err(|refusal| refusal.message.into_owned())
+    }
+
+    #[test]
+    fn the_form_of_a_key_is_fixed() {
+        // printf 'key\n1000001\nann\ndemo' | openssl dgst -sha256 -hmac new -binary | basenc --base64url
+        let key = sign_key(&"new".into(), EXP, "demo", &id("ann")).unwrap();
+        assert_eq!(key, "1000001.VmVhwKB71Gjnb9rJnfeWv7CEElgdPapi518xGZbEAqY");
+    }
+
+    #[test]
+    fn a_key_is_valid_for_its_peer_until_it_expires() {
+        let key = sign_key(&"new".into(), EXP, "demo", &id("ann")).unwrap();
+        assert_eq!(check(&key, NOW), Ok(()));
+        assert_eq!(check(&key, Time(1_000_000_999)), Ok(()));
+        let expired = check(&key, Time(1_000_001_000)).unwrap_err();
+        assert!(expired.starts_with("the key has expired"), "{expired}");
+        let secrets = "new".into();
+        let expiry = |room, peer| key_expiry(&secrets, &key, room, &id(peer));
+        assert_eq!(expiry("demo", "ann"), Some(Time(1_000_001_000)));
+        for (room, peer) in [
+            ("demo", "bob"),
+            ("demo2", "ann"),
+            ("", "ann"),
+            ("ann", "demo"),
+        ] {
+            assert_eq!(expiry(room, peer), None, "{room} {peer}");
+        }
+    }
+
+    #[test]
+    fn a_forged_or_changed_key_is_refused() {
+        let secrets = Secrets::from("new");
+        let key = sign_key(&secrets, EXP, "demo", &id("ann")).unwrap();
+        let (exp, signature) = key.split_once('.').unwrap();
+        let foreign = sign_key(&"other".into(), EXP, "demo", &id("ann")).unwrap();
+        for bad in [
+            "",
+            ".",
+            "1000001",
+            "1000001.",
+            signature,
+            &foreign,
+            &format!("1000002.{signature}"),
+            &format!("+{exp}.{signature}"),
+            &format!("0{exp}.{signature}"),
+            &format!("{exp} .{signature}"),
+            &format!("-1.{signature}"),
+            &format!("99999999999999999999999.{signature}"),
+            &format!("{exp}.{signature}="),
+            &format!("{exp}.{signature}."),
+            &format!("{exp}.{}", &signature[..40]),
+            &key[..key.len() - 1],
+            &format!("{key}.{signature}"),
+        ] {
+            let refused = check(bad, NOW).unwrap_err();
+            assert!(
+                refused.starts_with("the key is not valid for this peer"),
+                "{bad}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_key_of_the_previous_secret_stays_valid_and_new_keys_have_the_current_one() {
+        let old = Secrets::from("old");
+        let both = Secrets {
+            previous: Some("old".to_owned()),
+            ..Secrets::from("new")
+        };
+        let key = |secrets| sign_key(secrets, EXP, "demo", &id("ann")).unwrap();
+        assert!(key_expiry(&both, &key(&old), "demo", &id("ann")).is_some());
+        assert!(key_expiry(&old, &key(&both), "demo", &id("ann")).is_none());
+    }
+
+    #[test]
+    fn ids_with_colons_and_other_rooms_have_other_keys() {
+        let secrets = Secrets::from("new");
+        let key = |room, peer| sign_key(&secrets, EXP, room, &id(peer)).unwrap();
+        assert_ne!(key("c", "a:b"), key("b:c", "a"));
+        let key = key("ä / 🎉", "a:b");
+        assert!(key_expiry(&secrets, &key, "ä / 🎉", &id("a:b")).is_some());
+    }
+}
