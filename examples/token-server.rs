@@ -136,7 +136,7 @@ impl BackEnd {
 
     /// Replace this function with your own login, such as the check of a session cookie.
     fn login(&self, request: &Request) -> Option<&'static str> {
-        let basic = header(request, "Authorization")?.strip_prefix("Basic ")?;
+        let (scheme, basic) = header(request, "Authorization")?.split_once(' ')?;
         let basic = String::from_utf8(BASE64_STANDARD.decode(basic).ok()?).ok()?;
         let (id, password) = basic.split_once(':')?;
         let users = self.users.lock().unwrap();
@@ -144,7 +144,8 @@ impl BackEnd {
         // Hashes have the same length, so the comparison takes the same time for every wrong password.
         let known = user.map_or("", |user| user.password);
         let equal = Sha256::digest(password).ct_eq(&Sha256::digest(known));
-        user.filter(|_| equal.into()).map(|user| user.id)
+        user.filter(|_| scheme.eq_ignore_ascii_case("Basic") && equal.into())
+            .map(|user| user.id)
     }
 
     fn token(&self, id: &str, room: &str) -> Answer {
