@@ -18,7 +18,7 @@ import {
 import { pace, setUpSteps, startHandshake } from './page/handshake.js';
 import { startInside } from './page/inside.js';
 import { showCount, startPeople } from './page/people.js';
-import { sanitizeName, startRoster } from './page/roster.js';
+import { readAloud, sanitizeName, startRoster } from './page/roster.js';
 import { addTile, removeTile } from './page/stage.js';
 import { startTalk } from './page/talk.js';
 import { CLOSE_TEXT, WEBSOCKET_BLOCKED_TEXT } from './page/texts.js';
@@ -27,19 +27,15 @@ import { Room } from './room.js';
 /**
  * @import { RoomEvents } from "./room.js"
  *
- * Our identity in a room: the peer id, the key that proves the id, the display name, and the
- * admission token, if any.
- * @typedef {{ id: string, key: string, name: string, token?: string }} Identity
+ * Our identity in a room: the key, from which the server makes the peer id, unless the URL names an
+ * id; the display name; and the admission token, if any.
+ * @typedef {{ id?: string, key: string, name: string, token?: string }} Identity
  */
 
 /** Duration, in milliseconds, for which the copy button shows its result. */
 const COPIED_DURATION = 2_000;
 /** Timeout for the lock, in milliseconds. During a reload, the old page may still hold the lock. */
 const LOCK_TIMEOUT = 1_000;
-
-// One byte selects a syllable: 4 bits select the consonant and 2 bits the vowel.
-const CONSONANTS = 'bdfghjklmnprstvz';
-const VOWELS = 'aiou';
 
 // Close codes for which the page does more than show an explanation from `CLOSE_TEXT`.
 const NORMAL_CLOSURE = 1000;
@@ -98,19 +94,25 @@ async function enterRoom(name) {
 
   startRoster(room, identity.name);
   startTalk(room);
-  startPeople(room, identity, Boolean(lobby));
+  startPeople(room, identity.name, Boolean(lobby));
   startInside(room);
   setUpInvite(room, url);
   startHandshake(room);
 
+  /** Returns what the user can do after a close code. @param {number} [code] */
+  const actionsFor = (code) => {
+    if (code !== ID_TAKEN) return [];
+    const link = helpLink('Join with another', url.href);
+    link.onclick = () => writeStored(storageKey, null);
+    return [link];
+  };
   on(room, 'state', (state) => {
-    showState(state);
+    showState(state, actionsFor(state.code));
     showCount(room);
   });
   on(room, 'close', ({ code, message }) => {
-    const actions = code === ID_TAKEN ? [helpLink('Join with another', url.href)] : [];
     if (code === ID_TAKEN) writeStored(storageKey, null);
-    showProblem('server', closeText(code, message), ...actions);
+    showProblem('server', closeText(code, message), ...actionsFor(code));
   });
   on(room, 'error', ({ code, message, to }) => {
     const target = to ? ` for peer "${to}"` : '';
@@ -176,8 +178,8 @@ function setUpLeaving(room) {
   });
 }
 
-/** @param {RoomEvents["state"]} event */
-function showState({ state, code = 0, message = '', retryIn }) {
+/** @param {RoomEvents["state"]} event @param {Node[]} actions what the user can do */
+function showState({ state, code = 0, message = '', retryIn }, actions) {
   if (state === 'joined') {
     isBlocked = false;
     showStatus(state, 'In the room');
@@ -187,7 +189,8 @@ function showState({ state, code = 0, message = '', retryIn }) {
   const reconnecting = state === 'reconnecting';
   showStatus(state, reconnecting ? 'Reconnecting' : 'Joining');
   const text = closeText(code, message, retryIn);
-  showProblem('server', reconnecting ? `${text} Connections with those here go on.` : text);
+  const more = reconnecting ? ' Connections with those here go on.' : '';
+  showProblem('server', text + more, ...actions);
 }
 
 /** @param {string} state @param {string} text */
@@ -215,8 +218,7 @@ function closeText(code, message, retryIn = null) {
  * @param {number} syllables number of syllables in each word
  */
 function randomWords(words, syllables) {
-  const syllable = (/** @type {number} */ byte) => CONSONANTS[byte & 15] + VOWELS[(byte >> 4) & 3];
-  const word = () => [...crypto.getRandomValues(new Uint8Array(syllables))].map(syllable).join('');
+  const word = () => readAloud(crypto.getRandomValues(new Uint8Array(syllables)));
   return Array.from({ length: words }, word).join('-');
 }
 
@@ -233,14 +235,14 @@ async function loadIdentity(storageKey) {
   const hash = new URLSearchParams(location.hash.slice(1));
   given.token = hash.get('token') ?? given.token;
   const matches = stored !== null && (!given.id || given.id === stored.id);
-  const reused = matches && (await claimLock(`${storageKey} ${stored.id}`));
+  const reused = matches && (await claimLock(`${storageKey} ${stored.key}`));
   const identity = {
-    id: given.id || (reused ? stored.id : randomWords(2, 2)),
+    id: given.id || (reused ? stored.id : undefined),
     key: reused ? stored.key : randomWords(1, 22), // 132 random bits
     name: sanitizeName(given.name ?? stored?.name ?? ''),
     token: given.token ?? stored?.token,
   };
-  if (!reused) claimLock(`${storageKey} ${identity.id}`);
+  if (!reused) claimLock(`${storageKey} ${identity.key}`);
   writeStored(storageKey, identity);
   for (const key of Object.keys(given)) query.delete(key);
   history.replaceState(null, '', `?${query}${hash.has('token') ? '' : location.hash}`);

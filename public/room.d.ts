@@ -9,12 +9,13 @@ export interface RoomOptions {
   host?: string;
   /**
    * Your peer id: 1 to 64 characters from `A-Z a-z 0-9 . _ ~ : -` that do not begin with `~`.
-   * Default: an id that the server generates.
+   * Default: an id that the server makes out of `key`, or a random one if `key` has less than 22
+   * characters.
    */
   id?: string;
   /**
-   * Secret that proves that the id is yours when you reconnect or reload the page. Default: 128
-   * random bits.
+   * Secret that proves that the id is yours when you reconnect or reload the page: 1 to 128
+   * characters. Two clients with one key and no `id` replace each other. Default: 128 random bits.
    */
   key?: string;
   /**

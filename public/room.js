@@ -11,6 +11,7 @@ import { checkOptions, normalizeName, roomUrl } from './options.js';
 import { Peer } from './peer.js';
 import { checkSize } from './send-queue.js';
 import { SignalLimits } from './signal-limits.js';
+import { checkSignalType, isLibraryType, LEAVING_SERVER } from './signal-types.js';
 import { Signaling } from './signaling.js';
 import { frameStep } from './trace.js';
 
@@ -20,12 +21,9 @@ import { frameStep } from './trace.js';
  * @import { PeerEvents, SignalingEvents } from "./parts.d.ts"
  */
 
-const LEAVING_SERVER = 'leaving'; // signal: the sender leaves the server, but keeps its connections
-const RELATION_TYPES = ['request', 'accept', 'decline', 'cancel'];
-const LIBRARY_TYPES = ['offer', 'answer', 'candidate', ...RELATION_TYPES, LEAVING_SERVER];
-const SERVER_TYPES = ['welcome', 'peer-joined', 'peer-left', 'error'];
-const REPLACED = 4001;
 const LIVE_OVER = 4011;
+/** Close codes that also end our connections: replaced, live-over, removed. */
+const ENDS_CONNECTIONS = [4001, LIVE_OVER, 4012];
 
 export class Room extends EventTarget {
   /** @readonly */ name;
@@ -104,10 +102,7 @@ export class Room extends EventTarget {
    * @param {string} [to]
    */
   signal(type, payload, to) {
-    if (LIBRARY_TYPES.includes(type) || SERVER_TYPES.includes(type)) {
-      const owner = SERVER_TYPES.includes(type) ? 'the server' : 'the library';
-      throw new TypeError(`signal type "${type}" is reserved for ${owner}: choose another type`);
-    }
+    checkSignalType(type);
     return this.#send({ type, to, payload });
   }
 
@@ -175,7 +170,7 @@ export class Room extends EventTarget {
   /** @param {Frame} frame */
   #handleSignal({ from, type, payload }) {
     if (from === MEDIA_SERVER) this.live.handleSignal(type, payload);
-    else if (LIBRARY_TYPES.includes(type)) this.#limits.get(from)?.receive(type, payload);
+    else if (isLibraryType(type)) this.#limits.get(from)?.receive(type, payload);
     else this.#emit('signal', { from, type, payload });
   }
 
@@ -361,7 +356,7 @@ export class Room extends EventTarget {
   /** @param {Closed} closed */
   #handleClose(closed) {
     const hasLeft = closed.code === 1000 && !this.#leftServer;
-    const isOver = hasLeft || closed.code === REPLACED || closed.code === LIVE_OVER;
+    const isOver = hasLeft || ENDS_CONNECTIONS.includes(closed.code);
     if (closed.code === LIVE_OVER) this.live.stop();
     this.live.close();
     if (isOver) this.#peers.forEach((peer) => this.#remove(peer));

@@ -4,9 +4,9 @@
  * Signals are not queued while the WebSocket is disconnected, because they soon become outdated.
  */
 
-import { backoff, jitter } from './backoff.js';
 import { Heartbeat, PROMPT_TIMEOUT_MS } from './heartbeat.js';
 import { HttpProbe } from './http-probe.js';
+import { Retry } from './retry.js';
 import { SendQueue } from './send-queue.js';
 import { requestToken } from './token.js';
 
@@ -15,40 +15,17 @@ import { requestToken } from './token.js';
  * @import { Closed, Frame, SignalingEvents } from "./parts.d.ts"
  */
 
-/**
- * Whether to reconnect after a close code: `never`, `later` with the maximum delay, or at once with
- * a `new-token`. After all other codes, the client reconnects with exponential backoff.
- * @type {Record<number, 'never' | 'later' | 'new-token' | undefined>}
- */
-const RETRY = {
-  1008: 'never', // bad-id
-  1009: 'never', // too-large: the same frame would be too large again
-  4001: 'never', // replaced: two clients with one id would replace each other forever
-  4003: 'later', // room-full
-  4008: 'later', // too-fast
-  4009: 'never', // id-taken
-  4010: 'never', // unauthorized, unless another token may help: see `#retryWithToken`
-  4011: 'never', // live-over
-  4012: 'never', // removed
-  4013: 'later', // unread
-  4014: 'new-token', // expired
-};
-
 const WELCOME_TIMEOUT_MS = 15_000;
-const RECONNECT_MIN_MS = 500; // far below the 15 s for which the server keeps an absent peer
-const RECONNECT_MAX_MS = 30_000;
-const RETRY_LATER_MS = 30_000;
-const BACKOFF_RESET_MS = 5_000; // a WebSocket that stays open for longer resets the backoff
 const BATCH_WINDOW_MS = 5; // browsers gather candidates in bursts
 const MAX_UNRESPONSIVE = 4; // more would collect if a proxy let handshakes through and nothing else
 const PACE_MS = 100; // interval at which queued signals are sent
-const GOING_AWAY = 1001; // Firefox closes a WebSocket when a navigation or a download begins
-const ID_TAKEN = 4009;
-// After a reload in Firefox, the server reserves the id for the old page: see GOING_AWAY.
-const ID_TAKEN_RETRY_MS = 3_500;
-const UNAUTHORIZED = 4010;
-const UNREAD = 4013;
-const MAX_REFUSED_TOKENS = 3; // consecutive tokens of the application's function
+const EXPIRED = 4014;
+const EXPIRED_TEXT =
+  'the token has expired: in the option token, pass a function that returns a new token; or create ' +
+  'a new Room with a new token';
+/** Asks the server for an id that it makes out of our key. */
+const ID_FROM_KEY = 'k.';
+const MIN_KEY_LENGTH = 22; // of such a key, in characters
 
 export class Signaling extends EventTarget {
   /** @type {"connecting" | "open" | "waiting" | "closed"} */
@@ -64,12 +41,13 @@ export class Signaling extends EventTarget {
    * @type {WebSocket[]}
    */
   #unresponsive = [];
+  /** The id that we ask for in each join. Null: the id that the server made. @type {string | null} */
+  #requestedId;
   #protocols;
   #token;
+  #retry;
   /** Ends the wait for the application's function. @type {AbortController=} */
   #awaitingToken;
-  #refusedTokens = 0; // consecutive refusals
-  #idTaken = 0; // consecutive refusals of our id
   #queue = new SendQueue();
   /** @type {ReturnType<typeof setTimeout>=} */
   #flushTimer;
@@ -77,8 +55,6 @@ export class Signaling extends EventTarget {
   #timer;
   #timerEndsAt = 0;
   #heartbeat = new Heartbeat(() => this.#dropUnresponsive());
-  #failures = 0; // consecutive failures
-  #openedAt = 0;
   #lastError = ''; // message of the last `error` frame
   #pageListeners = new AbortController();
   #httpProbe;
@@ -87,10 +63,12 @@ export class Signaling extends EventTarget {
   constructor(url, { id, key, token }) {
     super();
     this.id = id ?? null;
+    this.#requestedId = id ?? ([...key].length < MIN_KEY_LENGTH ? null : ID_FROM_KEY);
     this.#url = new URL(url);
     // Secrets are sent as WebSocket subprotocols, because URLs end up in logs.
     this.#protocols = ['partyline', `key.${base64url(key)}`];
     this.#token = token;
+    this.#retry = new Retry(typeof token === 'function');
 
     const { signal } = this.#pageListeners;
     this.#httpProbe = new HttpProbe(this.#url, signal, (message) =>
@@ -180,7 +158,8 @@ export class Signaling extends EventTarget {
 
   /** @param {string} [token] */
   #open(token) {
-    if (this.id !== null) this.#url.searchParams.set('_pk', this.id);
+    const id = this.#requestedId ?? this.id;
+    if (id !== null) this.#url.searchParams.set('_pk', id);
     const protocols = token === undefined ? [] : [`token.${token}`];
     const socket = new WebSocket(this.#url, [...this.#protocols, ...protocols]);
     this.#socket = socket;
@@ -221,9 +200,7 @@ export class Signaling extends EventTarget {
   #handleWelcome(welcome) {
     this.state = 'open';
     this.id = String(welcome.id);
-    this.#refusedTokens = 0;
-    this.#idTaken = 0;
-    this.#openedAt = performance.now();
+    this.#retry.handleWelcome();
     clearTimeout(this.#timer);
     if (this.#socket) this.#heartbeat.start(this.#socket);
     this.#closeUnresponsive();
@@ -251,36 +228,11 @@ export class Signaling extends EventTarget {
 
   /** @param {number} code @param {string} reason */
   #handleClose(code, reason) {
-    const closed = { code, reason, message: this.#lastError };
-    const isLong = performance.now() - this.#openedAt > BACKOFF_RESET_MS;
-    // After 1001, the server keeps the seat for 2 s only.
-    if (this.state === 'open' && (isLong || code === GOING_AWAY)) this.#failures = 0;
-    const delay = this.#retryDelay(code);
-    if (delay === null) return this.#end(closed);
-    this.#scheduleReconnect(closed, delay, false);
-    this.#failures += 1;
-  }
-
-  /** Returns the milliseconds until the next attempt, or null. @param {number} code */
-  #retryDelay(code) {
-    if (code === ID_TAKEN) return (this.#idTaken += 1) === 1 ? ID_TAKEN_RETRY_MS : null;
-    const retry = code === UNAUTHORIZED ? this.#retryWithToken() : RETRY[code];
-    if (retry === 'never') return null;
-    // After 4013, the server keeps the seat for 15 s, which a flood of others must not cost us.
-    if (retry === 'later' && code !== UNREAD) return jitter(RETRY_LATER_MS);
-    return backoff(this.#failures, RECONNECT_MIN_MS, RECONNECT_MAX_MS);
-  }
-
-  /**
-   * Returns whether to reconnect after a refused token, as in `RETRY`. A text is refused again, unless
-   * it becomes valid later, which only the message of the server tells. A function may return a valid
-   * token next time.
-   */
-  #retryWithToken() {
-    if (this.#lastError.startsWith('the token is not valid yet')) return 'later';
-    if (typeof this.#token !== 'function') return 'never';
-    this.#refusedTokens += 1;
-    return this.#refusedTokens < MAX_REFUSED_TOKENS ? undefined : 'never';
+    const delay = this.#retry.delayAfter(code, this.#lastError);
+    const isExpired = code === EXPIRED && delay === null;
+    const closed = { code, reason, message: isExpired ? EXPIRED_TEXT : this.#lastError };
+    if (delay === null) this.#end(closed);
+    else this.#scheduleReconnect(closed, delay, false);
   }
 
   /** @param {Closed} closed @param {number | null} retryIn @param {boolean} intentional */

@@ -33,7 +33,7 @@ export async function steps({ all, wasm, times }) {
       command: node(
         'prettier/bin/prettier.cjs',
         '--check',
-        '{public,scripts,src,tests}/**/*.{js,mjs,ts}',
+        '{examples,public,scripts,src,tests}/**/*.{js,mjs,ts}',
       ),
     },
     {

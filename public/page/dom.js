@@ -129,16 +129,20 @@ export function on(room, type, handle) {
 }
 
 /**
- * Shows a problem, or replaces the text of the problem that has the same key.
+ * Shows a problem, or replaces the text of the problem that has the same key. The links and buttons
+ * are replaced only if they differ, because a replaced button loses the keyboard focus.
  * @param {string} key
  * @param {string} text
  * @param {...Node} actions links and buttons that may solve the problem
  */
 export function showProblem(key, text, ...actions) {
+  const labels = actions.map(({ textContent }) => textContent).join();
   let row = problems.get(key);
-  if (!row) {
+  if (!row || row.dataset.actions !== labels) {
+    row?.remove();
     const dismiss = createButton('Dismiss', () => clearProblem(key));
     row = createElement('div', 'problem', createElement('p'), ...actions, dismiss);
+    row.dataset.actions = labels;
     problems.set(key, row);
     byId('problems').append(row);
   }

@@ -20,6 +20,7 @@ import { connectionOf, nameOf, onHello } from './roster.js';
 import { ensureTile, removeTile, showName } from './stage.js';
 import { announce } from './talk.js';
 import { PEER_TEXT } from './texts.js';
+import { openWords, updateWords } from './words.js';
 
 /** @import { Peer, Room } from "../room.js" */
 
@@ -39,9 +40,15 @@ const lostPeers = new Set();
  */
 const announcedPeers = new WeakSet();
 
-/** @param {Room} room @param {{ id: string, name: string }} identity @param {boolean} lobby */
-export function startPeople(room, { id, name }, lobby) {
-  showName('self', id, `${name || id} (you)`);
+/** @param {Room} room @param {string} name our display name, or an empty string @param {boolean} lobby */
+export function startPeople(room, name, lobby) {
+  const showSelf = () => {
+    const id = room.id ?? '';
+    const own = name || (id && nameOf({ id }));
+    showName('self', id, own ? `${own} (you)` : 'You');
+  };
+  showSelf();
+  on(room, 'state', showSelf); // the first `welcome` contains our id
   on(room, 'trace', ({ peer: id, type }) => {
     if (type !== 'set-remote-description') return;
     setTimeout(() => {
@@ -75,6 +82,7 @@ export function startPeople(room, { id, name }, lobby) {
   });
   on(room, 'leave', ({ peer }) => {
     removeTile(peer);
+    updateWords(peer);
     clearPeerProblem(peer);
     if (announcedPeers.has(peer)) announce(`${nameOf(peer)} is gone`);
     showCount(room);
@@ -97,7 +105,8 @@ function showPeer(peer, lobby) {
   const chatPending = state === 'connected' && !peer.ready;
   line.dataset.state = state;
   setText(line, chatPending ? 'connected, chat not open' : PEER_TEXT[state]);
-  showChoices(peer, name, lobby);
+  showChoices(peer, name, lobby, state === 'connected');
+  updateWords(peer);
   if (state === 'connected' && lostPeers.has(peer)) announce(`${name} is back`);
   if (state === 'connected' || !connection) clearPeerProblem(peer);
   if (state === 'failed') showNoPath(peer);
@@ -105,16 +114,18 @@ function showPeer(peer, lobby) {
 }
 
 /**
- * Shows the buttons for the relation. Replaces the buttons only when the relation or the name has
- * changed, because a replaced button loses the keyboard focus.
+ * Shows the buttons for the relation. Replaces the buttons only when they change, because a replaced
+ * button loses the keyboard focus.
  * @param {Peer} peer
  * @param {string} name
  * @param {boolean} lobby
+ * @param {boolean} connected
  */
-function showChoices(peer, name, lobby) {
+function showChoices(peer, name, lobby, connected) {
   const choices = query(ensureTile(peer), '.choices');
-  if (choices.dataset.relation === peer.relation + name) return;
-  choices.dataset.relation = peer.relation + name;
+  const shown = `${peer.relation} ${connected} ${name}`;
+  if (choices.dataset.shown === shown) return;
+  choices.dataset.shown = shown;
   const hadFocus = choices.contains(document.activeElement);
   const inside = createButton('Look inside', () => openInside(peer.id));
   const buttons = {
@@ -127,6 +138,7 @@ function showChoices(peer, name, lobby) {
     declined: [createButton('Ask again', () => peer.request())],
     accepted: lobby ? [inside, createButton('Hang up', () => peer.cancel())] : [inside],
   }[peer.relation];
+  if (connected) buttons.push(createButton('Compare words', () => openWords(peer)));
   for (const button of buttons) button.setAttribute('aria-label', `${button.textContent}: ${name}`);
   choices.replaceChildren(...buttons);
   if (hadFocus) buttons[0].focus();
@@ -145,9 +157,6 @@ function showNoPath(peer) {
   const { iceServers } = peer.connection.getConfiguration();
   const hasTurn = JSON.stringify(iceServers).includes('turn');
   const advice = hasTurn ? 'Not even the TURN server reaches both.' : 'A TURN server is needed.';
-  // Clear the problem "is lost" first. For an existing problem, `showProblem` only replaces the
-  // text, and does not add the link.
-  clearProblem(problemKey(peer));
   showProblem(
     problemKey(peer),
     `There is no path between you and ${nameOf(peer)}. ${advice}`,

@@ -18,6 +18,11 @@ const MAX_RAW_NAME_LENGTH = 1_000;
 /** Maximum length of a displayed id. An id may have 64 characters, but a tile fits about 20. */
 const MAX_SHOWN_ID_LENGTH = 20;
 const SHORT_ID_LENGTH = 12;
+/** An id that the server has made out of a key. */
+const ID_FROM_KEY = /^k\.[\w-]{22}$/;
+// One byte selects a syllable: 4 bits select the consonant and 2 bits the vowel.
+const CONSONANTS = 'bdfghjklmnprstvz';
+const VOWELS = 'aiou';
 
 /** The stream of our camera and microphone. */
 export const ownStream = new MediaStream();
@@ -74,11 +79,22 @@ export function onHello(listener) {
   listeners.push(listener);
 }
 
-/** Returns the display name of a peer, or its shortened id. @param {Pick<Peer, "id">} peer */
+/** Returns the display name of a peer, or a short name for its id. @param {Pick<Peer, "id">} peer */
 export function nameOf(peer) {
-  const { id } = peer;
-  const shortId = id.length > MAX_SHOWN_ID_LENGTH ? `${id.slice(0, SHORT_ID_LENGTH)}…` : id;
-  return hellos.get(peer)?.name || shortId;
+  return hellos.get(peer)?.name || shortName(peer.id);
+}
+
+/** @param {string} id */
+function shortName(id) {
+  const bytes = new TextEncoder().encode(id);
+  if (ID_FROM_KEY.test(id))
+    return `${readAloud(bytes.slice(2, 4))}-${readAloud(bytes.slice(4, 6))}`;
+  return id.length > MAX_SHOWN_ID_LENGTH ? `${id.slice(0, SHORT_ID_LENGTH)}…` : id;
+}
+
+/** Returns a word that can be read aloud, with a syllable for each byte. @param {Uint8Array} bytes */
+export function readAloud(bytes) {
+  return [...bytes].map((byte) => CONSONANTS[byte & 15] + VOWELS[(byte >> 4) & 3]).join('');
 }
 
 /**

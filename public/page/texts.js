@@ -23,10 +23,12 @@ export const CLOSE_TEXT = {
   4001: 'Another tab or window has taken your place. Reload to take it back.',
   4003: 'The room is full. Wait until somebody leaves, or open another one.',
   4008: 'This page sent too much at once.',
-  4009: 'This name is taken: somebody else in the room has it. Join with another.',
+  4009: 'This name is taken: somebody else in the room has it.',
   4010: 'You may not enter this room. Ask whoever invited you for a new link.',
   4011: 'The live stream has ended.',
+  4012: 'The owner of this server has removed you from the room.',
   4013: 'This page received its messages too slowly.',
+  4014: 'Your invitation has expired. Ask for a new link.',
 };
 
 /** The explanation if the server answers HTTP requests, but no WebSocket opens. */

@@ -2,7 +2,7 @@
 //! frames.
 //!
 //! [`Close`] is the source of all close codes. `tests/core/close_table.rs` checks the table in
-//! docs/protocol.md and the retry rules in public/signaling.js against it.
+//! docs/protocol.md and the retry rules in public/retry.js against it.
 
 use crate::core::refusal::Code;
 

@@ -102,11 +102,11 @@ impl Room {
     /// Handlers of rare events are `#[inline(never)]`. V8 compiles a function completely on its
     /// first call, so separate functions shorten the cold start of a Worker.
     pub fn handle<'a>(&mut self, now: Time, event: Event<'a>, effects: &mut Vec<Effect<'a>>) {
-        let now = match event {
-            Event::Tick => self.now_of_tick(now),
-            _ => now,
+        let (now, due) = match event {
+            Event::Tick => (self.now_of_tick(now), self.next_expiry()),
+            // Each turn ends with the alarm at the next expiry.
+            _ => (now, self.alarm),
         };
-        let due = self.alarm.or_else(|| self.next_expiry());
         let mut turn = Turn {
             room: self,
             now,

@@ -289,14 +289,29 @@ test('the page uses wss and shares an https link when it is served over https', 
   }
 });
 
-test('an id that is taken is refused, and the page does not retry', async () => {
+test('the page says at once that an id is taken, and gives it up after a minute', async () => {
   const room = newRoom();
   const ann = await enter(pages, { room, id: 'ann' });
-  const eve = await pages.open('eve', at({ room, id: 'ann' }));
-  await eve.getByRole('alert').getByText('This name is taken').waitFor();
+  const eve = await pages.open('eve', 'about:blank');
+  await eve.clock.install();
+  await eve.goto(at({ room, id: 'ann' }));
+  const alert = eve.getByRole('alert');
+  await alert.getByText(/^This name is taken.* Trying again in \d+ s\.$/).waitFor();
+  await alert.getByRole('link', { name: 'Join with another' }).waitFor();
+  await eve.clock.fastForward(60_000);
+  await alert.getByText(/^This name is taken[^.]*\.$/).waitFor();
   await eve.getByText('Not in the room').waitFor();
   assert(await eve.getByRole('textbox', { name: 'Message to all' }).isDisabled());
   assert.equal(await ann.getByText('In the room').count(), 1);
+});
+
+test('a link leaves an id that is taken', async () => {
+  const room = newRoom();
+  const ann = await enter(pages, { room, id: 'ann' });
+  const eve = await pages.open('eve', at({ room, id: 'ann' }));
+  await eve.getByRole('link', { name: 'Join with another' }).click();
+  await eve.getByText('In the room').waitFor();
+  await until(ann, 'two people', () => document.querySelectorAll('.tile .face').length === 2);
 });
 
 /**
@@ -353,6 +368,8 @@ for (const { code, reason, words } of [
     reason: 'unauthorized',
     words: 'You may not enter this room: the token has expired',
   },
+  { code: 4012, reason: 'removed', words: 'The owner of this server has removed you' },
+  { code: 4014, reason: 'expired', words: 'Your invitation has expired' },
   { code: 1009, reason: 'too-large', words: 'too large for the server' },
   { code: 4008, reason: 'too-fast', words: 'Trying again in' },
   { code: 1011, reason: '', words: 'The server does not answer' },

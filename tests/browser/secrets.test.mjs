@@ -1,8 +1,8 @@
 // @ts-check
-/** Tests that no URL that the library or the page requests contains a key or a token. */
+/** Tests that no URL that the library, the page or an example requests contains a key or a token. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { connected, join, logged, newRoom } from '../support/browser.mjs';
+import { connected, join, logged, newRoom, until } from '../support/browser.mjs';
 import { Pages } from '../support/chromium.mjs';
 import { useFixtures } from '../support/fixtures.mjs';
 import { ROOM_SECRET, sign } from '../support/token.mjs';
@@ -42,7 +42,8 @@ test('room.js sends its key and its token in no URL, and the key protects the id
     assert.ok(!/[?&](key|token)=/.test(url) && !url.includes(key) && !url.includes(token), url);
   const eve = await pages.open('eve');
   await join(eve, room, { id: 'ann', token });
-  await logged(eve, 'close 4009');
+  await logged(eve, 'state connecting 4009');
+  await eve.evaluate(() => /** @type {any} */ (globalThis).room.close());
   await join(eve, room, { id: 'ann', key, token });
   await logged(ann, 'close 4001');
 });
@@ -51,14 +52,72 @@ test('the page takes a token from the fragment of its URL, which browsers do not
   const room = newRoom();
   const token = mint(room);
   const page = await pages.open('ann');
-  const urls = collectUrls(page);
   await page.goto(`/?room=${room}#token=${token}`);
   await page.getByText('In the room', { exact: true }).waitFor();
   assert.equal(await page.evaluate(() => location.href.includes('token')), false);
-  assert.ok(urls.some((url) => url.startsWith('ws:')));
-  // Playwright reports the fragment of a document's URL, although the browser does not send it.
-  for (const url of urls.map((url) => url.split('#')[0]))
-    assert.ok(!/[?&](key|token)=/.test(url) && !url.includes(token), url);
   await page.reload();
   await page.getByText('In the room', { exact: true }).waitFor();
 });
+
+const SECRETS = { token: mint('*'), stopKey: 'the stop key of a session' };
+/** @type {[name: string, url: string][]} */
+const PROGRAMS = [
+  ['page', `/?room=secrets#token=${SECRETS.token}`],
+  ['lobby', `/?lobby=secrets#token=${SECRETS.token}`],
+  ['chat', '/examples/chat.html'],
+  ['call', '/examples/call.html'],
+  ['cursor', '/examples/cursor.html'],
+  ['viewer', `/examples/live.html#${new URLSearchParams({ session: 's', ...SECRETS })}`],
+  [
+    'device',
+    `/examples/live.html#${new URLSearchParams({ session: 's', device: 'd', ...SECRETS })}`,
+  ],
+];
+
+for (const [name, url] of PROGRAMS) {
+  test(`no secret is in a URL of this program: ${name}`, async () => {
+    const page = await pages.open('ann', 'about:blank');
+    await page.addInitScript(() => {
+      /** @type {string[]} */
+      const protocols = [];
+      const Recorder = class extends WebSocket {
+        /** @param {string | URL} url @param {string[]} names */
+        constructor(url, names) {
+          super(url, names);
+          protocols.push(...names);
+        }
+      };
+      Object.assign(globalThis, { protocols, WebSocket: Recorder });
+    });
+    const urls = collectUrls(page);
+    await page.goto(url);
+    /** @param {string} start */
+    const protocol = (start) =>
+      page.evaluate(
+        (start) =>
+          /** @type {any} */ (globalThis).protocols
+            .find((/** @type {string} */ it) => it.startsWith(start))
+            ?.slice(start.length),
+        start,
+      );
+    await until(
+      page,
+      'it asks to join',
+      () => /** @type {any} */ (globalThis).protocols.length > 1,
+    );
+    const key = await protocol('key.');
+    assert.ok(key.length > 20);
+    assert.equal(await protocol('token.'), url.includes(SECRETS.token) ? SECRETS.token : undefined);
+    assert.ok(
+      urls.some((url) => url.startsWith('ws:')) && urls.some((url) => /ice-servers/.test(url)),
+    );
+    const secrets = [
+      key,
+      atob(key.replaceAll('-', '+').replaceAll('_', '/')),
+      ...Object.values(SECRETS),
+    ];
+    // Playwright reports the fragment of a document's URL, although the browser does not send it.
+    for (const url of urls.map((url) => decodeURIComponent(url.split('#')[0])))
+      for (const secret of secrets) assert.ok(!url.includes(secret), url);
+  });
+}

@@ -1,4 +1,4 @@
-//! Checks that the close codes in docs/protocol.md and the retry rules in public/signaling.js match
+//! Checks that the close codes in docs/protocol.md and the retry rules in public/retry.js match
 //! `src/core/close.rs`.
 
 use partyline::core::close::{Close, Retry};
@@ -21,7 +21,7 @@ fn the_documentation_has_the_table_of_close_codes() {
 
 #[test]
 fn the_browser_client_follows_the_retry_rule() {
-    let client = include_str!("../../public/signaling.js");
+    let client = include_str!("../../public/retry.js");
     for close in Close::ALL {
         let retry = match close.retry() {
             Retry::Never => "never",
@@ -29,7 +29,7 @@ fn the_browser_client_follows_the_retry_rule() {
             Retry::NewToken => "new-token",
         };
         let row = format!("{}: '{retry}', // {}", close.code(), close.reason());
-        assert!(client.contains(&row), "signaling.js has no `{row}`");
+        assert!(client.contains(&row), "retry.js has no `{row}`");
     }
 }
 

@@ -1,0 +1,87 @@
+// @ts-check
+/** The dialog of the page with the words that two people compare. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { newRoom, until } from '../support/browser.mjs';
+import { Pages } from '../support/chromium.mjs';
+import { useFixtures } from '../support/fixtures.mjs';
+import { at, enter, fits, inspect, isShown, meet } from '../support/page.mjs';
+import { Deployed } from '../support/workerd.mjs';
+
+/** @typedef {import('playwright-core').Page} Page */
+
+const server = new Deployed();
+const pages = new Pages(server);
+useFixtures(server, pages);
+
+/** Opens the dialog for a peer, and returns it. @param {Page} page @param {string} name */
+async function compare(page, name) {
+  await page.getByRole('button', { name: `Compare words: ${name}` }).click();
+  return page.getByRole('dialog', { name: `Compare these words with ${name}` });
+}
+
+/** @param {Page} page @param {string} name */
+async function wordsIn(page, name) {
+  const items = (await compare(page, name)).getByRole('listitem');
+  await items.nth(7).waitFor();
+  return items.allTextContents();
+}
+
+test('both people see the same words, until their connection ends', async () => {
+  const { ann, bob, room } = await meet(pages, { viewport: { width: 320, height: 568 } });
+  const words = await wordsIn(ann, 'bob');
+  assert.equal(words.length, 8);
+  assert.deepEqual(await wordsIn(bob, 'ann'), words);
+  await ann.getByText('nobody stands between your browsers').waitFor();
+  await fits(ann, 'words');
+  await inspect(ann, 'words');
+  await inspect(bob, 'words-desktop');
+  await ann.keyboard.press('Escape');
+  await ann.getByRole('dialog').waitFor({ state: 'detached' });
+  const eve = await enter(pages, { room, id: 'eve' });
+  await isShown(eve, 'ann', 'connected');
+  assert.notDeepEqual(await wordsIn(eve, 'ann'), words);
+  await eve.getByRole('button', { name: 'Close' }).click();
+  await ann.close();
+  await bob.getByText('You are not connected at the moment.').waitFor();
+  assert.equal(await bob.locator('#words-list li').count(), 0);
+  await eve.getByRole('dialog').waitFor({ state: 'hidden' });
+});
+
+test('a page without https says that it cannot check a connection', async () => {
+  const room = newRoom();
+  const ann = await pages.open('ann', 'about:blank');
+  await ann.addInitScript(() =>
+    Object.defineProperty(Crypto.prototype, 'subtle', { get: () => undefined }),
+  );
+  await ann.goto(at({ room, id: 'ann' }));
+  await enter(pages, { room, id: 'bob' });
+  await isShown(ann, 'bob', 'connected');
+  await compare(ann, 'bob');
+  await ann.getByText('it was not loaded over https').waitFor();
+});
+
+test('the buttons of the smallest tile fit', async () => {
+  const page = await pages.open('ann', 'about:blank', { viewport: { width: 320, height: 568 } });
+  await page.goto(at({ lobby: newRoom(), id: 'ann' }));
+  await page.getByText('In the room').waitFor();
+  await until(page, 'a tile', () => document.querySelector('.tile') !== null);
+  const overlaps = await page.evaluate(() => {
+    const tile = /** @type {HTMLElement} */ (document.querySelector('.tile'));
+    const labels = ['Look inside', 'Hang up', 'Compare words'];
+    /** @type {HTMLElement} */ (tile.querySelector('.choices')).replaceChildren(
+      ...labels.map((label) =>
+        Object.assign(document.createElement('button'), { textContent: label }),
+      ),
+    );
+    tile.style.width = `${(152 * 4) / 3}px`;
+    tile.style.height = '152px';
+    const caption = /** @type {Element} */ (tile.querySelector('.caption'));
+    const bottom = caption.getBoundingClientRect().bottom;
+    const right = tile.getBoundingClientRect().right;
+    return [...tile.querySelectorAll('button')]
+      .map((button) => button.getBoundingClientRect())
+      .filter((box) => box.top < bottom || box.right > right);
+  });
+  assert.deepEqual(overlaps, []);
+});
