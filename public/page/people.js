@@ -138,7 +138,7 @@ function showChoices(peer, name, lobby, connected) {
     declined: [createButton('Ask again', () => peer.request())],
     accepted: lobby ? [inside, createButton('Hang up', () => peer.cancel())] : [inside],
   }[peer.relation];
-  if (connected) buttons.push(createButton('Compare words', () => openWords(peer)));
+  if (connected) buttons.push(createButton('Verify', () => openWords(peer)));
   for (const button of buttons) button.setAttribute('aria-label', `${button.textContent}: ${name}`);
   choices.replaceChildren(...buttons);
   if (hadFocus) buttons[0].focus();

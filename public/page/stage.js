@@ -13,7 +13,7 @@ const GAP = 12;
  * Minimum height of a tile, in pixels: its caption and its buttons must fit. If the tiles need more
  * space than the stage has, the stage scrolls.
  */
-const MIN_TILE_HEIGHT = 152;
+const MIN_TILE_HEIGHT = 144;
 /** Aspect ratios of common cameras. The aspect ratio of a tile stays between these two values. */
 const WIDEST = 16 / 9;
 const NARROWEST = 4 / 3;
