@@ -131,6 +131,8 @@ fn an_id_that_no_peer_has_is_refused_and_a_second_removal_keeps_the_key() {
     let (mut rig, ..) = pair();
     assert_eq!(rig.remove("eve"), 0);
     assert!(is_refused(&mut rig, "eve", Some("any")));
+    rig.join("fay", Some("fay's"));
+    rig.remove("fay");
     rig.remove("bob");
     rig.pass(BAN_MS / 2);
     assert_eq!(rig.remove("bob"), 0);
@@ -139,6 +141,9 @@ fn an_id_that_no_peer_has_is_refused_and_a_second_removal_keeps_the_key() {
         !is_refused(&mut rig, "eve", Some("any")),
         "its time is over"
     );
+    // The ban of fay's key has expired, so it does not return with her id.
+    assert_eq!(rig.remove("fay"), 0);
+    assert!(!is_refused(&mut rig, "gus", Some("fay's")));
     for (id, key) in [("bob", None), ("dan", Some("bob's"))] {
         assert!(is_refused(&mut rig, id, key), "the time began again");
     }
@@ -152,6 +157,9 @@ fn the_oldest_of_257_removed_ids_may_join_again() {
         rig.remove(&format!("p{n}"));
         assert_eq!(rig.written().rows, before + 1);
     }
+    // The removal of the same id again takes no place of another.
+    rig.remove("p256");
+    rig.remove("p256");
     rig.sleep();
     assert!(!is_refused(&mut rig, "p0", None));
     assert!(is_refused(&mut rig, "p1", None));
