@@ -1,7 +1,6 @@
 // @ts-check
 /** Tests the API of `Room` with real connections in Chromium. */
 import assert from 'node:assert/strict';
-import { createHash } from 'node:crypto';
 import http from 'node:http';
 import { test } from 'node:test';
 import { connected, join, log, logged, meet, newRoom, talk, until } from '../support/browser.mjs';
@@ -328,59 +327,6 @@ test('nine peers add and remove tracks without losing a connection', async () =>
     /** @type {any} */ (globalThis).people.map((/** @type {any} */ { troubles }) => troubles),
   );
   assert.deepEqual(troubles, Array(9).fill(0));
-});
-
-test('a page that keeps its key gets its id back after a reload, and no other page gets the id', async () => {
-  const [ann, bob] = await pages.pair();
-  // This code is the sample in docs/client.md.
-  const loadKey = () =>
-    ann.evaluate(() => {
-      const random = () => crypto.getRandomValues(new Uint32Array(4)).join('-');
-      const key = sessionStorage.getItem('key') ?? random();
-      sessionStorage.setItem('key', key);
-      return key;
-    });
-  const key = await loadKey();
-  const room = newRoom();
-  await join(ann, room, { key });
-  await logged(ann, 'state joined');
-  const id = await ann.evaluate(() => /** @type {any} */ (globalThis).room.id);
-  await join(bob, room, { id: 'bob' });
-  await connected(bob, id);
-  await ann.reload();
-  assert.equal(await loadKey(), key);
-  await join(ann, room, { key });
-  await connected(ann, 'bob');
-  await connected(bob, id);
-  await talk(bob, 'bob', ann, id, 'after the reload');
-  const arrivals = (await log(bob)).filter((line) => /^(peer|leave) /.test(line));
-  assert.deepEqual(arrivals, [`peer ${id}`, `leave ${id}`, `peer ${id}`]);
-  const eve = await pages.open('eve');
-  await join(eve, room, { id });
-  await logged(eve, 'state connecting 4009');
-});
-
-test('without an id, the server makes one out of the key, if the key is long enough', async () => {
-  const room = newRoom();
-  const page = await pages.open('ann');
-  /** @param {Record<string, unknown>} options */
-  const idWith = async (options) => {
-    await join(page, room, options);
-    await logged(page, 'state joined');
-    const id = await page.evaluate(() => /** @type {any} */ (globalThis).room.id);
-    await page.reload();
-    return id;
-  };
-  const [key, other] = ['1234567890123456789012', '1234567890123456789ü12'];
-  const hash = createHash('sha256').update(`partyline-id${key}`).digest('base64url');
-  assert.equal(await idWith({ key }), `k.${hash.slice(0, 22)}`);
-  const id = await idWith({ key: other });
-  assert.match(id, /^k\./);
-  assert.notEqual(id, `k.${hash.slice(0, 22)}`);
-  assert.equal(await idWith({ key: other }), id);
-  // 21 characters, although they have 23 UTF-16 code units
-  assert.doesNotMatch(await idWith({ key: '1234567890123456789😀😀' }), /^k\./);
-  assert.equal(await idWith({ key, id: 'ann' }), 'ann');
 });
 
 test('peers connect over https', async () => {

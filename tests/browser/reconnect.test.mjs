@@ -125,64 +125,6 @@ test('a repeated answer is not taken for the answer to a new offer', async () =>
   assert.deepEqual(await arrivals(bob), ['peer ann']);
 });
 
-test('an id that the server generated stays the same after a reconnect', async () => {
-  const ann = await pages.open('ann', network.origin);
-  await join(ann, newRoom());
-  await logged(ann, 'state joined');
-  const id = () => ann.evaluate(() => /** @type {any} */ (globalThis).room.id);
-  const first = await id();
-  assert.match(first, /^k\.[\w-]{22}$/);
-  network.cut();
-  await logged(ann, 'state joined', 2);
-  assert.equal(await id(), first);
-});
-
-/** Opens a page that asks for the id of another client. The test advances the clock of the page. */
-async function askForIdInUse() {
-  const server = /** @type {any} */ ({ host: new URL(dev.origin).host });
-  const room = newRoom();
-  const owner = await Peer.join(server, room, 'ann', { key: 'of another' });
-  const page = await pages.open('ann');
-  await page.clock.install({ time: 0 });
-  await page.clock.pauseAt(1_000);
-  await join(page, room, { id: 'ann' });
-  await logged(page, 'state connecting 4009');
-  return { page, owner };
-}
-
-test('an id that is in use is tried again for a minute', async () => {
-  const { page, owner } = await askForIdInUse();
-  const waits = () => /** @type {any} */ (globalThis).retryIn;
-  await page.evaluate(() => {
-    const { room } = /** @type {any} */ (globalThis);
-    room.addEventListener('state', (/** @type {any} */ { detail }) =>
-      Object.assign(globalThis, { retryIn: detail.retryIn }),
-    );
-  });
-  await page.clock.fastForward(4_000); // longer than the first delay
-  let waited = 4_000;
-  let attempts = 1;
-  for (;;) {
-    await logged(page, 'state', (attempts += 1));
-    const retryIn = await page.evaluate(waits);
-    if (retryIn === undefined) break;
-    assert(retryIn <= 10_000, `${retryIn}`);
-    await page.clock.fastForward(Math.ceil(retryIn));
-    waited += Math.ceil(retryIn);
-  }
-  assert.match((await log(page)).join(), /state closed,close 4009$/);
-  assert(waited >= 60_000 && waited < 64_000, `${waited} ms`);
-  assert(attempts >= 6 && attempts <= 14, `${attempts} attempts`);
-  await owner.close(1000);
-});
-
-test('a page gets an id that becomes free in the meantime', async () => {
-  const { page, owner } = await askForIdInUse();
-  await owner.close(1000);
-  await page.clock.fastForward(4_000);
-  await logged(page, 'state joined');
-});
-
 test('an unresponsive WebSocket is replaced after a missing pong, without a Close frame', async () => {
   const [ann, bob] = await pair();
   await ann.clock.install({ time: 0 });
