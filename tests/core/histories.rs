@@ -448,6 +448,33 @@ fn an_alarm_that_a_restored_room_did_not_set_ends_no_grace_period() {
     ]);
 }
 
+#[test]
+fn a_leave_that_a_new_stream_gets_again_is_kept_in_the_row() {
+    let to_all = || Life::Signal {
+        from: 0,
+        to: None,
+        size: 0,
+    };
+    let breaks = |noticed| Life::Break {
+        who: 0,
+        lost: 3,
+        noticed,
+    };
+    let lives = [
+        to_all(),
+        to_all(),
+        breaks(false),
+        to_all(),
+        Life::Resume(0),
+        breaks(false),
+        Life::Resume(0),
+        Life::Fresh(0),
+        breaks(true),
+        Life::Guest(0),
+    ];
+    play(&lives.map(|life| (life, false)));
+}
+
 proptest! {
     #![proptest_config(config())]
 

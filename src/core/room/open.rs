@@ -74,7 +74,8 @@ impl Turn<'_, '_> {
         let start =
             got.unwrap_or_else(|| first.map_or(last_number, |first| first.saturating_sub(GAP - 1)));
         let changes = changes.map(|changes| {
-            let next = start.saturating_add(1);
+            // Restored notices up to `dropped` count as dropped.
+            let next = start.max(self.dropped(seat)).saturating_add(1);
             let number = match first {
                 Some(first) if next < first => next.max(first.saturating_sub(GAP - 2)),
                 // No notice is kept, or breaks at this point have used all numbers before it.
@@ -153,6 +154,13 @@ impl Turn<'_, '_> {
             self.room.backlog.add(&entry);
             peer.outbox.insert(entry);
         }
+    }
+
+    /// Returns the number through which the notices of a stream were dropped.
+    fn dropped(&self, seat: Seat) -> u64 {
+        let peer = self.room.roster.by_seat(seat);
+        let stream = peer.and_then(|peer| peer.member.stream.as_ref());
+        stream.map_or(0, |stream| stream.dropped)
     }
 
     /// Drops the notices that the client has received.
