@@ -2,7 +2,8 @@
 
 use worker::web_sys::{Headers, Request};
 
-use super::platform::{LAST_EVENT_ID, PROTOCOLS, UPGRADE, header, now};
+use super::failure::Failure;
+use super::platform::{LAST_EVENT_ID, PROTOCOLS, UPGRADE, header, now, random};
 use crate::core::refusal::{Code, Refusal};
 use crate::edge::admission::{self, Admission, Secrets};
 use crate::edge::route::{self, HttpError, HttpPeer, Join, Route, key_id, route, split_url};
@@ -113,7 +114,7 @@ pub(super) fn sign_keys(
     peer: &HttpPeer,
     headers: &Headers,
     settings: &Settings,
-) -> Result<Option<SignedKeys>, Refusal<'static>> {
+) -> Result<Option<SignedKeys>, Failure> {
     let Some(secrets) = &settings.secrets else {
         return Ok(None);
     };
@@ -128,7 +129,7 @@ pub(super) fn sign_keys(
     let sent = key.as_ref().map(|key| key.secret.clone());
     // A key that the client has made up is ignored. An expired key still proves whose the id is.
     let proof = sent.filter(|key| admission::key_expiry(secrets, key, room, id).is_some());
-    let new = admission::sign_key(secrets, exp, room, id);
+    let new = admission::sign_key(secrets, exp, room, id, random()?);
     Ok(new.map(|new| SignedKeys { new, proof }))
 }
 

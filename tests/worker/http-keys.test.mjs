@@ -4,7 +4,7 @@
  * refuses forged and expired keys without asking a room.
  */
 import assert from 'node:assert/strict';
-import { createHmac } from 'node:crypto';
+import { createHmac, randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -37,12 +37,16 @@ after(async () => {
 const now = () => Math.floor(Date.now() / 1000);
 /**
  * Returns the key of a peer, computed as the documentation says.
- * @param {{ exp: number | string, room: string, id: string, secret?: string }} of
+ * @param {{ exp: number | string, room: string, id: string, secret?: string, nonce?: Buffer }} of
  */
-function keyOf({ exp, room, id, secret = ROOM_SECRET }) {
-  const signed = createHmac('sha256', secret).update(`key\n${exp}\n${id}\n${room}`);
-  return `${exp}.${signed.digest('base64url')}`;
+function keyOf({ exp, room, id, secret = ROOM_SECRET, nonce = randomBytes(16) }) {
+  const text = `key\n${exp}\n${nonce.toString('base64url')}\n${id}\n${room}`;
+  const signature = createHmac('sha256', secret).update(text).digest();
+  return `${exp}.${Buffer.concat([nonce, signature]).toString('base64url')}`;
 }
+
+/** Returns the nonce of a key. @param {string} key */
+const nonceOf = (key) => Buffer.from(key.split('.')[1], 'base64url').subarray(0, 16);
 
 /** @param {string} room @param {string} id @param {import('../support/http-peer.mjs').Credentials} who */
 const peer = (room, id, who) => new HttpPeer(workerd.at.tokens, room, id, who);
@@ -78,10 +82,14 @@ describe('with ROOM_SECRET', () => {
       mint({ room: '*', sub: 'a:b', exp: exp + 0.9 }),
       await mintWithJose({ room: 'r: ä', exp }),
     ];
-    const key = keyOf({ exp, room: 'r: ä', id: 'a:b' });
-    for (const token of tokens) {
-      assert.equal(await register(peer('r: ä', 'a:b', { token })), key);
-    }
+    const keys = [];
+    for (const token of tokens) keys.push(await register(peer('r: ä', 'a:b', { token })));
+    assert.deepEqual(
+      keys.map((key) => keyOf({ exp, room: 'r: ä', id: 'a:b', nonce: nonceOf(key) })),
+      keys,
+    );
+    assert.equal(new Set(keys).size, 3, 'each registration has a key of its own');
+    const key = keys[2];
     const ann = peer('r: ä', 'a:b', { key });
     await ann.open();
     await ann.sends({ type: 'x', target: 'a:b' });
@@ -92,7 +100,7 @@ describe('with ROOM_SECRET', () => {
   test('a key that the client has made up is ignored, and is no credential', async () => {
     const token = mint({ room: 'own', sub: 'ann' });
     const key = await register(peer('own', 'ann', { token, key: 'my own key' }));
-    assert.match(key, /^\d{10}\.[\w-]{43}$/);
+    assert.match(key, /^\d{10}\.[\w-]{64}$/);
     for (const answer of await uses(peer('own', 'ann', { key: 'my own key' }))) {
       const message = isRefused(answer);
       assert.match(message, /^the key is not valid for this peer.*Register with a token/);

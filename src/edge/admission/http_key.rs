@@ -1,8 +1,9 @@
 //! The keys of peers that use the HTTP dialect, on a server that requires tokens.
 //!
 //! The server signs these keys itself, so the Worker can refuse a request without asking a room:
-//! `<exp>.<base64url of HMAC-SHA256>`. `exp` is the expiry of the token with which the peer has
-//! registered, in seconds since 1970.
+//! `<exp>.<base64url of nonce and HMAC-SHA256>`. `exp` is the expiry of the token with which the peer has
+//! registered, in seconds since 1970. The nonce is 16 random bytes. Without it, all clients that register
+//! one id with the same token would get the same key, and could replace each other.
 
 use std::time::Duration;
 
@@ -15,25 +16,37 @@ use crate::core::peer::{PeerId, Time};
 use crate::core::refusal::Refusal;
 use crate::edge::signature::sign;
 
-/// Creates the key of a peer. Never returns `None`, because HMAC accepts every secret.
+/// The length of the nonce, in bytes.
+const NONCE: usize = 16;
+
+/// Creates the key of a peer from 128 random bits. Never returns `None`, because HMAC accepts every
+/// secret.
 #[must_use]
-pub fn sign_key(secrets: &Secrets, exp: Time, room: &str, id: &PeerId) -> Option<String> {
+pub fn sign_key(
+    secrets: &Secrets,
+    exp: Time,
+    room: &str,
+    id: &PeerId,
+    random: u128,
+) -> Option<String> {
     let exp = Duration::from_millis(exp.0).as_secs().to_string();
-    let signature = sign(&secrets.current, &signed_text(&exp, room, id))?;
-    let signature = BASE64_URL_SAFE_NO_PAD.encode(signature);
-    Some(format!("{exp}.{signature}"))
+    let nonce: [u8; NONCE] = random.to_be_bytes();
+    let signature = sign(&secrets.current, &signed_text(&exp, &nonce, room, id))?;
+    let proof = BASE64_URL_SAFE_NO_PAD.encode([&nonce[..], &signature[..]].concat());
+    Some(format!("{exp}.{proof}"))
 }
 
 /// Returns the expiry of a key that this server has signed for this peer, even if it has expired.
 /// Returns `None` for any other key.
 #[must_use]
 pub fn key_expiry(secrets: &Secrets, key: &str, room: &str, id: &PeerId) -> Option<Time> {
-    let (exp, signature) = key.split_once('.')?;
-    let signature = BASE64_URL_SAFE_NO_PAD.decode(signature).ok()?;
+    let (exp, proof) = key.split_once('.')?;
+    let proof = BASE64_URL_SAFE_NO_PAD.decode(proof).ok()?;
+    let (nonce, signature) = proof.split_at_checked(NONCE)?;
     // `parse` also accepts "+5". The signature is that of the text, so it would be invalid anyway.
     let has_only_digits = exp.bytes().all(|byte| byte.is_ascii_digit());
     let seconds: u64 = exp.parse().ok().filter(|_| has_only_digits)?;
-    let is_signed = secrets.have_signed(&signed_text(exp, room, id), &signature);
+    let is_signed = secrets.have_signed(&signed_text(exp, nonce, room, id), signature);
     is_signed.then(|| Time(seconds.saturating_mul(1_000)))
 }
 
@@ -67,9 +80,10 @@ pub fn check_key(
 
 /// Returns the text that is signed. Neither an id nor the name of a room contains a line break, and
 /// the signed text of a token does not either, so every text has one meaning.
-fn signed_text(exp: &str, room: &str, id: &PeerId) -> String {
+fn signed_text(exp: &str, nonce: &[u8], room: &str, id: &PeerId) -> String {
+    let nonce = BASE64_URL_SAFE_NO_PAD.encode(nonce);
     let id = id.as_str();
-    format!("key\n{exp}\n{id}\n{room}")
+    format!("key\n{exp}\n{nonce}\n{id}\n{room}")
 }
 
 #[cfg(test)]
@@ -90,14 +104,21 @@ mod tests {
 
     #[test]
     fn the_form_of_a_key_is_fixed() {
-        // printf 'key\n1000001\nann\ndemo' | openssl dgst -sha256 -hmac new -binary | basenc --base64url
-        let key = sign_key(&"new".into(), EXP, "demo", &id("ann")).unwrap();
-        assert_eq!(key, "1000001.VmVhwKB71Gjnb9rJnfeWv7CEElgdPapi518xGZbEAqY");
+        // (printf 0123456789abcdef; printf 'key\n1000001\nMDEyMzQ1Njc4OWFiY2RlZg\nann\ndemo' |
+        //   openssl dgst -sha256 -hmac new -binary) | basenc --base64url -w 0
+        let random = u128::from_be_bytes(*b"0123456789abcdef");
+        let key = sign_key(&"new".into(), EXP, "demo", &id("ann"), random).unwrap();
+        assert_eq!(
+            key,
+            "1000001.MDEyMzQ1Njc4OWFiY2RlZhQtFNeXT4VAtG5cHFcWqsIs3oQn0Vi_TLQP6-Hrd2s-"
+        );
+        let other = sign_key(&"new".into(), EXP, "demo", &id("ann"), 0).unwrap();
+        assert_ne!(key, other);
     }
 
     #[test]
     fn a_key_is_valid_for_its_peer_until_it_expires() {
-        let key = sign_key(&"new".into(), EXP, "demo", &id("ann")).unwrap();
+        let key = sign_key(&"new".into(), EXP, "demo", &id("ann"), 7).unwrap();
         assert_eq!(check(&key, NOW), Ok(()));
         assert_eq!(check(&key, Time(1_000_000_999)), Ok(()));
         let expired = check(&key, Time(1_000_001_000)).unwrap_err();
@@ -118,9 +139,9 @@ mod tests {
     #[test]
     fn a_forged_or_changed_key_is_refused() {
         let secrets = Secrets::from("new");
-        let key = sign_key(&secrets, EXP, "demo", &id("ann")).unwrap();
+        let key = sign_key(&secrets, EXP, "demo", &id("ann"), 7).unwrap();
         let (exp, signature) = key.split_once('.').unwrap();
-        let foreign = sign_key(&"other".into(), EXP, "demo", &id("ann")).unwrap();
+        let foreign = sign_key(&"other".into(), EXP, "demo", &id("ann"), 7).unwrap();
         for bad in [
             "",
             ".",
@@ -137,6 +158,8 @@ mod tests {
             &format!("{exp}.{signature}="),
             &format!("{exp}.{signature}."),
             &format!("{exp}.{}", &signature[..40]),
+            &format!("{exp}.{}", &signature[..20]),
+            &format!("{exp}.B{}", &signature[1..]),
             &key[..key.len() - 1],
             &format!("{key}.{signature}"),
         ] {
@@ -155,7 +178,7 @@ mod tests {
             previous: Some("old".to_owned()),
             ..Secrets::from("new")
         };
-        let key = |secrets| sign_key(secrets, EXP, "demo", &id("ann")).unwrap();
+        let key = |secrets| sign_key(secrets, EXP, "demo", &id("ann"), 7).unwrap();
         assert!(key_expiry(&both, &key(&old), "demo", &id("ann")).is_some());
         assert!(key_expiry(&old, &key(&both), "demo", &id("ann")).is_none());
     }
@@ -163,7 +186,7 @@ mod tests {
     #[test]
     fn ids_with_colons_and_other_rooms_have_other_keys() {
         let secrets = Secrets::from("new");
-        let key = |room, peer| sign_key(&secrets, EXP, room, &id(peer)).unwrap();
+        let key = |room, peer| sign_key(&secrets, EXP, room, &id(peer), 7).unwrap();
         assert_ne!(key("c", "a:b"), key("b:c", "a"));
         let key = key("ä / 🎉", "a:b");
         assert!(key_expiry(&secrets, &key, "ä / 🎉", &id("a:b")).is_some());
