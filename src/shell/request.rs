@@ -159,17 +159,8 @@ pub(super) fn admit(
         return Ok(Admission::default());
     };
     let token = find_token(headers, &join.tokens)?;
-    let (room, id, has_key) = (&join.room, join.id.as_ref(), join.key.is_some());
     let close_expired = settings.close_expired;
-    admission::check_join(
-        secrets,
-        token.as_deref(),
-        now(),
-        room,
-        id,
-        has_key,
-        close_expired,
-    )
+    admission::check_join(secrets, token.as_deref(), now(), join, close_expired)
 }
 
 /// Finds the token of a request in its headers or its URL. A request with more than one token is
