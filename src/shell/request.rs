@@ -6,7 +6,7 @@ use super::failure::Failure;
 use super::platform::{LAST_EVENT_ID, PROTOCOLS, UPGRADE, header, now, random};
 use crate::core::refusal::{Code, Refusal};
 use crate::edge::admission::{self, Admission, Secrets};
-use crate::edge::route::{self, HttpError, HttpPeer, Join, Route, key_id, route, split_url};
+use crate::edge::route::{self, HttpError, HttpPeer, Join, Route, route, split_url};
 use crate::edge::settings::Settings;
 
 const UNREADABLE_HEADER: &str =
@@ -187,19 +187,4 @@ pub(super) fn find_token(
         return Err(Refusal::new(Code::Unauthorized, message));
     }
     Ok(token)
-}
-
-/// Checks that the id of a request does not belong to another key.
-pub(super) fn check_id(route: &Route, settings: &Settings) -> Result<(), Refusal<'static>> {
-    let (id, key) = match route {
-        Route::Join(join) => (join.id.as_ref(), &join.key),
-        // The server makes this key itself, so it cannot give an id.
-        Route::Register(peer) if settings.secrets.is_some() => (Some(&peer.id), &None),
-        Route::Register(peer) | Route::Message(peer) | Route::Events { peer, .. } => {
-            (Some(&peer.id), &peer.key)
-        }
-        _ => return Ok(()),
-    };
-    let key = key.as_ref().map(|key| &*key.secret);
-    id.map_or(Ok(()), |id| key_id::check(id, key))
 }

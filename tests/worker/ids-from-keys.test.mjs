@@ -158,7 +158,7 @@ describe('over HTTP', () => {
 });
 
 test('after a crash, only its key gets the id back', async () => {
-  const persist = mkdtempSync(path.join(tmpdir(), 'partyline-key-ids-'));
+  const persist = mkdtempSync(path.join(tmpdir(), 'partyline-ids-from-keys-'));
   const start = () => startWorkerd({ crashed: {} }, { persist });
   let crashing = await start();
   try {
