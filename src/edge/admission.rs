@@ -13,7 +13,7 @@ mod secrets;
 mod test_tokens;
 mod token;
 
-pub use check::{check_admin_token, check_control_token, check_token, check_visitor};
+pub use check::{check_admin_token, check_control_token, check_status_token, check_token};
 pub use header::{find_in_protocols, token_in_authorization};
 pub use http_key::{check_key, key_expiry, sign_key};
 pub use join::{Admission, check_join};

@@ -145,8 +145,9 @@ pub(super) fn may_see_room(
         return true;
     };
     let token = find_token(headers, tokens);
-    token
-        .is_ok_and(|token| admission::check_visitor(secrets, token.as_deref(), now(), room).is_ok())
+    token.is_ok_and(|token| {
+        admission::check_status_token(secrets, token.as_deref(), now(), room).is_ok()
+    })
 }
 
 /// Checks the token of a join.
