@@ -13,7 +13,7 @@ import { connectionOf, nameOf } from './roster.js';
 const COMPARE_TEXT =
   'Read them to each other, or compare them over another service. Do not use this chat for it. If ' +
   'both of you see the same words in the same order, nobody stands between your browsers. If not, ' +
-  'somebody may read along: leave the room.';
+  'somebody may be listening in: leave the room.';
 /** @type {{ words: string[], text: string }} */
 const UNCLEAR_CERTIFICATE = {
   words: [],
