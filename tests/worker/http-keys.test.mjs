@@ -137,6 +137,8 @@ describe('with ROOM_SECRET', () => {
       'that is half a signature': key.slice(0, -20),
       'with more after it': `${key}x`,
       'with padding': `${key}=`,
+      'with a space in front': ` ${key}`,
+      'in capitals': key.toUpperCase(),
       'that is text': 'open sesame',
       'with characters of 4 bytes': '🔑'.repeat(128),
     };
