@@ -6,6 +6,7 @@ use super::failure::Failure;
 use super::platform::{LAST_EVENT_ID, PROTOCOLS, UPGRADE, header, now, random};
 use crate::core::refusal::{Code, Refusal};
 use crate::edge::admission::{self, Admission, Secrets};
+use crate::edge::header::{find_in_protocols, token_in_authorization};
 use crate::edge::route::{self, HttpError, HttpPeer, Join, Route, route, split_url};
 use crate::edge::settings::Settings;
 
@@ -178,8 +179,8 @@ pub(super) fn find_token(
         .get("Authorization")
         .map_err(unreadable)?
         .unwrap_or_default();
-    let mut tokens = admission::find_in_protocols(&protocols, "token.")
-        .chain(admission::token_in_authorization(&authorization))
+    let mut tokens = find_in_protocols(&protocols, "token.")
+        .chain(token_in_authorization(&authorization))
         .chain(in_url.iter().map(String::as_str));
     let token = tokens.next().map(str::to_owned);
     if tokens.next().is_some() {
