@@ -18,7 +18,7 @@ import {
 import { pace, setUpSteps, startHandshake } from './page/handshake.js';
 import { startInside } from './page/inside.js';
 import { showCount, startPeople } from './page/people.js';
-import { readAloud, sanitizeName, startRoster } from './page/roster.js';
+import { pronounceable, sanitizeName, startRoster } from './page/roster.js';
 import { addTile, removeTile } from './page/stage.js';
 import { startTalk } from './page/talk.js';
 import { CLOSE_TEXT, WEBSOCKET_BLOCKED_TEXT } from './page/texts.js';
@@ -218,7 +218,7 @@ function closeText(code, message, retryIn = null) {
  * @param {number} syllables number of syllables in each word
  */
 function randomWords(words, syllables) {
-  const word = () => readAloud(crypto.getRandomValues(new Uint8Array(syllables)));
+  const word = () => pronounceable(crypto.getRandomValues(new Uint8Array(syllables)));
   return Array.from({ length: words }, word).join('-');
 }
 

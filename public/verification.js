@@ -2,7 +2,8 @@
 /**
  * Words that two people compare to find out whether anybody stands between their browsers. They are
  * made from the certificates of a connection, so that both sides get the same words only if each
- * side is connected to the other's browser. See "Fingerprints" in docs/security.md.
+ * side is connected to the other's browser. This is a short authentication string (RFC 6189 §7). See
+ * "Fingerprints" in docs/security.md.
  */
 
 /**

@@ -20,7 +20,7 @@ import { connectionOf, nameOf, onHello } from './roster.js';
 import { ensureTile, removeTile, showName } from './stage.js';
 import { announce } from './talk.js';
 import { PEER_TEXT } from './texts.js';
-import { openWords, updateWords } from './words.js';
+import { openVerification, updateVerification } from './verify.js';
 
 /** @import { Peer, Room } from "../room.js" */
 
@@ -82,7 +82,7 @@ export function startPeople(room, name, lobby) {
   });
   on(room, 'leave', ({ peer }) => {
     removeTile(peer);
-    updateWords(peer);
+    updateVerification(peer);
     clearPeerProblem(peer);
     if (announcedPeers.has(peer)) announce(`${nameOf(peer)} is gone`);
     showCount(room);
@@ -106,7 +106,7 @@ function showPeer(peer, lobby) {
   line.dataset.state = state;
   setText(line, chatPending ? 'connected, chat not open' : PEER_TEXT[state]);
   showChoices(peer, name, lobby, state === 'connected');
-  updateWords(peer);
+  updateVerification(peer);
   if (state === 'connected' && lostPeers.has(peer)) announce(`${name} is back`);
   if (state === 'connected' || !connection) clearPeerProblem(peer);
   if (state === 'failed') showNoPath(peer);
@@ -138,7 +138,7 @@ function showChoices(peer, name, lobby, connected) {
     declined: [createButton('Ask again', () => peer.request())],
     accepted: lobby ? [inside, createButton('Hang up', () => peer.cancel())] : [inside],
   }[peer.relation];
-  if (connected) buttons.push(createButton('Verify', () => openWords(peer)));
+  if (connected) buttons.push(createButton('Verify', () => openVerification(peer)));
   for (const button of buttons) button.setAttribute('aria-label', `${button.textContent}: ${name}`);
   choices.replaceChildren(...buttons);
   if (hadFocus) buttons[0].focus();

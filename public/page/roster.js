@@ -88,12 +88,12 @@ export function nameOf(peer) {
 function shortName(id) {
   const bytes = new TextEncoder().encode(id);
   if (ID_FROM_KEY.test(id))
-    return `${readAloud(bytes.slice(2, 4))}-${readAloud(bytes.slice(4, 6))}`;
+    return `${pronounceable(bytes.slice(2, 4))}-${pronounceable(bytes.slice(4, 6))}`;
   return id.length > MAX_SHOWN_ID_LENGTH ? `${id.slice(0, SHORT_ID_LENGTH)}…` : id;
 }
 
-/** Returns a word that can be read aloud, with a syllable for each byte. @param {Uint8Array} bytes */
-export function readAloud(bytes) {
+/** Returns a word with a syllable for each byte, which people can read aloud. @param {Uint8Array} bytes */
+export function pronounceable(bytes) {
   return [...bytes].map((byte) => CONSONANTS[byte & 15] + VOWELS[(byte >> 4) & 3]).join('');
 }
 

@@ -264,7 +264,7 @@ pub enum Row {
     /// The live session of the room.
     Live(LiveSession),
     /// The ids and keys that the owner has removed, oldest first.
-    Removed(Vec<Ban>),
+    Bans(Vec<Ban>),
 }
 
 /// The key of a stored row.
@@ -280,8 +280,8 @@ pub enum RowKey {
     Leavers,
     /// The row of the live session.
     Live,
-    /// The row of removed ids and keys.
-    Removed,
+    /// The row of bans.
+    Bans,
 }
 
 /// Notices in a row. A notice that is sent or queued has a row of its own, which all its receivers

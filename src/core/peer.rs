@@ -6,6 +6,7 @@
 use std::borrow::Borrow;
 use std::fmt;
 use std::rc::Rc;
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -98,6 +99,18 @@ pub struct Socket(pub u64);
 pub struct Time(pub u64);
 
 impl Time {
+    /// Creates a time from the whole seconds since 1970.
+    #[must_use]
+    pub const fn from_seconds(seconds: u64) -> Self {
+        Self(seconds.saturating_mul(1_000))
+    }
+
+    /// Returns the whole seconds since 1970.
+    #[must_use]
+    pub const fn to_seconds(self) -> u64 {
+        Duration::from_millis(self.0).as_secs()
+    }
+
     /// Returns the time `millis` milliseconds later.
     #[must_use]
     pub const fn plus(self, millis: u64) -> Self {

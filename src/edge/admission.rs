@@ -4,7 +4,6 @@
 
 mod check;
 mod claims;
-mod header;
 mod http_key;
 mod join;
 mod origin;
@@ -13,8 +12,7 @@ mod secrets;
 mod test_tokens;
 mod token;
 
-pub use check::{check_admin_token, check_control_token, check_token, check_visitor};
-pub use header::{find_in_protocols, token_in_authorization};
+pub use check::{check_admin_token, check_control_token, check_status_token, check_token};
 pub use http_key::{check_key, key_expiry, sign_key};
 pub use join::{Admission, check_join};
 pub use origin::allows_origin;

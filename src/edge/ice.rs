@@ -81,9 +81,8 @@ impl TurnServer {
         now: Time,
         peer: Option<&PeerId>,
     ) -> Option<Self> {
-        let now = std::time::Duration::from_millis(now.0).as_secs();
         let peer = peer.map_or("anonymous", PeerId::as_str);
-        let username = format!("{}:{peer}", now.saturating_add(ttl));
+        let username = format!("{}:{peer}", now.to_seconds().saturating_add(ttl));
         // HMAC accepts keys of any length, so creating the MAC never fails.
         let mac = Hmac::<Sha1>::new_from_slice(secret.as_bytes()).ok()?;
         let mac = mac.chain_update(&username).finalize().into_bytes();

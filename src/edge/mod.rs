@@ -4,6 +4,7 @@
 pub mod admin;
 pub mod admission;
 pub mod body;
+pub mod header;
 pub mod ice;
 pub mod live;
 pub mod media;

@@ -6,7 +6,7 @@
 mod endpoint;
 mod engine;
 mod error;
-pub mod key_id;
+mod id_from_key;
 mod query;
 mod requests;
 mod url;
@@ -14,6 +14,7 @@ mod url;
 pub use endpoint::{AdminAction, LiveAction};
 pub use engine::{EngineError, EngineRequest, Transport};
 pub use error::HttpError;
+pub use id_from_key::check_id;
 pub use query::{bad_id, check_room_name};
 pub use requests::{AdminCall, HttpPeer, IceRequest, Join, KeyWithSecret};
 pub use url::{host_of, split_url};
@@ -148,7 +149,7 @@ pub fn route(request: &Request<'_>) -> Result<Route, HttpError> {
         Endpoint::Http(action, room, id) => {
             let (room, id) = (room_name(room)?, peer_id(id)?);
             let QueryParams { key, tokens, .. } = params()?;
-            let id = key_id::resolve(id, key.as_ref().map(|key| &*key.secret))?;
+            let id = id_from_key::resolve(id, key.as_ref().map(|key| &*key.secret))?;
             let peer = HttpPeer {
                 room,
                 id,
@@ -178,7 +179,7 @@ fn join_or_status(
         Some(upgrade) if request.method == "GET" && has_token(upgrade, "websocket") => {
             params.read_protocols(request.protocols.unwrap_or_default())?;
             let secret = params.key.as_ref().map(|key| &*key.secret);
-            let id = params.id.map(|id| key_id::resolve(id, secret));
+            let id = params.id.map(|id| id_from_key::resolve(id, secret));
             Ok(Route::Join(Join {
                 room,
                 id: id.transpose()?,

@@ -7,7 +7,7 @@
 //! | `notices 114896102408064` | version, seats of the receivers; then the [notices](super::notices) |
 //! | `left` | version; then a line for each peer that left: number, seat, id |
 //! | `live` | version; then the live session |
-//! | `removed` | version; then a line for each id that is refused: expiry time, key hash or `-`, id |
+//! | `bans` | version; then a line for each id that is refused: expiry time, key hash or `-`, id |
 
 use super::attachment::{read_member, write_member};
 use super::fields::{Reader, start_record, write_line};
@@ -27,7 +27,7 @@ impl RowKey {
             Self::Notices(key) => format!("notices {key}"),
             Self::Leavers => "left".to_owned(),
             Self::Live => "live".to_owned(),
-            Self::Removed => "removed".to_owned(),
+            Self::Bans => "bans".to_owned(),
         }
     }
 }
@@ -42,7 +42,7 @@ impl Row {
             Self::Notices(notices) => RowKey::Notices(notices.key),
             Self::Leavers(_) => RowKey::Leavers,
             Self::Live(_) => RowKey::Live,
-            Self::Removed(_) => RowKey::Removed,
+            Self::Bans(_) => RowKey::Bans,
         }
     }
 
@@ -101,7 +101,7 @@ impl Row {
                 }
                 text
             }
-            Self::Removed(bans) => {
+            Self::Bans(bans) => {
                 let mut text = start_record();
                 text.push('\n');
                 for Ban {
@@ -131,7 +131,7 @@ impl Row {
             }
             None if key == "left" => read_leavers(&mut reader).map(Self::Leavers),
             None if key == "live" => read_session(&mut reader).map(Self::Live),
-            None if key == "removed" => read_bans(&mut reader).map(Self::Removed),
+            None if key == "bans" => read_bans(&mut reader).map(Self::Bans),
             _ => None,
         }
     }
@@ -285,8 +285,8 @@ mod tests {
             Row::Notices(notices),
             Row::Leavers(vec![]),
             Row::Leavers(vec![leaver(1), leaver(2)]),
-            Row::Removed(vec![]),
-            Row::Removed(vec![ban(None), ban(Key::new("secret"))]),
+            Row::Bans(vec![]),
+            Row::Bans(vec![ban(None), ban(Key::new("secret"))]),
         ] {
             let read = Row::decode(&row.key().encode(), &row.encode());
             assert_eq!(read, Some(row));
@@ -318,12 +318,12 @@ mod tests {
             ("left", "v2 1 2 ann\n"),
             ("left", "v2 \n1 2\n"),
             ("left 1", "v2 \n1 2 ann\n"),
-            ("removed", "v2 \n9 - \n"),
-            ("removed", "v2 \n9 k ann\n"),
-            ("removed", "v2 \nx - ann\n"),
-            ("removed", "v2 9 - ann\n"),
-            ("removed", "v2 \n9 - ann"),
-            ("removed ann", "v2 \n9 - ann\n"),
+            ("bans", "v2 \n9 - \n"),
+            ("bans", "v2 \n9 k ann\n"),
+            ("bans", "v2 \nx - ann\n"),
+            ("bans", "v2 9 - ann\n"),
+            ("bans", "v2 \n9 - ann"),
+            ("bans ann", "v2 \n9 - ann\n"),
             ("outside 1", "v2 7 3 native - ann\n"),
         ] {
             assert_eq!(Row::decode(key, text), None, "{key:?} {text:?}");

@@ -36,11 +36,11 @@ use self::failure::Failure;
 use self::join::refuse;
 use self::platform::{ORIGIN, header};
 use self::promise::Step;
-use self::request::{authorize, check_id, find_route, may_see_room};
+use self::request::{authorize, find_route, may_see_room};
 use crate::edge::admission;
 use crate::edge::quote::shorten;
 use crate::edge::rate_limit::RateLimit;
-use crate::edge::route::{HttpError, Route};
+use crate::edge::route::{HttpError, Route, check_id};
 use crate::edge::settings::Settings;
 use crate::edge::status::Status;
 
@@ -88,7 +88,7 @@ fn handle(call: &Call) -> Result<Answer, Failure> {
     check_origin(&settings, header(&headers, &ORIGIN)?.as_deref())?;
     let route = find_route(&call.request, &headers)?;
     let allowed = authorize(&route, &headers, &settings);
-    if let Err(refusal) = allowed.and_then(|()| check_id(&route, &settings)) {
+    if let Err(refusal) = allowed.and_then(|()| check_id(&route, settings.secrets.is_some())) {
         return refuse(&route, &headers, refusal);
     }
     match rate::count(&call.env, &headers, RateLimit::of(&route)) {

@@ -6,7 +6,8 @@ use super::failure::Failure;
 use super::platform::{LAST_EVENT_ID, PROTOCOLS, UPGRADE, header, now, random};
 use crate::core::refusal::{Code, Refusal};
 use crate::edge::admission::{self, Admission, Secrets};
-use crate::edge::route::{self, HttpError, HttpPeer, Join, Route, key_id, route, split_url};
+use crate::edge::header::{find_in_protocols, token_in_authorization};
+use crate::edge::route::{self, HttpError, HttpPeer, Join, Route, route, split_url};
 use crate::edge::settings::Settings;
 
 const UNREADABLE_HEADER: &str =
@@ -145,8 +146,9 @@ pub(super) fn may_see_room(
         return true;
     };
     let token = find_token(headers, tokens);
-    token
-        .is_ok_and(|token| admission::check_visitor(secrets, token.as_deref(), now(), room).is_ok())
+    token.is_ok_and(|token| {
+        admission::check_status_token(secrets, token.as_deref(), now(), room).is_ok()
+    })
 }
 
 /// Checks the token of a join.
@@ -159,17 +161,8 @@ pub(super) fn admit(
         return Ok(Admission::default());
     };
     let token = find_token(headers, &join.tokens)?;
-    let (room, id, has_key) = (&join.room, join.id.as_ref(), join.key.is_some());
     let close_expired = settings.close_expired;
-    admission::check_join(
-        secrets,
-        token.as_deref(),
-        now(),
-        room,
-        id,
-        has_key,
-        close_expired,
-    )
+    admission::check_join(secrets, token.as_deref(), now(), join, close_expired)
 }
 
 /// Finds the token of a request in its headers or its URL. A request with more than one token is
@@ -186,8 +179,8 @@ pub(super) fn find_token(
         .get("Authorization")
         .map_err(unreadable)?
         .unwrap_or_default();
-    let mut tokens = admission::find_in_protocols(&protocols, "token.")
-        .chain(admission::token_in_authorization(&authorization))
+    let mut tokens = find_in_protocols(&protocols, "token.")
+        .chain(token_in_authorization(&authorization))
         .chain(in_url.iter().map(String::as_str));
     let token = tokens.next().map(str::to_owned);
     if tokens.next().is_some() {
@@ -196,19 +189,4 @@ pub(super) fn find_token(
         return Err(Refusal::new(Code::Unauthorized, message));
     }
     Ok(token)
-}
-
-/// Checks that the id of a request does not belong to another key.
-pub(super) fn check_id(route: &Route, settings: &Settings) -> Result<(), Refusal<'static>> {
-    let (id, key) = match route {
-        Route::Join(join) => (join.id.as_ref(), &join.key),
-        // The server makes this key itself, so it cannot give an id.
-        Route::Register(peer) if settings.secrets.is_some() => (Some(&peer.id), &None),
-        Route::Register(peer) | Route::Message(peer) | Route::Events { peer, .. } => {
-            (Some(&peer.id), &peer.key)
-        }
-        _ => return Ok(()),
-    };
-    let key = key.as_ref().map(|key| &*key.secret);
-    id.map_or(Ok(()), |id| key_id::check(id, key))
 }

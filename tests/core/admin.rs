@@ -216,7 +216,7 @@ fn an_empty_or_outdated_row_of_bans_is_erased() {
     };
     for bans in [vec![], vec![ban]] {
         for event in [Event::Wake, Event::Tick] {
-            let bans = Row::Removed(bans.clone());
+            let bans = Row::Bans(bans.clone());
             let mut room = Room::restore("demo", LIMITS, Time(2_000), [], [bans]);
             let mut effects = Vec::new();
             room.handle(Time(2_000), Event::Wake, &mut effects);
@@ -225,11 +225,11 @@ fn an_empty_or_outdated_row_of_bans_is_erased() {
         }
     }
     // Another row stays, so the storage is not cleared.
-    let rows = [Row::Removed(vec![]), absent_row(0)];
+    let rows = [Row::Bans(vec![]), absent_row(0)];
     let mut room = Room::restore("demo", LIMITS, Time(2_000), [], rows);
     let mut effects = Vec::new();
     room.handle(Time(2_000), Event::Wake, &mut effects);
-    assert_eq!(effects, [Effect::Erase(RowKey::Removed)]);
+    assert_eq!(effects, [Effect::Erase(RowKey::Bans)]);
 }
 
 #[test]

@@ -66,7 +66,7 @@ const ROWS: [&str; 6] = [
     "held 1=v2 9 ann 1 2\nxab",
     "notices 9=v2 3 4\nj 5 ann 1 1\nl 9 ann 2\n",
     "left=v2 \n1 2 ann\n9 3 eve\n",
-    "removed=v2 \n9 - ann\n2000000 ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad bob\n",
+    "bans=v2 \n9 - ann\n2000000 ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad bob\n",
     "live=v2 camera audio,video 9000000 live s1 video ?9 1\n",
 ];
 

@@ -265,7 +265,7 @@ impl Rig {
         let notices = self.world.notices.values().cloned().map(Row::Notices);
         let leavers = self.world.leavers.iter().cloned().map(Row::Leavers);
         let live = self.world.live.iter().cloned().map(Row::Live);
-        let bans = self.world.bans.iter().cloned().map(Row::Removed);
+        let bans = self.world.bans.iter().cloned().map(Row::Bans);
         // The platform lists the newest WebSocket first, and rows in any order. The members are
         // therefore reversed, and the rows reordered.
         let (odd, even): (Vec<_>, Vec<_>) = self

@@ -10,6 +10,7 @@ import http from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { assertError } from '../support/errors.mjs';
 import { HttpPeer } from '../support/http-peer.mjs';
 import { mint } from '../support/jwt.mjs';
 import { LIVE_KEY, NO_MEDIA } from '../support/live.mjs';
@@ -60,18 +61,6 @@ async function asks(room, action, body) {
   assert.equal(status, 200, text);
   assert.equal(headers['content-type'], 'application/json');
   return JSON.parse(text);
-}
-
-/**
- * Asserts that a response is an error. Returns the message.
- * @param {import('../support/workerd.mjs').Answer} answer
- * @param {number} expected
- * @param {string} code
- */
-function assertError({ status, text }, expected, code) {
-  const { error } = JSON.parse(text);
-  assert.deepEqual([status, error.code], [expected, code], text);
-  return error.message;
 }
 
 /**

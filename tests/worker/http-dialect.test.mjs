@@ -7,6 +7,7 @@ import { once } from 'node:events';
 import http from 'node:http';
 import net from 'node:net';
 import { after, before, describe, test } from 'node:test';
+import { assertError } from '../support/errors.mjs';
 import { HttpPeer } from '../support/http-peer.mjs';
 import { Peer, expectQuiet, within } from '../support/peer.mjs';
 import { times } from '../support/tier.mjs';
@@ -25,18 +26,6 @@ before(async () => {
   });
 });
 after(() => workerd?.stop());
-
-/**
- * @param {import('../support/workerd.mjs').Answer} answer
- * @param {number} expected
- * @param {string} code
- */
-function isError({ status, headers, text }, expected, code) {
-  assert.equal(status, expected, text);
-  assert.equal(headers['content-type'], 'application/json');
-  const { error, ...rest } = JSON.parse(text);
-  assert.deepEqual([error.code, Object.keys(error), rest], [code, ['code', 'message'], {}]);
-}
 
 describe('POST /register', () => {
   test('a registration returns a key and the peers in the room', async () => {
@@ -62,11 +51,11 @@ describe('POST /register', () => {
 
   test('a registration is refused with 409 when the room is full or the id is taken', async () => {
     assert.equal((await new HttpPeer(workerd.at.small, 'full', 'ann').register()).status, 200);
-    isError(await new HttpPeer(workerd.at.small, 'full', 'bob').register(), 409, 'room-full');
+    assertError(await new HttpPeer(workerd.at.small, 'full', 'bob').register(), 409, 'room-full');
     await Peer.join(workerd.at.shipped, 'taken', 'ann', { key: 'secret of ann' });
     for (const key of [undefined, 'guess']) {
       const eve = new HttpPeer(workerd.at.shipped, 'taken', 'ann', { key });
-      isError(await eve.register(), 409, 'id-taken');
+      assertError(await eve.register(), 409, 'id-taken');
     }
   });
 
@@ -79,14 +68,14 @@ describe('POST /register', () => {
     for (const call of ['register', 'message']) {
       const post = (/** @type {string} */ path) =>
         shipped.request(`/${call}${path}`, { method: 'POST' });
-      isError(await post('/a/b%20c'), 400, 'bad-id');
-      isError(await post(`/a/${'x'.repeat(65)}`), 400, 'bad-id');
-      isError(await post('/a/'), 400, 'bad-id');
-      isError(await post('//ann'), 400, 'bad-room');
-      isError(await post('/%zz/ann'), 400, 'bad-room');
-      isError(await post('/a/ann?key='), 400, 'bad-key');
+      assertError(await post('/a/b%20c'), 400, 'bad-id');
+      assertError(await post(`/a/${'x'.repeat(65)}`), 400, 'bad-id');
+      assertError(await post('/a/'), 400, 'bad-id');
+      assertError(await post('//ann'), 400, 'bad-room');
+      assertError(await post('/%zz/ann'), 400, 'bad-room');
+      assertError(await post('/a/ann?key='), 400, 'bad-key');
       for (const path of ['', '/', '/a', '/a/b/c', '/a/b/'])
-        isError(await post(path), 404, 'not-found');
+        assertError(await post(path), 404, 'not-found');
     }
   });
 });
@@ -168,7 +157,7 @@ describe('POST /message', () => {
     const ann = await HttpPeer.join(workerd.at.shipped, 'bodies', 'ann');
     await ann.sends(body(MAX));
     assert.ok((await ann.next()).data.length > MAX - 50);
-    isError(await ann.post(body(MAX + 1)), 413, 'too-large');
+    assertError(await ann.post(body(MAX + 1)), 413, 'too-large');
     await ann.sends({ type: 'still', target: 'ann' });
     await ann.receives('{"type":"still","payload":null,"senderId":"ann"}');
   });
@@ -208,11 +197,11 @@ describe('POST /message', () => {
       '{"type":""}',
       `{"type":"${'x'.repeat(65)}"}`,
     ])
-      isError(await ann.post(text), 400, 'malformed');
-    isError(await ann.post('{"type":"x","to":"ann"}'), 400, 'malformed');
-    isError(await ann.post('{"type":"error","target":"ann"}'), 400, 'reserved-type');
-    isError(await ann.post('{"type":"ping","target":"ann"}'), 400, 'reserved-type');
-    isError(await ann.post('{"type":"x","target":"zed"}'), 404, 'no-such-peer');
+      assertError(await ann.post(text), 400, 'malformed');
+    assertError(await ann.post('{"type":"x","to":"ann"}'), 400, 'malformed');
+    assertError(await ann.post('{"type":"error","target":"ann"}'), 400, 'reserved-type');
+    assertError(await ann.post('{"type":"ping","target":"ann"}'), 400, 'reserved-type');
+    assertError(await ann.post('{"type":"x","target":"zed"}'), 404, 'no-such-peer');
     const { port } = workerd.at.shipped;
     const request = http.request({
       port,
@@ -242,7 +231,7 @@ describe('POST /message', () => {
     }
     assert.ok(refused.length > 0);
     for (const answer of refused) {
-      isError(answer, 429, 'too-fast');
+      assertError(answer, 429, 'too-fast');
       assert.match(`${answer.headers['retry-after']}`, /^\d+$/);
     }
     await bob.sends({ type: 'hello', target: 'bob' });
@@ -353,7 +342,7 @@ describe('event streams', () => {
     assert.equal(response.statusCode, 409);
     assert.equal(JSON.parse((await response.toArray()).join('')).error.code, 'not-registered');
     assert.equal((await workerd.at.shipped.status('not-open')).peers, 0);
-    isError(await eve.post({ type: 'x' }), 409, 'not-registered');
+    assertError(await eve.post({ type: 'x' }), 409, 'not-registered');
   });
 
   test('a client that reads nothing loses its stream, and the other streams stay open', async () => {

@@ -10,6 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
+import { assertError } from '../support/errors.mjs';
 import { HttpPeer } from '../support/http-peer.mjs';
 import { mint, mintWithJose, soon } from '../support/jwt.mjs';
 import { countObjects } from '../support/objects.mjs';
@@ -58,11 +59,9 @@ async function register(peer) {
   return JSON.parse(text).key;
 }
 
-/** Asserts the error of a response. @param {import('../support/workerd.mjs').Answer} answer */
-function isRefused({ status, text }, expected = 401, code = 'unauthorized', what = '') {
-  assert.deepEqual([status, JSON.parse(text).error.code], [expected, code], `${what} ${text}`);
-  return JSON.parse(text).error.message;
-}
+/** @param {import('../support/workerd.mjs').Answer} answer */
+const isRefused = (answer, status = 401, code = 'unauthorized', about = '') =>
+  assertError(answer, status, code, about);
 
 /** Sends a message, and opens the event stream. @param {HttpPeer} who */
 async function uses(who) {
@@ -138,6 +137,8 @@ describe('with ROOM_SECRET', () => {
       'that is half a signature': key.slice(0, -20),
       'with more after it': `${key}x`,
       'with padding': `${key}=`,
+      'with a space in front': ` ${key}`,
+      'in capitals': key.toUpperCase(),
       'that is text': 'open sesame',
       'with characters of 4 bytes': '🔑'.repeat(128),
     };

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
+import { assertError } from '../support/errors.mjs';
 import { joinPath, Peer, expectQuiet } from '../support/peer.mjs';
 import { startWorkerd } from '../support/workerd.mjs';
 
@@ -36,25 +37,6 @@ before(async () => {
 });
 after(() => workerd?.stop());
 
-/**
- * Asserts that a response is an error with this status and code, in the common format of all
- * errors.
- * @param {Answer} answer
- * @param {number} status
- * @param {string} code
- * @param {string} about
- * @returns {string} the message of the error
- */
-function isError(answer, status, code, about) {
-  assert.equal(answer.status, status, `${about}: ${answer.text}`);
-  assert.equal(answer.headers['content-type'], 'application/json', about);
-  const body = JSON.parse(answer.text);
-  const message = body.error?.message;
-  assert.deepEqual(body, { error: { code, message } }, about);
-  assert.ok(typeof message === 'string' && message.length > 0, `${about}: an error has a message`);
-  return message;
-}
-
 test('/health returns the status and the version of the Worker', async () => {
   const { status, headers, text } = await server.request('/health');
   assert.equal(status, 200);
@@ -79,7 +61,7 @@ test('the built-in page and the library are served as files, and the Worker gets
     assert.equal(text, readFileSync(new URL(`../../public/${file}`, import.meta.url), 'utf8'));
   }
   assert.equal(JSON.parse((await whole.request('/health')).text).status, 'ok');
-  isError(await whole.request('/nothing'), 404, 'not-found', '/nothing');
+  assertError(await whole.request('/nothing'), 404, 'not-found', '/nothing');
   const ann = await Peer.join(whole, 'demo', 'ann');
   assert.equal((await whole.status('demo')).peers, 1);
   await ann.close();
@@ -194,8 +176,8 @@ test('an invalid room name is refused with bad-room', async () => {
     '%7F',
     '%C2%85', // a control character of two bytes
   ]) {
-    isError(await server.request(`/parties/main/${name}`), 400, 'bad-room', name);
-    isError(await server.upgrade(`/parties/main/${name}`), 400, 'bad-room', `${name}, joining`);
+    assertError(await server.request(`/parties/main/${name}`), 400, 'bad-room', name);
+    assertError(await server.upgrade(`/parties/main/${name}`), 400, 'bad-room', `${name}, joining`);
   }
 });
 
@@ -216,8 +198,8 @@ test('an invalid id, key or dialect is refused', async () => {
     ['_pk=ann&dialect=Native', 'bad-dialect'],
   ]) {
     const path = `/parties/main/invalid-parameters?${query}`;
-    isError(await server.upgrade(path), 400, code, query);
-    isError(await server.request(path), 400, code, `${query}, without a WebSocket`);
+    assertError(await server.upgrade(path), 400, code, query);
+    assertError(await server.request(path), 400, code, `${query}, without a WebSocket`);
   }
   assert.equal((await server.status('invalid-parameters')).peers, 0);
 });
@@ -260,8 +242,8 @@ test('a request with an unknown path gets a 404 response', async () => {
     '/health/',
     '/Health',
   ]) {
-    isError(await server.request(path), 404, 'not-found', path);
-    isError(await server.upgrade(path), 404, 'not-found', `${path}, joining`);
+    assertError(await server.request(path), 404, 'not-found', path);
+    assertError(await server.upgrade(path), 404, 'not-found', `${path}, joining`);
   }
 });
 
@@ -269,7 +251,7 @@ test('a request with another method gets a 405 response with an Allow header', a
   for (const method of ['POST', 'PUT', 'PATCH', 'DELETE']) {
     for (const path of ['/health', '/parties/main/methods', '/parties/main/methods?_pk=ann']) {
       const answer = await server.request(path, { method, body: '{}' });
-      isError(answer, 405, 'method-not-allowed', `${method} ${path}`);
+      assertError(answer, 405, 'method-not-allowed', `${method} ${path}`);
       const allow = (answer.headers.allow ?? '').split(',').map((method) => method.trim());
       assert.deepEqual(allow.sort(), ['GET', 'HEAD', 'OPTIONS'], `${method} ${path}`);
     }
@@ -304,7 +286,7 @@ test('a CORS preflight gets a response with the allowed methods and headers', as
     assert.match(answer.headers['access-control-allow-methods'] ?? '', /\bGET\b/);
     assert.match(answer.headers['access-control-allow-headers'] ?? '', /\bAuthorization\b/);
   }
-  isError(await server.request('/nothing', { method: 'OPTIONS' }), 404, 'not-found', 'OPTIONS');
+  assertError(await server.request('/nothing', { method: 'OPTIONS' }), 404, 'not-found', 'OPTIONS');
 });
 
 test('every response has CORS and no-store headers', async () => {
@@ -319,12 +301,12 @@ test('every response has CORS and no-store headers', async () => {
 test('a join without a WebSocket upgrade is refused', async () => {
   for (const query of ['_pk=ann', 'key=k', 'dialect=native', '_pk=ann&key=k&token=t']) {
     const answer = await server.request(`/parties/main/a-websocket?${query}`);
-    isError(answer, 426, 'upgrade-required', query);
+    assertError(answer, 426, 'upgrade-required', query);
   }
   for (const protocol of ['h2c', 'websockets', 'TLS/1.0']) {
     const headers = { Connection: 'Upgrade', Upgrade: protocol };
     const answer = await server.request('/parties/main/a-websocket', { headers });
-    isError(answer, 426, 'upgrade-required', protocol);
+    assertError(answer, 426, 'upgrade-required', protocol);
   }
   assert.equal((await server.status('a-websocket')).peers, 0);
 });
@@ -343,8 +325,8 @@ test('an id of 300 characters is refused without affecting other rooms', async (
   const { awakeSince } = await server.status('next-door');
 
   const path = joinPath('the-room-in-question', { id: 'x'.repeat(300) });
-  isError(await server.request(path), 400, 'bad-id', 'plain');
-  isError(await server.upgrade(path), 400, 'bad-id', 'joining');
+  assertError(await server.request(path), 400, 'bad-id', 'plain');
+  assertError(await server.upgrade(path), 400, 'bad-id', 'joining');
 
   assert.equal(
     (await server.status('next-door')).awakeSince,
@@ -362,14 +344,19 @@ for (const [name, [setting, value]] of Object.entries(INVALID)) {
   test(`every response reports the invalid setting ${setting}="${value}"`, async () => {
     const broken = workerd.at[name];
     for (const path of ['/health', '/parties/main/demo', '/parties/main/%zz', '/nothing']) {
-      const message = isError(await broken.request(path), 500, 'bad-setting', path);
+      const message = assertError(await broken.request(path), 500, 'bad-setting', path);
       assert.match(message, new RegExp(`\\b${setting}\\b`));
       assert.ok(!message.includes(`"${value}"`), 'only the log quotes the value');
     }
     for (const method of ['POST', 'OPTIONS']) {
-      isError(await broken.request('/parties/main/demo', { method }), 500, 'bad-setting', method);
+      assertError(
+        await broken.request('/parties/main/demo', { method }),
+        500,
+        'bad-setting',
+        method,
+      );
     }
     const join = await broken.upgrade(joinPath('demo', { id: 'ann' }));
-    isError(join, 500, 'bad-setting', 'joining');
+    assertError(join, 500, 'bad-setting', 'joining');
   });
 }

@@ -8,6 +8,7 @@ import { after, before, describe, test } from 'node:test';
 import { once } from 'node:events';
 import http from 'node:http';
 import { newRoom } from '../support/browser.mjs';
+import { assertError } from '../support/errors.mjs';
 import { HttpPeer } from '../support/http-peer.mjs';
 import { LIVE_KEY, NO_MEDIA } from '../support/live.mjs';
 import { joinPath, Peer } from '../support/peer.mjs';
@@ -47,19 +48,6 @@ function post(server, path, body, headers = {}) {
 
 /** @param {string} token */
 const bearer = (token) => ({ Authorization: `Bearer ${token}` });
-
-/**
- * Asserts that a response is an error. Returns the message.
- * @param {import('../support/workerd.mjs').Answer} answer
- * @param {number} status
- * @param {string} code
- */
-function assertError(answer, status, code) {
-  const { error, ...rest } = JSON.parse(answer.text);
-  assert.deepEqual([answer.status, error.code, rest], [status, code, {}], answer.text);
-  assert.equal(answer.headers['content-type'], 'application/json');
-  return /** @type {string} */ (error.message);
-}
 
 /** Signs a token that expires in a minute. @param {Record<string, unknown>} claims */
 const sign = (claims) => signToken({ exp: Math.floor(Date.now() / 1000) + 60, ...claims });

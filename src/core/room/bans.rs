@@ -101,7 +101,7 @@ impl Turn<'_, '_> {
         let last_expiry = self.room.bans.last_expiry();
         if last_expiry.is_some_and(|last| last <= self.now) {
             self.room.bans = Bans::default();
-            self.effects.push(Effect::Erase(RowKey::Removed));
+            self.effects.push(Effect::Erase(RowKey::Bans));
         }
     }
 
@@ -114,7 +114,7 @@ impl Turn<'_, '_> {
     }
 
     fn store_bans(&mut self) {
-        let row = Row::Removed(self.room.bans.bans.clone());
+        let row = Row::Bans(self.room.bans.bans.clone());
         self.write_row(row);
     }
 }

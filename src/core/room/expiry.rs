@@ -34,7 +34,11 @@ impl Turn<'_, '_> {
     /// # Errors
     ///
     /// [`Code::Unauthorized`] if the token has expired.
-    pub(super) fn check_token(&self, id: &PeerId, seat: Seat) -> Result<(), Refusal<'static>> {
+    pub(super) fn check_registration(
+        &self,
+        id: &PeerId,
+        seat: Seat,
+    ) -> Result<(), Refusal<'static>> {
         let peer = self.room.roster.by_seat(seat);
         let expires_at = peer.and_then(|peer| peer.member.token_expires_at);
         if expires_at.is_none_or(|at| self.now < at) {

@@ -26,7 +26,7 @@ impl Turn<'_, '_> {
             Ok(found) => found,
             Err(refusal) => return self.reply(Err(refusal)),
         };
-        if let Err(refusal) = self.check_token(id, seat) {
+        if let Err(refusal) = self.check_registration(id, seat) {
             if is_confirmed {
                 self.save(seat);
             }

@@ -57,8 +57,8 @@ impl Room {
                 Row::Held(row) => held.push(row),
                 Row::Notices(row) => notices.push(row),
                 Row::Leavers(row) => room.leavers = Leavers::restore(row),
-                Row::Removed(bans) if bans.is_empty() => room.orphans.push(RowKey::Removed),
-                Row::Removed(bans) => room.bans = Bans::restore(bans),
+                Row::Bans(bans) if bans.is_empty() => room.orphans.push(RowKey::Bans),
+                Row::Bans(bans) => room.bans = Bans::restore(bans),
                 Row::Live(session) => room.live = Some(Box::new(Live::new(session))),
             }
         }

@@ -35,7 +35,7 @@ pub fn check_token(
 /// # Errors
 ///
 /// Those of [`check_token`].
-pub fn check_visitor(
+pub fn check_status_token(
     secrets: &Secrets,
     token: Option<&str>,
     now: Time,
@@ -170,7 +170,7 @@ mod tests {
     fn the_status_needs_a_token_for_the_room_and_not_for_a_peer() {
         let check = |claims| {
             let token = token(&claims);
-            check_visitor(&SECRET.into(), Some(&token), NOW, "demo").is_ok()
+            check_status_token(&SECRET.into(), Some(&token), NOW, "demo").is_ok()
         };
         let exp = 1_000_001;
         assert!(check(json!({ "exp": exp, "room": "demo", "sub": "ann" })));
@@ -180,7 +180,7 @@ mod tests {
         assert!(!check(
             json!({ "exp": exp, "room": "demo", "sub": "~live" })
         ));
-        assert!(check_visitor(&SECRET.into(), None, NOW, "demo").is_err());
+        assert!(check_status_token(&SECRET.into(), None, NOW, "demo").is_err());
     }
 
     #[test]

@@ -1,7 +1,5 @@
 //! Checks the claims of a token against the time, the room and the peer.
 
-use std::time::Duration;
-
 use super::token::Claims;
 use crate::core::peer::{PeerId, Time};
 use crate::core::refusal::{Code, Refusal};
@@ -29,8 +27,8 @@ pub(super) fn check_expiry(claims: &Claims, now: Time) -> Result<(), Refusal<'st
     Err(unauthorized(format!(
         "the token has expired: `exp` is {}, expected more than the current time {}. Request a \
          new token",
-        seconds(claims.exp),
-        seconds(now)
+        claims.exp.to_seconds(),
+        now.to_seconds()
     )))
 }
 
@@ -54,8 +52,8 @@ pub(super) fn check_other_claims(
         let message = format!(
             "the token is not valid yet: `nbf` is {}, expected at most 60 s after the current time \
              {}. Try again later, or check the clock of the issuer",
-            seconds(*nbf),
-            seconds(now)
+            nbf.to_seconds(),
+            now.to_seconds()
         );
         return Err(unauthorized(message));
     }
@@ -89,10 +87,6 @@ pub(super) fn check_other_claims(
         )));
     }
     Ok(())
-}
-
-fn seconds(time: Time) -> u64 {
-    Duration::from_millis(time.0).as_secs()
 }
 
 pub(super) fn unauthorized(message: String) -> Refusal<'static> {

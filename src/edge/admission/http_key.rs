@@ -5,8 +5,6 @@
 //! registered, in seconds since 1970. The nonce is 16 random bytes. Without it, all clients that register
 //! one id with the same token would get the same key, and could replace each other.
 
-use std::time::Duration;
-
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 
@@ -29,7 +27,7 @@ pub fn sign_key(
     id: &PeerId,
     random: u128,
 ) -> Option<String> {
-    let exp = Duration::from_millis(exp.0).as_secs().to_string();
+    let exp = exp.to_seconds().to_string();
     let nonce: [u8; NONCE] = random.to_be_bytes();
     let signature = sign(&secrets.current, &signed_text(&exp, &nonce, room, id))?;
     let proof = BASE64_URL_SAFE_NO_PAD.encode([&nonce[..], &signature[..]].concat());
@@ -47,7 +45,7 @@ pub fn key_expiry(secrets: &Secrets, key: &str, room: &str, id: &PeerId) -> Opti
     let has_only_digits = exp.bytes().all(|byte| byte.is_ascii_digit());
     let seconds: u64 = exp.parse().ok().filter(|_| has_only_digits)?;
     let is_signed = secrets.have_signed(&signed_text(exp, nonce, room, id), signature);
-    is_signed.then(|| Time(seconds.saturating_mul(1_000)))
+    is_signed.then(|| Time::from_seconds(seconds))
 }
 
 /// Checks the key of a peer that opens its event stream or sends a signal.

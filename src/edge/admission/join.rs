@@ -3,8 +3,9 @@
 use super::check::read_peer_claims;
 use super::claims::{check_expiry, check_other_claims};
 use super::secrets::Secrets;
-use crate::core::peer::{PeerId, Time};
+use crate::core::peer::Time;
 use crate::core::refusal::Refusal;
+use crate::edge::route::Join;
 
 /// The conditions under which a client may join.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -16,8 +17,8 @@ pub struct Admission {
     pub closes_at: Option<Time>,
 }
 
-/// Checks the token of a client that asks to join `room` as `id`, and whose request has a key or not.
-/// `close_expired` is the setting `CLOSE_EXPIRED`. With it, an expired token is of no use.
+/// Checks the token of a request to join a room. `close_expired` is the setting `CLOSE_EXPIRED`. With it,
+/// an expired token is refused.
 ///
 /// Without it, an expired token is left to the room if the token is valid otherwise, and the request has
 /// an id and a key.
@@ -29,14 +30,13 @@ pub fn check_join(
     secrets: &Secrets,
     token: Option<&str>,
     now: Time,
-    room: &str,
-    id: Option<&PeerId>,
-    has_key: bool,
+    join: &Join,
     close_expired: bool,
 ) -> Result<Admission, Refusal<'static>> {
+    let Join { room, id, key, .. } = join;
     let claims = read_peer_claims(secrets, token)?;
-    let others = check_other_claims(&claims, now, Some(room), id);
-    let may_return = others.is_ok() && id.is_some() && has_key && !close_expired;
+    let others = check_other_claims(&claims, now, Some(room), id.as_ref());
+    let may_return = others.is_ok() && id.is_some() && key.is_some() && !close_expired;
     match check_expiry(&claims, now) {
         Ok(()) => others.map(|()| Admission {
             expired: None,
@@ -55,66 +55,51 @@ mod tests {
     use super::super::test_tokens::{NOW, SECRET, mint, token};
     use super::*;
     use crate::core::refusal::Code;
+    use crate::edge::route::{Request, Route, route};
     use serde_json::{Value, json};
 
+    /// Checks the token of a request to join the room `demo` with this query.
     fn check_with(
         token: &str,
-        id: Option<&PeerId>,
-        has_key: bool,
+        query: &str,
         close_expired: bool,
     ) -> Result<Admission, Refusal<'static>> {
-        let secrets = SECRET.into();
-        check_join(
-            &secrets,
-            Some(token),
-            NOW,
-            "demo",
-            id,
-            has_key,
-            close_expired,
-        )
+        let request = Request {
+            method: "GET",
+            path: "/parties/main/demo",
+            query,
+            upgrade: Some("websocket"),
+            ..Request::default()
+        };
+        let Ok(Route::Join(join)) = route(&request) else {
+            panic!("{query} is no join");
+        };
+        check_join(&SECRET.into(), Some(token), NOW, &join, close_expired)
     }
 
     #[test]
     fn an_expired_token_with_a_key_is_left_to_the_room_if_the_rest_of_it_is_valid() {
-        let ann = PeerId::parse("ann");
-        let check = |claims: &Value, id, has_key| check_with(&token(claims), id, has_key, false);
+        let check = |claims: &Value, query| check_with(&token(claims), query, false);
         let expired = json!({ "exp": 999_999, "room": "demo", "sub": "ann" });
-        let admission = check(&expired, ann.as_ref(), true).unwrap();
+        let admission = check(&expired, "_pk=ann&key=k").unwrap();
         let refusal = admission.expired.unwrap();
         assert!(refusal.message.contains("has expired"), "{refusal:?}");
         assert_eq!(refusal.code, Code::Unauthorized);
         let valid = json!({ "exp": 1_000_001, "room": "demo" });
-        assert_eq!(check(&valid, ann.as_ref(), true), Ok(Admission::default()));
-        for (claims, id, has_key) in [
+        assert_eq!(check(&valid, "_pk=ann&key=k"), Ok(Admission::default()));
+        for (query, mut claims) in [
+            ("_pk=ann", json!({ "room": "demo" })),
+            ("key=k", json!({ "room": "demo" })),
+            ("_pk=ann&key=k", json!({ "room": "other" })),
+            ("_pk=ann&key=k", json!({ "room": "demo", "sub": "bob" })),
             (
-                json!({ "exp": 999_999, "room": "demo" }),
-                ann.as_ref(),
-                false,
+                "_pk=ann&key=k",
+                json!({ "room": "demo", "viewerOf": "ann" }),
             ),
-            (json!({ "exp": 999_999, "room": "demo" }), None, true),
-            (
-                json!({ "exp": 999_999, "room": "other" }),
-                ann.as_ref(),
-                true,
-            ),
-            (
-                json!({ "exp": 999_999, "room": "demo", "sub": "bob" }),
-                ann.as_ref(),
-                true,
-            ),
-            (
-                json!({ "exp": 999_999, "room": "demo", "viewerOf": "ann" }),
-                ann.as_ref(),
-                true,
-            ),
-            (
-                json!({ "exp": 999_999, "room": "demo", "nbf": 1_000_061 }),
-                ann.as_ref(),
-                true,
-            ),
+            ("_pk=ann&key=k", json!({ "room": "demo", "nbf": 1_000_061 })),
         ] {
-            let refusal = check(&claims, id, has_key).unwrap_err();
+            claims["exp"] = 999_999.into();
+            let refusal = check(&claims, query).unwrap_err();
             assert!(
                 refusal.message.contains("has expired"),
                 "{claims}: {refusal:?}"
@@ -125,19 +110,17 @@ mod tests {
             &json!({ "alg": "HS256" }),
             &expired,
         );
-        assert!(check_with(&forged, ann.as_ref(), true, false).is_err());
+        assert!(check_with(&forged, "_pk=ann&key=k", false).is_err());
     }
 
     #[test]
     fn with_the_setting_a_connection_closes_with_its_token_and_an_expired_token_is_refused() {
-        let ann = PeerId::parse("ann");
-        let check = |exp: &str| {
-            let claims = format!(r#"{{"exp":{exp},"room":"demo"}}"#);
-            let claims = serde_json::from_str(&claims).unwrap();
-            check_with(&token(&claims), ann.as_ref(), true, true)
+        let check = |exp: u64| {
+            let claims = json!({ "exp": exp, "room": "demo" });
+            check_with(&token(&claims), "_pk=ann&key=k", true)
         };
-        let closes_at = |exp| check(exp).map(|admission| admission.closes_at);
-        assert_eq!(closes_at("1000001"), Ok(Some(Time(1_000_001_000))));
-        assert_eq!(check("999999").unwrap_err().code, Code::Unauthorized);
+        let closes_at = check(1_000_001).unwrap().closes_at;
+        assert_eq!(closes_at, Some(Time(1_000_001_000)));
+        assert_eq!(check(999_999).unwrap_err().code, Code::Unauthorized);
     }
 }

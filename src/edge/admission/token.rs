@@ -5,7 +5,6 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -146,11 +145,10 @@ pub(super) fn claims(secrets: &Secrets, token: &str) -> Result<Claims, TokenErro
 /// because HMAC accepts every secret.
 #[must_use]
 pub fn mint_token(secret: &str, room: &str, sub: &PeerId, exp: Time) -> Option<String> {
-    let exp = Duration::from_millis(exp.0).as_secs();
     let claims = ObjectWriter::new(room.len())
         .string("room", room)
         .string("sub", sub.as_str())
-        .raw("exp", &exp.to_string())
+        .raw("exp", &exp.to_seconds().to_string())
         .end();
     sign_claims(secret, &claims)
 }
@@ -158,11 +156,10 @@ pub fn mint_token(secret: &str, room: &str, sub: &PeerId, exp: Time) -> Option<S
 /// Creates a token for the viewers of a device. Never returns `None`, because HMAC accepts every secret.
 #[must_use]
 pub fn mint_viewer_token(secret: &str, room: &str, device: &PeerId, exp: Time) -> Option<String> {
-    let exp = Duration::from_millis(exp.0).as_secs();
     let claims = ObjectWriter::new(room.len())
         .string("room", room)
         .string("viewerOf", device.as_str())
-        .raw("exp", &exp.to_string())
+        .raw("exp", &exp.to_seconds().to_string())
         .end();
     sign_claims(secret, &claims)
 }

@@ -10,7 +10,8 @@ use subtle::ConstantTimeEq;
 use super::{LiveSettings, NOT_CONFIGURED};
 use crate::core::peer::Time;
 use crate::core::refusal::{Code, Refusal};
-use crate::edge::admission::{Secrets, check_control_token, token_in_authorization};
+use crate::edge::admission::{Secrets, check_control_token};
+use crate::edge::header::token_in_authorization;
 use crate::edge::route::{HttpError, host_of};
 use crate::edge::signature::sign;
 

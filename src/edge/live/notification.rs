@@ -1,6 +1,5 @@
 //! The notification that asks a device to join a live session.
 
-use super::session::to_seconds;
 use super::{LiveSettings, NewSession};
 use crate::core::peer::{PeerId, Time};
 use crate::edge::quote::shorten;
@@ -30,7 +29,7 @@ impl Notification {
         random: u128,
     ) -> Self {
         let body = session.notification(secret);
-        let seconds = to_seconds(now);
+        let seconds = now.to_seconds();
         let signature = live.key.as_deref().and_then(|key| {
             let signature = sign(key, &format!("{seconds}.{body}"))?;
             Some(format!("t={seconds},v1={}", hex(&signature)))

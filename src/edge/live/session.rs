@@ -1,7 +1,6 @@
 //! The bodies of requests about live sessions, and of the answers.
 
 use std::borrow::Cow;
-use std::time::Duration;
 
 use super::{LiveSettings, stop_key};
 use crate::core::live::{LiveStatus, Tracks};
@@ -59,7 +58,7 @@ impl NewSession {
             session,
             device,
             tracks,
-            expires_at: from_seconds(to_seconds(now).saturating_add(expires_in)),
+            expires_at: Time::from_seconds(now.to_seconds().saturating_add(expires_in)),
             notify: notify.map(Cow::into_owned),
         })
     }
@@ -84,7 +83,7 @@ impl NewSession {
             .optional_string("stopKey", stop_key.as_deref())
             .optional_string("deviceToken", device_token.as_deref())
             .optional_string("viewerToken", viewer_token.as_deref())
-            .raw("expiresAt", &to_seconds(self.expires_at).to_string())
+            .raw("expiresAt", &self.expires_at.to_seconds().to_string())
             .end()
     }
 
@@ -97,7 +96,7 @@ impl NewSession {
             .string("deviceId", self.device.as_str())
             .raw("socket", &self.socket())
             .optional_string("token", token.as_deref())
-            .raw("expiresAt", &to_seconds(self.expires_at).to_string())
+            .raw("expiresAt", &self.expires_at.to_seconds().to_string())
             .end()
     }
 
@@ -174,15 +173,6 @@ fn read_expires_in(value: &str) -> Result<u64, HttpError> {
         );
         HttpError::refused(Refusal::malformed(message))
     })
-}
-
-/// Converts a time to seconds since 1970.
-pub(super) fn to_seconds(time: Time) -> u64 {
-    Duration::from_millis(time.0).as_secs()
-}
-
-const fn from_seconds(seconds: u64) -> Time {
-    Time(seconds.saturating_mul(1_000))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use percent_encoding::percent_decode_str;
 use super::{HttpError, KeyWithSecret};
 use crate::core::peer::{Key, PeerId, Socket};
 use crate::dialect::Dialect;
-use crate::edge::admission::find_in_protocols;
+use crate::edge::header::find_in_protocols;
 use crate::edge::quote::shorten;
 
 /// The maximum length of a room name, in bytes of UTF-8.

@@ -33,17 +33,18 @@ impl RoomObject {
         let HttpPeer { room, id, key, .. } = peer;
         // Both of these keys are valid, so `Lock::Open` is never used.
         let unconfirmed = |secret: &str| Key::new(secret).map_or(Lock::Open, Lock::Unconfirmed);
-        let (mut sent, mut expires_at) = (key.as_ref().map(|key| key.key), None);
-        let (lock, secret) = match (headers.get(SIGNED_KEY)?, key) {
+        let (sent, lock, secret, expires_at) = match (headers.get(SIGNED_KEY)?, key) {
             (Some(signed), _) => {
-                sent = headers.get(PROOF)?.and_then(|proof| Key::new(&proof));
-                expires_at = self.closes_at(&signed, &room, &id);
-                (unconfirmed(&signed), signed)
+                let proof = headers.get(PROOF)?.and_then(|proof| Key::new(&proof));
+                let expires_at = self.closes_at(&signed, &room, &id);
+                (proof, unconfirmed(&signed), signed, expires_at)
             }
-            (None, Some(KeyWithSecret { secret, key })) => (Lock::Locked(key), secret),
+            (None, Some(KeyWithSecret { secret, key })) => {
+                (Some(key), Lock::Locked(key), secret, None)
+            }
             (None, None) => {
                 let secret = PeerId::random(random()?).to_string();
-                (unconfirmed(&secret), secret)
+                (None, unconfirmed(&secret), secret, None)
             }
         };
         let socket = self.reserve_socket();

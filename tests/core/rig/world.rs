@@ -373,7 +373,7 @@ impl Transport for World {
             Row::Absent(_) => assert!(size < 500, "{row:?}"),
             Row::Live(_) => assert!(size < 400, "{row:?}"),
             Row::Leavers(leavers) => assert!(size <= 20 + leavers.len() * 110, "{row:?}"),
-            Row::Removed(bans) => assert!(size <= 20 + bans.len() * 150, "{row:?}"),
+            Row::Bans(bans) => assert!(size <= 20 + bans.len() * 150, "{row:?}"),
         }
         if let Row::Notices(row) = &row {
             self.write_notices(row);
@@ -391,7 +391,7 @@ impl Transport for World {
             }
             Row::Leavers(leavers) => self.leavers = Some(leavers),
             Row::Live(session) => self.live = Some(session),
-            Row::Removed(bans) => self.bans = Some(bans),
+            Row::Bans(bans) => self.bans = Some(bans),
         }
     }
 
@@ -403,7 +403,7 @@ impl Transport for World {
             RowKey::Notices(key) => self.notices.remove(key).is_some(),
             RowKey::Leavers => self.leavers.take().is_some(),
             RowKey::Live => self.live.take().is_some(),
-            RowKey::Removed => self.bans.take().is_some(),
+            RowKey::Bans => self.bans.take().is_some(),
         };
         assert!(existed, "{key:?} has no row");
     }

@@ -13,19 +13,12 @@ import { connectionOf, nameOf } from './roster.js';
 const COMPARE_TEXT =
   'Read them to each other, or compare them over another service. Do not use this chat for it. If ' +
   'both of you see the same words in the same order, nobody stands between your browsers. If not, ' +
-  'somebody may read along: leave the room.';
-/** @type {{ words: string[], text: string }} */
-const UNCLEAR_CERTIFICATE = {
-  words: [],
-  text:
-    'This connection cannot be checked: its description does not name exactly one certificate. ' +
-    'Somebody may stand between you.',
-};
-/** @type {{ words: string[], text: string }} */
-const INSECURE_PAGE = {
-  words: [],
-  text: 'This page cannot check the connection, because it was not loaded over https.',
-};
+  'somebody may be listening in: leave the room.';
+const UNCLEAR_TEXT =
+  'This connection cannot be checked: its description does not name exactly one certificate. ' +
+  'Somebody may stand between you.';
+const INSECURE_TEXT =
+  'This page cannot check the connection, because it was not loaded over https.';
 
 const dialog = byId('words', HTMLDialogElement);
 const list = byId('words-list');
@@ -41,16 +34,16 @@ let shown = null;
 const computed = new WeakMap();
 
 /** @param {Peer} peer */
-export function openWords(peer) {
+export function openVerification(peer) {
   shown = peer;
   setText(byId('words-title'), `Compare these words with ${nameOf(peer)}`);
   list.replaceChildren();
   dialog.showModal();
-  updateWords(peer);
+  updateVerification(peer);
 }
 
 /** Updates the dialog after the connection of a peer has changed. @param {Peer} peer */
-export async function updateWords(peer) {
+export async function updateVerification(peer) {
   if (peer !== shown) return;
   const connection = connectionOf(peer);
   if (connection?.connectionState !== 'connected')
@@ -62,14 +55,14 @@ export async function updateWords(peer) {
     computed.set(connection, entry);
     show([], 'Computing the words …');
   }
-  const { words, text } = await entry.words.then(describe, () => INSECURE_PAGE);
+  const { words, text } = await entry.words.then(
+    (words) => ({ words: words ?? [], text: words ? COMPARE_TEXT : UNCLEAR_TEXT }),
+    () => ({ words: [], text: INSECURE_TEXT }),
+  );
   // Another peer may have been chosen, or the connection may have changed, which updates again.
   if (peer === shown && computed.get(connection) === entry && connectionOf(peer) === connection)
     show(words, text);
 }
-
-/** @param {string[] | null} words */
-const describe = (words) => (words ? { words, text: COMPARE_TEXT } : UNCLEAR_CERTIFICATE);
 
 /** @param {string[]} words @param {string} text */
 function show(words, text) {

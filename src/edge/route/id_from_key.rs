@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
-use super::HttpError;
+use super::{HttpError, Route};
 use crate::core::peer::{Key, PeerId};
 use crate::core::refusal::{Code, Refusal};
 
@@ -49,12 +49,26 @@ pub(super) fn resolve(id: PeerId, key: Option<&str>) -> Result<PeerId, HttpError
     })
 }
 
-/// Checks that a request may use `id`: only its key gives an id that has the form of an id from a key.
+/// Checks that the id of a request does not belong to another key. If the server `signs_keys`, an HTTP
+/// peer cannot have an id that is made from a key.
 ///
 /// # Errors
 ///
 /// [`Code::IdTaken`]
-pub fn check(id: &PeerId, key: Option<&str>) -> Result<(), Refusal<'static>> {
+pub fn check_id(route: &Route, signs_keys: bool) -> Result<(), Refusal<'static>> {
+    let (id, key) = match route {
+        Route::Join(join) => (join.id.as_ref(), &join.key),
+        Route::Register(peer) if signs_keys => (Some(&peer.id), &None),
+        Route::Register(peer) | Route::Message(peer) | Route::Events { peer, .. } => {
+            (Some(&peer.id), &peer.key)
+        }
+        _ => return Ok(()),
+    };
+    let key = key.as_ref().map(|key| &*key.secret);
+    id.map_or(Ok(()), |id| check(id, key))
+}
+
+fn check(id: &PeerId, key: Option<&str>) -> Result<(), Refusal<'static>> {
     if !has_form(id) || key.and_then(id_of).as_ref() == Some(id) {
         return Ok(());
     }

@@ -9,6 +9,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { assertError } from '../support/errors.mjs';
 import { HttpPeer } from '../support/http-peer.mjs';
 import { mint } from '../support/jwt.mjs';
 import { joinPath, Peer } from '../support/peer.mjs';
@@ -49,16 +50,6 @@ async function isTaken(server, room, join) {
   await eve.isClosed(4009, 'id-taken');
 }
 
-/**
- * Asserts that an HTTP request is refused.
- * @param {import("../support/workerd.mjs").Answer} answer
- * @param {number} expected
- * @param {string} code
- */
-function isRefused({ status, text }, expected, code) {
-  assert.deepEqual([status, JSON.parse(text).error.code], [expected, code], text);
-}
-
 describe('over a WebSocket', () => {
   test('k. gives the id of the key, and the same key returns to it', async () => {
     const server = workerd.at.open;
@@ -85,7 +76,7 @@ describe('over a WebSocket', () => {
 
   test('k. without a key of 22 characters is a bad-key', async () => {
     for (const key of [undefined, 'k', KEY.slice(2)])
-      isRefused(
+      assertError(
         await workerd.at.open.upgrade(joinPath('short', { id: 'k.', key })),
         400,
         'bad-key',
@@ -141,24 +132,24 @@ describe('over HTTP', () => {
     await ann.sends({ type: 'hello' });
     for (const key of [undefined, OTHER_KEY]) {
       const eve = new HttpPeer(server, 'http', ID, { key });
-      isRefused(await eve.register(), 409, 'id-taken');
-      isRefused(await eve.post({ type: 'hello' }), 409, 'id-taken');
+      assertError(await eve.register(), 409, 'id-taken');
+      assertError(await eve.post({ type: 'hello' }), 409, 'id-taken');
       assert.equal((await eve.request()).statusCode, 409);
     }
-    isRefused(await new HttpPeer(server, 'http', 'k.').register(), 400, 'bad-key');
+    assertError(await new HttpPeer(server, 'http', 'k.').register(), 400, 'bad-key');
   });
 
   test('with ROOM_SECRET, the server makes the keys, so no peer has such an id', async () => {
     const room = 'http with secret';
     for (const id of ['k.', ID]) {
       const ann = new HttpPeer(workerd.at.tokens, room, id, { key: KEY, token: mint({ room }) });
-      isRefused(await ann.register(), 409, 'id-taken');
+      assertError(await ann.register(), 409, 'id-taken');
     }
   });
 });
 
 test('after a crash, only its key gets the id back', async () => {
-  const persist = mkdtempSync(path.join(tmpdir(), 'partyline-key-ids-'));
+  const persist = mkdtempSync(path.join(tmpdir(), 'partyline-ids-from-keys-'));
   const start = () => startWorkerd({ crashed: {} }, { persist });
   let crashing = await start();
   try {
