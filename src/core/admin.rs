@@ -1,8 +1,8 @@
-//! The requests of the owner about a room.
+//! The requests of the operator about a room.
 
 use super::peer::PeerId;
 
-/// A request of the owner, whose token the Worker has checked.
+/// A request of the operator, whose token the Worker has checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AdminRequest {
     /// List the ids of the peers, including absent peers.

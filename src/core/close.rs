@@ -27,7 +27,7 @@ pub enum Close {
     Unread,
     /// The live session of the room has ended.
     LiveOver,
-    /// The owner of the server has removed the peer.
+    /// The operator of the server has removed the peer.
     Removed,
     /// The token of the client has expired.
     Expired,

@@ -151,7 +151,7 @@ pub enum Event<'a> {
     /// A request of the back end about the live session of the room. The room replies with
     /// [`Effect::Reply`].
     Live(LiveRequest),
-    /// A request of the owner. The room replies with [`Effect::Reply`].
+    /// A request of the operator. The room replies with [`Effect::Reply`].
     Admin(AdminRequest),
     /// A call of the media server has ended.
     Called {
@@ -230,7 +230,7 @@ pub enum Effect<'a> {
     /// Set the alarm, which delivers [`Event::Tick`] at this time. It replaces the previous alarm.
     /// `None` clears the alarm.
     Alarm(Option<Time>),
-    /// Delete all stored data, because no row and no alarm is left. Otherwise the owner of the
+    /// Delete all stored data, because no row and no alarm is left. Otherwise the operator of the
     /// server pays for an empty database.
     Clear,
 }
@@ -263,7 +263,7 @@ pub enum Row {
     Leavers(Vec<Leaver>),
     /// The live session of the room.
     Live(LiveSession),
-    /// The ids and keys that the owner has removed, oldest first.
+    /// The ids and keys that the operator has removed, oldest first.
     Bans(Vec<Ban>),
 }
 
@@ -307,7 +307,7 @@ pub struct Leaver {
     pub id: PeerId,
 }
 
-/// An id and a key that are refused, because the owner has removed their peer.
+/// An id and a key that are refused, because the operator has removed their peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ban {
     /// The id of the removed peer.

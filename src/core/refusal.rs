@@ -29,7 +29,7 @@ pub enum Code {
     Unauthorized,
     /// The token is for a peer id that no client can have.
     BadId,
-    /// The owner of the server has removed the peer, whose id and key are refused for some time.
+    /// The operator of the server has removed the peer, whose id and key are refused for some time.
     Removed,
     /// No peer with this id is registered over HTTP, or the peer has left.
     NotRegistered,

@@ -71,7 +71,7 @@ pub struct Room {
     /// The live session of the room.
     live: Option<Box<Live>>,
     calls: Calls,
-    /// The ids and keys that the owner has removed.
+    /// The ids and keys that the operator has removed.
     bans: Bans,
     /// Whether the storage may contain data.
     has_stored: bool,

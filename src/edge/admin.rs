@@ -1,4 +1,4 @@
-//! The requests of the owner of the server about a room: list its peers, remove one, or remove all.
+//! The requests of the operator of the server about a room: list its peers, remove one, or remove all.
 //!
 //! | Request | Answer |
 //! |---|---|
@@ -74,11 +74,11 @@ pub fn answer(reply: &Reply) -> Option<String> {
     }
 }
 
-/// Returns the error for a server without `ROOM_SECRET`, which cannot check who is its owner: 503
+/// Returns the error for a server without `ROOM_SECRET`, which cannot check who is its operator: 503
 /// `not-configured`.
 #[must_use]
 pub fn without_secret() -> HttpError {
-    let message = "the requests of the owner are off: expected the secret ROOM_SECRET, with which your \
+    let message = "the requests of the operator are off: expected the secret ROOM_SECRET, with which your \
          back end signs their tokens. Set it with `npx wrangler secret put ROOM_SECRET`";
     HttpError::new(503, NOT_CONFIGURED, message)
 }

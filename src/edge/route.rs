@@ -79,7 +79,7 @@ pub enum Route {
     Ice(IceRequest),
     /// Create, stop or describe a live session.
     Live(LiveAction),
-    /// List or remove the peers of a room, for the owner of the server.
+    /// List or remove the peers of a room, for the operator of the server.
     Admin(AdminCall),
     /// Answer a CORS preflight with the methods that the path allows.
     Preflight(&'static str),

@@ -1,4 +1,4 @@
-//! The Worker's part of the requests of the owner: checks the token, and asks the room.
+//! The Worker's part of the requests of the operator: checks the token, and asks the room.
 
 use worker::Error;
 use worker::wasm_bindgen::prelude::*;
@@ -22,7 +22,7 @@ thread_local! {
     static REMOVALS: Bodies = Bodies::new();
 }
 
-/// Handles a request of the owner.
+/// Handles a request of the operator.
 #[inline(never)]
 pub(super) fn start(
     wanted: &AdminCall,

@@ -25,7 +25,7 @@ pub enum Step {
     TurnRead,
     /// The body of a request about a live session has arrived.
     BodyRead,
-    /// The body of a request of the owner has arrived.
+    /// The body of a request of the operator has arrived.
     RemovalRead,
     /// The room has created a live session.
     SessionCreated,

@@ -58,7 +58,7 @@ pub(super) fn authorize(
             return authorize_peer(peer, headers, secrets);
         }
         Route::Register(peer) => (&peer.tokens, Some(&peer.room), Some(&peer.id)),
-        // `live.rs` checks who may control a live session, and `admin.rs` checks the owner. The token
+        // `live.rs` checks who may control a live session, and `admin.rs` checks the operator. The token
         // of a Socket.IO client follows in its first packet.
         Route::Health
         | Route::Preflight(_)

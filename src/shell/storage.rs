@@ -27,7 +27,7 @@ pub(super) fn erase(state: &State, key: &RowKey) -> Result<()> {
     Ok(Stored::of(state)?.delete(&key.encode())?)
 }
 
-/// Deletes all rows and the alarm, and with them the database, for which the owner of the server
+/// Deletes all rows and the alarm, and with them the database, for which the operator of the server
 /// would pay even if it is empty.
 pub(super) fn clear(state: &State) -> Result<()> {
     log_rejection(&state.storage().as_raw().delete_all()?, "effect");

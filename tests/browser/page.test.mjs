@@ -368,7 +368,7 @@ for (const { code, reason, words } of [
     reason: 'unauthorized',
     words: 'You may not enter this room: the token has expired',
   },
-  { code: 4012, reason: 'removed', words: 'The owner of this server has removed you' },
+  { code: 4012, reason: 'removed', words: 'The operator of this server has removed you' },
   { code: 4014, reason: 'expired', words: 'Your invitation has expired' },
   { code: 1009, reason: 'too-large', words: 'too large for the server' },
   { code: 4008, reason: 'too-fast', words: 'Trying again in' },

@@ -1,4 +1,4 @@
-//! Tests of the requests of the owner: to list the peers, to remove one, and to remove all.
+//! Tests of the requests of the operator: to list the peers, to remove one, and to remove all.
 
 use crate::rig::{Heard, LIMITS, Rig, id};
 use crate::streams::{code, events};
@@ -26,7 +26,7 @@ fn pair() -> (Rig, Socket, Socket) {
     (rig, ann, bob)
 }
 
-/// Returns whether a join is refused because the owner has removed the peer.
+/// Returns whether a join is refused because the operator has removed the peer.
 fn is_refused(rig: &mut Rig, id: &str, key: Option<&str>) -> bool {
     let socket = rig.join(id, key);
     let heard = rig.heard(socket);

@@ -28,9 +28,9 @@ enum Step {
     Sleep(bool),
     Create,
     Stop,
-    /// The owner removes a peer.
+    /// The operator removes a peer.
     Remove(usize),
-    /// The owner removes all peers.
+    /// The operator removes all peers.
     RemoveAll,
 }
 
@@ -248,7 +248,7 @@ proptest! {
         for step in &steps {
             history.play(step);
         }
-        // The peers that the owner has removed may join again.
+        // The peers that the operator has removed may join again.
         history.play(&Step::Pass(601_000));
         history.create();
         history.play(&Step::Join(0));

@@ -36,11 +36,11 @@ enum Step {
         key: Option<usize>,
         token: Option<u64>,
     },
-    /// The owner removes a peer.
+    /// The operator removes a peer.
     Remove(usize),
-    /// The owner removes all peers.
+    /// The operator removes all peers.
     RemoveAll,
-    /// The owner lists the peers.
+    /// The operator lists the peers.
     List,
     /// Opens a new stream, or resumes a stream from the event `back` positions before the last
     /// received event.

@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * Tests the requests of the owner of the server: to list the peers of a room, to remove one, and to
+ * Tests the requests of the operator of the server: to list the peers of a room, to remove one, and to
  * remove all.
  */
 import assert from 'node:assert/strict';
@@ -32,26 +32,26 @@ before(async () => {
 after(() => workerd?.stop());
 
 /** @param {string} room */
-const owner = (room) => mint({ room, admin: true });
+const operator = (room) => mint({ room, admin: true });
 /** @param {string} token */
 const bearer = (token) => ({ Authorization: `Bearer ${token}` });
 
 /**
- * Sends a request of the owner.
+ * Sends a request of the operator.
  * @param {Server} server
  * @param {string} room
  * @param {'list' | 'remove' | 'close'} action
  * @param {unknown} [body] a string is sent unchanged, any other value as JSON
  * @param {Record<string, string>} [headers]
  */
-function ask(server, room, action, body, headers = bearer(owner(room))) {
+function ask(server, room, action, body, headers = bearer(operator(room))) {
   const text = body === undefined || typeof body === 'string' ? body : JSON.stringify(body);
   const path = `/admin/${encodeURIComponent(room)}/${action}`;
   return server.request(path, { method: 'POST', headers, body: text });
 }
 
 /**
- * Sends a request of the owner, asserts that it succeeds, and returns the answer.
+ * Sends a request of the operator, asserts that it succeeds, and returns the answer.
  * @param {string} room
  * @param {'list' | 'remove' | 'close'} action
  * @param {unknown} [body]
@@ -305,7 +305,7 @@ describe('the token', () => {
   });
 });
 
-test('without ROOM_SECRET, there is no owner', async () => {
+test('without ROOM_SECRET, there is no operator', async () => {
   const server = workerd.at.open;
   const ann = await Peer.join(server, 'guarded', 'ann');
   for (const action of /** @type {const} */ (['list', 'remove', 'close'])) {
@@ -326,7 +326,7 @@ test('the path allows POST, and pages of an allowed origin may send it', async (
   assert.equal(asked.status, 204);
   assert.equal(asked.headers['access-control-allow-methods'], 'POST, OPTIONS');
   assert.match(asked.headers['access-control-allow-headers'] ?? '', /Authorization/);
-  const headers = { ...bearer(owner('guarded')), Origin };
+  const headers = { ...bearer(operator('guarded')), Origin };
   const listed = await ask(server, 'guarded', 'list', '', headers);
   assert.equal(listed.headers['access-control-allow-origin'], Origin);
   const elsewhere = { ...headers, Origin: 'https://evil.example' };

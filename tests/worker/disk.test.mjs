@@ -1,7 +1,7 @@
 // @ts-check
 /**
  * The storage of a room is deleted when nothing is stored any more, and a room that stores nothing
- * has none. Cloudflare bills the owner of the server for empty databases, too.
+ * has none. Cloudflare bills the operator of the server for empty databases, too.
  */
 import assert from 'node:assert/strict';
 import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';

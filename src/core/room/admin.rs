@@ -1,4 +1,4 @@
-//! The requests of the owner: to list the peers, to remove one, or to remove all.
+//! The requests of the operator: to list the peers, to remove one, or to remove all.
 
 use super::turn::Turn;
 use crate::core::admin::AdminRequest;
@@ -7,7 +7,7 @@ use crate::core::event::{Effect, Reply};
 use crate::core::peer::PeerId;
 
 impl Turn<'_, '_> {
-    /// Handles a request of the owner.
+    /// Handles a request of the operator.
     #[inline(never)]
     pub(super) fn handle_admin(&mut self, request: AdminRequest) {
         let reply = match request {

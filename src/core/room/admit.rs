@@ -10,7 +10,7 @@ use crate::core::peer::{Key, Lock, PeerId, Seat, Time};
 use crate::core::refusal::{Code, Refusal};
 
 impl Room {
-    /// Checks that a peer is registered and not removed by the owner, and that the key opens its id. The
+    /// Checks that a peer is registered and not removed by the operator, and that the key opens its id. The
     /// shell calls this method before it reads the body of a request, so a stranger cannot make it wait
     /// for a body.
     ///

@@ -1,4 +1,4 @@
-//! The ids and keys that the owner has removed from the room, and that are refused for some time.
+//! The ids and keys that the operator has removed from the room, and that are refused for some time.
 
 use super::Room;
 use super::turn::Turn;
@@ -11,8 +11,8 @@ const BAN_MS: u64 = 600_000;
 /// The maximum number of bans. Each removal writes all of them in one row of at most 40 KB.
 const MAX_BANS: usize = 256;
 /// The message for a removed client.
-const REMOVED: &str = "the owner of the server has removed this peer from the room, and its id and key \
-                       are refused for 10 minutes: ask the owner, or join again later";
+const REMOVED: &str = "the operator of the server has removed this peer from the room, and its id and key \
+                       are refused for 10 minutes: ask the operator, or join again later";
 
 /// The bans of a room, oldest first. Each id has at most one ban. A ban that has expired may still be
 /// listed, because all bans are erased together.
@@ -73,7 +73,7 @@ impl Bans {
 }
 
 impl Room {
-    /// Checks that the owner has removed neither the id nor the key of a client.
+    /// Checks that the operator has removed neither the id nor the key of a client.
     pub(super) fn check_ban(
         &self,
         now: Time,

@@ -15,7 +15,7 @@ pub(super) enum Endpoint<'a> {
     StopSession,
     /// A live session. The name is percent-encoded.
     Session(&'a str),
-    /// A request of the owner about a room. The name is percent-encoded.
+    /// A request of the operator about a room. The name is percent-encoded.
     Admin(AdminAction, &'a str),
     /// An endpoint of the HTTP dialect. The room name and the peer id are percent-encoded.
     Http(HttpAction, &'a str, &'a str),
@@ -29,7 +29,7 @@ pub(super) enum HttpAction {
     Events,
 }
 
-/// A request of the owner of the server about a room.
+/// A request of the operator of the server about a room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AdminAction {
     /// List the ids of the peers.

@@ -67,7 +67,7 @@ pub struct IceRequest {
     pub room: Option<String>,
 }
 
-/// A request of the owner of the server about a room.
+/// A request of the operator of the server about a room.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AdminCall {
     /// The name of the room, decoded.

@@ -1,4 +1,4 @@
-//! The room's part of the requests of the owner, which the Worker has checked.
+//! The room's part of the requests of the operator, which the Worker has checked.
 
 use worker::Error;
 use worker::web_sys::Response;
@@ -25,7 +25,7 @@ impl RoomObject {
             Some(Err(refusal)) => return Err(refusal.into()),
             None => None,
         };
-        let body = body.ok_or_else(|| Error::from("the room did not reply to the owner"))?;
+        let body = body.ok_or_else(|| Error::from("the room did not reply to the operator"))?;
         Ok(respond(200, JSON, &body, cors)?)
     }
 }

@@ -1,4 +1,4 @@
-//! The requests of the Rig over HTTP: of registered clients, of the back end, of the owner, and of the
+//! The requests of the Rig over HTTP: of registered clients, of the back end, of the operator, and of the
 //! media server.
 
 use partyline::core::admin::AdminRequest;
@@ -132,10 +132,10 @@ impl Rig {
         self.room.admits(self.now, &id_of(id), key.as_ref())
     }
 
-    /// Passes a request of the owner to the room.
+    /// Passes a request of the operator to the room.
     fn admin(&mut self, request: AdminRequest) -> Reply {
         let reply = self.handle(Event::Admin(request)).expect("a reply");
-        reply.expect("the room refuses no request of the owner")
+        reply.expect("the room refuses no request of the operator")
     }
 
     /// Lists the ids of the peers.
@@ -146,7 +146,7 @@ impl Rig {
         }
     }
 
-    /// Removes a peer for the owner. Returns the number of removed peers.
+    /// Removes a peer for the operator. Returns the number of removed peers.
     pub(crate) fn remove(&mut self, id: &str) -> usize {
         match self.admin(AdminRequest::Remove(id_of(id))) {
             Reply::Removed(count) => count,
@@ -154,7 +154,7 @@ impl Rig {
         }
     }
 
-    /// Removes all peers for the owner. Returns the number of removed peers.
+    /// Removes all peers for the operator. Returns the number of removed peers.
     pub(crate) fn remove_all(&mut self) -> usize {
         match self.admin(AdminRequest::Close) {
             Reply::Removed(count) => count,

@@ -1,5 +1,5 @@
 // @ts-check
-/** The library when the owner of the server removes its peer, and when its token expires. */
+/** The library when the operator of the server removes its peer, and when its token expires. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { connected, join, log, logged, newRoom, talk } from '../support/browser.mjs';
