@@ -4,8 +4,10 @@
 //! - `POST /token` with `{"room":"demo"}` returns `{"token":"…"}`.
 //! - `POST /remove` with `{"room":"demo","id":"bob"}` returns `{"removed":1}`.
 //!
-//! Set these environment variables, and put a proxy with HTTPS in front of it. In your own project, turn
-//! on the feature `https` of minreq.
+//! Set these environment variables, and put a proxy with HTTPS in front of it. The proxy must buffer
+//! bodies and limit them to 1 MB, as nginx does by default: tiny_http allocates the whole
+//! `Content-Length` of a body that nobody reads, and a huge one ends the process. In your own project,
+//! turn on the feature `https` of minreq.
 //!
 //! - `ROOM_SECRET`: the secret of the Worker
 //! - `WORKER`: the URL of the Worker: `https://your-worker.example`

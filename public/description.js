@@ -36,8 +36,19 @@ export function identify(type, sdp) {
   return {
     type,
     origin: findLine(sdp, 'o=') ?? sdp,
-    certificate: findLine(sdp, 'a=fingerprint:'),
+    certificate: findFingerprints(sdp),
   };
+}
+
+/**
+ * Returns all fingerprints of a description as one text, or undefined. A fingerprint of a media section
+ * replaces that of the session (RFC 8122 §5), so the first alone could hide a new certificate. The start
+ * of the line does not matter, because the parsers of browsers may skip spaces.
+ * @param {string} sdp
+ */
+function findFingerprints(sdp) {
+  const lines = sdp.match(/fingerprint.*/gi) ?? [];
+  return [...new Set(lines.map((line) => line.trim().toUpperCase()))].join() || undefined;
 }
 
 /**

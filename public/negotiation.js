@@ -238,6 +238,8 @@ export class Negotiation {
       previous.certificate !== identity.certificate
     )
       return this.#context.emit('peer-replaced', { ...description, partyline });
+    // A description that rejects all sections has no fingerprint.
+    identity.certificate ??= previous?.certificate;
 
     this.#sender = partyline;
     const readyForOffer =

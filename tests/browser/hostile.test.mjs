@@ -58,6 +58,11 @@ function offer(number) {
   return { type: 'offer', sdp: lines.map((line) => `${line}\r\n`).join('') };
 }
 
+/** Returns the fingerprint line of an offer. @param {number} number */
+function fingerprintOf(number) {
+  return /a=fingerprint:.*\r\n/.exec(offer(number).sdp)?.[0] ?? '';
+}
+
 /**
  * Returns the times of the traced steps that concern a peer, in milliseconds.
  * @param {Page} page
@@ -171,6 +176,34 @@ test('offers with new fingerprints make two connections at once, and then one in
   );
   assert.deepEqual((await log(ann)).filter((line) => line.startsWith('error')).length, 0);
 });
+
+/**
+ * Offers of a peer that hides its new fingerprint from the library.
+ * @type {Record<string, string[]>}
+ */
+const DISGUISES = {
+  // The fingerprint of the media section replaces that of the session.
+  'behind the old one': [offer(2).sdp.replace('m=', `${fingerprintOf(1)}m=`)],
+  'after an offer without a fingerprint': [
+    offer(2).sdp.replace(' 9 ', ' 0 ').replace(fingerprintOf(2), ''),
+    offer(3).sdp,
+  ],
+};
+for (const [how, offers] of Object.entries(DISGUISES)) {
+  test(`an offer cannot hide a new fingerprint ${how}`, async () => {
+    const ann = await pages.open('ann');
+    const room = newRoom();
+    await join(ann, room, { id: 'ann', connect: 'always' });
+    await logged(ann, 'state joined');
+    const mallory = await intrude(room);
+    await logged(ann, 'peer mallory');
+    for (const [index, sdp] of [offer(1).sdp, ...offers].entries()) {
+      mallory.send({ type: 'offer', to: 'ann', payload: { type: 'offer', sdp } });
+      await happened(ann, 'out answer', index + 1);
+    }
+    assert.equal((await times(ann, 'local create-connection')).length, 2);
+  });
+}
 
 test('a peer that the server announced is not delayed', async () => {
   const ann = await pages.open('ann');
