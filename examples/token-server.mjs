@@ -83,10 +83,10 @@ const server = http.createServer(async (request, response) => {
   response.writeHead(status, {
     'Access-Control-Allow-Origin': ORIGIN,
     'Access-Control-Allow-Headers': 'Authorization, Content-Type',
+    Allow: 'OPTIONS, POST',
     'Cache-Control': 'no-store',
     'Content-Type': 'application/json',
-    ...(status === 401 && { 'WWW-Authenticate': 'Basic realm="rooms"' }),
-    ...(status === 405 && { Allow: 'OPTIONS, POST' }),
+    'WWW-Authenticate': 'Basic realm="rooms"',
   });
   response.end(body && JSON.stringify(body));
 });
