@@ -39,7 +39,7 @@ const sign = (claims, expiresIn) => jwt.sign(claims, ROOM_SECRET, { expiresIn })
 const routes = {
   '/token'(user, { room }) {
     if (!user.rooms.has(room)) return [403, { error: 'you may not enter this room' }];
-    return [200, { token: sign({ room, sub: user.id }, '10m') }];
+    return [200, { token: sign({ room, sub: user.id }, '5m') }];
   },
   async '/remove'(user, { room, id }) {
     if (!user.owns.has(room)) return [403, { error: 'you do not own this room' }];

@@ -149,7 +149,7 @@ impl BackEnd {
         if !self.users.lock().unwrap()[id].rooms.contains(room) {
             return refuse(403, "you may not enter this room");
         }
-        Ok(json!({ "token": self.sign(json!({ "room": room, "sub": id }), 600)? }))
+        Ok(json!({ "token": self.sign(json!({ "room": room, "sub": id }), 300)? }))
     }
 
     async fn remove(&self, owner: &str, room: &str, id: &Value) -> Answer {

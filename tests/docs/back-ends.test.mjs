@@ -171,7 +171,7 @@ for (const name of /** @type {Name[]} */ (['Node', 'Rust']))
         .map((/** @type {string} */ part) => Buffer.from(part, 'base64url'));
       const { exp, iat, ...rest } = JSON.parse(String(claims));
       assert.deepEqual(rest, { room: 'demo', sub: 'bob' });
-      assert.ok(Math.abs(exp - Date.now() / 1000 - 600) < 60, 'the token expires in 10 minutes');
+      assert.ok(Math.abs(exp - Date.now() / 1000 - 300) < 60, 'the token expires in 5 minutes');
 
       const at = workerd.at[name];
       const bob = await Peer.join(at, 'demo', 'bob', {
