@@ -9,7 +9,7 @@ use super::super::media::MediaClient;
 use super::super::sockets::{Connection, close_socket, forget, keep, send};
 use super::super::storage;
 use crate::core::close::Close;
-use crate::core::drive::{SendError, Transport};
+use crate::core::drive::{SendError, Sockets, Transport};
 use crate::core::event::{Reply, Row, RowKey};
 use crate::core::live::{MediaCall, Outcome};
 use crate::core::member::Attached;
@@ -52,7 +52,7 @@ impl<'e> ObjectTransport<'e> {
     }
 }
 
-impl Transport for ObjectTransport<'_> {
+impl Sockets for ObjectTransport<'_> {
     fn accept(&mut self, socket: Socket) -> bool {
         let Some((ws, dialect)) = self.joining.take() else {
             return false;
@@ -73,6 +73,28 @@ impl Transport for ObjectTransport<'_> {
             .get_or_insert_with(|| reply.map_err(Refusal::into_owned));
     }
 
+    fn drop_socket(&mut self, socket: Socket) {
+        if let Some(dead) = self.sockets.remove(&socket) {
+            log_failure("forget", forget(&dead));
+        }
+    }
+
+    fn close(&mut self, socket: Socket, close: Close) {
+        if let Some(connection) = self.sockets.remove(&socket) {
+            log_failure("effect", close_socket(&connection, close));
+        }
+    }
+
+    fn set_alarm(&mut self, at: Option<Time>) {
+        log_failure("effect", storage::set_alarm(self.state, at));
+    }
+
+    fn clear(&mut self) {
+        log_failure("effect", storage::clear(self.state));
+    }
+}
+
+impl Transport for ObjectTransport<'_> {
     fn send(
         &mut self,
         to: &[Socket],
@@ -86,18 +108,6 @@ impl Transport for ObjectTransport<'_> {
         self.media.start(call, &request)
     }
 
-    fn drop_socket(&mut self, socket: Socket) {
-        if let Some(dead) = self.sockets.remove(&socket) {
-            log_failure("forget", forget(&dead));
-        }
-    }
-
-    fn close(&mut self, socket: Socket, close: Close) {
-        if let Some(connection) = self.sockets.remove(&socket) {
-            log_failure("effect", close_socket(&connection, close));
-        }
-    }
-
     fn keep(&mut self, attached: Attached) {
         log_failure("effect", keep(attached, self.sockets));
     }
@@ -108,14 +118,6 @@ impl Transport for ObjectTransport<'_> {
 
     fn erase(&mut self, key: RowKey) {
         log_failure("effect", storage::erase(self.state, &key));
-    }
-
-    fn set_alarm(&mut self, at: Option<Time>) {
-        log_failure("effect", storage::set_alarm(self.state, at));
-    }
-
-    fn clear(&mut self) {
-        log_failure("effect", storage::clear(self.state));
     }
 }
 
