@@ -11,6 +11,7 @@
 //!    each `match` without the dialect.
 //! 3. Write its transcripts, in a folder with its name in `tests/transcripts`.
 
+pub mod family;
 mod forum;
 mod frame;
 pub mod http;
@@ -22,6 +23,7 @@ mod y_webrtc;
 
 pub use frame::Encoded;
 
+use self::family::Family;
 use crate::core::event::{MAX_FRAME, Signal};
 use crate::core::live::STATE_TYPE;
 use crate::core::notice::Notice;
@@ -65,6 +67,12 @@ impl Dialect {
         Self::ALL.into_iter().find(|dialect| dialect.name() == name)
     }
 
+    /// Returns the dialect that the URL of a join names, whose clients use a WebSocket.
+    #[must_use]
+    pub fn in_url(name: &str) -> Option<Self> {
+        Self::named(name).filter(|dialect| !dialect.is_stream())
+    }
+
     /// Returns the name of the dialect in URLs and in stored text.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -75,6 +83,14 @@ impl Dialect {
             Self::Http => "http",
             Self::SocketIo => "socketio",
             Self::YWebrtc => "y-webrtc",
+        }
+    }
+
+    /// Returns the family of the dialect: the clients of one family can meet in a room.
+    #[must_use]
+    pub const fn family(self) -> Family {
+        match self {
+            Self::Native | Self::Forum | Self::Lobby | Self::Http | Self::SocketIo => Family::Party,
         }
     }
 
