@@ -79,19 +79,11 @@ impl Topics {
             expiring: LiteMap::default(),
             alarm: None,
         };
-        // Insertion in sorted order moves no entries of the maps.
-        let mut listeners: Vec<_> = listeners.into_iter().collect();
-        listeners.sort_unstable_by_key(|listener| listener.socket);
-        let mut subscribers = Vec::new();
         for listener in listeners {
-            let socket = listener.socket;
-            let seats = listener.subscriptions.iter();
-            subscribers.extend(seats.map(|each| (each.topic.clone(), each.seat, socket)));
+            for Subscription { topic, seat, .. } in &listener.subscriptions {
+                topics.add_subscriber(topic.clone(), *seat, listener.socket);
+            }
             topics.insert(now, listener);
-        }
-        subscribers.sort_unstable();
-        for (topic, seat, socket) in subscribers {
-            topics.add_subscriber(topic, seat, socket);
         }
         topics.alarm = topics.next_expiry();
         topics
@@ -126,7 +118,8 @@ impl Topics {
                 call,
                 bytes,
             } => self.handle_frame(now, socket, call, bytes, effects),
-            Event::Ended(socket) => drop(self.remove(socket)),
+            Event::Ended(socket) => self.remove(socket),
+            Event::CloseAll => self.close_all(effects),
             Event::Tick => {
                 had_alarm = true;
                 // The platform clears an alarm when it fires.
@@ -309,12 +302,15 @@ impl Topics {
         }
     }
 
-    /// Adds a subscriber whose seat is higher than those of all other subscribers of the topic.
+    /// Adds a subscriber to a topic.
     fn add_subscriber(&mut self, topic: Rc<str>, seat: u64, socket: Socket) {
         self.subscriptions = self.subscriptions.saturating_add(1);
         self.next_seat = self.next_seat.max(seat.saturating_add(1));
         match self.topics.get_mut(&topic) {
-            Some(subscribers) => subscribers.push((seat, socket)),
+            Some(subscribers) => {
+                let index = subscribers.partition_point(|(other, _)| *other < seat);
+                subscribers.insert(index, (seat, socket));
+            }
             None => drop(self.topics.insert(topic, vec![(seat, socket)])),
         }
     }
@@ -343,6 +339,14 @@ impl Topics {
         {
             let socket = *socket;
             effects.push(Effect::Close(socket, Close::Expired));
+            self.remove(socket);
+        }
+    }
+
+    fn close_all(&mut self, effects: &mut Vec<Effect>) {
+        while let Some((socket, _)) = self.clients.last() {
+            let socket = *socket;
+            effects.push(Effect::Close(socket, Close::Removed));
             self.remove(socket);
         }
     }

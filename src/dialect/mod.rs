@@ -91,6 +91,7 @@ impl Dialect {
     pub const fn family(self) -> Family {
         match self {
             Self::Native | Self::Forum | Self::Lobby | Self::Http | Self::SocketIo => Family::Party,
+            Self::YWebrtc => Family::YWebrtc,
         }
     }
 

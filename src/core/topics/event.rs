@@ -72,6 +72,8 @@ pub enum Event<'a> {
     },
     /// A WebSocket is closed or lost, or a message could not be sent on it.
     Ended(Socket),
+    /// The owner of the server removes all clients.
+    CloseAll,
     /// The alarm fired. An alarm that fires too early or too late causes no error.
     Tick,
 }

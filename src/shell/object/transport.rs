@@ -6,7 +6,7 @@ use worker::{Error, Result, State};
 
 use super::super::log::log;
 use super::super::media::MediaClient;
-use super::super::sockets::{Connection, close_socket, forget, keep, send};
+use super::super::sockets::{Connection, close_socket, forget, keep, keep_listener, send};
 use super::super::storage;
 use crate::core::close::Close;
 use crate::core::drive::{SendError, Sockets, Transport};
@@ -16,6 +16,7 @@ use crate::core::member::Attached;
 use crate::core::notice::Notice;
 use crate::core::peer::{Socket, Time};
 use crate::core::refusal::Refusal;
+use crate::core::topics::{self, Listener};
 use crate::dialect::Dialect;
 
 /// The platform objects that one event needs.
@@ -101,7 +102,8 @@ impl Transport for ObjectTransport<'_> {
         event_id: Option<u64>,
         notice: &Notice<'_>,
     ) -> Vec<(Socket, SendError)> {
-        send(self.state, self.now, to, event_id, notice, self.sockets)
+        let encode = |dialect: Dialect| dialect.encode(notice, event_id);
+        send(self.state, self.now, to, self.sockets, &encode)
     }
 
     fn call(&mut self, call: u64, request: MediaCall) -> Option<Outcome> {
@@ -118,6 +120,22 @@ impl Transport for ObjectTransport<'_> {
 
     fn erase(&mut self, key: RowKey) {
         log_failure("effect", storage::erase(self.state, &key));
+    }
+}
+
+impl topics::Transport for ObjectTransport<'_> {
+    fn publish(
+        &mut self,
+        to: &[Socket],
+        body: &str,
+        subscribers: usize,
+    ) -> Vec<(Socket, SendError)> {
+        let encode = |dialect: Dialect| dialect.encode_post(body, subscribers);
+        send(self.state, self.now, to, self.sockets, &encode)
+    }
+
+    fn keep_listener(&mut self, listener: Listener) {
+        log_failure("effect", keep_listener(listener, self.sockets));
     }
 }
 

@@ -12,13 +12,11 @@ use proptest::prelude::*;
 use proptest::test_runner::Config;
 
 use super::stage::{Stage, received};
-use crate::rig::Heard;
+use crate::rig::{self, Heard};
 
 const LIMITS: Limits = Limits {
     peers: 5,
-    viewers: 0,
-    grace: 0,
-    hold: 0,
+    ..rig::LIMITS
 };
 const TOPICS: [&str; 3] = ["a", "b", "ab"];
 /// Frames that have no effect.

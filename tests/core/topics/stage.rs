@@ -13,15 +13,13 @@ use partyline::core::topics::{
 use partyline::dialect::{Dialect, Encoded};
 use partyline::record::listener::ListenerAttachment;
 
-use crate::rig::Heard;
+use crate::rig::{self, Heard};
 
 const DIALECT: Dialect = Dialect::YWebrtc;
 
 pub(crate) const LIMITS: Limits = Limits {
     peers: 4,
-    viewers: 0,
-    grace: 0,
-    hold: 0,
+    ..rig::LIMITS
 };
 
 /// The state that the platform keeps.
