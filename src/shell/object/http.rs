@@ -10,6 +10,7 @@ use super::super::http::SIGNED_KEY;
 use super::super::platform::{now, random};
 use super::super::rate::client_network;
 use super::RoomObject;
+use super::topics::Core;
 use crate::core::event::{Event, Reply};
 use crate::core::notice::Registered;
 use crate::core::peer::{Address, Key, Lock, PeerId, Socket};
@@ -115,10 +116,11 @@ impl RoomObject {
     /// Checks whether a peer may post a signal.
     pub(super) fn admits(&self, peer: &HttpPeer) -> Result<(), Refusal<'static>> {
         let key = self.stored_key(&peer.room, &peer.id, peer.key.as_ref());
-        self.awake
-            .borrow()
-            .room
-            .admits(now(), &peer.id, key.as_ref())
+        match &self.awake.borrow().core {
+            Core::Room(room) => room.admits(now(), &peer.id, key.as_ref()),
+            // Topics have no peers over HTTP.
+            Core::Topics(_) => Ok(()),
+        }
     }
 
     /// Handles a posted signal.
