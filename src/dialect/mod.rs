@@ -15,6 +15,7 @@ pub mod http;
 pub mod json;
 mod lobby;
 mod native;
+pub mod peerjs;
 mod socketio;
 
 pub use frame::Encoded;
@@ -41,16 +42,19 @@ pub enum Dialect {
     Http,
     /// Packets of Socket.IO; see `socketio.rs`.
     SocketIo,
+    /// Frames of `PeerJS`; see `peerjs.rs`.
+    PeerJs,
 }
 
 impl Dialect {
     /// All dialects.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Native,
         Self::Forum,
         Self::Lobby,
         Self::Http,
         Self::SocketIo,
+        Self::PeerJs,
     ];
 
     /// Returns the dialect with this name.
@@ -74,6 +78,7 @@ impl Dialect {
             Self::Lobby => "lobby",
             Self::Http => "http",
             Self::SocketIo => "socketio",
+            Self::PeerJs => "peerjs",
         }
     }
 
@@ -82,6 +87,7 @@ impl Dialect {
     pub const fn family(self) -> Family {
         match self {
             Self::Native | Self::Forum | Self::Lobby | Self::Http | Self::SocketIo => Family::Party,
+            Self::PeerJs => Family::PeerJs,
         }
     }
 
@@ -91,7 +97,7 @@ impl Dialect {
     #[must_use]
     pub const fn is_stream(self) -> bool {
         match self {
-            Self::Native | Self::Forum | Self::Lobby | Self::SocketIo => false,
+            Self::Native | Self::Forum | Self::Lobby | Self::SocketIo | Self::PeerJs => false,
             Self::Http => true,
         }
     }
@@ -102,7 +108,7 @@ impl Dialect {
     #[must_use]
     pub const fn may_return(self, close_code: u16) -> bool {
         match self {
-            Self::Native | Self::Forum | Self::Lobby => false,
+            Self::Native | Self::Forum | Self::Lobby | Self::PeerJs => false,
             Self::Http => true,
             Self::SocketIo => socketio::may_return(close_code),
         }
@@ -117,6 +123,7 @@ impl Dialect {
             Self::Lobby => lobby::RESERVED,
             Self::Http => http::RESERVED,
             Self::SocketIo => socketio::RESERVED,
+            Self::PeerJs => peerjs::RESERVED,
         }
     }
 
@@ -125,7 +132,7 @@ impl Dialect {
     const fn shows_media_server(self) -> bool {
         match self {
             Self::Native | Self::SocketIo => true,
-            Self::Forum | Self::Lobby | Self::Http => false,
+            Self::Forum | Self::Lobby | Self::Http | Self::PeerJs => false,
         }
     }
 
@@ -156,6 +163,7 @@ impl Dialect {
             Self::Lobby => lobby::decode(text),
             Self::Http => http::decode(text),
             Self::SocketIo => socketio::decode(text),
+            Self::PeerJs => peerjs::decode(text),
         }?;
         let signal_type = &signal.signal_type;
         if signal_type.is_empty() || signal_type.len() > MAX_TYPE {
@@ -205,6 +213,7 @@ impl Dialect {
             Self::Lobby => lobby::encode(notice),
             Self::Http => http::encode(notice, event_id),
             Self::SocketIo => socketio::encode(notice),
+            Self::PeerJs => peerjs::encode(notice),
         })
     }
 
@@ -213,6 +222,7 @@ impl Dialect {
     pub fn encode_rejection(self, refusal: Refusal<'_>) -> Vec<String> {
         match self {
             Self::SocketIo => vec![socketio::encode_rejection(&refusal)],
+            Self::PeerJs => vec![peerjs::encode_rejection(&refusal)],
             _ => match self.encode(&Notice::Refused(refusal), None) {
                 Encoded::Frames(frames) => frames,
                 Encoded::Reserved => Vec::new(),
