@@ -36,12 +36,14 @@ use super::media::{MediaCalls, MediaClient};
 use super::platform::{self, now, random};
 use super::request::{admit, find_route};
 use super::sockets::{CLOSED, close_for_restart, forget};
-use crate::core::close;
+use crate::core::close::{self, Close};
+use crate::core::drive::{Transport, drive};
 use crate::core::event::{Event, MAX_FRAME, Reply};
 use crate::core::peer::{PeerId, Socket};
 use crate::core::refusal::Refusal;
 use crate::dialect::Dialect;
 use crate::dialect::family::Family;
+use crate::dialect::peerjs::has_stopped;
 use crate::edge::BadSetting;
 use crate::edge::admission::Admission;
 use crate::edge::route::{HttpError, Join, Route};
@@ -195,6 +197,8 @@ impl RoomObject {
                 room, family, html, ..
             } => self.status(&room, family, html, cors)?,
             Route::Health
+            | Route::Rejected(..)
+            | Route::NewId { .. }
             | Route::Preflight(_)
             | Route::Ice(_)
             | Route::Live(_)
@@ -316,6 +320,9 @@ impl RoomObject {
         };
         // A client may move from HTTP to a WebSocket, with the key that the server has signed.
         let key = self.stored_key(&room, &id, key.as_ref());
+        if dialect == Dialect::PeerJs {
+            self.end_stopped(&id);
+        }
         let event = |socket| Event::Join {
             socket,
             id,
@@ -325,6 +332,29 @@ impl RoomObject {
             expires_at: closes_at,
         };
         self.enter(dialect, event, headers)
+    }
+
+    /// Closes the WebSocket of a client of `PeerJS` that has stopped sending heartbeats, so that another
+    /// client can take its id. A WebSocket can stay open for long after its network has gone.
+    #[inline(never)]
+    fn end_stopped(&self, id: &PeerId) {
+        let awake = &mut *self.awake.borrow_mut();
+        let Some(socket) = awake.room.open_socket_of(id) else {
+            return;
+        };
+        let now = now();
+        let is_stopped = awake.sockets.get(&socket).is_some_and(|connection| {
+            // A client that never sends heartbeats cannot stop.
+            let last = platform::last_auto_response(&self.state, &connection.socket);
+            last.is_some_and(|last| has_stopped(last, now))
+        });
+        if !is_stopped {
+            return;
+        }
+        let sockets = &mut awake.sockets;
+        let mut transport = ObjectTransport::new(&self.state, now, sockets, None, &self.media);
+        transport.close(socket, Close::Replaced);
+        drive(&mut awake.room, now, Event::Closed(socket), &mut transport);
     }
 
     /// Accepts a new WebSocket, or refuses the request over HTTP. The Worker converts the refusal

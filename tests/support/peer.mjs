@@ -21,7 +21,10 @@ import { WebSocket } from 'ws';
  * The heartbeat of each dialect that has another one than `ping` and `pong`: the frame and its answer.
  * @type {Record<string, [ping: string, pong: string] | undefined>}
  */
-const HEARTBEATS = { 'y-webrtc': ['{"type":"ping"}', '{"type":"pong"}'] };
+const HEARTBEATS = {
+  peerjs: ['{"type":"HEARTBEAT"}', 'ok'],
+  'y-webrtc': ['{"type":"ping"}', '{"type":"pong"}'],
+};
 
 /** The timeout for a frame in milliseconds. Only a failing test waits for the whole timeout. */
 const TIMEOUT = 10_000;
@@ -29,16 +32,16 @@ const TIMEOUT = 10_000;
 /** Returns the path and query for a WebSocket join. @param {string} room @param {Join} [join] */
 export function joinPath(room, { id, key, token, dialect, inPath } = {}) {
   const query = new URLSearchParams();
-  for (const [name, value] of Object.entries({
-    _pk: id,
-    key,
-    token,
-    ...(!inPath && { dialect }),
-  })) {
+  const isPeerJs = dialect === 'peerjs';
+  const named = isPeerJs || inPath;
+  const params = isPeerJs
+    ? { id, token: key, key: token ?? 'peerjs' } // the words of PeerJS are not ours
+    : { _pk: id, key, token, ...(!named && { dialect }) };
+  for (const [name, value] of Object.entries(params)) {
     if (value !== undefined) for (const one of [value].flat()) query.append(name, one);
   }
   const search = query.toString();
-  const path = `/parties/main/${encodeURIComponent(room)}${inPath ? `/${dialect}` : ''}`;
+  const path = `/parties/main/${encodeURIComponent(room)}${named ? `/${dialect}` : ''}`;
   return `${path}${search && `?${search}`}`;
 }
 
@@ -49,6 +52,7 @@ export class Peer {
   #unread = [];
   /** @type {(() => void)[]} */
   #wakers = [];
+  /** @type {[string, string]} */
   /**
    * One entry for each expected pong: the callback of `settle`, or undefined for a ping of the
    * test.
