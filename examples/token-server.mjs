@@ -39,7 +39,7 @@ const sign = (claims, expiresIn) => jwt.sign(claims, ROOM_SECRET, { expiresIn })
 const routes = {
   '/token'(user, { room }) {
     if (!user.rooms.has(room)) return [403, { error: 'you may not enter this room' }];
-    return [200, { token: sign({ room, sub: user.id }, '10m') }];
+    return [200, { token: sign({ room, sub: user.id }, '5m') }];
   },
   async '/remove'(user, { room, id }) {
     if (!user.owns.has(room)) return [403, { error: 'you do not own this room' }];
@@ -86,10 +86,10 @@ const server = http.createServer(async (request, response) => {
   response.writeHead(status, {
     'Access-Control-Allow-Origin': ORIGIN,
     'Access-Control-Allow-Headers': 'Authorization, Content-Type',
+    Allow: 'OPTIONS, POST',
     'Cache-Control': 'no-store',
     'Content-Type': 'application/json',
-    ...(status === 401 && { 'WWW-Authenticate': 'Basic realm="rooms"' }),
-    ...(status === 405 && { Allow: 'OPTIONS, POST' }),
+    'WWW-Authenticate': 'Basic realm="rooms"',
   });
   response.end(body && JSON.stringify(body));
 });

@@ -4,8 +4,8 @@
 import { backoff, jitter } from './backoff.js';
 
 /**
- * Whether to reconnect after a close code: `never`, `later` with the maximum delay, or at once with
- * a `new-token`. After all other codes, the client reconnects with exponential backoff.
+ * Whether to reconnect after a close code: `never`, `later` with the maximum delay, or soon with a
+ * `new-token`. After all other codes, the client reconnects with exponential backoff.
  * @type {Record<number, 'never' | 'later' | 'new-token' | undefined>}
  */
 const RETRY = {
@@ -35,6 +35,7 @@ const ID_TAKEN_MIN_MS = 4_000;
 const ID_TAKEN_MAX_MS = 10_000;
 const UNAUTHORIZED = 4010;
 const UNREAD = 4013;
+const EXPIRED_MS = 2_000; // far below the 15 s for which the server keeps an absent peer
 const MAX_REFUSED_TOKENS = 3; // consecutive tokens of the application's function
 
 export class Retry {
@@ -81,8 +82,9 @@ export class Retry {
     // After 4013, the server keeps the seat for 15 s, which a flood of others must not cost us.
     if (retry === 'later' && code !== UNREAD) return jitter(LATER_MS);
     if (retry === 'new-token' && !this.#canRenewToken) return null;
-    // Tokens that expire within seconds must not cause a join after the other.
-    if (retry === 'new-token' && wasStable) return 0;
+    // Tokens that expire within seconds must not cause a join after the other. The tokens of many
+    // clients may expire in the same second, and their back end must not get all requests at once.
+    if (retry === 'new-token' && wasStable) return Math.random() * EXPIRED_MS;
     return backoff(this.#failures, MIN_MS, MAX_MS);
   }
 

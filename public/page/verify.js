@@ -19,6 +19,7 @@ const UNCLEAR_TEXT =
   'Somebody may stand between you.';
 const INSECURE_TEXT =
   'This page cannot check the connection, because it was not loaded over https.';
+const FAILED_TEXT = 'The words could not be computed. Reload the page and try again.';
 
 const dialog = byId('words', HTMLDialogElement);
 const list = byId('words-list');
@@ -57,7 +58,7 @@ export async function updateVerification(peer) {
   }
   const { words, text } = await entry.words.then(
     (words) => ({ words: words ?? [], text: words ? COMPARE_TEXT : UNCLEAR_TEXT }),
-    () => ({ words: [], text: INSECURE_TEXT }),
+    ({ name }) => ({ words: [], text: name === 'NotSupportedError' ? INSECURE_TEXT : FAILED_TEXT }),
   );
   // Another peer may have been chosen, or the connection may have changed, which updates again.
   if (peer === shown && computed.get(connection) === entry && connectionOf(peer) === connection)

@@ -48,18 +48,31 @@ test('both people see the same words, until their connection ends', async () => 
   await eve.getByRole('dialog').waitFor({ state: 'hidden' });
 });
 
-test('a page without https says that it cannot check a connection', async () => {
-  const room = newRoom();
-  const ann = await pages.open('ann', 'about:blank');
-  await ann.addInitScript(() =>
-    Object.defineProperty(Crypto.prototype, 'subtle', { get: () => undefined }),
-  );
-  await ann.goto(at({ room, id: 'ann' }));
-  await enter(pages, { room, id: 'bob' });
-  await isShown(ann, 'bob', 'connected');
-  await compare(ann, 'bob');
-  await ann.getByText('it was not loaded over https').waitFor();
-});
+for (const { name, breakCrypto, text } of [
+  {
+    name: 'a page without https says that it cannot check a connection',
+    breakCrypto: () => Object.defineProperty(Crypto.prototype, 'subtle', { get: () => undefined }),
+    text: 'it was not loaded over https',
+  },
+  {
+    name: 'a page whose browser cannot compute the words says so',
+    breakCrypto: () => {
+      SubtleCrypto.prototype.deriveBits = () =>
+        Promise.reject(new DOMException('', 'OperationError'));
+    },
+    text: 'The words could not be computed.',
+  },
+])
+  test(name, async () => {
+    const room = newRoom();
+    const ann = await pages.open('ann', 'about:blank');
+    await ann.addInitScript(breakCrypto);
+    await ann.goto(at({ room, id: 'ann' }));
+    await enter(pages, { room, id: 'bob' });
+    await isShown(ann, 'bob', 'connected');
+    await compare(ann, 'bob');
+    await ann.getByText(text).waitFor();
+  });
 
 test('the buttons of the smallest tile fit', async () => {
   const page = await pages.open('ann', 'about:blank', { viewport: { width: 320, height: 568 } });

@@ -18,7 +18,7 @@ const PROTOCOL: &str = include_str!("../../docs/protocol.md");
 /// Creates a token. The lines are the sample in docs/auth.md, unchanged.
 #[rustfmt::skip]
 fn mint(secret: &[u8]) -> Result<String, jsonwebtoken::errors::Error> {
-    let exp = jsonwebtoken::get_current_timestamp() + 600;
+    let exp = jsonwebtoken::get_current_timestamp() + 300;
     let claims = serde_json::json!({ "room": "demo", "sub": "ann", "exp": exp });
     let token = jsonwebtoken::encode(&Default::default(), &claims, &EncodingKey::from_secret(secret))?;
     Ok(token)
