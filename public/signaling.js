@@ -20,6 +20,11 @@ const BATCH_WINDOW_MS = 5; // browsers gather candidates in bursts
 const MAX_UNRESPONSIVE = 4; // more would collect if a proxy let handshakes through and nothing else
 const PACE_MS = 100; // interval at which queued signals are sent
 const EXPIRED = 4014;
+/** Texts for close codes that follow no `error` frame. @type {Record<number, string | undefined>} */
+const CAUSES = {
+  4012: 'the operator of the server has removed this client, or has closed the room',
+  4014: 'the token has expired',
+};
 const EXPIRED_TEXT =
   'the token has expired: in the option token, pass a function that returns a new token; or create ' +
   'a new Room with a new token';
@@ -55,7 +60,7 @@ export class Signaling extends EventTarget {
   #timer;
   #timerEndsAt = 0;
   #heartbeat = new Heartbeat(() => this.#dropUnresponsive());
-  #lastError = ''; // message of the last `error` frame
+  #lastError = { code: '', message: '' }; // the last `error` frame
   #pageListeners = new AbortController();
   #httpProbe;
 
@@ -152,8 +157,7 @@ export class Signaling extends EventTarget {
   /** @param {Error} error */
   #handleNoToken({ message }) {
     this.#emit('error', { code: 'no-token', message });
-    this.#lastError = message;
-    this.#handleClose(1006, 'no token');
+    this.#handleClose(1006, 'no token', message);
   }
 
   /** @param {string} [token] */
@@ -163,7 +167,7 @@ export class Signaling extends EventTarget {
     const protocols = token === undefined ? [] : [`token.${token}`];
     const socket = new WebSocket(this.#url, [...this.#protocols, ...protocols]);
     this.#socket = socket;
-    this.#lastError = '';
+    this.#lastError = { code: '', message: '' };
     let hasOpened = false;
     this.#setTimer(WELCOME_TIMEOUT_MS, () => this.#dropUnresponsive());
     socket.onopen = () => {
@@ -192,7 +196,7 @@ export class Signaling extends EventTarget {
 
   /** @param {Frame} error */
   #handleError({ code, message }) {
-    this.#lastError = String(message ?? code);
+    this.#lastError = { code: String(code), message: String(message ?? code) };
     if (code === 'too-fast') this.#queue.pause(performance.now());
   }
 
@@ -226,13 +230,23 @@ export class Signaling extends EventTarget {
     this.#handleClose(1006, 'no answer');
   }
 
-  /** @param {number} code @param {string} reason */
-  #handleClose(code, reason) {
-    const delay = this.#retry.delayAfter(code, this.#lastError);
+  /** @param {number} code @param {string} reason @param {string} [message] the cause, if known */
+  #handleClose(code, reason, message = this.#causeOf(code, reason)) {
+    const delay = this.#retry.delayAfter(code, message);
     const isExpired = code === EXPIRED && delay === null;
-    const closed = { code, reason, message: isExpired ? EXPIRED_TEXT : this.#lastError };
+    const closed = { code, reason, message: isExpired ? EXPIRED_TEXT : message };
     if (delay === null) this.#end(closed);
     else this.#scheduleReconnect(closed, delay, false);
+  }
+
+  /**
+   * Returns the cause of a closed WebSocket. If an error closes it, the reason is the code of the error.
+   * @param {number} code
+   * @param {string} reason
+   */
+  #causeOf(code, reason) {
+    if (reason && reason === this.#lastError.code) return this.#lastError.message;
+    return CAUSES[code] ?? '';
   }
 
   /** @param {Closed} closed @param {number | null} retryIn @param {boolean} intentional */

@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use super::route::{EngineRequest, LiveAction, Route};
+use super::route::{EngineRequest, HttpError, LiveAction, Route};
 use crate::core::refusal::{Code, Refusal};
 
 /// A rate limit in `wrangler.toml`.
@@ -67,6 +67,12 @@ impl RateLimit {
                 })
             }
         }
+    }
+
+    /// Returns the HTTP error for a refusal by a limit. The limits count by the minute.
+    #[must_use]
+    pub fn error(refusal: Refusal<'_>) -> HttpError {
+        HttpError::refused(refusal).with_header("Retry-After", "60")
     }
 
     /// Returns the refusal of a request that exceeds the limit.

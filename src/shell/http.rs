@@ -10,7 +10,7 @@ use super::call::{Call, room_response};
 use super::failure::Failure;
 use super::platform::{ADDRESS, ORIGIN, header, open_stream};
 use super::promise::Step;
-use super::request::sign_keys;
+use super::request::sign_key;
 use crate::dialect::http::ping;
 use crate::edge::route::HttpPeer;
 use crate::edge::settings::Settings;
@@ -18,9 +18,6 @@ use crate::edge::settings::Settings;
 /// The header in which a room receives the key that the Worker has signed for a registering peer. No
 /// client can send it to a room, because the Worker builds this request itself.
 pub(super) const SIGNED_KEY: &str = "X-Key";
-/// The header in which a room receives the key with which a registering peer proves that its id is its
-/// own.
-pub(super) const PROOF: &str = "X-Proof";
 
 /// Registers a peer, which joins the room without a WebSocket.
 pub(super) fn register(
@@ -31,13 +28,8 @@ pub(super) fn register(
     let headers = call.request.headers();
     // The room limits the peers of one network that have registered and not opened a stream.
     let address = header(&headers, &ADDRESS)?;
-    let keys = sign_keys(peer, &headers, settings)?;
-    let (key, proof) = keys.map_or((None, None), |keys| (Some(keys.new), keys.proof));
-    let extra = [
-        ("CF-Connecting-IP", address),
-        (SIGNED_KEY, key),
-        (PROOF, proof),
-    ];
+    let key = sign_key(peer, &headers, settings)?;
+    let extra = [("CF-Connecting-IP", address), (SIGNED_KEY, key)];
     let extra = extra
         .iter()
         .filter_map(|(name, value)| Some((*name, value.as_deref()?)));

@@ -101,7 +101,10 @@ fn on_counted(call: &Call, outcome: &JsValue) -> Result<Answer, Failure> {
     let route = call.route()?;
     match rate::check_outcome(RateLimit::of(&route), outcome) {
         Ok(()) => serve(&route, call, &*call.settings()?),
-        Err(refusal) => refuse(&route, &call.request.headers(), refusal),
+        Err(refusal) if matches!(route, Route::Join(_)) => {
+            refuse(&route, &call.request.headers(), refusal)
+        }
+        Err(refusal) => Err(RateLimit::error(refusal).into()),
     }
 }
 

@@ -288,6 +288,7 @@ impl RoomObject {
         // The Worker has checked the token, but cannot pass on that it has expired.
         let Admission { expired, closes_at } = admit(&join, headers, settings)?;
         let Join {
+            room,
             id,
             key,
             dialect,
@@ -298,10 +299,12 @@ impl RoomObject {
             Some(id) => id,
             None => PeerId::random(random()?),
         };
+        // A client may move from HTTP to a WebSocket, with the key that the server has signed.
+        let key = self.stored_key(&room, &id, key.as_ref());
         let event = |socket| Event::Join {
             socket,
             id,
-            key: key.map(|key| key.key),
+            key,
             moves,
             expired,
             expires_at: closes_at,

@@ -5,7 +5,7 @@ use worker::web_sys::{Headers, Request};
 use super::failure::Failure;
 use super::platform::{LAST_EVENT_ID, PROTOCOLS, UPGRADE, header, now, random};
 use crate::core::refusal::{Code, Refusal};
-use crate::edge::admission::{self, Admission, Secrets};
+use crate::edge::admission::{self, Admission, HttpKey, Secrets};
 use crate::edge::header::{find_in_protocols, token_in_authorization};
 use crate::edge::route::{self, HttpError, HttpPeer, Join, Route, route, split_url};
 use crate::edge::settings::Settings;
@@ -101,21 +101,13 @@ fn authorize_peer(
     }
 }
 
-/// The keys of a registration on a server that requires tokens.
-pub(super) struct SignedKeys {
-    /// The key that the peer receives.
-    pub(super) new: String,
-    /// The key of an earlier registration, with which the peer proves that the id is its own.
-    pub(super) proof: Option<String>,
-}
-
-/// Creates the key for a registration, valid as long as the token. Returns `None` if the server requires
-/// no tokens: the room then handles the key.
-pub(super) fn sign_keys(
+/// Signs the key for a registration, which is valid as long as the token. Returns `None` if the server
+/// requires no tokens: the room then handles the key.
+pub(super) fn sign_key(
     peer: &HttpPeer,
     headers: &Headers,
     settings: &Settings,
-) -> Result<Option<SignedKeys>, Failure> {
+) -> Result<Option<String>, Failure> {
     let Some(secrets) = &settings.secrets else {
         return Ok(None);
     };
@@ -127,11 +119,13 @@ pub(super) fn sign_keys(
     } = peer;
     let token = find_token(headers, tokens)?;
     let exp = admission::check_token(secrets, token.as_deref(), now(), Some(room), Some(id))?;
-    let sent = key.as_ref().map(|key| key.secret.clone());
-    // A key that the client has made up is ignored. An expired key still proves whose the id is.
-    let proof = sent.filter(|key| admission::key_expiry(secrets, key, room, id).is_some());
-    let new = admission::sign_key(secrets, exp, room, id, random()?);
-    Ok(new.map(|new| SignedKeys { new, proof }))
+    // A key that the client has made up is ignored. An expired key is renewed.
+    let sent = key.as_ref().map(|key| &*key.secret);
+    let key = match sent.and_then(|sent| HttpKey::read(secrets, sent, room, id)) {
+        Some(key) => key.renewed(exp),
+        None => HttpKey::new(exp, random()?),
+    };
+    Ok(key.sign(secrets, room, id))
 }
 
 /// Returns whether the client may see the number of peers in a room: it has a token for the room, or

@@ -100,6 +100,24 @@ test('a connection stays open while the WebSocket is disconnected, and no peer l
   assert.deepEqual(await arrivals(bob), ['peer ann']);
 });
 
+test('an error that came before does not count as the cause of a lost connection', async () => {
+  const ann = await pages.open('ann', network.origin);
+  await join(ann, newRoom(), { id: 'ann' });
+  await logged(ann, 'state joined');
+  const message = ann.evaluate(
+    () =>
+      new Promise((resolve) => {
+        const { room } = /** @type {any} */ (globalThis);
+        const onState = (/** @type {CustomEvent} */ { detail }) => resolve(detail.message);
+        room.addEventListener('state', onState, { once: true });
+      }),
+  );
+  await ann.evaluate(() => /** @type {any} */ (globalThis).room.signal('wave', null, 'nobody'));
+  await logged(ann, 'error no-such-peer');
+  network.cut();
+  assert.equal(await message, '');
+});
+
 test('a repeated answer is not taken for the answer to a new offer', async () => {
   const [ann, bob] = await pair();
   await meet(ann, bob);

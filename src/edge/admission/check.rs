@@ -288,6 +288,10 @@ mod tests {
                 "the `exp` claim of the token is invalid: expected a time in seconds",
             ),
             (
+                json!({ "exp": 1_795_700_000_000_u64, "room": "demo" }),
+                "the `exp` claim of the token is invalid: expected a time in seconds",
+            ),
+            (
                 json!({ "exp": 1_000_001, "nbf": -1, "room": "demo" }),
                 "the `nbf` claim of the token is invalid",
             ),

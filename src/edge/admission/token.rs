@@ -17,6 +17,10 @@ use crate::edge::signature::sign;
 /// The encoded header of the tokens that this server signs: `{"alg":"HS256","typ":"JWT"}`
 const HEADER: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9";
 
+/// The maximum of a time in seconds. A higher number is a time in milliseconds, by mistake: it would be
+/// more than 30,000 years ahead.
+const MAX_SECONDS: u64 = 1_000_000_000_000;
+
 /// The claims of a token (RFC 7519 §4.1), and private claims such as `room`.
 pub(super) struct Claims {
     /// The time at which the token expires.
@@ -206,6 +210,9 @@ fn seconds(claim: &'static str, value: &str) -> Result<Time, TokenError> {
     }
     let whole = whole.parse::<u64>();
     let whole = whole.map_err(|_| TokenError::Invalid(claim))?;
+    if whole > MAX_SECONDS {
+        return Err(TokenError::Invalid(claim));
+    }
     let thousandths = fraction.bytes().chain(*b"000").take(3);
     let thousandths = thousandths.fold(0, |sum: u64, digit| {
         sum.saturating_mul(10)

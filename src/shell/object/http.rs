@@ -6,17 +6,17 @@ use worker::web_sys::{Headers, Response};
 
 use super::super::answer::{Cors, JSON, respond};
 use super::super::failure::Failure;
-use super::super::http::{PROOF, SIGNED_KEY};
+use super::super::http::SIGNED_KEY;
 use super::super::platform::{now, random};
 use super::super::rate::client_network;
 use super::RoomObject;
 use crate::core::event::{Event, Reply};
 use crate::core::notice::Registered;
-use crate::core::peer::{Address, Key, Lock, PeerId, Socket, Time};
+use crate::core::peer::{Address, Key, Lock, PeerId, Socket};
 use crate::core::refusal::Refusal;
 use crate::dialect::Dialect;
 use crate::dialect::http::registered;
-use crate::edge::admission::key_expiry;
+use crate::edge::admission::HttpKey;
 use crate::edge::route::{HttpError, HttpPeer, KeyWithSecret};
 
 impl RoomObject {
@@ -31,20 +31,25 @@ impl RoomObject {
     ) -> Result<Response, Failure> {
         let address = client_network(headers).map(|network| Address::new(&network));
         let HttpPeer { room, id, key, .. } = peer;
-        // Both of these keys are valid, so `Lock::Open` is never used.
-        let unconfirmed = |secret: &str| Key::new(secret).map_or(Lock::Open, Lock::Unconfirmed);
+        let sent = self.stored_key(&room, &id, key.as_ref());
+        let unconfirmed = |key: Option<Key>| key.map_or(Lock::Open, Lock::Unconfirmed);
         let (sent, lock, secret, expires_at) = match (headers.get(SIGNED_KEY)?, key) {
             (Some(signed), _) => {
-                let proof = headers.get(PROOF)?.and_then(|proof| Key::new(&proof));
-                let expires_at = self.closes_at(&signed, &room, &id);
-                (proof, unconfirmed(&signed), signed, expires_at)
+                let key = self.signed_key(&room, &id, &signed);
+                let stored = key.and_then(|key| key.stored());
+                let expires_at = key.map(|key| key.exp).filter(|_| self.closes_expired());
+                // The Worker renews a key that it has signed, and ignores every other.
+                match sent.filter(|sent| Some(*sent) == stored) {
+                    Some(key) => (Some(key), Lock::Locked(key), signed, expires_at),
+                    None => (None, unconfirmed(stored), signed, expires_at),
+                }
             }
             (None, Some(KeyWithSecret { secret, key })) => {
                 (Some(key), Lock::Locked(key), secret, None)
             }
             (None, None) => {
                 let secret = PeerId::random(random()?).to_string();
-                (None, unconfirmed(&secret), secret, None)
+                (None, unconfirmed(Key::new(&secret)), secret, None)
             }
         };
         let socket = self.reserve_socket();
@@ -64,12 +69,27 @@ impl RoomObject {
         }
     }
 
-    /// Returns the time at which the streams of a peer are closed, because the token with which it got
-    /// this key expires.
-    fn closes_at(&self, key: &str, room: &str, id: &PeerId) -> Option<Time> {
+    /// Returns the hash of a key as the room stores it: for a key that the server has signed, the part
+    /// that stays the same when the key is renewed.
+    pub(super) fn stored_key(
+        &self,
+        room: &str,
+        id: &PeerId,
+        key: Option<&KeyWithSecret>,
+    ) -> Option<Key> {
+        let KeyWithSecret { secret, key } = key?;
+        let signed = self.signed_key(room, id, secret);
+        signed.map_or(Some(*key), |signed| signed.stored())
+    }
+
+    fn signed_key(&self, room: &str, id: &PeerId, key: &str) -> Option<HttpKey> {
         let settings = self.settings.as_ref().ok()?;
-        let secrets = settings.secrets.as_ref()?;
-        key_expiry(secrets, key, room, id).filter(|_| settings.close_expired)
+        HttpKey::read(settings.secrets.as_ref()?, key, room, id)
+    }
+
+    fn closes_expired(&self) -> bool {
+        let settings = self.settings.as_ref();
+        settings.is_ok_and(|settings| settings.close_expired)
     }
 
     /// Accepts the WebSocket that connects a peer's event stream to the room, or refuses the
@@ -81,8 +101,8 @@ impl RoomObject {
         last: Option<u64>,
         headers: &Headers,
     ) -> Result<Response, Failure> {
-        let HttpPeer { id, key, .. } = peer;
-        let key = key.map(|key| key.key);
+        let key = self.stored_key(&peer.room, &peer.id, peer.key.as_ref());
+        let id = peer.id;
         let event = |socket| Event::Open {
             socket,
             id,
@@ -94,8 +114,11 @@ impl RoomObject {
 
     /// Checks whether a peer may post a signal.
     pub(super) fn admits(&self, peer: &HttpPeer) -> Result<(), Refusal<'static>> {
-        let key = peer.key.as_ref().map(|key| &key.key);
-        self.awake.borrow().room.admits(now(), &peer.id, key)
+        let key = self.stored_key(&peer.room, &peer.id, peer.key.as_ref());
+        self.awake
+            .borrow()
+            .room
+            .admits(now(), &peer.id, key.as_ref())
     }
 
     /// Handles a posted signal.
@@ -106,8 +129,8 @@ impl RoomObject {
         cors: &Cors,
     ) -> Result<Response, Failure> {
         let signal = Dialect::Http.decode(body);
-        let HttpPeer { id, key, .. } = peer;
-        let key = key.map(|key| key.key);
+        let key = self.stored_key(&peer.room, &peer.id, peer.key.as_ref());
+        let id = peer.id;
         let bytes = body.len();
         let event = Event::Post {
             id,
