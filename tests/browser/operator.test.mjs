@@ -127,10 +127,11 @@ test('a text that expires closes the room, says what to do, and ends no connecti
   const room = newRoom();
   const [ann, bob] = await pages.pair();
   await join(bob, room, { id: 'bob', token: mint(600) });
-  // If the machine is too slow to connect before the token expires, the next token lives longer.
+  // If the machine is too slow to connect before the token expires, the next token lives longer. The key
+  // lets the next join return to the seat.
   let life = SOON;
   for (let isLate = true; isLate; life *= 2) {
-    await join(ann, room, { id: 'ann', token: mint(life) });
+    await join(ann, room, { id: 'ann', key: 'secret of ann', token: mint(life) });
     await ann.evaluate(() => {
       const global = /** @type {any} */ (globalThis);
       global.room.addEventListener('close', (/** @type {any} */ { detail }) => {
