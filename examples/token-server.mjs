@@ -50,8 +50,11 @@ const routes = {
       body: JSON.stringify({ id }),
       signal: AbortSignal.timeout(10_000),
     });
-    if (!response.ok) throw new Error(`the Worker answered ${response.status}`);
-    return [200, await response.json()];
+    if (response.ok) return [200, await response.json()];
+    console.error(`the Worker answered ${response.status}: ${await response.text()}`);
+    // Only the id comes from the user.
+    if (response.status === 400) return [400, { error: 'send the id of a peer' }];
+    return [502, { error: 'the request failed' }];
   },
 };
 

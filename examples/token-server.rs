@@ -172,9 +172,18 @@ impl BackEnd {
             .await
             .map_err(failed)?
             .map_err(failed)?;
+        let text = String::from_utf8_lossy(reply.as_bytes());
         match reply.status_code {
-            200 => serde_json::from_slice(reply.as_bytes()).map_err(failed),
-            status => Err(failed(format!("the Worker answered {status}"))),
+            200 => serde_json::from_str(&text).map_err(failed),
+            status => {
+                let failure = failed(format!("the Worker answered {status}: {text}"));
+                // Only the id comes from the user.
+                if status == 400 {
+                    refuse(400, "send the id of a peer")
+                } else {
+                    Err(failure)
+                }
+            }
         }
     }
 

@@ -96,7 +96,7 @@ async function enterRoom(name) {
   startTalk(room);
   startPeople(room, identity.name, Boolean(lobby));
   startInside(room);
-  setUpInvite(room, url);
+  setUpInvite(room, url, Boolean(identity.token));
   startHandshake(room);
 
   /** Returns what the user can do after a close code. @param {number} [code] */
@@ -122,10 +122,14 @@ async function enterRoom(name) {
   if (lobby) setUpLeaving(room);
 }
 
-/** @param {Room} room @param {URL} url */
-function setUpInvite(room, url) {
+/**
+ * @param {Room} room
+ * @param {URL} url the address of the room
+ * @param {boolean} hasToken whether we have a token, so that the address alone admits nobody
+ */
+function setUpInvite(room, url, hasToken) {
   const toggle = byId('invite', HTMLButtonElement);
-  const invitation = cloneTemplate('invitation');
+  const invitation = cloneTemplate(hasToken ? 'invitation-with-token' : 'invitation');
   const show = (shown = true) => {
     toggle.ariaExpanded = String(shown);
     if (shown) addTile('invitation', invitation);
@@ -134,7 +138,11 @@ function setUpInvite(room, url) {
   toggle.onclick = () => show(toggle.ariaExpanded === 'false');
   on(room, 'peer', () => show(false));
   show();
+  if (!hasToken) setUpLink(url);
+}
 
+/** Sets up the link in the invitation. @param {URL} url */
+function setUpLink(url) {
   const link = byId('link', HTMLInputElement);
   const copy = byId('copy', HTMLButtonElement);
   const share = byId('share', HTMLButtonElement);
@@ -207,7 +215,9 @@ function showStatus(state, text) {
 function closeText(code, message, retryIn = null) {
   const unanswered = isBlocked ? WEBSOCKET_BLOCKED_TEXT : 'The server does not answer.';
   const text = CLOSE_TEXT[code] ?? unanswered;
-  const reason = code === UNAUTHORIZED && message ? text.replace('.', `: ${message}.`) : text;
+  // The rest of the message is for the author of the token. The browser's console shows all of it.
+  const [problem] = code === UNAUTHORIZED ? message.split(': ') : [];
+  const reason = problem ? text.replace('.', `: ${problem}.`) : text;
   const seconds = Math.max(1, Math.round((retryIn ?? 0) / 1000));
   return retryIn === null ? reason : `${reason} Trying again in ${seconds} s.`;
 }

@@ -252,7 +252,8 @@ function setUpToggle(device, press) {
 function updateToggle(toggle) {
   const isOver = room.state === 'closed';
   toggle.ariaDisabled = String(isOver && toggle.ariaPressed === 'false');
-  if (isOver) setText(byId('can-share'), 'Nothing new can be shared: that would take the server.');
+  const text = 'You are not connected to the server, so you cannot share anything new.';
+  if (isOver) setText(byId('can-share'), text);
 }
 
 /** @param {Toggle} toggle @param {MediaStreamTrack} track @param {MediaStream} stream */

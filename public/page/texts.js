@@ -26,7 +26,9 @@ export const CLOSE_TEXT = {
   4009: 'This name is taken: somebody else in the room has it.',
   4010: 'You may not enter this room. Ask whoever invited you for a new link.',
   4011: 'The live stream has ended.',
-  4012: 'The operator of this server has removed you from the room.',
+  4012:
+    'The operator of this server has removed you from the room, or has closed the room. ' +
+    'Ask the operator whether you may join again.',
   4013: 'This page received its messages too slowly.',
   4014: 'Your invitation has expired. Ask for a new link.',
 };

@@ -71,11 +71,16 @@ is removed from memory and costs nothing. Its peers stay connected.</p>"#
         });
         let awake = awake.unwrap_or_default();
         let name = escape(&quote(self.room));
-        // The sample shows where the token goes if the server requires one.
-        let options = if self.room_facts.is_some() {
-            ""
-        } else {
-            ", { token }"
+        // Without a token, the link would lead to a refusal, and so would the sample.
+        let (join, options) = match self.room_facts {
+            Some(_) => (
+                format!(r#"<a class="join" href="/?room={link}">Join this room</a>"#),
+                "",
+            ),
+            None => (
+                "Ask whoever runs this site for a link with a token.".to_owned(),
+                ", { token }",
+            ),
         };
         format!(
             r#"<!doctype html>
@@ -93,7 +98,7 @@ is removed from memory and costs nothing. Its peers stay connected.</p>"#
 <p class="well"><span aria-hidden="true"></span>The server is running.</p>
 <h1>{room}</h1>
 <p class="peers">{peers}</p>
-<p><a class="join" href="/?room={link}">Join this room</a></p>
+<p>{join}</p>
 <h2>From your own page</h2>
 <pre><code>import {{ Room }} from "/room.js";
 
@@ -177,6 +182,8 @@ mod tests {
         let json = Status { family, ..status }.json();
         assert_eq!(json, r#"{"status":"ok","room":"demo","family":"peerjs"}"#);
         let html = status.html();
-        assert!(html.contains("You need a token") && !html.contains("In memory since"));
+        assert!(html.contains("You need a token") && html.contains("link with a token"));
+        assert!(html.contains(r#"new Room("demo", { token })"#.replace('"', "&quot;").as_str()));
+        assert!(!html.contains("In memory since") && !html.contains("/?room="));
     }
 }

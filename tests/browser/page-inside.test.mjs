@@ -231,7 +231,7 @@ test('a peer who left the server cannot turn a camera on, and the button explain
       const id = document.activeElement?.getAttribute('aria-describedby');
       return document.getElementById(id ?? '')?.innerText;
     });
-    assert.match(String(description), /Nothing new can be shared/);
+    assert.match(String(description), /you cannot share anything new/);
     assert.equal(await camera.getAttribute('aria-pressed'), 'false');
   }
 });

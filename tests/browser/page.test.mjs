@@ -7,8 +7,9 @@ import { newRoom, PATIENCE, until } from '../support/browser.mjs';
 import { Pages } from '../support/chromium.mjs';
 import { Dev } from '../support/dev.mjs';
 import { TcpProxy } from '../support/tcp-proxy.mjs';
-import { at, enter } from '../support/page.mjs';
+import { at, enter, inspect } from '../support/page.mjs';
 import { useFixtures } from '../support/fixtures.mjs';
+import { sign } from '../support/token.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
 
@@ -210,6 +211,17 @@ test('the copied link opens the room and does not contain the id of its peer', a
   await shows(guest, 'ann');
 });
 
+test('a page with a token does not offer a link that would admit nobody', async () => {
+  const token = sign({ room: '*', exp: Math.floor(Date.now() / 1000) + 600 });
+  const page = await pages.open('ann', at({ room: newRoom(), id: 'ann' }, `#token=${token}`));
+  await page.getByText('Others need a link with a token of their own').waitFor();
+  await page.getByText('In the room').waitFor();
+  assert.equal(await page.getByText('Send this link').count(), 0);
+  await inspect(page, 'invitation-with-token');
+  await page.getByRole('button', { name: 'Invite' }).click();
+  assert.equal(await page.getByText('Others need a link').count(), 0);
+});
+
 test('a user opens a room and chats with the keyboard alone', async () => {
   const ann = await pages.open('ann');
   /** @param {string} label */
@@ -366,9 +378,16 @@ for (const { code, reason, words } of [
   {
     code: 4010,
     reason: 'unauthorized',
-    words: 'You may not enter this room: the token has expired',
+    words:
+      'You may not enter this room: the token has expired. Ask whoever invited you for a new link.',
   },
-  { code: 4012, reason: 'removed', words: 'The operator of this server has removed you' },
+  {
+    code: 4012,
+    reason: 'removed',
+    words:
+      'The operator of this server has removed you from the room, or has closed the room. ' +
+      'Ask the operator whether you may join again.',
+  },
   { code: 4014, reason: 'expired', words: 'Your invitation has expired' },
   { code: 1009, reason: 'too-large', words: 'too large for the server' },
   { code: 4008, reason: 'too-fast', words: 'Trying again in' },
@@ -377,9 +396,9 @@ for (const { code, reason, words } of [
   test(`an alert explains close code ${code}`, async () => {
     const page = await pages.open('ann', 'about:blank');
     await page.routeWebSocket(/parties/, (socket) => {
-      socket.send(
-        JSON.stringify({ type: 'error', code: reason, message: 'the token has expired' }),
-      );
+      const message =
+        'the token has expired: `exp` is 1, expected more than the current time 2. Request a new token';
+      socket.send(JSON.stringify({ type: 'error', code: reason, message }));
       socket.close({ code, reason });
     });
     await page.goto(at({ room: 'demo' }));

@@ -94,14 +94,15 @@ async function run(script) {
 }
 
 /** Starts a back end, for a page of this origin. @param {Name} name */
-async function startBackEnd(name, origin = ORIGIN) {
+async function startBackEnd(name, origin = ORIGIN, secret = ROOM_SECRET) {
   const [command, ...args] = COMMANDS[name];
-  const env = { ROOM_SECRET, WORKER: workerd.at[name].origin, ORIGIN: origin, PORT: '0' };
+  const env = { ROOM_SECRET: secret, WORKER: workerd.at[name].origin, ORIGIN: origin, PORT: '0' };
   const child = spawn(command, args, {
     env: { ...process.env, ...env },
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['ignore', 'pipe', 'pipe'],
   });
   children.add(child);
+  child.stderr.pipe(process.stderr, { end: false });
   const [line] = await within(once(child.stdout, 'data'), 'the back end listens');
   return new Server(Number(/port (\d+)/.exec(String(line))?.[1]));
 }
@@ -153,7 +154,7 @@ test('the curl session in auth.md lists the peers of a room, removes one and clo
   const ann = await Peer.join(server, 'demo', 'ann', { token: token('ann') });
   const carl = await Peer.join(server, 'demo', 'carl', { token: token('carl') });
   const said = await run(script.replaceAll('bob', 'carl'));
-  assert.equal(said, '{"ids":["ann","carl"]}{"removed":1}{"removed":1}');
+  assert.equal(said, '{"ids":["ann","carl"]}\n{"removed":1}\n{"removed":1}\n');
   await carl.isClosed(4012, 'removed');
   await ann.isClosed(4012, 'removed');
 });
@@ -215,6 +216,8 @@ for (const name of /** @type {Name[]} */ (['Node', 'Rust']))
         [403, '/token', {}, BOB],
         [403, '/remove', { room: 'demo', id: 'ann' }, BOB],
         [403, '/remove', { room: 'attic', id: 'bob' }, ANN],
+        [400, '/remove', { room: 'demo', id: 'a b' }, ANN],
+        [400, '/remove', { room: 'demo' }, ANN],
         [401, '/remove', { room: 'demo', id: 'bob' }, {}],
         [400, '/token', 'demo', BOB],
         [400, '/token', '"demo"', BOB],
@@ -279,20 +282,37 @@ for (const name of /** @type {Name[]} */ (['Node', 'Rust']))
     test('gives the page in auth.md a token', async () => {
       const backEnd = await startBackEnd(name, site.origin);
       const sample = block('js', '/token');
-      const pasted = sample.replace('http://localhost:8080', backEnd.origin);
-      assert.notEqual(pasted, sample);
+      const pasted = sample
+        .replace('http://localhost:8080', backEnd.origin)
+        .replace('http://localhost:1999', workerd.at[name].origin)
+        // A static import is not allowed in a function.
+        .replace(/^import ({.*}) from (".*");/, 'const $1 = await import($2);');
       const login = await post(backEnd, '/token', { room: 'demo' }, ANN);
       const ann = await Peer.join(workerd.at[name], 'demo', 'ann', login.json);
       const page = await pages.open('bob', site.origin);
-      await page.evaluate(
-        `import('${workerd.at[name].origin}/room.js').then(({ Room }) => { ${pasted}\n globalThis.room = room; })`,
-      );
+      await page.evaluate(`(async () => { ${pasted}\n globalThis.room = room; })()`);
       const isJoined = () => /** @type {any} */ (globalThis).room?.state === 'joined';
       await until(page, 'the page joins', isJoined);
       await ann.receives({ type: 'peer-joined', id: 'bob', polite: true });
       await page.evaluate(() => /** @type {any} */ (globalThis).room.close());
       while (JSON.parse(await ann.next()).type !== 'peer-left');
       await ann.close(1000);
+    });
+
+    test('logs why the Worker refuses a request', async () => {
+      const backEnd = await startBackEnd(
+        name,
+        ORIGIN,
+        'another secret, which the Worker does not have',
+      );
+      const [{ stderr }] = children;
+      let log = '';
+      stderr?.setEncoding('utf8').on('data', (text) => (log += text));
+      const refused = await post(backEnd, '/remove', { room: 'demo', id: 'bob' }, ANN);
+      assert.deepEqual([refused.status, refused.json], [502, { error: 'the request failed' }]);
+      while (!log.includes('\n'))
+        await within(once(/** @type {any} */ (stderr), 'data'), 'the log');
+      assert.match(log, /the Worker answered 401: .*the signature of the token does not match/);
     });
 
     test('removes a user for the owner of the room', async () => {
