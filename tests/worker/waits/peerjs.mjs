@@ -20,9 +20,15 @@ export const peerJsTests = () =>
     let workerd;
     const pages = new Pages();
     const site = new Site();
+    /** @type {import('playwright-core').Page} */
+    let ann;
+    /** @type {import('playwright-core').Page} */
+    let bob;
     before(async () => {
       await Promise.all([pages.start(), site.start()]);
       workerd = await startWorkerd({ main: {} });
+      ann = await openPage(pages, 'ann', site.origin);
+      bob = await openPage(pages, 'bob', site.origin);
     });
     after(async () => {
       await pages.stop();
@@ -32,10 +38,6 @@ export const peerJsTests = () =>
 
     test('is evicted between heartbeats, and continues', async () => {
       const server = workerd.at.main;
-      const [ann, bob] = await Promise.all([
-        openPage(pages, 'ann', site.origin),
-        openPage(pages, 'bob', site.origin),
-      ]);
       let answers = 0;
       for (const page of [ann, bob])
         page.on('websocket', (socket) =>
