@@ -19,8 +19,6 @@
 //!
 //! An id of `PeerJS` may contain spaces, and never contains `~`. In the room, each space is a `~`.
 
-use std::borrow::Cow;
-
 use super::frame::payload;
 use super::json::{Object, ObjectWriter};
 use crate::core::event::Signal;
@@ -30,15 +28,6 @@ use crate::core::refusal::{Code, Refusal};
 
 /// This dialect has a fixed set of types, so nothing is reserved.
 pub(super) const RESERVED: &[&str] = &[];
-
-/// The types of frames that are signals: in the dialect, and in the room.
-const TYPES: [(&str, &str); 5] = [
-    ("OFFER", "offer"),
-    ("ANSWER", "answer"),
-    ("CANDIDATE", "candidate"),
-    ("LEAVE", "leave"),
-    ("EXPIRE", "expire"),
-];
 
 /// The message of the refusals that the client never receives.
 const IGNORED: &str = "the frame is no signal to a peer: expected `type` and `dst`";
@@ -53,8 +42,8 @@ const HEARTBEAT_TIMEOUT_MS: u64 = 120_000;
 
 /// Returns the id in the room for an id of `PeerJS`.
 #[must_use]
-pub fn id_in_room(id: &str) -> Cow<'_, str> {
-    swap(id, ' ', "~")
+pub fn id_in_room(id: &str) -> String {
+    swap(id, ' ', '~')
 }
 
 /// Returns whether a client has stopped sending heartbeats, so that another client may take its id.
@@ -73,18 +62,12 @@ pub(super) fn decode(text: &str) -> Result<Signal<'_>, Refusal<'static>> {
     let mut object = Object::read(text)?;
     let spelled = object.take_string("type")?;
     let to = object.take_string("dst")?.filter(|to| !to.is_empty());
-    let known = TYPES
-        .into_iter()
-        .find(|(known, _)| spelled.as_deref() == Some(*known));
-    let (Some((_, signal_type)), Some(to)) = (known, to) else {
+    let signal_type = spelled.as_deref().and_then(type_in_room);
+    let (Some(signal_type), Some(to)) = (signal_type, to) else {
         return Err(Refusal::malformed(IGNORED));
     };
-    let to = match to {
-        Cow::Borrowed(to) => id_in_room(to),
-        Cow::Owned(to) => id_in_room(&to).into_owned().into(),
-    };
     Ok(Signal {
-        to: Some(to),
+        to: Some(id_in_room(&to).into()),
         signal_type: signal_type.into(),
         payload: payload(object.take("payload")),
         stated_sender: None,
@@ -101,12 +84,10 @@ pub(super) fn encode(notice: &Notice<'_>) -> Vec<String> {
             signal_type,
             payload,
         }) => {
-            let known = TYPES.into_iter().find(|(_, known)| signal_type == known);
-            let spelled = known.map_or(&**signal_type, |(spelled, _)| spelled);
             let to = to.as_ref().map(|to| id_outside(to.as_str()));
             let payload = payload.as_deref();
             ObjectWriter::new(payload.map_or(0, str::len))
-                .string("type", spelled)
+                .string("type", &signal_type.to_ascii_uppercase())
                 .string("src", &id_outside(from.as_str()))
                 .optional_string("dst", to.as_deref())
                 .optional_raw("payload", payload)
@@ -140,16 +121,24 @@ pub(super) fn encode_rejection(refusal: &Refusal<'_>) -> String {
 }
 
 /// Returns the id of `PeerJS` for an id in the room.
-fn id_outside(id: &str) -> Cow<'_, str> {
-    swap(id, '~', " ")
+fn id_outside(id: &str) -> String {
+    swap(id, '~', ' ')
 }
 
-fn swap<'a>(id: &'a str, from: char, to: &str) -> Cow<'a, str> {
-    if id.contains(from) {
-        id.replace(from, to).into()
-    } else {
-        id.into()
-    }
+#[inline(never)]
+fn swap(id: &str, from: char, to: char) -> String {
+    let chars = id.chars();
+    chars
+        .map(|char| if char == from { to } else { char })
+        .collect()
+}
+
+/// Returns the type of a signal in the room, or `None` for a frame that is no signal. In the dialect, the
+/// same types have capital letters.
+fn type_in_room(spelled: &str) -> Option<&'static str> {
+    let types = ["offer", "answer", "candidate", "leave", "expire"];
+    let is_same = |known: &&str| known.to_ascii_uppercase() == spelled;
+    types.into_iter().find(is_same)
 }
 
 #[cfg(test)]

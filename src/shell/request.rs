@@ -149,6 +149,7 @@ pub(super) fn may_see_room(
 }
 
 /// Creates the id of a client that has none, or returns the id that its token is for.
+#[inline(never)]
 pub(super) fn new_id(
     room: &str,
     tokens: &[String],

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::rig::{LIMITS, Rig};
-use partyline::core::event::Limits;
-use partyline::core::peer::Socket;
+use partyline::core::event::{Effect, Event, Limits};
+use partyline::core::notice::Notice;
+use partyline::core::peer::{PeerId, Socket, Time};
+use partyline::core::room::Room;
 use partyline::dialect::Dialect;
 use partyline::dialect::family::Family;
 use partyline::edge::settings::Settings;
@@ -135,6 +137,36 @@ fn what_waits_ends_although_the_clock_goes_backwards() {
     rig.pass(20_000);
     assert_eq!(rig.frames(ann), [expire("bob", "ann")]);
     assert_eq!(rig.alarm(), None);
+}
+
+#[test]
+fn a_join_and_a_leave_send_nothing_to_the_others() {
+    let mut room = Room::restore("demo", limits(), Time(0), [], []);
+    let mut handle = |event| {
+        let mut effects = Vec::new();
+        room.handle(Time(0), event, &mut effects);
+        let sends = effects.into_iter().filter_map(|effect| match effect {
+            Effect::Send { to, notice, .. } => Some((to, notice)),
+            _ => None,
+        });
+        sends.collect::<Vec<_>>()
+    };
+    for (n, name) in NAMES.into_iter().enumerate() {
+        let socket = Socket(n as u64);
+        let sends = handle(Event::Join {
+            socket,
+            id: PeerId::parse(name).unwrap(),
+            key: None,
+            moves: None,
+            expired: None,
+            expires_at: None,
+        });
+        let [(to, Notice::Welcome { peers, .. })] = &sends[..] else {
+            panic!("{sends:?}");
+        };
+        assert_eq!((&to[..], peers.len()), (&[socket][..], 0));
+    }
+    assert_eq!(handle(Event::Closed(Socket(0))), []);
 }
 
 #[test]

@@ -57,7 +57,7 @@ impl EarlySignals {
 
     /// Removes the signals of a peer that leaves.
     pub(crate) fn forget(&mut self, sender: &PeerId) {
-        self.take(|early| early.signal.from == *sender);
+        self.take(&|early| early.signal.from == *sender);
     }
 
     /// Adds a signal. Returns whether it is within the limits.
@@ -75,14 +75,17 @@ impl EarlySignals {
     }
 
     /// Removes some of the signals and returns them, oldest first.
-    fn take(&mut self, is_taken: impl Fn(&EarlySignal) -> bool) -> Vec<EarlySignal> {
-        if self.signals.is_empty() {
-            return Vec::new();
+    #[inline(never)]
+    fn take(&mut self, is_taken: &dyn Fn(&EarlySignal) -> bool) -> Vec<EarlySignal> {
+        let mut taken = Vec::new();
+        for early in std::mem::take(&mut self.signals) {
+            if is_taken(&early) {
+                self.bytes = self.bytes.saturating_sub(size(&early));
+                taken.push(early);
+            } else {
+                self.signals.push(early);
+            }
         }
-        let all = std::mem::take(&mut self.signals).into_iter();
-        let (taken, kept) = all.partition(is_taken);
-        self.signals = kept;
-        self.bytes = self.signals.iter().map(size).sum();
         taken
     }
 }
@@ -109,7 +112,7 @@ impl<'a> Turn<'_, 'a> {
     /// Sends a peer that has joined the signals that were sent to it before.
     #[inline(never)]
     pub(super) fn send_early(&mut self, id: &PeerId, socket: Socket) {
-        for early in self.room.early.take(|early| early.to == id.as_str()) {
+        for early in self.room.early.take(&|early| early.to == id.as_str()) {
             let to = Some(id.clone());
             let signal = RoutedSignal { to, ..early.signal };
             self.push_send(vec![socket], Notice::Signal(signal));
@@ -122,20 +125,16 @@ impl<'a> Turn<'_, 'a> {
         if self.room.early.sweep_at.is_none_or(|at| at > now) {
             return;
         }
-        let mut expired = self.room.early.take(|early| early.expires_at <= now);
+        let expired = self.room.early.take(&|early| early.expires_at <= now);
         let rest = self.room.early.signals.iter();
         self.room.early.sweep_at = rest.map(|early| early.expires_at).min();
-        let mut pairs: Vec<(PeerId, String)> = Vec::new();
-        for EarlySignal { signal, to, .. } in expired.drain(..) {
-            if !pairs
-                .iter()
-                .any(|(from, known)| *from == signal.from && *known == to)
-            {
-                pairs.push((signal.from, to));
+        for (n, early) in expired.iter().enumerate() {
+            let is_same = |other: &EarlySignal| {
+                other.signal.from == early.signal.from && other.to == early.to
+            };
+            if !expired.iter().take(n).any(is_same) {
+                self.tell_unavailable(&early.signal.from, early.to.clone().into());
             }
-        }
-        for (sender, to) in pairs {
-            self.tell_unavailable(&sender, to.into());
         }
     }
 

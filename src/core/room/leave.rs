@@ -107,9 +107,8 @@ impl Turn<'_, '_> {
         for held in self.room.held.take() {
             self.effects.push(Effect::Erase(RowKey::Held(held.number)));
         }
-        self.room.early.forget(&id);
         if self.room.limits.hides_peers {
-            return;
+            return self.room.early.forget(&id);
         }
         self.record_leaver(seat, &id);
         let is_device = self.is_device(&id);

@@ -29,35 +29,18 @@ pub(super) enum PeerJsAction {
     Peers,
 }
 
-/// The parameters of a join. The client encodes none of them.
-#[derive(Default)]
-struct Params {
-    id: String,
-    key: String,
-    token: String,
-}
-
-impl Params {
-    fn read(query: &str) -> Self {
-        let mut params = Self::default();
-        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-            match &*name {
-                "id" => params.id = value.into_owned(),
-                "key" => params.key = value.into_owned(),
-                "token" => params.token = value.into_owned(),
-                _ => {}
-            }
-        }
-        params
-    }
+/// Returns the first parameter of the query with this name, or an empty text. The client encodes no
+/// parameter.
+#[inline(never)]
+fn param(query: &str, name: &str) -> String {
+    let mut params = form_urlencoded::parse(query.as_bytes());
+    let found = params.find(|(found, _)| found == name);
+    found.map_or_else(String::new, |(_, value)| value.into_owned())
 }
 
 /// Returns whether the query names the dialect.
 pub(super) fn is_in(query: &str) -> bool {
-    // Joins of other dialects do not parse their query twice.
-    query.contains("peerjs")
-        && form_urlencoded::parse(query.as_bytes())
-            .any(|(name, value)| name == "dialect" && value == "peerjs")
+    param(query, "dialect") == "peerjs"
 }
 
 /// Finds the route of a request to a room in this dialect. `in_path`: whether the path names the dialect.
@@ -66,9 +49,11 @@ pub(super) fn join_or_status(
     room: String,
     in_path: bool,
 ) -> Result<Route, HttpError> {
-    let Params { id, key, token } = Params::read(request.query);
+    let param = |name| param(request.query, name);
+    let key = param("key");
     if is_websocket(request) {
-        let id = PeerId::parse(&id_in_room(&id));
+        let token = param("token");
+        let id = PeerId::parse(&id_in_room(&param("id")));
         let hash = Key::new(&token);
         let (Some(id), Some(hash), false) = (id, hash, key.is_empty()) else {
             return Ok(Route::Rejected(Dialect::PeerJs, incomplete()));
