@@ -26,6 +26,7 @@ use worker::worker_sys::DurableObjectState;
 use worker::{Env, Error, State, WebSocketPair, WebSocketRequestResponsePair, wasm_bindgen};
 
 use self::awake::AwakeRoom;
+use self::topics::Core;
 use self::transport::ObjectTransport;
 use super::answer::{Answer, Cors, respond_status, upgrade};
 use super::body::{self, Bodies};
@@ -37,7 +38,7 @@ use super::platform::{self, now, random};
 use super::request::{admit, find_route};
 use super::sockets::{CLOSED, close_for_restart, forget};
 use crate::core::close::{self, Close};
-use crate::core::drive::{Transport, drive};
+use crate::core::drive::{Sockets, drive};
 use crate::core::event::{Event, MAX_FRAME, Reply};
 use crate::core::peer::{PeerId, Socket};
 use crate::core::refusal::Refusal;
@@ -339,7 +340,10 @@ impl RoomObject {
     #[inline(never)]
     fn end_stopped(&self, id: &PeerId) {
         let awake = &mut *self.awake.borrow_mut();
-        let Some(socket) = awake.room.open_socket_of(id) else {
+        let Core::Room(room) = &mut awake.core else {
+            return;
+        };
+        let Some(socket) = room.open_socket_of(id) else {
             return;
         };
         let now = now();
@@ -354,7 +358,7 @@ impl RoomObject {
         let sockets = &mut awake.sockets;
         let mut transport = ObjectTransport::new(&self.state, now, sockets, None, &self.media);
         transport.close(socket, Close::Replaced);
-        drive(&mut awake.room, now, Event::Closed(socket), &mut transport);
+        drive(room, now, Event::Closed(socket), &mut transport);
     }
 
     /// Accepts a new WebSocket, or refuses the request over HTTP. The Worker converts the refusal
