@@ -10,13 +10,19 @@ import { useFixtures } from '../support/fixtures.mjs';
 import { Peer } from '../support/peer.mjs';
 import { Site } from '../support/site.mjs';
 import { TcpProxy } from '../support/tcp-proxy.mjs';
-import { Deployed } from '../support/workerd.mjs';
+import { mint } from '../support/jwt.mjs';
+import { ROOM_SECRET } from '../support/token.mjs';
+import { startWorkerd } from '../support/workerd.mjs';
 
-const server = new Deployed();
+/** @type {import('../support/workerd.mjs').Workerd<'open' | 'tokens'>} */
+let workerd;
 const pages = new Pages();
 /** The samples run on pages of another origin than the server. */
 const site = new Site();
-useFixtures(server, site, pages);
+useFixtures(site, pages, {
+  start: async () => (workerd = await startWorkerd({ open: {}, tokens: { ROOM_SECRET } })),
+  stop: () => workerd?.stop(),
+});
 
 const DOCUMENT = readFileSync(new URL('../../docs/clients.md', import.meta.url), 'utf8');
 
@@ -39,7 +45,7 @@ beforeEach(() => void (room = newRoom()));
  * @param {string} code an ES module
  * @param {string} [origin]
  */
-async function runs(name, code, origin = server.origin) {
+async function runs(name, code, origin = workerd.at.open.origin) {
   const { host, hostname, port } = new URL(origin);
   const addressed = code
     .replaceAll(
@@ -86,7 +92,7 @@ const LOG = 'globalThis.heard = []; console.log = (...texts) => heard.push(texts
 
 test('the PeerJS samples connect, and return with their id after an interruption', async () => {
   const [, join, reconnect, withConfig] = samples('PeerJS');
-  const proxy = await TcpProxy.to(server);
+  const proxy = await TcpProxy.to(workerd.at.open);
   try {
     const ann = await runs(
       'ann',
@@ -146,7 +152,7 @@ test('the y-webrtc samples synchronize a document', async () => {
 
 test('the partysocket samples exchange frames with a native client', async () => {
   const [, join, ice] = samples('partysocket');
-  const bob = await Peer.join(server.server, room, 'bob');
+  const bob = await Peer.join(workerd.at.open, room, 'bob');
   const ann = await runs(
     'ann',
     `import PartySocket from "partysocket"; ${LOG} ${join} ${ice}
@@ -163,7 +169,7 @@ test('the partysocket samples exchange frames with a native client', async () =>
 
 test('the Socket.IO sample joins a room and sends a signal', async () => {
   const [, join] = samples('Socket.IO');
-  const ann = await Peer.join(server.server, room, 'ann');
+  const ann = await Peer.join(workerd.at.open, room, 'ann');
   const bob = await runs(
     'bob',
     `import { io } from "socket.io-client"; ${LOG} ${join}
@@ -179,7 +185,7 @@ test('the Socket.IO sample joins a room and sends a signal', async () => {
 
 test('the EventSource sample registers and receives signals', async () => {
   const [, join] = samples('EventSource');
-  const ann = await Peer.join(server.server, room, 'ann');
+  const ann = await Peer.join(workerd.at.open, room, 'ann');
   const phone = await runs(
     'phone',
     `${LOG} ${join}
@@ -211,7 +217,7 @@ test('the simple-peer recipe connects three pages, also after an interruption', 
     );
   /** @param {import('playwright-core').Page} page */
   const heard = (page) => page.evaluate(() => /** @type {any} */ (globalThis).heard.length);
-  const proxy = await TcpProxy.to(server);
+  const proxy = await TcpProxy.to(workerd.at.open);
   try {
     const ann = await runs('ann', start(recipe.replace(first, replacement)), proxy.origin);
     const bob = await runs('bob', start(recipe));
@@ -236,3 +242,66 @@ test('the simple-peer recipe connects three pages, also after an interruption', 
     proxy.stop();
   }
 });
+
+/**
+ * Returns the code in a row of a table of docs/clients.md.
+ * @param {string} topic the first cell of the row
+ * @param {string} start the first characters of the code
+ */
+function codeOf(topic, start) {
+  const [, found] = DOCUMENT.split(`| ${topic} | \`${start}`);
+  assert.ok(found, `docs/clients.md has a row ${topic} with ${start}`);
+  return start + found.split('`')[0];
+}
+
+/** Logs "admitted" after the first frame of a room. The frame of a refusal has another type. */
+const LOG_WELCOME = `socket.addEventListener("message", ({ data }) => {
+  if (JSON.parse(data).type === "welcome") heard.push("admitted");
+});`;
+
+/**
+ * For each client: its imports, a sample with the token in the constant `token`, and code that logs
+ * "admitted".
+ * @type {Record<string, () => string[]>}
+ */
+const WITH_TOKEN = {
+  PeerJS: () => [
+    'import { Peer } from "peerjs";',
+    samples('PeerJS')[1].replace('{', '{ key: token,'),
+    'peer.on("open", () => heard.push("admitted"));',
+  ],
+  'y-webrtc': () => [
+    'import * as Y from "yjs"; import { WebrtcProvider } from "y-webrtc"; const doc = new Y.Doc();',
+    samples('y-webrtc')[1].replace('/y-webrtc"', '/y-webrtc?token=" + token'),
+    // The server sends each message to its sender, too.
+    'provider.signalingConns[0].on("message", () => heard.push("admitted"));',
+  ],
+  partysocket: () => [
+    'import PartySocket from "partysocket"; const fetchToken = async () => token;',
+    samples('partysocket')[1].replace('{', `{ ${codeOf('Tokens', 'query:')},`),
+    LOG_WELCOME,
+  ],
+  'simple-peer': () => {
+    const [first] = samples('simple-peer')[2].split('\n');
+    const [, url] = /\((.*)\)/.exec(first) ?? [];
+    return [
+      '',
+      `const url = ${url}; const socket = ${codeOf('Tokens', 'new WebSocket')};`,
+      LOG_WELCOME,
+    ];
+  },
+};
+
+for (const [client, code] of Object.entries(WITH_TOKEN))
+  test(`a token admits ${client}, and gets ICE servers`, async () => {
+    const [imports, sample, then] = code();
+    const [ice] = samples('For all clients');
+    const page = await runs(
+      'ann',
+      `${imports} ${LOG} const token = ${JSON.stringify(mint({ room }))}; ${ice}
+      heard.push(...config.iceServers[0].urls); ${sample} ${then}`,
+      workerd.at.tokens.origin,
+    );
+    await hears(page, 'stun:stun.cloudflare.com:3478');
+    await hears(page, 'admitted');
+  });
