@@ -8,6 +8,7 @@
 //!    each `match` without the dialect.
 //! 3. Write its transcripts, in a folder with its name in `tests/transcripts`.
 
+pub mod family;
 mod forum;
 mod frame;
 pub mod http;
@@ -18,6 +19,7 @@ mod socketio;
 
 pub use frame::Encoded;
 
+use self::family::Family;
 use crate::core::event::{MAX_FRAME, Signal};
 use crate::core::live::STATE_TYPE;
 use crate::core::notice::Notice;
@@ -57,6 +59,12 @@ impl Dialect {
         Self::ALL.into_iter().find(|dialect| dialect.name() == name)
     }
 
+    /// Returns the dialect that the URL of a join names, whose clients use a WebSocket.
+    #[must_use]
+    pub fn in_url(name: &str) -> Option<Self> {
+        Self::named(name).filter(|dialect| !dialect.is_stream())
+    }
+
     /// Returns the name of the dialect in URLs and in stored text.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -66,6 +74,14 @@ impl Dialect {
             Self::Lobby => "lobby",
             Self::Http => "http",
             Self::SocketIo => "socketio",
+        }
+    }
+
+    /// Returns the family of the dialect: the clients of one family can meet in a room.
+    #[must_use]
+    pub const fn family(self) -> Family {
+        match self {
+            Self::Native | Self::Forum | Self::Lobby | Self::Http | Self::SocketIo => Family::Party,
         }
     }
 

@@ -6,6 +6,9 @@
 //! | `POST /admin/:room/remove` with the body `{"id":"ann"}` | `{"removed":1}`, or 0 if no peer had the id |
 //! | `POST /admin/:room/close` | `{"removed":12}` |
 //!
+//! The requests concern the peers of the party family, or with `?dialect=peerjs` those of the family of
+//! that dialect.
+//!
 //! The Worker checks the token, and then sends the room a request with a URL of its own. The room trusts
 //! this request, because no client can send it: its path begins with `PREFIX`, and the Worker forwards
 //! only paths of its [routes](crate::edge::route).

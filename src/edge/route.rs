@@ -21,6 +21,8 @@ pub use url::{host_of, split_url};
 
 use self::endpoint::{Endpoint, HttpAction};
 use self::query::{QueryParams, peer_id, room_name};
+use crate::dialect::Dialect;
+use crate::dialect::family::Family;
 use crate::edge::quote::shorten;
 
 /// The parts of an HTTP request that determine its route.
@@ -51,8 +53,11 @@ pub enum Route {
     Status {
         /// The name of the room, decoded.
         room: String,
-        /// Whether the `Accept` header allows HTML. Browsers send such a header when a user opens a
-        /// URL.
+        /// The family whose peers are counted, and which the status names. `None`: the family of the
+        /// native dialect, which the status does not name.
+        family: Option<Family>,
+        /// Whether the response is a page: the `Accept` header allows HTML, and the path names no
+        /// dialect. Browsers send such a header when a user opens a URL.
         html: bool,
         /// The tokens from the URL, still unverified.
         tokens: Vec<String>,
@@ -140,12 +145,19 @@ pub fn route(request: &Request<'_>) -> Result<Route, HttpError> {
             session: room_name(session)?,
             tokens: params()?.tokens,
         })),
-        Endpoint::Admin(action, room) => Ok(Route::Admin(AdminCall {
-            room: room_name(room)?,
-            action,
-            tokens: params()?.tokens,
-        })),
-        Endpoint::Room(room) => join_or_status(request, room_name(room)?, params()?),
+        Endpoint::Admin(action, room) => {
+            let room = room_name(room)?;
+            let params = params()?;
+            Ok(Route::Admin(AdminCall {
+                room,
+                family: params.dialect.family(),
+                action,
+                tokens: params.tokens,
+            }))
+        }
+        Endpoint::Room(room, dialect) => {
+            join_or_status(request, room_name(room)?, dialect, params()?)
+        }
         Endpoint::Http(action, room, id) => {
             let (room, id) = (room_name(room)?, peer_id(id)?);
             let QueryParams { key, tokens, .. } = params()?;
@@ -173,6 +185,7 @@ pub fn route(request: &Request<'_>) -> Result<Route, HttpError> {
 fn join_or_status(
     request: &Request<'_>,
     room: String,
+    dialect: Option<Dialect>,
     mut params: QueryParams,
 ) -> Result<Route, HttpError> {
     match request.upgrade {
@@ -184,17 +197,19 @@ fn join_or_status(
                 room,
                 id: id.transpose()?,
                 key: params.key,
-                dialect: params.dialect,
+                dialect: dialect.unwrap_or(params.dialect),
                 moves: params.moves,
                 tokens: params.tokens,
             }))
         }
         None if !params.has_join_params => {
-            let html = request
-                .accept
-                .is_some_and(|accept| accept.contains("text/html"));
-            let tokens = params.tokens;
-            Ok(Route::Status { room, html, tokens })
+            let allows_html = |accept: &str| accept.contains("text/html");
+            Ok(Route::Status {
+                room,
+                family: dialect.map(Dialect::family),
+                html: dialect.is_none() && request.accept.is_some_and(allows_html),
+                tokens: params.tokens,
+            })
         }
         _ => {
             let message = "this request joins a room without a WebSocket: expected the header \
@@ -265,7 +280,12 @@ mod tests {
                 ..GET
             };
             let (room, tokens) = ("demo".into(), vec!["t".into()]);
-            let status = Route::Status { room, html, tokens };
+            let status = Route::Status {
+                room,
+                family: None,
+                html,
+                tokens,
+            };
             assert_eq!(route(&request), Ok(status));
         }
     }

@@ -5,6 +5,7 @@
 
 use super::setting::{BadSetting, Range, boolean, is_origin, number};
 use crate::core::event::Limits;
+use crate::dialect::family::Family;
 use crate::edge::admission::Secrets;
 use crate::edge::ice::Ice;
 use crate::edge::live::LiveSettings;
@@ -22,6 +23,13 @@ const PEERS: Range = Range {
 /// The range of `MAX_VIEWERS`. Its maximum has the same reason as the maximum of `MAX_PEERS`.
 const VIEWERS: Range = Range {
     default: 1_000,
+    ..PEERS
+};
+
+/// The range of `MAX_CLIENTS`. The default is the limit of the server of `PeerJS`. Its maximum has the
+/// same reason as the maximum of `MAX_PEERS`.
+const CLIENTS: Range = Range {
+    default: 5_000,
     ..PEERS
 };
 
@@ -47,8 +55,11 @@ const fn seconds(default: u64, min: u64, max: u64) -> Range {
 /// All settings of the Worker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// The values of `MAX_PEERS`, `MAX_VIEWERS`, `RECONNECT_GRACE` and `HOLD_FOR_NEXT`.
+    /// The values of `MAX_PEERS`, `MAX_VIEWERS`, `RECONNECT_GRACE` and `HOLD_FOR_NEXT`: the limits of
+    /// a room in [`Family::Party`].
     pub limits: Limits,
+    /// `MAX_CLIENTS`: the maximum number of peers of a room in any other family, including absent peers.
+    pub clients: usize,
     /// `ALLOWED_ORIGINS`: the origins whose pages may use this server. Empty: every origin is
     /// allowed.
     pub origins: Vec<String>,
@@ -72,6 +83,19 @@ impl Settings {
         self.secrets.as_ref().map(|secrets| &*secrets.current)
     }
 
+    /// Returns the limits of a room in a family.
+    #[must_use]
+    pub fn limits_of(&self, family: Family) -> Limits {
+        let peers = match family {
+            Family::Party => self.limits.peers,
+            Family::PeerJs | Family::YWebrtc => self.clients,
+        };
+        Limits {
+            peers,
+            ..self.limits
+        }
+    }
+
     /// Reads the settings. `find` returns the value of a setting, or `None` if the setting is
     /// absent.
     ///
@@ -81,6 +105,7 @@ impl Settings {
     pub fn read(find: impl Fn(&str) -> Option<String>) -> Result<Self, BadSetting> {
         let peers = number(&find, "MAX_PEERS", &PEERS)?;
         let viewers = number(&find, "MAX_VIEWERS", &VIEWERS)?;
+        let clients = number(&find, "MAX_CLIENTS", &CLIENTS)?;
         let milliseconds =
             |name, range| number(&find, name, range).map(|seconds| seconds.saturating_mul(1_000));
         Ok(Self {
@@ -90,6 +115,7 @@ impl Settings {
                 grace: milliseconds("RECONNECT_GRACE", &GRACE)?,
                 hold: milliseconds("HOLD_FOR_NEXT", &HOLD)?,
             },
+            clients: usize::try_from(clients).unwrap_or(usize::MAX),
             ping: milliseconds("PING_INTERVAL", &PING)?,
             origins: origins(&find("ALLOWED_ORIGINS").unwrap_or_default())?,
             secrets: Secrets::read(&find)?,
@@ -135,6 +161,7 @@ mod tests {
         };
         let defaults = Settings {
             limits,
+            clients: 5_000,
             origins: vec![],
             secrets: None,
             close_expired: false,
@@ -151,6 +178,7 @@ mod tests {
         for name in [
             "MAX_PEERS",
             "MAX_VIEWERS",
+            "MAX_CLIENTS",
             "RECONNECT_GRACE",
             "HOLD_FOR_NEXT",
             "PING_INTERVAL",
@@ -179,6 +207,13 @@ mod tests {
         );
         let message = read("RECONNECT_GRACE", "15s").unwrap_err().to_string();
         assert!(message.contains("a whole number of seconds from 0 to 86400"));
+    }
+
+    #[test]
+    fn the_number_of_peers_has_a_limit_of_its_own_in_each_family() {
+        let settings = read("MAX_CLIENTS", "7").unwrap();
+        let peers = Family::ALL.map(|family| settings.limits_of(family).peers);
+        assert_eq!(peers, [64, 7, 7]);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! If the server requires tokens, only clients with a token see the number of peers. The status never
 //! contains peer ids.
 
+use crate::dialect::family::Family;
 use crate::dialect::json::quote;
 
 /// The public facts about a room.
@@ -10,6 +11,8 @@ use crate::dialect::json::quote;
 pub struct Status<'a> {
     /// The name of the room.
     pub room: &'a str,
+    /// The family, if the status names it.
+    pub family: Option<Family>,
     /// The facts that only the room knows. `None`: the client may not see them.
     pub room_facts: Option<RoomFacts<'a>>,
 }
@@ -17,7 +20,7 @@ pub struct Status<'a> {
 /// The facts that only the room knows.
 #[derive(Clone, Copy, Debug)]
 pub struct RoomFacts<'a> {
-    /// The number of peers, including absent peers.
+    /// The number of peers of the family, including absent peers.
     pub peers: usize,
     /// The time at which the room was loaded into memory, in ISO 8601. The platform evicts idle
     /// rooms, so this time is usually recent.
@@ -27,7 +30,8 @@ pub struct RoomFacts<'a> {
 impl Status<'_> {
     /// Returns the status as JSON:
     /// `{"status":"ok","room":"demo","peers":2,"awakeSince":"2026-11-21T08:00:00.000Z"}`, or
-    /// `{"status":"ok","room":"demo"}` without the facts of the room.
+    /// `{"status":"ok","room":"demo"}` without the facts of the room. If the status names the family,
+    /// `"family":"peerjs"` follows the room.
     #[must_use]
     pub fn json(&self) -> String {
         let room = quote(self.room);
@@ -36,7 +40,11 @@ impl Status<'_> {
             format!(r#","peers":{peers},"awakeSince":"{awake_since}""#)
         });
         let facts = facts.unwrap_or_default();
-        format!(r#"{{"status":"ok","room":{room}{facts}}}"#)
+        let family = self
+            .family
+            .map(|family| format!(r#","family":"{}""#, family.name()));
+        let family = family.unwrap_or_default();
+        format!(r#"{{"status":"ok","room":{room}{family}{facts}}}"#)
     }
 
     /// Returns the status as an HTML page. The page uses the styles in `public/status.css` and the
@@ -122,6 +130,7 @@ mod tests {
 
     const NASTY: Status<'_> = Status {
         room: "</h1><script>\"&",
+        family: None,
         room_facts: Some(TWO_PEERS),
     };
     const TWO_PEERS: RoomFacts<'_> = RoomFacts {
@@ -160,9 +169,13 @@ mod tests {
     fn the_status_for_a_client_without_a_token_has_only_the_name() {
         let status = Status {
             room: "demo",
+            family: None,
             room_facts: None,
         };
         assert_eq!(status.json(), r#"{"status":"ok","room":"demo"}"#);
+        let family = Some(Family::PeerJs);
+        let json = Status { family, ..status }.json();
+        assert_eq!(json, r#"{"status":"ok","room":"demo","family":"peerjs"}"#);
         let html = status.html();
         assert!(html.contains("You need a token") && !html.contains("In memory since"));
     }

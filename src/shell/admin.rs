@@ -31,15 +31,17 @@ pub(super) fn start(
 ) -> Result<Answer, Failure> {
     let AdminCall {
         room,
+        family,
         action,
         tokens,
     } = wanted;
     let secrets = settings.secrets.as_ref().ok_or_else(without_secret)?;
     let token = find_token(&call.request.headers(), tokens)?;
     check_admin_token(secrets, token.as_deref(), now(), room)?;
+    let object = family.object(room);
     match action {
-        AdminAction::List => ask(call, room, &AdminRequest::List),
-        AdminAction::Close => ask(call, room, &AdminRequest::Close),
+        AdminAction::List => ask(call, &object, &AdminRequest::List),
+        AdminAction::Close => ask(call, &object, &AdminRequest::Close),
         // Only now, so that strangers cannot make the Worker wait for a body.
         AdminAction::Remove => Ok(body::read(call, &REMOVALS, MAX_BODY, Step::RemovalRead)),
     }
@@ -49,11 +51,11 @@ pub(super) fn start(
 pub(super) fn on_read(call: &Call, outcome: &JsValue) -> Result<Answer, Failure> {
     let request = read_removal(&body::text(outcome, MAX_BODY)?)?;
     match call.route()? {
-        Route::Admin(AdminCall { room, .. }) => ask(call, &room, &request),
+        Route::Admin(AdminCall { room, family, .. }) => ask(call, &family.object(&room), &request),
         _ => Err(Error::from("the request had a body, but parses differently now").into()),
     }
 }
 
-fn ask(call: &Call, room: &str, request: &AdminRequest) -> Result<Answer, Failure> {
-    Ok(call.ask(room, &url(request), Step::Answered)?)
+fn ask(call: &Call, object: &str, request: &AdminRequest) -> Result<Answer, Failure> {
+    Ok(call.ask(object, &url(request), Step::Answered)?)
 }

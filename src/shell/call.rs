@@ -21,6 +21,8 @@ use super::failure::Failure;
 use super::platform::{ORIGIN, header, rooms};
 use super::promise::{Step, proceed_after};
 use super::request::find_route;
+#[cfg(doc)]
+use crate::dialect::family::Family;
 use crate::edge::BadSetting;
 use crate::edge::route::{HttpError, Route};
 use crate::edge::settings::Settings;
@@ -49,19 +51,19 @@ impl Call {
         Answer::Later(proceed_after(promise, step, &self.request, &self.env))
     }
 
-    /// Sends a request to a room, and continues with `step` after the room has answered. The room
-    /// parses the route again, which is cheaper than encoding the route. Clients could also forge a
-    /// header that carries the route.
-    pub(super) fn forward(&self, room: &str, request: &Request, step: Step) -> Result<Answer> {
+    /// Sends a request to a room, and continues with `step` after the room has answered. `object` is
+    /// the name of its object, which is the name of the room in [`Family::Party`]. The room parses the route again, which is cheaper than encoding the route. Clients could also forge a header that
+    /// carries the route.
+    pub(super) fn forward(&self, object: &str, request: &Request, step: Step) -> Result<Answer> {
         let response = rooms(&self.env)
-            .get_by_name(room)?
+            .get_by_name(object)?
             .fetch_with_request(request)?;
         Ok(self.proceed_after(&response, step))
     }
 
-    /// Sends a room a request of the Worker itself, and continues with `step` after the room has answered.
+    /// Sends the object of a room a request of the Worker itself, and continues with `step` after the room has answered.
     /// The request of the next step is this one, so its URL is what the next step knows.
-    pub(super) fn ask(&self, room: &str, url: &str, step: Step) -> Result<Answer> {
+    pub(super) fn ask(&self, object: &str, url: &str, step: Step) -> Result<Answer> {
         let headers = Headers::new()?;
         // The response depends on the origin.
         if let Some(origin) = header(&self.request.headers(), &ORIGIN)? {
@@ -72,7 +74,7 @@ impl Call {
         let request = Request::new_with_str_and_init(url, &init)?;
         let env: Env = self.env.clone();
         let call = Self { request, env };
-        call.forward(room, &call.request, step)
+        call.forward(object, &call.request, step)
     }
 
     /// Converts the result of a step into the return value for JavaScript.

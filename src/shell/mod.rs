@@ -37,6 +37,7 @@ use self::join::refuse;
 use self::platform::{ORIGIN, header};
 use self::promise::Step;
 use self::request::{authorize, find_route, may_see_room};
+use crate::dialect::family::Family;
 use crate::edge::admission;
 use crate::edge::quote::shorten;
 use crate::edge::rate_limit::RateLimit;
@@ -117,14 +118,27 @@ fn serve(route: &Route, call: &Call, settings: &Settings) -> Result<Answer, Fail
             Ok(respond(200, JSON, body, &call.cors())?.into())
         }
         Route::Preflight(methods) => Ok(preflight(methods, &call.cors())?.into()),
-        Route::Status { room, html, tokens } => {
+        Route::Status {
+            room,
+            family,
+            html,
+            tokens,
+        } => {
             if may_see_room(&call.request.headers(), tokens, room, settings) {
-                return Ok(call.forward(room, &call.request, Step::Answered)?);
+                let object = family.unwrap_or(Family::Party).object(room);
+                return Ok(call.forward(&object, &call.request, Step::Answered)?);
             }
-            let room_facts = None;
-            Ok(respond_status(&Status { room, room_facts }, *html, &call.cors())?.into())
+            let status = Status {
+                room,
+                family: *family,
+                room_facts: None,
+            };
+            Ok(respond_status(&status, *html, &call.cors())?.into())
         }
-        Route::Join(join) => Ok(call.forward(&join.room, &call.request, Step::Joined)?),
+        Route::Join(join) => {
+            let object = join.dialect.family().object(&join.room);
+            Ok(call.forward(&object, &call.request, Step::Joined)?)
+        }
         Route::Engine(Ok(wanted)) => engine::serve(wanted, call, settings),
         Route::Engine(Err(error)) => Ok(respond(400, JSON, &error.body(), &call.cors())?.into()),
         Route::Ice(wanted) => ice::ice_servers(wanted, call, settings),

@@ -1,4 +1,4 @@
-//! The Durable Object of one room, with its WebSockets and the handlers that the platform calls.
+//! The Durable Object of one room and one family, with its WebSockets and the handlers that the platform calls.
 //!
 //! A handler awaits only the body of its own request, for at most ten seconds. Handlers therefore
 //! never interleave. Besides, a call of the media server keeps the object in memory, for at most ten
@@ -41,6 +41,7 @@ use crate::core::event::{Event, MAX_FRAME, Reply};
 use crate::core::peer::{PeerId, Socket};
 use crate::core::refusal::Refusal;
 use crate::dialect::Dialect;
+use crate::dialect::family::Family;
 use crate::edge::BadSetting;
 use crate::edge::admission::Admission;
 use crate::edge::route::{HttpError, Join, Route};
@@ -121,12 +122,14 @@ struct RoomObject {
 
 impl RoomObject {
     fn new(state: State, env: &Env, calls: MediaCalls) -> Self {
-        if let Err(error) = set_auto_response(&state) {
+        let name = state.id().name().unwrap_or_default();
+        let (family, room) = Family::of_object(&name);
+        if let Err(error) = set_auto_response(&state, family) {
             log("auto-response", &error.to_string());
         }
         let settings = settings(env);
         let media = MediaClient::new(calls, settings.as_ref().ok().cloned());
-        let awake = AwakeRoom::restore(&state, settings.as_deref().ok(), &media);
+        let awake = AwakeRoom::restore(&state, room, family, settings.as_deref().ok(), &media);
         Self {
             state,
             settings,
@@ -188,7 +191,9 @@ impl RoomObject {
                     return Ok(Answer::Later(body));
                 }
             },
-            Route::Status { room, html, .. } => self.status(&room, html, cors)?,
+            Route::Status {
+                room, family, html, ..
+            } => self.status(&room, family, html, cors)?,
             Route::Health
             | Route::Preflight(_)
             | Route::Ice(_)
@@ -204,9 +209,16 @@ impl RoomObject {
     }
 
     #[inline(never)]
-    fn status(&self, room: &str, html: bool, cors: &Cors) -> Result<Response, Failure> {
+    fn status(
+        &self,
+        room: &str,
+        family: Option<Family>,
+        html: bool,
+        cors: &Cors,
+    ) -> Result<Response, Failure> {
         let status = Status {
             room,
+            family,
             room_facts: Some(RoomFacts {
                 peers: self.awake.borrow().room.peers(),
                 awake_since: &String::from(self.awake_since.to_iso_string()),
@@ -367,9 +379,12 @@ impl RoomObject {
     }
 }
 
-/// Configures the platform to reply to `ping` with `pong`, which does not wake the room. Repeating
-/// the call after hibernation has no effect.
-fn set_auto_response(state: &State) -> worker::Result<()> {
-    let pair = WebSocketRequestResponsePair::new("ping", "pong")?;
+/// Configures the platform to reply to the heartbeats of a family, which does not wake the room.
+/// Repeating the call after hibernation has no effect. The platform keeps the pair with the object.
+fn set_auto_response(state: &State, family: Family) -> worker::Result<()> {
+    let Some((heartbeat, answer)) = family.heartbeat() else {
+        return Ok(());
+    };
+    let pair = WebSocketRequestResponsePair::new(heartbeat, answer)?;
     Ok(state.as_raw().set_websocket_auto_response(&pair)?)
 }

@@ -11,6 +11,7 @@ import { WebSocket } from 'ws';
  * @property {string} [key]
  * @property {string | string[]} [token]
  * @property {string} [dialect]
+ * @property {boolean} [inPath] whether the path names the dialect, and not the query
  * @property {string[]} [protocols]
  * @property {Record<string, string>} [headers]
  */
@@ -20,13 +21,19 @@ import { WebSocket } from 'ws';
 const TIMEOUT = 10_000;
 
 /** Returns the path and query for a WebSocket join. @param {string} room @param {Join} [join] */
-export function joinPath(room, { id, key, token, dialect } = {}) {
+export function joinPath(room, { id, key, token, dialect, inPath } = {}) {
   const query = new URLSearchParams();
-  for (const [name, value] of Object.entries({ _pk: id, key, token, dialect })) {
+  for (const [name, value] of Object.entries({
+    _pk: id,
+    key,
+    token,
+    ...(!inPath && { dialect }),
+  })) {
     if (value !== undefined) for (const one of [value].flat()) query.append(name, one);
   }
   const search = query.toString();
-  return `/parties/main/${encodeURIComponent(room)}${search && `?${search}`}`;
+  const path = `/parties/main/${encodeURIComponent(room)}${inPath ? `/${dialect}` : ''}`;
+  return `${path}${search && `?${search}`}`;
 }
 
 export class Peer {

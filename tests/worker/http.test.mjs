@@ -225,6 +225,22 @@ test('each peer that joins without an id gets a different id', async () => {
   assert.equal(ids.size, 3);
 });
 
+test('the path of a room may name the dialect', async () => {
+  const bob = await Peer.join(server, 'named', 'bob');
+  const lobby = { id: 'ann', dialect: 'lobby', inPath: true };
+  const ann = await Peer.connect(server, 'named', lobby);
+  await ann.receives({ kind: 'self-connected', id: 'ann' });
+  await ann.receives({ kind: 'connected', id: 'bob' });
+  const { headers, text } = await server.request('/parties/main/named/lobby', {
+    headers: { Accept: 'text/html' },
+  });
+  assert.equal(headers['content-type'], 'application/json');
+  const { awakeSince, ...rest } = JSON.parse(text);
+  assert.deepEqual(rest, { status: 'ok', room: 'named', family: 'party', peers: 2 });
+  assert.equal(typeof awakeSince, 'string');
+  for (const peer of [ann, bob]) await peer.close();
+});
+
 test('unknown query parameters are ignored', async () => {
   const { status } = await server.request('/parties/main/parameters?utm_source=x&_pks=%ff&');
   assert.equal(status, 200);

@@ -1,6 +1,7 @@
 //! The paths of the server, and the methods that each path allows.
 
 use super::engine;
+use crate::dialect::Dialect;
 use crate::edge::ice::IceFormat;
 
 /// The resource at a path.
@@ -9,8 +10,8 @@ pub(super) enum Endpoint<'a> {
     /// The requests of Engine.IO.
     Engine,
     Ice(IceFormat),
-    /// A room. The name is percent-encoded.
-    Room(&'a str),
+    /// A room, and the dialect if the path names one. The name is percent-encoded.
+    Room(&'a str, Option<Dialect>),
     CreateSession,
     StopSession,
     /// A live session. The name is percent-encoded.
@@ -74,8 +75,15 @@ impl<'a> Endpoint<'a> {
                     return (first == "live").then_some(Self::Session(rest));
                 };
                 match first {
+                    "parties" if second == "main" => {
+                        return match rest.split_once('/') {
+                            None => Some(Self::Room(rest, None)),
+                            Some((room, dialect)) => {
+                                Some(Self::Room(room, Some(Dialect::in_url(dialect)?)))
+                            }
+                        };
+                    }
                     _ if rest.contains('/') => return None,
-                    "parties" if second == "main" => Self::Room(rest),
                     "register" => Self::Http(HttpAction::Register, second, rest),
                     "message" => Self::Http(HttpAction::Message, second, rest),
                     "events" => Self::Http(HttpAction::Events, second, rest),
@@ -113,8 +121,9 @@ impl AdminAction {
 
 #[cfg(test)]
 mod tests {
-    use super::super::test_support::{GET, get, status};
+    use super::super::test_support::{GET, get, join, status};
     use super::super::{AdminAction, AdminCall, LiveAction, Request, Route, route};
+    use crate::dialect::family::Family;
 
     #[test]
     fn an_unknown_path_is_not_found() {
@@ -132,6 +141,39 @@ mod tests {
         ] {
             assert_eq!(status(get(path)), 404, "{path}");
         }
+    }
+
+    #[test]
+    fn the_path_of_a_room_may_name_the_dialect() {
+        for dialect in ["native", "forum", "lobby", "socketio"] {
+            let path = format!("/parties/main/a%20b/{dialect}");
+            let query = format!("_pk=ann&dialect={dialect}");
+            let joined = join(&path, "_pk=ann");
+            assert!(joined.is_ok());
+            assert_eq!(joined, join("/parties/main/a%20b", &query));
+            let status = Route::Status {
+                room: "a b".to_owned(),
+                family: Some(Family::Party),
+                html: false,
+                tokens: vec![],
+            };
+            let accept = Some("text/html");
+            let path = &path;
+            let request = Request {
+                accept,
+                path,
+                ..GET
+            };
+            assert_eq!(route(&request), Ok(status));
+        }
+        for path in [
+            "/parties/main/a/http",
+            "/parties/main/a/",
+            "/parties/main/a/native/",
+        ] {
+            assert_eq!(status(get(path)), 404, "{path}");
+        }
+        assert_eq!(status(get("/parties/main//native")), 400);
     }
 
     #[test]
@@ -215,6 +257,7 @@ mod tests {
             };
             let call = AdminCall {
                 room: "a b".to_owned(),
+                family: Family::Party,
                 action,
                 tokens: vec!["t".to_owned()],
             };

@@ -46,8 +46,7 @@ impl QueryParams {
                 "_pk" => params.id = Some(PeerId::parse(&value).ok_or_else(|| bad_id(&value))?),
                 "key" => params.set_key(value.into_owned())?,
                 "dialect" => {
-                    let dialect = Dialect::named(&value).filter(|dialect| !dialect.is_stream());
-                    params.dialect = dialect.ok_or_else(|| bad_dialect(&value))?;
+                    params.dialect = Dialect::in_url(&value).ok_or_else(|| bad_dialect(&value))?;
                 }
                 // The Worker sends this for a Socket.IO client that changes from polling to a WebSocket.
                 "moves" => params.moves = value.parse().ok().map(Socket),

@@ -5,6 +5,7 @@ use std::fmt;
 use super::endpoint::AdminAction;
 use crate::core::peer::{Key, PeerId, Socket};
 use crate::dialect::Dialect;
+use crate::dialect::family::Family;
 use crate::edge::ice::IceFormat;
 
 /// A request to join a room.
@@ -72,6 +73,8 @@ pub struct IceRequest {
 pub struct AdminCall {
     /// The name of the room, decoded.
     pub room: String,
+    /// The family whose peers the operation concerns. The parameter `dialect` names one of its dialects.
+    pub family: Family,
     /// The operation.
     pub action: AdminAction,
     /// The tokens from the URL, still unverified.

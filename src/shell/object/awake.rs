@@ -16,6 +16,7 @@ use crate::core::drive::drive;
 use crate::core::event::{Event, Row};
 use crate::core::peer::Socket;
 use crate::core::room::Room;
+use crate::dialect::family::Family;
 use crate::edge::settings::Settings;
 
 /// The in-memory state of an awake room.
@@ -30,7 +31,13 @@ pub(super) struct AwakeRoom {
 impl AwakeRoom {
     /// Restores the room from the attachments of its WebSockets and from its stored rows. If there
     /// are no attachments and no rows, the room is new.
-    pub(super) fn restore(state: &State, settings: Option<&Settings>, media: &MediaClient) -> Self {
+    pub(super) fn restore(
+        state: &State,
+        name: &str,
+        family: Family,
+        settings: Option<&Settings>,
+        media: &MediaClient,
+    ) -> Self {
         let listed = state.as_raw().get_websockets().unwrap_or_default();
         let rows = storage::read(state).unwrap_or_else(|error| {
             log("restore", &error.to_string());
@@ -57,13 +64,13 @@ impl AwakeRoom {
                 used(absent.member.socket);
             }
         }
-        let name = state.id().name().unwrap_or_default();
         // Every request is refused if the settings are invalid, so the default limits apply to
         // no peer.
-        let limits = settings.map(|settings| settings.limits).unwrap_or_default();
+        let limits = settings.map(|settings| settings.limits_of(family));
+        let limits = limits.unwrap_or_default();
         let now = now();
         let has_rows = !rows.is_empty();
-        let mut room = Room::restore(&name, limits, now, members, rows);
+        let mut room = Room::restore(name, limits, now, members, rows);
         if has_rows && settings.is_some() {
             let mut transport = ObjectTransport::new(state, now, &mut sockets, None, media);
             drive(&mut room, now, Event::Wake, &mut transport);
