@@ -5,7 +5,7 @@ const { hostname, host, origin, protocol } = location;
 const secure = protocol === 'https:';
 const port = location.port || (secure ? 443 : 80);
 
-for (const sample of document.querySelectorAll('pre'))
+for (const sample of document.querySelectorAll('pre, code'))
   sample.textContent = (sample.textContent ?? '')
     // PeerJS is the only client that takes the three parts of the address one by one.
     .replaceAll(

@@ -66,7 +66,8 @@ test('the samples show the address of the deployment', async () => {
   );
   assert.match(String(shown.get('partysocket')), new RegExp(`host: "127.0.0.1:${port}", room`));
   assert.ok(shown.get('Socket.IO')?.startsWith(`const socket = io("${origin}", {`));
-  assert.doesNotMatch([...shown.values()].join(), /your-worker|undefined/);
+  await page.getByText(`${origin}/ice-servers`, { exact: true }).waitFor();
+  assert.doesNotMatch(await page.innerText('main'), /your-worker/);
 });
 
 test('the samples of a deployment on HTTPS use its domain and TLS', async () => {
