@@ -12,15 +12,32 @@ use crate::core::peer::{Socket, Time};
 use crate::core::refusal::Refusal;
 use crate::core::room::Room;
 
-/// The platform that performs the effects of a room. Each method performs the [`Effect`] of the
-/// same name.
-pub trait Transport {
+/// The part of the platform that [rooms](Transport) and
+/// [topics](crate::core::topics::Transport) share. Each method performs the [`Effect`] of the same
+/// name.
+pub trait Sockets {
     /// Accepts the WebSocket of a join. Returns `false` if the platform cannot accept it.
     fn accept(&mut self, socket: Socket) -> bool;
 
     /// Replies to the HTTP request of the event. Further calls for the same event have no effect.
     fn reply(&mut self, reply: Result<Reply, Refusal<'_>>);
 
+    /// Removes a dead WebSocket, and the text stored with it.
+    fn drop_socket(&mut self, socket: Socket);
+
+    /// Closes a WebSocket, and removes the text stored with it.
+    fn close(&mut self, socket: Socket, close: Close);
+
+    /// Sets the alarm, or clears it if `at` is `None`.
+    fn set_alarm(&mut self, at: Option<Time>);
+
+    /// Deletes all stored data.
+    fn clear(&mut self);
+}
+
+/// The platform that performs the effects of a room. Each method performs the [`Effect`] of the
+/// same name.
+pub trait Transport: Sockets {
     /// Sends a notice to each WebSocket, and returns the failures in the order of `to`. After a
     /// failure, the notice is still sent to the remaining receivers.
     fn send(
@@ -33,12 +50,6 @@ pub trait Transport {
     /// Starts a call of the media server. Returns the outcome if the call failed immediately.
     fn call(&mut self, call: u64, request: MediaCall) -> Option<Outcome>;
 
-    /// Removes a dead WebSocket, and the text stored with it.
-    fn drop_socket(&mut self, socket: Socket);
-
-    /// Closes a WebSocket, and removes the text stored with it.
-    fn close(&mut self, socket: Socket, close: Close);
-
     /// Stores a member with its WebSocket.
     fn keep(&mut self, attached: Attached);
 
@@ -47,12 +58,6 @@ pub trait Transport {
 
     /// Deletes a row.
     fn erase(&mut self, key: RowKey);
-
-    /// Sets the alarm, or clears it if `at` is `None`.
-    fn set_alarm(&mut self, at: Option<Time>);
-
-    /// Deletes all stored data.
-    fn clear(&mut self);
 }
 
 /// The reason why a notice could not be sent to a WebSocket.

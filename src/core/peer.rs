@@ -117,6 +117,16 @@ impl Time {
         Self(self.0.saturating_add(millis))
     }
 
+    /// Returns the time at which a WebSocket is closed whose client has a token that expires at this
+    /// time: the next whole second, so that several clients need one alarm. `None`: never, because the
+    /// time is more than 100 years from now. The platform cannot set an alarm at any time (ECMAScript's
+    /// `Date` ends in the year 275760).
+    #[must_use]
+    pub fn to_close_at(self, now: Self) -> Option<Self> {
+        const MAX_AHEAD_MS: u64 = 100 * 365 * 86_400_000;
+        (self <= now.plus(MAX_AHEAD_MS)).then(|| self.round_up())
+    }
+
     /// Returns the next whole second, so that peers that are lost together leave together.
     #[must_use]
     pub const fn round_up(self) -> Self {

@@ -23,7 +23,6 @@ mod media;
 mod notify;
 mod open;
 mod outcome;
-mod rate_limit;
 mod register;
 mod restore;
 mod roster;

@@ -64,6 +64,16 @@ impl Family {
         }
     }
 
+    /// Returns whether the clients of this family subscribe to [topics](crate::core::topics). The clients
+    /// of the other families are peers in a [room](crate::core::room).
+    #[must_use]
+    pub const fn has_topics(self) -> bool {
+        match self {
+            Self::Party | Self::PeerJs => false,
+            Self::YWebrtc => true,
+        }
+    }
+
     /// Returns the frame with which clients of this family show that they are alive, and the answer to
     /// it. The platform compares whole frames, and answers without waking the object. `None`: the
     /// clients send no such frame.

@@ -1,9 +1,12 @@
 //! The dialects of clients. A dialect decodes text into [`Signal`]s, and encodes [`Notice`]s as text.
 //!
+//! The dialect of a client that uses topics decodes [`Call`]s instead, and encodes what is published.
+//!
 //! A dialect has no state and does not access the room. Each dialect is one file, whose module comment
 //! shows all its frames. To add a dialect:
 //!
-//! 1. Write its file, with a table of its frames, `RESERVED`, `decode` and `encode`.
+//! 1. Write its file, with a table of its frames, `RESERVED`, `decode` and `encode`. A dialect of topics
+//!    needs no `RESERVED`.
 //! 2. Add the dialect to [`Dialect`], to [`Dialect::ALL`] and to each `match` below. The compiler reports
 //!    each `match` without the dialect.
 //! 3. Write its transcripts, in a folder with its name in `tests/transcripts`.
@@ -16,6 +19,7 @@ pub mod json;
 mod lobby;
 mod native;
 mod socketio;
+mod y_webrtc;
 
 pub use frame::Encoded;
 
@@ -24,6 +28,7 @@ use crate::core::event::{MAX_FRAME, Signal};
 use crate::core::live::STATE_TYPE;
 use crate::core::notice::Notice;
 use crate::core::refusal::{Code, Refusal};
+use crate::core::topics::Call;
 
 /// The maximum length of a signal type, in bytes.
 const MAX_TYPE: usize = 64;
@@ -41,16 +46,19 @@ pub enum Dialect {
     Http,
     /// Packets of Socket.IO; see `socketio.rs`.
     SocketIo,
+    /// Topics of y-webrtc; see `y_webrtc.rs`.
+    YWebrtc,
 }
 
 impl Dialect {
     /// All dialects.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Native,
         Self::Forum,
         Self::Lobby,
         Self::Http,
         Self::SocketIo,
+        Self::YWebrtc,
     ];
 
     /// Returns the dialect with this name.
@@ -74,6 +82,7 @@ impl Dialect {
             Self::Lobby => "lobby",
             Self::Http => "http",
             Self::SocketIo => "socketio",
+            Self::YWebrtc => "y-webrtc",
         }
     }
 
@@ -82,6 +91,7 @@ impl Dialect {
     pub const fn family(self) -> Family {
         match self {
             Self::Native | Self::Forum | Self::Lobby | Self::Http | Self::SocketIo => Family::Party,
+            Self::YWebrtc => Family::YWebrtc,
         }
     }
 
@@ -91,7 +101,7 @@ impl Dialect {
     #[must_use]
     pub const fn is_stream(self) -> bool {
         match self {
-            Self::Native | Self::Forum | Self::Lobby | Self::SocketIo => false,
+            Self::Native | Self::Forum | Self::Lobby | Self::SocketIo | Self::YWebrtc => false,
             Self::Http => true,
         }
     }
@@ -102,7 +112,7 @@ impl Dialect {
     #[must_use]
     pub const fn may_return(self, close_code: u16) -> bool {
         match self {
-            Self::Native | Self::Forum | Self::Lobby => false,
+            Self::Native | Self::Forum | Self::Lobby | Self::YWebrtc => false,
             Self::Http => true,
             Self::SocketIo => socketio::may_return(close_code),
         }
@@ -117,6 +127,7 @@ impl Dialect {
             Self::Lobby => lobby::RESERVED,
             Self::Http => http::RESERVED,
             Self::SocketIo => socketio::RESERVED,
+            Self::YWebrtc => &[],
         }
     }
 
@@ -125,7 +136,7 @@ impl Dialect {
     const fn shows_media_server(self) -> bool {
         match self {
             Self::Native | Self::SocketIo => true,
-            Self::Forum | Self::Lobby | Self::Http => false,
+            Self::Forum | Self::Lobby | Self::Http | Self::YWebrtc => false,
         }
     }
 
@@ -156,6 +167,7 @@ impl Dialect {
             Self::Lobby => lobby::decode(text),
             Self::Http => http::decode(text),
             Self::SocketIo => socketio::decode(text),
+            Self::YWebrtc => Err(Refusal::malformed("this dialect has no signals")),
         }?;
         let signal_type = &signal.signal_type;
         if signal_type.is_empty() || signal_type.len() > MAX_TYPE {
@@ -205,6 +217,34 @@ impl Dialect {
             Self::Lobby => lobby::encode(notice),
             Self::Http => http::encode(notice, event_id),
             Self::SocketIo => socketio::encode(notice),
+            // Its clients parse each frame, and ignore errors.
+            Self::YWebrtc => Vec::new(),
+        })
+    }
+
+    /// Decodes a request about topics.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::TooLarge`] if the frame has more than [`MAX_FRAME`] bytes. [`Code::Malformed`] if the
+    /// text is not a frame of this dialect, or if the dialect has no topics.
+    pub fn decode_call(self, text: &str) -> Result<Call<'_>, Refusal<'static>> {
+        if text.len() > MAX_FRAME {
+            return Err(Self::refuse_large());
+        }
+        match self {
+            Self::YWebrtc => y_webrtc::decode(text),
+            _ => Err(Refusal::malformed("this dialect has no topics")),
+        }
+    }
+
+    /// Encodes the body of a [`Call::Publish`] for the subscribers of its topic. `subscribers` is their
+    /// number.
+    #[must_use]
+    pub fn encode_post(self, body: &str, subscribers: usize) -> Encoded {
+        Encoded::Frames(match self {
+            Self::YWebrtc => vec![y_webrtc::encode(body, subscribers)],
+            _ => Vec::new(),
         })
     }
 
@@ -264,7 +304,8 @@ mod tests {
 
     #[test]
     fn a_signal_with_a_reserved_type_is_not_encoded() {
-        for dialect in Dialect::ALL {
+        let with_signals = Dialect::ALL.into_iter();
+        for dialect in with_signals.filter(|dialect| *dialect != Dialect::YWebrtc) {
             let encode = |signal_type: &str| {
                 let notice = Notice::Signal(RoutedSignal {
                     from: PeerId::parse("ann").unwrap(),

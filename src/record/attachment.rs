@@ -84,9 +84,7 @@ pub(super) fn write_member(text: &mut String, member: &Member, dialect: Dialect)
     if let Some(stream) = stream {
         write_stream(text, stream);
     }
-    if let Some(Time(at)) = token_expires_at {
-        write_line(text, format_args!("{TOKEN_LINE}{at}"), &[]);
-    }
+    write_token_line(text, *token_expires_at);
     if let Some(media) = media {
         write_media(text, media);
     }
@@ -124,10 +122,7 @@ pub(super) fn read_member(reader: &mut Reader<'_>) -> Option<(Member, Dialect)> 
         true => Some(read_stream(reader)?),
         false => None,
     };
-    let token_expires_at = match reader.next_line_begins_with(TOKEN_LINE) {
-        true => Some(read_token_expiry(reader)?),
-        false => None,
-    };
+    let token_expires_at = read_token_line(reader)?;
     let media = match reader.next_line_begins_with(MEDIA_LINE) {
         true => Some(Box::new(read_media(reader)?)),
         false => None,
@@ -143,6 +138,23 @@ pub(super) fn read_member(reader: &mut Reader<'_>) -> Option<(Member, Dialect)> 
         media,
     };
     Some((member, dialect))
+}
+
+/// Appends the line with the time at which a token expires, if it expires.
+pub(super) fn write_token_line(text: &mut String, token_expires_at: Option<Time>) {
+    if let Some(Time(at)) = token_expires_at {
+        write_line(text, format_args!("{TOKEN_LINE}{at}"), &[]);
+    }
+}
+
+/// Reads the line with the time at which a token expires, if it follows. The inner `None` means that the
+/// token does not expire.
+#[allow(clippy::option_option)]
+pub(super) fn read_token_line(reader: &mut Reader<'_>) -> Option<Option<Time>> {
+    match reader.next_line_begins_with(TOKEN_LINE) {
+        true => Some(Some(read_token_expiry(reader)?)),
+        false => Some(None),
+    }
 }
 
 #[inline(never)] // most peers have no such line

@@ -4,6 +4,7 @@
 
 pub mod attachment;
 mod fields;
+pub mod listener;
 mod live;
 pub mod notices;
 pub mod row;

@@ -13,6 +13,7 @@ mod admin;
 mod awake;
 mod http;
 mod live;
+mod topics;
 mod transport;
 
 use std::cell::RefCell;
@@ -36,7 +37,6 @@ use super::platform::{self, now, random};
 use super::request::{admit, find_route};
 use super::sockets::{CLOSED, close_for_restart, forget};
 use crate::core::close;
-use crate::core::drive::drive;
 use crate::core::event::{Event, MAX_FRAME, Reply};
 use crate::core::peer::{PeerId, Socket};
 use crate::core::refusal::Refusal;
@@ -220,7 +220,7 @@ impl RoomObject {
             room,
             family,
             room_facts: Some(RoomFacts {
-                peers: self.awake.borrow().room.peers(),
+                peers: self.awake.borrow().core.clients(),
                 awake_since: &String::from(self.awake_since.to_iso_string()),
             }),
         };
@@ -246,6 +246,9 @@ impl RoomObject {
                 return;
             }
         };
+        if dialect.family().has_topics() {
+            return self.handle_call(socket, dialect, &text);
+        }
         for signal in dialect.split_batch(&text) {
             let bytes = signal.len();
             let signal = dialect.decode(signal);
@@ -337,7 +340,7 @@ impl RoomObject {
         let now = now();
         let sockets = &mut awake.sockets;
         let mut transport = ObjectTransport::new(&self.state, now, sockets, joining, &self.media);
-        drive(&mut awake.room, now, event(socket), &mut transport);
+        awake.core.drive(now, event(socket), &mut transport);
         if let Some(Err(refusal)) = transport.reply {
             return Err(refusal.into());
         }
@@ -374,7 +377,7 @@ impl RoomObject {
         let now = now();
         let sockets = &mut awake.sockets;
         let mut transport = ObjectTransport::new(&self.state, now, sockets, None, &self.media);
-        drive(&mut awake.room, now, event, &mut transport);
+        awake.core.drive(now, event, &mut transport);
         transport.reply
     }
 }

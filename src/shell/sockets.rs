@@ -12,11 +12,12 @@ use super::platform::{last_auto_response, set_number};
 use crate::core::close::Close;
 use crate::core::drive::SendError;
 use crate::core::member::Attached;
-use crate::core::notice::Notice;
 use crate::core::peer::{Socket, Time};
+use crate::core::topics::Listener;
 use crate::core::unread::Unread;
 use crate::dialect::{Dialect, Encoded};
 use crate::record::attachment::Attachment;
+use crate::record::listener::ListenerAttachment;
 
 /// `WebSocket.OPEN`, the only state in which a frame can be sent.
 const OPEN: u16 = 1;
@@ -56,15 +57,14 @@ impl Connection {
     }
 }
 
-/// Sends a notice to each WebSocket, and returns the failures in the order of `to`. The notice is
-/// encoded once for each dialect.
+/// Sends the frames that `encode` returns to each WebSocket, and returns the failures in the order of
+/// `to`. The frames are encoded once for each dialect.
 pub(super) fn send(
     state: &State,
     now: Time,
     to: &[Socket],
-    event_id: Option<u64>,
-    notice: &Notice<'_>,
     sockets: &mut LiteMap<Socket, Connection>,
+    encode: &dyn Fn(Dialect) -> Encoded,
 ) -> Vec<(Socket, SendError)> {
     let mut encoded: Vec<(Dialect, Encoded)> = Vec::new();
     let mut failures = Vec::new();
@@ -76,7 +76,7 @@ pub(super) fn send(
         };
         let dialect = &connection.dialect;
         if !encoded.iter().any(|(known, _)| known == dialect) {
-            encoded.push((*dialect, dialect.encode(notice, event_id)));
+            encoded.push((*dialect, encode(*dialect)));
         }
         let Some((_, frames)) = encoded.iter().find(|(known, _)| known == dialect) else {
             continue;
@@ -122,6 +122,19 @@ pub(super) fn forget(connection: &Connection) -> Result<()> {
     Ok(connection.socket.serialize_attachment(JsValue::NULL)?)
 }
 
+/// Writes the state of a listener into the attachment of its WebSocket.
+pub(super) fn keep_listener(
+    listener: Listener,
+    sockets: &LiteMap<Socket, Connection>,
+) -> Result<()> {
+    let Some(connection) = sockets.get(&listener.socket) else {
+        return Ok(());
+    };
+    let dialect = connection.dialect;
+    let text = ListenerAttachment { listener, dialect }.encode();
+    Ok(connection.socket.serialize_attachment(text.into())?)
+}
+
 /// Writes the state of a member into the attachment of its WebSocket.
 pub(super) fn keep(attached: Attached, sockets: &LiteMap<Socket, Connection>) -> Result<()> {
     let Some(connection) = sockets.get(&attached.member.socket) else {
@@ -132,9 +145,12 @@ pub(super) fn keep(attached: Attached, sockets: &LiteMap<Socket, Connection>) ->
     Ok(connection.socket.serialize_attachment(text.into())?)
 }
 
+/// Reads the text of an attachment: the state of a client, its socket and its dialect.
+pub(super) type Decode<T> = fn(&str) -> Option<(T, Socket, Dialect)>;
+
 /// The result of reading an attachment.
-pub(super) enum Restored {
-    Attached(Attached, Connection),
+pub(super) enum Restored<T> {
+    Attached(T, Socket, Connection),
     /// The attachment is empty, because the WebSocket is closed or lost.
     Cleared,
     /// The attachment cannot be decoded. Its length is in bytes.
@@ -144,17 +160,16 @@ pub(super) enum Restored {
     },
 }
 
-/// Restores a member from the attachment of its WebSocket.
-#[inline(never)]
-pub(super) fn restore(ws: WebSocket) -> Restored {
+/// Restores the state of a client from the attachment of its WebSocket. `decode` reads the text.
+pub(super) fn restore<T>(ws: WebSocket, decode: Decode<T>) -> Restored<T> {
     let attached = ws.deserialize_attachment();
     let Some(text) = attached.ok().and_then(|attached| attached.as_string()) else {
         return Restored::Cleared;
     };
-    let Some(Attachment { attached, dialect }) = Attachment::decode(&text) else {
+    let Some((kept, socket, dialect)) = decode(&text) else {
         let length = text.len();
         return Restored::Unreadable { ws, length };
     };
-    let connection = Connection::new(ws, attached.member.socket, dialect);
-    Restored::Attached(attached, connection)
+    let connection = Connection::new(ws, socket, dialect);
+    Restored::Attached(kept, socket, connection)
 }

@@ -1,24 +1,29 @@
 //! Passes random and mutated text to every parser of untrusted input. No parser may panic, and
 //! every refusal must have a code and a message.
 
+use std::collections::BTreeMap;
+
 use partyline::core::event::{Event, Row};
 use partyline::core::live::{MediaCall, Outcome};
 use partyline::core::peer::{Socket, Time};
 use partyline::core::refusal::Code;
 use partyline::core::room::Room;
-use partyline::dialect::Dialect;
+use partyline::core::topics::{self, Call, Topics};
+use partyline::dialect::{Dialect, Encoded};
 use partyline::edge::live::{LiveSettings, NewSession, RoomRequest, StopRequest};
 use partyline::edge::media;
 use partyline::edge::route::{Request, route};
 use partyline::record::attachment::Attachment;
+use partyline::record::listener::ListenerAttachment;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::Config;
+use serde_json::value::RawValue;
 
 use crate::rig::LIMITS;
 
 /// Seeds for mutation: frames, most of them valid.
-const FRAMES: [&str; 14] = [
+const FRAMES: [&str; 17] = [
     r#"{"type":"ice-candidate","payload":{"candidate":""},"target":"peer2"}"#,
     r#"{"type":"offer","to":"ann","payload":{"type":"offer","sdp":"v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\n"}}"#,
     r#"{"type":"candidate","to":"bob","payload":{"candidate":"candidate:1 1 udp 1 127.0.0.1 9 typ host"}}"#,
@@ -34,6 +39,9 @@ const FRAMES: [&str; 14] = [
     r#"217["offerSdp",{"type":"offer","sdp":"v=0\r\n"},"ann"]"#,
     r#"2["ice-candidate",null]"#,
     r#"51-7["x",{"_placeholder":true,"num":0}]"#,
+    r#"{"type":"publish","topic":"d","data":{"type":"announce"},"clients":2}"#,
+    r#"{"type":"subscribe","topics":["d","e\"",7]}"#,
+    r#"{"type":"unsubscribe","topics":[]}"#,
 ];
 
 /// Seeds for mutation: paths and queries, most of them valid.
@@ -58,6 +66,13 @@ const ATTACHMENTS: [&str; 4] = [
     "v2 0 1 lobby ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad a\nt 1795251720000\n",
     "v2 7 3 native - bob\nt 9\nm offered 0 s1 0 1\n",
     "v2 7 3 http - bob\n9 5 4 8 1 -\nt 9\nj 5 ann 1 1\ns 9 ann * 5 7\noffer{\"a\":1}l 9 ann 2\nr 9 no-such-peer 2 -\nno",
+];
+
+/// Seeds for mutation: valid attachments of clients that use topics.
+const LISTENERS: [&str; 3] = [
+    "v2 7 - y-webrtc - -\n",
+    "v2 7 - y-webrtc - -\nt 1795251720000\n3 fresh 1\nd9 - 5\nother",
+    "v2 7 - y-webrtc - -\n3 - 0\n9 - 1\nd",
 ];
 
 /// Seeds for mutation: the keys and values of valid rows.
@@ -157,6 +172,28 @@ fn decodes_or_refuses(frame: &str) {
     }
 }
 
+/// What a client publishes must reach the subscribers as JSON.
+fn calls_or_refuses(frame: &str) {
+    let dialect = Dialect::YWebrtc;
+    match dialect.decode_call(frame) {
+        Ok(Call::Publish { body, .. }) => {
+            let Encoded::Frames(frames) = dialect.encode_post(&body, 2) else {
+                panic!("{body} is not encoded");
+            };
+            for frame in frames {
+                let fields: BTreeMap<String, Box<RawValue>> = serde_json::from_str(&frame).unwrap();
+                assert_eq!(fields["clients"].get(), "2");
+                assert_eq!(
+                    serde_json::from_str(fields["type"].get()).ok(),
+                    Some("publish")
+                );
+            }
+        }
+        Ok(_) => {}
+        Err(refusal) => assert_eq!(refusal.code, Code::Malformed),
+    }
+}
+
 fn routes_or_refuses(text: &str, method: &str, upgrade: Option<&str>) {
     let (path, query) = text.split_once('?').unwrap_or((text, ""));
     let accept = Some("text/html").filter(|_| text.len().is_multiple_of(2));
@@ -217,6 +254,9 @@ fn the_seeds_of_stored_text_are_valid() {
     for text in ATTACHMENTS {
         assert!(Attachment::decode(text).is_some(), "{text:?}");
     }
+    for text in LISTENERS {
+        assert!(ListenerAttachment::decode(text).is_some(), "{text:?}");
+    }
     for text in ROWS {
         let (key, value) = text.split_once('=').unwrap();
         assert!(Row::decode(key, value).is_some(), "{text:?}");
@@ -229,6 +269,7 @@ proptest! {
     #[test]
     fn a_mutated_frame_is_decoded_or_refused(text in mutated(&FRAMES)) {
         decodes_or_refuses(&text);
+        calls_or_refuses(&text);
     }
 
     #[test]
@@ -278,6 +319,8 @@ proptest! {
     fn any_text_is_decoded_or_refused(bytes in vec(any::<u8>(), 0..200)) {
         let text = String::from_utf8_lossy(&bytes);
         decodes_or_refuses(&text);
+        calls_or_refuses(&text);
+        let _ = ListenerAttachment::decode(&text);
         routes_or_refuses(&text, "GET", Some("websocket"));
         routes_or_refuses(&format!("/parties/main/{text}"), "GET", None);
         let _ = Attachment::decode(&text);
@@ -292,6 +335,30 @@ proptest! {
         if let Some(attachment) = Attachment::decode(&text) {
             let reread = Attachment::decode(&attachment.encode());
             prop_assert_eq!(reread, Some(attachment));
+        }
+    }
+
+    #[test]
+    fn a_mutated_listener_is_read_or_invalid_and_harms_no_topics(text in mutated(&LISTENERS)) {
+        let Some(attachment) = ListenerAttachment::decode(&text) else {
+            return Ok(());
+        };
+        let reread = ListenerAttachment::decode(&attachment.encode());
+        prop_assert_eq!(reread.as_ref(), Some(&attachment));
+        let socket = attachment.listener.socket;
+        let listeners = [attachment.listener.clone(), attachment.listener];
+        let mut topics = Topics::restore(LIMITS, Time(1_000_000), listeners);
+        let call = |call| topics::Event::Frame { socket, call: Ok(call), bytes: 1 };
+        let names = || vec!["d".into(), "other".into()];
+        let publish = Call::Publish { topic: "d".into(), body: "{}".to_owned() };
+        for event in [
+            call(publish),
+            call(Call::Subscribe(names())),
+            call(Call::Unsubscribe(names())),
+            topics::Event::Tick,
+            topics::Event::Ended(socket),
+        ] {
+            topics.handle(Time(1_000_000), event, &mut Vec::new());
         }
     }
 

@@ -16,4 +16,5 @@ mod rig;
 mod room;
 mod streams;
 mod tokens;
+mod topics;
 mod transcripts;

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 
 use crate::rig::{Heard, Rig, event};
+use crate::topics;
 use partyline::core::peer::{PeerId, Socket};
 use partyline::core::refusal::Refusal;
 use partyline::dialect::Dialect;
@@ -37,21 +38,21 @@ struct Player<'a> {
 
 /// One line of a transcript.
 #[derive(Clone, Copy)]
-struct Line<'a> {
+pub(crate) struct Line<'a> {
     path: &'a Path,
     number: usize,
-    text: &'a str,
+    pub(crate) text: &'a str,
 }
 
 impl<'a> Line<'a> {
     /// Fails the test with a message that names the line.
-    fn fail(&self, fault: &str) -> ! {
+    pub(crate) fn fail(&self, fault: &str) -> ! {
         let Self { path, number, text } = self;
         panic!("{}:{number}: {text}\n  {fault}", path.display())
     }
 
     /// Splits `text` into its first word and the rest.
-    fn split(&self, text: &'a str) -> (&'a str, &'a str) {
+    pub(crate) fn split(&self, text: &'a str) -> (&'a str, &'a str) {
         text.split_once(' ').unwrap_or((text, ""))
     }
 }
@@ -59,6 +60,16 @@ impl<'a> Line<'a> {
 fn play(path: &Path, sleep: Sleep) {
     let text = std::fs::read_to_string(path).unwrap();
     let lines = lines(path, &text);
+    if path
+        .parent()
+        .is_some_and(|folder| folder.ends_with("y-webrtc"))
+    {
+        return topics::play(
+            &lines,
+            settings(&lines).limits,
+            sleep == Sleep::BeforeEachLine,
+        );
+    }
     let mut player = Player::new(path, &lines);
     for line in &lines {
         if sleep == Sleep::BeforeEachLine {
@@ -81,17 +92,21 @@ fn lines<'a>(path: &'a Path, text: &'a str) -> Vec<Line<'a>> {
         .collect()
 }
 
+/// Reads the settings of a transcript.
+fn settings(lines: &[Line<'_>]) -> Settings {
+    let values: BTreeMap<&str, &str> = lines
+        .iter()
+        .filter_map(|line| line.text.strip_prefix("set ")?.split_once('='))
+        .collect();
+    Settings::read(|name| values.get(name).map(|value| (*value).to_owned())).unwrap()
+}
+
 impl<'a> Player<'a> {
     fn new(path: &Path, lines: &[Line<'a>]) -> Self {
-        let values: BTreeMap<&str, &str> = lines
-            .iter()
-            .filter_map(|line| line.text.strip_prefix("set ")?.split_once('='))
-            .collect();
-        let settings = Settings::read(|name| values.get(name).map(|value| (*value).to_owned()));
         let room = path.file_stem().unwrap().to_str().unwrap();
         let dialect = path.parent().and_then(|folder| folder.file_name()).unwrap();
         Self {
-            rig: Rig::named(room, settings.unwrap().limits),
+            rig: Rig::named(room, settings(lines).limits),
             dialect: dialect.to_string_lossy().into_owned(),
             sockets: BTreeMap::new(),
             unread: BTreeMap::new(),
@@ -302,7 +317,7 @@ fn refused(refusal: &Refusal<'_>) -> String {
 
 /// Compares a frame with a frame in a transcript, where `…` matches any text without a quotation
 /// mark.
-fn matches(written: &str, frame: &str) -> bool {
+pub(crate) fn matches(written: &str, frame: &str) -> bool {
     let mut parts = written.split('…');
     let Some(mut rest) = frame.strip_prefix(parts.next().unwrap_or_default()) else {
         return false;

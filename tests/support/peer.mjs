@@ -17,6 +17,12 @@ import { WebSocket } from 'ws';
  */
 /** @typedef {{ code: number, reason: string }} Closed */
 
+/**
+ * The heartbeat of each dialect that has another one than `ping` and `pong`: the frame and its answer.
+ * @type {Record<string, [ping: string, pong: string] | undefined>}
+ */
+const HEARTBEATS = { 'y-webrtc': ['{"type":"ping"}', '{"type":"pong"}'] };
+
 /** The timeout for a frame in milliseconds. Only a failing test waits for the whole timeout. */
 const TIMEOUT = 10_000;
 
@@ -52,11 +58,14 @@ export class Peer {
   /** @type {Closed | undefined} */
   #ended;
 
-  /** @param {Server} server @param {string} room @param {string} name @param {WebSocket} socket */
-  constructor(server, room, name, socket) {
+  /** @param {Server} server @param {string} room @param {Join} join @param {WebSocket} socket */
+  constructor(server, room, { id = 'nameless', dialect = '' }, socket) {
     this.server = server;
     this.room = room;
-    this.name = name;
+    this.name = id;
+    /** The dialect, if it is of another family than the native dialect. */
+    this.dialect = dialect in HEARTBEATS ? dialect : undefined;
+    this.heartbeat = HEARTBEATS[dialect] ?? ['ping', 'pong'];
     this.socket = socket;
     /** @type {Promise<Closed>} */
     this.closed = new Promise((resolve) => {
@@ -71,7 +80,7 @@ export class Peer {
       const text = binary
         ? `(binary frame of ${/** @type {Buffer} */ (data).length} bytes)`
         : data.toString();
-      const settle = text === 'pong' ? this.#pings.shift() : undefined;
+      const settle = text === this.heartbeat[1] ? this.#pings.shift() : undefined;
       if (settle) return settle();
       this.#unread.push(text);
       this.#wake();
@@ -95,7 +104,7 @@ export class Peer {
       join.protocols ?? [],
       options,
     );
-    const peer = new Peer(server, room, join.id ?? 'nameless', socket);
+    const peer = new Peer(server, room, join, socket);
     await once(socket, 'open', { signal: AbortSignal.timeout(TIMEOUT) });
     return peer;
   }
@@ -132,7 +141,7 @@ export class Peer {
    * @param {unknown} frame a string or buffer is sent unchanged, any other value as JSON
    */
   send(frame) {
-    if (frame === 'ping') this.#pings.push(undefined);
+    if (frame === this.heartbeat[0]) this.#pings.push(undefined);
     this.socket.send(
       typeof frame === 'string' || frame instanceof Buffer ? frame : JSON.stringify(frame),
     );
@@ -197,7 +206,7 @@ export class Peer {
     const answered = new Promise((/** @type {(value?: unknown) => void} */ resolve) =>
       this.#pings.push(resolve),
     );
-    this.socket.send('ping');
+    this.socket.send(this.heartbeat[0]);
     await within(Promise.race([answered, this.closed]), `${this.name} receives a pong`);
   }
 
@@ -215,7 +224,7 @@ export class Peer {
   async cut() {
     this.socket.terminate();
     await this.closed;
-    await waitUntilNoticed(this.server, this.room);
+    await waitUntilNoticed(this.server, this.room, this.dialect);
   }
 
   #wake() {
@@ -230,10 +239,11 @@ export class Peer {
  * request is sent after the first response, so workerd handles the loss before the second request.
  * @param {Server} server
  * @param {string} room
+ * @param {string} [dialect]
  */
-export async function waitUntilNoticed(server, room) {
-  await server.status(room);
-  await server.status(room);
+export async function waitUntilNoticed(server, room, dialect) {
+  await server.status(room, undefined, dialect);
+  await server.status(room, undefined, dialect);
 }
 
 /**
@@ -247,7 +257,7 @@ export async function expectQuiet(...peers) {
   await settleAll();
   // The platform delays frames until storage writes are durable, but does not delay pongs. The
   // platform also delays HTTP responses of the room, so a response follows all delayed frames.
-  await peers[0].server.status(peers[0].room);
+  await peers[0].server.status(peers[0].room, undefined, peers[0].dialect);
   await settleAll();
   assert.deepEqual(
     peers.map((peer) => [peer.name, ...peer.unread]),

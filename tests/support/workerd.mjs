@@ -136,10 +136,11 @@ export class Server {
    * Reads the status of a room.
    * @param {string} room
    * @param {string} [token] without it, a server that requires tokens hides the number of peers
+   * @param {string} [dialect] without it, the status is that of the party family
    * @returns {Promise<any>}
    */
-  async status(room, token) {
-    const path = `/parties/main/${encodeURIComponent(room)}`;
+  async status(room, token, dialect) {
+    const path = `/parties/main/${encodeURIComponent(room)}${dialect ? `/${dialect}` : ''}`;
     const headers = token ? { Authorization: `Bearer ${token}` } : undefined;
     const { status, text } = await this.request(path, { headers });
     if (status !== 200) throw new Error(`room ${room}: ${status} ${text}`);

@@ -11,6 +11,7 @@ import { slowMediaTests } from './waits/slow-media.mjs';
 import { socketIoTests } from './waits/socketio.mjs';
 import { storedSignalTests } from './waits/stored-signals.mjs';
 import { turnFailureTests } from './waits/turn-failures.mjs';
+import { yWebrtcTests } from './waits/y-webrtc.mjs';
 
 describe('waits', { concurrency: true }, () => {
   transcriptTests('long transcripts', (transcript) => transcript.isLong);
@@ -20,4 +21,5 @@ describe('waits', { concurrency: true }, () => {
   socketIoTests();
   storedSignalTests();
   turnFailureTests();
+  yWebrtcTests();
 });

@@ -4,22 +4,10 @@
 use super::turn::Turn;
 use crate::core::close::Close;
 use crate::core::event::Effect;
-use crate::core::peer::{PeerId, Seat, Time};
+use crate::core::peer::{PeerId, Seat};
 use crate::core::refusal::{Code, Refusal};
 
-/// A token that expires later than this number of milliseconds from now, 100 years, never expires. The
-/// platform cannot set an alarm at any time (ECMAScript's `Date` ends in the year 275760).
-const MAX_AHEAD_MS: u64 = 100 * 365 * 86_400_000;
-
 impl Turn<'_, '_> {
-    /// Returns the time at which the room closes the WebSocket of a client whose token expires at
-    /// `expires_at`: the next whole second, so that several clients need one alarm. `None`: never.
-    pub(super) fn token_expiry(&self, expires_at: Option<Time>) -> Option<Time> {
-        let latest = self.now.plus(MAX_AHEAD_MS);
-        let expires_at = expires_at.filter(|at| *at <= latest);
-        expires_at.map(Time::round_up)
-    }
-
     /// Closes the WebSockets of the clients whose tokens have expired. Their peers become absent.
     pub(super) fn close_expired(&mut self) {
         for socket in self.room.roster.expired(self.now) {

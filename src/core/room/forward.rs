@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 
-use super::rate_limit::Decision;
 use super::roster::{Peer, Presence};
 use super::turn::Turn;
 use crate::core::close::Close;
@@ -11,6 +10,7 @@ use crate::core::notice::{Notice, RoutedSignal};
 use crate::core::outbox::{MAX_HELD, MAX_HELD_BYTES, MAX_ROOM_BYTES};
 use crate::core::peer::MEDIA_SERVER;
 use crate::core::peer::{Key, PeerId, Seat, Socket};
+use crate::core::rate_limit::Decision;
 use crate::core::refusal::{Code, Refusal};
 
 /// Signal types that the room reserves in every dialect. A peer cannot send them, so that no peer

@@ -2,7 +2,6 @@
 
 use std::rc::Rc;
 
-use super::rate_limit::RateLimiter;
 use super::roster::{Peer, Presence};
 use super::turn::{Effects, Turn};
 use crate::core::close::Close;
@@ -10,6 +9,7 @@ use crate::core::event::{Effect, Held, RowKey};
 use crate::core::member::{Attached, Member};
 use crate::core::notice::{Notice, RoutedSignal};
 use crate::core::peer::{Key, PeerId, Seat, Socket, Time};
+use crate::core::rate_limit::RateLimiter;
 use crate::core::refusal::{Code, Refusal};
 
 /// The refusal of a client that moves from a WebSocket that its peer no longer has.
@@ -53,7 +53,7 @@ impl Turn<'_, '_> {
             seat,
             lock: key.into(),
             stream: None,
-            token_expires_at: self.token_expiry(expires_at),
+            token_expires_at: expires_at.and_then(|at| at.to_close_at(self.now)),
             media: old.as_ref().and_then(|old| old.member.media.clone()),
         };
         self.effects.push(Effect::Keep(Attached {

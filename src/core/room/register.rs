@@ -1,6 +1,5 @@
 //! Joins over HTTP: a client registers, and opens its event stream in a later request.
 
-use super::rate_limit::RateLimiter;
 use super::roster::{Peer, Presence};
 use super::turn::Turn;
 use crate::core::close::Close;
@@ -9,6 +8,7 @@ use crate::core::member::Member;
 use crate::core::notice::Registered;
 use crate::core::number::GAP;
 use crate::core::peer::{Address, Key, Lock, PeerId, Socket, Time};
+use crate::core::rate_limit::RateLimiter;
 use crate::core::stream::Stream;
 
 /// The time within which a registered peer must open its stream, in milliseconds.
@@ -54,7 +54,7 @@ impl Turn<'_, '_> {
                 dropped: number,
                 address,
             }),
-            token_expires_at: self.token_expiry(expires_at),
+            token_expires_at: expires_at.and_then(|at| at.to_close_at(self.now)),
             media: None,
         };
         let peer = match old {

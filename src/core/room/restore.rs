@@ -7,7 +7,6 @@ use super::calls::Calls;
 use super::changes::Leavers;
 use super::held::HeldBroadcasts;
 use super::live::Live;
-use super::rate_limit::RateLimiter;
 use super::roster::{Peer, Presence, Roster};
 #[cfg(doc)]
 use crate::core::event::Event;
@@ -16,6 +15,7 @@ use crate::core::live::Stage;
 use crate::core::member::{Attached, Member};
 use crate::core::outbox::{Entry, Numbered};
 use crate::core::peer::{Seat, Time};
+use crate::core::rate_limit::RateLimiter;
 
 impl Room {
     /// Restores a room from the members stored with its WebSockets and from its stored rows, in any

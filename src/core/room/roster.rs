@@ -2,11 +2,11 @@
 
 use litemap::LiteMap;
 
-use super::rate_limit::RateLimiter;
 use crate::core::event::{Absent, Effect, Row};
 use crate::core::member::{Attached, Member};
 use crate::core::outbox::Outbox;
 use crate::core::peer::{PeerId, Seat, Socket, Time};
+use crate::core::rate_limit::RateLimiter;
 use crate::core::stream::Stream;
 
 #[derive(Debug, Default)]

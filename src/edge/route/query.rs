@@ -312,7 +312,7 @@ mod tests {
         let refused = |query: &str| message(join("/parties/main/demo", query));
         assert_eq!(
             refused("dialect=klingon"),
-            "the dialect \"klingon\" does not exist: expected one of native, forum, lobby, socketio. \
+            "the dialect \"klingon\" does not exist: expected one of native, forum, lobby, socketio, y-webrtc. \
              Omit `dialect` to use native"
         );
         assert_eq!(

@@ -1,4 +1,4 @@
-//! Restores the in-memory state of a room after hibernation or eviction.
+//! Restores the in-memory state of an object after hibernation or eviction.
 
 use litemap::LiteMap;
 use worker::State;
@@ -9,19 +9,23 @@ use worker::worker_sys::ext::WebSocketExt;
 use super::super::log::log;
 use super::super::media::MediaClient;
 use super::super::platform::now;
-use super::super::sockets::{Connection, Restored, close_for_restart, restore};
+use super::super::sockets::{Connection, Decode, Restored, close_for_restart, restore};
 use super::super::storage;
+use super::topics::Core;
 use super::transport::ObjectTransport;
 use crate::core::drive::drive;
-use crate::core::event::{Event, Row};
-use crate::core::peer::Socket;
+use crate::core::event::{Event, Limits, Row};
+use crate::core::peer::{Socket, Time};
 use crate::core::room::Room;
+use crate::core::topics::Topics;
 use crate::dialect::family::Family;
 use crate::edge::settings::Settings;
+use crate::record::attachment::Attachment;
+use crate::record::listener::ListenerAttachment;
 
-/// The in-memory state of an awake room.
+/// The in-memory state of an awake object.
 pub(super) struct AwakeRoom {
-    pub(super) room: Room,
+    pub(super) core: Core,
     pub(super) sockets: LiteMap<Socket, Connection>,
     /// The `Socket` id of the next WebSocket. It is higher than the ids of all WebSockets that the
     /// platform lists.
@@ -38,37 +42,28 @@ impl AwakeRoom {
         settings: Option<&Settings>,
         media: &MediaClient,
     ) -> Self {
-        let listed = state.as_raw().get_websockets().unwrap_or_default();
-        let rows = storage::read(state).unwrap_or_else(|error| {
-            log("restore", &error.to_string());
-            Vec::new()
-        });
-        let mut next_socket = 0;
-        let mut used = |Socket(number)| next_socket = number.saturating_add(1).max(next_socket);
-        let mut sockets = LiteMap::default();
-        let mut members = Vec::new();
-        // The list includes closing WebSockets, because a Close frame can wake the object.
-        for ws in listed {
-            match restore(ws) {
-                Restored::Attached(attached, connection) => {
-                    used(attached.member.socket);
-                    sockets.insert(attached.member.socket, connection);
-                    members.push(attached);
-                }
-                Restored::Cleared => {}
-                Restored::Unreadable { ws, length } => close_unreadable(&ws, length),
-            }
-        }
-        for row in &rows {
-            if let Row::Absent(absent) = row {
-                used(absent.member.socket);
-            }
-        }
         // Every request is refused if the settings are invalid, so the default limits apply to
         // no peer.
         let limits = settings.map(|settings| settings.limits_of(family));
         let limits = limits.unwrap_or_default();
         let now = now();
+        if family.has_topics() {
+            return Self::restore_topics(state, now, limits);
+        }
+        let rows = storage::read(state).unwrap_or_else(|error| {
+            log("restore", &error.to_string());
+            Vec::new()
+        });
+        let (mut sockets, members) = restore_sockets(state, |text| {
+            let Attachment { attached, dialect } = Attachment::decode(text)?;
+            let socket = attached.member.socket;
+            Some((attached, socket, dialect))
+        });
+        let absent = rows.iter().filter_map(|row| match row {
+            Row::Absent(absent) => Some(absent.member.socket),
+            _ => None,
+        });
+        let next_socket = next_socket(absent.chain(sockets.keys().last().copied()));
         let has_rows = !rows.is_empty();
         let mut room = Room::restore(name, limits, now, members, rows);
         if has_rows && settings.is_some() {
@@ -76,11 +71,54 @@ impl AwakeRoom {
             drive(&mut room, now, Event::Wake, &mut transport);
         }
         Self {
-            room,
+            core: Core::Room(room),
             sockets,
             next_socket,
         }
     }
+
+    /// Restores topics from the attachments of their WebSockets. Topics store no rows.
+    #[inline(never)]
+    fn restore_topics(state: &State, now: Time, limits: Limits) -> Self {
+        let (sockets, listeners) = restore_sockets(state, |text| {
+            let ListenerAttachment { listener, dialect } = ListenerAttachment::decode(text)?;
+            let socket = listener.socket;
+            Some((listener, socket, dialect))
+        });
+        Self {
+            core: Core::Topics(Topics::restore(limits, now, listeners)),
+            next_socket: next_socket(sockets.keys().last().copied()),
+            sockets,
+        }
+    }
+}
+
+/// Restores the WebSockets of an object, and what is kept with each.
+fn restore_sockets<T>(state: &State, decode: Decode<T>) -> (LiteMap<Socket, Connection>, Vec<T>) {
+    let listed = state.as_raw().get_websockets().unwrap_or_default();
+    let mut sockets = LiteMap::default();
+    let mut kept = Vec::new();
+    // The list includes closing WebSockets, because a Close frame can wake the object. It begins with the
+    // newest, and appending to the map is faster than inserting in front.
+    for ws in listed.into_iter().rev() {
+        match restore(ws, decode) {
+            Restored::Attached(attached, socket, connection) => {
+                sockets.insert(socket, connection);
+                kept.push(attached);
+            }
+            Restored::Cleared => {}
+            Restored::Unreadable { ws, length } => close_unreadable(&ws, length),
+        }
+    }
+    (sockets, kept)
+}
+
+/// Returns the lowest `Socket` id that is higher than all ids in use.
+fn next_socket(used: impl IntoIterator<Item = Socket>) -> u64 {
+    let numbers = used
+        .into_iter()
+        .map(|Socket(number)| number.saturating_add(1));
+    numbers.max().unwrap_or_default()
 }
 
 /// Closes a WebSocket whose peer cannot be restored, so that its client reconnects. The attachment

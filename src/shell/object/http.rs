@@ -10,6 +10,7 @@ use super::super::http::{PROOF, SIGNED_KEY};
 use super::super::platform::{now, random};
 use super::super::rate::client_network;
 use super::RoomObject;
+use super::topics::Core;
 use crate::core::event::{Event, Reply};
 use crate::core::notice::Registered;
 use crate::core::peer::{Address, Key, Lock, PeerId, Socket, Time};
@@ -95,7 +96,11 @@ impl RoomObject {
     /// Checks whether a peer may post a signal.
     pub(super) fn admits(&self, peer: &HttpPeer) -> Result<(), Refusal<'static>> {
         let key = peer.key.as_ref().map(|key| &key.key);
-        self.awake.borrow().room.admits(now(), &peer.id, key)
+        match &self.awake.borrow().core {
+            Core::Room(room) => room.admits(now(), &peer.id, key),
+            // Topics have no peers over HTTP.
+            Core::Topics(_) => Ok(()),
+        }
     }
 
     /// Handles a posted signal.

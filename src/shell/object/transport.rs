@@ -6,16 +6,17 @@ use worker::{Error, Result, State};
 
 use super::super::log::log;
 use super::super::media::MediaClient;
-use super::super::sockets::{Connection, close_socket, forget, keep, send};
+use super::super::sockets::{Connection, close_socket, forget, keep, keep_listener, send};
 use super::super::storage;
 use crate::core::close::Close;
-use crate::core::drive::{SendError, Transport};
+use crate::core::drive::{SendError, Sockets, Transport};
 use crate::core::event::{Reply, Row, RowKey};
 use crate::core::live::{MediaCall, Outcome};
 use crate::core::member::Attached;
 use crate::core::notice::Notice;
 use crate::core::peer::{Socket, Time};
 use crate::core::refusal::Refusal;
+use crate::core::topics::{self, Listener};
 use crate::dialect::Dialect;
 
 /// The platform objects that one event needs.
@@ -52,7 +53,7 @@ impl<'e> ObjectTransport<'e> {
     }
 }
 
-impl Transport for ObjectTransport<'_> {
+impl Sockets for ObjectTransport<'_> {
     fn accept(&mut self, socket: Socket) -> bool {
         let Some((ws, dialect)) = self.joining.take() else {
             return false;
@@ -73,19 +74,6 @@ impl Transport for ObjectTransport<'_> {
             .get_or_insert_with(|| reply.map_err(Refusal::into_owned));
     }
 
-    fn send(
-        &mut self,
-        to: &[Socket],
-        event_id: Option<u64>,
-        notice: &Notice<'_>,
-    ) -> Vec<(Socket, SendError)> {
-        send(self.state, self.now, to, event_id, notice, self.sockets)
-    }
-
-    fn call(&mut self, call: u64, request: MediaCall) -> Option<Outcome> {
-        self.media.start(call, &request)
-    }
-
     fn drop_socket(&mut self, socket: Socket) {
         if let Some(dead) = self.sockets.remove(&socket) {
             log_failure("forget", forget(&dead));
@@ -96,6 +84,30 @@ impl Transport for ObjectTransport<'_> {
         if let Some(connection) = self.sockets.remove(&socket) {
             log_failure("effect", close_socket(&connection, close));
         }
+    }
+
+    fn set_alarm(&mut self, at: Option<Time>) {
+        log_failure("effect", storage::set_alarm(self.state, at));
+    }
+
+    fn clear(&mut self) {
+        log_failure("effect", storage::clear(self.state));
+    }
+}
+
+impl Transport for ObjectTransport<'_> {
+    fn send(
+        &mut self,
+        to: &[Socket],
+        event_id: Option<u64>,
+        notice: &Notice<'_>,
+    ) -> Vec<(Socket, SendError)> {
+        let encode = |dialect: Dialect| dialect.encode(notice, event_id);
+        send(self.state, self.now, to, self.sockets, &encode)
+    }
+
+    fn call(&mut self, call: u64, request: MediaCall) -> Option<Outcome> {
+        self.media.start(call, &request)
     }
 
     fn keep(&mut self, attached: Attached) {
@@ -109,13 +121,21 @@ impl Transport for ObjectTransport<'_> {
     fn erase(&mut self, key: RowKey) {
         log_failure("effect", storage::erase(self.state, &key));
     }
+}
 
-    fn set_alarm(&mut self, at: Option<Time>) {
-        log_failure("effect", storage::set_alarm(self.state, at));
+impl topics::Transport for ObjectTransport<'_> {
+    fn publish(
+        &mut self,
+        to: &[Socket],
+        body: &str,
+        subscribers: usize,
+    ) -> Vec<(Socket, SendError)> {
+        let encode = |dialect: Dialect| dialect.encode_post(body, subscribers);
+        send(self.state, self.now, to, self.sockets, &encode)
     }
 
-    fn clear(&mut self) {
-        log_failure("effect", storage::clear(self.state));
+    fn keep_listener(&mut self, listener: Listener) {
+        log_failure("effect", keep_listener(listener, self.sockets));
     }
 }
 

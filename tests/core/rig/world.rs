@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use partyline::core::close::Close;
-use partyline::core::drive::{SendError, Transport};
+use partyline::core::drive::{SendError, Sockets, Transport};
 use partyline::core::event::{Absent, Ban, Held, Leaver, Notices, Reply, Row, RowKey};
 use partyline::core::live::{LiveSession, MediaCall, Outcome};
 use partyline::core::member::Attached;
@@ -268,7 +268,7 @@ impl World {
     }
 }
 
-impl Transport for World {
+impl Sockets for World {
     fn accept(&mut self, socket: Socket) -> bool {
         let (joining, dialect) = self.joining.take().expect("a WebSocket wants to join");
         assert_eq!(socket, joining, "another WebSocket wants to join");
@@ -288,6 +288,39 @@ impl Transport for World {
             .get_or_insert_with(|| reply.map_err(Refusal::into_owned));
     }
 
+    fn drop_socket(&mut self, socket: Socket) {
+        self.forget(socket);
+        self.failed.insert(socket);
+    }
+
+    fn close(&mut self, socket: Socket, close: Close) {
+        let is_open = self.open.contains_key(&socket);
+        assert!(is_open || close == Close::Unread, "{socket:?} is not open");
+        self.forget(socket);
+        let sent = self.sent.entry(socket).or_default();
+        sent.push(Heard::Closed(close));
+    }
+
+    fn set_alarm(&mut self, at: Option<Time>) {
+        self.used = true;
+        self.written.others += 1;
+        self.alarm = at;
+    }
+
+    fn clear(&mut self) {
+        assert!(self.used, "storage that was never used is cleared");
+        self.used = false;
+        self.absent.clear();
+        self.held.clear();
+        self.notices.clear();
+        self.leavers = None;
+        self.live = None;
+        self.bans = None;
+        self.alarm = None;
+    }
+}
+
+impl Transport for World {
     fn send(
         &mut self,
         to: &[Socket],
@@ -335,19 +368,6 @@ impl Transport for World {
         assert_eq!(old, None, "call {call} is not new");
         self.called += 1;
         None
-    }
-
-    fn drop_socket(&mut self, socket: Socket) {
-        self.forget(socket);
-        self.failed.insert(socket);
-    }
-
-    fn close(&mut self, socket: Socket, close: Close) {
-        let is_open = self.open.contains_key(&socket);
-        assert!(is_open || close == Close::Unread, "{socket:?} is not open");
-        self.forget(socket);
-        let sent = self.sent.entry(socket).or_default();
-        sent.push(Heard::Closed(close));
     }
 
     fn keep(&mut self, attached: Attached) {
@@ -406,24 +426,6 @@ impl Transport for World {
             RowKey::Bans => self.bans.take().is_some(),
         };
         assert!(existed, "{key:?} has no row");
-    }
-
-    fn set_alarm(&mut self, at: Option<Time>) {
-        self.used = true;
-        self.written.others += 1;
-        self.alarm = at;
-    }
-
-    fn clear(&mut self) {
-        assert!(self.used, "storage that was never used is cleared");
-        self.used = false;
-        self.absent.clear();
-        self.held.clear();
-        self.notices.clear();
-        self.leavers = None;
-        self.live = None;
-        self.bans = None;
-        self.alarm = None;
     }
 }
 

@@ -1,4 +1,4 @@
-//! The rate limit of one peer: a token bucket for signals, and one for their bytes.
+//! The rate limit of one client: a token bucket for signals, and one for their bytes.
 //!
 //! The buckets are kept in memory only. A room is evicted at least ten seconds after its last event.
 //! An empty bucket is full again after two to eight seconds, so an eviction does not change the

@@ -1,0 +1,366 @@
+//! Topics: WebSockets that subscribe to topics and publish to them. No client has an id, and no client
+//! learns who else is connected.
+//!
+//! [`Topics::handle`] takes one [`Event`] and appends the resulting [`Effect`]s, as a
+//! [`Room`](crate::core::room::Room) does. A client that is disconnected is forgotten at once, because
+//! clients of topics subscribe again when they reconnect. Topics write no row. They set an alarm only if
+//! a token expires.
+//!
+//! Each subscription gets a *seat* on its topic, which is higher than all seats before it. The first
+//! message that a client publishes after it subscribed goes only to itself and to lower seats. Clients
+//! announce themselves with this message. If two clients subscribe at the same time, only the one with
+//! the lower seat receives an announcement. Otherwise each would answer the announcement of the other
+//! with an offer, and y-webrtc 10.3 does not resolve that conflict.
+
+mod drive;
+mod event;
+
+use std::borrow::Cow;
+use std::rc::Rc;
+
+use litemap::LiteMap;
+
+pub use self::drive::{Transport, drive};
+pub use self::event::{Call, Effect, Event, Listener, Subscription};
+use crate::core::close::Close;
+use crate::core::event::Limits;
+use crate::core::peer::{Socket, Time};
+use crate::core::rate_limit::{Decision, RateLimiter};
+use crate::core::refusal::{Code, Refusal};
+
+/// The maximum length of the name of a topic, in bytes of UTF-8.
+pub const MAX_TOPIC: usize = 128;
+/// The maximum number of topics to which a client subscribes. They fit into its attachment, whose
+/// maximum size is 16 KiB.
+pub const MAX_TOPICS: usize = 100;
+/// The maximum number of subscriptions of all clients. It limits the memory that they use to about
+/// 5 MB, and the time to subscribe.
+pub const MAX_SUBSCRIPTIONS: usize = 16_384;
+
+/// The clients of one Durable Object, and the topics to which they subscribe.
+#[derive(Debug)]
+pub struct Topics {
+    limits: Limits,
+    /// The clients. They are boxed, because a removal moves all later entries of the map.
+    clients: LiteMap<Socket, Box<Client>>,
+    /// The subscribers of each topic, in the order of their seats. No topic is without subscribers.
+    topics: LiteMap<Rc<str>, Vec<(u64, Socket)>>,
+    /// The number of subscriptions of all clients.
+    subscriptions: usize,
+    /// Higher than every seat.
+    next_seat: u64,
+    /// The clients whose tokens expire, in the order of expiry.
+    expiring: LiteMap<(Time, Socket), ()>,
+    /// The time of the current alarm. `None` if no alarm is set or the alarm has fired.
+    alarm: Option<Time>,
+}
+
+/// A client, and the state that is kept in memory only.
+#[derive(Debug)]
+struct Client {
+    listener: Listener,
+    rate_limiter: RateLimiter,
+}
+
+impl Topics {
+    /// Restores the topics from the listeners stored with their WebSockets, in any order. Of the limits,
+    /// only `peers` applies, as the maximum number of clients.
+    pub fn restore(
+        limits: Limits,
+        now: Time,
+        listeners: impl IntoIterator<Item = Listener>,
+    ) -> Self {
+        let mut topics = Self {
+            limits,
+            clients: LiteMap::default(),
+            topics: LiteMap::default(),
+            subscriptions: 0,
+            next_seat: 0,
+            expiring: LiteMap::default(),
+            alarm: None,
+        };
+        for listener in listeners {
+            for Subscription { topic, seat, .. } in &listener.subscriptions {
+                topics.add_subscriber(topic.clone(), *seat, listener.socket);
+            }
+            topics.insert(now, listener);
+        }
+        topics.alarm = topics.next_expiry();
+        topics
+    }
+
+    /// Returns the number of connected clients.
+    #[must_use]
+    pub fn clients(&self) -> usize {
+        self.clients.len()
+    }
+
+    /// Returns the number of subscriptions of all clients.
+    #[must_use]
+    pub const fn subscriptions(&self) -> usize {
+        self.subscriptions
+    }
+
+    /// Handles an event, and appends its effects in order.
+    ///
+    /// This method never fails or panics. An event from an unknown WebSocket has no effect.
+    pub fn handle(&mut self, now: Time, event: Event<'_>, effects: &mut Vec<Effect>) {
+        let mut had_alarm = self.alarm.is_some();
+        self.close_expired(now, effects);
+        match event {
+            Event::Join {
+                socket,
+                expired,
+                expires_at,
+            } => self.join(now, socket, expired, expires_at, effects),
+            Event::Frame {
+                socket,
+                call,
+                bytes,
+            } => self.handle_frame(now, socket, call, bytes, effects),
+            Event::Ended(socket) => self.remove(socket),
+            Event::CloseAll => self.close_all(effects),
+            Event::Tick => {
+                had_alarm = true;
+                // The platform clears an alarm when it fires.
+                self.alarm = None;
+            }
+        }
+        self.set_alarm(had_alarm, effects);
+    }
+
+    fn join(
+        &mut self,
+        now: Time,
+        socket: Socket,
+        expired: Option<Refusal<'static>>,
+        expires_at: Option<Time>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let max = self.limits.peers;
+        let full = || {
+            let message = format!("{max} clients are connected, the maximum: connect again later");
+            Refusal::new(Code::RoomFull, message)
+        };
+        let is_full = self.clients.len() >= max;
+        if let Some(refusal) = expired.or_else(|| is_full.then(full)) {
+            return effects.push(Effect::Refuse(refusal));
+        }
+        let listener = Listener {
+            socket,
+            token_expires_at: expires_at.and_then(|at| at.to_close_at(now)),
+            subscriptions: Vec::new(),
+        };
+        effects.push(Effect::Accept(socket));
+        effects.push(Effect::Keep(listener.clone()));
+        self.insert(now, listener);
+    }
+
+    fn handle_frame(
+        &mut self,
+        now: Time,
+        socket: Socket,
+        call: Result<Call<'_>, Refusal<'_>>,
+        bytes: usize,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(client) = self.clients.get_mut(&socket) else {
+            return;
+        };
+        let close = match (client.rate_limiter.check(now, bytes), call) {
+            (Decision::Pass, Ok(call)) => return self.handle_call(socket, call, effects),
+            // A client that receives an error frame may fail, so refusals are silent.
+            (Decision::Pass, Err(refusal)) => Close::after(refusal.code),
+            (Decision::Refuse(_), _) => None,
+            (Decision::Disconnect(_), _) => Some(Close::TooFast),
+        };
+        if let Some(close) = close {
+            effects.push(Effect::Close(socket, close));
+            self.remove(socket);
+        }
+    }
+
+    fn handle_call(&mut self, socket: Socket, call: Call<'_>, effects: &mut Vec<Effect>) {
+        let is_changed = match call {
+            Call::Subscribe(names) => self.each_topic(socket, names, Self::subscribe),
+            Call::Unsubscribe(names) => self.each_topic(socket, names, Self::unsubscribe),
+            Call::Publish { topic, body } => self.publish(socket, &topic, body, effects),
+            Call::Nothing => false,
+        };
+        if is_changed && let Some(client) = self.clients.get(&socket) {
+            effects.push(Effect::Keep(client.listener.clone()));
+        }
+    }
+
+    /// Calls `change` with each of the first 100 topics. Returns whether the subscriptions of the client
+    /// have changed.
+    fn each_topic(
+        &mut self,
+        socket: Socket,
+        names: Vec<Cow<'_, str>>,
+        change: impl Fn(&mut Self, Socket, &str) -> bool,
+    ) -> bool {
+        let names = names.iter().take(MAX_TOPICS);
+        names.fold(false, |is_changed, name| {
+            change(self, socket, name) || is_changed
+        })
+    }
+
+    /// Subscribes a client to a topic, or gives it a new seat if it is subscribed. Returns `false` if a
+    /// limit is reached.
+    fn subscribe(&mut self, socket: Socket, name: &str) -> bool {
+        let was_subscribed = self.unsubscribe(socket, name);
+        let Some(client) = self.clients.get_mut(&socket) else {
+            return false;
+        };
+        if name.len() > MAX_TOPIC
+            || client.listener.subscriptions.len() >= MAX_TOPICS
+            || self.subscriptions >= MAX_SUBSCRIPTIONS
+        {
+            return was_subscribed;
+        }
+        let topic: Rc<str> = name.into();
+        let seat = self.next_seat;
+        client.listener.subscriptions.push(Subscription {
+            topic: topic.clone(),
+            seat,
+            is_fresh: true,
+        });
+        self.add_subscriber(topic, seat, socket);
+        true
+    }
+
+    /// Ends the subscription of a client to a topic. Returns `false` if it has none.
+    fn unsubscribe(&mut self, socket: Socket, name: &str) -> bool {
+        let Some(client) = self.clients.get_mut(&socket) else {
+            return false;
+        };
+        let subscriptions = &mut client.listener.subscriptions;
+        let index = subscriptions.iter().position(|each| *each.topic == *name);
+        let Some(index) = index else {
+            return false;
+        };
+        let Subscription { topic, seat, .. } = subscriptions.remove(index);
+        self.remove_subscriber(&topic, seat);
+        true
+    }
+
+    /// Sends a message to the subscribers of a topic. Returns whether the subscriptions of the sender
+    /// have changed.
+    fn publish(
+        &mut self,
+        socket: Socket,
+        name: &str,
+        body: String,
+        effects: &mut Vec<Effect>,
+    ) -> bool {
+        let Some(subscribers) = self.topics.get(name) else {
+            return false;
+        };
+        let client = self.clients.get_mut(&socket);
+        let subscriptions = client.map(|client| client.listener.subscriptions.iter_mut());
+        let fresh = subscriptions
+            .into_iter()
+            .flatten()
+            .find(|each| *each.topic == *name && each.is_fresh);
+        let is_fresh = fresh.is_some();
+        let last = fresh.map_or(u64::MAX, |own| {
+            own.is_fresh = false;
+            own.seat
+        });
+        let receivers = subscribers.iter().take_while(|(seat, _)| *seat <= last);
+        effects.push(Effect::Publish {
+            to: receivers.map(|(_, socket)| *socket).collect(),
+            body,
+            subscribers: subscribers.len(),
+        });
+        is_fresh
+    }
+
+    fn insert(&mut self, now: Time, listener: Listener) {
+        if let Some(at) = listener.token_expires_at {
+            self.expiring.insert((at, listener.socket), ());
+        }
+        let rate_limiter = RateLimiter::new(now, &self.limits);
+        let client = Client {
+            listener,
+            rate_limiter,
+        };
+        self.clients
+            .insert(client.listener.socket, Box::new(client));
+    }
+
+    fn remove(&mut self, socket: Socket) {
+        let Some(client) = self.clients.remove(&socket) else {
+            return;
+        };
+        for Subscription { topic, seat, .. } in client.listener.subscriptions {
+            self.remove_subscriber(&topic, seat);
+        }
+        if let Some(at) = client.listener.token_expires_at {
+            self.expiring.remove(&(at, socket));
+        }
+    }
+
+    /// Adds a subscriber to a topic.
+    fn add_subscriber(&mut self, topic: Rc<str>, seat: u64, socket: Socket) {
+        self.subscriptions = self.subscriptions.saturating_add(1);
+        self.next_seat = self.next_seat.max(seat.saturating_add(1));
+        match self.topics.get_mut(&topic) {
+            Some(subscribers) => {
+                let index = subscribers.partition_point(|(other, _)| *other < seat);
+                subscribers.insert(index, (seat, socket));
+            }
+            None => drop(self.topics.insert(topic, vec![(seat, socket)])),
+        }
+    }
+
+    fn remove_subscriber(&mut self, topic: &Rc<str>, seat: u64) {
+        let Some(subscribers) = self.topics.get_mut(topic) else {
+            return;
+        };
+        if let Ok(index) = subscribers.binary_search_by_key(&seat, |(seat, _)| *seat) {
+            subscribers.remove(index);
+            self.subscriptions = self.subscriptions.saturating_sub(1);
+        }
+        if subscribers.is_empty() {
+            self.topics.remove(topic);
+        }
+    }
+
+    fn next_expiry(&self) -> Option<Time> {
+        self.expiring.first().map(|((at, _), ())| *at)
+    }
+
+    /// Closes the WebSockets of the clients whose tokens have expired.
+    fn close_expired(&mut self, now: Time, effects: &mut Vec<Effect>) {
+        while let Some(((at, socket), ())) = self.expiring.first()
+            && *at <= now
+        {
+            let socket = *socket;
+            effects.push(Effect::Close(socket, Close::Expired));
+            self.remove(socket);
+        }
+    }
+
+    fn close_all(&mut self, effects: &mut Vec<Effect>) {
+        while let Some((socket, _)) = self.clients.last() {
+            let socket = *socket;
+            effects.push(Effect::Close(socket, Close::Removed));
+            self.remove(socket);
+        }
+    }
+
+    /// Sets the alarm to the next expiry, unless it is already set to that time. Clears the storage if
+    /// no alarm is left.
+    fn set_alarm(&mut self, had_alarm: bool, effects: &mut Vec<Effect>) {
+        let next = self.next_expiry();
+        let is_set = self.alarm == next;
+        self.alarm = next;
+        match next {
+            Some(at) if !is_set => effects.push(Effect::Alarm(at)),
+            None if had_alarm => effects.push(Effect::Clear),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! The input and output of [`Topics`](super::Topics), and what is kept with each WebSocket.
+
+use std::borrow::Cow;
+use std::rc::Rc;
+
+use crate::core::close::Close;
+use crate::core::peer::{Socket, Time};
+use crate::core::refusal::Refusal;
+
+/// A client as it is stored with its WebSocket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// The client's WebSocket.
+    pub socket: Socket,
+    /// The time at which the server closes the WebSocket, because the token of the client expires.
+    /// `None`: never.
+    pub token_expires_at: Option<Time>,
+    /// The subscriptions of the client, at most one for each topic, ordered by seat.
+    pub subscriptions: Vec<Subscription>,
+}
+
+/// The subscription of a client to a topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subscription {
+    /// The name of the topic.
+    pub topic: Rc<str>,
+    /// The position in the order of all subscriptions.
+    pub seat: u64,
+    /// Whether the client has published nothing on the topic since it subscribed.
+    pub is_fresh: bool,
+}
+
+/// A request of a client, as its dialect decoded it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Call<'a> {
+    /// Subscribe to these topics. A client that is subscribed to a topic subscribes anew.
+    Subscribe(Vec<Cow<'a, str>>),
+    /// Unsubscribe from these topics.
+    Unsubscribe(Vec<Cow<'a, str>>),
+    /// Publish a message to all subscribers of a topic, including the client if it is subscribed.
+    Publish {
+        /// The topic.
+        topic: Cow<'a, str>,
+        /// The message, in the form that the dialect chooses.
+        body: String,
+    },
+    /// A frame that is valid, and has no effect.
+    Nothing,
+}
+
+/// An event.
+#[derive(Clone, Debug)]
+pub enum Event<'a> {
+    /// A client connects over a new WebSocket. The reply is [`Effect::Accept`] or [`Effect::Refuse`].
+    Join {
+        /// The `Socket` id of the new WebSocket.
+        socket: Socket,
+        /// The refusal of the client's token, if it has expired. `None`: the client may join.
+        expired: Option<Refusal<'static>>,
+        /// The time at which the WebSocket is closed, because the token of the client expires.
+        /// `None`: never.
+        expires_at: Option<Time>,
+    },
+    /// A client sent a WebSocket frame.
+    Frame {
+        /// The WebSocket that received the frame.
+        socket: Socket,
+        /// The decoded request, or a refusal if the dialect could not decode the frame.
+        call: Result<Call<'a>, Refusal<'a>>,
+        /// The size of the frame, in bytes.
+        bytes: usize,
+    },
+    /// A WebSocket is closed or lost, or a message could not be sent on it.
+    Ended(Socket),
+    /// The owner of the server removes all clients.
+    CloseAll,
+    /// The alarm fired. An alarm that fires too early or too late causes no error.
+    Tick,
+}
+
+/// An action that the topics request from the shell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Accept the WebSocket of an [`Event::Join`]. If the platform cannot accept the WebSocket, the
+    /// shell reports [`Event::Ended`].
+    Accept(Socket),
+    /// Refuse the WebSocket of an [`Event::Join`].
+    Refuse(Refusal<'static>),
+    /// Send a message to each WebSocket in `to`. The shell reports each failure as [`Event::Ended`].
+    Publish {
+        /// The receivers, without duplicates.
+        to: Vec<Socket>,
+        /// The body of the [`Call::Publish`].
+        body: String,
+        /// The number of all subscribers of the topic.
+        subscribers: usize,
+    },
+    /// Close a WebSocket with a close code.
+    Close(Socket, Close),
+    /// Store a listener with its WebSocket, replacing the previously stored listener.
+    Keep(Listener),
+    /// Set the alarm, which delivers [`Event::Tick`] at this time. It replaces the previous alarm.
+    Alarm(Time),
+    /// Delete all stored data and the alarm, because no alarm is needed.
+    Clear,
+}

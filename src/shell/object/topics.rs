@@ -1,0 +1,110 @@
+//! The two kinds of objects: a room of peers, or topics.
+
+use super::super::platform::now;
+use super::RoomObject;
+use super::transport::ObjectTransport;
+use crate::core::admin::AdminRequest;
+use crate::core::drive::drive;
+use crate::core::event::{Event, Reply};
+use crate::core::peer::{Socket, Time};
+use crate::core::room::Room;
+use crate::core::topics::{self, Topics};
+use crate::dialect::Dialect;
+
+/// What the object serves. It depends on the family of its clients.
+pub(super) enum Core {
+    Room(Room),
+    Topics(Topics),
+}
+
+impl Core {
+    /// Returns the number of clients, including absent peers.
+    pub(super) fn clients(&self) -> usize {
+        match self {
+            Self::Room(room) => room.peers(),
+            Self::Topics(topics) => topics.clients(),
+        }
+    }
+
+    /// Passes an event to the room, or to the topics if it concerns them.
+    pub(super) fn drive(
+        &mut self,
+        now: Time,
+        event: Event<'_>,
+        transport: &mut ObjectTransport<'_>,
+    ) {
+        match self {
+            Self::Room(room) => drive(room, now, event, transport),
+            Self::Topics(topics) => drive_topics(topics, now, event, transport),
+        }
+    }
+}
+
+#[inline(never)]
+fn drive_topics(
+    topics: &mut Topics,
+    now: Time,
+    event: Event<'_>,
+    transport: &mut ObjectTransport<'_>,
+) {
+    let event = match event {
+        Event::Join {
+            socket,
+            expired,
+            expires_at,
+            ..
+        } => topics::Event::Join {
+            socket,
+            expired,
+            expires_at,
+        },
+        Event::Frame {
+            socket,
+            signal: Err(refusal),
+            bytes,
+        } => topics::Event::Frame {
+            socket,
+            call: Err(refusal),
+            bytes,
+        },
+        Event::Closed(socket) | Event::GoingAway(socket) | Event::Lost(socket) => {
+            topics::Event::Ended(socket)
+        }
+        Event::Tick => topics::Event::Tick,
+        Event::Admin(request) => {
+            // Clients of topics have no ids, so the owner can only remove all.
+            transport.reply = Some(Ok(match request {
+                AdminRequest::List => Reply::Ids(Vec::new()),
+                AdminRequest::Remove(_) => Reply::Removed(0),
+                AdminRequest::Close => Reply::Removed(topics.clients()),
+            }));
+            match request {
+                AdminRequest::Close => topics::Event::CloseAll,
+                _ => return,
+            }
+        }
+        // No route leads to these events.
+        _ => return,
+    };
+    topics::drive(topics, now, event, transport);
+}
+
+impl RoomObject {
+    /// Handles a frame from a client that uses topics.
+    #[inline(never)]
+    pub(super) fn handle_call(&self, socket: Socket, dialect: Dialect, text: &str) {
+        let awake = &mut *self.awake.borrow_mut();
+        let Core::Topics(topics) = &mut awake.core else {
+            return;
+        };
+        let event = topics::Event::Frame {
+            socket,
+            call: dialect.decode_call(text),
+            bytes: text.len(),
+        };
+        let now = now();
+        let sockets = &mut awake.sockets;
+        let mut transport = ObjectTransport::new(&self.state, now, sockets, None, &self.media);
+        topics::drive(topics, now, event, &mut transport);
+    }
+}
