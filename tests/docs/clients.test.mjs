@@ -155,8 +155,9 @@ test('the partysocket samples exchange frames with a native client', async () =>
   const bob = await Peer.join(workerd.at.open, room, 'bob');
   const ann = await runs(
     'ann',
-    `import PartySocket from "partysocket"; ${LOG} ${join} ${ice}
+    `import PartySocket from "partysocket"; ${LOG} ${join}
     socket.addEventListener("message", ({ data }) => heard.push(JSON.parse(data).type));
+    ${ice}
     heard.push(connection.getConfiguration().iceServers[0].urls[0]);
     socket.send('{"type":"chat","payload":"hello"}');`,
   );
