@@ -306,3 +306,27 @@ for (const [client, code] of Object.entries(WITH_TOKEN))
     await hears(page, 'stun:stun.cloudflare.com:3478');
     await hears(page, 'admitted');
   });
+
+test('the PeerJS sample gives up when the owner has removed the client', async () => {
+  const [, join, reconnect] = samples('PeerJS');
+  const ann = await runs(
+    'ann',
+    `import { Peer } from "peerjs"; ${LOG}
+    ${join.replace('{', `{ key: ${JSON.stringify(mint({ room }))},`)} ${reconnect}
+    globalThis.peer = peer;
+    peer.on("open", () => heard.push("open"));`,
+    workerd.at.tokens.origin,
+  );
+  await hears(ann, 'open');
+  const headers = { Authorization: `Bearer ${mint({ room, admin: true })}` };
+  const path = `/admin/${room}/remove?dialect=peerjs`;
+  const init = { method: 'POST', headers, body: '{"id":"ann"}' };
+  assert.equal((await workerd.at.tokens.request(path, init)).text, '{"removed":1}');
+  await until(
+    ann,
+    'the client gives up',
+    () => /** @type {any} */ (globalThis).peer.destroyed,
+    undefined,
+    RECONNECT_PATIENCE,
+  );
+});
