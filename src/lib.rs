@@ -14,6 +14,9 @@
 //! API: the shell passes in the time, random bits, ids and stored text. Most tests therefore run on the
 //! host without Cloudflare, in milliseconds.
 //!
+//! Clients of y-webrtc have no peers and no rooms: they subscribe to topics. [`core::topics`] is the
+//! counterpart of the room for them, with events and effects of its own.
+//!
 //! # Folders
 //!
 //! The table lists the folders in reading order. Imports only follow the arrows: shell → edge, record →
@@ -21,7 +24,7 @@
 //!
 //! | folder | contents |
 //! |---|---|
-//! | [`core`] | the room and its values: ids, members, events, notices, outbox, refusals, close codes |
+//! | [`core`] | the room, topics and their values: ids, members, events, notices, outbox, refusals, close codes |
 //! | [`dialect`] | one file per wire protocol, and the shared JSON reader and writer |
 //! | [`record`] | the text form of all state that is kept while a room is evicted |
 //! | [`edge`] | routes, admission, ICE servers, settings and status |

@@ -201,9 +201,8 @@ impl Topics {
         change: impl Fn(&mut Self, Socket, &str) -> bool,
     ) -> bool {
         let names = names.iter().take(MAX_TOPICS);
-        names.fold(false, |is_changed, name| {
-            change(self, socket, name) || is_changed
-        })
+        let changed = names.filter(|name| change(self, socket, name));
+        changed.count() > 0
     }
 
     /// Subscribes a client to a topic, or gives it a new seat if it is subscribed. Returns `false` if a

@@ -63,7 +63,7 @@ impl AwakeRoom {
             Row::Absent(absent) => Some(absent.member.socket),
             _ => None,
         });
-        let next_socket = next_socket(absent.chain(sockets.keys().last().copied()));
+        let next_socket = next_socket(absent.chain(sockets.last().map(|(socket, _)| *socket)));
         let has_rows = !rows.is_empty();
         let mut room = Room::restore(name, limits, now, members, rows);
         if has_rows && settings.is_some() {
@@ -87,7 +87,7 @@ impl AwakeRoom {
         });
         Self {
             core: Core::Topics(Topics::restore(limits, now, listeners)),
-            next_socket: next_socket(sockets.keys().last().copied()),
+            next_socket: next_socket(sockets.last().map(|(socket, _)| *socket)),
             sockets,
         }
     }
