@@ -215,6 +215,11 @@ fn a_client_whose_token_expires_is_closed_with_4014() {
         stage.pass(11_000);
         assert_eq!(stage.heard(ann), [Heard::Closed(Close::Expired)]);
         assert!(stage.is_open(forever) && stage.is_open(late));
+        assert_eq!(
+            stage.alarm(),
+            None,
+            "the token of late expires too far ahead"
+        );
     }
 }
 
