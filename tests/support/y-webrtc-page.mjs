@@ -73,8 +73,9 @@ export const has = (page, name, keys, connections = 1) =>
     ([name, keys, connections]) => {
       const { doc, provider } = /** @type {any} */ (globalThis).documents[name];
       const isSynced = [...doc.getMap('m').keys()].sort().join() === keys;
-      const { webrtcConns, bcConns } = provider.room;
-      return isSynced && webrtcConns.size === connections && bcConns.size === 0;
+      // The provider derives its key from a password before it opens the room.
+      const { webrtcConns, bcConns } = provider.room ?? {};
+      return isSynced && webrtcConns?.size === connections && bcConns.size === 0;
     },
     /** @type {const} */ ([name, [...keys].sort().join(), connections]),
     PATIENCE,
