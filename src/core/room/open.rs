@@ -123,8 +123,11 @@ impl Turn<'_, '_> {
         let kept = peer.outbox.iter().map(|entry| &entry.numbered);
         let kept = kept.filter(|kept| !kept.notice.is_presence());
         let kept = kept.map(|kept| (kept.number, (*kept.notice).clone()));
-        let mut notices: Vec<_> = changes.into_iter().chain(kept).collect();
-        notices.sort_by_key(|(number, _)| *number);
+        let mut notices: Vec<_> = kept.collect();
+        if let Some((number, changes)) = changes {
+            let at = notices.partition_point(|(other, _)| *other < number);
+            notices.insert(at, (number, changes));
+        }
         for (number, notice) in std::iter::once((start, welcome)).chain(notices) {
             self.effects.push(Effect::Send {
                 to: vec![peer.member.socket],
