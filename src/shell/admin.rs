@@ -1,12 +1,11 @@
 //! The Worker's part of the requests of the operator: checks the token, and asks the room.
 
-use worker::Error;
 use worker::wasm_bindgen::prelude::*;
 
 use super::answer::Answer;
 use super::body::{self, Bodies};
 use super::call::Call;
-use super::failure::Failure;
+use super::failure::{Error, Failure};
 use super::platform::now;
 use super::promise::Step;
 use super::request::find_token;

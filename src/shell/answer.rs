@@ -4,11 +4,10 @@ use worker::js_sys::Promise;
 use worker::wasm_bindgen::prelude::*;
 use worker::web_sys::{Headers, Response, ResponseInit};
 use worker::worker_sys::ext::ResponseInitExt;
-use worker::{Result, WebSocketPair};
 
-use super::failure::Failure;
+use super::failure::{Failure, Result};
 use super::log::log;
-use super::platform::{ORIGIN, PROTOCOLS, header};
+use super::platform::{ORIGIN, PROTOCOLS, WebSocketPair, header};
 use crate::edge::admission;
 use crate::edge::live::NOT_CONFIGURED;
 use crate::edge::route::HttpError;
@@ -195,6 +194,6 @@ pub(super) fn upgrade(pair: &WebSocketPair, headers: &Headers) -> Result<Respons
         chosen.set("Sec-WebSocket-Protocol", PROTOCOL)?;
         init.set_headers(&chosen);
     }
-    init.websocket(pair.client.as_ref())?;
+    init.websocket(&pair.client)?;
     Ok(Response::new_with_opt_str_and_init(None, &init)?)
 }

@@ -9,15 +9,15 @@
 
 use std::rc::Rc;
 
+use worker::Env;
 use worker::js_sys::Promise;
 use worker::wasm_bindgen::JsCast;
 use worker::wasm_bindgen::prelude::*;
 use worker::web_sys::{Headers, Request, RequestInit, Response};
-use worker::{Env, Result};
 
 use super::answer::{Answer, Cors};
 use super::env::settings;
-use super::failure::Failure;
+use super::failure::{Failure, Result};
 use super::platform::{ORIGIN, header, rooms};
 use super::promise::{Step, proceed_after};
 use super::request::find_route;

@@ -1,13 +1,12 @@
 //! The Worker's part of the HTTP dialect: forwards requests to rooms, and holds event streams.
 
-use worker::Error;
 use worker::wasm_bindgen::prelude::*;
 use worker::web_sys::{Headers, ReadableStream, Request, RequestInit, Response, ResponseInit};
 use worker::worker_sys::ext::ResponseExt;
 
 use super::answer::{self, Answer, EVENTS};
 use super::call::{Call, room_response};
-use super::failure::Failure;
+use super::failure::{self, Error, Failure};
 use super::platform::{ADDRESS, ORIGIN, header, open_stream};
 use super::promise::Step;
 use super::request::sign_key;
@@ -79,7 +78,7 @@ fn room_request(
     method: &str,
     body: Option<ReadableStream>,
     extra: &[(&str, &str)],
-) -> worker::Result<Request> {
+) -> failure::Result<Request> {
     let headers = Headers::new()?;
     if let Some(origin) = header(&request.headers(), &ORIGIN)? {
         headers.set("Origin", &origin)?;

@@ -6,7 +6,6 @@
 
 use std::sync::Once;
 
-use worker::Error;
 use worker::js_sys::Promise;
 use worker::wasm_bindgen::JsCast;
 use worker::wasm_bindgen::prelude::*;
@@ -14,7 +13,7 @@ use worker::web_sys::{Headers, RequestInit, RequestRedirect, Response};
 
 use super::answer::{Answer, JSON, respond};
 use super::call::Call;
-use super::failure::Failure;
+use super::failure::{Error, Failure};
 use super::log::log;
 use super::platform::{fetch, now};
 use super::promise::Step;

@@ -3,11 +3,12 @@
 
 use worker::wasm_bindgen::prelude::*;
 use worker::web_sys::{Headers, Response};
-use worker::{Error, WebSocketPair};
+use worker::worker_sys::ext::WebSocketExt;
 
 use super::answer::{Answer, upgrade};
 use super::call::{Call, room_response};
-use super::failure::Failure;
+use super::failure::{self, Error, Failure};
+use super::platform::WebSocketPair;
 use super::promise::Step;
 use crate::core::close::Close;
 use crate::core::refusal::{Code, Refusal};
@@ -51,15 +52,15 @@ fn reject_join(
     dialect: Dialect,
     headers: &Headers,
     refusal: Refusal<'_>,
-) -> worker::Result<Response> {
+) -> failure::Result<Response> {
     let close = Close::after(refusal.code).unwrap_or(Close::TooFast);
     let pair = WebSocketPair::new()?;
     pair.server.accept()?;
     for frame in dialect.encode_rejection(refusal) {
-        pair.server.send_with_str(frame)?;
+        pair.server.send_with_str(&frame)?;
     }
     pair.server
-        .close(Some(close.code()), Some(close.reason()))?;
+        .close_with_code_and_reason(close.code(), close.reason())?;
     upgrade(&pair, headers)
 }
 

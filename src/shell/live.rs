@@ -5,14 +5,13 @@
 //! the device is notified. From the second step on, the request of the [`Call`] is the request to the
 //! room, whose URL contains the session.
 
-use worker::Error;
 use worker::js_sys::Promise;
 use worker::wasm_bindgen::prelude::*;
 
 use super::answer::{Answer, JSON, respond};
 use super::body::{self, Bodies};
 use super::call::{Call, room_response};
-use super::failure::Failure;
+use super::failure::{Error, Failure};
 use super::platform::{ADDRESS, ORIGIN, header, now, random};
 use super::promise::Step;
 use crate::edge::body::MAX_BODY;

@@ -23,7 +23,8 @@ use worker::js_sys::Date;
 use worker::wasm_bindgen::prelude::*;
 use worker::web_sys::{Headers, Request, Response, WebSocket};
 use worker::worker_sys::DurableObjectState;
-use worker::{Env, Error, State, WebSocketPair, WebSocketRequestResponsePair, wasm_bindgen};
+use worker::worker_sys::WebSocketRequestResponsePair;
+use worker::{Env, State, wasm_bindgen};
 
 use self::awake::AwakeRoom;
 use self::topics::Core;
@@ -31,10 +32,10 @@ use self::transport::ObjectTransport;
 use super::answer::{Answer, Cors, respond_status, upgrade};
 use super::body::{self, Bodies};
 use super::env::settings;
-use super::failure::Failure;
+use super::failure::{self, Error, Failure};
 use super::log::log;
 use super::media::{MediaCalls, MediaClient};
-use super::platform::{self, now, random};
+use super::platform::{self, WebSocketPair, now, random};
 use super::request::{admit, find_route};
 use super::sockets::{CLOSED, close_for_restart, forget};
 use crate::core::close::{self, Close};
@@ -373,7 +374,7 @@ impl RoomObject {
         let pair = WebSocketPair::new()?;
         let awake = &mut *self.awake.borrow_mut();
         let socket = Socket(awake.next_socket);
-        let joining = Some((pair.server.as_ref(), dialect));
+        let joining = Some((&pair.server, dialect));
         let now = now();
         let sockets = &mut awake.sockets;
         let mut transport = ObjectTransport::new(&self.state, now, sockets, joining, &self.media);
@@ -421,7 +422,7 @@ impl RoomObject {
 
 /// Configures the platform to reply to the heartbeats of a family, which does not wake the room.
 /// Repeating the call after hibernation has no effect. The platform keeps the pair with the object.
-fn set_auto_response(state: &State, family: Family) -> worker::Result<()> {
+fn set_auto_response(state: &State, family: Family) -> failure::Result<()> {
     let Some((heartbeat, answer)) = family.heartbeat() else {
         return Ok(());
     };

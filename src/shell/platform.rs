@@ -9,7 +9,7 @@ use worker::wasm_bindgen::JsCast;
 use worker::wasm_bindgen::prelude::*;
 use worker::web_sys::{AbortSignal, Headers, ReadableStream, RequestInit, WebSocket};
 use worker::worker_sys::DurableObjectNamespace;
-use worker::{Env, Error, State};
+use worker::{Env, State};
 
 use crate::core::event::MAX_FRAME;
 use crate::core::peer::{Socket, Time};
@@ -114,6 +114,20 @@ impl Stored {
     }
 }
 
+/// The two ends of a new WebSocket.
+pub(super) struct WebSocketPair {
+    pub(super) client: WebSocket,
+    pub(super) server: WebSocket,
+}
+
+impl WebSocketPair {
+    pub(super) fn new() -> Result<Self, JsValue> {
+        let mut pair = worker::worker_sys::WebSocketPair::new()?;
+        let (client, server) = (pair.client()?, pair.server()?);
+        Ok(Self { client, server })
+    }
+}
+
 thread_local! {
     // The names of the headers that every join reads. Converting a name to a JavaScript string
     // copies the text, so each name is converted once.
@@ -215,8 +229,9 @@ fn copy(text: &JsString, length: usize) -> String {
 }
 
 /// Returns 128 bits from the platform's cryptographic generator.
-pub(super) fn random() -> worker::Result<u128> {
+pub(super) fn random() -> super::failure::Result<u128> {
     let mut bytes = [0; 16];
-    getrandom::getrandom(&mut bytes).map_err(|error| Error::RustError(error.to_string()))?;
+    getrandom::getrandom(&mut bytes)
+        .map_err(|error| super::failure::Error::from(&*error.to_string()))?;
     Ok(u128::from_ne_bytes(bytes))
 }

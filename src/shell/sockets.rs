@@ -3,11 +3,12 @@
 //! `core/outbox.rs` takes into account.
 
 use litemap::LiteMap;
+use worker::State;
 use worker::wasm_bindgen::JsValue;
 use worker::web_sys::WebSocket;
 use worker::worker_sys::ext::WebSocketExt;
-use worker::{Result, State};
 
+use super::failure::Result;
 use super::platform::{last_auto_response, set_number};
 use crate::core::close::Close;
 use crate::core::drive::SendError;

@@ -7,10 +7,11 @@
 //! Rows are stored as key-value pairs and not in SQL tables, because one SQL query costs a tenth of
 //! a join.
 
+use worker::State;
 use worker::js_sys::Date;
 use worker::wasm_bindgen::JsValue;
-use worker::{Result, State};
 
+use super::failure::Result;
 use super::log::log;
 use super::platform::Stored;
 use super::promise::log_rejection;

@@ -1,10 +1,9 @@
 //! The room's part of the requests of the operator, which the Worker has checked.
 
-use worker::Error;
 use worker::web_sys::Response;
 
 use super::super::answer::{Cors, JSON, respond};
-use super::super::failure::Failure;
+use super::super::failure::{Error, Failure};
 use super::RoomObject;
 use crate::core::admin::AdminRequest;
 use crate::core::event::Event;

@@ -1,11 +1,10 @@
 //! The room's part of the HTTP dialect: registers peers, opens event streams, and handles posted
 //! signals.
 
-use worker::Error;
 use worker::web_sys::{Headers, Response};
 
 use super::super::answer::{Cors, JSON, respond};
-use super::super::failure::Failure;
+use super::super::failure::{Error, Failure};
 use super::super::http::SIGNED_KEY;
 use super::super::platform::{now, random};
 use super::super::rate::client_network;

@@ -1,11 +1,10 @@
 //! The room's part of live sessions: requests of the back end, which the Worker has checked, and the
 //! ends of calls of the media server.
 
-use worker::Error;
 use worker::web_sys::Response;
 
 use super::super::answer::{Cors, JSON, respond};
-use super::super::failure::Failure;
+use super::super::failure::{Error, Failure};
 use super::super::media;
 use super::RoomObject;
 use crate::core::event::{Event, Reply};

@@ -1,9 +1,10 @@
 //! Performs the effects of a room through the API of Cloudflare's platform.
 
 use litemap::LiteMap;
+use worker::State;
 use worker::web_sys::WebSocket;
-use worker::{Error, Result, State};
 
+use super::super::failure::{Error, Result};
 use super::super::log::log;
 use super::super::media::MediaClient;
 use super::super::sockets::{Connection, close_socket, forget, keep, keep_listener, send};
