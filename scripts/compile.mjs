@@ -17,6 +17,8 @@ const FIRST_TIME = { dev: 'about 40 s', release: 'about a minute' };
  * fifth smaller than with the defaults of a release, and a signal needs about as many instructions.
  */
 const INLINING = '-Cllvm-args=-inline-threshold=40';
+/** The class that our Rust code exports, in lower case. */
+const OUR_CLASS = 'room';
 
 /**
  * Writes rust_bg.wasm, and index.js, which loads rust_bg.wasm.
@@ -60,9 +62,11 @@ function optimized(wasm, wasmBindgen) {
     readFileSync(file),
   );
   const name = `wasm-${hash(wasmBindgen, ...contents)}`;
-  return cached(join(root, 'target', 'optimized'), name, (folder) =>
-    optimize(join(bind(wasm, wasmBindgen, folder), 'rust_bg.wasm')),
-  );
+  return cached(join(root, 'target', 'optimized'), name, async (folder) => {
+    bind(wasm, wasmBindgen, folder);
+    await removeForeignExports(folder);
+    optimize(join(folder, 'rust_bg.wasm'));
+  });
 }
 
 /**
@@ -81,6 +85,28 @@ function bind(wasm, wasmBindgen, folder) {
   ]);
   if (!bound) stop('wasm-bindgen failed. See its output above for the cause.');
   return folder;
+}
+
+/**
+ * Removes the exports for classes of other crates than ours, such as the streams of the crate worker.
+ * Nothing uses them, but they would keep their code in the module.
+ * @param {string} folder the folder with rust.js and rust_bg.wasm
+ */
+async function removeForeignExports(folder) {
+  const { default: binaryen } = await import('binaryen');
+  const file = join(folder, 'rust_bg.wasm');
+  const classes = [
+    ...readFileSync(join(folder, 'rust.js'), 'utf8').matchAll(/^(?:export )?class (\w+)/gm),
+  ]
+    .map(([, name]) => name.toLowerCase())
+    .filter((name) => name !== OUR_CLASS);
+  const isForeign = new RegExp(`^(__wbg_)?((get|set)_)?(${classes.join('|')})_`);
+  const module = binaryen.readBinary(readFileSync(file));
+  const exports = Array.from({ length: module.getNumExports() }, (_, index) =>
+    binaryen.getExportInfo(module.getExportByIndex(index)),
+  );
+  for (const { name } of exports) if (isForeign.test(name)) module.removeExport(name);
+  writeFileSync(file, module.emitBinary());
 }
 
 /** @param {string} wasm */

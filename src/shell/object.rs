@@ -11,6 +11,7 @@
 
 mod admin;
 mod awake;
+mod heartbeat;
 mod http;
 mod live;
 mod topics;
@@ -23,29 +24,26 @@ use worker::js_sys::Date;
 use worker::wasm_bindgen::prelude::*;
 use worker::web_sys::{Headers, Request, Response, WebSocket};
 use worker::worker_sys::DurableObjectState;
-use worker::worker_sys::WebSocketRequestResponsePair;
 use worker::{Env, State, wasm_bindgen};
 
 use self::awake::AwakeRoom;
-use self::topics::Core;
+use self::heartbeat::set_auto_response;
 use self::transport::ObjectTransport;
 use super::answer::{Answer, Cors, respond_status, upgrade};
 use super::body::{self, Bodies};
 use super::env::settings;
-use super::failure::{self, Error, Failure};
+use super::failure::{Error, Failure};
 use super::log::log;
 use super::media::{MediaCalls, MediaClient};
 use super::platform::{self, WebSocketPair, now, random};
 use super::request::{admit, find_route};
 use super::sockets::{CLOSED, close_for_restart, forget};
-use crate::core::close::{self, Close};
-use crate::core::drive::{Sockets, drive};
+use crate::core::close;
 use crate::core::event::{Event, MAX_FRAME, Reply};
 use crate::core::peer::{PeerId, Socket};
 use crate::core::refusal::Refusal;
 use crate::dialect::Dialect;
 use crate::dialect::family::Family;
-use crate::dialect::peerjs::has_stopped;
 use crate::edge::BadSetting;
 use crate::edge::admission::Admission;
 use crate::edge::route::{HttpError, Join, Route};
@@ -336,32 +334,6 @@ impl RoomObject {
         self.enter(dialect, event, headers)
     }
 
-    /// Closes the WebSocket of a client of `PeerJS` that has stopped sending heartbeats, so that another
-    /// client can take its id. A WebSocket can stay open for long after its network has gone.
-    #[inline(never)]
-    fn end_stopped(&self, id: &PeerId) {
-        let awake = &mut *self.awake.borrow_mut();
-        let Core::Room(room) = &mut awake.core else {
-            return;
-        };
-        let Some(socket) = room.open_socket_of(id) else {
-            return;
-        };
-        let now = now();
-        let is_stopped = awake.sockets.get(&socket).is_some_and(|connection| {
-            // A client that never sends heartbeats cannot stop.
-            let last = platform::last_auto_response(&self.state, &connection.socket);
-            last.is_some_and(|last| has_stopped(last, now))
-        });
-        if !is_stopped {
-            return;
-        }
-        let sockets = &mut awake.sockets;
-        let mut transport = ObjectTransport::new(&self.state, now, sockets, None, &self.media);
-        transport.close(socket, Close::Replaced);
-        drive(room, now, Event::Closed(socket), &mut transport);
-    }
-
     /// Accepts a new WebSocket, or refuses the request over HTTP. The Worker converts the refusal
     /// into frames for the client. A WebSocket that the room accepts and closes would prevent
     /// hibernation until the client replies to the Close frame.
@@ -418,14 +390,4 @@ impl RoomObject {
         awake.core.drive(now, event, &mut transport);
         transport.reply
     }
-}
-
-/// Configures the platform to reply to the heartbeats of a family, which does not wake the room.
-/// Repeating the call after hibernation has no effect. The platform keeps the pair with the object.
-fn set_auto_response(state: &State, family: Family) -> failure::Result<()> {
-    let Some((heartbeat, answer)) = family.heartbeat() else {
-        return Ok(());
-    };
-    let pair = WebSocketRequestResponsePair::new(heartbeat, answer)?;
-    Ok(state.as_raw().set_websocket_auto_response(&pair)?)
 }

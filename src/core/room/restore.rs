@@ -1,5 +1,7 @@
 //! Restores a room from what is stored.
 
+use litemap::LiteMap;
+
 use super::Room;
 use super::backlog::Backlog;
 use super::bans::Bans;
@@ -131,9 +133,12 @@ impl Room {
         }
     }
 
-    fn restore_held(&mut self, mut rows: Vec<Held>) {
-        rows.sort_unstable_by_key(|row| row.number);
-        for mut row in rows {
+    fn restore_held(&mut self, rows: Vec<Held>) {
+        let mut by_number = LiteMap::<u64, Held>::default();
+        for row in rows {
+            by_number.insert(row.number, row);
+        }
+        for (_, mut row) in by_number {
             self.next_held = row.number.saturating_add(1);
             if self.roster.by_id(row.from.as_str()).is_none() {
                 row.expires_at = Time(0);
