@@ -19,7 +19,8 @@ pub enum Close {
     IdTaken,
     /// The token is missing, expired, or for another room or peer.
     Unauthorized,
-    /// The token is for a peer id that no client can have.
+    /// The token is for a peer id that no client can have, or the id, the key or the token of a `PeerJS`
+    /// client is missing or invalid.
     BadId,
     /// A frame was larger than [`MAX_FRAME`](crate::core::event::MAX_FRAME).
     TooLarge,

@@ -30,6 +30,11 @@ pub struct Limits {
     pub grace: u64,
     /// The time for which a broadcast is held while its sender is alone, in milliseconds.
     pub hold: u64,
+    /// Whether peers do not learn which other peers are in the room, join and leave.
+    pub hides_peers: bool,
+    /// The time for which a signal waits for a receiver that is not in the room, in milliseconds. 0: the
+    /// signal is refused at once.
+    pub await_peer: u64,
 }
 
 impl Limits {

@@ -47,6 +47,14 @@ pub enum Notice<'a> {
     },
     /// The room refused a request or signal of the receiver.
     Refused(Refusal<'a>),
+    /// The receiver has sent signals to a peer that is not in the room, and that has not joined in time.
+    /// Only rooms in which signals wait for peers have this notice.
+    Unavailable {
+        /// The id of the peer, as the receiver wrote it.
+        peer: Cow<'a, str>,
+        /// The id of the receiver.
+        to: PeerId,
+    },
 }
 
 impl Notice<'_> {
@@ -67,19 +75,16 @@ impl Notice<'_> {
             Self::Joined { id, polite, seat } => Notice::Joined { id, polite, seat },
             Self::Left { id, seat } => Notice::Left { id, seat },
             Self::Changes(changes) => Notice::Changes(changes),
-            Self::Signal(signal) => Notice::Signal(RoutedSignal {
-                from: signal.from,
-                to: signal.to,
-                signal_type: Cow::Owned(signal.signal_type.into_owned()),
-                payload: signal
-                    .payload
-                    .map(|payload| Cow::Owned(payload.into_owned())),
-            }),
+            Self::Signal(signal) => Notice::Signal(signal.into_owned()),
             Self::Acknowledged { ack, result } => Notice::Acknowledged {
                 ack,
                 result: result.map_err(Refusal::into_owned),
             },
             Self::Refused(refusal) => Notice::Refused(refusal.into_owned()),
+            Self::Unavailable { peer, to } => Notice::Unavailable {
+                peer: Cow::Owned(peer.into_owned()),
+                to,
+            },
         }
     }
 }
@@ -107,6 +112,19 @@ pub struct RoutedSignal<'a> {
     pub signal_type: Cow<'a, str>,
     /// The payload as JSON text, unchanged.
     pub payload: Option<Cow<'a, str>>,
+}
+
+impl RoutedSignal<'_> {
+    /// Copies all borrowed text, so that the signal can outlive the event.
+    #[must_use]
+    pub fn into_owned(self) -> RoutedSignal<'static> {
+        RoutedSignal {
+            from: self.from,
+            to: self.to,
+            signal_type: Cow::Owned(self.signal_type.into_owned()),
+            payload: self.payload.map(|payload| Cow::Owned(payload.into_owned())),
+        }
+    }
 }
 
 /// The reply to a successful registration. It corresponds to [`Notice::Welcome`] for a WebSocket.

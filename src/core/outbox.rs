@@ -207,7 +207,7 @@ pub(crate) fn kept_bytes(notice: &Notice<'_>) -> usize {
             sizes.map(|size| size.saturating_add(LEAVE_OVERHEAD)).sum()
         }
         Notice::Joined { id, .. } | Notice::Left { id, .. } => id.as_str().len(),
-        Notice::Welcome { .. } | Notice::Acknowledged { .. } => 0,
+        Notice::Welcome { .. } | Notice::Acknowledged { .. } | Notice::Unavailable { .. } => 0,
     };
     text.saturating_add(OVERHEAD)
 }

@@ -130,6 +130,8 @@ mod tests {
         viewers: 0,
         grace: 0,
         hold: 0,
+        hides_peers: false,
+        await_peer: 0,
     };
 
     fn count(limiter: &mut RateLimiter, now: u64, frames: usize) -> usize {

@@ -27,7 +27,8 @@ pub enum Code {
     IdTaken,
     /// The token is missing, expired, or for another room or peer.
     Unauthorized,
-    /// The token is for a peer id that no client can have.
+    /// The token is for a peer id that no client can have, or the id, the key or the token of a `PeerJS`
+    /// client is missing or invalid.
     BadId,
     /// The owner of the server has removed the peer, whose id and key are refused for some time.
     Removed,

@@ -11,6 +11,7 @@ mod bans;
 mod calls;
 mod changes;
 mod device;
+mod early;
 mod expiry;
 mod forward;
 mod going_away;
@@ -39,13 +40,14 @@ use self::backlog::Backlog;
 use self::bans::Bans;
 use self::calls::Calls;
 use self::changes::Leavers;
+use self::early::EarlySignals;
 use self::held::HeldBroadcasts;
 use self::live::Live;
 use self::roster::Roster;
 use self::turn::Turn;
 use crate::core::event::{Effect, Event, Limits, RowKey};
 use crate::core::number;
-use crate::core::peer::Time;
+use crate::core::peer::{PeerId, Socket, Time};
 
 /// The time by which the clock may seem to go backwards, in milliseconds, because numbers run ahead of
 /// the clock during a flood.
@@ -61,6 +63,8 @@ pub struct Room {
     backlog: Backlog,
     /// Broadcasts from a peer that is alone. Empty unless the room has exactly one peer.
     held: HeldBroadcasts,
+    /// Signals to peers that are not in the room yet.
+    early: EarlySignals,
     /// Higher than the [`number`](crate::core::event::Held::number) of every held broadcast.
     next_held: u64,
     /// The peers that left while a peer with a stream is absent, in the order of leaving.
@@ -92,6 +96,19 @@ impl Room {
     #[must_use]
     pub fn peers(&self) -> usize {
         self.roster.len()
+    }
+
+    /// Returns the WebSocket of the peer with this id, if the peer is connected.
+    #[must_use]
+    pub fn open_socket_of(&self, id: &PeerId) -> Option<Socket> {
+        self.roster.by_id(id.as_str())?.open_socket()
+    }
+
+    /// Returns whether signals wait for a peer in memory only. The alarm wakes the room before the
+    /// platform evicts it, so these signals are not lost.
+    #[must_use]
+    pub const fn awaits_peers(&self) -> bool {
+        self.early.next_expiry().is_some()
     }
 
     /// Handles an event, and appends its effects in order.
@@ -212,13 +229,14 @@ impl Room {
     }
 
     /// Returns the earliest time at which an absent peer leaves, the token of a connected peer expires, a
-    /// held broadcast expires, outdated notices are dropped, the last ban expires, or the live session or a
+    /// held broadcast or an early signal expires, outdated notices are dropped, the last ban expires, or the live session or a
     /// call needs an alarm.
     fn next_expiry(&self) -> Option<Time> {
         self.roster
             .next_expiry()
             .into_iter()
             .chain(self.held.next_expiry())
+            .chain(self.early.next_expiry())
             .chain(self.sweep_at)
             .chain(self.live.as_ref().map(|live| live.next_expiry()))
             .chain(self.calls.next_expiry())

@@ -16,7 +16,7 @@
 use std::borrow::Cow;
 
 /// Separates the family from the name of the room in the name of an object.
-const SEPARATOR: char = '\u{1}';
+const SEPARATOR: &str = "\u{1}";
 
 /// The clients that can meet in a room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,13 +46,15 @@ impl Family {
     /// Returns the family of an object with this name, and the name of its room.
     #[must_use]
     pub fn of_object(name: &str) -> (Self, &str) {
-        let parts = name.strip_prefix(SEPARATOR);
-        let parts = parts.and_then(|parts| parts.split_once(SEPARATOR));
-        let known = parts.and_then(|(family, room)| {
-            let family = Self::ALL.into_iter().find(|known| known.name() == family)?;
-            Some((family, room))
-        });
-        known.unwrap_or((Self::Party, name))
+        if let Some(rest) = name.strip_prefix(SEPARATOR) {
+            for family in Self::ALL {
+                let room = rest.strip_prefix(family.name());
+                if let Some(room) = room.and_then(|room| room.strip_prefix(SEPARATOR)) {
+                    return (family, room);
+                }
+            }
+        }
+        (Self::Party, name)
     }
 
     /// Returns the name of the object of a room.
@@ -60,7 +62,7 @@ impl Family {
     pub fn object(self, room: &str) -> Cow<'_, str> {
         match self {
             Self::Party => room.into(),
-            _ => format!("{SEPARATOR}{}{SEPARATOR}{room}", self.name()).into(),
+            _ => [SEPARATOR, self.name(), SEPARATOR, room].concat().into(),
         }
     }
 

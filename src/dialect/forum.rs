@@ -73,7 +73,8 @@ pub(super) fn encode(notice: &Notice<'_>) -> Vec<String> {
         Notice::Joined { .. }
         | Notice::Left { .. }
         | Notice::Changes(_)
-        | Notice::Acknowledged { .. } => return Vec::new(),
+        | Notice::Acknowledged { .. }
+        | Notice::Unavailable { .. } => return Vec::new(),
         Notice::Signal(RoutedSignal {
             from,
             signal_type,

@@ -78,7 +78,7 @@ pub(super) fn encode(notice: &Notice<'_>, event_id: Option<u64>) -> Vec<String> 
                 .end()
         }
         // Only Socket.IO clients get acknowledgements.
-        Notice::Acknowledged { .. } => return Vec::new(),
+        Notice::Acknowledged { .. } | Notice::Unavailable { .. } => return Vec::new(),
         Notice::Refused(refusal) => error("type", refusal)
             .optional_string("target", refusal.to.as_deref())
             .end(),

@@ -55,7 +55,9 @@ pub(super) fn encode(notice: &Notice<'_>) -> Vec<String> {
         Notice::Joined { id, .. } => peer_frame("connected", id),
         Notice::Left { id, .. } => peer_frame("disconnected", id),
         // Only event streams get changes, and only Socket.IO clients get acknowledgements.
-        Notice::Changes(_) | Notice::Acknowledged { .. } => return Vec::new(),
+        Notice::Changes(_) | Notice::Acknowledged { .. } | Notice::Unavailable { .. } => {
+            return Vec::new();
+        }
         Notice::Signal(RoutedSignal {
             from,
             to,

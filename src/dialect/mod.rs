@@ -18,6 +18,7 @@ pub mod http;
 pub mod json;
 mod lobby;
 mod native;
+pub mod peerjs;
 mod socketio;
 mod y_webrtc;
 
@@ -46,18 +47,21 @@ pub enum Dialect {
     Http,
     /// Packets of Socket.IO; see `socketio.rs`.
     SocketIo,
+    /// Frames of `PeerJS`; see `peerjs.rs`.
+    PeerJs,
     /// Topics of y-webrtc; see `y_webrtc.rs`.
     YWebrtc,
 }
 
 impl Dialect {
     /// All dialects.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Native,
         Self::Forum,
         Self::Lobby,
         Self::Http,
         Self::SocketIo,
+        Self::PeerJs,
         Self::YWebrtc,
     ];
 
@@ -82,6 +86,7 @@ impl Dialect {
             Self::Lobby => "lobby",
             Self::Http => "http",
             Self::SocketIo => "socketio",
+            Self::PeerJs => "peerjs",
             Self::YWebrtc => "y-webrtc",
         }
     }
@@ -91,6 +96,7 @@ impl Dialect {
     pub const fn family(self) -> Family {
         match self {
             Self::Native | Self::Forum | Self::Lobby | Self::Http | Self::SocketIo => Family::Party,
+            Self::PeerJs => Family::PeerJs,
             Self::YWebrtc => Family::YWebrtc,
         }
     }
@@ -101,7 +107,12 @@ impl Dialect {
     #[must_use]
     pub const fn is_stream(self) -> bool {
         match self {
-            Self::Native | Self::Forum | Self::Lobby | Self::SocketIo | Self::YWebrtc => false,
+            Self::Native
+            | Self::Forum
+            | Self::Lobby
+            | Self::SocketIo
+            | Self::PeerJs
+            | Self::YWebrtc => false,
             Self::Http => true,
         }
     }
@@ -112,7 +123,7 @@ impl Dialect {
     #[must_use]
     pub const fn may_return(self, close_code: u16) -> bool {
         match self {
-            Self::Native | Self::Forum | Self::Lobby | Self::YWebrtc => false,
+            Self::Native | Self::Forum | Self::Lobby | Self::PeerJs | Self::YWebrtc => false,
             Self::Http => true,
             Self::SocketIo => socketio::may_return(close_code),
         }
@@ -127,6 +138,7 @@ impl Dialect {
             Self::Lobby => lobby::RESERVED,
             Self::Http => http::RESERVED,
             Self::SocketIo => socketio::RESERVED,
+            Self::PeerJs => peerjs::RESERVED,
             Self::YWebrtc => &[],
         }
     }
@@ -136,7 +148,7 @@ impl Dialect {
     const fn shows_media_server(self) -> bool {
         match self {
             Self::Native | Self::SocketIo => true,
-            Self::Forum | Self::Lobby | Self::Http | Self::YWebrtc => false,
+            Self::Forum | Self::Lobby | Self::Http | Self::PeerJs | Self::YWebrtc => false,
         }
     }
 
@@ -167,6 +179,7 @@ impl Dialect {
             Self::Lobby => lobby::decode(text),
             Self::Http => http::decode(text),
             Self::SocketIo => socketio::decode(text),
+            Self::PeerJs => peerjs::decode(text),
             Self::YWebrtc => Err(Refusal::malformed("this dialect has no signals")),
         }?;
         let signal_type = &signal.signal_type;
@@ -217,6 +230,7 @@ impl Dialect {
             Self::Lobby => lobby::encode(notice),
             Self::Http => http::encode(notice, event_id),
             Self::SocketIo => socketio::encode(notice),
+            Self::PeerJs => peerjs::encode(notice),
             // Its clients parse each frame, and ignore errors.
             Self::YWebrtc => Vec::new(),
         })
@@ -253,6 +267,7 @@ impl Dialect {
     pub fn encode_rejection(self, refusal: Refusal<'_>) -> Vec<String> {
         match self {
             Self::SocketIo => vec![socketio::encode_rejection(&refusal)],
+            Self::PeerJs => vec![peerjs::encode_rejection(&refusal)],
             _ => match self.encode(&Notice::Refused(refusal), None) {
                 Encoded::Frames(frames) => frames,
                 Encoded::Reserved => Vec::new(),

@@ -91,7 +91,9 @@ pub(super) fn encode(notice: &Notice<'_>) -> Vec<String> {
             .string("type", "peer-left")
             .string("id", id.as_str()),
         // Only event streams get changes, and only Socket.IO clients get acknowledgements.
-        Notice::Changes(_) | Notice::Acknowledged { .. } => return Vec::new(),
+        Notice::Changes(_) | Notice::Acknowledged { .. } | Notice::Unavailable { .. } => {
+            return Vec::new();
+        }
         Notice::Signal(RoutedSignal {
             from,
             signal_type,

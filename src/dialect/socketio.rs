@@ -156,7 +156,10 @@ pub(super) fn encode(notice: &Notice<'_>) -> Vec<String> {
         Notice::Joined { id, .. } if !id.is_media_server() => peer_event("new-peer", id),
         Notice::Left { id, .. } if !id.is_media_server() => peer_event("peer-left", id),
         // The media server has no name in this dialect. Only event streams get changes.
-        Notice::Joined { .. } | Notice::Left { .. } | Notice::Changes(_) => return Vec::new(),
+        Notice::Joined { .. }
+        | Notice::Left { .. }
+        | Notice::Changes(_)
+        | Notice::Unavailable { .. } => return Vec::new(),
         Notice::Signal(signal) if signal.from.is_media_server() => {
             return from_media_server(signal);
         }

@@ -12,7 +12,9 @@ mod secrets;
 mod test_tokens;
 mod token;
 
-pub use check::{check_admin_token, check_control_token, check_status_token, check_token};
+pub use check::{
+    check_admin_token, check_control_token, check_new_id, check_status_token, check_token,
+};
 pub use http_key::{check_key, key_expiry, sign_key};
 pub use join::{Admission, check_join};
 pub use origin::allows_origin;

@@ -21,7 +21,9 @@ impl RateLimit {
     #[must_use]
     pub const fn of(route: &Route) -> &'static [Self] {
         match route {
-            Route::Join(_) | Route::Live(LiveAction::Create) => &[Self::Joins],
+            Route::Join(_) | Route::Rejected(..) | Route::Live(LiveAction::Create) => {
+                &[Self::Joins]
+            }
             Route::Register(_) | Route::Events { .. } => &[Self::Joins, Self::Asks],
             Route::Engine(Ok(engine)) => Self::of_engine(engine),
             Route::Status { .. }
@@ -29,7 +31,9 @@ impl RateLimit {
             | Route::Ice(_)
             | Route::Admin(_)
             | Route::Live(LiveAction::Stop { .. } | LiveAction::Status { .. }) => &[Self::Asks],
-            Route::Health | Route::Preflight(_) | Route::Engine(Err(_)) => &[],
+            Route::Health | Route::Preflight(_) | Route::NewId { .. } | Route::Engine(Err(_)) => {
+                &[]
+            }
         }
     }
 
@@ -136,6 +140,13 @@ mod tests {
             ("GET", "/iceServers".to_owned(), false, &[asks]),
             ("GET", "/live/demo".to_owned(), false, &[asks]),
             ("POST", "/live/stop".to_owned(), false, &[asks]),
+            (
+                "GET",
+                "/parties/main/demo/peerjs".to_owned(),
+                true,
+                &[joins],
+            ),
+            ("GET", "/parties/main/demo/peerjs/id".to_owned(), false, &[]),
             ("GET", "/health".to_owned(), false, &[]),
             ("OPTIONS", "/message/demo/ann".to_owned(), false, &[]),
             ("GET", engine("transport=polling"), false, &[]),

@@ -7,6 +7,7 @@ mod endpoint;
 mod engine;
 mod error;
 mod id_from_key;
+mod peerjs;
 mod query;
 mod requests;
 mod url;
@@ -21,6 +22,7 @@ pub use url::{host_of, split_url};
 
 use self::endpoint::{Endpoint, HttpAction};
 use self::query::{QueryParams, peer_id, room_name};
+use crate::core::refusal::Refusal;
 use crate::dialect::Dialect;
 use crate::dialect::family::Family;
 use crate::edge::quote::shorten;
@@ -64,6 +66,15 @@ pub enum Route {
     },
     /// Join a room over a WebSocket.
     Join(Join),
+    /// Refuse a join over the WebSocket, because its client hides the status of a response.
+    Rejected(Dialect, Refusal<'static>),
+    /// Create an id for a client of `PeerJS`.
+    NewId {
+        /// The name of the room, decoded.
+        room: String,
+        /// The tokens from the URL, still unverified.
+        tokens: Vec<String>,
+    },
     /// Register a peer of the HTTP dialect.
     Register(HttpPeer),
     /// Send a signal of the HTTP dialect.
@@ -95,6 +106,7 @@ pub enum Route {
 /// # Errors
 ///
 /// - 400: an invalid room name, id, key or dialect
+/// - 401: a list of the peers of `PeerJS`, which the server does not have
 /// - 404: an unknown path
 /// - 405: a method that the path does not allow
 /// - 426: a join without a WebSocket upgrade
@@ -155,6 +167,12 @@ pub fn route(request: &Request<'_>) -> Result<Route, HttpError> {
                 tokens: params.tokens,
             }))
         }
+        Endpoint::PeerJs(action, room, key) => peerjs::request(action, room, key),
+        Endpoint::Room(room, dialect)
+            if dialect == Some(Dialect::PeerJs) || peerjs::is_in(request.query) =>
+        {
+            peerjs::join_or_status(request, room_name(room)?, dialect.is_some())
+        }
         Endpoint::Room(room, dialect) => {
             join_or_status(request, room_name(room)?, dialect, params()?)
         }
@@ -189,7 +207,7 @@ fn join_or_status(
     mut params: QueryParams,
 ) -> Result<Route, HttpError> {
     match request.upgrade {
-        Some(upgrade) if request.method == "GET" && has_token(upgrade, "websocket") => {
+        Some(_) if is_websocket(request) => {
             params.read_protocols(request.protocols.unwrap_or_default())?;
             let secret = params.key.as_ref().map(|key| &*key.secret);
             let id = params.id.map(|id| id_from_key::resolve(id, secret));
@@ -211,13 +229,21 @@ fn join_or_status(
                 tokens: params.tokens,
             })
         }
-        _ => {
-            let message = "this request joins a room without a WebSocket: expected the header \
-                 `Upgrade: websocket`. Open this URL with ws:// or wss://";
-            let error = HttpError::new(426, "upgrade-required", message);
-            Err(error.with_header("Upgrade", "websocket"))
-        }
+        _ => Err(upgrade_required()),
     }
+}
+
+/// Returns whether a request asks for a WebSocket.
+fn is_websocket(request: &Request<'_>) -> bool {
+    let asks = |upgrade| has_token(upgrade, "websocket");
+    request.method == "GET" && request.upgrade.is_some_and(asks)
+}
+
+fn upgrade_required() -> HttpError {
+    let message = "this request joins a room without a WebSocket: expected the header \
+         `Upgrade: websocket`. Open this URL with ws:// or wss://";
+    let error = HttpError::new(426, "upgrade-required", message);
+    error.with_header("Upgrade", "websocket")
 }
 
 /// Returns whether the comma-separated value of a header contains `token` in upper or lower case.

@@ -43,6 +43,10 @@ const HOLD: Range = seconds(120, 0, 86_400);
 /// default is shorter.
 const PING: Range = seconds(25, 1, 300);
 
+/// The time for which a signal waits for a `PeerJS` client that is just joining, in milliseconds: the
+/// default `expire_timeout` of the server of `PeerJS`.
+const AWAIT_PEER_MS: u64 = 5_000;
+
 const fn seconds(default: u64, min: u64, max: u64) -> Range {
     Range {
         default,
@@ -86,13 +90,18 @@ impl Settings {
     /// Returns the limits of a room in a family.
     #[must_use]
     pub fn limits_of(&self, family: Family) -> Limits {
-        let peers = match family {
-            Family::Party => self.limits.peers,
-            Family::PeerJs | Family::YWebrtc => self.clients,
-        };
-        Limits {
-            peers,
-            ..self.limits
+        match family {
+            Family::Party => self.limits,
+            Family::PeerJs => Limits {
+                peers: self.clients,
+                hides_peers: true,
+                await_peer: AWAIT_PEER_MS,
+                ..self.limits
+            },
+            Family::YWebrtc => Limits {
+                peers: self.clients,
+                ..self.limits
+            },
         }
     }
 
@@ -114,6 +123,8 @@ impl Settings {
                 viewers: usize::try_from(viewers).unwrap_or(usize::MAX),
                 grace: milliseconds("RECONNECT_GRACE", &GRACE)?,
                 hold: milliseconds("HOLD_FOR_NEXT", &HOLD)?,
+                hides_peers: false,
+                await_peer: 0,
             },
             clients: usize::try_from(clients).unwrap_or(usize::MAX),
             ping: milliseconds("PING_INTERVAL", &PING)?,
@@ -158,6 +169,8 @@ mod tests {
             viewers: 1_000,
             grace: 15_000,
             hold: 120_000,
+            hides_peers: false,
+            await_peer: 0,
         };
         let defaults = Settings {
             limits,

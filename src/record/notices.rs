@@ -69,8 +69,8 @@ pub(super) fn write_notices(text: &mut String, notices: &[Numbered]) {
                 write_line(text, format_args!("r {number} {code}"), &bodies);
             }
             // A welcome is not stored, because the room sends a new welcome whenever a stream opens.
-            // An acknowledgement is sent only to a connected peer.
-            Notice::Welcome { .. } | Notice::Acknowledged { .. } => {}
+            // The others are sent only to a connected peer.
+            Notice::Welcome { .. } | Notice::Acknowledged { .. } | Notice::Unavailable { .. } => {}
         }
     }
 }

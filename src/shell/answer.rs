@@ -16,7 +16,7 @@ use crate::edge::settings::Settings;
 use crate::edge::status::Status;
 
 pub(super) const JSON: &str = "application/json";
-const HTML: &str = "text/html; charset=utf-8";
+pub(super) const HTML: &str = "text/html; charset=utf-8";
 pub(super) const EVENTS: &str = "text/event-stream";
 
 /// The subprotocol that a client offers together with its token (RFC 6455 §1.9). A browser closes

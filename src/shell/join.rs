@@ -11,7 +11,8 @@ use super::failure::Failure;
 use super::promise::Step;
 use crate::core::close::Close;
 use crate::core::refusal::{Code, Refusal};
-use crate::edge::route::{HttpError, Join, Route};
+use crate::dialect::Dialect;
+use crate::edge::route::{HttpError, Route};
 
 /// Continues a join after the room has responded or failed.
 pub(super) fn on_answered(call: &Call, outcome: JsValue) -> Result<Answer, Failure> {
@@ -37,7 +38,8 @@ pub(super) fn refuse(
     refusal: Refusal<'_>,
 ) -> Result<Answer, Failure> {
     match route {
-        Route::Join(join) => Ok(reject_join(join, headers, refusal)?.into()),
+        Route::Join(join) => Ok(reject_join(join.dialect, headers, refusal)?.into()),
+        Route::Rejected(dialect, _) => Ok(reject_join(*dialect, headers, refusal)?.into()),
         _ => Err(refusal.into()),
     }
 }
@@ -45,11 +47,15 @@ pub(super) fn refuse(
 /// Refuses a join over a WebSocket: sends an error frame of the client's dialect, and closes the
 /// WebSocket with a close code. Browsers hide the status and the body of a refused upgrade from the
 /// page.
-fn reject_join(join: &Join, headers: &Headers, refusal: Refusal<'_>) -> worker::Result<Response> {
+fn reject_join(
+    dialect: Dialect,
+    headers: &Headers,
+    refusal: Refusal<'_>,
+) -> worker::Result<Response> {
     let close = Close::after(refusal.code).unwrap_or(Close::TooFast);
     let pair = WebSocketPair::new()?;
     pair.server.accept()?;
-    for frame in join.dialect.encode_rejection(refusal) {
+    for frame in dialect.encode_rejection(refusal) {
         pair.server.send_with_str(frame)?;
     }
     pair.server

@@ -30,13 +30,13 @@ use worker::wasm_bindgen::prelude::*;
 use worker::web_sys::Request;
 use worker::{Env, event};
 
-use self::answer::{Answer, EVENTS, JSON, preflight, respond, respond_status};
+use self::answer::{Answer, EVENTS, HTML, JSON, preflight, respond, respond_status};
 use self::call::{Call, room_response};
 use self::failure::Failure;
 use self::join::refuse;
 use self::platform::{ORIGIN, header};
 use self::promise::Step;
-use self::request::{authorize, find_route, may_see_room};
+use self::request::{authorize, find_route, may_see_room, new_id};
 use crate::dialect::family::Family;
 use crate::edge::admission;
 use crate::edge::quote::shorten;
@@ -138,6 +138,11 @@ fn serve(route: &Route, call: &Call, settings: &Settings) -> Result<Answer, Fail
         Route::Join(join) => {
             let object = join.dialect.family().object(&join.room);
             Ok(call.forward(&object, &call.request, Step::Joined)?)
+        }
+        Route::Rejected(_, refusal) => refuse(route, &call.request.headers(), refusal.clone()),
+        Route::NewId { room, tokens } => {
+            let id = new_id(room, tokens, &call.request.headers(), settings)?;
+            Ok(respond(200, HTML, id.as_str(), &call.cors())?.into())
         }
         Route::Engine(Ok(wanted)) => engine::serve(wanted, call, settings),
         Route::Engine(Err(error)) => Ok(respond(400, JSON, &error.body(), &call.cors())?.into()),

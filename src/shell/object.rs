@@ -11,6 +11,7 @@
 
 mod admin;
 mod awake;
+mod heartbeat;
 mod http;
 mod live;
 mod topics;
@@ -23,9 +24,10 @@ use worker::js_sys::Date;
 use worker::wasm_bindgen::prelude::*;
 use worker::web_sys::{Headers, Request, Response, WebSocket};
 use worker::worker_sys::DurableObjectState;
-use worker::{Env, Error, State, WebSocketPair, WebSocketRequestResponsePair, wasm_bindgen};
+use worker::{Env, Error, State, WebSocketPair, wasm_bindgen};
 
 use self::awake::AwakeRoom;
+use self::heartbeat::set_auto_response;
 use self::transport::ObjectTransport;
 use super::answer::{Answer, Cors, respond_status, upgrade};
 use super::body::{self, Bodies};
@@ -195,6 +197,8 @@ impl RoomObject {
                 room, family, html, ..
             } => self.status(&room, family, html, cors)?,
             Route::Health
+            | Route::Rejected(..)
+            | Route::NewId { .. }
             | Route::Preflight(_)
             | Route::Ice(_)
             | Route::Live(_)
@@ -313,6 +317,9 @@ impl RoomObject {
             Some(id) => id,
             None => PeerId::random(random()?),
         };
+        if dialect == Dialect::PeerJs {
+            self.end_stopped(&id);
+        }
         let event = |socket| Event::Join {
             socket,
             id,
@@ -380,14 +387,4 @@ impl RoomObject {
         awake.core.drive(now, event, &mut transport);
         transport.reply
     }
-}
-
-/// Configures the platform to reply to the heartbeats of a family, which does not wake the room.
-/// Repeating the call after hibernation has no effect. The platform keeps the pair with the object.
-fn set_auto_response(state: &State, family: Family) -> worker::Result<()> {
-    let Some((heartbeat, answer)) = family.heartbeat() else {
-        return Ok(());
-    };
-    let pair = WebSocketRequestResponsePair::new(heartbeat, answer)?;
-    Ok(state.as_raw().set_websocket_auto_response(&pair)?)
 }

@@ -4,6 +4,7 @@ use worker::web_sys::{Headers, Request};
 
 use super::failure::Failure;
 use super::platform::{LAST_EVENT_ID, PROTOCOLS, UPGRADE, header, now, random};
+use crate::core::peer::PeerId;
 use crate::core::refusal::{Code, Refusal};
 use crate::edge::admission::{self, Admission, Secrets};
 use crate::edge::header::{find_in_protocols, token_in_authorization};
@@ -58,9 +59,11 @@ pub(super) fn authorize(
             return authorize_peer(peer, headers, secrets);
         }
         Route::Register(peer) => (&peer.tokens, Some(&peer.room), Some(&peer.id)),
-        // `live.rs` checks who may control a live session, and `admin.rs` checks the owner. The token
-        // of a Socket.IO client follows in its first packet.
+        // `live.rs` checks who may control a live session, and `admin.rs` checks the owner. `new_id`
+        // checks the token that an id is for. The token of a Socket.IO client follows in its first packet.
         Route::Health
+        | Route::Rejected(..)
+        | Route::NewId { .. }
         | Route::Preflight(_)
         | Route::Status { .. }
         | Route::Live(_)
@@ -149,6 +152,25 @@ pub(super) fn may_see_room(
     token.is_ok_and(|token| {
         admission::check_status_token(secrets, token.as_deref(), now(), room).is_ok()
     })
+}
+
+/// Creates the id of a client that has none, or returns the id that its token is for.
+#[inline(never)]
+pub(super) fn new_id(
+    room: &str,
+    tokens: &[String],
+    headers: &Headers,
+    settings: &Settings,
+) -> Result<PeerId, Failure> {
+    let mut id = None;
+    if let Some(secrets) = &settings.secrets {
+        let token = find_token(headers, tokens)?;
+        id = admission::check_new_id(secrets, token.as_deref(), now(), room)?;
+    }
+    match id {
+        Some(id) => Ok(id),
+        None => Ok(PeerId::random(random()?)),
+    }
 }
 
 /// Checks the token of a join.

@@ -20,6 +20,8 @@ const LIMITS: Limits = Limits {
     viewers: 4096,
     grace: 15_000,
     hold: 120_000,
+    hides_peers: false,
+    await_peer: 0,
 };
 const NOW: Time = Time(1_000_000);
 
@@ -216,6 +218,10 @@ fn frame(dialect: Dialect, signal_type: &str, payload: &str) -> String {
                 other => other,
             };
             format!(r#"2["{spelled}",{payload},"peer1"]"#)
+        }
+        Dialect::PeerJs => {
+            let spelled = signal_type.to_uppercase();
+            format!(r#"{{"type":"{spelled}","payload":{payload},"dst":"peer1"}}"#)
         }
         Dialect::Lobby => format!(r#"{{"toId":"peer1","{signal_type}":{payload}}}"#),
         Dialect::YWebrtc => unreachable!("the dialect has no signals"),

@@ -23,7 +23,7 @@ use serde_json::value::RawValue;
 use crate::rig::LIMITS;
 
 /// Seeds for mutation: frames, most of them valid.
-const FRAMES: [&str; 17] = [
+const FRAMES: [&str; 19] = [
     r#"{"type":"ice-candidate","payload":{"candidate":""},"target":"peer2"}"#,
     r#"{"type":"offer","to":"ann","payload":{"type":"offer","sdp":"v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\n"}}"#,
     r#"{"type":"candidate","to":"bob","payload":{"candidate":"candidate:1 1 udp 1 127.0.0.1 9 typ host"}}"#,
@@ -37,6 +37,8 @@ const FRAMES: [&str; 17] = [
     r#"{"to":"ann","type":"x","payload":"}"}"#,
     r#" [ {"type":"candidate","to":"bob"} , {"type":"x","payload":[{}]} ] "#,
     r#"217["offerSdp",{"type":"offer","sdp":"v=0\r\n"},"ann"]"#,
+    r#"{"type":"OFFER","dst":"a b","payload":{"sdp":{"type":"offer","sdp":"v=0\r\n"}}}"#,
+    r#"{"type":"HEARTBEAT"}"#,
     r#"2["ice-candidate",null]"#,
     r#"51-7["x",{"_placeholder":true,"num":0}]"#,
     r#"{"type":"publish","topic":"d","data":{"type":"announce"},"clients":2}"#,
@@ -45,7 +47,7 @@ const FRAMES: [&str; 17] = [
 ];
 
 /// Seeds for mutation: paths and queries, most of them valid.
-const PATHS: [&str; 12] = [
+const PATHS: [&str; 14] = [
     "/register/demo/ann?key=secret",
     "/message/%C3%A4/a%3Ab",
     "/events/demo/ann?token=a.b.c",
@@ -56,14 +58,17 @@ const PATHS: [&str; 12] = [
     "/live/stop?token=a.b.c",
     "/live/%C3%A4%20?token=a.b.c",
     "/parties/main/a?_pk=ann&key=secret&dialect=lobby&token=a.b.c",
+    "/parties/main/a%20b/peerjs?key=peerjs&id=ann%20b&token=secret&version=1.5.5",
+    "/parties/main/demo/k%2Fe/id?ts=1",
     "/parties/main/a?_pk=%41+&key=%ff&x=%",
     "/parties/main/a?partyline, key.c2VjcmV0, token.a.b.c",
 ];
 
 /// Seeds for mutation: valid attachments.
-const ATTACHMENTS: [&str; 4] = [
+const ATTACHMENTS: [&str; 5] = [
     "v2 7 3 native - bob\n",
     "v2 0 1 lobby ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad a\nt 1795251720000\n",
+    "v2 7 3 peerjs ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad a~b\n",
     "v2 7 3 native - bob\nt 9\nm offered 0 s1 0 1\n",
     "v2 7 3 http - bob\n9 5 4 8 1 -\nt 9\nj 5 ann 1 1\ns 9 ann * 5 7\noffer{\"a\":1}l 9 ann 2\nr 9 no-such-peer 2 -\nno",
 ];
@@ -206,7 +211,10 @@ fn routes_or_refuses(text: &str, method: &str, upgrade: Option<&str>) {
         last_event_id: Some(query),
         protocols: Some(query),
     }) {
-        assert!([400, 404, 405, 426].contains(&error.status), "{error:?}");
+        assert!(
+            [400, 401, 404, 405, 426].contains(&error.status),
+            "{error:?}"
+        );
         assert!(serde_json::from_str::<serde_json::Value>(&error.body()).is_ok());
     }
 }

@@ -15,6 +15,8 @@ const LIMITS: Limits = Limits {
     viewers: 16,
     grace: 15_000,
     hold: 120_000,
+    hides_peers: false,
+    await_peer: 0,
 };
 const STREAMS: [&str; 3] = ["bob", "cat", "dan"];
 const GUESTS: [&str; 3] = ["x", "y", "z"];

@@ -9,6 +9,7 @@ mod fuzz;
 mod histories;
 mod live;
 mod live_histories;
+mod peerjs;
 mod properties;
 mod readme;
 mod reopen;

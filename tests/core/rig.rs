@@ -25,6 +25,8 @@ pub(crate) const LIMITS: Limits = Limits {
     viewers: 4,
     grace: 15_000,
     hold: 120_000,
+    hides_peers: false,
+    await_peer: 0,
 };
 
 /// A frame or a close code that a client received.
@@ -238,8 +240,12 @@ impl Rig {
         (rows, self.world.alarm.is_some())
     }
 
-    /// Evicts the room, and restores it from the text of its attachments and rows.
+    /// Evicts the room, and restores it from the text of its attachments and rows. A room that awaits a
+    /// peer is never idle for long enough to be evicted.
     pub(crate) fn sleep(&mut self) {
+        if self.room.awaits_peers() {
+            return;
+        }
         self.world.was_evicted = true;
         if let Some((call, _)) = self.world.calls.last_key_value() {
             self.world.last_call_before_restart = *call;
@@ -332,6 +338,7 @@ impl Rig {
     /// Passes an event to the room, checks the invariants, and returns the first reply.
     fn handle(&mut self, event: Event<'_>) -> Option<Result<Reply, Refusal<'static>>> {
         self.world.begin();
+        self.world.awaits_peers = self.limits.await_peer > 0;
         drive(&mut self.room, self.now, event, &mut self.world);
         self.world.check_invariants();
         for (socket, heard) in std::mem::take(&mut self.world.sent) {

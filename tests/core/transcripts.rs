@@ -66,7 +66,7 @@ fn play(path: &Path, sleep: Sleep) {
     {
         return topics::play(
             &lines,
-            settings(&lines).limits,
+            settings(&lines).limits_of(Dialect::YWebrtc.family()),
             sleep == Sleep::BeforeEachLine,
         );
     }
@@ -105,9 +105,12 @@ impl<'a> Player<'a> {
     fn new(path: &Path, lines: &[Line<'a>]) -> Self {
         let room = path.file_stem().unwrap().to_str().unwrap();
         let dialect = path.parent().and_then(|folder| folder.file_name()).unwrap();
+        let dialect = dialect.to_string_lossy().into_owned();
+        // The transcripts with several dialects have no folder of a dialect.
+        let family = Dialect::named(&dialect).unwrap_or(Dialect::Native).family();
         Self {
-            rig: Rig::named(room, settings(lines).limits),
-            dialect: dialect.to_string_lossy().into_owned(),
+            rig: Rig::named(room, settings(lines).limits_of(family)),
+            dialect,
             sockets: BTreeMap::new(),
             unread: BTreeMap::new(),
             last_event: BTreeMap::new(),

@@ -18,10 +18,13 @@ import { WebSocket } from 'ws';
 /** @typedef {{ code: number, reason: string }} Closed */
 
 /**
- * The heartbeat of each dialect that has another one than `ping` and `pong`: the frame and its answer.
- * @type {Record<string, [ping: string, pong: string] | undefined>}
+ * The heartbeat of clients and its answer, of the dialects whose clients have rooms of their own.
+ * @type {Record<string, [string, string]>}
  */
-const HEARTBEATS = { 'y-webrtc': ['{"type":"ping"}', '{"type":"pong"}'] };
+const HEARTBEATS = {
+  peerjs: ['{"type":"HEARTBEAT"}', 'ok'],
+  'y-webrtc': ['{"type":"ping"}', '{"type":"pong"}'],
+};
 
 /** The timeout for a frame in milliseconds. Only a failing test waits for the whole timeout. */
 const TIMEOUT = 10_000;
@@ -29,16 +32,16 @@ const TIMEOUT = 10_000;
 /** Returns the path and query for a WebSocket join. @param {string} room @param {Join} [join] */
 export function joinPath(room, { id, key, token, dialect, inPath } = {}) {
   const query = new URLSearchParams();
-  for (const [name, value] of Object.entries({
-    _pk: id,
-    key,
-    token,
-    ...(!inPath && { dialect }),
-  })) {
+  const isPeerJs = dialect === 'peerjs';
+  const named = isPeerJs || inPath;
+  const params = isPeerJs
+    ? { id, token: key, key: token ?? 'peerjs' } // the words of PeerJS are not ours
+    : { _pk: id, key, token, ...(!named && { dialect }) };
+  for (const [name, value] of Object.entries(params)) {
     if (value !== undefined) for (const one of [value].flat()) query.append(name, one);
   }
   const search = query.toString();
-  const path = `/parties/main/${encodeURIComponent(room)}${inPath ? `/${dialect}` : ''}`;
+  const path = `/parties/main/${encodeURIComponent(room)}${named ? `/${dialect}` : ''}`;
   return `${path}${search && `?${search}`}`;
 }
 
@@ -49,6 +52,8 @@ export class Peer {
   #unread = [];
   /** @type {(() => void)[]} */
   #wakers = [];
+  /** @type {[string, string]} */
+  #heartbeat;
   /**
    * One entry for each expected pong: the callback of `settle`, or undefined for a ping of the
    * test.
@@ -58,14 +63,20 @@ export class Peer {
   /** @type {Closed | undefined} */
   #ended;
 
-  /** @param {Server} server @param {string} room @param {Join} join @param {WebSocket} socket */
-  constructor(server, room, { id = 'nameless', dialect = '' }, socket) {
+  /**
+   * @param {Server} server
+   * @param {string} room
+   * @param {string} name
+   * @param {WebSocket} socket
+   * @param {string} [dialect]
+   */
+  constructor(server, room, name, socket, dialect = 'native') {
+    this.#heartbeat = HEARTBEATS[dialect] ?? ['ping', 'pong'];
+    /** The dialect, if its clients have rooms of their own. */
+    this.family = dialect in HEARTBEATS ? dialect : undefined;
     this.server = server;
     this.room = room;
-    this.name = id;
-    /** The dialect, if it is of another family than the native dialect. */
-    this.dialect = dialect in HEARTBEATS ? dialect : undefined;
-    this.heartbeat = HEARTBEATS[dialect] ?? ['ping', 'pong'];
+    this.name = name;
     this.socket = socket;
     /** @type {Promise<Closed>} */
     this.closed = new Promise((resolve) => {
@@ -80,7 +91,7 @@ export class Peer {
       const text = binary
         ? `(binary frame of ${/** @type {Buffer} */ (data).length} bytes)`
         : data.toString();
-      const settle = text === this.heartbeat[1] ? this.#pings.shift() : undefined;
+      const settle = text === this.#heartbeat[1] ? this.#pings.shift() : undefined;
       if (settle) return settle();
       this.#unread.push(text);
       this.#wake();
@@ -104,7 +115,7 @@ export class Peer {
       join.protocols ?? [],
       options,
     );
-    const peer = new Peer(server, room, join, socket);
+    const peer = new Peer(server, room, join.id ?? 'nameless', socket, join.dialect);
     await once(socket, 'open', { signal: AbortSignal.timeout(TIMEOUT) });
     return peer;
   }
@@ -141,7 +152,7 @@ export class Peer {
    * @param {unknown} frame a string or buffer is sent unchanged, any other value as JSON
    */
   send(frame) {
-    if (frame === this.heartbeat[0]) this.#pings.push(undefined);
+    if (frame === 'ping') this.#pings.push(undefined);
     this.socket.send(
       typeof frame === 'string' || frame instanceof Buffer ? frame : JSON.stringify(frame),
     );
@@ -206,7 +217,7 @@ export class Peer {
     const answered = new Promise((/** @type {(value?: unknown) => void} */ resolve) =>
       this.#pings.push(resolve),
     );
-    this.socket.send(this.heartbeat[0]);
+    this.socket.send(this.#heartbeat[0]);
     await within(Promise.race([answered, this.closed]), `${this.name} receives a pong`);
   }
 
@@ -224,7 +235,7 @@ export class Peer {
   async cut() {
     this.socket.terminate();
     await this.closed;
-    await waitUntilNoticed(this.server, this.room, this.dialect);
+    await waitUntilNoticed(this.server, this.room, this.family);
   }
 
   #wake() {
@@ -239,11 +250,11 @@ export class Peer {
  * request is sent after the first response, so workerd handles the loss before the second request.
  * @param {Server} server
  * @param {string} room
- * @param {string} [dialect]
+ * @param {string} [family] the dialect, if its clients have rooms of their own
  */
-export async function waitUntilNoticed(server, room, dialect) {
-  await server.status(room, undefined, dialect);
-  await server.status(room, undefined, dialect);
+export async function waitUntilNoticed(server, room, family) {
+  await server.status(room, undefined, family);
+  await server.status(room, undefined, family);
 }
 
 /**
@@ -257,7 +268,7 @@ export async function expectQuiet(...peers) {
   await settleAll();
   // The platform delays frames until storage writes are durable, but does not delay pongs. The
   // platform also delays HTTP responses of the room, so a response follows all delayed frames.
-  await peers[0].server.status(peers[0].room, undefined, peers[0].dialect);
+  await peers[0].server.status(peers[0].room, undefined, peers[0].family);
   await settleAll();
   assert.deepEqual(
     peers.map((peer) => [peer.name, ...peer.unread]),

@@ -91,7 +91,7 @@ export async function play(server, { dialect, room, lines }) {
       } else if (verb === 'drops') await peer.cut();
       else if (verb === 'closes') {
         await peer.close(rest[0] ? Number(rest[0]) : undefined);
-        await waitUntilNoticed(server, room, peer.dialect);
+        await waitUntilNoticed(server, room, peer.family);
       } else if (verb === 'closed') await peer.isClosed(Number(rest[0]), rest.slice(1).join(' '));
       else assert.fail(`unknown verb "${verb}"; tests/transcripts/README.md lists all verbs`);
     } catch (error) {

@@ -136,7 +136,7 @@ export class Server {
    * Reads the status of a room.
    * @param {string} room
    * @param {string} [token] without it, a server that requires tokens hides the number of peers
-   * @param {string} [dialect] without it, the status is that of the party family
+   * @param {string} [dialect] a dialect whose clients have rooms of their own
    * @returns {Promise<any>}
    */
   async status(room, token, dialect) {

@@ -77,7 +77,8 @@ impl Turn<'_, '_> {
                 Notice::Welcome { .. }
                 | Notice::Signal(_)
                 | Notice::Acknowledged { .. }
-                | Notice::Refused(_) => {}
+                | Notice::Refused(_)
+                | Notice::Unavailable { .. } => {}
             }
         }
         let known_since = stream.opened.max(stream.dropped).max(got);

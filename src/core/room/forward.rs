@@ -179,6 +179,10 @@ impl<'a> Turn<'_, 'a> {
             };
         };
         let Some(receiver) = self.room.roster.by_id(&to) else {
+            if self.room.limits.await_peer > 0 {
+                self.wait_for_peer(to, signal);
+                return Ok(Forwarded::Now);
+            }
             let message = format!(
                 "no peer `{to}` is in this room: wait until it joins, or send to another peer"
             );

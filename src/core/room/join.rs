@@ -32,7 +32,7 @@ impl Turn<'_, '_> {
         if let Some(expired) = expired.filter(|_| !self.holds_seat(&id, key.as_ref())) {
             return self.reply(Err(expired));
         }
-        if moves.is_some() && moves != self.open_socket_of(&id) {
+        if moves.is_some() && moves != self.room.open_socket_of(&id) {
             return self.reply(Err(Refusal::new(Code::Replaced, MOVED)));
         }
         let old = match self.take_over(&id, key.as_ref()) {
@@ -69,6 +69,9 @@ impl Turn<'_, '_> {
                 self.room
                     .roster
                     .insert(Peer::new(member, Presence::Connected, rate_limiter));
+                if self.room.limits.await_peer > 0 {
+                    self.send_early(&id, socket);
+                }
                 self.announce(id, seat);
                 for signal in self.take_held() {
                     self.push_send(vec![socket], signal);
@@ -83,11 +86,6 @@ impl Turn<'_, '_> {
     fn holds_seat(&self, id: &PeerId, key: Option<&Key>) -> bool {
         let peer = self.room.roster.by_id(id.as_str());
         peer.is_some_and(|peer| peer.member.lock.protects_with(key))
-    }
-
-    /// Returns the WebSocket of the peer with this id, if the peer is connected.
-    fn open_socket_of(&self, id: &PeerId) -> Option<Socket> {
-        self.room.roster.by_id(id.as_str())?.open_socket()
     }
 
     /// Replaces a peer that is already in the room. It keeps its rate limit, and gets its queued
@@ -136,7 +134,11 @@ impl Turn<'_, '_> {
 
     /// Returns the welcome for the peer with this id and seat.
     pub(super) fn welcome(&self, id: &PeerId, seat: Seat) -> Notice<'static> {
-        let mut peers = self.others(id, seat);
+        let mut peers = if self.room.limits.hides_peers {
+            Vec::new()
+        } else {
+            self.others(id, seat)
+        };
         if self.room.live.is_some() {
             // The media server makes all offers, so every peer is polite to it.
             peers.push((PeerId::media_server(), true));
@@ -162,6 +164,9 @@ impl Turn<'_, '_> {
 
     /// Notifies the other peers that a peer has joined.
     pub(super) fn announce(&mut self, id: PeerId, seat: Seat) {
+        if self.room.limits.hides_peers {
+            return;
+        }
         self.broadcast(
             Some(seat),
             &Notice::Joined {

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::early::EarlySignals;
 use super::roster::Presence;
 use super::turn::Turn;
 use crate::core::close::Close;
@@ -91,13 +92,23 @@ impl Turn<'_, '_> {
         if let Some(media) = peer.member.media.take() {
             self.release_media(&id, *media);
         }
+        let mut told = Vec::new();
         for notice in self.take_queued(&mut peer, sent) {
-            if let Notice::Signal(signal) = &*notice {
+            if let Notice::Signal(signal) = &*notice
+                && !told.contains(&signal.from)
+            {
                 self.refuse(&signal.from, receiver_left(Some(&id)));
+                // `Notice::Unavailable` is about all signals to a peer, and a refusal about one.
+                if self.room.limits.await_peer > 0 {
+                    told.push(signal.from.clone());
+                }
             }
         }
         for held in self.room.held.take() {
             self.effects.push(Effect::Erase(RowKey::Held(held.number)));
+        }
+        if self.room.limits.hides_peers {
+            return self.room.early.forget(&id);
         }
         self.record_leaver(seat, &id);
         let is_device = self.is_device(&id);
@@ -113,6 +124,7 @@ impl Turn<'_, '_> {
     pub(super) fn remove_all(&mut self, close: Close) -> usize {
         self.end_session();
         self.take_held();
+        self.room.early = EarlySignals::default();
         let rows = self.room.backlog.take_rows().map(Effect::Erase);
         self.effects.extend(rows);
         let mut count = 0_usize;
@@ -129,8 +141,8 @@ impl Turn<'_, '_> {
         count
     }
 
-    /// Removes the absent peers whose grace period has ended, refuses the held broadcasts that have
-    /// expired, ends a live session whose time is over, closes the WebSockets of clients whose tokens have
+    /// Removes the absent peers whose grace period has ended, refuses the held broadcasts and the early
+    /// signals that have expired, ends a live session whose time is over, closes the WebSockets of clients whose tokens have
     /// expired, and drops outdated notices and bans.
     #[inline(never)]
     pub(super) fn expire(&mut self) {
@@ -140,6 +152,7 @@ impl Turn<'_, '_> {
                            peer has joined";
             self.refuse(&held.from, Refusal::new(Code::NoSuchPeer, message));
         }
+        self.expire_early();
         let absent = self.room.roster.absent();
         let expired = absent.filter(|peer| peer.expires_at().is_some_and(|at| at <= self.now));
         let expired: Vec<_> = expired.map(|peer| peer.member.seat).collect();

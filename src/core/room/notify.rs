@@ -78,6 +78,11 @@ impl<'a> Turn<'_, 'a> {
     /// Notifies the sender that its signal is refused. An absent WebSocket peer does not receive
     /// the notice.
     pub(super) fn refuse(&mut self, sender: &PeerId, refusal: Refusal<'a>) {
+        if self.room.limits.await_peer > 0
+            && let (Code::NoSuchPeer, Some(to)) = (refusal.code, refusal.to.clone())
+        {
+            return self.tell_unavailable(sender, to);
+        }
         if let Some(sender) = self.room.roster.by_id(sender.as_str()) {
             let seat = sender.member.seat;
             // If the sender's outbox is full, the refusal is dropped.

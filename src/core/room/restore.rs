@@ -5,6 +5,7 @@ use super::backlog::Backlog;
 use super::bans::Bans;
 use super::calls::Calls;
 use super::changes::Leavers;
+use super::early::EarlySignals;
 use super::held::HeldBroadcasts;
 use super::live::Live;
 use super::roster::{Peer, Presence, Roster};
@@ -37,6 +38,7 @@ impl Room {
             roster: Roster::default(),
             backlog: Backlog::default(),
             held: HeldBroadcasts::default(),
+            early: EarlySignals::default(),
             next_held: 0,
             leavers: Leavers::default(),
             last_number: 0,

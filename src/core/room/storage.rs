@@ -69,6 +69,8 @@ impl Turn<'_, '_> {
         for held in self.room.held.limit_expiries(latest) {
             self.write_row(Row::Held(held));
         }
+        let latest = self.latest_early_expiry();
+        self.room.early.limit_expiries(latest);
         self.limit_bans();
     }
 

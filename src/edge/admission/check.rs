@@ -30,6 +30,23 @@ pub fn check_token(
     Ok(claims.exp)
 }
 
+/// Checks the token of a client that has no id yet. Returns the id that the token is for. `None`: any id.
+///
+/// # Errors
+///
+/// Those of [`check_token`].
+pub fn check_new_id(
+    secrets: &Secrets,
+    token: Option<&str>,
+    now: Time,
+    room: &str,
+) -> Result<Option<PeerId>, Refusal<'static>> {
+    let claims = read_peer_claims(secrets, token)?;
+    let id = claims.sub.as_deref().and_then(PeerId::parse);
+    check_claims(&claims, now, Some(room), id.as_ref())?;
+    Ok(id)
+}
+
 /// Checks the token of a client that asks for the status of `room`, whatever the `sub` of the token.
 ///
 /// # Errors

@@ -1,6 +1,7 @@
 //! The paths of the server, and the methods that each path allows.
 
 use super::engine;
+use super::peerjs::PeerJsAction;
 use crate::dialect::Dialect;
 use crate::edge::ice::IceFormat;
 
@@ -12,6 +13,8 @@ pub(super) enum Endpoint<'a> {
     Ice(IceFormat),
     /// A room, and the dialect if the path names one. The name is percent-encoded.
     Room(&'a str, Option<Dialect>),
+    /// A request of a `PeerJS` client. The room name and the client's `key` are percent-encoded.
+    PeerJs(PeerJsAction, &'a str, &'a str),
     CreateSession,
     StopSession,
     /// A live session. The name is percent-encoded.
@@ -76,12 +79,7 @@ impl<'a> Endpoint<'a> {
                 };
                 match first {
                     "parties" if second == "main" => {
-                        return match rest.split_once('/') {
-                            None => Some(Self::Room(rest, None)),
-                            Some((room, dialect)) => {
-                                Some(Self::Room(room, Some(Dialect::in_url(dialect)?)))
-                            }
-                        };
+                        return Self::in_room(rest);
                     }
                     _ if rest.contains('/') => return None,
                     "register" => Self::Http(HttpAction::Register, second, rest),
@@ -92,6 +90,19 @@ impl<'a> Endpoint<'a> {
                 }
             }
         })
+    }
+
+    /// Finds the resource at a path after `/parties/main/`.
+    fn in_room(path: &'a str) -> Option<Self> {
+        let Some((room, rest)) = path.split_once('/') else {
+            return Some(Self::Room(path, None));
+        };
+        match rest.split_once('/') {
+            None => Dialect::in_url(rest).map(|dialect| Self::Room(room, Some(dialect))),
+            Some((key, "id")) => Some(Self::PeerJs(PeerJsAction::Id, room, key)),
+            Some((key, "peers")) => Some(Self::PeerJs(PeerJsAction::Peers, room, key)),
+            Some(_) => None,
+        }
     }
 
     /// Returns the value of the `Allow` header.

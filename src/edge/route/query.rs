@@ -312,8 +312,8 @@ mod tests {
         let refused = |query: &str| message(join("/parties/main/demo", query));
         assert_eq!(
             refused("dialect=klingon"),
-            "the dialect \"klingon\" does not exist: expected one of native, forum, lobby, socketio, y-webrtc. \
-             Omit `dialect` to use native"
+            "the dialect \"klingon\" does not exist: expected one of native, forum, lobby, socketio, \
+             peerjs, y-webrtc. Omit `dialect` to use native"
         );
         assert_eq!(
             refused("_pk=a%20b"),

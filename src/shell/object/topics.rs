@@ -12,6 +12,7 @@ use crate::core::topics::{self, Topics};
 use crate::dialect::Dialect;
 
 /// What the object serves. It depends on the family of its clients.
+#[allow(clippy::large_enum_variant)] // an object has one value, and most objects have a room
 pub(super) enum Core {
     Room(Room),
     Topics(Topics),

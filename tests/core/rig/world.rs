@@ -50,6 +50,8 @@ pub(super) struct World {
     /// Whether a session could not be closed.
     pub(super) closes_again: bool,
     pub(super) accepts_nothing: bool,
+    /// Whether signals wait for peers that are not in the room, in memory only.
+    pub(super) awaits_peers: bool,
     /// The WebSocket that asks to join during the current event, and its dialect.
     pub(super) joining: Option<(Socket, Dialect)>,
     /// The first reply to the current event.
@@ -142,7 +144,8 @@ impl World {
             || self.was_evicted
             || !self.notices.is_empty()
             || self.live.is_some()
-            || self.closes_again;
+            || self.closes_again
+            || self.awaits_peers;
         assert!(
             self.alarm == next
                 || may_be_earlier
@@ -330,6 +333,10 @@ impl Transport for World {
         assert!(!to.is_empty(), "{notice:?} has no receiver");
         assert_eq!(to.iter().collect::<BTreeSet<_>>().len(), to.len(), "{to:?}");
         self.refused += usize::from(matches!(notice, Notice::Refused(_)));
+        if let Notice::Unavailable { to, .. } = notice {
+            // It refuses all signals of its receiver to a peer.
+            self.owed.retain(|(sender, ..)| sender != to);
+        }
         let content = match notice {
             Notice::Signal(signal) => Some(content(signal)),
             _ => None,
