@@ -43,7 +43,7 @@ const HEARTBEAT_TIMEOUT_MS: u64 = 120_000;
 /// Returns the id in the room for an id of `PeerJS`.
 #[must_use]
 pub fn id_in_room(id: &str) -> String {
-    swap(id, ' ', '~')
+    swap(id, b' ', b'~')
 }
 
 /// Returns whether a client has stopped sending heartbeats, so that another client may take its id.
@@ -122,15 +122,20 @@ pub(super) fn encode_rejection(refusal: &Refusal<'_>) -> String {
 
 /// Returns the id of `PeerJS` for an id in the room.
 fn id_outside(id: &str) -> String {
-    swap(id, '~', ' ')
+    swap(id, b'~', b' ')
 }
 
+/// Replaces each ASCII character `from` with the ASCII character `to`.
 #[inline(never)]
-fn swap(id: &str, from: char, to: char) -> String {
-    let chars = id.chars();
-    chars
-        .map(|char| if char == from { to } else { char })
-        .collect()
+fn swap(id: &str, from: u8, to: u8) -> String {
+    let mut bytes = id.as_bytes().to_vec();
+    for byte in &mut bytes {
+        if *byte == from {
+            *byte = to;
+        }
+    }
+    // One ASCII character in place of another leaves the text valid.
+    String::from_utf8(bytes).unwrap_or_default()
 }
 
 /// Returns the type of a signal in the room, or `None` for a frame that is no signal. In the dialect, the

@@ -168,13 +168,19 @@ pub fn route(request: &Request<'_>) -> Result<Route, HttpError> {
             }))
         }
         Endpoint::PeerJs(action, room, key) => peerjs::request(action, room, key),
-        Endpoint::Room(room, dialect)
-            if dialect == Some(Dialect::PeerJs) || peerjs::is_in(request.query) =>
-        {
-            peerjs::join_or_status(request, room_name(room)?, dialect.is_some())
-        }
         Endpoint::Room(room, dialect) => {
-            join_or_status(request, room_name(room)?, dialect, params()?)
+            let room = room_name(room)?;
+            if dialect == Some(Dialect::PeerJs) {
+                return peerjs::join_or_status(request, room, true);
+            }
+            match params() {
+                Ok(params) if dialect.is_some() || params.dialect != Dialect::PeerJs => {
+                    join_or_status(request, room, dialect, params)
+                }
+                Err(error) if dialect.is_some() || !peerjs::is_in(request.query) => Err(error),
+                // The parameters of PeerJS have other meanings, so they may also be errors.
+                _ => peerjs::join_or_status(request, room, false),
+            }
         }
         Endpoint::Http(action, room, id) => {
             let (room, id) = (room_name(room)?, peer_id(id)?);

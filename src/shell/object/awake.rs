@@ -71,7 +71,7 @@ impl AwakeRoom {
             drive(&mut room, now, Event::Wake, &mut transport);
         }
         Self {
-            core: Core::Room(room),
+            core: Core::Room(Box::new(room)),
             sockets,
             next_socket,
         }

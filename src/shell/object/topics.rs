@@ -13,7 +13,7 @@ use crate::dialect::Dialect;
 
 /// What the object serves. It depends on the family of its clients.
 pub(super) enum Core {
-    Room(Room),
+    Room(Box<Room>),
     Topics(Topics),
 }
 
