@@ -11,7 +11,7 @@ use crate::core::refusal::Code;
 pub enum Close {
     /// The same peer joined again, or opened a newer event stream.
     Replaced,
-    /// The room has as many peers as `MAX_PEERS` allows, including absent peers.
+    /// The room has as many peers as `MAX_PEERS` or `MAX_CLIENTS` allows, including absent peers.
     RoomFull,
     /// The peer ignored too many consecutive `too-fast` refusals.
     TooFast,

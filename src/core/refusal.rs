@@ -21,7 +21,7 @@ pub enum Code {
     TooLarge,
     /// The peer exceeded the rate limit.
     TooFast,
-    /// The room has as many peers as `MAX_PEERS` allows.
+    /// The room has as many peers as `MAX_PEERS` or `MAX_CLIENTS` allows.
     RoomFull,
     /// The id is in use with another key.
     IdTaken,
