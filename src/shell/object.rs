@@ -320,7 +320,8 @@ impl RoomObject {
         };
         // A client may move from HTTP to a WebSocket, with the key that the server has signed.
         let key = self.stored_key(&room, &id, key.as_ref());
-        if dialect == Dialect::PeerJs {
+        // A client whose token has expired may only return to its own seat, and takes no other.
+        if dialect == Dialect::PeerJs && expired.is_none() {
             self.end_stopped(&id);
         }
         let event = |socket| Event::Join {

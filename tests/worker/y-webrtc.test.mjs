@@ -60,6 +60,19 @@ test('clients meet in a room by path or query, and meet no other room or family'
   await Promise.all([ann, bob, other, nat].map((peer) => peer.close(1000)));
 });
 
+test('the path names the dialect, whatever the query says', async () => {
+  const { main } = workerd.at;
+  const query = 'dialect=peerjs&id=ann&key=k&token=t';
+  const status = await main.request(`/parties/main/named/y-webrtc?${query}`);
+  assert.equal(status.status, 426, 'the query asks for a join');
+  const plain = await main.request('/parties/main/named/y-webrtc?dialect=peerjs');
+  assert.equal(plain.status, 426);
+  const { status: upgraded } = await main.upgrade(`/parties/main/named/y-webrtc?${query}`);
+  assert.equal(upgraded, 101);
+  const created = await main.status('named', undefined, 'peerjs');
+  assert.equal(created.peers, 0);
+});
+
 test('a heartbeat is answered, and a frame that differs from it is ignored', async () => {
   const ann = await connect('heartbeat');
   for (const frame of ['ping', '{"type": "ping"}', '{"type":"ping"}']) ann.send(frame);

@@ -38,9 +38,12 @@ fn param(query: &str, name: &str) -> String {
     found.map_or_else(String::new, |(_, value)| value.into_owned())
 }
 
-/// Returns whether the query names the dialect.
+/// Returns whether the query names the dialect. Of several parameters, the last one counts, as in
+/// [`QueryParams`](super::query::QueryParams).
 pub(super) fn is_in(query: &str) -> bool {
-    param(query, "dialect") == "peerjs"
+    let params = form_urlencoded::parse(query.as_bytes());
+    let named = params.filter(|(name, _)| name == "dialect").last();
+    named.is_some_and(|(_, dialect)| dialect == "peerjs")
 }
 
 /// Finds the route of a request to a room in this dialect. `in_path`: whether the path names the dialect.
@@ -153,6 +156,29 @@ mod tests {
                 Ok(refused),
                 "{query}"
             );
+        }
+    }
+
+    #[test]
+    fn the_path_names_the_dialect_before_the_query_and_the_last_parameter_counts() {
+        for (path, query, dialect) in [
+            ("a/y-webrtc", "dialect=peerjs", Dialect::YWebrtc),
+            ("a/native", "dialect=peerjs", Dialect::Native),
+            ("a", "dialect=peerjs&dialect=native", Dialect::Native),
+            ("a", "dialect=native&dialect=peerjs", Dialect::PeerJs),
+            ("a/peerjs", "dialect=native", Dialect::PeerJs),
+        ] {
+            let query = format!("{QUERY}&{query}");
+            let joined = join(&format!("/parties/main/{path}"), &query);
+            let Ok(Route::Join(Join {
+                dialect: found, id, ..
+            })) = joined
+            else {
+                panic!("{path}?{query}: {joined:?}");
+            };
+            assert_eq!(found, dialect, "{path}?{query}");
+            // Only `PeerJS` has the parameter `id`.
+            assert_eq!(id.is_some(), dialect == Dialect::PeerJs, "{path}?{query}");
         }
     }
 
