@@ -340,7 +340,7 @@ mod tests {
         }
         let other = mint(
             "another secret of the very same length",
-            &json!({}),
+            &json!({ "alg": "HS256" }),
             &claims,
         );
         assert!(check(&other).unwrap_err().contains("signature"));
@@ -358,11 +358,6 @@ mod tests {
             &good[..good.len() - 1],
             &format!("{good}A"),
             &good.replacen('.', ".e30", 1),
-            &mint(
-                "another secret of the very same length",
-                &json!({ "alg": "HS256" }),
-                &claims,
-            ),
             &mint(SECRET, &json!({ "alg": "none" }), &claims),
             &mint(SECRET, &json!({ "alg": "RS256" }), &claims),
             &mint(SECRET, &json!({ "alg": "HS384" }), &claims),
@@ -383,29 +378,22 @@ mod tests {
 
     #[test]
     fn a_request_without_a_token_is_refused() {
-        assert!(check_token(&SECRET.into(), None, NOW, Some("demo"), None).is_err());
         let for_ann = token(&json!({ "exp": 1_000_001, "room": "demo", "sub": "ann" }));
-        assert!(check_token(&SECRET.into(), Some(&for_ann), NOW, Some("demo"), None).is_err());
-        assert!(check_token(&SECRET.into(), Some(&for_ann), NOW, None, None).is_err());
-        assert!(check_token(&SECRET.into(), None, NOW, None, None).is_err());
+        for token in [None, Some(&*for_ann)] {
+            for room in [None, Some("demo")] {
+                assert!(check_token(&SECRET.into(), token, NOW, room, None).is_err());
+            }
+        }
     }
 
     #[test]
     fn a_token_for_any_room_is_accepted_when_the_request_names_no_room() {
         let ann = PeerId::parse("ann");
         let other = token(&json!({ "exp": 1_000_001, "room": "other", "sub": "ann" }));
-        let any = |now| check_token(&SECRET.into(), Some(&other), now, None, ann.as_ref()).is_ok();
-        assert!(any(NOW));
-        assert!(!any(Time(1_000_001_000)));
-        assert!(
-            check_token(
-                &SECRET.into(),
-                Some(&other),
-                NOW,
-                Some("demo"),
-                ann.as_ref()
-            )
-            .is_err()
-        );
+        let check =
+            |now, room| check_token(&SECRET.into(), Some(&other), now, room, ann.as_ref()).is_ok();
+        assert!(check(NOW, None));
+        assert!(!check(Time(1_000_001_000), None));
+        assert!(!check(NOW, Some("demo")));
     }
 }

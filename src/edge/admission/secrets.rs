@@ -8,7 +8,7 @@ const CURRENT: &str = "ROOM_SECRET";
 /// The name of the setting for the previous secret.
 const PREVIOUS: &str = "ROOM_SECRET_PREVIOUS";
 
-/// The secret of the server, and the secret before it. What the previous secret has signed stays valid,
+/// The secret of the server, and the secret before it. Tokens and keys of the previous secret stay valid,
 /// so an operator can replace the secret while tokens are in use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Secrets {

@@ -1,4 +1,4 @@
-//! Peer ids that are made from keys. Nobody else can take such an id, even after a deployment or a crash,
+//! Peer ids that are made from keys. No other client can take such an id, even after a deployment or a crash,
 //! when the room has forgotten the keys of its peers: the id itself shows which key opens it.
 //!
 //! A client asks for its id with `_pk=k.` and a key. The id is `k.` and the first 22 characters (132

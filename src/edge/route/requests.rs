@@ -1,4 +1,4 @@
-//! What requests say about the peer or the room that they concern.
+//! The requests about a peer or a room, with their parameters.
 
 use std::fmt;
 
@@ -79,4 +79,79 @@ pub struct AdminCall {
     pub action: AdminAction,
     /// The tokens from the URL, still unverified.
     pub tokens: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::test_support::{GET, status};
+    use super::super::{Request, Route, route};
+    use super::*;
+
+    #[test]
+    fn a_path_of_the_http_dialect_names_room_and_peer() {
+        let call = |method, path, last_event_id| {
+            route(&Request {
+                method,
+                path,
+                query: "key=k&token=t",
+                last_event_id,
+                ..GET
+            })
+            .unwrap()
+        };
+        let key = Key::new("k").map(|key| KeyWithSecret {
+            secret: "k".into(),
+            key,
+        });
+        let peer = HttpPeer {
+            room: "a b".into(),
+            id: PeerId::parse("ann:1").unwrap(),
+            key,
+            tokens: vec!["t".into()],
+        };
+        let registers = call("POST", "/register/a%20b/ann%3A1", None);
+        assert_eq!(registers, Route::Register(peer.clone()));
+        let posts = call("POST", "/message/a%20b/ann:1", None);
+        assert_eq!(posts, Route::Message(peer.clone()));
+        let headers = [
+            ("GET", Some("17"), Some(17)),
+            ("GET", Some("x"), None),
+            ("HEAD", None, None),
+        ];
+        for (method, header, last) in headers {
+            let listens = Route::Events {
+                peer: peer.clone(),
+                last,
+                head: method == "HEAD",
+            };
+            assert_eq!(call(method, "/events/a%20b/ann:1", header), listens);
+        }
+    }
+
+    #[test]
+    fn ice_servers_are_requested_in_two_formats() {
+        let expected = |format| IceRequest {
+            format,
+            id: PeerId::parse("ann"),
+            tokens: vec!["t".into()],
+            room: Some("a b".into()),
+        };
+        for (path, format) in [
+            ("/ice-servers", IceFormat::List),
+            ("/iceServers", IceFormat::One),
+        ] {
+            let query = "_pk=ann&token=t&room=a+b&utm=7";
+            let request = Request { path, query, ..GET };
+            assert_eq!(route(&request), Ok(Route::Ice(expected(format))));
+            let invalid_id = Request {
+                query: "_pk=a%20b",
+                ..request
+            };
+            assert_eq!(status(route(&invalid_id)), 400);
+            for (method, answer) in [("HEAD", None), ("POST", Some(405))] {
+                let request = Request { method, ..request };
+                assert_eq!(route(&request).err().map(|error| error.status), answer);
+            }
+        }
+    }
 }

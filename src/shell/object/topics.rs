@@ -11,7 +11,7 @@ use crate::core::room::Room;
 use crate::core::topics::{self, Topics};
 use crate::dialect::Dialect;
 
-/// What the object serves. It depends on the family of its clients.
+/// The state machine of the object. The family of its clients determines the variant.
 pub(super) enum Core {
     Room(Box<Room>),
     Topics(Topics),
