@@ -21,7 +21,7 @@ use std::rc::Rc;
 use litemap::LiteMap;
 
 pub use self::drive::{Transport, drive};
-pub use self::event::{Call, Effect, Event, Listener, Subscription};
+pub use self::event::{Call, Effect, Event, Listener, Mark, Notice, Subscription};
 use crate::core::close::Close;
 use crate::core::event::Limits;
 use crate::core::peer::{Socket, Time};
@@ -44,7 +44,7 @@ pub struct Topics {
     /// The clients. They are boxed, because a removal moves all later entries of the map.
     clients: LiteMap<Socket, Box<Client>>,
     /// The subscribers of each topic, in the order of their seats. No topic is without subscribers.
-    topics: LiteMap<Rc<str>, Vec<(u64, Socket)>>,
+    topics: LiteMap<Rc<str>, Vec<Subscriber>>,
     /// The number of subscriptions of all clients.
     subscriptions: usize,
     /// Higher than every seat.
@@ -53,6 +53,16 @@ pub struct Topics {
     expiring: LiteMap<(Time, Socket), ()>,
     /// The time of the current alarm. `None` if no alarm is set or the alarm has fired.
     alarm: Option<Time>,
+}
+
+/// A subscriber of a topic.
+#[derive(Debug)]
+struct Subscriber {
+    seat: u64,
+    socket: Socket,
+    /// The name of the subscription.
+    #[expect(dead_code)]
+    label: Rc<str>,
 }
 
 /// A client, and the state that is kept in memory only.
@@ -80,8 +90,8 @@ impl Topics {
             alarm: None,
         };
         for listener in listeners {
-            for Subscription { topic, seat, .. } in &listener.subscriptions {
-                topics.add_subscriber(topic.clone(), *seat, listener.socket);
+            for subscription in &listener.subscriptions {
+                topics.add_subscriber(subscription, listener.socket);
             }
             topics.insert(now, listener);
         }
@@ -182,8 +192,12 @@ impl Topics {
 
     fn handle_call(&mut self, socket: Socket, call: Call<'_>, effects: &mut Vec<Effect>) {
         let is_changed = match call {
-            Call::Subscribe(names) => self.each_topic(socket, names, Self::subscribe),
-            Call::Unsubscribe(names) => self.each_topic(socket, names, Self::unsubscribe),
+            Call::Subscribe(names, mark) => {
+                self.each_topic(&names, |topics, name| topics.subscribe(socket, name, mark))
+            }
+            Call::Unsubscribe(names) => {
+                self.each_topic(&names, |topics, name| topics.unsubscribe(socket, name))
+            }
             Call::Publish { topic, body } => self.publish(socket, &topic, body, effects),
             Call::Nothing => false,
         };
@@ -196,18 +210,17 @@ impl Topics {
     /// have changed.
     fn each_topic(
         &mut self,
-        socket: Socket,
-        names: Vec<Cow<'_, str>>,
-        change: impl Fn(&mut Self, Socket, &str) -> bool,
+        names: &[Cow<'_, str>],
+        change: impl Fn(&mut Self, &str) -> bool,
     ) -> bool {
         let names = names.iter().take(MAX_TOPICS);
-        let changed = names.filter(|name| change(self, socket, name));
+        let changed = names.filter(|name| change(self, name));
         changed.count() > 0
     }
 
     /// Subscribes a client to a topic, or gives it a new seat if it is subscribed. Returns `false` if a
     /// limit is reached.
-    fn subscribe(&mut self, socket: Socket, name: &str) -> bool {
+    fn subscribe(&mut self, socket: Socket, name: &str, mark: Mark) -> bool {
         let was_subscribed = self.unsubscribe(socket, name);
         let Some(client) = self.clients.get_mut(&socket) else {
             return false;
@@ -218,14 +231,14 @@ impl Topics {
         {
             return was_subscribed;
         }
-        let topic: Rc<str> = name.into();
-        let seat = self.next_seat;
-        client.listener.subscriptions.push(Subscription {
-            topic: topic.clone(),
-            seat,
-            is_fresh: true,
-        });
-        self.add_subscriber(topic, seat, socket);
+        let subscription = Subscription {
+            topic: name.into(),
+            label: "".into(),
+            seat: self.next_seat,
+            mark,
+        };
+        client.listener.subscriptions.push(subscription.clone());
+        self.add_subscriber(&subscription, socket);
         true
     }
 
@@ -261,18 +274,20 @@ impl Topics {
         let fresh = subscriptions
             .into_iter()
             .flatten()
-            .find(|each| *each.topic == *name && each.is_fresh);
+            .find(|each| *each.topic == *name && each.mark == Mark::Fresh);
         let is_fresh = fresh.is_some();
         let last = fresh.map_or(u64::MAX, |own| {
-            own.is_fresh = false;
+            own.mark = Mark::None;
             own.seat
         });
-        let receivers = subscribers.iter().take_while(|(seat, _)| *seat <= last);
-        effects.push(Effect::Publish {
-            to: receivers.map(|(_, socket)| *socket).collect(),
-            body,
+        let receivers = subscribers.iter().take_while(|each| each.seat <= last);
+        let to = receivers.map(|each| each.socket).collect();
+        let notice = Notice::Post {
+            body: body.into(),
+            label: "".into(),
             subscribers: subscribers.len(),
-        });
+        };
+        effects.push(Effect::Send(to, notice));
         is_fresh
     }
 
@@ -302,15 +317,25 @@ impl Topics {
     }
 
     /// Adds a subscriber to a topic.
-    fn add_subscriber(&mut self, topic: Rc<str>, seat: u64, socket: Socket) {
+    fn add_subscriber(&mut self, subscription: &Subscription, socket: Socket) {
+        let seat = subscription.seat;
         self.subscriptions = self.subscriptions.saturating_add(1);
         self.next_seat = self.next_seat.max(seat.saturating_add(1));
-        match self.topics.get_mut(&topic) {
+        let label = subscription.label.clone();
+        let subscriber = Subscriber {
+            seat,
+            socket,
+            label,
+        };
+        match self.topics.get_mut(&subscription.topic) {
             Some(subscribers) => {
-                let index = subscribers.partition_point(|(other, _)| *other < seat);
-                subscribers.insert(index, (seat, socket));
+                let index = subscribers.partition_point(|other| other.seat < seat);
+                subscribers.insert(index, subscriber);
             }
-            None => drop(self.topics.insert(topic, vec![(seat, socket)])),
+            None => drop(
+                self.topics
+                    .insert(subscription.topic.clone(), vec![subscriber]),
+            ),
         }
     }
 
@@ -318,7 +343,7 @@ impl Topics {
         let Some(subscribers) = self.topics.get_mut(topic) else {
             return;
         };
-        if let Ok(index) = subscribers.binary_search_by_key(&seat, |(seat, _)| *seat) {
+        if let Ok(index) = subscribers.binary_search_by_key(&seat, |each| each.seat) {
             subscribers.remove(index);
             self.subscriptions = self.subscriptions.saturating_sub(1);
         }

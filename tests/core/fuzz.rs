@@ -8,8 +8,8 @@ use partyline::core::live::{MediaCall, Outcome};
 use partyline::core::peer::{Socket, Time};
 use partyline::core::refusal::Code;
 use partyline::core::room::Room;
-use partyline::core::topics::{self, Call, Topics};
-use partyline::dialect::{Dialect, Encoded};
+use partyline::core::topics::{self, Call, Mark, Notice, Topics};
+use partyline::dialect::Dialect;
 use partyline::edge::live::{LiveSettings, NewSession, RoomRequest, StopRequest};
 use partyline::edge::media;
 use partyline::edge::route::{Request, route};
@@ -76,8 +76,8 @@ const ATTACHMENTS: [&str; 5] = [
 /// Seeds for mutation: valid attachments of clients that use topics.
 const LISTENERS: [&str; 3] = [
     "v2 7 - y-webrtc - -\n",
-    "v2 7 - y-webrtc - -\nt 1795251720000\n3 fresh 1\nd9 - 5\nother",
-    "v2 7 - y-webrtc - -\n3 - 0\n9 - 1\nd",
+    "v2 7 - y-webrtc - -\nt 1795251720000\n3 fresh - 1\nd9 - 1 5\nxother",
+    "v2 7 - y-webrtc - -\n3 - - 0\n9 - - 1\nd",
 ];
 
 /// Seeds for mutation: the keys and values of valid rows.
@@ -182,10 +182,12 @@ fn calls_or_refuses(frame: &str) {
     let dialect = Dialect::YWebrtc;
     match dialect.decode_call(frame) {
         Ok(Call::Publish { body, .. }) => {
-            let Encoded::Frames(frames) = dialect.encode_post(&body, 2) else {
-                panic!("{body} is not encoded");
+            let notice = Notice::Post {
+                body: body.into(),
+                label: "".into(),
+                subscribers: 2,
             };
-            for frame in frames {
+            for frame in dialect.encode_topic_notice(&notice) {
                 let fields: BTreeMap<String, Box<RawValue>> = serde_json::from_str(&frame).unwrap();
                 assert_eq!(fields["clients"].get(), "2");
                 assert_eq!(
@@ -361,7 +363,7 @@ proptest! {
         let publish = Call::Publish { topic: "d".into(), body: "{}".to_owned() };
         for event in [
             call(publish),
-            call(Call::Subscribe(names())),
+            call(Call::Subscribe(names(), Mark::Fresh)),
             call(Call::Unsubscribe(names())),
             topics::Event::Tick,
             topics::Event::Ended(socket),

@@ -24,17 +24,44 @@ pub struct Listener {
 pub struct Subscription {
     /// The name of the topic.
     pub topic: Rc<str>,
+    /// The name of the subscription, which the client chose. Empty in dialects without such names.
+    pub label: Rc<str>,
     /// The position in the order of all subscriptions.
     pub seat: u64,
-    /// Whether the client has published nothing on the topic since it subscribed.
-    pub is_fresh: bool,
+    /// A fact about the subscription.
+    pub mark: Mark,
+}
+
+/// A fact about a subscription.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mark {
+    /// None of the following facts.
+    #[default]
+    None,
+    /// The client has published nothing on the topic since it subscribed. Its first message is an
+    /// announcement.
+    Fresh,
+}
+
+/// What a client receives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// A message that was published on a topic of the client.
+    Post {
+        /// The body of the [`Call::Publish`].
+        body: Rc<str>,
+        /// The name of the receiver's subscription.
+        label: Rc<str>,
+        /// The number of all subscribers of the topic.
+        subscribers: usize,
+    },
 }
 
 /// A request of a client, as its dialect decoded it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Call<'a> {
-    /// Subscribe to these topics. A client that is subscribed to a topic subscribes anew.
-    Subscribe(Vec<Cow<'a, str>>),
+    /// Subscribe to these topics, with this mark. A client that is subscribed to a topic subscribes anew.
+    Subscribe(Vec<Cow<'a, str>>, Mark),
     /// Unsubscribe from these topics.
     Unsubscribe(Vec<Cow<'a, str>>),
     /// Publish a message to all subscribers of a topic, including the client if it is subscribed.
@@ -86,15 +113,9 @@ pub enum Effect {
     Accept(Socket),
     /// Refuse the WebSocket of an [`Event::Join`].
     Refuse(Refusal<'static>),
-    /// Send a message to each WebSocket in `to`. The shell reports each failure as [`Event::Ended`].
-    Publish {
-        /// The receivers, without duplicates.
-        to: Vec<Socket>,
-        /// The body of the [`Call::Publish`].
-        body: String,
-        /// The number of all subscribers of the topic.
-        subscribers: usize,
-    },
+    /// Send a notice to each WebSocket. The list has no duplicates. The shell reports each failure as
+    /// [`Event::Ended`].
+    Send(Vec<Socket>, Notice),
     /// Close a WebSocket with a close code.
     Close(Socket, Close),
     /// Store a listener with its WebSocket, replacing the previously stored listener.
