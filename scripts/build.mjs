@@ -83,7 +83,8 @@ function removeStaging() {
 
 /** Returns a hash of all inputs of a build: source files, configuration and compiler version. */
 function inputs() {
-  const sources = readdirSync(join(root, 'src'), { recursive: true, withFileTypes: true })
+  const sources = ['src', 'patches']
+    .flatMap((folder) => readdirSync(join(root, folder), { recursive: true, withFileTypes: true }))
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath ?? entry.path, entry.name))
     .sort();

@@ -21,7 +21,7 @@ const UNREACHABLE = { npm_config_registry: 'http://127.0.0.1:9/' };
 
 before(() => {
   const files = ['package.json', 'package-lock.json', 'Cargo.toml', 'Cargo.lock', 'wrangler.toml'];
-  for (const file of [...files, 'scripts', 'src'])
+  for (const file of [...files, 'patches', 'scripts', 'src'])
     cpSync(join(ROOT, file), join(clone, file), { recursive: true });
   mkdirSync(join(clone, 'empty'));
 });
