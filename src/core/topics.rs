@@ -177,13 +177,17 @@ impl Topics {
         let Some(client) = self.clients.get_mut(&socket) else {
             return;
         };
-        let close = match (client.rate_limiter.check(now, bytes), call) {
+        let too_fast = |message| Refusal::new(Code::TooFast, message);
+        let (refusal, close) = match (client.rate_limiter.check(now, bytes), call) {
             (Decision::Pass, Ok(call)) => return self.handle_call(socket, call, effects),
-            // A client that receives an error frame may fail, so refusals are silent.
-            (Decision::Pass, Err(refusal)) => Close::after(refusal.code),
-            (Decision::Refuse(_), _) => None,
-            (Decision::Disconnect(_), _) => Some(Close::TooFast),
+            (Decision::Pass, Err(refusal)) => {
+                let close = Close::after(refusal.code);
+                (refusal.into_owned(), close)
+            }
+            (Decision::Refuse(message), _) => (too_fast(message), None),
+            (Decision::Disconnect(message), _) => (too_fast(message), Some(Close::TooFast)),
         };
+        effects.push(Effect::Send(vec![socket], Notice::Refused(refusal)));
         if let Some(close) = close {
             effects.push(Effect::Close(socket, close));
             self.remove(socket);
@@ -199,6 +203,10 @@ impl Topics {
                 self.each_topic(&names, |topics, name| topics.unsubscribe(socket, name))
             }
             Call::Publish { topic, body } => self.publish(socket, &topic, body, effects),
+            Call::Reply(frame) => {
+                effects.push(Effect::Send(vec![socket], Notice::Reply(frame)));
+                false
+            }
             Call::Nothing => false,
         };
         if is_changed && let Some(client) = self.clients.get(&socket) {

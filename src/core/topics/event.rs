@@ -55,6 +55,10 @@ pub enum Notice {
         /// The number of all subscribers of the topic.
         subscribers: usize,
     },
+    /// A reply to a frame, which the dialect has written.
+    Reply(String),
+    /// The server refuses a frame of the client.
+    Refused(Refusal<'static>),
 }
 
 /// A request of a client, as its dialect decoded it.
@@ -71,6 +75,8 @@ pub enum Call<'a> {
         /// The message, in the form that the dialect chooses.
         body: String,
     },
+    /// Send this frame to the client. The dialect can answer alone.
+    Reply(String),
     /// A frame that is valid, and has no effect.
     Nothing,
 }
