@@ -277,8 +277,10 @@ impl Transport for World {
                 failures.push((*socket, *error));
                 continue;
             }
-            let heard = self.heard.entry(*socket).or_default();
-            heard.extend(frames.iter().cloned().map(Heard::Frame));
+            for frame in &frames {
+                let heard = self.heard.entry(*socket).or_default();
+                heard.push(Heard::Frame(frame.clone()));
+            }
         }
         failures
     }
