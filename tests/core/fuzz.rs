@@ -23,7 +23,7 @@ use serde_json::value::RawValue;
 use crate::rig::LIMITS;
 
 /// Seeds for mutation: frames, most of them valid.
-const FRAMES: [&str; 19] = [
+const FRAMES: [&str; 20] = [
     r#"{"type":"ice-candidate","payload":{"candidate":""},"target":"peer2"}"#,
     r#"{"type":"offer","to":"ann","payload":{"type":"offer","sdp":"v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\n"}}"#,
     r#"{"type":"candidate","to":"bob","payload":{"candidate":"candidate:1 1 udp 1 127.0.0.1 9 typ host"}}"#,
@@ -44,6 +44,7 @@ const FRAMES: [&str; 19] = [
     r#"{"type":"publish","topic":"d","data":{"type":"announce"},"clients":2}"#,
     r#"{"type":"subscribe","topics":["d","e\"",7]}"#,
     r#"{"type":"unsubscribe","topics":[]}"#,
+    r#"{"type":"publish","topic":"d","payload":{"offer":"3q2+7w=="}}"#,
 ];
 
 /// Seeds for mutation: paths and queries, most of them valid.
