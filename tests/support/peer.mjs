@@ -26,6 +26,7 @@ import { WebSocket } from 'ws';
 const HEARTBEATS = {
   peerjs: ['{"type":"HEARTBEAT"}', 'ok'],
   'y-webrtc': ['{"type":"ping"}', '{"type":"pong"}'],
+  nostr: ['["echo #"]', '["NOTICE","invalid: expected `EVENT`, `REQ` or `CLOSE`"]'],
   // The server sends each message to its sender, too.
   trystero: [
     '{"type":"publish","topic":"echo #","payload":0}',
