@@ -398,7 +398,7 @@ impl Topics {
                 Some(_) => name.into(),
                 None => subscription.topic.clone(),
             };
-            let topic = self.topics.entry(name).or_insert_with(Topic::default);
+            let topic = self.topics.entry(name).or_default();
             let found = topic
                 .subscribers
                 .binary_search_by_key(&seat, |other| other.seat);

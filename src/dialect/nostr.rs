@@ -60,7 +60,7 @@ fn decode_event(body: &str) -> Result<Call<'_>, Refusal<'static>> {
     let id = id.ok_or_else(|| Refusal::malformed("an event has an `id`"))?;
     let refuse = |message: &str| {
         let id = quote(&id);
-        Call::Reply(format!(r#"["OK",{id},false,{}]"#, quote(message)))
+        Call::Reply([r#"["OK","#, &id, ",false,", &quote(message), "]"].concat())
     };
     let kind = object.take("kind").unwrap_or_default();
     if !kind
@@ -181,7 +181,7 @@ fn read_value(value: &str) -> Result<Cow<'_, str>, Refusal<'static>> {
 }
 
 fn read_kind(value: &str) -> Result<&str, Refusal<'static>> {
-    let is_kind = value.parse::<u16>().is_ok();
+    let is_kind = value.parse::<u64>().is_ok_and(|kind| kind < 65_536);
     let kind = is_kind.then_some(value);
     kind.ok_or_else(|| Refusal::malformed("a kind is a number from 0 to 65535"))
 }
@@ -197,17 +197,21 @@ pub(super) fn encode(notice: &Notice) -> Vec<String> {
         quote(&[prefix, ": ", &refusal.message].concat())
     };
     vec![match notice {
-        Notice::Post { body, label, .. } => format!(r#"["EVENT",{},{body}]"#, quote(label)),
-        Notice::Subscribed { label } => format!(r#"["EOSE",{}]"#, quote(label)),
+        Notice::Post { body, label, .. } => {
+            [r#"["EVENT","#, &quote(label), ",", body, "]"].concat()
+        }
+        Notice::Subscribed { label } => [r#"["EOSE","#, &quote(label), "]"].concat(),
         Notice::Ended { label, refusal } => {
-            format!(r#"["CLOSED",{},{}]"#, quote(label), reason(refusal))
+            [r#"["CLOSED","#, &quote(label), ",", &reason(refusal), "]"].concat()
         }
-        Notice::Published { id, refusal } => {
-            let is_taken = refusal.is_none();
-            let reason = refusal.as_ref().map_or_else(|| quote(""), reason);
-            format!(r#"["OK",{},{is_taken},{reason}]"#, quote(id))
+        Notice::Published { id, refusal: None } => {
+            [r#"["OK","#, &quote(id), r#",true,""]"#].concat()
         }
+        Notice::Published {
+            id,
+            refusal: Some(refusal),
+        } => [r#"["OK","#, &quote(id), ",false,", &reason(refusal), "]"].concat(),
         Notice::Reply(frame) => frame.clone(),
-        Notice::Refused(refusal) => format!(r#"["NOTICE",{}]"#, reason(refusal)),
+        Notice::Refused(refusal) => [r#"["NOTICE","#, &reason(refusal), "]"].concat(),
     }]
 }

@@ -64,35 +64,51 @@ impl Published {
 
     fn has(&self, line: &str) -> bool {
         match line.strip_prefix('>') {
-            Some(since) => since.parse().is_ok_and(|since| self.created_at >= since),
+            Some(since) => since
+                .parse::<u64>()
+                .is_ok_and(|since| self.created_at >= since),
             None => self.lines.iter().any(|own| own == line),
         }
     }
 }
 
-/// Returns a character that stands for the field of a line.
-fn field_of(line: &str) -> char {
-    let first = line.chars().next().unwrap_or_default();
-    if first.is_ascii_digit() { '0' } else { first }
+/// Returns a byte that stands for the field of a line.
+fn field_of(line: &str) -> u8 {
+    match line.as_bytes() {
+        [b'0'..=b'9', ..] => b'0',
+        [first, ..] => *first,
+        [] => 0,
+    }
 }
 
-/// Returns the topics under which a subscription is found. There may be duplicates.
-fn topics_of(filters: &str) -> impl Iterator<Item = &str> {
-    filters.split('\t').flat_map(|filter| {
-        let lines = || filter.split('\n').filter(|line| field_of(line) != '>');
-        let mut fields = lines().map(field_of);
-        // Events with the same tag are rarer than events of the same kind.
-        let field = fields.clone().find(char::is_ascii_alphabetic);
-        let field = field.or_else(|| fields.next());
-        lines().filter(move |line| Some(field_of(line)) == field)
-    })
+/// Calls `visit` with each topic under which a subscription is found. There may be duplicates.
+fn each_topic(filters: &str, visit: &mut dyn FnMut(&str)) {
+    for filter in filters.split('\t') {
+        let mut field = None;
+        for line in filter.split('\n') {
+            let next = field_of(line);
+            // Events with the same tag are rarer than events of the same kind.
+            if next.is_ascii_alphabetic() {
+                field = Some(next);
+                break;
+            }
+            if next != b'>' {
+                field = field.or(Some(next));
+            }
+        }
+        for line in filter.split('\n') {
+            if Some(field_of(line)) == field {
+                visit(line);
+            }
+        }
+    }
 }
 
 impl Subscription {
     /// Calls `visit` with each topic under which the subscription is found. There may be duplicates.
     pub(super) fn each_topic(&self, visit: &mut dyn FnMut(&str)) {
         if self.mark == Mark::Filters {
-            topics_of(&self.topic).for_each(visit);
+            each_topic(&self.topic, visit);
         } else {
             visit(&self.topic);
         }
@@ -102,7 +118,13 @@ impl Subscription {
     #[must_use]
     pub fn weight(&self) -> usize {
         match self.mark {
-            Mark::Filters => self.topic.split(['\t', '\n']).count(),
+            Mark::Filters => {
+                let lines = self
+                    .topic
+                    .bytes()
+                    .filter(|byte| matches!(byte, b'\t' | b'\n'));
+                lines.count().saturating_add(1)
+            }
             _ => 1,
         }
     }
@@ -121,12 +143,17 @@ impl Topics {
         let was_subscribed = self.unfilter(socket, label);
         let refused = |message| Refusal::new(Code::RoomFull, message);
         let added = filters.and_then(|filters| {
-            let used = self.clients.get(&socket).map_or(0, |client| {
-                let lengths = client.listener.subscriptions.iter();
-                let length = |each: &Subscription| each.topic.len() + each.label.len() + OVERHEAD;
-                lengths.map(length).sum()
-            });
-            if used + filters.len() + label.len() + OVERHEAD > MAX_FILTERS {
+            let length = |filters: &str, label: &str| {
+                let texts = filters.len().saturating_add(label.len());
+                texts.saturating_add(OVERHEAD)
+            };
+            let mut total = length(&filters, label);
+            if let Some(client) = self.clients.get(&socket) {
+                for each in &client.listener.subscriptions {
+                    total = total.saturating_add(length(&each.topic, &each.label));
+                }
+            }
+            if total > MAX_FILTERS {
                 return Err(refused(TOO_MANY));
             }
             let is_added = self.add(socket, &filters, label, Mark::Filters);
@@ -259,7 +286,9 @@ mod tests {
             ("!", vec!["!"]),
             ("xa\t20001\t\txa", vec!["xa", "20001", "", "xa"]),
         ] {
-            assert_eq!(topics_of(filters).collect::<Vec<_>>(), expected);
+            let mut topics = Vec::new();
+            each_topic(filters, &mut |topic| topics.push(topic.to_owned()));
+            assert_eq!(topics, expected);
         }
     }
 }
