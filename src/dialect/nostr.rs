@@ -23,7 +23,7 @@
 
 use std::borrow::Cow;
 
-use super::json::{JsonError, Object, list, quote, unquote};
+use super::json::{Object, list, quote, unquote};
 use crate::core::refusal::{Code, Refusal};
 use crate::core::topics::{Call, MAX_TOPIC, Notice, Published};
 
@@ -33,110 +33,107 @@ const MAX_LABEL: usize = 64;
 const MAX_VALUES: usize = 250;
 /// The maximum number of tags of an event that filters can name.
 const MAX_TAGS: usize = 32;
+/// The line of a field that nothing matches.
+const NOTHING: &str = "!";
+
+/// The reason for which filters are refused.
+const NO_FILTERS: &str = "expected filters with `kinds`, tags such as `#x`, both with at most 250 values, \
+                          and `since`: a value has at most 127 bytes and no control characters";
 
 pub(super) fn decode(text: &str) -> Result<Call<'_>, Refusal<'static>> {
     let values = list(text)?;
-    let second = values.get(1).copied().unwrap_or_default();
-    match (values.first().copied().unwrap_or_default(), second) {
-        (r#""EVENT""#, event) => decode_event(event),
-        (r#""REQ""#, label) => Ok(Call::Filter {
-            label: read_label(label)?,
-            filters: read_filters(values.get(2..).unwrap_or_default()),
-        }),
-        (r#""CLOSE""#, label) => Ok(Call::Unfilter(read_label(label)?)),
-        _ => Err(Refusal::malformed("expected `EVENT`, `REQ` or `CLOSE`")),
+    let at = |index| values.get(index).copied().unwrap_or_default();
+    let (command, second) = (at(0), at(1));
+    if command == r#""EVENT""# {
+        return decode_event(second);
     }
-}
-
-fn read_label(value: &str) -> Result<Cow<'_, str>, Refusal<'static>> {
-    let label = unquote(value).filter(|label| (1..=MAX_LABEL).contains(&label.len()));
-    label.ok_or_else(|| Refusal::malformed("the name of a subscription has 1 to 64 bytes"))
+    let label = unquote(second).filter(|label| (1..=MAX_LABEL).contains(&label.len()));
+    match (command, label) {
+        (r#""REQ""#, Some(label)) => {
+            let filters = read_filters(values.get(2..).unwrap_or_default());
+            let filters = filters.ok_or_else(|| Refusal::malformed(NO_FILTERS));
+            Ok(Call::Filter { label, filters })
+        }
+        (r#""CLOSE""#, Some(label)) => Ok(Call::Unfilter(label)),
+        _ => Err(Refusal::malformed(
+            "expected `EVENT` and an event, or `REQ` or `CLOSE` and a name of 1 to 64 bytes",
+        )),
+    }
 }
 
 fn decode_event(body: &str) -> Result<Call<'_>, Refusal<'static>> {
     let mut object = Object::read(body)?;
-    let id = object.take_string("id")?;
-    let id = id.filter(|id| id.len() <= MAX_TOPIC);
-    let id = id.ok_or_else(|| Refusal::malformed("an event has an `id`"))?;
-    let refuse = |message: &str| {
-        let id = quote(&id);
-        Call::Reply([r#"["OK","#, &id, ",false,", &quote(message), "]"].concat())
+    let mut take = |key| object.take(key).unwrap_or_default();
+    let id = take("id");
+    let Some(text) = unquote(id).filter(|id| id.len() <= MAX_TOPIC) else {
+        return Err(Refusal::malformed("expected an event with an `id`"));
     };
-    let kind = object.take("kind").unwrap_or_default();
-    if !kind
-        .parse()
-        .is_ok_and(|kind: u32| (20_000..30_000).contains(&kind))
-    {
-        return Ok(refuse("blocked: only ephemeral events (20000 to 29999)"));
+    let refuse = |reason| {
+        Ok(Call::Reply(
+            [r#"["OK","#, id, ",false,", reason, "]"].concat(),
+        ))
+    };
+    let kind = take("kind");
+    let number: Option<u64> = kind.parse().ok();
+    if number.is_none_or(|number| !(20_000..30_000).contains(&number)) {
+        return refuse(r#""blocked: only ephemeral events (20000 to 29999)""#);
     }
-    let created_at = object.take("created_at").unwrap_or_default();
-    let lines = read_tags(kind, object.take("tags").unwrap_or_default());
-    Ok(match (created_at.parse(), lines) {
-        (Ok(created_at), Ok(lines)) => Call::PublishEvent {
-            id: id.into_owned(),
+    let created_at = take("created_at").parse().ok();
+    match (created_at, read_tags(kind, take("tags"))) {
+        (Some(created_at), Some(lines)) => Ok(Call::PublishEvent {
+            id: text.into_owned(),
             event: Published {
                 lines,
                 created_at,
                 body: body.into(),
             },
-        },
-        _ => refuse("invalid: expected `created_at` and `tags`, at most 32 with one letter"),
-    })
+        }),
+        _ => refuse(r#""invalid: expected `created_at` and `tags`, at most 32 with one letter""#),
+    }
 }
 
 /// Returns the lines of an event: its kind, its tags with one letter, and an empty line.
-fn read_tags(kind: &str, tags: &str) -> Result<Vec<String>, JsonError> {
+fn read_tags(kind: &str, tags: &str) -> Option<Vec<String>> {
     let mut lines = vec![kind.to_owned()];
-    for tag in list(tags)? {
-        let tag = list(tag)?;
-        let mut texts = tag.iter().map(|text| unquote(text));
-        let (Some(Some(name)), Some(Some(value))) = (texts.next(), texts.next()) else {
+    for tag in list(tags).ok()? {
+        let tag = list(tag).ok()?;
+        let text = |index| tag.get(index).copied().and_then(unquote);
+        let (Some(name), Some(value)) = (text(0), text(1)) else {
             continue;
         };
-        if is_tag(&name) {
-            let line = [&*name, &*value].concat();
-            if !lines.contains(&line) {
-                lines.push(line);
+        let line = [&*name, &*value].concat();
+        if is_tag(&name) && !lines.contains(&line) {
+            if lines.len() > MAX_TAGS {
+                return None;
             }
-        }
-        if lines.len() > MAX_TAGS {
-            return Err(JsonError("too many tags".into()));
+            lines.push(line);
         }
     }
     lines.push(String::new());
-    Ok(lines)
+    Some(lines)
 }
 
 /// Returns whether filters can name a tag, which then has one letter.
-fn is_tag(name: &str) -> bool {
-    name.len() == 1 && name.starts_with(|letter: char| letter.is_ascii_alphabetic())
+const fn is_tag(name: &str) -> bool {
+    matches!(name.as_bytes(), [letter] if letter.is_ascii_alphabetic())
 }
 
 /// Reads filters, in the form of `core/topics/filters.rs`.
-fn read_filters(values: &[&str]) -> Result<String, Refusal<'static>> {
-    if values.is_empty() {
-        return Err(Refusal::malformed("a subscription has a filter"));
-    }
+fn read_filters(values: &[&str]) -> Option<String> {
     let mut filters = String::new();
-    for (index, value) in values.iter().enumerate() {
-        if index > 0 {
-            filters.push('\t');
-        }
+    for value in values {
         push_filter(&mut filters, value)?;
+        filters.push('\t');
     }
-    Ok(filters)
+    filters.pop()?;
+    Some(filters)
 }
 
-fn push_filter(filters: &mut String, filter: &str) -> Result<(), Refusal<'static>> {
-    let mut object = Object::read(filter)?;
+fn push_filter(filters: &mut String, filter: &str) -> Option<()> {
+    let mut object = Object::read(filter).ok()?;
     if let Some(since) = object.take("since") {
-        let is_time = since.parse::<u64>().is_ok();
-        if !is_time {
-            return Err(Refusal::malformed("`since` is a time in seconds"));
-        }
-        filters.push('>');
-        filters.push_str(since);
-        filters.push('\n');
+        since.parse::<u64>().ok()?;
+        filters.extend([">", since, "\n"]);
     }
     let start = filters.len();
     while let Some((key, value)) = object.take_first() {
@@ -144,74 +141,63 @@ fn push_filter(filters: &mut String, filter: &str) -> Result<(), Refusal<'static
         if letter.is_none() && key != "kinds" {
             continue;
         }
-        let values = list(value)?;
+        let mut values = list(value).ok()?;
         if values.len() > MAX_VALUES {
-            return Err(Refusal::malformed(
-                "a filter has at most 250 values for a key",
-            ));
+            return None;
         }
         if values.is_empty() {
-            push_line(filters, start, "", "!");
+            values.push(NOTHING);
         }
         for value in values {
-            match letter {
-                Some(letter) => push_line(filters, start, letter, &read_value(value)?),
-                None => push_line(filters, start, "", read_kind(value)?),
+            if filters.len() > start {
+                filters.push('\n');
             }
+            let text = match letter {
+                _ if value == NOTHING => value.into(),
+                Some(letter) => {
+                    filters.push_str(letter);
+                    unquote(value)?
+                }
+                None => {
+                    value.parse::<u64>().ok().filter(|kind| *kind < 65_536)?;
+                    value.into()
+                }
+            };
+            if text.len() >= MAX_TOPIC || text.bytes().any(|byte| byte < b' ') {
+                return None;
+            }
+            filters.push_str(&text);
         }
     }
-    Ok(())
-}
-
-/// Appends a line. `start` is the start of the first one.
-fn push_line(filters: &mut String, start: usize, letter: &str, value: &str) {
-    if filters.len() > start {
-        filters.push('\n');
-    }
-    filters.push_str(letter);
-    filters.push_str(value);
-}
-
-fn read_value(value: &str) -> Result<Cow<'_, str>, Refusal<'static>> {
-    let text = unquote(value);
-    let text = text.filter(|text| text.len() < MAX_TOPIC && text.bytes().all(|byte| byte >= b' '));
-    text.ok_or_else(|| {
-        Refusal::malformed("a value of a tag has at most 127 bytes and no control characters")
-    })
-}
-
-fn read_kind(value: &str) -> Result<&str, Refusal<'static>> {
-    let is_kind = value.parse::<u64>().is_ok_and(|kind| kind < 65_536);
-    let kind = is_kind.then_some(value);
-    kind.ok_or_else(|| Refusal::malformed("a kind is a number from 0 to 65535"))
+    Some(())
 }
 
 pub(super) fn encode(notice: &Notice) -> Vec<String> {
     let reason = |refusal: &Refusal<'_>| {
         let prefix = match refusal.code {
-            Code::Malformed | Code::TooLarge => "invalid",
-            Code::TooFast => "rate-limited",
-            Code::Unauthorized => "restricted",
-            _ => "error",
+            Code::Malformed | Code::TooLarge => "invalid: ",
+            Code::TooFast => "rate-limited: ",
+            Code::Unauthorized => "restricted: ",
+            _ => "error: ",
         };
-        quote(&[prefix, ": ", &refusal.message].concat())
+        quote(&[prefix, &refusal.message].concat())
     };
-    vec![match notice {
-        Notice::Post { body, label, .. } => {
-            [r#"["EVENT","#, &quote(label), ",", body, "]"].concat()
+    let (start, name, end): (_, &str, Cow<'_, str>) = match notice {
+        Notice::Reply(frame) => return vec![frame.clone()],
+        Notice::Refused(refusal) => {
+            return vec![[r#"["NOTICE","#, &reason(refusal), "]"].concat()];
         }
-        Notice::Subscribed { label } => [r#"["EOSE","#, &quote(label), "]"].concat(),
-        Notice::Ended { label, refusal } => {
-            [r#"["CLOSED","#, &quote(label), ",", &reason(refusal), "]"].concat()
+        Notice::Post { body, label, .. } => (r#"["EVENT","#, label, (&**body).into()),
+        Notice::Subscribed { label } => (r#"["EOSE","#, label, "".into()),
+        Notice::Ended { label, refusal } => (r#"["CLOSED","#, label, reason(refusal).into()),
+        Notice::Published { id, refusal } => {
+            let end = match refusal {
+                Some(refusal) => ["false,", &reason(refusal)].concat().into(),
+                None => r#"true,"""#.into(),
+            };
+            (r#"["OK","#, id, end)
         }
-        Notice::Published { id, refusal: None } => {
-            [r#"["OK","#, &quote(id), r#",true,""]"#].concat()
-        }
-        Notice::Published {
-            id,
-            refusal: Some(refusal),
-        } => [r#"["OK","#, &quote(id), ",false,", &reason(refusal), "]"].concat(),
-        Notice::Reply(frame) => frame.clone(),
-        Notice::Refused(refusal) => [r#"["NOTICE","#, &reason(refusal), "]"].concat(),
-    }]
+    };
+    let comma = if end.is_empty() { "" } else { "," };
+    vec![[start, &quote(name), comma, &end, "]"].concat()]
 }

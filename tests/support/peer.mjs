@@ -26,7 +26,10 @@ import { WebSocket } from 'ws';
 const HEARTBEATS = {
   peerjs: ['{"type":"HEARTBEAT"}', 'ok'],
   'y-webrtc': ['{"type":"ping"}', '{"type":"pong"}'],
-  nostr: ['["echo #"]', '["NOTICE","invalid: expected `EVENT`, `REQ` or `CLOSE`"]'],
+  nostr: [
+    '["EVENT",{"id":"echo #"}]',
+    '["OK","echo #",false,"blocked: only ephemeral events (20000 to 29999)"]',
+  ],
   // The server sends each message to its sender, too.
   trystero: [
     '{"type":"publish","topic":"echo #","payload":0}',
