@@ -57,11 +57,15 @@ fn names(topics: Option<&str>) -> Result<Vec<Cow<'_, str>>, Refusal<'static>> {
     Ok(topics.into_iter().filter_map(unquote).collect())
 }
 
-/// Adds the number of subscribers to a published frame.
+/// Adds the number of subscribers to a published frame. A client that receives another frame may fail, so
+/// refusals are silent.
 pub(super) fn encode(notice: &Notice) -> Vec<String> {
     let Notice::Post {
         body, subscribers, ..
-    } = notice;
+    } = notice
+    else {
+        return Vec::new();
+    };
     let fields = body.strip_suffix('}').unwrap_or(body);
     vec![format!(r#"{fields},"clients":{subscribers}}}"#)]
 }

@@ -108,12 +108,13 @@ fn read_subscription(reader: &mut Reader<'_>) -> Option<Subscription> {
 }
 
 /// All marks.
-const MARKS: [Mark; 2] = [Mark::None, Mark::Fresh];
+const MARKS: [Mark; 3] = [Mark::None, Mark::Fresh, Mark::Filters];
 
 const fn mark_name(mark: Mark) -> &'static str {
     match mark {
         Mark::None => "-",
         Mark::Fresh => "fresh",
+        Mark::Filters => "filters",
     }
 }
 

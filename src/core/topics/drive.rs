@@ -7,8 +7,8 @@ use crate::core::peer::{Socket, Time};
 
 /// The platform that performs the effects of topics.
 pub trait Transport: Sockets {
-    /// Sends a notice to each WebSocket, and returns the failures. After a failure, the notice is still
-    /// sent to the remaining receivers.
+    /// Sends a notice to each WebSocket, and returns the failures. A dialect may encode a notice as no
+    /// frame. After a failure, the notice is still sent to the remaining receivers.
     fn send_topic_notice(&mut self, to: &[Socket], notice: &Notice) -> Vec<(Socket, SendError)>;
 
     /// Stores a listener with its WebSocket.

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
+use super::Published;
 use crate::core::close::Close;
 use crate::core::peer::{Socket, Time};
 use crate::core::refusal::Refusal;
@@ -22,7 +23,7 @@ pub struct Listener {
 /// The subscription of a client to a topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subscription {
-    /// The name of the topic.
+    /// The name of the topic, or the filters.
     pub topic: Rc<str>,
     /// The name of the subscription, which the client chose. Empty in dialects without such names.
     pub label: Rc<str>,
@@ -41,6 +42,8 @@ pub enum Mark {
     /// The client has published nothing on the topic since it subscribed. Its first message is an
     /// announcement.
     Fresh,
+    /// The subscription has filters instead of a topic.
+    Filters,
 }
 
 /// What a client receives.
@@ -55,6 +58,29 @@ pub enum Notice {
         /// The number of all subscribers of the topic.
         subscribers: usize,
     },
+    /// A reply to a frame, which the dialect has written.
+    Reply(String),
+    /// The answer to a [`Call::Filter`].
+    Subscribed {
+        /// The name of the subscription.
+        label: Rc<str>,
+    },
+    /// A [`Call::Filter`] is refused, so no subscription has its name.
+    Ended {
+        /// The name of the subscription.
+        label: Rc<str>,
+        /// The reason.
+        refusal: Refusal<'static>,
+    },
+    /// The answer to a [`Call::PublishEvent`].
+    Published {
+        /// The id of the event.
+        id: String,
+        /// The reason if nobody receives the event.
+        refusal: Option<Refusal<'static>>,
+    },
+    /// The server refuses a frame of the client.
+    Refused(Refusal<'static>),
 }
 
 /// A request of a client, as its dialect decoded it.
@@ -71,8 +97,44 @@ pub enum Call<'a> {
         /// The message, in the form that the dialect chooses.
         body: String,
     },
+    /// Subscribe to events. The answer is [`Notice::Subscribed`] or [`Notice::Ended`].
+    Filter {
+        /// The name of the subscription, which replaces that with the same name.
+        label: Cow<'a, str>,
+        /// The filters in the form of `filters.rs`, or the reason why they are invalid.
+        filters: Result<String, Refusal<'static>>,
+    },
+    /// End the subscription with this name.
+    Unfilter(Cow<'a, str>),
+    /// Publish an event to all subscriptions with a filter that matches. The answer is
+    /// [`Notice::Published`].
+    PublishEvent {
+        /// The id of the event.
+        id: String,
+        /// The event.
+        event: Published,
+    },
+    /// Send this frame to the client. The dialect can answer alone.
+    Reply(String),
     /// A frame that is valid, and has no effect.
     Nothing,
+}
+
+impl Call<'_> {
+    /// Returns the notice that refuses the request.
+    pub(super) fn refuse(self, refusal: Refusal<'static>) -> Notice {
+        match self {
+            Self::Filter { label, .. } => Notice::Ended {
+                label: label.into(),
+                refusal,
+            },
+            Self::PublishEvent { id, .. } => Notice::Published {
+                id,
+                refusal: Some(refusal),
+            },
+            _ => Notice::Refused(refusal),
+        }
+    }
 }
 
 /// An event.
