@@ -217,7 +217,7 @@ mod tests {
         let mut object = Object::of(100);
         let now = Time(object.now);
         object.all.update(now, 100);
-        for client in object.clients.iter_mut().take(20) {
+        for client in object.clients.iter_mut().rev().take(20) {
             client.send(&mut object.all, now, 4 * MIB);
         }
         assert_eq!(
@@ -254,6 +254,14 @@ mod tests {
                 object.hear();
             }
             assert_eq!(object.send_after(1_000, 256 * KIB), 0, "{second}");
+        }
+        // One of 100 silent clients gets 1 MiB every 100 s.
+        let mut object = Object::of(100);
+        for second in (100..10_000).step_by(100) {
+            let (all, now) = (&mut object.all, Time(second * 1_000));
+            all.update(now, 100);
+            object.clients[0].send(all, now, MIB);
+            assert!(!object.clients[0].exceeds(all), "{second}");
         }
         // 1,000 silent clients that get a frame of 1 KiB ten times a second.
         let mut object = Object::of(1_000);
