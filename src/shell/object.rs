@@ -145,7 +145,7 @@ impl RoomObject {
     /// Closes the WebSockets of all event streams after a trap, because the trap may have prevented
     /// a send. The clients resume their streams, and receive what the room has kept.
     fn close_streams(&self) {
-        for connection in self.awake.borrow().sockets.values() {
+        for connection in self.awake.borrow().sockets.by_socket.values() {
             if connection.dialect.is_stream()
                 && let Err(error) = close_for_restart(&connection.socket)
             {
@@ -293,7 +293,7 @@ impl RoomObject {
         let Some((socket, dialect)) = self.find(ws) else {
             return;
         };
-        if let Some(ended) = self.awake.borrow_mut().sockets.remove(&socket)
+        if let Some(ended) = self.awake.borrow_mut().sockets.by_socket.remove(&socket)
             && let Err(error) = forget(&ended)
         {
             log("forget", &error.to_string());
@@ -372,7 +372,7 @@ impl RoomObject {
     fn find(&self, ws: &WebSocket) -> Option<(Socket, Dialect)> {
         let socket = platform::number(ws)?;
         let awake = &mut *self.awake.borrow_mut();
-        let connection = awake.sockets.get_mut(&socket)?;
+        let connection = awake.sockets.by_socket.get_mut(&socket)?;
         // A new WebSocket may reuse the `Socket` id of a closed or lost WebSocket, so the objects
         // are compared.
         if connection.socket != *ws {

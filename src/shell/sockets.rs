@@ -15,7 +15,7 @@ use crate::core::drive::SendError;
 use crate::core::member::Attached;
 use crate::core::peer::{Socket, Time};
 use crate::core::topics::Listener;
-use crate::core::unread::Unread;
+use crate::core::unread::{AllUnread, Unread};
 use crate::dialect::{Dialect, Encoded};
 use crate::record::attachment::Attachment;
 use crate::record::listener::ListenerAttachment;
@@ -24,6 +24,13 @@ use crate::record::listener::ListenerAttachment;
 const OPEN: u16 = 1;
 /// `WebSocket.CLOSED`: the closing handshake is complete, or the connection is lost.
 pub(super) const CLOSED: u16 = 3;
+
+/// The open WebSockets of an object.
+#[derive(Default)]
+pub(super) struct Connections {
+    pub(super) by_socket: LiteMap<Socket, Connection>,
+    unread: AllUnread,
+}
 
 /// An open WebSocket.
 pub(super) struct Connection {
@@ -46,15 +53,29 @@ impl Connection {
 
     /// Counts the bytes of a frame. Returns whether the client has left too much unread. An event
     /// stream is read by the Worker, which has its own limit.
-    fn leaves_unread(&mut self, state: &State, now: Time, bytes: usize) -> bool {
-        if self.dialect.is_stream() || !self.unread.send(now, bytes) {
+    fn leaves_unread(
+        &mut self,
+        state: &State,
+        all: &mut AllUnread,
+        now: Time,
+        bytes: usize,
+    ) -> bool {
+        if self.dialect.is_stream() {
+            return false;
+        }
+        self.unread.send(all, now, bytes);
+        if !self.unread.exceeds(all) {
             return false;
         }
         // The platform answers `ping` itself, so only the platform knows the time of the last one.
-        match last_auto_response(state, &self.socket) {
-            Some(at) if self.unread.record_ping(at) => self.unread.send(now, bytes),
-            _ => true,
+        if let Some(at) = last_auto_response(state, &self.socket) {
+            self.unread.record_ping(at, bytes);
         }
+        let exceeds = self.unread.exceeds(all);
+        if exceeds {
+            self.unread.remove_from(all);
+        }
+        exceeds
     }
 }
 
@@ -64,14 +85,16 @@ pub(super) fn send(
     state: &State,
     now: Time,
     to: &[Socket],
-    sockets: &mut LiteMap<Socket, Connection>,
+    sockets: &mut Connections,
     encode: &dyn Fn(Dialect) -> Encoded,
 ) -> Vec<(Socket, SendError)> {
     let mut encoded: Vec<(Dialect, Encoded)> = Vec::new();
     let mut failures = Vec::new();
     let mut found_dead = false;
+    let Connections { by_socket, unread } = sockets;
+    unread.update(now, by_socket.len());
     for socket in to {
-        let Some(connection) = sockets.get_mut(socket) else {
+        let Some(connection) = by_socket.get_mut(socket) else {
             failures.push((*socket, SendError::Dead));
             continue;
         };
@@ -87,7 +110,7 @@ pub(super) fn send(
             continue;
         };
         let bytes = frames.iter().map(String::len).sum();
-        if connection.leaves_unread(state, now, bytes) {
+        if connection.leaves_unread(state, unread, now, bytes) {
             failures.push((*socket, SendError::Unread));
             continue;
         }
@@ -124,11 +147,8 @@ pub(super) fn forget(connection: &Connection) -> Result<()> {
 }
 
 /// Writes the state of a listener into the attachment of its WebSocket.
-pub(super) fn keep_listener(
-    listener: Listener,
-    sockets: &LiteMap<Socket, Connection>,
-) -> Result<()> {
-    let Some(connection) = sockets.get(&listener.socket) else {
+pub(super) fn keep_listener(listener: Listener, sockets: &Connections) -> Result<()> {
+    let Some(connection) = sockets.by_socket.get(&listener.socket) else {
         return Ok(());
     };
     let dialect = connection.dialect;
@@ -137,8 +157,8 @@ pub(super) fn keep_listener(
 }
 
 /// Writes the state of a member into the attachment of its WebSocket.
-pub(super) fn keep(attached: Attached, sockets: &LiteMap<Socket, Connection>) -> Result<()> {
-    let Some(connection) = sockets.get(&attached.member.socket) else {
+pub(super) fn keep(attached: Attached, sockets: &Connections) -> Result<()> {
+    let Some(connection) = sockets.by_socket.get(&attached.member.socket) else {
         return Ok(());
     };
     let dialect = connection.dialect;

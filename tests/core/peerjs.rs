@@ -100,17 +100,37 @@ fn at_most_16_signals_of_a_peer_wait_and_the_others_are_refused_at_once() {
 
 #[test]
 fn at_most_256_kib_wait_in_a_room() {
-    let (mut rig, ann) = ann();
+    let mut rig = Rig::new(Limits {
+        peers: 6,
+        ..limits()
+    });
     let text = format!(r#""{}""#, "x".repeat(60 * 1024));
-    for _ in 0..5 {
-        rig.send(ann, &offer("bob", &text));
+    let senders = ["p1", "p2", "p3", "p4", "p5"].map(|id| join(&mut rig, id));
+    for sender in senders {
+        rig.frames(sender);
+        rig.send(sender, &offer("bob", &text));
     }
-    assert_eq!(rig.frames(ann), [expire("bob", "ann")]);
+    let frames = senders.map(|sender| rig.frames(sender).len());
+    assert_eq!(frames, [0, 0, 0, 0, 1], "`EXPIRE` to the last one");
     let bob = join(&mut rig, "bob");
     assert_eq!(rig.frames(bob).len(), 1 + 4);
-    for _ in 0..4 {
-        rig.send(ann, &offer("eve", &text));
-    }
+    rig.send(senders[4], &offer("eve", &text));
+    assert_eq!(rig.frames(senders[4]), [""; 0], "there is space again");
+}
+
+#[test]
+fn at_most_64_kib_of_a_peer_wait() {
+    let (mut rig, ann) = ann();
+    let text = |frame: &str| format!(r#""{}""#, "x".repeat(64 * 1024 - frame.len()));
+    let largest = offer("bob", &text(&offer("bob", r#""""#)));
+    assert_eq!(largest.len(), 64 * 1024);
+    rig.send(ann, &largest);
+    assert_eq!(rig.frames(ann), [""; 0], "the largest frame fits");
+    rig.send(ann, &offer("eve", "1"));
+    assert_eq!(rig.frames(ann), [expire("eve", "ann")]);
+    let bob = join(&mut rig, "bob");
+    assert_eq!(rig.frames(bob).len(), 1 + 1);
+    rig.send(ann, &offer("eve", "1"));
     assert_eq!(rig.frames(ann), [""; 0], "there is space again");
 }
 

@@ -7,7 +7,7 @@ use partyline::core::event::{Limits, MAX_FRAME};
 use partyline::core::outbox::{MAX_HELD_BYTES, MAX_ROOM_BYTES};
 use partyline::core::peer::{PeerId, Time};
 use partyline::core::refusal::{Code, Refusal};
-use partyline::core::unread::MAX_UNREAD;
+use partyline::core::unread::{MAX_ALL_UNREAD, MAX_UNREAD};
 use partyline::edge::admission::check_token;
 use partyline::edge::route::HttpError;
 
@@ -81,6 +81,11 @@ fn the_limits_in_the_documentation_are_those_of_the_code() {
         ),
         (
             PROTOCOL,
+            "| Bytes that all WebSocket clients of a room leave unread |",
+            mib(MAX_ALL_UNREAD as usize),
+        ),
+        (
+            PROTOCOL,
             "| Signals queued for one absent peer",
             kib(MAX_HELD_BYTES),
         ),
@@ -95,6 +100,11 @@ fn the_limits_in_the_documentation_are_those_of_the_code() {
             SECURITY,
             "| Bytes that a WebSocket peer has not read |",
             mib(MAX_UNREAD as usize),
+        ),
+        (
+            SECURITY,
+            "| Bytes that all WebSocket clients of a room have not read |",
+            mib(MAX_ALL_UNREAD as usize),
         ),
         (
             SECURITY,

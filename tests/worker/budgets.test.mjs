@@ -112,6 +112,31 @@ describe('a WebSocket peer that does not read', () => {
   });
 });
 
+test('of 200 WebSockets that send heartbeats and do not read, most are closed before 384 MB are unread', async () => {
+  const dialect = 'y-webrtc';
+  const join = async (/** @type {string[]} */ topics) => {
+    const peer = await Peer.connect(workerd.at.main, 'unread-by-all', { dialect });
+    peer.send({ type: 'subscribe', topics });
+    return peer;
+  };
+  const deaf = [];
+  for (let n = 0; n < 200; n += 1) deaf.push(await join(['a', 'b']));
+  const [reader, sender] = [await join(['quiet']), await join([])];
+  for (const peer of deaf) await peer.settle();
+  for (const { socket } of deaf) socket.pause();
+  for (const topic of ['a', 'b']) {
+    for (let n = 0; n < 15; n += 1) {
+      sender.send({ type: 'publish', topic, data: 'x'.repeat(64_000) });
+      for (const peer of deaf) peer.send(peer.heartbeat[0]);
+    }
+  }
+  sender.send({ type: 'publish', topic: 'quiet', data: 1 });
+  assert.match(await reader.next(), /"quiet"/, 'a client that received little is not closed');
+  const { peers } = await workerd.at.main.status('unread-by-all', undefined, dialect);
+  assert(peers < 100, `${peers} clients are left`);
+  for (const { socket } of [...deaf, reader, sender]) socket.terminate();
+});
+
 describe('event streams', () => {
   test('a broadcast to 20 streams writes one row at most', async () => {
     const server = workerd.at.main;

@@ -8,6 +8,7 @@
 use std::borrow::Cow;
 
 use super::turn::Turn;
+use crate::core::event::MAX_FRAME;
 use crate::core::notice::{Notice, RoutedSignal};
 use crate::core::peer::{PeerId, Socket, Time};
 
@@ -15,6 +16,8 @@ use crate::core::peer::{PeerId, Socket, Time};
 const MAX_SIGNALS: usize = 16;
 /// The maximum size of all early signals in a room, in bytes.
 const MAX_BYTES: usize = 256 * 1024;
+/// The maximum size of all early signals of one peer, in bytes. The largest signal fits.
+const MAX_BYTES_OF_ONE: usize = MAX_FRAME + OVERHEAD;
 /// The part of this size that every signal uses, in bytes. It limits the number of short signals.
 const OVERHEAD: usize = 128;
 /// The types of signals that end a connection. A peer that joins has no connection yet.
@@ -65,7 +68,9 @@ impl EarlySignals {
         let bytes = self.bytes.saturating_add(size(&early));
         let others = self.signals.iter();
         let same = others.filter(|other| other.signal.from == early.signal.from);
-        if bytes > MAX_BYTES || same.count() >= MAX_SIGNALS {
+        let sizes = same.clone().map(size);
+        let bytes_of_one = sizes.fold(size(&early), usize::saturating_add);
+        if bytes > MAX_BYTES || bytes_of_one > MAX_BYTES_OF_ONE || same.count() >= MAX_SIGNALS {
             return false;
         }
         self.bytes = bytes;

@@ -1,6 +1,5 @@
 //! Restores the in-memory state of an object after hibernation or eviction.
 
-use litemap::LiteMap;
 use worker::State;
 use worker::wasm_bindgen::JsValue;
 use worker::web_sys::WebSocket;
@@ -9,7 +8,7 @@ use worker::worker_sys::ext::WebSocketExt;
 use super::super::log::log;
 use super::super::media::MediaClient;
 use super::super::platform::now;
-use super::super::sockets::{Connection, Decode, Restored, close_for_restart, restore};
+use super::super::sockets::{Connections, Decode, Restored, close_for_restart, restore};
 use super::super::storage;
 use super::topics::Core;
 use super::transport::ObjectTransport;
@@ -26,7 +25,7 @@ use crate::record::listener::ListenerAttachment;
 /// The in-memory state of an awake object.
 pub(super) struct AwakeRoom {
     pub(super) core: Core,
-    pub(super) sockets: LiteMap<Socket, Connection>,
+    pub(super) sockets: Connections,
     /// The `Socket` id of the next WebSocket. It is higher than the ids of all WebSockets that the
     /// platform lists.
     pub(super) next_socket: u64,
@@ -63,7 +62,8 @@ impl AwakeRoom {
             Row::Absent(absent) => Some(absent.member.socket),
             _ => None,
         });
-        let next_socket = next_socket(absent.chain(sockets.last().map(|(socket, _)| *socket)));
+        let next_socket =
+            next_socket(absent.chain(sockets.by_socket.last().map(|(socket, _)| *socket)));
         let has_rows = !rows.is_empty();
         let mut room = Room::restore(name, limits, now, members, rows);
         if has_rows && settings.is_some() {
@@ -87,23 +87,23 @@ impl AwakeRoom {
         });
         Self {
             core: Core::Topics(Topics::restore(limits, now, listeners)),
-            next_socket: next_socket(sockets.last().map(|(socket, _)| *socket)),
+            next_socket: next_socket(sockets.by_socket.last().map(|(socket, _)| *socket)),
             sockets,
         }
     }
 }
 
 /// Restores the WebSockets of an object, and what is kept with each.
-fn restore_sockets<T>(state: &State, decode: Decode<T>) -> (LiteMap<Socket, Connection>, Vec<T>) {
+fn restore_sockets<T>(state: &State, decode: Decode<T>) -> (Connections, Vec<T>) {
     let listed = state.as_raw().get_websockets().unwrap_or_default();
-    let mut sockets = LiteMap::default();
+    let mut sockets = Connections::default();
     let mut kept = Vec::new();
     // The list includes closing WebSockets, because a Close frame can wake the object. It begins with the
     // newest, and appending to the map is faster than inserting in front.
     for ws in listed.into_iter().rev() {
         match restore(ws, decode) {
             Restored::Attached(attached, socket, connection) => {
-                sockets.insert(socket, connection);
+                sockets.by_socket.insert(socket, connection);
                 kept.push(attached);
             }
             Restored::Cleared => {}

@@ -38,11 +38,15 @@ impl RoomObject {
             return;
         };
         let now = now();
-        let is_stopped = awake.sockets.get(&socket).is_some_and(|connection| {
-            // A client that never sends heartbeats cannot stop.
-            let last = last_auto_response(&self.state, &connection.socket);
-            last.is_some_and(|last| has_stopped(last, now))
-        });
+        let is_stopped = awake
+            .sockets
+            .by_socket
+            .get(&socket)
+            .is_some_and(|connection| {
+                // A client that never sends heartbeats cannot stop.
+                let last = last_auto_response(&self.state, &connection.socket);
+                last.is_some_and(|last| has_stopped(last, now))
+            });
         if !is_stopped {
             return;
         }

@@ -1,13 +1,14 @@
 //! Performs the effects of a room through the API of Cloudflare's platform.
 
-use litemap::LiteMap;
 use worker::State;
 use worker::web_sys::WebSocket;
 
 use super::super::failure::{Error, Result};
 use super::super::log::log;
 use super::super::media::MediaClient;
-use super::super::sockets::{Connection, close_socket, forget, keep, keep_listener, send};
+use super::super::sockets::{
+    Connection, Connections, close_socket, forget, keep, keep_listener, send,
+};
 use super::super::storage;
 use crate::core::close::Close;
 use crate::core::drive::{SendError, Sockets, Transport};
@@ -24,7 +25,7 @@ use crate::dialect::{Dialect, Encoded};
 pub(super) struct ObjectTransport<'e> {
     state: &'e State,
     now: Time,
-    sockets: &'e mut LiteMap<Socket, Connection>,
+    sockets: &'e mut Connections,
     /// The WebSocket of a joining client, and the dialect of the client.
     joining: Option<(&'e WebSocket, Dialect)>,
     media: &'e MediaClient,
@@ -38,7 +39,7 @@ impl<'e> ObjectTransport<'e> {
     pub(super) const fn new(
         state: &'e State,
         now: Time,
-        sockets: &'e mut LiteMap<Socket, Connection>,
+        sockets: &'e mut Connections,
         joining: Option<(&'e WebSocket, Dialect)>,
         media: &'e MediaClient,
     ) -> Self {
@@ -66,7 +67,7 @@ impl Sockets for ObjectTransport<'_> {
             return false;
         }
         let connection = Connection::new(ws.clone(), socket, dialect);
-        self.sockets.insert(socket, connection);
+        self.sockets.by_socket.insert(socket, connection);
         true
     }
 
@@ -76,13 +77,13 @@ impl Sockets for ObjectTransport<'_> {
     }
 
     fn drop_socket(&mut self, socket: Socket) {
-        if let Some(dead) = self.sockets.remove(&socket) {
+        if let Some(dead) = self.sockets.by_socket.remove(&socket) {
             log_failure("forget", forget(&dead));
         }
     }
 
     fn close(&mut self, socket: Socket, close: Close) {
-        if let Some(connection) = self.sockets.remove(&socket) {
+        if let Some(connection) = self.sockets.by_socket.remove(&socket) {
             log_failure("effect", close_socket(&connection, close));
         }
     }
