@@ -1,5 +1,6 @@
 //! Topics, with clients of y-webrtc.
 
+mod groups;
 mod properties;
 mod stage;
 mod transcripts;
