@@ -18,8 +18,6 @@
 //!
 //! The protocol is that of `startSignalingServerSimplePeer` in rxdb 17.6.0.
 
-use std::borrow::Cow;
-
 use super::json::{Object, ObjectWriter, array, quote};
 use crate::core::peer::PeerId;
 use crate::core::refusal::Refusal;
@@ -49,7 +47,7 @@ pub(super) fn decode(text: &str) -> Result<Call<'_>, Refusal<'static>> {
 }
 
 /// Returns whether the server of `RxDB` accepts the name of a group. It counts UTF-16 code units.
-fn is_name(room: &Cow<'_, str>) -> bool {
+fn is_name(room: &str) -> bool {
     (6..=99).contains(&room.encode_utf16().count())
 }
 

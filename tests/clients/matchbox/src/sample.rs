@@ -4,12 +4,12 @@
 use matchbox_socket::{MessageLoopFuture, RtcIceServerConfig, WebRtcSocket, WebRtcSocketBuilder};
 
 fn usual() -> (WebRtcSocket, MessageLoopFuture) {
-    let (socket, message_loop) = WebRtcSocket::new_reliable("wss://matchbox.example/game?next=2");
+    let (socket, message_loop) = WebRtcSocket::new_reliable("wss://matchbox.example/demo?next=2");
     (socket, message_loop)
 }
 
 fn partyline() -> (WebRtcSocket, MessageLoopFuture) {
-    let url = "wss://your-worker.example/parties/main/game/matchbox?next=2";
+    let url = "wss://your-worker.example/parties/main/demo/matchbox?next=2";
     let (socket, message_loop) = WebRtcSocket::new_reliable(url);
     (socket, message_loop)
 }
