@@ -32,6 +32,8 @@ pub struct Limits {
     pub hold: u64,
     /// Whether peers do not learn which other peers are in the room, join and leave.
     pub hides_peers: bool,
+    /// The maximum number of members of a [group](crate::core::topics::groups).
+    pub group: usize,
     /// The time for which a signal waits for a receiver that is not in the room, in milliseconds. 0: the
     /// signal is refused at once.
     pub await_peer: u64,

@@ -131,6 +131,7 @@ mod tests {
         grace: 0,
         hold: 0,
         hides_peers: false,
+        group: 0,
         await_peer: 0,
     };
 

@@ -1,5 +1,5 @@
-//! Topics: WebSockets that subscribe to topics and publish to them. No client has an id, and no client
-//! learns who else is connected.
+//! Topics: WebSockets that subscribe to topics and publish to them. Only the clients of [`groups`] have
+//! ids, and learn who else is connected.
 //!
 //! [`Topics::handle`] takes one [`Event`] and appends the resulting [`Effect`]s, as a
 //! [`Room`](crate::core::room::Room) does. A client that is disconnected is forgotten at once, because
@@ -16,6 +16,7 @@ mod budget;
 mod drive;
 mod event;
 mod filters;
+pub mod groups;
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -27,9 +28,10 @@ use self::budget::Budget;
 pub use self::drive::{Transport, drive};
 pub use self::event::{Call, Effect, Event, Listener, Mark, Notice, Subscription};
 pub use self::filters::Published;
+use self::groups::Group;
 use crate::core::close::Close;
 use crate::core::event::Limits;
-use crate::core::peer::{Socket, Time};
+use crate::core::peer::{PeerId, Socket, Time};
 use crate::core::rate_limit::{Decision, RateLimiter};
 use crate::core::refusal::{Code, Refusal};
 
@@ -77,6 +79,8 @@ struct Subscriber {
     socket: Socket,
     /// The name of the subscription.
     label: Rc<str>,
+    /// The id of the client, if it has one.
+    id: Option<PeerId>,
     /// `None` if the subscription has no filters.
     filters: Option<Rc<Filters>>,
 }
@@ -98,7 +102,7 @@ struct Client {
 
 impl Topics {
     /// Restores the topics from the listeners stored with their WebSockets, in any order. Of the limits,
-    /// only `peers` applies, as the maximum number of clients.
+    /// `peers` applies, as the maximum number of clients, and `group`.
     pub fn restore(
         limits: Limits,
         now: Time,
@@ -116,7 +120,7 @@ impl Topics {
         };
         for listener in listeners {
             for subscription in &listener.subscriptions {
-                topics.add_subscriber(subscription, listener.socket);
+                topics.add_subscriber(subscription, listener.socket, listener.id.as_ref());
             }
             topics.insert(now, listener);
         }
@@ -145,15 +149,25 @@ impl Topics {
         match event {
             Event::Join {
                 socket,
+                id,
+                group,
                 expired,
                 expires_at,
-            } => self.join(now, socket, expired, expires_at, effects),
+            } => {
+                let listener = Listener {
+                    socket,
+                    id,
+                    token_expires_at: expires_at.and_then(|at| at.to_close_at(now)),
+                    subscriptions: Vec::new(),
+                };
+                self.join(now, listener, group, expired, effects);
+            }
             Event::Frame {
                 socket,
                 call,
                 bytes,
             } => self.handle_frame(now, socket, call, bytes, effects),
-            Event::Ended(socket) => self.remove(socket),
+            Event::Ended(socket) => self.remove(socket, effects),
             Event::CloseAll => self.close_all(effects),
             Event::Tick => {
                 had_alarm = true;
@@ -167,28 +181,32 @@ impl Topics {
     fn join(
         &mut self,
         now: Time,
-        socket: Socket,
+        listener: Listener,
+        group: Option<Group>,
         expired: Option<Refusal<'static>>,
-        expires_at: Option<Time>,
         effects: &mut Vec<Effect>,
     ) {
-        let max = self.limits.peers;
-        let full = || {
+        let full = |max| {
             let message = format!("{max} clients are connected, the maximum: connect again later");
             Refusal::new(Code::RoomFull, message)
         };
-        let is_full = self.clients.len() >= max;
-        if let Some(refusal) = expired.or_else(|| is_full.then(full)) {
+        let max = self.limits.peers;
+        let max = match group {
+            _ if self.clients.len() >= max => Some(max),
+            Some(group) => self.maximum_reached(group),
+            None => None,
+        };
+        if let Some(refusal) = expired.or_else(|| max.map(full)) {
             return effects.push(Effect::Refuse(refusal));
         }
-        let listener = Listener {
-            socket,
-            token_expires_at: expires_at.and_then(|at| at.to_close_at(now)),
-            subscriptions: Vec::new(),
-        };
+        let (socket, has_id) = (listener.socket, listener.id.is_some());
         effects.push(Effect::Accept(socket));
-        effects.push(Effect::Keep(listener.clone()));
         self.insert(now, listener);
+        if has_id {
+            self.join_group(socket, group, effects);
+        } else {
+            self.keep(socket, effects);
+        }
     }
 
     fn handle_frame(
@@ -221,8 +239,7 @@ impl Topics {
         };
         effects.push(Effect::Send(vec![socket], notice));
         if let Some(close) = close {
-            effects.push(Effect::Close(socket, close));
-            self.remove(socket);
+            self.close(socket, close, effects);
         }
     }
 
@@ -247,13 +264,34 @@ impl Topics {
                 self.each_topic(&names, |topics, name| topics.unsubscribe(socket, name))
             }
             Call::Publish { topic, body } => self.publish(now, socket, &topic, body, effects),
+            Call::Enter(name) => {
+                self.enter(socket, &name, effects);
+                false
+            }
+            Call::Signal {
+                group,
+                stated_sender,
+                to,
+                body,
+            } => {
+                let sender = (socket, stated_sender.as_deref());
+                self.signal(sender, group.as_deref(), &to, body, effects);
+                false
+            }
             Call::Reply(frame) => {
                 effects.push(Effect::Send(vec![socket], Notice::Reply(frame)));
                 false
             }
             Call::Nothing => false,
         };
-        if is_changed && let Some(client) = self.clients.get(&socket) {
+        if is_changed {
+            self.keep(socket, effects);
+        }
+    }
+
+    /// Stores the listener of a client.
+    fn keep(&self, socket: Socket, effects: &mut Vec<Effect>) {
+        if let Some(client) = self.clients.get(&socket) {
             effects.push(Effect::Keep(client.listener.clone()));
         }
     }
@@ -295,7 +333,7 @@ impl Topics {
             return false;
         }
         own.push(subscription.clone());
-        self.add_subscriber(&subscription, socket);
+        self.add_subscriber(&subscription, socket, None);
         true
     }
 
@@ -370,20 +408,30 @@ impl Topics {
             .insert(client.listener.socket, Box::new(client));
     }
 
-    fn remove(&mut self, socket: Socket) {
+    /// Removes a client, and closes its WebSocket.
+    fn close(&mut self, socket: Socket, close: Close, effects: &mut Vec<Effect>) {
+        effects.push(Effect::Close(socket, close));
+        self.remove(socket, effects);
+    }
+
+    fn remove(&mut self, socket: Socket, effects: &mut Vec<Effect>) {
         let Some(client) = self.clients.remove(&socket) else {
             return;
         };
-        for subscription in &client.listener.subscriptions {
-            self.remove_subscriber(subscription);
-        }
-        if let Some(at) = client.listener.token_expires_at {
+        let listener = client.listener;
+        if let Some(at) = listener.token_expires_at {
             self.expiring.remove(&(at, socket));
+        }
+        for subscription in &listener.subscriptions {
+            self.remove_subscriber(subscription);
+            if let Some(id) = &listener.id {
+                self.announce_left(&subscription.topic, id, effects);
+            }
         }
     }
 
-    /// Adds a subscriber to the topics of a subscription.
-    fn add_subscriber(&mut self, subscription: &Subscription, socket: Socket) {
+    /// Adds a subscriber to the topics of a subscription. `id`: the id of the client, if it has one.
+    fn add_subscriber(&mut self, subscription: &Subscription, socket: Socket, id: Option<&PeerId>) {
         let seat = subscription.seat;
         self.subscriptions = self.subscriptions.saturating_add(subscription.weight());
         self.next_seat = self.next_seat.max(seat.saturating_add(1));
@@ -408,6 +456,7 @@ impl Topics {
                     seat,
                     socket,
                     label: subscription.label.clone(),
+                    id: id.cloned(),
                     filters: filters.clone(),
                 };
                 topic.subscribers.insert(index, subscriber);
@@ -442,16 +491,17 @@ impl Topics {
             && *at <= now
         {
             let socket = *socket;
-            effects.push(Effect::Close(socket, Close::Expired));
-            self.remove(socket);
+            self.close(socket, Close::Expired, effects);
         }
     }
 
     fn close_all(&mut self, effects: &mut Vec<Effect>) {
+        // No client needs to know that the others leave.
+        self.topics = LiteMap::default();
+        self.subscriptions = 0;
         while let Some((socket, _)) = self.clients.last() {
             let socket = *socket;
-            effects.push(Effect::Close(socket, Close::Removed));
-            self.remove(socket);
+            self.close(socket, Close::Removed, effects);
         }
     }
 

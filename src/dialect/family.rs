@@ -102,6 +102,13 @@ impl Family {
         !matches!(self, Self::Party | Self::PeerJs)
     }
 
+    /// Returns whether the clients of this family have ids and form
+    /// [groups](crate::core::topics::groups).
+    #[must_use]
+    pub const fn has_groups(self) -> bool {
+        matches!(self, Self::Matchbox | Self::RxDb)
+    }
+
     /// Returns the frame with which clients of this family show that they are alive, and the answer to
     /// it. The platform compares whole frames, and answers without waking the object. `None`: the
     /// clients send no such frame.

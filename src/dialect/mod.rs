@@ -34,6 +34,7 @@ use crate::core::event::{MAX_FRAME, Signal};
 use crate::core::live::STATE_TYPE;
 use crate::core::notice::Notice;
 use crate::core::refusal::{Code, Refusal};
+use crate::core::topics::groups::Group;
 use crate::core::topics::{self, Call};
 
 /// The maximum length of a signal type, in bytes.
@@ -274,6 +275,13 @@ impl Dialect {
             Self::RxDb => rxdb::decode(text),
             _ => Err(Refusal::malformed("this dialect has no topics")),
         }
+    }
+
+    /// Returns the group that a client enters when it connects, if the dialect has such groups. `size`:
+    /// the size in its URL.
+    #[must_use]
+    pub fn group(self, size: Option<usize>) -> Option<Group> {
+        (self == Self::Matchbox).then(|| size.map_or(Group::Common, Group::OfSize))
     }
 
     /// Encodes a notice to clients of topics.

@@ -197,6 +197,7 @@ pub(super) fn encode(notice: &Notice) -> Vec<String> {
             };
             (r#"["OK","#, id, end)
         }
+        _ => return Vec::new(),
     };
     let comma = if end.is_empty() { "" } else { "," };
     vec![[start, &quote(name), comma, &end, "]"].concat()]

@@ -7,6 +7,7 @@ mod endpoint;
 mod engine;
 mod error;
 mod id_from_key;
+mod next;
 mod peerjs;
 mod query;
 mod requests;
@@ -16,6 +17,7 @@ pub use endpoint::{AdminAction, LiveAction};
 pub use engine::{EngineError, EngineRequest, Transport};
 pub use error::HttpError;
 pub use id_from_key::check_id;
+pub use next::check_next;
 pub use query::{bad_id, check_room_name};
 pub use requests::{AdminCall, HttpPeer, IceRequest, Join, KeyWithSecret};
 pub use url::{host_of, split_url};
@@ -105,7 +107,7 @@ pub enum Route {
 ///
 /// # Errors
 ///
-/// - 400: an invalid room name, id, key or dialect
+/// - 400: an invalid room name, id, key, dialect or group size
 /// - 401: a list of the peers of `PeerJS`, which the server does not have
 /// - 404: an unknown path
 /// - 405: a method that the path does not allow
@@ -215,14 +217,18 @@ fn join_or_status(
     match request.upgrade {
         Some(_) if is_websocket(request) => {
             params.read_protocols(request.protocols.unwrap_or_default())?;
+            let dialect = dialect.unwrap_or(params.dialect);
+            // Only clients of matchbox know this parameter. Others may use the name for their own.
+            let next = params.next.filter(|_| dialect == Dialect::Matchbox);
             let secret = params.key.as_ref().map(|key| &*key.secret);
             let id = params.id.map(|id| id_from_key::resolve(id, secret));
             Ok(Route::Join(Join {
                 room,
                 id: id.transpose()?,
                 key: params.key,
-                dialect: dialect.unwrap_or(params.dialect),
+                dialect,
                 moves: params.moves,
+                next: next.map(|next| next::read(&next)).transpose()?,
                 tokens: params.tokens,
             }))
         }

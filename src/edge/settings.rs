@@ -100,6 +100,7 @@ impl Settings {
             },
             _ => Limits {
                 peers: self.clients,
+                group: self.limits.peers,
                 ..self.limits
             },
         }
@@ -124,6 +125,7 @@ impl Settings {
                 grace: milliseconds("RECONNECT_GRACE", &GRACE)?,
                 hold: milliseconds("HOLD_FOR_NEXT", &HOLD)?,
                 hides_peers: false,
+                group: 0,
                 await_peer: 0,
             },
             clients: usize::try_from(clients).unwrap_or(usize::MAX),
@@ -170,6 +172,7 @@ mod tests {
             grace: 15_000,
             hold: 120_000,
             hides_peers: false,
+            group: 0,
             await_peer: 0,
         };
         let defaults = Settings {
@@ -227,6 +230,7 @@ mod tests {
         let settings = read("MAX_CLIENTS", "7").unwrap();
         let peers = Family::ALL.map(|family| settings.limits_of(family).peers);
         assert_eq!(peers, [64, 7, 7, 7, 7, 7, 7, 7]);
+        assert_eq!(settings.limits_of(Family::RxDb).group, 64);
     }
 
     #[test]

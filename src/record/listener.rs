@@ -9,7 +9,7 @@
 //! ```
 //!
 //! The first line has the fields of the [attachment](super::attachment) of a peer. A client of topics has
-//! no seat in a room, no key and no id. If the WebSocket is closed when the token of the client expires,
+//! no seat in a room and no key, and only clients of groups have an id. If the WebSocket is closed when the token of the client expires,
 //! a line with that time follows. A line for each subscription follows: its seat, its mark or `-`, the
 //! length of its label or `-` if it has none, and the length of the topic, and then both texts.
 //!
@@ -19,7 +19,7 @@
 
 use super::attachment::{read_token_line, write_token_line};
 use super::fields::{Reader, start_record, write_line};
-use crate::core::peer::Socket;
+use crate::core::peer::{PeerId, Socket};
 use crate::core::topics::{Listener, Mark, Subscription};
 use crate::dialect::Dialect;
 
@@ -38,12 +38,14 @@ impl ListenerAttachment {
     pub fn encode(&self) -> String {
         let Listener {
             socket: Socket(socket),
+            id,
             token_expires_at,
             subscriptions,
         } = &self.listener;
         let mut text = start_record();
         let dialect = self.dialect.name();
-        write_line(&mut text, format_args!("{socket} - {dialect} - -"), &[]);
+        let id = id.as_ref().map_or("-", PeerId::as_str);
+        write_line(&mut text, format_args!("{socket} - {dialect} - {id}"), &[]);
         write_token_line(&mut text, *token_expires_at);
         for Subscription {
             topic,
@@ -73,7 +75,10 @@ impl ListenerAttachment {
         is_empty(&mut reader)?;
         let dialect = Dialect::named(reader.field()?)?;
         is_empty(&mut reader)?;
-        is_empty(&mut reader)?;
+        let id = match reader.field()? {
+            "-" => None,
+            id => Some(PeerId::parse(id)?),
+        };
         let token_expires_at = read_token_line(&mut reader)?;
         let mut subscriptions = Vec::new();
         while !reader.is_last_line() {
@@ -83,6 +88,7 @@ impl ListenerAttachment {
         reader.end_line()?;
         let listener = Listener {
             socket,
+            id,
             token_expires_at,
             subscriptions,
         };
@@ -133,6 +139,7 @@ fn of_characters(text: &str) -> Option<String> {
 mod tests {
     use super::*;
     use crate::core::peer::Time;
+    use crate::core::topics::groups::MAX_GROUPS;
     use crate::core::topics::{MAX_TOPIC, MAX_TOPICS};
 
     fn subscription(topic: &str, seat: u64, mark: Mark) -> Subscription {
@@ -163,6 +170,7 @@ mod tests {
         ] {
             let listener = Listener {
                 socket: Socket(u64::MAX),
+                id: token_expires_at.map(|_| PeerId::random(7)),
                 token_expires_at,
                 subscriptions,
             };
@@ -181,6 +189,7 @@ mod tests {
         let topics = longest.iter().cycle().take(MAX_TOPICS);
         let listener = Listener {
             socket: Socket(u64::MAX),
+            id: None,
             token_expires_at: Some(Time(u64::MAX)),
             subscriptions: topics
                 .map(|topic| subscription(topic, u64::from(u32::MAX), Mark::Fresh))
@@ -195,6 +204,20 @@ mod tests {
     }
 
     #[test]
+    fn the_most_groups_fit_into_an_attachment() {
+        let name = "€".repeat(99);
+        let listener = Listener {
+            socket: Socket(u64::MAX),
+            id: Some(PeerId::random(u128::MAX)),
+            token_expires_at: Some(Time(u64::MAX)),
+            subscriptions: vec![subscription(&name, u64::MAX, Mark::None); MAX_GROUPS],
+        };
+        let dialect = Dialect::RxDb;
+        let text = ListenerAttachment { listener, dialect }.encode();
+        assert!(text.chars().count() < 16_300);
+    }
+
+    #[test]
     fn invalid_text_is_not_read_as_an_attachment() {
         for text in [
             "",
@@ -203,7 +226,7 @@ mod tests {
             "v2 7 3 y-webrtc - -\n",
             "v2 7 - klingon - -\n",
             "v2 7 - y-webrtc k -\n",
-            "v2 7 - y-webrtc - bob\n",
+            "v2 7 - rxdb - b/b\n",
             "v2 7 - y-webrtc - - -\n",
             "v2 7 - y-webrtc - -\nt x\n",
             "v2 7 - y-webrtc - -\n3 fresh -\n",

@@ -41,7 +41,7 @@ use crate::dialect::family::Family;
 use crate::edge::admission;
 use crate::edge::quote::shorten;
 use crate::edge::rate_limit::RateLimit;
-use crate::edge::route::{HttpError, Route, check_id};
+use crate::edge::route::{HttpError, Route, check_id, check_next};
 use crate::edge::settings::Settings;
 use crate::edge::status::Status;
 
@@ -139,6 +139,7 @@ fn serve(route: &Route, call: &Call, settings: &Settings) -> Result<Answer, Fail
             Ok(respond_status(&status, *html, &call.cors())?.into())
         }
         Route::Join(join) => {
+            check_next(join, settings.limits.peers)?;
             let object = join.dialect.family().object(&join.room);
             Ok(call.forward(&object, &call.request, Step::Joined)?)
         }

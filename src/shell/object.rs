@@ -28,7 +28,7 @@ use worker::{Env, State, wasm_bindgen};
 
 use self::awake::AwakeRoom;
 use self::heartbeat::set_auto_response;
-use self::transport::ObjectTransport;
+use self::transport::{Joining, ObjectTransport};
 use super::answer::{Answer, Cors, respond_status, upgrade};
 use super::body::{self, Bodies};
 use super::env::settings;
@@ -42,6 +42,7 @@ use crate::core::close;
 use crate::core::event::{Event, MAX_FRAME, Reply};
 use crate::core::peer::{PeerId, Socket};
 use crate::core::refusal::Refusal;
+use crate::core::topics::groups::Group;
 use crate::dialect::Dialect;
 use crate::dialect::family::Family;
 use crate::edge::BadSetting;
@@ -312,11 +313,13 @@ impl RoomObject {
             key,
             dialect,
             moves,
+            next,
             ..
         } = join;
         let id = match id {
-            Some(id) => id,
-            None => PeerId::random(random()?),
+            // Clients of topics cannot choose their ids.
+            Some(id) if !dialect.family().has_topics() => id,
+            _ => PeerId::random(random()?),
         };
         // A client may move from HTTP to a WebSocket, with the key that the server has signed.
         let key = self.stored_key(&room, &id, key.as_ref());
@@ -332,22 +335,27 @@ impl RoomObject {
             expired,
             expires_at: closes_at,
         };
-        self.enter(dialect, event, headers)
+        self.enter(dialect, dialect.group(next), event, headers)
     }
 
     /// Accepts a new WebSocket, or refuses the request over HTTP. The Worker converts the refusal
     /// into frames for the client. A WebSocket that the room accepts and closes would prevent
-    /// hibernation until the client replies to the Close frame.
+    /// hibernation until the client replies to the Close frame. `group`: the group that the client enters.
     fn enter<'a>(
         &self,
         dialect: Dialect,
+        group: Option<Group>,
         event: impl FnOnce(Socket) -> Event<'a>,
         headers: &Headers,
     ) -> Result<Response, Failure> {
         let pair = WebSocketPair::new()?;
         let awake = &mut *self.awake.borrow_mut();
         let socket = Socket(awake.next_socket);
-        let joining = Some((&pair.server, dialect));
+        let joining = Some(Joining {
+            ws: &pair.server,
+            dialect,
+            group,
+        });
         let now = now();
         let sockets = &mut awake.sockets;
         let mut transport = ObjectTransport::new(&self.state, now, sockets, joining, &self.media);

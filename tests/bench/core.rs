@@ -21,6 +21,7 @@ const LIMITS: Limits = Limits {
     grace: 15_000,
     hold: 120_000,
     hides_peers: false,
+    group: 4,
     await_peer: 0,
 };
 const NOW: Time = Time(1_000_000);

@@ -18,7 +18,7 @@ const DOCUMENT = readFileSync(new URL('../../docs/clients.md', import.meta.url),
 const SECTIONS = DOCUMENT.split('\n## ')
   .slice(2)
   .map((section) => {
-    const blocks = section.split('\n```js\n').map((block) => block.split('\n```')[0]);
+    const blocks = section.split(/\n```(?:js|rust)\n/).map((block) => block.split('\n```')[0]);
     // The lines before the change come first. simple-peer has no lines before, but an import.
     const lines = blocks.slice(2).find((block) => !block.startsWith('import'));
     return { heading: section.split('\n')[0], lines };

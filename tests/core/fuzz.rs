@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 
 use partyline::core::event::{Event, Row};
 use partyline::core::live::{MediaCall, Outcome};
-use partyline::core::peer::{Socket, Time};
+use partyline::core::peer::{PeerId, Socket, Time};
 use partyline::core::refusal::Code;
 use partyline::core::room::Room;
+use partyline::core::topics::groups::Group;
 use partyline::core::topics::{self, Call, Mark, Notice, Published, Topics};
 use partyline::dialect::Dialect;
 use partyline::edge::live::{LiveSettings, NewSession, RoomRequest, StopRequest};
@@ -24,7 +25,7 @@ use serde_json::value::RawValue;
 use crate::rig::LIMITS;
 
 /// Seeds for mutation: frames, most of them valid.
-const FRAMES: [&str; 23] = [
+const FRAMES: [&str; 26] = [
     r#"{"type":"ice-candidate","payload":{"candidate":""},"target":"peer2"}"#,
     r#"{"type":"offer","to":"ann","payload":{"type":"offer","sdp":"v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\n"}}"#,
     r#"{"type":"candidate","to":"bob","payload":{"candidate":"candidate:1 1 udp 1 127.0.0.1 9 typ host"}}"#,
@@ -49,10 +50,13 @@ const FRAMES: [&str; 23] = [
     r##"["REQ","s",{"kinds":[20001,2],"#x":["a","\u0062"],"since":17,"#t":[]},{}]"##,
     r#"["EVENT",{"id":"1","kind":20001,"tags":[["x","a"],["x"],[]],"created_at":17}]"#,
     r#"["CLOSE","s"]"#,
+    r#"{"Signal":{"receiver":"9f3c1b2a-0000-4000-8000-00000000000a","data":{"Offer":"v=0\r\n"}}}"#,
+    r#"{"type":"join","room":"heroes"}"#,
+    r#"{"type":"signal","room":"heroes","senderPeerId":"a","receiverPeerId":"b","data":{"candidate":"\""}}"#,
 ];
 
 /// Seeds for mutation: paths and queries, most of them valid.
-const PATHS: [&str; 14] = [
+const PATHS: [&str; 15] = [
     "/register/demo/ann?key=secret",
     "/message/%C3%A4/a%3Ab",
     "/events/demo/ann?token=a.b.c",
@@ -65,6 +69,7 @@ const PATHS: [&str; 14] = [
     "/parties/main/a?_pk=ann&key=secret&dialect=lobby&token=a.b.c",
     "/parties/main/a%20b/peerjs?key=peerjs&id=ann%20b&token=secret&version=1.5.5",
     "/parties/main/demo/k%2Fe/id?ts=1",
+    "/parties/main/demo/matchbox?next=2&token=a.b.c",
     "/parties/main/a?_pk=%41+&key=%ff&x=%",
     "/parties/main/a?partyline, key.c2VjcmV0, token.a.b.c",
 ];
@@ -79,11 +84,13 @@ const ATTACHMENTS: [&str; 5] = [
 ];
 
 /// Seeds for mutation: valid attachments of clients that use topics.
-const LISTENERS: [&str; 4] = [
+const LISTENERS: [&str; 6] = [
     "v2 7 - y-webrtc - -\n",
     "v2 7 - y-webrtc - -\nt 1795251720000\n3 fresh - 1\nd9 - 1 5\nxother",
     "v2 7 - y-webrtc - -\n3 - - 0\n9 - - 1\nd",
     "v2 7 - nostr - -\n3 filters 1 12\ns>17\n2\nxa\t\txa9 filters 1 1\nt!",
+    "v2 7 - matchbox - 9f3c\n3 - - 3\n2 3",
+    "v2 7 - rxdb - 9f3c\n3 - - 6\nheroes9 - - 1\nd",
 ];
 
 /// Seeds for mutation: the keys and values of valid rows.
@@ -207,6 +214,25 @@ fn calls_or_refuses(frame: &str) {
     }
 }
 
+/// What a client sends to a member of its group must reach it as JSON.
+fn signals_or_refuses(frame: &str) {
+    for dialect in [Dialect::Matchbox, Dialect::RxDb] {
+        match dialect.decode_call(frame) {
+            Ok(Call::Signal { body, .. }) => {
+                let from = PeerId::random(7);
+                let body = body.into();
+                for frame in dialect.encode_topic_notice(&Notice::Signal { from, body }) {
+                    let fields: BTreeMap<String, Box<RawValue>> =
+                        serde_json::from_str(&frame).unwrap();
+                    assert!(fields.contains_key("Signal") || fields.contains_key("type"));
+                }
+            }
+            Ok(call) => assert!(matches!(call, Call::Nothing | Call::Enter(_))),
+            Err(refusal) => assert_eq!(refusal.code, Code::Malformed),
+        }
+    }
+}
+
 fn routes_or_refuses(text: &str, method: &str, upgrade: Option<&str>) {
     let (path, query) = text.split_once('?').unwrap_or((text, ""));
     let accept = Some("text/html").filter(|_| text.len().is_multiple_of(2));
@@ -286,6 +312,7 @@ proptest! {
     fn a_mutated_frame_is_decoded_or_refused(text in mutated(&FRAMES)) {
         decodes_or_refuses(&text);
         calls_or_refuses(&text);
+        signals_or_refuses(&text);
     }
 
     #[test]
@@ -336,6 +363,7 @@ proptest! {
         let text = String::from_utf8_lossy(&bytes);
         decodes_or_refuses(&text);
         calls_or_refuses(&text);
+        signals_or_refuses(&text);
         let _ = ListenerAttachment::decode(&text);
         routes_or_refuses(&text, "GET", Some("websocket"));
         routes_or_refuses(&format!("/parties/main/{text}"), "GET", None);
@@ -375,6 +403,20 @@ proptest! {
             call(Call::Unfilter("t".into())),
             call(Call::Subscribe(names(), Mark::Fresh)),
             call(Call::Unsubscribe(names())),
+            call(Call::Enter("d".into())),
+            call(Call::Signal {
+                group: None,
+                stated_sender: None,
+                to: "9f3c".into(),
+                body: "1".to_owned(),
+            }),
+            topics::Event::Join {
+                socket: Socket(u64::MAX),
+                id: Some(PeerId::random(7)),
+                group: Some(Group::OfSize(2)),
+                expired: None,
+                expires_at: None,
+            },
             topics::Event::Tick,
             topics::Event::Ended(socket),
         ] {

@@ -16,6 +16,7 @@ const LIMITS: Limits = Limits {
     grace: 15_000,
     hold: 120_000,
     hides_peers: false,
+    group: 4,
     await_peer: 0,
 };
 const STREAMS: [&str; 3] = ["bob", "cat", "dan"];

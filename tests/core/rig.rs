@@ -26,6 +26,7 @@ pub(crate) const LIMITS: Limits = Limits {
     grace: 15_000,
     hold: 120_000,
     hides_peers: false,
+    group: 4,
     await_peer: 0,
 };
 

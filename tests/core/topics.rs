@@ -1,6 +1,7 @@
 //! Topics, with clients of y-webrtc.
 
 mod budget;
+mod groups;
 mod nostr;
 mod properties;
 mod stage;

@@ -26,11 +26,15 @@ useFixtures(site, pages, {
 
 const DOCUMENT = readFileSync(new URL('../../docs/clients.md', import.meta.url), 'utf8');
 
-/** Returns the JavaScript samples of a section, in their order. @param {string} heading */
-function samples(heading) {
+/**
+ * Returns the samples of a section, in their order.
+ * @param {string} heading
+ * @param {string} [language]
+ */
+function samples(heading, language = 'js') {
   const [, section] = DOCUMENT.split(`\n## ${heading}\n`);
   assert.ok(section, `docs/clients.md has the section ${heading}`);
-  const blocks = section.split('\n## ')[0].split('\n```js\n').slice(1);
+  const blocks = section.split('\n## ')[0].split(`\n\`\`\`${language}\n`).slice(1);
   return blocks.map((block) => block.split('\n```')[0]);
 }
 
@@ -61,6 +65,8 @@ async function runs(name, code, origin = workerd.at.open.origin) {
     bundle: true,
     write: false,
     format: 'esm',
+    // RxDB's signaling server, which is in the same plugin, imports it in Node.
+    external: ['ws'],
     define: { global: 'globalThis' },
     logLevel: 'silent',
   });
@@ -123,6 +129,40 @@ test('the PeerJS samples connect, and return with their id after an interruption
   } finally {
     proxy.stop();
   }
+});
+
+test('the matchbox samples are compiled with the client of the tests', () => {
+  const path = new URL('../clients/matchbox/src/sample.rs', import.meta.url);
+  const compiled = readFileSync(path, 'utf8').replaceAll(/^ {4}/gm, '');
+  const found = samples('matchbox', 'rust');
+  assert.equal(found.length, 3);
+  for (const sample of found) assert.ok(compiled.includes(`\n${sample}\n`), sample);
+});
+
+test('the RxDB samples replicate a collection', async () => {
+  const [, join, withConfig] = samples('RxDB');
+  const start = (/** @type {string} */ sample, /** @type {string} */ id) => `
+    import { createRxDatabase } from "rxdb/plugins/core";
+    import { getRxStorageMemory } from "rxdb/plugins/storage-memory";
+    import { replicateWebRTC, getConnectionHandlerSimplePeer }
+      from "rxdb/plugins/replication-webrtc";
+    ${LOG}
+    // The documentation of RxDB asks pages to define this function.
+    globalThis.process = { env: {}, nextTick: (call, ...args) => setTimeout(call, 0, ...args) };
+    const storage = getRxStorageMemory();
+    const db = await createRxDatabase({ name: "${id}", storage, multiInstance: false });
+    const properties = { id: { type: "string", maxLength: 9 } };
+    const schema = { version: 0, primaryKey: "id", type: "object", properties, required: ["id"] };
+    const { collection } = await db.addCollections({ collection: { schema } });
+    collection.find().$.subscribe((all) => heard.push(all.map((each) => each.id).sort().join()));
+    await collection.insert({ id: "${id}" });
+    ${sample}
+    globalThis.config = typeof config === "undefined" ? undefined : config;`;
+  const ann = await runs('ann', start(join, 'ann'));
+  const bob = await runs('bob', start(withConfig, 'bob'));
+  for (const page of [ann, bob]) await hears(page, 'ann,bob', 10_000);
+  const config = await bob.evaluate(() => /** @type {any} */ (globalThis).config);
+  assert.deepEqual(config.iceServers[0].urls, ['stun:stun.cloudflare.com:3478']);
 });
 
 test('the y-webrtc samples synchronize a document', async () => {

@@ -11,6 +11,7 @@ import { WebSocket } from 'ws';
  * @property {string} [key]
  * @property {string | string[]} [token]
  * @property {string} [dialect]
+ * @property {string} [next] the size of a group of matchbox
  * @property {boolean} [inPath] whether the path names the dialect, and not the query
  * @property {string[]} [protocols]
  * @property {Record<string, string>} [headers]
@@ -36,6 +37,9 @@ const HEARTBEATS = {
     '{"topic":"echo #","payload":0}',
     '{"type":"subscribe","topic":"echo #"}',
   ],
+  rxdb: ['{"type":"ping"}', '{"type":"pong"}'],
+  // The server forwards a signal of a client to itself, with the id in the client's first frame.
+  matchbox: ['', ''],
 };
 /** The number of the next peer. */
 let nextPeer = 1;
@@ -44,13 +48,13 @@ let nextPeer = 1;
 const TIMEOUT = 10_000;
 
 /** Returns the path and query for a WebSocket join. @param {string} room @param {Join} [join] */
-export function joinPath(room, { id, key, token, dialect, inPath } = {}) {
+export function joinPath(room, { id, key, token, dialect, next, inPath } = {}) {
   const query = new URLSearchParams();
   const isPeerJs = dialect === 'peerjs';
   const named = isPeerJs || inPath;
   const params = isPeerJs
     ? { id, token: key, key: token ?? 'peerjs' } // the words of PeerJS are not ours
-    : { _pk: id, key, token, ...(!named && { dialect }) };
+    : { _pk: id, key, token, next, ...(!named && { dialect }) };
   for (const [name, value] of Object.entries(params)) {
     if (value !== undefined) for (const one of [value].flat()) query.append(name, one);
   }
@@ -100,6 +104,11 @@ export class Peer {
       const text = binary
         ? `(binary frame of ${/** @type {Buffer} */ (data).length} bytes)`
         : data.toString();
+      const own = dialect === 'matchbox' && /^\{"IdAssigned":"(\w+)"\}$/.exec(text);
+      if (own)
+        this.heartbeat = ['receiver', 'sender'].map(
+          (end) => `{"Signal":{"${end}":"${own[1]}","data":"echo"}}`,
+        );
       const settle = text === this.heartbeat[1] ? this.#pings.shift() : undefined;
       if (settle) return settle();
       this.#unread.push(text);

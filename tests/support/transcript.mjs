@@ -63,12 +63,15 @@ export async function play(server, { dialect, room, lines }) {
    * @type {Map<string, { peer: HttpPeer, answer?: string }>}
    */
   const overHttp = new Map();
+  /** The ids that the server has assigned, by the name of the peer. @type {Map<string, string>} */
+  const ids = new Map();
   for (const { number, words, text } of lines) {
     const [name, verb, ...rest] = words;
     try {
       if (name === 'after') continue;
       if (verb === 'joins') {
         const peer = await join(server, room, dialect, name, rest);
+        ids.delete(name);
         now.set(name, peer);
         all.push(peer);
         continue;
@@ -83,9 +86,9 @@ export async function play(server, { dialect, room, lines }) {
       const peer = now.get(name);
       assert.ok(peer, `no peer is called "${name}"; a "joins" or "registers" line must come first`);
       const frame = text.slice(text.indexOf(verb) + verb.length).trim();
-      if (verb === '<') assert.match(await peer.next(PATIENCE), pattern(frame));
+      if (verb === '<') receive(await peer.next(PATIENCE), frame, ids);
       else if (verb === '>') {
-        peer.send(frame);
+        peer.send(withIds(frame, ids));
         // The server must handle this frame before the frame of another peer in the next line.
         await peer.settle();
       } else if (verb === 'drops') await peer.cut();
@@ -185,14 +188,34 @@ function join(server, room, dialect, name, rest) {
     else {
       const [field, value] = pair(rest[i]);
       assert.ok(
-        field === 'key' || field === 'token' || field === 'dialect',
-        `unknown argument "${field}" of "joins"; it accepts as, key, token and dialect`,
+        field === 'key' || field === 'token' || field === 'dialect' || field === 'next',
+        `unknown argument "${field}" of "joins"; it accepts as, key, token, dialect and next`,
       );
       wanted[field] = value;
     }
   }
   return Peer.connect(server, room, wanted);
 }
+
+/**
+ * Asserts that a frame is as written. A `$name` without an id stands for the id in the frame.
+ * @param {string} frame
+ * @param {string} written
+ * @param {Map<string, string>} ids
+ */
+function receive(frame, written, ids) {
+  const [, name] = /\$(\w+)/.exec(withIds(written, ids)) ?? [];
+  const [id] = /[0-9a-f]{32}/.exec(frame) ?? [];
+  if (name && id) ids.set(name, id);
+  assert.match(frame, pattern(withIds(written, ids)));
+}
+
+/**
+ * Replaces each `$name` with the id of this peer.
+ * @param {string} text
+ * @param {Map<string, string>} ids
+ */
+const withIds = (text, ids) => text.replace(/\$(\w+)/g, (all, name) => ids.get(name) ?? all);
 
 /**
  * Returns a pattern that matches the frame byte for byte. `…` matches any text without a quotation

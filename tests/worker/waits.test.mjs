@@ -6,6 +6,7 @@
 import { describe } from 'node:test';
 import { transcriptTests } from '../support/transcript-tests.mjs';
 import { evictionTests } from './waits/eviction.mjs';
+import { groupTests } from './waits/groups.mjs';
 import { peerJsTests } from './waits/peerjs.mjs';
 import { slowBodyTests } from './waits/slow-bodies.mjs';
 import { slowMediaTests } from './waits/slow-media.mjs';
@@ -18,6 +19,7 @@ import { yWebrtcTests } from './waits/y-webrtc.mjs';
 describe('waits', { concurrency: true }, () => {
   transcriptTests('long transcripts', (transcript) => transcript.isLong);
   evictionTests();
+  groupTests();
   peerJsTests();
   slowBodyTests();
   slowMediaTests();

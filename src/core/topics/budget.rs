@@ -45,7 +45,7 @@ impl Budget {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::unread::Unread;
+    use crate::core::unread::{AllUnread, Unread};
 
     #[test]
     fn a_topic_sends_1_mib_at_once_and_then_256_kib_a_second() {
@@ -60,15 +60,17 @@ mod tests {
     #[test]
     fn a_client_that_sends_a_frame_every_15_seconds_is_not_closed() {
         let mut budget = Budget::default();
-        let mut unread = Unread::default();
+        let (mut all, mut unread) = (AllUnread::default(), Unread::default());
         let mut sent = 0;
         for now in (0..60_000_u64).map(|n| Time(1_000_000 + n)) {
             if now.0 % 15_000 == 0 {
-                unread = Unread::default();
+                unread.reset();
             }
             if budget.spend(now, 16_384) {
                 sent += 1;
-                assert!(!unread.send(now, 16_384), "{now:?}");
+                all.update(now, 1);
+                unread.send(&mut all, now, 16_384);
+                assert!(!unread.exceeds(&all), "{now:?}");
             }
         }
         assert!(sent > 900, "{sent}");

@@ -5,14 +5,18 @@ use std::rc::Rc;
 
 use super::Published;
 use crate::core::close::Close;
-use crate::core::peer::{Socket, Time};
+use crate::core::peer::{PeerId, Socket, Time};
 use crate::core::refusal::Refusal;
+
+use super::groups::Group;
 
 /// A client as it is stored with its WebSocket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listener {
     /// The client's WebSocket.
     pub socket: Socket,
+    /// The id of the client, which the server has made. `None`: clients of the dialect have no ids.
+    pub id: Option<PeerId>,
     /// The time at which the server closes the WebSocket, because the token of the client expires.
     /// `None`: never.
     pub token_expires_at: Option<Time>,
@@ -57,6 +61,35 @@ pub enum Notice {
         label: Rc<str>,
         /// The number of all subscribers of the topic.
         subscribers: usize,
+    },
+    /// The id of the client, before all other notices. Only clients with ids receive it and the following
+    /// notices, which are about their [groups](super::groups).
+    Assigned(PeerId),
+    /// The client has entered a group.
+    Joined {
+        /// All members, in the order in which they entered.
+        members: Vec<PeerId>,
+    },
+    /// Another client has entered a group of the client.
+    Entered {
+        /// The new member.
+        id: PeerId,
+        /// All members, in the order in which they entered.
+        members: Vec<PeerId>,
+    },
+    /// Another client has left a group of the client.
+    Left {
+        /// The former member.
+        id: PeerId,
+        /// The remaining members, in the order in which they entered.
+        members: Vec<PeerId>,
+    },
+    /// A message of another member to this client alone.
+    Signal {
+        /// The sender.
+        from: PeerId,
+        /// The body of the [`Call::Signal`].
+        body: Rc<str>,
     },
     /// A reply to a frame, which the dialect has written.
     Reply(String),
@@ -114,6 +147,19 @@ pub enum Call<'a> {
         /// The event.
         event: Published,
     },
+    /// Enter the group with this name. A client that is in the group stays in it.
+    Enter(Cow<'a, str>),
+    /// Send a message to one member of a group of the client.
+    Signal {
+        /// The name of the group. `None`: the first group that the client has entered.
+        group: Option<Cow<'a, str>>,
+        /// The id of the sender according to the frame. `None`: the frame names no sender.
+        stated_sender: Option<Cow<'a, str>>,
+        /// The id of the receiver.
+        to: Cow<'a, str>,
+        /// The message, in the form that the dialect chooses.
+        body: String,
+    },
     /// Send this frame to the client. The dialect can answer alone.
     Reply(String),
     /// A frame that is valid, and has no effect.
@@ -144,6 +190,10 @@ pub enum Event<'a> {
     Join {
         /// The `Socket` id of the new WebSocket.
         socket: Socket,
+        /// The id of the client. `None`: clients of the dialect have no ids.
+        id: Option<PeerId>,
+        /// The group that the client enters at once. `None`: none.
+        group: Option<Group>,
         /// The refusal of the client's token, if it has expired. `None`: the client may join.
         expired: Option<Refusal<'static>>,
         /// The time at which the WebSocket is closed, because the token of the client expires.

@@ -70,6 +70,7 @@ pub(super) fn join_or_status(
             }),
             dialect: Dialect::PeerJs,
             moves: None,
+            next: None,
             tokens: vec![key],
         }));
     }
@@ -122,6 +123,7 @@ mod tests {
             }),
             dialect: Dialect::PeerJs,
             moves: None,
+            next: None,
             tokens: vec!["peerjs".into()],
         };
         let joined = join("/parties/main/a%20b/peerjs", QUERY);

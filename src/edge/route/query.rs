@@ -20,6 +20,8 @@ pub(super) struct QueryParams {
     pub(super) key: Option<KeyWithSecret>,
     pub(super) dialect: Dialect,
     pub(super) moves: Option<Socket>,
+    /// The size of a group of matchbox, still unchecked.
+    pub(super) next: Option<String>,
     /// All tokens, because the check of the token refuses more than one.
     pub(super) tokens: Vec<String>,
     /// The room that the token must be valid for. Only requests for ICE servers have this
@@ -37,6 +39,7 @@ impl QueryParams {
             key: None,
             dialect: Dialect::Native,
             moves: None,
+            next: None,
             tokens: Vec::new(),
             room: None,
             has_join_params: false,
@@ -50,6 +53,7 @@ impl QueryParams {
                 }
                 // The Worker sends this for a Socket.IO client that changes from polling to a WebSocket.
                 "moves" => params.moves = value.parse().ok().map(Socket),
+                "next" => params.next = Some(value.into_owned()),
                 "token" => params.tokens.push(value.into_owned()),
                 "room" => params.room = Some(value.into_owned()),
                 _ => {}
@@ -237,6 +241,7 @@ mod tests {
             }),
             dialect: Dialect::Native,
             moves: Some(Socket(1)),
+            next: None,
             tokens: vec!["t".into(), "u".into()],
         };
         let query = "_pk=ann&key=a+b&dialect=native&token=t&utm=7&token=u&moves=1";

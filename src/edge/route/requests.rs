@@ -21,6 +21,8 @@ pub struct Join {
     pub dialect: Dialect,
     /// The open WebSocket from which the client moves to this one, and of which it receives everything.
     pub moves: Option<Socket>,
+    /// The number of clients that meet in a group of matchbox. `None`: all.
+    pub next: Option<usize>,
     /// The tokens from the URL, still unverified.
     pub tokens: Vec<String>,
 }

@@ -109,7 +109,7 @@ impl RoomObject {
             key,
             last,
         };
-        self.enter(Dialect::Http, event, headers)
+        self.enter(Dialect::Http, None, event, headers)
     }
 
     /// Checks whether a peer may post a signal.

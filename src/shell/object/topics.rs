@@ -50,14 +50,21 @@ fn drive_topics(
     let event = match event {
         Event::Join {
             socket,
+            id,
             expired,
             expires_at,
             ..
-        } => topics::Event::Join {
-            socket,
-            expired,
-            expires_at,
-        },
+        } => {
+            let joining = transport.joining.as_ref();
+            let has_id = joining.is_some_and(|joining| joining.dialect.family().has_groups());
+            topics::Event::Join {
+                socket,
+                id: Some(id).filter(|_| has_id),
+                group: joining.and_then(|joining| joining.group),
+                expired,
+                expires_at,
+            }
+        }
         Event::Frame {
             socket,
             signal: Err(refusal),

@@ -18,16 +18,24 @@ use crate::core::member::Attached;
 use crate::core::notice::Notice;
 use crate::core::peer::{Socket, Time};
 use crate::core::refusal::Refusal;
+use crate::core::topics::groups::Group;
 use crate::core::topics::{self, Listener};
 use crate::dialect::{Dialect, Encoded};
+
+/// A client that joins over a WebSocket.
+pub(super) struct Joining<'e> {
+    pub(super) ws: &'e WebSocket,
+    pub(super) dialect: Dialect,
+    /// The group that the client enters. `None`: none.
+    pub(super) group: Option<Group>,
+}
 
 /// The platform objects that one event needs.
 pub(super) struct ObjectTransport<'e> {
     state: &'e State,
     now: Time,
     sockets: &'e mut Connections,
-    /// The WebSocket of a joining client, and the dialect of the client.
-    joining: Option<(&'e WebSocket, Dialect)>,
+    pub(super) joining: Option<Joining<'e>>,
     media: &'e MediaClient,
     /// The error of the platform if it did not accept the joining WebSocket.
     pub(super) accept_error: Option<Error>,
@@ -40,7 +48,7 @@ impl<'e> ObjectTransport<'e> {
         state: &'e State,
         now: Time,
         sockets: &'e mut Connections,
-        joining: Option<(&'e WebSocket, Dialect)>,
+        joining: Option<Joining<'e>>,
         media: &'e MediaClient,
     ) -> Self {
         Self {
@@ -57,7 +65,7 @@ impl<'e> ObjectTransport<'e> {
 
 impl Sockets for ObjectTransport<'_> {
     fn accept(&mut self, socket: Socket) -> bool {
-        let Some((ws, dialect)) = self.joining.take() else {
+        let Some(Joining { ws, dialect, .. }) = self.joining.take() else {
             return false;
         };
         // The call fails if the object has 32,768 WebSockets. The wrapper of the `worker` crate

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use partyline::core::close::Close;
 use partyline::core::drive::{SendError, Sockets};
 use partyline::core::event::{Limits, Reply};
-use partyline::core::peer::{Socket, Time};
+use partyline::core::peer::{PeerId, Socket, Time};
 use partyline::core::refusal::Refusal;
 use partyline::core::topics::{
     Event, Listener, MAX_SUBSCRIPTIONS, MAX_TOPICS, Notice, Subscription, Topics, Transport, drive,
@@ -25,6 +25,8 @@ struct World {
     dialect: Dialect,
     /// The attachment of each open WebSocket, or an empty text before the first is written.
     open: BTreeMap<Socket, String>,
+    /// The WebSockets to which a send of the current event has failed.
+    dropped: BTreeSet<Socket>,
     /// The open WebSockets to which every send fails, and the reason.
     jammed: BTreeMap<Socket, SendError>,
     alarm: Option<Time>,
@@ -42,6 +44,7 @@ impl World {
         Self {
             dialect,
             open: BTreeMap::new(),
+            dropped: BTreeSet::new(),
             jammed: BTreeMap::new(),
             alarm: None,
             used: false,
@@ -82,10 +85,22 @@ impl Stage {
     }
 
     pub(crate) fn join_with(&mut self, expired: Option<Refusal<'static>>) -> Socket {
+        self.join_group(None, expired)
+    }
+
+    /// Joins. `next`: the size of the group in the URL, if there is one.
+    pub(crate) fn join_group(
+        &mut self,
+        next: Option<usize>,
+        expired: Option<Refusal<'static>>,
+    ) -> Socket {
         let socket = Socket(self.next_socket);
         self.next_socket += 1;
+        let has_groups = self.world.dialect.family().has_groups();
         self.handle(Event::Join {
             socket,
+            id: has_groups.then(|| id_of(socket)),
+            group: self.world.dialect.group(next),
             expired,
             expires_at: self.token_expires_at,
         });
@@ -189,6 +204,7 @@ impl Stage {
     }
 
     fn handle(&mut self, event: Event<'_>) {
+        self.world.dropped.clear();
         drive(&mut self.topics, self.now, event, &mut self.world);
         self.check_invariants();
     }
@@ -203,6 +219,8 @@ impl Stage {
         for (socket, text) in &world.open {
             let listener = ListenerAttachment::decode(text).expect(text).listener;
             assert_eq!(listener.socket, *socket);
+            let id = listener.id.filter(|id| *id != id_of(*socket));
+            assert_eq!(id, None, "a client has the id of another");
             assert!(listener.subscriptions.len() <= MAX_TOPICS);
             assert!(listener.subscriptions.is_sorted_by_key(|each| each.seat));
             let names = listener.subscriptions.iter();
@@ -273,10 +291,19 @@ impl Transport for World {
     fn send_topic_notice(&mut self, to: &[Socket], notice: &Notice) -> Vec<(Socket, SendError)> {
         assert_eq!(to.iter().collect::<BTreeSet<_>>().len(), to.len(), "{to:?}");
         let frames = self.dialect.encode_topic_notice(notice);
+        if frames.is_empty() {
+            return Vec::new();
+        }
         let mut failures = Vec::new();
         for socket in to {
+            if self.dropped.contains(socket) {
+                // Another notice of the same event could not be sent.
+                failures.push((*socket, SendError::Dead));
+                continue;
+            }
             assert!(self.open.contains_key(socket), "{socket:?} is not open");
             if let Some(error) = self.jammed.get(socket) {
+                self.dropped.insert(*socket);
                 failures.push((*socket, *error));
                 continue;
             }
@@ -298,6 +325,11 @@ impl Transport for World {
             self.written += 1;
         }
     }
+}
+
+/// Returns the id of a client of a dialect with groups.
+pub(crate) fn id_of(socket: Socket) -> PeerId {
+    PeerId::random(0xabc << 112 | u128::from(socket.0))
 }
 
 fn frame(frame_type: &str, topic: &str) -> String {

@@ -6,7 +6,7 @@ use partyline::core::event::Limits;
 use partyline::core::peer::Socket;
 use partyline::dialect::Dialect;
 
-use super::stage::Stage;
+use super::stage::{Stage, id_of};
 use crate::rig::Heard;
 use crate::transcripts::{Line, matches};
 
@@ -14,6 +14,7 @@ use crate::transcripts::{Line, matches};
 pub(crate) fn play(dialect: Dialect, lines: &[Line<'_>], limits: Limits, sleeps: bool) {
     let mut stage = Stage::new(dialect, limits);
     let mut sockets: BTreeMap<&str, Socket> = BTreeMap::new();
+    let mut ids: BTreeMap<&str, String> = BTreeMap::new();
     let mut unread: BTreeMap<&str, VecDeque<Heard>> = BTreeMap::new();
     for line in lines {
         if sleeps {
@@ -25,10 +26,14 @@ pub(crate) fn play(dialect: Dialect, lines: &[Line<'_>], limits: Limits, sleeps:
             continue;
         }
         if verb == "joins" {
-            sockets.insert(name, stage.join());
+            let next = rest.strip_prefix("next=").map(|next| next.parse().unwrap());
+            let socket = stage.join_group(next, None);
+            sockets.insert(name, socket);
+            ids.insert(name, id_of(socket).to_string());
         }
         let socket = sockets.get(name).copied();
         let socket = socket.unwrap_or_else(|| line.fail("no client has this name"));
+        let rest = &with_ids(rest, &ids);
         let mut next = |stage: &mut Stage| {
             let unread = unread.entry(name).or_default();
             unread.extend(stage.heard(socket));
@@ -44,7 +49,7 @@ pub(crate) fn play(dialect: Dialect, lines: &[Line<'_>], limits: Limits, sleeps:
             },
             "closed" => match next(&mut stage) {
                 Some(Heard::Closed(close))
-                    if format!("{} {}", close.code(), close.reason()) == rest => {}
+                    if format!("{} {}", close.code(), close.reason()) == *rest => {}
                 other => line.fail(&format!("the client received {other:?}")),
             },
             _ => line.fail("unknown verb"),
@@ -57,4 +62,11 @@ pub(crate) fn play(dialect: Dialect, lines: &[Line<'_>], limits: Limits, sleeps:
         BTreeMap::new(),
         "the transcript lacks a frame"
     );
+}
+
+/// Replaces each `$name` with the id that the server has assigned to this client.
+fn with_ids(text: &str, ids: &BTreeMap<&str, String>) -> String {
+    let replace =
+        |text: String, (name, id): (&&str, &String)| text.replace(&format!("${name}"), id);
+    ids.iter().fold(text.to_owned(), replace)
 }
