@@ -14,6 +14,7 @@
 
 mod drive;
 mod event;
+mod swarm;
 
 use std::borrow::Cow;
 use std::rc::Rc;
@@ -22,6 +23,8 @@ use litemap::LiteMap;
 
 pub use self::drive::{Transport, drive};
 pub use self::event::{Call, Effect, Event, Listener, Mark, Notice, Subscription};
+use self::swarm::Offered;
+pub use self::swarm::{Announce, Counts, MAX_OFFERS, Offer};
 use crate::core::close::Close;
 use crate::core::event::Limits;
 use crate::core::peer::{Socket, Time};
@@ -47,6 +50,8 @@ pub struct Topics {
     topics: LiteMap<Rc<str>, Vec<Subscriber>>,
     /// The number of subscriptions of all clients.
     subscriptions: usize,
+    /// The number of offers of all clients since the topics were restored.
+    offers: u64,
     /// Higher than every seat.
     next_seat: u64,
     /// The clients whose tokens expire, in the order of expiry.
@@ -61,8 +66,9 @@ struct Subscriber {
     seat: u64,
     socket: Socket,
     /// The name of the subscription.
-    #[expect(dead_code)]
     label: Rc<str>,
+    /// Whether the subscription has the mark [`Mark::Complete`].
+    is_complete: bool,
 }
 
 /// A client, and the state that is kept in memory only.
@@ -70,6 +76,7 @@ struct Subscriber {
 struct Client {
     listener: Listener,
     rate_limiter: RateLimiter,
+    offered: Offered,
 }
 
 impl Topics {
@@ -85,6 +92,7 @@ impl Topics {
             clients: LiteMap::default(),
             topics: LiteMap::default(),
             subscriptions: 0,
+            offers: 0,
             next_seat: 0,
             expiring: LiteMap::default(),
             alarm: None,
@@ -203,6 +211,12 @@ impl Topics {
                 self.each_topic(&names, |topics, name| topics.unsubscribe(socket, name))
             }
             Call::Publish { topic, body } => self.publish(socket, &topic, body, effects),
+            Call::Announce(announce) => self.announce(socket, announce, effects),
+            Call::Scrape(swarms) => {
+                let notice = Notice::Scraped(self.scrape(swarms));
+                effects.push(Effect::Send(vec![socket], notice));
+                false
+            }
             Call::Reply(frame) => {
                 effects.push(Effect::Send(vec![socket], Notice::Reply(frame)));
                 false
@@ -307,6 +321,7 @@ impl Topics {
         let client = Client {
             listener,
             rate_limiter,
+            offered: Offered::default(),
         };
         self.clients
             .insert(client.listener.socket, Box::new(client));
@@ -334,6 +349,7 @@ impl Topics {
             seat,
             socket,
             label,
+            is_complete: subscription.mark == Mark::Complete,
         };
         match self.topics.get_mut(&subscription.topic) {
             Some(subscribers) => {

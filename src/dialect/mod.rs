@@ -296,6 +296,7 @@ impl Dialect {
         match self {
             Self::SocketIo => vec![socketio::encode_rejection(&refusal)],
             Self::PeerJs => vec![peerjs::encode_rejection(&refusal)],
+            Self::Tracker => vec![tracker::encode_refusal(&refusal)],
             _ => match self.encode(&Notice::Refused(refusal), None) {
                 Encoded::Frames(frames) => frames,
                 Encoded::Reserved => Vec::new(),

@@ -108,12 +108,13 @@ fn read_subscription(reader: &mut Reader<'_>) -> Option<Subscription> {
 }
 
 /// All marks.
-const MARKS: [Mark; 2] = [Mark::None, Mark::Fresh];
+const MARKS: [Mark; 3] = [Mark::None, Mark::Fresh, Mark::Complete];
 
 const fn mark_name(mark: Mark) -> &'static str {
     match mark {
         Mark::None => "-",
         Mark::Fresh => "fresh",
+        Mark::Complete => "complete",
     }
 }
 
@@ -191,6 +192,24 @@ mod tests {
         // V8 adds a header of a few bytes.
         let length = text.chars().count();
         assert!((14_000..16_300).contains(&length), "{length}");
+    }
+
+    #[test]
+    fn the_most_peers_of_swarms_fit_into_an_attachment() {
+        let id = "é".repeat(20);
+        let peer = |seat| Subscription {
+            label: id.as_str().into(),
+            ..subscription(&id, seat, Mark::Complete)
+        };
+        let listener = Listener {
+            socket: Socket(u64::MAX),
+            token_expires_at: Some(Time(u64::MAX)),
+            subscriptions: vec![peer(u64::MAX); MAX_TOPICS],
+        };
+        let dialect = Dialect::Tracker;
+        let text = ListenerAttachment { listener, dialect }.encode();
+        let length = text.chars().count();
+        assert!((10_000..16_300).contains(&length), "{length}");
     }
 
     #[test]

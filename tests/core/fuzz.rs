@@ -23,7 +23,7 @@ use serde_json::value::RawValue;
 use crate::rig::LIMITS;
 
 /// Seeds for mutation: frames, most of them valid.
-const FRAMES: [&str; 19] = [
+const FRAMES: [&str; 22] = [
     r#"{"type":"ice-candidate","payload":{"candidate":""},"target":"peer2"}"#,
     r#"{"type":"offer","to":"ann","payload":{"type":"offer","sdp":"v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\n"}}"#,
     r#"{"type":"candidate","to":"bob","payload":{"candidate":"candidate:1 1 udp 1 127.0.0.1 9 typ host"}}"#,
@@ -44,6 +44,9 @@ const FRAMES: [&str; 19] = [
     r#"{"type":"publish","topic":"d","data":{"type":"announce"},"clients":2}"#,
     r#"{"type":"subscribe","topics":["d","e\"",7]}"#,
     r#"{"type":"unsubscribe","topics":[]}"#,
+    r#"{"action":"announce","info_hash":"\u00e9hhhhhhhhhhhhhhhhhhh","peer_id":"aaaaaaaaaaaaaaaaaaaa","offers":[{"offer":{},"offer_id":"1"}],"left":0}"#,
+    r#"{"action":"announce","info_hash":"hhhhhhhhhhhhhhhhhhhh","peer_id":"bbbbbbbbbbbbbbbbbbbb","answer":1,"to_peer_id":"aaaaaaaaaaaaaaaaaaaa","offer_id":"1"}"#,
+    r#"{"action":"scrape","info_hash":["hhhhhhhhhhhhhhhhhhhh","bbbbbbbbbbbbbbbbbbbb"]}"#,
 ];
 
 /// Seeds for mutation: paths and queries, most of them valid.
@@ -74,10 +77,11 @@ const ATTACHMENTS: [&str; 5] = [
 ];
 
 /// Seeds for mutation: valid attachments of clients that use topics.
-const LISTENERS: [&str; 3] = [
+const LISTENERS: [&str; 4] = [
     "v2 7 - y-webrtc - -\n",
     "v2 7 - y-webrtc - -\nt 1795251720000\n3 fresh - 1\nd9 - 1 5\nxother",
     "v2 7 - y-webrtc - -\n3 - - 0\n9 - - 1\nd",
+    "v2 7 - tracker - -\n3 complete 2 1\npqd4 - 1 1\npd",
 ];
 
 /// Seeds for mutation: the keys and values of valid rows.
@@ -201,6 +205,46 @@ fn calls_or_refuses(frame: &str) {
     }
 }
 
+/// Each frame to a client of a tracker must be JSON with an action, because the client fails otherwise.
+fn announces_or_refuses(frame: &str) {
+    let (socket, other) = (Socket(1), Socket(2));
+    let mut topics = Topics::restore(LIMITS, Time(1_000_000), []);
+    let mut effects = Vec::new();
+    for socket in [socket, other] {
+        let join = topics::Event::Join {
+            socket,
+            expired: None,
+            expires_at: None,
+        };
+        topics.handle(Time(1_000_000), join, &mut effects);
+    }
+    for (socket, frame) in [
+        (other, FRAMES[FRAMES.len() - 3]),
+        (socket, frame),
+        (other, FRAMES[FRAMES.len() - 2]),
+    ] {
+        let call = Dialect::Tracker.decode_call(frame);
+        let bytes = frame.len();
+        let event = topics::Event::Frame {
+            socket,
+            call,
+            bytes,
+        };
+        topics.handle(Time(1_000_000), event, &mut effects);
+    }
+    for effect in effects {
+        if let topics::Effect::Send(_, notice) = effect {
+            for frame in Dialect::Tracker.encode_topic_notice(&notice) {
+                let fields: BTreeMap<String, Box<RawValue>> = serde_json::from_str(&frame).unwrap();
+                assert!(matches!(
+                    fields["action"].get(),
+                    "\"announce\"" | "\"scrape\""
+                ));
+            }
+        }
+    }
+}
+
 fn routes_or_refuses(text: &str, method: &str, upgrade: Option<&str>) {
     let (path, query) = text.split_once('?').unwrap_or((text, ""));
     let accept = Some("text/html").filter(|_| text.len().is_multiple_of(2));
@@ -280,6 +324,7 @@ proptest! {
     fn a_mutated_frame_is_decoded_or_refused(text in mutated(&FRAMES)) {
         decodes_or_refuses(&text);
         calls_or_refuses(&text);
+        announces_or_refuses(&text);
     }
 
     #[test]
@@ -330,6 +375,7 @@ proptest! {
         let text = String::from_utf8_lossy(&bytes);
         decodes_or_refuses(&text);
         calls_or_refuses(&text);
+        announces_or_refuses(&text);
         let _ = ListenerAttachment::decode(&text);
         routes_or_refuses(&text, "GET", Some("websocket"));
         routes_or_refuses(&format!("/parties/main/{text}"), "GET", None);
@@ -361,8 +407,17 @@ proptest! {
         let call = |call| topics::Event::Frame { socket, call: Ok(call), bytes: 1 };
         let names = || vec!["d".into(), "other".into()];
         let publish = Call::Publish { topic: "d".into(), body: "{}".to_owned() };
+        let announce = |peer: &'static str, is_complete, stops| {
+            let (swarm, peer) = ("d".into(), peer.into());
+            let offers = vec![topics::Offer::default()];
+            Call::Announce(topics::Announce { swarm, peer, is_complete, stops, offers, ..Default::default() })
+        };
         for event in [
             call(publish),
+            call(announce("p", true, false)),
+            call(announce("pq", false, true)),
+            call(announce("p", false, true)),
+            call(Call::Scrape(names())),
             call(Call::Subscribe(names(), Mark::Fresh)),
             call(Call::Unsubscribe(names())),
             topics::Event::Tick,

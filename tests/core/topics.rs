@@ -2,6 +2,7 @@
 
 mod properties;
 mod stage;
+mod swarm;
 mod transcripts;
 
 use partyline::core::close::Close;

@@ -24,6 +24,11 @@ import { WebSocket } from 'ws';
 const HEARTBEATS = {
   peerjs: ['{"type":"HEARTBEAT"}', 'ok'],
   'y-webrtc': ['{"type":"ping"}', '{"type":"pong"}'],
+  // This dialect has no heartbeat. A question about no swarm has no effect.
+  tracker: [
+    '{"action":"scrape"}',
+    '{"action":"scrape","files":{},"flags":{"min_request_interval":600}}',
+  ],
 };
 
 /** The timeout for a frame in milliseconds. Only a failing test waits for the whole timeout. */
