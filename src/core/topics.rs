@@ -12,17 +12,22 @@
 //! the lower seat receives an announcement. Otherwise each would answer the announcement of the other
 //! with an offer, and y-webrtc 10.3 does not resolve that conflict.
 
+mod budget;
 mod drive;
 mod event;
+mod filters;
 mod swarm;
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::rc::Rc;
 
 use litemap::LiteMap;
 
+use self::budget::Budget;
 pub use self::drive::{Transport, drive};
 pub use self::event::{Call, Effect, Event, Listener, Mark, Notice, Subscription};
+pub use self::filters::Published;
 use self::swarm::Offered;
 pub use self::swarm::{Announce, Counts, MAX_OFFERS, Offer};
 use crate::core::close::Close;
@@ -46,18 +51,28 @@ pub struct Topics {
     limits: Limits,
     /// The clients. They are boxed, because a removal moves all later entries of the map.
     clients: LiteMap<Socket, Box<Client>>,
-    /// The subscribers of each topic, in the order of their seats. No topic is without subscribers.
-    topics: LiteMap<Rc<str>, Vec<Subscriber>>,
+    /// The topics. None is without subscribers.
+    topics: LiteMap<Rc<str>, Topic>,
     /// The number of subscriptions of all clients.
     subscriptions: usize,
     /// The number of offers of all clients since the topics were restored.
     offers: u64,
     /// Higher than every seat.
     next_seat: u64,
+    /// The number of events that were published.
+    events: u64,
     /// The clients whose tokens expire, in the order of expiry.
     expiring: LiteMap<(Time, Socket), ()>,
     /// The time of the current alarm. `None` if no alarm is set or the alarm has fired.
     alarm: Option<Time>,
+}
+
+/// A topic.
+#[derive(Debug, Default)]
+struct Topic {
+    /// The subscribers, in the order of their seats.
+    subscribers: Vec<Subscriber>,
+    budget: Budget,
 }
 
 /// A subscriber of a topic.
@@ -67,8 +82,18 @@ struct Subscriber {
     socket: Socket,
     /// The name of the subscription.
     label: Rc<str>,
+    /// `None` if the subscription has no filters.
+    filters: Option<Rc<Filters>>,
     /// Whether the subscription has the mark [`Mark::Complete`].
     is_complete: bool,
+}
+
+/// The filters of a subscription.
+#[derive(Debug)]
+struct Filters {
+    text: Rc<str>,
+    /// The number of the last event that was compared with the filters.
+    last_event: Cell<u64>,
 }
 
 /// A client, and the state that is kept in memory only.
@@ -94,6 +119,7 @@ impl Topics {
             subscriptions: 0,
             offers: 0,
             next_seat: 0,
+            events: 0,
             expiring: LiteMap::default(),
             alarm: None,
         };
@@ -185,32 +211,51 @@ impl Topics {
         let Some(client) = self.clients.get_mut(&socket) else {
             return;
         };
-        let too_fast = |message| Refusal::new(Code::TooFast, message);
-        let (refusal, close) = match (client.rate_limiter.check(now, bytes), call) {
-            (Decision::Pass, Ok(call)) => return self.handle_call(socket, call, effects),
+        let too_fast = |message, call: Result<Call<'_>, _>| {
+            let refusal = Refusal::new(Code::TooFast, message);
+            call.map_or(Notice::Refused(refusal.clone()), |call| {
+                call.refuse(refusal)
+            })
+        };
+        let (notice, close) = match (client.rate_limiter.check(now, bytes), call) {
+            (Decision::Pass, Ok(call)) => return self.handle_call(now, socket, call, effects),
             (Decision::Pass, Err(refusal)) => {
                 let close = Close::after(refusal.code);
-                (refusal.into_owned(), close)
+                (Notice::Refused(refusal.into_owned()), close)
             }
-            (Decision::Refuse(message), _) => (too_fast(message), None),
-            (Decision::Disconnect(message), _) => (too_fast(message), Some(Close::TooFast)),
+            (Decision::Refuse(message), call) => (too_fast(message, call), None),
+            (Decision::Disconnect(message), call) => {
+                (too_fast(message, call), Some(Close::TooFast))
+            }
         };
-        effects.push(Effect::Send(vec![socket], Notice::Refused(refusal)));
+        effects.push(Effect::Send(vec![socket], notice));
         if let Some(close) = close {
             effects.push(Effect::Close(socket, close));
             self.remove(socket);
         }
     }
 
-    fn handle_call(&mut self, socket: Socket, call: Call<'_>, effects: &mut Vec<Effect>) {
+    fn handle_call(
+        &mut self,
+        now: Time,
+        socket: Socket,
+        call: Call<'_>,
+        effects: &mut Vec<Effect>,
+    ) {
         let is_changed = match call {
+            Call::Filter { label, filters } => self.filter(socket, &label, filters, effects),
+            Call::Unfilter(label) => self.unfilter(socket, &label),
+            Call::PublishEvent { id, event } => {
+                self.publish_event(now, socket, id, &event, effects);
+                false
+            }
             Call::Subscribe(names, mark) => {
                 self.each_topic(&names, |topics, name| topics.subscribe(socket, name, mark))
             }
             Call::Unsubscribe(names) => {
                 self.each_topic(&names, |topics, name| topics.unsubscribe(socket, name))
             }
-            Call::Publish { topic, body } => self.publish(socket, &topic, body, effects),
+            Call::Publish { topic, body } => self.publish(now, socket, &topic, body, effects),
             Call::Announce(announce) => self.announce(socket, announce, effects),
             Call::Scrape(swarms) => {
                 let notice = Notice::Scraped(self.scrape(swarms));
@@ -244,53 +289,67 @@ impl Topics {
     /// limit is reached.
     fn subscribe(&mut self, socket: Socket, name: &str, mark: Mark) -> bool {
         let was_subscribed = self.unsubscribe(socket, name);
+        let is_added = name.len() <= MAX_TOPIC && self.add(socket, name, "", mark);
+        is_added || was_subscribed
+    }
+
+    /// Adds a subscription with a new seat. Returns `false` if there are too many.
+    fn add(&mut self, socket: Socket, topic: &str, label: &str, mark: Mark) -> bool {
         let Some(client) = self.clients.get_mut(&socket) else {
             return false;
         };
-        if name.len() > MAX_TOPIC
-            || client.listener.subscriptions.len() >= MAX_TOPICS
-            || self.subscriptions >= MAX_SUBSCRIPTIONS
-        {
-            return was_subscribed;
-        }
         let subscription = Subscription {
-            topic: name.into(),
-            label: "".into(),
+            topic: topic.into(),
+            label: label.into(),
             seat: self.next_seat,
             mark,
         };
-        client.listener.subscriptions.push(subscription.clone());
+        let total = self.subscriptions.saturating_add(subscription.weight());
+        let own = &mut client.listener.subscriptions;
+        if own.len() >= MAX_TOPICS || total > MAX_SUBSCRIPTIONS {
+            return false;
+        }
+        own.push(subscription.clone());
         self.add_subscriber(&subscription, socket);
         true
     }
 
     /// Ends the subscription of a client to a topic. Returns `false` if it has none.
     fn unsubscribe(&mut self, socket: Socket, name: &str) -> bool {
+        self.end_subscription(socket, |each| *each.topic == *name)
+    }
+
+    /// Ends the subscription of a client that `is_it` finds. Returns `false` if there is none.
+    fn end_subscription(&mut self, socket: Socket, is_it: impl Fn(&Subscription) -> bool) -> bool {
         let Some(client) = self.clients.get_mut(&socket) else {
             return false;
         };
         let subscriptions = &mut client.listener.subscriptions;
-        let index = subscriptions.iter().position(|each| *each.topic == *name);
-        let Some(index) = index else {
+        let Some(index) = subscriptions.iter().position(is_it) else {
             return false;
         };
-        let Subscription { topic, seat, .. } = subscriptions.remove(index);
-        self.remove_subscriber(&topic, seat);
+        let subscription = subscriptions.remove(index);
+        self.remove_subscriber(&subscription);
         true
     }
 
-    /// Sends a message to the subscribers of a topic. Returns whether the subscriptions of the sender
-    /// have changed.
+    /// Sends a message to the subscribers of a topic, unless the topic has exceeded its budget. Returns
+    /// whether the subscriptions of the sender have changed.
     fn publish(
         &mut self,
+        now: Time,
         socket: Socket,
         name: &str,
         body: String,
         effects: &mut Vec<Effect>,
     ) -> bool {
-        let Some(subscribers) = self.topics.get(name) else {
+        let Some(topic) = self.topics.get_mut(name) else {
             return false;
         };
+        if !topic.budget.spend(now, body.len()) {
+            return false;
+        }
+        let subscribers = &topic.subscribers;
         let client = self.clients.get_mut(&socket);
         let subscriptions = client.map(|client| client.listener.subscriptions.iter_mut());
         let fresh = subscriptions
@@ -331,49 +390,63 @@ impl Topics {
         let Some(client) = self.clients.remove(&socket) else {
             return;
         };
-        for Subscription { topic, seat, .. } in client.listener.subscriptions {
-            self.remove_subscriber(&topic, seat);
+        for subscription in &client.listener.subscriptions {
+            self.remove_subscriber(subscription);
         }
         if let Some(at) = client.listener.token_expires_at {
             self.expiring.remove(&(at, socket));
         }
     }
 
-    /// Adds a subscriber to a topic.
+    /// Adds a subscriber to the topics of a subscription.
     fn add_subscriber(&mut self, subscription: &Subscription, socket: Socket) {
         let seat = subscription.seat;
-        self.subscriptions = self.subscriptions.saturating_add(1);
+        self.subscriptions = self.subscriptions.saturating_add(subscription.weight());
         self.next_seat = self.next_seat.max(seat.saturating_add(1));
-        let label = subscription.label.clone();
-        let subscriber = Subscriber {
-            seat,
-            socket,
-            label,
-            is_complete: subscription.mark == Mark::Complete,
-        };
-        match self.topics.get_mut(&subscription.topic) {
-            Some(subscribers) => {
-                let index = subscribers.partition_point(|other| other.seat < seat);
-                subscribers.insert(index, subscriber);
+        let filters = (subscription.mark == Mark::Filters).then(|| {
+            Rc::new(Filters {
+                text: subscription.topic.clone(),
+                last_event: Cell::new(0),
+            })
+        });
+        subscription.each_topic(&mut |name| {
+            let name: Rc<str> = match filters {
+                Some(_) => name.into(),
+                None => subscription.topic.clone(),
+            };
+            let topic = self.topics.entry(name).or_default();
+            let found = topic
+                .subscribers
+                .binary_search_by_key(&seat, |other| other.seat);
+            // A subscription may have a topic twice.
+            if let Err(index) = found {
+                let subscriber = Subscriber {
+                    seat,
+                    socket,
+                    label: subscription.label.clone(),
+                    filters: filters.clone(),
+                    is_complete: subscription.mark == Mark::Complete,
+                };
+                topic.subscribers.insert(index, subscriber);
             }
-            None => drop(
-                self.topics
-                    .insert(subscription.topic.clone(), vec![subscriber]),
-            ),
-        }
+        });
     }
 
-    fn remove_subscriber(&mut self, topic: &Rc<str>, seat: u64) {
-        let Some(subscribers) = self.topics.get_mut(topic) else {
-            return;
-        };
-        if let Ok(index) = subscribers.binary_search_by_key(&seat, |each| each.seat) {
-            subscribers.remove(index);
-            self.subscriptions = self.subscriptions.saturating_sub(1);
-        }
-        if subscribers.is_empty() {
-            self.topics.remove(topic);
-        }
+    /// Removes a subscriber from the topics of a subscription.
+    fn remove_subscriber(&mut self, subscription: &Subscription) {
+        self.subscriptions = self.subscriptions.saturating_sub(subscription.weight());
+        subscription.each_topic(&mut |name| {
+            let Some(Topic { subscribers, .. }) = self.topics.get_mut(name) else {
+                return;
+            };
+            let seat = &subscription.seat;
+            if let Ok(index) = subscribers.binary_search_by_key(seat, |each| each.seat) {
+                subscribers.remove(index);
+            }
+            if subscribers.is_empty() {
+                self.topics.remove(name);
+            }
+        });
     }
 
     fn next_expiry(&self) -> Option<Time> {

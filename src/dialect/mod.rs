@@ -296,7 +296,9 @@ impl Dialect {
         match self {
             Self::SocketIo => vec![socketio::encode_rejection(&refusal)],
             Self::PeerJs => vec![peerjs::encode_rejection(&refusal)],
-            Self::Tracker => vec![tracker::encode_refusal(&refusal)],
+            _ if self.family().has_topics() => {
+                self.encode_topic_notice(&topics::Notice::Refused(refusal.into_owned()))
+            }
             _ => match self.encode(&Notice::Refused(refusal), None) {
                 Encoded::Frames(frames) => frames,
                 Encoded::Reserved => Vec::new(),

@@ -137,11 +137,6 @@ fn failure(action: &str, reason: &str, swarm: Option<&str>) -> String {
         .end()
 }
 
-/// Encodes a refusal of the server.
-pub(super) fn encode_refusal(refusal: &Refusal<'_>) -> String {
-    failure("announce", &refusal.message, None)
-}
-
 pub(super) fn encode(notice: &Notice) -> Vec<String> {
     vec![match notice {
         Notice::Post { body, .. } => body.to_string(),
@@ -181,6 +176,7 @@ pub(super) fn encode(notice: &Notice) -> Vec<String> {
                 .end()
         }
         Notice::Reply(frame) => frame.clone(),
-        Notice::Refused(refusal) => encode_refusal(refusal),
+        Notice::Refused(refusal) => failure("announce", &refusal.message, None),
+        _ => return Vec::new(),
     }]
 }

@@ -108,12 +108,13 @@ fn read_subscription(reader: &mut Reader<'_>) -> Option<Subscription> {
 }
 
 /// All marks.
-const MARKS: [Mark; 3] = [Mark::None, Mark::Fresh, Mark::Complete];
+const MARKS: [Mark; 4] = [Mark::None, Mark::Fresh, Mark::Filters, Mark::Complete];
 
 const fn mark_name(mark: Mark) -> &'static str {
     match mark {
         Mark::None => "-",
         Mark::Fresh => "fresh",
+        Mark::Filters => "filters",
         Mark::Complete => "complete",
     }
 }

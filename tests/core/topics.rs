@@ -1,5 +1,7 @@
 //! Topics, with clients of y-webrtc.
 
+mod budget;
+mod nostr;
 mod properties;
 mod stage;
 mod swarm;

@@ -12,6 +12,7 @@ import { slowMediaTests } from './waits/slow-media.mjs';
 import { socketIoTests } from './waits/socketio.mjs';
 import { storedSignalTests } from './waits/stored-signals.mjs';
 import { trackerTests } from './waits/tracker.mjs';
+import { trysteroTests } from './waits/trystero.mjs';
 import { turnFailureTests } from './waits/turn-failures.mjs';
 import { yWebrtcTests } from './waits/y-webrtc.mjs';
 
@@ -24,6 +25,7 @@ describe('waits', { concurrency: true }, () => {
   socketIoTests();
   storedSignalTests();
   trackerTests();
+  trysteroTests();
   turnFailureTests();
   yWebrtcTests();
 });

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
+use super::Published;
 use super::swarm::{Announce, Counts};
 use crate::core::close::Close;
 use crate::core::peer::{Socket, Time};
@@ -23,7 +24,7 @@ pub struct Listener {
 /// The subscription of a client to a topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subscription {
-    /// The name of the topic.
+    /// The name of the topic, or the filters.
     pub topic: Rc<str>,
     /// The name of the subscription, which the client chose. Empty in dialects without such names.
     pub label: Rc<str>,
@@ -42,6 +43,8 @@ pub enum Mark {
     /// The client has published nothing on the topic since it subscribed. Its first message is an
     /// announcement.
     Fresh,
+    /// The subscription has filters instead of a topic.
+    Filters,
     /// The peer has all data of the swarm.
     Complete,
 }
@@ -69,6 +72,25 @@ pub enum Notice {
     Scraped(Vec<(Rc<str>, Counts)>),
     /// A reply to a frame, which the dialect has written.
     Reply(String),
+    /// The answer to a [`Call::Filter`].
+    Subscribed {
+        /// The name of the subscription.
+        label: Rc<str>,
+    },
+    /// A [`Call::Filter`] is refused, so no subscription has its name.
+    Ended {
+        /// The name of the subscription.
+        label: Rc<str>,
+        /// The reason.
+        refusal: Refusal<'static>,
+    },
+    /// The answer to a [`Call::PublishEvent`].
+    Published {
+        /// The id of the event.
+        id: String,
+        /// The reason if nobody receives the event.
+        refusal: Option<Refusal<'static>>,
+    },
     /// The server refuses a frame of the client.
     Refused(Refusal<'static>),
 }
@@ -87,6 +109,23 @@ pub enum Call<'a> {
         /// The message, in the form that the dialect chooses.
         body: String,
     },
+    /// Subscribe to events. The answer is [`Notice::Subscribed`] or [`Notice::Ended`].
+    Filter {
+        /// The name of the subscription, which replaces that with the same name.
+        label: Cow<'a, str>,
+        /// The filters in the form of `filters.rs`, or the reason why they are invalid.
+        filters: Result<String, Refusal<'static>>,
+    },
+    /// End the subscription with this name.
+    Unfilter(Cow<'a, str>),
+    /// Publish an event to all subscriptions with a filter that matches. The answer is
+    /// [`Notice::Published`].
+    PublishEvent {
+        /// The id of the event.
+        id: String,
+        /// The event.
+        event: Published,
+    },
     /// Announce a peer in a swarm.
     Announce(Announce<'a>),
     /// Count the peers of these swarms.
@@ -95,6 +134,23 @@ pub enum Call<'a> {
     Reply(String),
     /// A frame that is valid, and has no effect.
     Nothing,
+}
+
+impl Call<'_> {
+    /// Returns the notice that refuses the request.
+    pub(super) fn refuse(self, refusal: Refusal<'static>) -> Notice {
+        match self {
+            Self::Filter { label, .. } => Notice::Ended {
+                label: label.into(),
+                refusal,
+            },
+            Self::PublishEvent { id, .. } => Notice::Published {
+                id,
+                refusal: Some(refusal),
+            },
+            _ => Notice::Refused(refusal),
+        }
+    }
 }
 
 /// An event.

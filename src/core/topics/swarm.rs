@@ -12,9 +12,7 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
-use super::{
-    Effect, MAX_SUBSCRIPTIONS, MAX_TOPICS, Mark, Notice, Subscriber, Subscription, Topics,
-};
+use super::{Effect, MAX_TOPICS, Mark, Notice, Subscriber, Subscription, Topics};
 use crate::core::peer::Socket;
 
 /// The maximum number of offers in an announcement. Further offers are ignored.
@@ -104,7 +102,8 @@ impl Topics {
             random,
         } = announce;
         let change = if stops {
-            Some(self.leave_swarm(socket, &swarm, &peer))
+            let is_it = |each: &Subscription| *each.topic == *swarm && *each.label == *peer;
+            Some(self.end_subscription(socket, is_it))
         } else {
             self.enter_swarm(socket, &swarm, &peer, is_complete)
         };
@@ -165,39 +164,14 @@ impl Topics {
             }
             own.mark = mark;
             let seat = own.seat;
-            let members = self.topics.get_mut(swarm).into_iter().flatten();
+            let members = self.topics.get_mut(swarm).into_iter();
+            let members = members.flat_map(|swarm| &mut swarm.subscribers);
             for member in members.filter(|member| member.seat == seat) {
                 member.is_complete = true;
             }
             return Some(true);
         }
-        if subscriptions.len() >= MAX_TOPICS || self.subscriptions >= MAX_SUBSCRIPTIONS {
-            return None;
-        }
-        let subscription = Subscription {
-            topic: swarm.into(),
-            label: peer.into(),
-            seat: self.next_seat,
-            mark,
-        };
-        subscriptions.push(subscription.clone());
-        self.add_subscriber(&subscription, socket);
-        Some(true)
-    }
-
-    /// Removes a peer of this client from a swarm. Returns `false` if it is not in the swarm.
-    fn leave_swarm(&mut self, socket: Socket, swarm: &str, peer: &str) -> bool {
-        let Some(client) = self.clients.get_mut(&socket) else {
-            return false;
-        };
-        let subscriptions = &mut client.listener.subscriptions;
-        let own = |each: &Subscription| *each.topic == *swarm && *each.label == *peer;
-        let Some(index) = subscriptions.iter().position(own) else {
-            return false;
-        };
-        let Subscription { topic, seat, .. } = subscriptions.remove(index);
-        self.remove_subscriber(&topic, seat);
-        true
+        self.add(socket, swarm, peer, mark).then_some(true)
     }
 
     /// Remembers that a client has made an offer.
@@ -224,7 +198,9 @@ impl Topics {
     }
 
     fn members(&self, swarm: &str) -> &[Subscriber] {
-        self.topics.get(swarm).map_or(&[], Vec::as_slice)
+        self.topics
+            .get(swarm)
+            .map_or(&[], |swarm| &swarm.subscribers)
     }
 }
 

@@ -8,7 +8,8 @@ use partyline::core::event::{Limits, Reply};
 use partyline::core::peer::{Socket, Time};
 use partyline::core::refusal::Refusal;
 use partyline::core::topics::{
-    Call, Event, Listener, MAX_SUBSCRIPTIONS, MAX_TOPICS, Notice, Topics, Transport, drive,
+    Call, Event, Listener, MAX_SUBSCRIPTIONS, MAX_TOPICS, Notice, Subscription, Topics, Transport,
+    drive,
 };
 use partyline::dialect::Dialect;
 use partyline::record::listener::ListenerAttachment;
@@ -220,7 +221,10 @@ impl Stage {
             for each in &listener.subscriptions {
                 assert!(seats.insert(each.seat), "two subscriptions have a seat");
             }
-            count += listener.subscriptions.len();
+            let weights = listener.subscriptions.iter().map(Subscription::weight);
+            count += weights.sum::<usize>();
+            // V8 adds a header of a few bytes to an attachment.
+            assert!(text.chars().count() < 16_300, "{} bytes", text.len());
             next = next.into_iter().chain(listener.token_expires_at).min();
         }
         assert_eq!(self.topics.subscriptions(), count, "subscriptions leak");

@@ -169,7 +169,7 @@ fn the_makers_of_the_latest_offers_are_remembered() {
     stage.end(strangers[1]);
     peer(&mut stage, "ann");
     // With one other peer, the first offer of each announcement arrives. A repeated offer counts once.
-    for offer in [0, 0].into_iter().chain(0..33) {
+    for offer in (0..33).chain([32, 32]) {
         stage.send(ann, &announce("s", "ann", &offers([offer])));
     }
     stage.all_heard();
