@@ -151,6 +151,23 @@ test('the y-webrtc samples synchronize a document', async () => {
   assert.deepEqual(options.config.iceServers[0].urls, ['stun:stun.cloudflare.com:3478']);
 });
 
+test('the trystero samples exchange data', async () => {
+  const [, join, withConfig] = samples('trystero');
+  const start = (/** @type {string} */ name, /** @type {string} */ sample) => `
+    import { joinRoom } from "@trystero-p2p/nostr";
+    ${LOG} ${sample}
+    const hello = room.makeAction("hello");
+    room.onPeerJoin = (target) => hello.send("from ${name}", { target });
+    hello.onMessage = (text) => heard.push(text);
+    globalThis.rtcConfig = typeof rtcConfig === "undefined" ? undefined : rtcConfig;`;
+  const ann = await runs('ann', start('ann', join));
+  const bob = await runs('bob', start('bob', withConfig));
+  await hears(ann, 'from bob', RECONNECT_PATIENCE);
+  await hears(bob, 'from ann', RECONNECT_PATIENCE);
+  const config = await bob.evaluate(() => /** @type {any} */ (globalThis).rtcConfig);
+  assert.deepEqual(config.iceServers[0].urls, ['stun:stun.cloudflare.com:3478']);
+});
+
 /**
  * WebTorrent, as far as the samples use it: it passes its options to bittorrent-tracker. The peer logs the
  * messages of the others, and greets them.
@@ -320,6 +337,12 @@ const WITH_TOKEN = {
     samples('y-webrtc')[1].replace('/y-webrtc"', '/y-webrtc?token=" + token'),
     // The server sends each message to its sender, too.
     'provider.signalingConns[0].on("message", () => heard.push("admitted"));',
+  ],
+  trystero: () => [
+    'import { getRelaySockets, joinRoom } from "@trystero-p2p/nostr";',
+    samples('trystero')[1].replace('/nostr"', '/nostr?token=" + token'),
+    `Object.values(getRelaySockets())[0].addEventListener("message", ({ data }) =>
+      data.startsWith('["EOSE"') && heard.push("admitted"));`,
   ],
   WebTorrent: () => [
     'import { Client } from "bittorrent-tracker";',
