@@ -1,5 +1,5 @@
 //! Topics: WebSockets that subscribe to topics and publish to them. No client has an id, and no client
-//! learns who else is connected.
+//! learns who else is connected. In a swarm, the label of a subscription is the id of a peer.
 //!
 //! [`Topics::handle`] takes one [`Event`] and appends the resulting [`Effect`]s, as a
 //! [`Room`](crate::core::room::Room) does. A client that is disconnected is forgotten at once, because
