@@ -1,5 +1,5 @@
 //! Topics: WebSockets that subscribe to topics and publish to them. Only the clients of [`groups`] have
-//! ids, and learn who else is connected.
+//! ids, and learn who else is connected. In a swarm, the label of a subscription is the id of a peer.
 //!
 //! [`Topics::handle`] takes one [`Event`] and appends the resulting [`Effect`]s, as a
 //! [`Room`](crate::core::room::Room) does. A client that is disconnected is forgotten at once, because
@@ -17,6 +17,7 @@ mod drive;
 mod event;
 mod filters;
 pub mod groups;
+mod swarm;
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -29,6 +30,8 @@ pub use self::drive::{Transport, drive};
 pub use self::event::{Call, Effect, Event, Listener, Mark, Notice, Subscription};
 pub use self::filters::Published;
 use self::groups::Group;
+use self::swarm::Offered;
+pub use self::swarm::{Announce, Counts, MAX_OFFERS, Offer};
 use crate::core::close::Close;
 use crate::core::event::Limits;
 use crate::core::peer::{PeerId, Socket, Time};
@@ -54,6 +57,8 @@ pub struct Topics {
     topics: LiteMap<Rc<str>, Topic>,
     /// The number of subscriptions of all clients.
     subscriptions: usize,
+    /// The number of offers of all clients since the topics were restored.
+    offers: u64,
     /// Higher than every seat.
     next_seat: u64,
     /// The number of events that were published.
@@ -83,6 +88,8 @@ struct Subscriber {
     id: Option<PeerId>,
     /// `None` if the subscription has no filters.
     filters: Option<Rc<Filters>>,
+    /// Whether the subscription has the mark [`Mark::Complete`].
+    is_complete: bool,
 }
 
 /// The filters of a subscription.
@@ -98,6 +105,7 @@ struct Filters {
 struct Client {
     listener: Listener,
     rate_limiter: RateLimiter,
+    offered: Offered,
 }
 
 impl Topics {
@@ -113,6 +121,7 @@ impl Topics {
             clients: LiteMap::default(),
             topics: LiteMap::default(),
             subscriptions: 0,
+            offers: 0,
             next_seat: 0,
             events: 0,
             expiring: LiteMap::default(),
@@ -278,6 +287,12 @@ impl Topics {
                 self.signal(sender, group.as_deref(), &to, body, effects);
                 false
             }
+            Call::Announce(announce) => self.announce(socket, announce, effects),
+            Call::Scrape(swarms) => {
+                let notice = Notice::Scraped(self.scrape(swarms));
+                effects.push(Effect::Send(vec![socket], notice));
+                false
+            }
             Call::Reply(frame) => {
                 effects.push(Effect::Send(vec![socket], Notice::Reply(frame)));
                 false
@@ -403,6 +418,7 @@ impl Topics {
         let client = Client {
             listener,
             rate_limiter,
+            offered: Offered::default(),
         };
         self.clients
             .insert(client.listener.socket, Box::new(client));
@@ -458,6 +474,7 @@ impl Topics {
                     label: subscription.label.clone(),
                     id: id.cloned(),
                     filters: filters.clone(),
+                    is_complete: subscription.mark == Mark::Complete,
                 };
                 topic.subscribers.insert(index, subscriber);
             }

@@ -9,8 +9,8 @@
 //! | server → | `{"topic":"3k2j","payload":…}` |
 //!
 //! The server sends a published frame to all subscribers of the topic, including its sender. Other fields
-//! are dropped, as the relay of trystero does. Clients announce themselves every few seconds, so the first
-//! message of a client has no special rule.
+//! are dropped, as the relay of trystero does. Clients announce themselves again and again, so the
+//! first message of a client has no special rule.
 //!
 //! The client ignores frames without a topic. The server sends none, and ignores frames that it cannot
 //! decode.

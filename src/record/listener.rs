@@ -114,13 +114,14 @@ fn read_subscription(reader: &mut Reader<'_>) -> Option<Subscription> {
 }
 
 /// All marks.
-const MARKS: [Mark; 3] = [Mark::None, Mark::Fresh, Mark::Filters];
+const MARKS: [Mark; 4] = [Mark::None, Mark::Fresh, Mark::Filters, Mark::Complete];
 
 const fn mark_name(mark: Mark) -> &'static str {
     match mark {
         Mark::None => "-",
         Mark::Fresh => "fresh",
         Mark::Filters => "filters",
+        Mark::Complete => "complete",
     }
 }
 
@@ -215,6 +216,25 @@ mod tests {
         let dialect = Dialect::RxDb;
         let text = ListenerAttachment { listener, dialect }.encode();
         assert!(text.chars().count() < 16_300);
+    }
+
+    #[test]
+    fn the_most_peers_of_swarms_fit_into_an_attachment() {
+        let id = "é".repeat(20);
+        let peer = |seat| Subscription {
+            label: id.as_str().into(),
+            ..subscription(&id, seat, Mark::Complete)
+        };
+        let listener = Listener {
+            socket: Socket(u64::MAX),
+            id: None,
+            token_expires_at: Some(Time(u64::MAX)),
+            subscriptions: vec![peer(u64::MAX); MAX_TOPICS],
+        };
+        let dialect = Dialect::Tracker;
+        let text = ListenerAttachment { listener, dialect }.encode();
+        let length = text.chars().count();
+        assert!((10_000..16_300).contains(&length), "{length}");
     }
 
     #[test]

@@ -25,7 +25,7 @@ use serde_json::value::RawValue;
 use crate::rig::LIMITS;
 
 /// Seeds for mutation: frames, most of them valid.
-const FRAMES: [&str; 26] = [
+const FRAMES: [&str; 29] = [
     r#"{"type":"ice-candidate","payload":{"candidate":""},"target":"peer2"}"#,
     r#"{"type":"offer","to":"ann","payload":{"type":"offer","sdp":"v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\n"}}"#,
     r#"{"type":"candidate","to":"bob","payload":{"candidate":"candidate:1 1 udp 1 127.0.0.1 9 typ host"}}"#,
@@ -53,6 +53,9 @@ const FRAMES: [&str; 26] = [
     r#"{"Signal":{"receiver":"9f3c1b2a-0000-4000-8000-00000000000a","data":{"Offer":"v=0\r\n"}}}"#,
     r#"{"type":"join","room":"heroes"}"#,
     r#"{"type":"signal","room":"heroes","senderPeerId":"a","receiverPeerId":"b","data":{"candidate":"\""}}"#,
+    r#"{"action":"announce","info_hash":"\u00e9hhhhhhhhhhhhhhhhhhh","peer_id":"aaaaaaaaaaaaaaaaaaaa","offers":[{"offer":{},"offer_id":"1"}],"left":0}"#,
+    r#"{"action":"announce","info_hash":"hhhhhhhhhhhhhhhhhhhh","peer_id":"bbbbbbbbbbbbbbbbbbbb","answer":1,"to_peer_id":"aaaaaaaaaaaaaaaaaaaa","offer_id":"1"}"#,
+    r#"{"action":"scrape","info_hash":["hhhhhhhhhhhhhhhhhhhh","bbbbbbbbbbbbbbbbbbbb"]}"#,
 ];
 
 /// Seeds for mutation: paths and queries, most of them valid.
@@ -84,13 +87,14 @@ const ATTACHMENTS: [&str; 5] = [
 ];
 
 /// Seeds for mutation: valid attachments of clients that use topics.
-const LISTENERS: [&str; 6] = [
+const LISTENERS: [&str; 7] = [
     "v2 7 - y-webrtc - -\n",
     "v2 7 - y-webrtc - -\nt 1795251720000\n3 fresh - 1\nd9 - 1 5\nxother",
     "v2 7 - y-webrtc - -\n3 - - 0\n9 - - 1\nd",
     "v2 7 - nostr - -\n3 filters 1 12\ns>17\n2\nxa\t\txa9 filters 1 1\nt!",
     "v2 7 - matchbox - 9f3c\n3 - - 3\n2 3",
     "v2 7 - rxdb - 9f3c\n3 - - 6\nheroes9 - - 1\nd",
+    "v2 7 - tracker - -\n3 complete 2 1\npqd4 - 1 1\npd",
 ];
 
 /// Seeds for mutation: the keys and values of valid rows.
@@ -233,6 +237,48 @@ fn signals_or_refuses(frame: &str) {
     }
 }
 
+/// Each frame to a client of a tracker must be JSON with an action, because the client fails otherwise.
+fn announces_or_refuses(frame: &str) {
+    let (socket, other) = (Socket(1), Socket(2));
+    let mut topics = Topics::restore(LIMITS, Time(1_000_000), []);
+    let mut effects = Vec::new();
+    for socket in [socket, other] {
+        let join = topics::Event::Join {
+            socket,
+            id: None,
+            group: None,
+            expired: None,
+            expires_at: None,
+        };
+        topics.handle(Time(1_000_000), join, &mut effects);
+    }
+    for (socket, frame) in [
+        (other, FRAMES[FRAMES.len() - 3]),
+        (socket, frame),
+        (other, FRAMES[FRAMES.len() - 2]),
+    ] {
+        let call = Dialect::Tracker.decode_call(frame);
+        let bytes = frame.len();
+        let event = topics::Event::Frame {
+            socket,
+            call,
+            bytes,
+        };
+        topics.handle(Time(1_000_000), event, &mut effects);
+    }
+    for effect in effects {
+        if let topics::Effect::Send(_, notice) = effect {
+            for frame in Dialect::Tracker.encode_topic_notice(&notice) {
+                let fields: BTreeMap<String, Box<RawValue>> = serde_json::from_str(&frame).unwrap();
+                assert!(matches!(
+                    fields["action"].get(),
+                    "\"announce\"" | "\"scrape\""
+                ));
+            }
+        }
+    }
+}
+
 fn routes_or_refuses(text: &str, method: &str, upgrade: Option<&str>) {
     let (path, query) = text.split_once('?').unwrap_or((text, ""));
     let accept = Some("text/html").filter(|_| text.len().is_multiple_of(2));
@@ -313,6 +359,7 @@ proptest! {
         decodes_or_refuses(&text);
         calls_or_refuses(&text);
         signals_or_refuses(&text);
+        announces_or_refuses(&text);
     }
 
     #[test]
@@ -364,6 +411,7 @@ proptest! {
         decodes_or_refuses(&text);
         calls_or_refuses(&text);
         signals_or_refuses(&text);
+        announces_or_refuses(&text);
         let _ = ListenerAttachment::decode(&text);
         routes_or_refuses(&text, "GET", Some("websocket"));
         routes_or_refuses(&format!("/parties/main/{text}"), "GET", None);
@@ -396,11 +444,20 @@ proptest! {
         let names = || -> Vec<Cow<'_, str>> { vec!["d".into(), "other".into()] };
         let publish = Call::Publish { topic: "d".into(), body: "{}".to_owned() };
         let event = Published { lines: names().into_iter().map(Cow::into_owned).collect(), created_at: 17, body: "{}".into() };
+        let announce = |peer: &'static str, is_complete, stops| {
+            let (swarm, peer) = ("d".into(), peer.into());
+            let offers = vec![topics::Offer::default()];
+            Call::Announce(topics::Announce { swarm, peer, is_complete, stops, offers, ..Default::default() })
+        };
         for event in [
             call(publish),
             call(Call::PublishEvent { id: "1".to_owned(), event }),
             call(Call::Filter { label: "s".into(), filters: Ok("x\nd\t".to_owned()) }),
             call(Call::Unfilter("t".into())),
+            call(announce("p", true, false)),
+            call(announce("pq", false, true)),
+            call(announce("p", false, true)),
+            call(Call::Scrape(names())),
             call(Call::Subscribe(names(), Mark::Fresh)),
             call(Call::Unsubscribe(names())),
             call(Call::Enter("d".into())),

@@ -5,6 +5,7 @@ mod groups;
 mod nostr;
 mod properties;
 mod stage;
+mod swarm;
 mod transcripts;
 
 use partyline::core::close::Close;

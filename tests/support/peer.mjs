@@ -31,6 +31,10 @@ const HEARTBEATS = {
     '["EVENT",{"id":"echo #"}]',
     '["OK","echo #",false,"blocked: only ephemeral events (20000 to 29999)"]',
   ],
+  tracker: [
+    '{"action":"scrape"}',
+    '{"action":"scrape","files":{},"flags":{"min_request_interval":600}}',
+  ],
   // The server sends each message to its sender, too.
   trystero: [
     '{"type":"publish","topic":"echo #","payload":0}',

@@ -97,6 +97,18 @@ test('a flood is ignored, and then closed', async () => {
   await isClosedSilently(ann, 4008, 'too-fast');
 });
 
+test('clients that publish 2 MB each at the same moment do not close a quiet subscriber', async () => {
+  const ann = await connect('busy');
+  const publishers = await Promise.all([1, 2, 3].map(() => connect('busy')));
+  for (let n = 0; n < 31; n += 1)
+    for (const peer of publishers) peer.send({ ...publish, data: 'x'.repeat(65_000) });
+  await Promise.all(publishers.map((peer) => peer.settle()));
+  await ann.settle();
+  assert.ok(ann.open);
+  assert.ok(ann.unread.length >= 16, 'the topic sends 1 MiB at once');
+  await Promise.all([ann, ...publishers].map((peer) => peer.close(1000)));
+});
+
 test('MAX_CLIENTS limits the clients of an object, and MAX_PEERS does not', async () => {
   const { small } = workerd.at;
   const [ann, bob] = [await connect('full', {}, small), await connect('full', {}, small)];

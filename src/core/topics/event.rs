@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::rc::Rc;
 
 use super::Published;
+use super::swarm::{Announce, Counts};
 use crate::core::close::Close;
 use crate::core::peer::{PeerId, Socket, Time};
 use crate::core::refusal::Refusal;
@@ -48,6 +49,8 @@ pub enum Mark {
     Fresh,
     /// The subscription has filters instead of a topic.
     Filters,
+    /// The peer has all data of the swarm.
+    Complete,
 }
 
 /// What a client receives.
@@ -91,6 +94,15 @@ pub enum Notice {
         /// The body of the [`Call::Signal`].
         body: Rc<str>,
     },
+    /// The swarm in which the client has announced a peer.
+    Announced {
+        /// The name of the swarm, as the client wrote it.
+        swarm: String,
+        /// The peers of the swarm. `None`: the peer is not in the swarm, because a limit is reached.
+        counts: Option<Counts>,
+    },
+    /// The swarms about which the client has asked, each once.
+    Scraped(Vec<(Rc<str>, Counts)>),
     /// A reply to a frame, which the dialect has written.
     Reply(String),
     /// The answer to a [`Call::Filter`].
@@ -160,6 +172,10 @@ pub enum Call<'a> {
         /// The message, in the form that the dialect chooses.
         body: String,
     },
+    /// Announce a peer in a swarm.
+    Announce(Announce<'a>),
+    /// Count the peers of these swarms.
+    Scrape(Vec<Cow<'a, str>>),
     /// Send this frame to the client. The dialect can answer alone.
     Reply(String),
     /// A frame that is valid, and has no effect.

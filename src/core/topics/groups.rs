@@ -177,7 +177,7 @@ impl Topics {
 
     /// Informs the members of a group that `newest` has entered it.
     fn announce_entered(&self, name: &str, newest: Socket, effects: &mut Vec<Effect>) {
-        let (mut others, members) = self.members(name);
+        let (mut others, members) = self.members_of(name);
         others.retain(|socket| *socket != newest);
         let joined = Notice::Joined {
             members: members.clone(),
@@ -191,7 +191,7 @@ impl Topics {
 
     /// Informs the remaining members of a group that a client has left it.
     pub(super) fn announce_left(&self, name: &str, id: &PeerId, effects: &mut Vec<Effect>) {
-        let (sockets, members) = self.members(name);
+        let (sockets, members) = self.members_of(name);
         if !sockets.is_empty() {
             let id = id.clone();
             effects.push(Effect::Send(sockets, Notice::Left { id, members }));
@@ -199,7 +199,7 @@ impl Topics {
     }
 
     /// Returns the WebSockets and the ids of the members of a group, in the order in which they entered.
-    fn members(&self, name: &str) -> (Vec<Socket>, Vec<PeerId>) {
+    fn members_of(&self, name: &str) -> (Vec<Socket>, Vec<PeerId>) {
         let group = self.topics.get(name).into_iter();
         let members = group.flat_map(|group| &group.subscribers);
         members

@@ -8,7 +8,8 @@ use partyline::core::event::{Limits, Reply};
 use partyline::core::peer::{PeerId, Socket, Time};
 use partyline::core::refusal::Refusal;
 use partyline::core::topics::{
-    Event, Listener, MAX_SUBSCRIPTIONS, MAX_TOPICS, Notice, Subscription, Topics, Transport, drive,
+    Call, Event, Listener, MAX_SUBSCRIPTIONS, MAX_TOPICS, Notice, Subscription, Topics, Transport,
+    drive,
 };
 use partyline::dialect::Dialect;
 use partyline::record::listener::ListenerAttachment;
@@ -61,6 +62,8 @@ pub(crate) struct Stage {
     limits: Limits,
     pub(crate) now: Time,
     next_socket: u64,
+    /// The random bits of the next frames.
+    pub(crate) random: u64,
     /// The time at which the tokens expire with which clients join from now on.
     pub(crate) token_expires_at: Option<Time>,
     world: World,
@@ -75,6 +78,7 @@ impl Stage {
             limits,
             now,
             next_socket: 0,
+            random: 0,
             token_expires_at: None,
             world: World::new(dialect),
         }
@@ -116,7 +120,10 @@ impl Stage {
 
     pub(crate) fn send(&mut self, socket: Socket, frame: &str) {
         if self.is_open(socket) {
-            let (call, bytes) = (self.world.dialect.decode_call(frame), frame.len());
+            let (mut call, bytes) = (self.world.dialect.decode_call(frame), frame.len());
+            if let Ok(Call::Announce(announce)) = &mut call {
+                announce.random = self.random;
+            }
             self.handle(Event::Frame {
                 socket,
                 call,
