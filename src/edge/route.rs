@@ -115,9 +115,12 @@ pub enum Route {
 pub fn route(request: &Request<'_>) -> Result<Route, HttpError> {
     let Some(endpoint) = Endpoint::find(request.path) else {
         let path = shorten(request.path);
-        let message = format!(
-            "the path {path} does not exist: rooms are at /parties/main/:room. Check the URL"
-        );
+        let expected = if request.path.starts_with("/admin/") {
+            "an operator requests /admin/:room/list, /admin/:room/remove or /admin/:room/close"
+        } else {
+            "rooms are at /parties/main/:room"
+        };
+        let message = format!("the path {path} does not exist: {expected}. Check the URL");
         return Err(HttpError::new(404, "not-found", message));
     };
     let methods = endpoint.methods();

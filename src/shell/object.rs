@@ -306,7 +306,10 @@ impl RoomObject {
     fn join(&self, join: Join, headers: &Headers) -> Result<Response, Failure> {
         let settings = self.settings.as_ref().map_err(Clone::clone)?;
         // The Worker has checked the token, but cannot pass on that it has expired.
-        let Admission { expired, closes_at } = admit(&join, headers, settings)?;
+        let Admission {
+            expired,
+            expires_at,
+        } = admit(&join, headers, settings)?;
         let Join {
             room,
             id,
@@ -333,7 +336,7 @@ impl RoomObject {
             key,
             moves,
             expired,
-            expires_at: closes_at,
+            expires_at,
         };
         self.enter(dialect, dialect.group(next), event, headers)
     }

@@ -7,15 +7,21 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Pages } from '../support/chromium.mjs';
 import { useFixtures } from '../support/fixtures.mjs';
-import { times } from '../support/tier.mjs';
+import { all, times } from '../support/tier.mjs';
 import { startWorkerd } from '../support/workerd.mjs';
 import * as documents from '../support/y-webrtc-page.mjs';
 
 /** @type {import('../support/workerd.mjs').Workerd<'main'>} */
 let workerd;
 const pages = new Pages();
+const firefox = new Pages(undefined, 'Firefox');
 useFixtures(
   { start: () => pages.start(), tidy: () => pages.tidy(), stop: () => pages.stop() },
+  {
+    start: async () => all && firefox.start(),
+    tidy: () => firefox.tidy(),
+    stop: () => firefox.stop(),
+  },
   {
     start: async () => (workerd = await startWorkerd({ main: {} })),
     stop: () => workerd?.stop(),
@@ -26,9 +32,9 @@ useFixtures(
 const signaling = (room) => `ws://${workerd.at.main.host}/parties/main/${room}/y-webrtc`;
 
 /** Opens two pages with y-webrtc, each in its own browser context. */
-async function pair() {
+async function pair(browser = pages) {
   const url = `${workerd.at.main.origin}/health`;
-  const both = await Promise.all(['ann', 'bob'].map((name) => pages.open(name, url)));
+  const both = await Promise.all(['ann', 'bob'].map((name) => browser.open(name, url)));
   await Promise.all(both.map(documents.load));
   return both;
 }
@@ -48,6 +54,11 @@ async function sync(
 for (let n = 1; n <= times(20, 6); n += 1)
   test(`two pages that open a new document at the same moment connect: ${n}`, async () => {
     await sync(await pair(), `fresh-${n}`, signaling(`fresh-${n}`));
+  });
+
+if (all)
+  test('two pages of Firefox connect', async () => {
+    await sync(await pair(firefox), 'firefox', signaling('firefox'));
   });
 
 test('a document with a password syncs, and a wrong password shows nothing', async () => {

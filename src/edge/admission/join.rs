@@ -14,7 +14,7 @@ pub struct Admission {
     /// holds. Only the room knows whether it does. `None`: the client may join.
     pub expired: Option<Refusal<'static>>,
     /// The time at which the server closes the connection. `None`: never.
-    pub closes_at: Option<Time>,
+    pub expires_at: Option<Time>,
 }
 
 /// Checks the token of a request to join a room. `close_expired` is the setting `CLOSE_EXPIRED`. With it,
@@ -40,11 +40,11 @@ pub fn check_join(
     match check_expiry(&claims, now) {
         Ok(()) => others.map(|()| Admission {
             expired: None,
-            closes_at: close_expired.then_some(claims.exp),
+            expires_at: close_expired.then_some(claims.exp),
         }),
         Err(expired) if may_return => Ok(Admission {
             expired: Some(expired),
-            closes_at: None,
+            expires_at: None,
         }),
         Err(expired) => Err(expired),
     }
@@ -119,8 +119,8 @@ mod tests {
             let claims = json!({ "exp": exp, "room": "demo" });
             check_with(&token(&claims), "_pk=ann&key=k", true)
         };
-        let closes_at = check(1_000_001).unwrap().closes_at;
-        assert_eq!(closes_at, Some(Time(1_000_001_000)));
+        let expires_at = check(1_000_001).unwrap().expires_at;
+        assert_eq!(expires_at, Some(Time(1_000_001_000)));
         assert_eq!(check(999_999).unwrap_err().code, Code::Unauthorized);
     }
 }

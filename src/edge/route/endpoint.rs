@@ -291,5 +291,9 @@ mod tests {
             };
             assert_eq!(status(route(&request)), code, "{path}");
         }
+        let unknown = get("/admin/demo/kick").unwrap_err();
+        for action in ["/list", "/remove", "/close"] {
+            assert!(unknown.message.contains(action), "{}", unknown.message);
+        }
     }
 }
