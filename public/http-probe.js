@@ -1,12 +1,14 @@
 // @ts-check
 /**
  * Finds out why no WebSocket opens. A browser reports the same code 1006 for every cause. If the
- * server answers HTTP requests meanwhile, then it or something in between refuses WebSockets.
+ * server answers HTTP requests meanwhile, then it or something in between refuses WebSockets. If not,
+ * the address may be wrong. After the first WebSocket, the address is right.
  */
 
 import { httpUrl } from './options.js';
 
-const PROBE_AFTER = 2; // consecutive WebSockets that did not open
+/** Consecutive WebSockets that do not open before the probe, after another WebSocket has opened. */
+const PROBE_AFTER = 2;
 const TIMEOUT_MS = 5_000;
 
 export class HttpProbe {
@@ -14,13 +16,16 @@ export class HttpProbe {
   #stop;
   #report;
   #failures = 0; // consecutive WebSockets that did not open
+  #hasOpened = false; // any WebSocket so far
   #httpWorks = false;
   #isReported = false;
+  #isUnreachable = false; // whether that is reported
 
   /**
    * @param {URL} socketUrl the URL of the WebSocket
    * @param {AbortSignal} stop
-   * @param {(message: string) => void} report called once for consecutive failures
+   * @param {(code: 'unreachable' | 'websocket-blocked', message: string) => void} report called at
+   *   most once with each code for consecutive failures
    */
   constructor(socketUrl, stop, report) {
     this.#url = httpUrl('/health', socketUrl); // a request for the room would wake it
@@ -30,6 +35,7 @@ export class HttpProbe {
 
   /** A WebSocket has opened. */
   handleOpen() {
+    this.#hasOpened = true;
     this.#failures = 0;
     this.#httpWorks = this.#isReported = false;
   }
@@ -37,17 +43,22 @@ export class HttpProbe {
   /** A WebSocket could not be opened. */
   handleFailure() {
     this.#failures += 1;
-    if (this.#isReported || this.#stop.aborted || this.#failures < PROBE_AFTER) return;
+    if (this.#isReported || this.#stop.aborted || this.#failures < this.#minFailures) return;
     // A server that starts can answer HTTP just after the WebSocket has failed. So another WebSocket
     // must fail after the answer.
     if (!this.#httpWorks) return void this.#probe();
     this.#isReported = true;
     this.#report(
+      'websocket-blocked',
       `${this.#url.host} answers HTTP requests, but refuses WebSockets: read the status in the network ` +
         'tab of the developer tools. 400: the option key is invalid. 403: add the origin of this page ' +
         'to ALLOWED_ORIGINS. 500: a setting of the server is invalid. No status: allow WebSockets in ' +
         'the proxy or firewall of this network',
     );
+  }
+
+  get #minFailures() {
+    return this.#hasOpened ? PROBE_AFTER : 1;
   }
 
   async #probe() {
@@ -57,9 +68,19 @@ export class HttpProbe {
       const options = /** @type {const} */ ({ signal, cache: 'no-store', mode: 'no-cors' });
       const { ok, type } = await fetch(this.#url, options);
       // `#failures` is smaller if a WebSocket has opened meanwhile.
-      this.#httpWorks = (ok || type === 'opaque') && this.#failures >= PROBE_AFTER;
+      this.#httpWorks = (ok || type === 'opaque') && this.#failures >= this.#minFailures;
     } catch {
-      // The server does not answer.
+      this.#reportUnreachable();
     }
+  }
+
+  #reportUnreachable() {
+    if (this.#hasOpened || this.#isUnreachable || this.#stop.aborted) return;
+    this.#isUnreachable = true;
+    this.#report(
+      'unreachable',
+      `${this.#url.host} does not answer: check the option host and the network of this device; the ` +
+        'library tries again until it answers',
+    );
   }
 }

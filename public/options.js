@@ -5,8 +5,34 @@ import { isToken } from './token.js';
 
 /** @import { RoomOptions } from "./room.js" */
 
-/** @param {Pick<RoomOptions, 'id' | 'token' | 'connect' | 'iceTransportPolicy'>} options */
-export function checkOptions({ id, token, connect = 'always', iceTransportPolicy = 'all' }) {
+/** The types of the options. @type {Record<string, string | undefined>} */
+const TYPES = {
+  host: 'string',
+  id: 'string',
+  key: 'string',
+  token: 'string or function',
+  iceServers: 'array',
+  iceTransportPolicy: 'string',
+  connect: 'string',
+  pace: 'function',
+};
+
+/** @param {RoomOptions} options */
+export function checkOptions(options) {
+  for (const [name, value] of Object.entries(options)) {
+    const expected = TYPES[name];
+    if (!expected) {
+      throw new TypeError(
+        `unknown option ${quote(name)}: expected one of ${Object.keys(TYPES).join(', ')}; correct ` +
+          'its name',
+      );
+    }
+    const type = Array.isArray(value) ? 'array' : typeof value;
+    if (value !== undefined && !expected.includes(type)) {
+      throw new TypeError(`the option ${name} has the type ${type}: expected ${expected}`);
+    }
+  }
+  const { id, token, connect = 'always', iceTransportPolicy = 'all' } = options;
   if (id !== undefined && !/^[\w.:-][\w.~:-]{0,63}$/.test(id)) {
     throw new RangeError(
       `invalid peer id ${quote(id)}: expected 1 to 64 characters out of A-Z a-z 0-9 . _ ~ : - that ` +
@@ -46,7 +72,7 @@ export function normalizeName(name) {
 }
 
 /** @param {string} name a normalized name @param {string | undefined} host */
-export function roomUrl(name, host = new URL(import.meta.url).origin) {
+export function roomUrl(name, host = ownOrigin()) {
   const bytes = new TextEncoder().encode(name).length;
   // URL parsers remove the path segments "." and ".."
   // (https://url.spec.whatwg.org/#double-dot-path-segment). The server refuses "*".
@@ -60,6 +86,16 @@ export function roomUrl(name, host = new URL(import.meta.url).origin) {
   const base = new URL(host.includes('://') ? host : `${local ? 'ws' : 'wss'}://${host}`);
   base.protocol = base.protocol.replace('http', 'ws');
   return new URL(`/parties/main/${encodeURIComponent(name)}`, base);
+}
+
+/** Returns the origin of this file, which is the server if the file is not part of a bundle. */
+function ownOrigin() {
+  const { origin, pathname } = new URL(import.meta.url);
+  if (/\/(options|room\.min)\.js$/.test(pathname) && origin !== 'null') return origin;
+  throw new TypeError(
+    'the option host is missing: a bundle or a local file does not know the server; pass the host ' +
+      'of your Worker, for example { host: "your-worker.example" }',
+  );
 }
 
 /** Returns the URL of a path on the server of a room. @param {string} path @param {URL} room */

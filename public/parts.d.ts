@@ -23,7 +23,7 @@ export interface SignalingEvents {
   disconnected: Disconnected;
   /** The WebSocket is closed permanently. */
   close: Closed;
-  /** `no-token`, `websocket-blocked`, or the reason why a signal was discarded. */
+  /** `no-token`, `unreachable`, `websocket-blocked`, or the reason why a signal was discarded. */
   error: RoomEvents['error'];
 }
 

@@ -4,7 +4,7 @@ export interface RoomOptions {
   /**
    * Address of the server, for example `"example.com"` or `"https://example.com"`. Without a
    * scheme, loopback hosts are reached over `ws:` and all others over `wss:`. Default: the origin
-   * of `room.js`.
+   * of `room.js`. Required in a bundle.
    */
   host?: string;
   /**

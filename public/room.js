@@ -63,6 +63,7 @@ export class Room extends EventTarget {
    */
   constructor(name, options = {}) {
     super();
+    checkOptions(options);
     const random = crypto.getRandomValues(new Uint32Array(4)).join('-');
     const { host, id, key, token, iceServers, iceTransportPolicy, connect, pace } = options;
     this.name = normalizeName(name);
@@ -70,7 +71,6 @@ export class Room extends EventTarget {
     this.#pace = pace;
     this.#configuration = { iceServers, iceTransportPolicy };
     const url = roomUrl(this.name, host);
-    checkOptions({ id, token, connect, iceTransportPolicy });
     this.live = new Live({
       configuration: () => this.#configuration,
       signal: (type, payload) => this.#send({ type, to: MEDIA_SERVER, payload }),

@@ -76,8 +76,8 @@ export class Signaling extends EventTarget {
     this.#retry = new Retry(typeof token === 'function');
 
     const { signal } = this.#pageListeners;
-    this.#httpProbe = new HttpProbe(this.#url, signal, (message) =>
-      this.#emit('error', { code: 'websocket-blocked', message }),
+    this.#httpProbe = new HttpProbe(this.#url, signal, (code, message) =>
+      this.#emit('error', { code, message }),
     );
     const check = () => this.#check();
     addEventListener('online', check, { signal });

@@ -118,7 +118,7 @@ function checkRegistry() {
 }
 
 /** Returns a command that runs npm with the arguments. @param {...string} args */
-function npm(...args) {
+export function npm(...args) {
   const script = process.env.npm_execpath;
   return script?.endsWith('npm-cli.js') ? [process.execPath, script, ...args] : ['npm', ...args];
 }

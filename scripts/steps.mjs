@@ -186,7 +186,8 @@ function types(lib, globals, chosen) {
 /** @param {string} folder */
 function scriptsIn(folder) {
   const all = readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' });
-  return all.filter((file) => /\.m?js$/.test(file)).map((file) => join(folder, file));
+  const scripts = all.filter((file) => /\.m?js$/.test(file) && !file.endsWith('.min.js'));
+  return scripts.map((file) => join(folder, file));
 }
 
 /**

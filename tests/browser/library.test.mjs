@@ -164,6 +164,11 @@ test('invalid options throw errors that quote the value', async () => {
       token: message('demo', { token: 'secret ticket' }),
       connect: message('demo', { connect: 'sometimes' }),
       policy: message('demo', { iceTransportPolicy: 'public' }),
+      misspelt: message('demo', { iceserver: [] }),
+      host: message('demo', { host: new URL('http://localhost:1999') }),
+      key: message('demo', { key: 7 }),
+      iceServers: message('demo', { iceServers: { urls: 'stun:stun.example' } }),
+      pace: message('demo', { pace: true }),
     };
   });
   assert.match(messages.name, /^RangeError: invalid room name "\.\.": expected 1 to 128 bytes/);
@@ -181,6 +186,20 @@ test('invalid options throw errors that quote the value', async () => {
     messages.policy,
     /^RangeError: invalid option iceTransportPolicy "public": expected "all"/,
   );
+  assert.match(
+    messages.misspelt,
+    /^TypeError: unknown option "iceserver": expected one of host, id, key, token, iceServers, /,
+  );
+  for (const [name, actual, expected] of [
+    ['host', 'object', 'string'],
+    ['key', 'number', 'string'],
+    ['iceServers', 'object', 'array'],
+    ['pace', 'boolean', 'function'],
+  ])
+    assert.equal(
+      /** @type {Record<string, string>} */ (messages)[name],
+      `TypeError: the option ${name} has the type ${actual}: expected ${expected}`,
+    );
 });
 
 test('both Unicode forms of a name are one room, for the library and the page', async () => {

@@ -1,0 +1,105 @@
+// @ts-check
+/**
+ * Builds the two files of `public/` that contain the whole library: `partyline.tgz`, the npm package, and
+ * `room.min.js`, one script for a `<script>` tag.
+ */
+
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+import { hash } from './cache.mjs';
+import { ask, root, stop } from './run.mjs';
+import { npm } from './setup.mjs';
+
+const PUBLIC = join(root, 'public');
+/** The manifest and the README of the npm package. */
+const PACKAGE = join(root, 'package');
+/** The folder in which the package is assembled. */
+const STAGING = join(root, 'build', 'package');
+/** Contains the hash of the files from which `FILES` were built. */
+const STAMP = join(STAGING, 'stamp');
+const ENTRY = 'room.js';
+/** `room.js` takes the types of its API from these files. */
+const TYPES = ['room.d.ts', 'parts.d.ts'];
+const FILES = ['room.min.js', 'partyline.tgz'];
+/**
+ * The address of `room.min.js`. A module has `import.meta.url` instead, which a classic script does not
+ * have.
+ */
+const SCRIPT_URL = 'partylineScriptUrl';
+
+/** Builds both files if the library or the package has changed. */
+export async function buildLibrary() {
+  const modules = await libraryModules();
+  const sources = [
+    ...[...modules, ...TYPES].map((name) => join(PUBLIC, name)),
+    ...['package.json', 'README.md'].map((name) => join(PACKAGE, name)),
+    ...['LICENSE', 'scripts/library.mjs'].map((name) => join(root, name)),
+  ];
+  const stamp = hash(...sources.flatMap((file) => [file.slice(root.length), readFileSync(file)]));
+  const isComplete = [...FILES.map((name) => join(PUBLIC, name)), STAMP].every(existsSync);
+  if (isComplete && readFileSync(STAMP, 'utf8') === stamp) return;
+  rmSync(STAGING, { recursive: true, force: true });
+  mkdirSync(STAGING, { recursive: true });
+  const folder = join(STAGING, 'files');
+  mkdirSync(folder);
+  for (const source of sources)
+    if (dirname(source) !== join(root, 'scripts'))
+      copyFileSync(source, join(folder, source.slice(dirname(source).length + 1)));
+  await bundle(join(folder, 'room.min.js'));
+  publish(join(folder, 'room.min.js'), 'room.min.js');
+  // npm writes the same bytes for the same files, so browsers and npm can cache the package.
+  const pack = npm('pack', folder, '--pack-destination', STAGING, '--ignore-scripts', '--silent');
+  if (ask(pack) === undefined)
+    stop(`npm cannot pack the library. For the cause, run: npm pack ${folder}`);
+  const { name, version } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
+  publish(join(STAGING, `${name}-${version}.tgz`), 'partyline.tgz');
+  writeFileSync(STAMP, stamp);
+}
+
+/** Returns the names of `room.js` and of all modules that it imports. */
+export async function libraryModules() {
+  const { build } = await import('esbuild');
+  const { metafile } = await build({
+    absWorkingDir: PUBLIC,
+    bundle: true,
+    entryPoints: [ENTRY],
+    format: 'esm',
+    logLevel: 'silent',
+    metafile: true,
+    write: false,
+  }).catch(() =>
+    stop(`public/${ENTRY} cannot be bundled. Run: npx esbuild --bundle public/${ENTRY}`),
+  );
+  return Object.keys(metafile.inputs).sort();
+}
+
+/** @param {string} outfile */
+async function bundle(outfile) {
+  const { build } = await import('esbuild');
+  await build({
+    banner: { js: `var ${SCRIPT_URL}=document.currentScript.src;` },
+    bundle: true,
+    define: { 'import.meta.url': SCRIPT_URL },
+    entryPoints: [join(PUBLIC, ENTRY)],
+    format: 'iife',
+    globalName: 'partyline',
+    minify: true,
+    outfile,
+    target: 'es2022',
+  });
+}
+
+/** Puts a finished file into `public/`, which a server may read at any time. */
+function publish(/** @type {string} */ file, /** @type {string} */ name) {
+  const temporary = join(STAGING, `public-${name}`);
+  copyFileSync(file, temporary);
+  renameSync(temporary, join(PUBLIC, name));
+}

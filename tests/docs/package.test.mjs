@@ -1,0 +1,218 @@
+// @ts-check
+/**
+ * The npm package, as an application uses it: installed from the Worker into an empty project, checked by
+ * TypeScript, bundled, and run in Chromium and Firefox. The script for a `<script>` tag, too.
+ */
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { promisify } from 'node:util';
+import { build } from 'esbuild';
+import { build as viteBuild } from 'vite';
+import { root } from '../../scripts/run.mjs';
+import { npm } from '../../scripts/setup.mjs';
+import { newRoom, until } from '../support/browser.mjs';
+import { Pages } from '../support/chromium.mjs';
+import { useFixtures } from '../support/fixtures.mjs';
+import { Site } from '../support/site.mjs';
+import { startWorkerd } from '../support/workerd.mjs';
+
+const run = promisify(execFile);
+
+/** @type {import('../support/workerd.mjs').Workerd<'main'>} */
+let workerd;
+/** The project of the application. */
+const project = mkdtempSync(join(tmpdir(), 'partyline-project-'));
+const README = readFileSync(join(root, 'package', 'README.md'), 'utf8');
+/** @type {Map<string, string>} */
+const served = new Map();
+/** The web server of the application, which is another origin than the Worker. */
+const site = new Site(({ url = '/' }, response) => {
+  const script = served.get(url);
+  if (script) response.setHeader('content-type', 'text/javascript');
+  response.end(script ?? '<!doctype html><title>Application</title>');
+});
+const chromium = new Pages(site, 'Chromium');
+const firefox = new Pages(site, 'Firefox');
+
+useFixtures(site, chromium, firefox, {
+  start: async () => {
+    workerd = await startWorkerd({ main: {} }, { assets: true });
+    await install();
+  },
+  stop: async () => {
+    await workerd?.stop();
+    rmSync(project, { recursive: true, force: true });
+  },
+});
+
+/** Returns the code of the README with this beginning. @param {string} language @param {number} index */
+function sample(language, index) {
+  const blocks = README.split(`\n\`\`\`${language}\n`).slice(1);
+  return blocks[index].split('\n```')[0];
+}
+
+/** Puts the addresses of the test into a sample. @param {string} text @param {string} room */
+const addressed = (text, room) =>
+  text
+    .replaceAll('https://your-worker.example', workerd.at.main.origin)
+    .replaceAll('your-worker.example', new URL(workerd.at.main.origin).host)
+    .replaceAll('"demo"', `"${room}"`);
+
+/** Installs the package as the README shows. */
+async function install() {
+  writeFileSync(join(project, 'package.json'), '{"private":true,"type":"module"}');
+  const [program, ...args] = npm(
+    ...addressed(sample('sh', 0), '').replace('npm ', '').split(' '),
+    ...['--no-audit', '--no-fund'],
+  );
+  await run(program, args, { cwd: project });
+}
+
+test('the installed package consists of the library, its types, a README and a licence', () => {
+  const files = readdirSync(join(project, 'node_modules', 'partyline'));
+  for (const name of ['room.js', 'room.d.ts', 'parts.d.ts', 'room.min.js', 'README.md', 'LICENSE'])
+    assert.ok(files.includes(name), name);
+  assert.ok(!files.includes('demo.js') && !files.includes('index.html'), files.join());
+  const { dependencies } = JSON.parse(readFileSync(join(project, 'package-lock.json'), 'utf8'));
+  assert.equal(dependencies, undefined);
+});
+
+for (const [module, resolution] of [
+  ['esnext', 'bundler'],
+  ['node16', 'node16'],
+  ['nodenext', 'nodenext'],
+])
+  test(`TypeScript finds the types with the module resolution ${resolution}`, async () => {
+    writeFileSync(
+      join(project, 'application.ts'),
+      `import { Room, type Peer } from 'partyline';
+const room = new Room('demo', { host: 'your-worker.example' });
+const peers: Peer[] = [...room.peers.values()];
+room.addEventListener('message', ({ detail }) => detail.peer.send(String(detail.data)));
+// @ts-expect-error: the option is misspelt
+new Room('demo', { iceserver: [], peers });
+`,
+    );
+    const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
+    const options = [
+      '--noEmit',
+      '--strict',
+      '--target',
+      'es2023',
+      '--lib',
+      'es2023,dom,dom.iterable',
+    ];
+    const how = ['--module', module, '--moduleResolution', resolution, '--types', ''];
+    await run(process.execPath, [tsc, ...options, ...how, 'application.ts'], { cwd: project });
+  });
+
+/** @type {Record<string, (entry: string) => Promise<string>>} */
+const BUNDLERS = {
+  esbuild: async (entry) => {
+    const options = /** @type {const} */ ({ bundle: true, format: 'esm', write: false });
+    const { outputFiles } = await build({ entryPoints: [entry], minify: true, ...options });
+    return outputFiles[0].text;
+  },
+  Vite: async (entry) => {
+    const output = await viteBuild({
+      root: project,
+      configFile: false,
+      logLevel: 'silent',
+      build: { write: false, rollupOptions: { input: entry } },
+    });
+    const [{ output: files }] = /** @type {any[]} */ ([output].flat());
+    return files[0].code;
+  },
+};
+
+/** Bundles an application. @param {string} bundler @param {string} code */
+async function bundled(bundler, code) {
+  const entry = join(project, `${bundler}.js`);
+  writeFileSync(entry, code);
+  const path = `/assets/${bundler}-${newRoom()}.js`;
+  served.set(path, await BUNDLERS[bundler](entry));
+  return path;
+}
+
+for (const bundler of Object.keys(BUNDLERS))
+  describe(`bundled with ${bundler}`, () => {
+    for (const [browser, pages] of /** @type {const} */ ([
+      ['Chromium', chromium],
+      ['Firefox', firefox],
+    ]))
+      test(`two pages greet each other in ${browser}`, async () => {
+        const code = addressed(sample('js', 0), newRoom());
+        const log = 'const console = { log: (...heard) => Object.assign(globalThis, { heard }) };';
+        const path = await bundled(bundler, `${log}\n${code}`);
+        const [ann, bob] = [
+          await pages.open('ann', site.origin),
+          await pages.open('bob', site.origin),
+        ];
+        for (const page of [ann, bob]) await page.addScriptTag({ type: 'module', url: path });
+        for (const page of [ann, bob])
+          await until(
+            page,
+            'a greeting arrives',
+            () => /** @type {any} */ (globalThis).heard?.[1] === 'hello',
+          );
+      });
+
+    test('two pages show each other their cameras', async () => {
+      const path = await bundled(bundler, addressed(sample('js', 1), newRoom()));
+      const [ann, bob] = [
+        await chromium.open('ann', site.origin),
+        await chromium.open('bob', site.origin),
+      ];
+      for (const page of [ann, bob]) await page.addScriptTag({ type: 'module', url: path });
+      for (const page of [ann, bob])
+        await until(page, 'a video plays', () => !!document.querySelector('video')?.videoWidth);
+    });
+
+    test('an application without the option host fails with a sentence', async () => {
+      const code = 'import { Room } from "partyline"; globalThis.open = () => new Room("demo");';
+      const path = await bundled(bundler, code);
+      const page = await chromium.open('page', site.origin);
+      await page.addScriptTag({ type: 'module', url: path });
+      const error = await page.evaluate(() => {
+        try {
+          return String(/** @type {any} */ (globalThis).open());
+        } catch (thrown) {
+          return String(thrown);
+        }
+      });
+      assert.match(
+        error,
+        /^TypeError: the option host is missing: .* pass the host of your Worker/,
+      );
+    });
+  });
+
+for (const [browser, pages] of /** @type {const} */ ([
+  ['Chromium', chromium],
+  ['Firefox', firefox],
+]))
+  test(`the script works in a <script> tag in ${browser}, and finds its server`, async () => {
+    const [, url] = /src="([^"]+)"/.exec(addressed(sample('html', 0), '')) ?? [];
+    const room = newRoom();
+    const opened = [await pages.open('ann', site.origin), await pages.open('bob', site.origin)];
+    for (const page of opened) {
+      await page.addScriptTag({ url });
+      await page.evaluate((name) => {
+        const global = /** @type {any} */ (globalThis);
+        /** @type {import('../../public/room.js').Room} */
+        const joined = new global.partyline.Room(name);
+        joined.addEventListener('peer', ({ detail: { peer } }) => peer.send('hello'));
+        joined.addEventListener('message', ({ detail }) => (global.heard = ['', detail.data]));
+      }, room);
+    }
+    for (const page of opened)
+      await until(
+        page,
+        'a greeting arrives',
+        () => /** @type {any} */ (globalThis).heard?.[1] === 'hello',
+      );
+  });
