@@ -110,9 +110,10 @@ export class Peer {
         : data.toString();
       const own = dialect === 'matchbox' && /^\{"IdAssigned":"(\w+)"\}$/.exec(text);
       if (own)
-        this.heartbeat = ['receiver', 'sender'].map(
-          (end) => `{"Signal":{"${end}":"${own[1]}","data":"echo"}}`,
-        );
+        this.heartbeat = /** @type {[string, string]} */ ([
+          `{"Signal":{"receiver":"${own[1]}","data":"echo"}}`,
+          `{"Signal":{"sender":"${own[1]}","data":"echo"}}`,
+        ]);
       const settle = text === this.heartbeat[1] ? this.#pings.shift() : undefined;
       if (settle) return settle();
       this.#unread.push(text);
