@@ -7,6 +7,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { after, before, test } from 'node:test';
 import { WebSocket } from 'ws';
+import { within } from '../support/peer.mjs';
 import { startWorkerd } from '../support/workerd.mjs';
 
 /** @type {import('../support/workerd.mjs').Workerd<'main'>} */
@@ -58,10 +59,12 @@ class Client {
     const counts = receivers.map(({ frames }) => frames.length + 1);
     this.socket.send(JSON.stringify(frame));
     for (const [index, receiver] of receivers.entries())
-      while (receiver.frames.length < counts[index])
-        await new Promise((/** @type {(value?: unknown) => void} */ resolve) => {
+      while (receiver.frames.length < counts[index]) {
+        const woken = new Promise((/** @type {(value?: unknown) => void} */ resolve) => {
           receiver.#wake = resolve;
         });
+        await within(woken, `a frame follows ${JSON.stringify(frame)}`);
+      }
   }
 }
 
@@ -72,10 +75,12 @@ class Client {
  */
 async function frames(url, conversation) {
   const clients = ['ann', 'bob', 'eve'].map(() => new Client(url));
-  await Promise.all(clients.map(({ open }) => open));
-  await conversation(...clients);
-  for (const { socket } of clients) socket.close();
-  await Promise.all(clients.map(({ socket }) => once(socket, 'close')));
+  try {
+    await Promise.all(clients.map(({ open }) => open));
+    await conversation(...clients);
+  } finally {
+    for (const { socket } of clients) socket.terminate();
+  }
   return clients.map(({ frames }) => frames);
 }
 
