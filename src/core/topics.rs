@@ -12,16 +12,24 @@
 //! the lower seat receives an announcement. Otherwise each would answer the announcement of the other
 //! with an offer, and y-webrtc 10.3 does not resolve that conflict.
 
+mod budget;
 mod drive;
 mod event;
+mod filters;
+mod swarm;
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::rc::Rc;
 
 use litemap::LiteMap;
 
+use self::budget::Budget;
 pub use self::drive::{Transport, drive};
-pub use self::event::{Call, Effect, Event, Listener, Subscription};
+pub use self::event::{Call, Effect, Event, Listener, Mark, Notice, Subscription};
+pub use self::filters::Published;
+use self::swarm::Offered;
+pub use self::swarm::{Announce, Counts, MAX_OFFERS, Offer};
 use crate::core::close::Close;
 use crate::core::event::Limits;
 use crate::core::peer::{Socket, Time};
@@ -43,16 +51,49 @@ pub struct Topics {
     limits: Limits,
     /// The clients. They are boxed, because a removal moves all later entries of the map.
     clients: LiteMap<Socket, Box<Client>>,
-    /// The subscribers of each topic, in the order of their seats. No topic is without subscribers.
-    topics: LiteMap<Rc<str>, Vec<(u64, Socket)>>,
+    /// The topics. None is without subscribers.
+    topics: LiteMap<Rc<str>, Topic>,
     /// The number of subscriptions of all clients.
     subscriptions: usize,
+    /// The number of offers of all clients since the topics were restored.
+    offers: u64,
     /// Higher than every seat.
     next_seat: u64,
+    /// The number of events that were published.
+    events: u64,
     /// The clients whose tokens expire, in the order of expiry.
     expiring: LiteMap<(Time, Socket), ()>,
     /// The time of the current alarm. `None` if no alarm is set or the alarm has fired.
     alarm: Option<Time>,
+}
+
+/// A topic.
+#[derive(Debug, Default)]
+struct Topic {
+    /// The subscribers, in the order of their seats.
+    subscribers: Vec<Subscriber>,
+    budget: Budget,
+}
+
+/// A subscriber of a topic.
+#[derive(Debug)]
+struct Subscriber {
+    seat: u64,
+    socket: Socket,
+    /// The name of the subscription.
+    label: Rc<str>,
+    /// `None` if the subscription has no filters.
+    filters: Option<Rc<Filters>>,
+    /// Whether the subscription has the mark [`Mark::Complete`].
+    is_complete: bool,
+}
+
+/// The filters of a subscription.
+#[derive(Debug)]
+struct Filters {
+    text: Rc<str>,
+    /// The number of the last event that was compared with the filters.
+    last_event: Cell<u64>,
 }
 
 /// A client, and the state that is kept in memory only.
@@ -60,6 +101,7 @@ pub struct Topics {
 struct Client {
     listener: Listener,
     rate_limiter: RateLimiter,
+    offered: Offered,
 }
 
 impl Topics {
@@ -75,13 +117,15 @@ impl Topics {
             clients: LiteMap::default(),
             topics: LiteMap::default(),
             subscriptions: 0,
+            offers: 0,
             next_seat: 0,
+            events: 0,
             expiring: LiteMap::default(),
             alarm: None,
         };
         for listener in listeners {
-            for Subscription { topic, seat, .. } in &listener.subscriptions {
-                topics.add_subscriber(topic.clone(), *seat, listener.socket);
+            for subscription in &listener.subscriptions {
+                topics.add_subscriber(subscription, listener.socket);
             }
             topics.insert(now, listener);
         }
@@ -167,24 +211,61 @@ impl Topics {
         let Some(client) = self.clients.get_mut(&socket) else {
             return;
         };
-        let close = match (client.rate_limiter.check(now, bytes), call) {
-            (Decision::Pass, Ok(call)) => return self.handle_call(socket, call, effects),
-            // A client that receives an error frame may fail, so refusals are silent.
-            (Decision::Pass, Err(refusal)) => Close::after(refusal.code),
-            (Decision::Refuse(_), _) => None,
-            (Decision::Disconnect(_), _) => Some(Close::TooFast),
+        let too_fast = |message, call: Result<Call<'_>, _>| {
+            let refusal = Refusal::new(Code::TooFast, message);
+            call.map_or(Notice::Refused(refusal.clone()), |call| {
+                call.refuse(refusal)
+            })
         };
+        let (notice, close) = match (client.rate_limiter.check(now, bytes), call) {
+            (Decision::Pass, Ok(call)) => return self.handle_call(now, socket, call, effects),
+            (Decision::Pass, Err(refusal)) => {
+                let close = Close::after(refusal.code);
+                (Notice::Refused(refusal.into_owned()), close)
+            }
+            (Decision::Refuse(message), call) => (too_fast(message, call), None),
+            (Decision::Disconnect(message), call) => {
+                (too_fast(message, call), Some(Close::TooFast))
+            }
+        };
+        effects.push(Effect::Send(vec![socket], notice));
         if let Some(close) = close {
             effects.push(Effect::Close(socket, close));
             self.remove(socket);
         }
     }
 
-    fn handle_call(&mut self, socket: Socket, call: Call<'_>, effects: &mut Vec<Effect>) {
+    fn handle_call(
+        &mut self,
+        now: Time,
+        socket: Socket,
+        call: Call<'_>,
+        effects: &mut Vec<Effect>,
+    ) {
         let is_changed = match call {
-            Call::Subscribe(names) => self.each_topic(socket, names, Self::subscribe),
-            Call::Unsubscribe(names) => self.each_topic(socket, names, Self::unsubscribe),
-            Call::Publish { topic, body } => self.publish(socket, &topic, body, effects),
+            Call::Filter { label, filters } => self.filter(socket, &label, filters, effects),
+            Call::Unfilter(label) => self.unfilter(socket, &label),
+            Call::PublishEvent { id, event } => {
+                self.publish_event(now, socket, id, &event, effects);
+                false
+            }
+            Call::Subscribe(names, mark) => {
+                self.each_topic(&names, |topics, name| topics.subscribe(socket, name, mark))
+            }
+            Call::Unsubscribe(names) => {
+                self.each_topic(&names, |topics, name| topics.unsubscribe(socket, name))
+            }
+            Call::Publish { topic, body } => self.publish(now, socket, &topic, body, effects),
+            Call::Announce(announce) => self.announce(socket, announce, effects),
+            Call::Scrape(swarms) => {
+                let notice = Notice::Scraped(self.scrape(swarms));
+                effects.push(Effect::Send(vec![socket], notice));
+                false
+            }
+            Call::Reply(frame) => {
+                effects.push(Effect::Send(vec![socket], Notice::Reply(frame)));
+                false
+            }
             Call::Nothing => false,
         };
         if is_changed && let Some(client) = self.clients.get(&socket) {
@@ -196,83 +277,98 @@ impl Topics {
     /// have changed.
     fn each_topic(
         &mut self,
-        socket: Socket,
-        names: Vec<Cow<'_, str>>,
-        change: impl Fn(&mut Self, Socket, &str) -> bool,
+        names: &[Cow<'_, str>],
+        change: impl Fn(&mut Self, &str) -> bool,
     ) -> bool {
         let names = names.iter().take(MAX_TOPICS);
-        let changed = names.filter(|name| change(self, socket, name));
+        let changed = names.filter(|name| change(self, name));
         changed.count() > 0
     }
 
     /// Subscribes a client to a topic, or gives it a new seat if it is subscribed. Returns `false` if a
     /// limit is reached.
-    fn subscribe(&mut self, socket: Socket, name: &str) -> bool {
+    fn subscribe(&mut self, socket: Socket, name: &str, mark: Mark) -> bool {
         let was_subscribed = self.unsubscribe(socket, name);
+        let is_added = name.len() <= MAX_TOPIC && self.add(socket, name, "", mark);
+        is_added || was_subscribed
+    }
+
+    /// Adds a subscription with a new seat. Returns `false` if there are too many.
+    fn add(&mut self, socket: Socket, topic: &str, label: &str, mark: Mark) -> bool {
         let Some(client) = self.clients.get_mut(&socket) else {
             return false;
         };
-        if name.len() > MAX_TOPIC
-            || client.listener.subscriptions.len() >= MAX_TOPICS
-            || self.subscriptions >= MAX_SUBSCRIPTIONS
-        {
-            return was_subscribed;
+        let subscription = Subscription {
+            topic: topic.into(),
+            label: label.into(),
+            seat: self.next_seat,
+            mark,
+        };
+        let total = self.subscriptions.saturating_add(subscription.weight());
+        let own = &mut client.listener.subscriptions;
+        if own.len() >= MAX_TOPICS || total > MAX_SUBSCRIPTIONS {
+            return false;
         }
-        let topic: Rc<str> = name.into();
-        let seat = self.next_seat;
-        client.listener.subscriptions.push(Subscription {
-            topic: topic.clone(),
-            seat,
-            is_fresh: true,
-        });
-        self.add_subscriber(topic, seat, socket);
+        own.push(subscription.clone());
+        self.add_subscriber(&subscription, socket);
         true
     }
 
     /// Ends the subscription of a client to a topic. Returns `false` if it has none.
     fn unsubscribe(&mut self, socket: Socket, name: &str) -> bool {
+        self.end_subscription(socket, |each| *each.topic == *name)
+    }
+
+    /// Ends the subscription of a client that `is_it` finds. Returns `false` if there is none.
+    fn end_subscription(&mut self, socket: Socket, is_it: impl Fn(&Subscription) -> bool) -> bool {
         let Some(client) = self.clients.get_mut(&socket) else {
             return false;
         };
         let subscriptions = &mut client.listener.subscriptions;
-        let index = subscriptions.iter().position(|each| *each.topic == *name);
-        let Some(index) = index else {
+        let Some(index) = subscriptions.iter().position(is_it) else {
             return false;
         };
-        let Subscription { topic, seat, .. } = subscriptions.remove(index);
-        self.remove_subscriber(&topic, seat);
+        let subscription = subscriptions.remove(index);
+        self.remove_subscriber(&subscription);
         true
     }
 
-    /// Sends a message to the subscribers of a topic. Returns whether the subscriptions of the sender
-    /// have changed.
+    /// Sends a message to the subscribers of a topic, unless the topic has exceeded its budget. Returns
+    /// whether the subscriptions of the sender have changed.
     fn publish(
         &mut self,
+        now: Time,
         socket: Socket,
         name: &str,
         body: String,
         effects: &mut Vec<Effect>,
     ) -> bool {
-        let Some(subscribers) = self.topics.get(name) else {
+        let Some(topic) = self.topics.get_mut(name) else {
             return false;
         };
+        if !topic.budget.spend(now, body.len()) {
+            return false;
+        }
+        let subscribers = &topic.subscribers;
         let client = self.clients.get_mut(&socket);
         let subscriptions = client.map(|client| client.listener.subscriptions.iter_mut());
         let fresh = subscriptions
             .into_iter()
             .flatten()
-            .find(|each| *each.topic == *name && each.is_fresh);
+            .find(|each| *each.topic == *name && each.mark == Mark::Fresh);
         let is_fresh = fresh.is_some();
         let last = fresh.map_or(u64::MAX, |own| {
-            own.is_fresh = false;
+            own.mark = Mark::None;
             own.seat
         });
-        let receivers = subscribers.iter().take_while(|(seat, _)| *seat <= last);
-        effects.push(Effect::Publish {
-            to: receivers.map(|(_, socket)| *socket).collect(),
-            body,
+        let receivers = subscribers.iter().take_while(|each| each.seat <= last);
+        let to = receivers.map(|each| each.socket).collect();
+        let notice = Notice::Post {
+            body: body.into(),
+            label: "".into(),
             subscribers: subscribers.len(),
-        });
+        };
+        effects.push(Effect::Send(to, notice));
         is_fresh
     }
 
@@ -284,6 +380,7 @@ impl Topics {
         let client = Client {
             listener,
             rate_limiter,
+            offered: Offered::default(),
         };
         self.clients
             .insert(client.listener.socket, Box::new(client));
@@ -293,38 +390,63 @@ impl Topics {
         let Some(client) = self.clients.remove(&socket) else {
             return;
         };
-        for Subscription { topic, seat, .. } in client.listener.subscriptions {
-            self.remove_subscriber(&topic, seat);
+        for subscription in &client.listener.subscriptions {
+            self.remove_subscriber(subscription);
         }
         if let Some(at) = client.listener.token_expires_at {
             self.expiring.remove(&(at, socket));
         }
     }
 
-    /// Adds a subscriber to a topic.
-    fn add_subscriber(&mut self, topic: Rc<str>, seat: u64, socket: Socket) {
-        self.subscriptions = self.subscriptions.saturating_add(1);
+    /// Adds a subscriber to the topics of a subscription.
+    fn add_subscriber(&mut self, subscription: &Subscription, socket: Socket) {
+        let seat = subscription.seat;
+        self.subscriptions = self.subscriptions.saturating_add(subscription.weight());
         self.next_seat = self.next_seat.max(seat.saturating_add(1));
-        match self.topics.get_mut(&topic) {
-            Some(subscribers) => {
-                let index = subscribers.partition_point(|(other, _)| *other < seat);
-                subscribers.insert(index, (seat, socket));
+        let filters = (subscription.mark == Mark::Filters).then(|| {
+            Rc::new(Filters {
+                text: subscription.topic.clone(),
+                last_event: Cell::new(0),
+            })
+        });
+        subscription.each_topic(&mut |name| {
+            let name: Rc<str> = match filters {
+                Some(_) => name.into(),
+                None => subscription.topic.clone(),
+            };
+            let topic = self.topics.entry(name).or_default();
+            let found = topic
+                .subscribers
+                .binary_search_by_key(&seat, |other| other.seat);
+            // A subscription may have a topic twice.
+            if let Err(index) = found {
+                let subscriber = Subscriber {
+                    seat,
+                    socket,
+                    label: subscription.label.clone(),
+                    filters: filters.clone(),
+                    is_complete: subscription.mark == Mark::Complete,
+                };
+                topic.subscribers.insert(index, subscriber);
             }
-            None => drop(self.topics.insert(topic, vec![(seat, socket)])),
-        }
+        });
     }
 
-    fn remove_subscriber(&mut self, topic: &Rc<str>, seat: u64) {
-        let Some(subscribers) = self.topics.get_mut(topic) else {
-            return;
-        };
-        if let Ok(index) = subscribers.binary_search_by_key(&seat, |(seat, _)| *seat) {
-            subscribers.remove(index);
-            self.subscriptions = self.subscriptions.saturating_sub(1);
-        }
-        if subscribers.is_empty() {
-            self.topics.remove(topic);
-        }
+    /// Removes a subscriber from the topics of a subscription.
+    fn remove_subscriber(&mut self, subscription: &Subscription) {
+        self.subscriptions = self.subscriptions.saturating_sub(subscription.weight());
+        subscription.each_topic(&mut |name| {
+            let Some(Topic { subscribers, .. }) = self.topics.get_mut(name) else {
+                return;
+            };
+            let seat = &subscription.seat;
+            if let Ok(index) = subscribers.binary_search_by_key(seat, |each| each.seat) {
+                subscribers.remove(index);
+            }
+            if subscribers.is_empty() {
+                self.topics.remove(name);
+            }
+        });
     }
 
     fn next_expiry(&self) -> Option<Time> {

@@ -9,6 +9,11 @@
 //! | `party` | native, forum, lobby, HTTP, Socket.IO | `demo` | `ping`, `pong` |
 //! | `peerjs` | PeerJS | `␁peerjs␁demo` | `{"type":"HEARTBEAT"}`, `ok` |
 //! | `y-webrtc` | y-webrtc | `␁y-webrtc␁demo` | `{"type":"ping"}`, `{"type":"pong"}` |
+//! | `trystero` | trystero | `␁trystero␁demo` | – |
+//! | `nostr` | Nostr | `␁nostr␁demo` | – |
+//! | `tracker` | `WebTorrent` | `␁tracker␁demo` | – |
+//! | `matchbox` | matchbox | `␁matchbox␁demo` | – |
+//! | `rxdb` | `RxDB` | `␁rxdb␁demo` | `{"type":"ping"}`, `{"type":"pong"}` |
 //!
 //! `␁` is the character U+0001. Names of rooms have no control characters, so two objects never have the
 //! same name.
@@ -27,11 +32,30 @@ pub enum Family {
     PeerJs,
     /// Clients of y-webrtc, which subscribe to topics.
     YWebrtc,
+    /// Clients of trystero, which subscribe to topics.
+    Trystero,
+    /// Clients of Nostr, which subscribe to events.
+    Nostr,
+    /// Clients of `WebTorrent`, which find each other in swarms.
+    Tracker,
+    /// Clients of matchbox, which form groups.
+    Matchbox,
+    /// Clients of `RxDB`, which form groups.
+    RxDb,
 }
 
 impl Family {
     /// All families.
-    pub const ALL: [Self; 3] = [Self::Party, Self::PeerJs, Self::YWebrtc];
+    pub const ALL: [Self; 8] = [
+        Self::Party,
+        Self::PeerJs,
+        Self::YWebrtc,
+        Self::Trystero,
+        Self::Nostr,
+        Self::Tracker,
+        Self::Matchbox,
+        Self::RxDb,
+    ];
 
     /// Returns the name of the family in the status of a room.
     #[must_use]
@@ -40,6 +64,11 @@ impl Family {
             Self::Party => "party",
             Self::PeerJs => "peerjs",
             Self::YWebrtc => "y-webrtc",
+            Self::Trystero => "trystero",
+            Self::Nostr => "nostr",
+            Self::Tracker => "tracker",
+            Self::Matchbox => "matchbox",
+            Self::RxDb => "rxdb",
         }
     }
 
@@ -70,10 +99,7 @@ impl Family {
     /// of the other families are peers in a [room](crate::core::room).
     #[must_use]
     pub const fn has_topics(self) -> bool {
-        match self {
-            Self::Party | Self::PeerJs => false,
-            Self::YWebrtc => true,
-        }
+        !matches!(self, Self::Party | Self::PeerJs)
     }
 
     /// Returns the frame with which clients of this family show that they are alive, and the answer to
@@ -85,7 +111,10 @@ impl Family {
             Self::Party => Some(("ping", "pong")),
             // PeerJS clients ignore a frame that is not JSON. To an echo, they log a warning.
             Self::PeerJs => Some((r#"{"type":"HEARTBEAT"}"#, "ok")),
-            Self::YWebrtc => Some((r#"{"type":"ping"}"#, r#"{"type":"pong"}"#)),
+            Self::YWebrtc | Self::RxDb => Some((r#"{"type":"ping"}"#, r#"{"type":"pong"}"#)),
+            Self::Trystero | Self::Nostr | Self::Tracker => None,
+            // To every answer, a client would log an error or add a peer.
+            Self::Matchbox => None,
         }
     }
 }

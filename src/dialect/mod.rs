@@ -17,9 +17,14 @@ mod frame;
 pub mod http;
 pub mod json;
 mod lobby;
+mod matchbox;
 mod native;
+mod nostr;
 pub mod peerjs;
+mod rxdb;
 mod socketio;
+mod tracker;
+mod trystero;
 mod y_webrtc;
 
 pub use frame::Encoded;
@@ -29,7 +34,7 @@ use crate::core::event::{MAX_FRAME, Signal};
 use crate::core::live::STATE_TYPE;
 use crate::core::notice::Notice;
 use crate::core::refusal::{Code, Refusal};
-use crate::core::topics::Call;
+use crate::core::topics::{self, Call};
 
 /// The maximum length of a signal type, in bytes.
 const MAX_TYPE: usize = 64;
@@ -51,11 +56,21 @@ pub enum Dialect {
     PeerJs,
     /// Topics of y-webrtc; see `y_webrtc.rs`.
     YWebrtc,
+    /// Topics of trystero; see `trystero.rs`.
+    Trystero,
+    /// Ephemeral events of Nostr; see `nostr.rs`.
+    Nostr,
+    /// Swarms of `WebTorrent`; see `tracker.rs`.
+    Tracker,
+    /// Groups of matchbox; see `matchbox.rs`.
+    Matchbox,
+    /// Groups of `RxDB`; see `rxdb.rs`.
+    RxDb,
 }
 
 impl Dialect {
     /// All dialects.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 12] = [
         Self::Native,
         Self::Forum,
         Self::Lobby,
@@ -63,6 +78,11 @@ impl Dialect {
         Self::SocketIo,
         Self::PeerJs,
         Self::YWebrtc,
+        Self::Trystero,
+        Self::Nostr,
+        Self::Tracker,
+        Self::Matchbox,
+        Self::RxDb,
     ];
 
     /// Returns the dialect with this name.
@@ -88,6 +108,11 @@ impl Dialect {
             Self::SocketIo => "socketio",
             Self::PeerJs => "peerjs",
             Self::YWebrtc => "y-webrtc",
+            Self::Trystero => "trystero",
+            Self::Nostr => "nostr",
+            Self::Tracker => "tracker",
+            Self::Matchbox => "matchbox",
+            Self::RxDb => "rxdb",
         }
     }
 
@@ -98,6 +123,11 @@ impl Dialect {
             Self::Native | Self::Forum | Self::Lobby | Self::Http | Self::SocketIo => Family::Party,
             Self::PeerJs => Family::PeerJs,
             Self::YWebrtc => Family::YWebrtc,
+            Self::Trystero => Family::Trystero,
+            Self::Nostr => Family::Nostr,
+            Self::Tracker => Family::Tracker,
+            Self::Matchbox => Family::Matchbox,
+            Self::RxDb => Family::RxDb,
         }
     }
 
@@ -106,15 +136,7 @@ impl Dialect {
     /// WebSocket.
     #[must_use]
     pub const fn is_stream(self) -> bool {
-        match self {
-            Self::Native
-            | Self::Forum
-            | Self::Lobby
-            | Self::SocketIo
-            | Self::PeerJs
-            | Self::YWebrtc => false,
-            Self::Http => true,
-        }
+        matches!(self, Self::Http)
     }
 
     /// Returns whether a peer may return after a Close frame with this code. The peers of the other
@@ -123,9 +145,9 @@ impl Dialect {
     #[must_use]
     pub const fn may_return(self, close_code: u16) -> bool {
         match self {
-            Self::Native | Self::Forum | Self::Lobby | Self::PeerJs | Self::YWebrtc => false,
             Self::Http => true,
             Self::SocketIo => socketio::may_return(close_code),
+            _ => false,
         }
     }
 
@@ -139,17 +161,14 @@ impl Dialect {
             Self::Http => http::RESERVED,
             Self::SocketIo => socketio::RESERVED,
             Self::PeerJs => peerjs::RESERVED,
-            Self::YWebrtc => &[],
+            _ => &[],
         }
     }
 
     /// Returns whether clients of this dialect learn that the media server is in the room. The clients
     /// of the other dialects would send offers to it, so they first hear of it in its own offer.
     const fn shows_media_server(self) -> bool {
-        match self {
-            Self::Native | Self::SocketIo => true,
-            Self::Forum | Self::Lobby | Self::Http | Self::PeerJs | Self::YWebrtc => false,
-        }
+        matches!(self, Self::Native | Self::SocketIo)
     }
 
     /// Splits a text frame into its signals. A batch contains several signals. Any other frame is
@@ -180,7 +199,7 @@ impl Dialect {
             Self::Http => http::decode(text),
             Self::SocketIo => socketio::decode(text),
             Self::PeerJs => peerjs::decode(text),
-            Self::YWebrtc => Err(Refusal::malformed("this dialect has no signals")),
+            _ => Err(Refusal::malformed("this dialect has no signals")),
         }?;
         let signal_type = &signal.signal_type;
         if signal_type.is_empty() || signal_type.len() > MAX_TYPE {
@@ -231,8 +250,8 @@ impl Dialect {
             Self::Http => http::encode(notice, event_id),
             Self::SocketIo => socketio::encode(notice),
             Self::PeerJs => peerjs::encode(notice),
-            // Its clients parse each frame, and ignore errors.
-            Self::YWebrtc => Vec::new(),
+            // A client of topics receives no notices of a room.
+            _ => Vec::new(),
         })
     }
 
@@ -248,18 +267,27 @@ impl Dialect {
         }
         match self {
             Self::YWebrtc => y_webrtc::decode(text),
+            Self::Trystero => trystero::decode(text),
+            Self::Nostr => nostr::decode(text),
+            Self::Tracker => tracker::decode(text),
+            Self::Matchbox => matchbox::decode(text),
+            Self::RxDb => rxdb::decode(text),
             _ => Err(Refusal::malformed("this dialect has no topics")),
         }
     }
 
-    /// Encodes the body of a [`Call::Publish`] for the subscribers of its topic. `subscribers` is their
-    /// number.
+    /// Encodes a notice to clients of topics.
     #[must_use]
-    pub fn encode_post(self, body: &str, subscribers: usize) -> Encoded {
-        Encoded::Frames(match self {
-            Self::YWebrtc => vec![y_webrtc::encode(body, subscribers)],
+    pub fn encode_topic_notice(self, notice: &topics::Notice) -> Vec<String> {
+        match self {
+            Self::YWebrtc => y_webrtc::encode(notice),
+            Self::Trystero => trystero::encode(notice),
+            Self::Nostr => nostr::encode(notice),
+            Self::Tracker => tracker::encode(notice),
+            Self::Matchbox => matchbox::encode(notice),
+            Self::RxDb => rxdb::encode(notice),
             _ => Vec::new(),
-        })
+        }
     }
 
     /// Encodes the refusal of a join over a WebSocket, which is then closed.
@@ -268,6 +296,9 @@ impl Dialect {
         match self {
             Self::SocketIo => vec![socketio::encode_rejection(&refusal)],
             Self::PeerJs => vec![peerjs::encode_rejection(&refusal)],
+            _ if self.family().has_topics() => {
+                self.encode_topic_notice(&topics::Notice::Refused(refusal.into_owned()))
+            }
             _ => match self.encode(&Notice::Refused(refusal), None) {
                 Encoded::Frames(frames) => frames,
                 Encoded::Reserved => Vec::new(),

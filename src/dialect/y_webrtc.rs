@@ -24,7 +24,7 @@ use std::borrow::Cow;
 
 use super::json::{Object, ObjectWriter, list, unquote};
 use crate::core::refusal::Refusal;
-use crate::core::topics::Call;
+use crate::core::topics::{Call, Mark, Notice};
 
 pub(super) fn decode(text: &str) -> Result<Call<'_>, Refusal<'static>> {
     let mut object = Object::read(text)?;
@@ -41,7 +41,7 @@ pub(super) fn decode(text: &str) -> Result<Call<'_>, Refusal<'static>> {
         body = body.raw_at(&key, value);
     }
     Ok(match (frame_type.as_deref(), topic) {
-        (Some("subscribe"), _) => Call::Subscribe(names(topics)?),
+        (Some("subscribe"), _) => Call::Subscribe(names(topics)?, Mark::Fresh),
         (Some("unsubscribe"), _) => Call::Unsubscribe(names(topics)?),
         (Some("publish"), Some(topic)) => Call::Publish {
             topic,
@@ -57,10 +57,17 @@ fn names(topics: Option<&str>) -> Result<Vec<Cow<'_, str>>, Refusal<'static>> {
     Ok(topics.into_iter().filter_map(unquote).collect())
 }
 
-/// Adds the number of subscribers to a published frame.
-pub(super) fn encode(body: &str, subscribers: usize) -> String {
+/// Adds the number of subscribers to a published frame. A client that receives another frame may fail, so
+/// refusals are silent.
+pub(super) fn encode(notice: &Notice) -> Vec<String> {
+    let Notice::Post {
+        body, subscribers, ..
+    } = notice
+    else {
+        return Vec::new();
+    };
     let fields = body.strip_suffix('}').unwrap_or(body);
-    format!(r#"{fields},"clients":{subscribers}}}"#)
+    vec![format!(r#"{fields},"clients":{subscribers}}}"#)]
 }
 
 #[cfg(test)]
@@ -69,7 +76,12 @@ mod tests {
 
     fn published(text: &str) -> String {
         match decode(text) {
-            Ok(Call::Publish { body, .. }) => encode(&body, 2),
+            Ok(Call::Publish { body, .. }) => encode(&Notice::Post {
+                body: body.into(),
+                label: "".into(),
+                subscribers: 2,
+            })
+            .concat(),
             other => panic!("{text}: {other:?}"),
         }
     }
@@ -79,7 +91,10 @@ mod tests {
         let topics = vec!["a".into(), "b\"".into()];
         let frame = |frame_type| format!(r#"{{"type":"{frame_type}","topics":["a",7,"b\""]}}"#);
         let subscribe = frame("subscribe");
-        assert_eq!(decode(&subscribe), Ok(Call::Subscribe(topics.clone())));
+        assert_eq!(
+            decode(&subscribe),
+            Ok(Call::Subscribe(topics.clone(), Mark::Fresh))
+        );
         let unsubscribe = frame("unsubscribe");
         assert_eq!(decode(&unsubscribe), Ok(Call::Unsubscribe(topics)));
     }
@@ -129,6 +144,6 @@ mod tests {
             assert!(decode(text).is_err(), "{text}");
         }
         let none = r#"{"type":"subscribe"}"#;
-        assert_eq!(decode(none), Ok(Call::Subscribe(Vec::new())));
+        assert_eq!(decode(none), Ok(Call::Subscribe(Vec::new(), Mark::Fresh)));
     }
 }

@@ -98,7 +98,7 @@ impl Settings {
                 await_peer: AWAIT_PEER_MS,
                 ..self.limits
             },
-            Family::YWebrtc => Limits {
+            _ => Limits {
                 peers: self.clients,
                 ..self.limits
             },
@@ -226,7 +226,7 @@ mod tests {
     fn the_number_of_peers_has_a_limit_of_its_own_in_each_family() {
         let settings = read("MAX_CLIENTS", "7").unwrap();
         let peers = Family::ALL.map(|family| settings.limits_of(family).peers);
-        assert_eq!(peers, [64, 7, 7]);
+        assert_eq!(peers, [64, 7, 7, 7, 7, 7, 7, 7]);
     }
 
     #[test]

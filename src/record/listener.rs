@@ -3,24 +3,24 @@
 //! ```text
 //! v2 7 - y-webrtc - -
 //! t 1795251720000
-//! 3 fresh 4
-//! demo9 - 5
+//! 3 fresh - 4
+//! demo9 - - 5
 //! other
 //! ```
 //!
 //! The first line has the fields of the [attachment](super::attachment) of a peer. A client of topics has
 //! no seat in a room, no key and no id. If the WebSocket is closed when the token of the client expires,
-//! a line with that time follows. A line for each subscription follows: its seat, `fresh` or `-`, and the
-//! length of the topic, and then the topic.
+//! a line with that time follows. A line for each subscription follows: its seat, its mark or `-`, the
+//! length of its label or `-` if it has none, and the length of the topic, and then both texts.
 //!
-//! A topic is written as one character for each byte of its UTF-8. V8 stores text whose characters are
+//! Both are written as one character for each byte of its UTF-8. V8 stores text whose characters are
 //! all below U+0100 in one byte for each character, and all other text in two. 100 topics of 128 bytes
 //! therefore fit into an attachment, which has at most 16,384 bytes.
 
 use super::attachment::{read_token_line, write_token_line};
 use super::fields::{Reader, start_record, write_line};
 use crate::core::peer::Socket;
-use crate::core::topics::{Listener, Subscription};
+use crate::core::topics::{Listener, Mark, Subscription};
 use crate::dialect::Dialect;
 
 /// The stored state of one connection: a listener, and the dialect.
@@ -47,13 +47,19 @@ impl ListenerAttachment {
         write_token_line(&mut text, *token_expires_at);
         for Subscription {
             topic,
+            label,
             seat,
-            is_fresh,
+            mark,
         } in subscriptions
         {
-            let fresh = if *is_fresh { "fresh" } else { "-" };
-            let topic: String = topic.bytes().map(char::from).collect();
-            write_line(&mut text, format_args!("{seat} {fresh}"), &[Some(&topic)]);
+            let mark = mark_name(*mark);
+            let (label, topic) = (to_characters(label), to_characters(topic));
+            let label = (!label.is_empty()).then_some(&*label);
+            write_line(
+                &mut text,
+                format_args!("{seat} {mark}"),
+                &[label, Some(&topic)],
+            );
         }
         text
     }
@@ -86,18 +92,42 @@ impl ListenerAttachment {
 
 fn read_subscription(reader: &mut Reader<'_>) -> Option<Subscription> {
     let seat = reader.number()?;
-    let is_fresh = match reader.field()? {
-        "fresh" => true,
-        "-" => false,
-        _ => return None,
+    let name = reader.field()?;
+    let mark = MARKS.into_iter().find(|mark| mark_name(*mark) == name)?;
+    let label = match reader.optional_body()? {
+        Some(label) => of_characters(label)?,
+        None => String::new(),
     };
-    let bytes = reader.body()?.chars().map(u8::try_from);
-    let topic = String::from_utf8(bytes.collect::<Result<_, _>>().ok()?).ok()?;
+    let topic = of_characters(reader.body()?)?;
     Some(Subscription {
         topic: topic.into(),
+        label: label.into(),
         seat,
-        is_fresh,
+        mark,
     })
+}
+
+/// All marks.
+const MARKS: [Mark; 4] = [Mark::None, Mark::Fresh, Mark::Filters, Mark::Complete];
+
+const fn mark_name(mark: Mark) -> &'static str {
+    match mark {
+        Mark::None => "-",
+        Mark::Fresh => "fresh",
+        Mark::Filters => "filters",
+        Mark::Complete => "complete",
+    }
+}
+
+/// Writes each byte of the UTF-8 as one character.
+fn to_characters(text: &str) -> String {
+    text.bytes().map(char::from).collect()
+}
+
+/// Reads the output of [`to_characters`].
+fn of_characters(text: &str) -> Option<String> {
+    let bytes = text.chars().map(u8::try_from);
+    String::from_utf8(bytes.collect::<Result<_, _>>().ok()?).ok()
 }
 
 #[cfg(test)]
@@ -106,11 +136,12 @@ mod tests {
     use crate::core::peer::Time;
     use crate::core::topics::{MAX_TOPIC, MAX_TOPICS};
 
-    fn subscription(topic: &str, seat: u64, is_fresh: bool) -> Subscription {
+    fn subscription(topic: &str, seat: u64, mark: Mark) -> Subscription {
         Subscription {
             topic: topic.into(),
+            label: "".into(),
             seat,
-            is_fresh,
+            mark,
         }
     }
 
@@ -119,10 +150,16 @@ mod tests {
         for (token_expires_at, subscriptions) in [
             (None, vec![]),
             (Some(Time(u64::MAX)), vec![]),
-            (None, vec![subscription("ä\n3 - 1\n€", 3, true)]),
+            (None, vec![subscription("ä\n3 - - 1\n€", 3, Mark::Fresh)]),
             (
                 Some(Time(7)),
-                vec![subscription("", 0, false), subscription("t 1", 9, true)],
+                vec![
+                    subscription("", 0, Mark::None),
+                    Subscription {
+                        label: "€ \n".into(),
+                        ..subscription("t 1", 9, Mark::Fresh)
+                    },
+                ],
             ),
         ] {
             let listener = Listener {
@@ -135,7 +172,7 @@ mod tests {
             let text = attachment.encode();
             assert_eq!(ListenerAttachment::decode(&text), Some(attachment));
         }
-        let text = "v2 7 - y-webrtc - -\nt 1795251720000\n3 fresh 4\ndemo9 - 5\nother";
+        let text = "v2 7 - y-webrtc - -\nt 1795251720000\n3 fresh - 4\ndemo9 - - 5\nother";
         assert_eq!(ListenerAttachment::decode(text).unwrap().encode(), text);
     }
 
@@ -147,7 +184,7 @@ mod tests {
             socket: Socket(u64::MAX),
             token_expires_at: Some(Time(u64::MAX)),
             subscriptions: topics
-                .map(|topic| subscription(topic, u64::from(u32::MAX), true))
+                .map(|topic| subscription(topic, u64::from(u32::MAX), Mark::Fresh))
                 .collect(),
         };
         let dialect = Dialect::YWebrtc;
@@ -156,6 +193,24 @@ mod tests {
         // V8 adds a header of a few bytes.
         let length = text.chars().count();
         assert!((14_000..16_300).contains(&length), "{length}");
+    }
+
+    #[test]
+    fn the_most_peers_of_swarms_fit_into_an_attachment() {
+        let id = "é".repeat(20);
+        let peer = |seat| Subscription {
+            label: id.as_str().into(),
+            ..subscription(&id, seat, Mark::Complete)
+        };
+        let listener = Listener {
+            socket: Socket(u64::MAX),
+            token_expires_at: Some(Time(u64::MAX)),
+            subscriptions: vec![peer(u64::MAX); MAX_TOPICS],
+        };
+        let dialect = Dialect::Tracker;
+        let text = ListenerAttachment { listener, dialect }.encode();
+        let length = text.chars().count();
+        assert!((10_000..16_300).contains(&length), "{length}");
     }
 
     #[test]
@@ -170,13 +225,14 @@ mod tests {
             "v2 7 - y-webrtc - bob\n",
             "v2 7 - y-webrtc - - -\n",
             "v2 7 - y-webrtc - -\nt x\n",
-            "v2 7 - y-webrtc - -\n3 fresh\n",
-            "v2 7 - y-webrtc - -\n3 stale 4\ndemo",
-            "v2 7 - y-webrtc - -\n3 fresh 5\ndemo",
-            "v2 7 - y-webrtc - -\n3 fresh 4 -\ndemo",
-            "v2 7 - y-webrtc - -\n3 fresh 4\ndemo\n",
-            "v2 7 - y-webrtc - -\n3 fresh 3\n€",
-            "v2 7 - y-webrtc - -\n3 fresh 2\nÿ",
+            "v2 7 - y-webrtc - -\n3 fresh -\n",
+            "v2 7 - y-webrtc - -\n3 stale - 4\ndemo",
+            "v2 7 - y-webrtc - -\n3 fresh - 5\ndemo",
+            "v2 7 - y-webrtc - -\n3 fresh - 4 -\ndemo",
+            "v2 7 - y-webrtc - -\n3 fresh - 4\ndemo\n",
+            "v2 7 - y-webrtc - -\n3 fresh - 3\n€",
+            "v2 7 - y-webrtc - -\n3 fresh 3 1\n€d",
+            "v2 7 - y-webrtc - -\n3 fresh - 2\nÿ",
             "v1 7 - y-webrtc - -\n",
         ] {
             assert_eq!(ListenerAttachment::decode(text), None, "{text:?}");

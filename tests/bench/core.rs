@@ -224,7 +224,7 @@ fn frame(dialect: Dialect, signal_type: &str, payload: &str) -> String {
             format!(r#"{{"type":"{spelled}","payload":{payload},"dst":"peer1"}}"#)
         }
         Dialect::Lobby => format!(r#"{{"toId":"peer1","{signal_type}":{payload}}}"#),
-        Dialect::YWebrtc => unreachable!("the dialect has no signals"),
+        _ => unreachable!("the dialect has no signals"),
     }
 }
 

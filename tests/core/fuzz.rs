@@ -1,6 +1,7 @@
 //! Passes random and mutated text to every parser of untrusted input. No parser may panic, and
 //! every refusal must have a code and a message.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use partyline::core::event::{Event, Row};
@@ -8,8 +9,8 @@ use partyline::core::live::{MediaCall, Outcome};
 use partyline::core::peer::{Socket, Time};
 use partyline::core::refusal::Code;
 use partyline::core::room::Room;
-use partyline::core::topics::{self, Call, Topics};
-use partyline::dialect::{Dialect, Encoded};
+use partyline::core::topics::{self, Call, Mark, Notice, Published, Topics};
+use partyline::dialect::Dialect;
 use partyline::edge::live::{LiveSettings, NewSession, RoomRequest, StopRequest};
 use partyline::edge::media;
 use partyline::edge::route::{Request, route};
@@ -23,7 +24,7 @@ use serde_json::value::RawValue;
 use crate::rig::LIMITS;
 
 /// Seeds for mutation: frames, most of them valid.
-const FRAMES: [&str; 19] = [
+const FRAMES: [&str; 26] = [
     r#"{"type":"ice-candidate","payload":{"candidate":""},"target":"peer2"}"#,
     r#"{"type":"offer","to":"ann","payload":{"type":"offer","sdp":"v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\n"}}"#,
     r#"{"type":"candidate","to":"bob","payload":{"candidate":"candidate:1 1 udp 1 127.0.0.1 9 typ host"}}"#,
@@ -44,6 +45,13 @@ const FRAMES: [&str; 19] = [
     r#"{"type":"publish","topic":"d","data":{"type":"announce"},"clients":2}"#,
     r#"{"type":"subscribe","topics":["d","e\"",7]}"#,
     r#"{"type":"unsubscribe","topics":[]}"#,
+    r#"{"type":"publish","topic":"\u0064","payload":{"offer":"3q2+7w=="}}"#,
+    r##"["REQ","s",{"kinds":[20001,2],"#x":["a","\u0062"],"since":17,"#t":[]},{}]"##,
+    r#"["EVENT",{"id":"1","kind":20001,"tags":[["x","a"],["x"],[]],"created_at":17}]"#,
+    r#"["CLOSE","s"]"#,
+    r#"{"action":"announce","info_hash":"\u00e9hhhhhhhhhhhhhhhhhhh","peer_id":"aaaaaaaaaaaaaaaaaaaa","offers":[{"offer":{},"offer_id":"1"}],"left":0}"#,
+    r#"{"action":"announce","info_hash":"hhhhhhhhhhhhhhhhhhhh","peer_id":"bbbbbbbbbbbbbbbbbbbb","answer":1,"to_peer_id":"aaaaaaaaaaaaaaaaaaaa","offer_id":"1"}"#,
+    r#"{"action":"scrape","info_hash":["hhhhhhhhhhhhhhhhhhhh","bbbbbbbbbbbbbbbbbbbb"]}"#,
 ];
 
 /// Seeds for mutation: paths and queries, most of them valid.
@@ -74,10 +82,12 @@ const ATTACHMENTS: [&str; 5] = [
 ];
 
 /// Seeds for mutation: valid attachments of clients that use topics.
-const LISTENERS: [&str; 3] = [
+const LISTENERS: [&str; 5] = [
     "v2 7 - y-webrtc - -\n",
-    "v2 7 - y-webrtc - -\nt 1795251720000\n3 fresh 1\nd9 - 5\nother",
-    "v2 7 - y-webrtc - -\n3 - 0\n9 - 1\nd",
+    "v2 7 - y-webrtc - -\nt 1795251720000\n3 fresh - 1\nd9 - 1 5\nxother",
+    "v2 7 - y-webrtc - -\n3 - - 0\n9 - - 1\nd",
+    "v2 7 - nostr - -\n3 filters 1 12\ns>17\n2\nxa\t\txa9 filters 1 1\nt!",
+    "v2 7 - tracker - -\n3 complete 2 1\npqd4 - 1 1\npd",
 ];
 
 /// Seeds for mutation: the keys and values of valid rows.
@@ -182,10 +192,12 @@ fn calls_or_refuses(frame: &str) {
     let dialect = Dialect::YWebrtc;
     match dialect.decode_call(frame) {
         Ok(Call::Publish { body, .. }) => {
-            let Encoded::Frames(frames) = dialect.encode_post(&body, 2) else {
-                panic!("{body} is not encoded");
+            let notice = Notice::Post {
+                body: body.into(),
+                label: "".into(),
+                subscribers: 2,
             };
-            for frame in frames {
+            for frame in dialect.encode_topic_notice(&notice) {
                 let fields: BTreeMap<String, Box<RawValue>> = serde_json::from_str(&frame).unwrap();
                 assert_eq!(fields["clients"].get(), "2");
                 assert_eq!(
@@ -196,6 +208,46 @@ fn calls_or_refuses(frame: &str) {
         }
         Ok(_) => {}
         Err(refusal) => assert_eq!(refusal.code, Code::Malformed),
+    }
+}
+
+/// Each frame to a client of a tracker must be JSON with an action, because the client fails otherwise.
+fn announces_or_refuses(frame: &str) {
+    let (socket, other) = (Socket(1), Socket(2));
+    let mut topics = Topics::restore(LIMITS, Time(1_000_000), []);
+    let mut effects = Vec::new();
+    for socket in [socket, other] {
+        let join = topics::Event::Join {
+            socket,
+            expired: None,
+            expires_at: None,
+        };
+        topics.handle(Time(1_000_000), join, &mut effects);
+    }
+    for (socket, frame) in [
+        (other, FRAMES[FRAMES.len() - 3]),
+        (socket, frame),
+        (other, FRAMES[FRAMES.len() - 2]),
+    ] {
+        let call = Dialect::Tracker.decode_call(frame);
+        let bytes = frame.len();
+        let event = topics::Event::Frame {
+            socket,
+            call,
+            bytes,
+        };
+        topics.handle(Time(1_000_000), event, &mut effects);
+    }
+    for effect in effects {
+        if let topics::Effect::Send(_, notice) = effect {
+            for frame in Dialect::Tracker.encode_topic_notice(&notice) {
+                let fields: BTreeMap<String, Box<RawValue>> = serde_json::from_str(&frame).unwrap();
+                assert!(matches!(
+                    fields["action"].get(),
+                    "\"announce\"" | "\"scrape\""
+                ));
+            }
+        }
     }
 }
 
@@ -278,6 +330,7 @@ proptest! {
     fn a_mutated_frame_is_decoded_or_refused(text in mutated(&FRAMES)) {
         decodes_or_refuses(&text);
         calls_or_refuses(&text);
+        announces_or_refuses(&text);
     }
 
     #[test]
@@ -328,6 +381,7 @@ proptest! {
         let text = String::from_utf8_lossy(&bytes);
         decodes_or_refuses(&text);
         calls_or_refuses(&text);
+        announces_or_refuses(&text);
         let _ = ListenerAttachment::decode(&text);
         routes_or_refuses(&text, "GET", Some("websocket"));
         routes_or_refuses(&format!("/parties/main/{text}"), "GET", None);
@@ -357,11 +411,24 @@ proptest! {
         let listeners = [attachment.listener.clone(), attachment.listener];
         let mut topics = Topics::restore(LIMITS, Time(1_000_000), listeners);
         let call = |call| topics::Event::Frame { socket, call: Ok(call), bytes: 1 };
-        let names = || vec!["d".into(), "other".into()];
+        let names = || -> Vec<Cow<'_, str>> { vec!["d".into(), "other".into()] };
         let publish = Call::Publish { topic: "d".into(), body: "{}".to_owned() };
+        let event = Published { lines: names().into_iter().map(Cow::into_owned).collect(), created_at: 17, body: "{}".into() };
+        let announce = |peer: &'static str, is_complete, stops| {
+            let (swarm, peer) = ("d".into(), peer.into());
+            let offers = vec![topics::Offer::default()];
+            Call::Announce(topics::Announce { swarm, peer, is_complete, stops, offers, ..Default::default() })
+        };
         for event in [
             call(publish),
-            call(Call::Subscribe(names())),
+            call(Call::PublishEvent { id: "1".to_owned(), event }),
+            call(Call::Filter { label: "s".into(), filters: Ok("x\nd\t".to_owned()) }),
+            call(Call::Unfilter("t".into())),
+            call(announce("p", true, false)),
+            call(announce("pq", false, true)),
+            call(announce("p", false, true)),
+            call(Call::Scrape(names())),
+            call(Call::Subscribe(names(), Mark::Fresh)),
             call(Call::Unsubscribe(names())),
             topics::Event::Tick,
             topics::Event::Ended(socket),

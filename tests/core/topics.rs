@@ -1,7 +1,10 @@
 //! Topics, with clients of y-webrtc.
 
+mod budget;
+mod nostr;
 mod properties;
 mod stage;
+mod swarm;
 mod transcripts;
 
 use partyline::core::close::Close;
@@ -10,6 +13,7 @@ use partyline::core::event::{Limits, MAX_FRAME};
 use partyline::core::peer::{Socket, Time};
 use partyline::core::refusal::{Code, Refusal};
 use partyline::core::topics::{MAX_SUBSCRIPTIONS, MAX_TOPIC, MAX_TOPICS};
+use partyline::dialect::Dialect;
 
 use self::stage::{LIMITS, Stage, received};
 pub(crate) use self::transcripts::play;
@@ -23,7 +27,7 @@ fn subscribed(stage: &mut Stage, topic: &str) -> Socket {
 
 #[test]
 fn of_two_clients_that_arrive_together_only_the_first_receives_an_announcement() {
-    let mut stage = Stage::new(LIMITS);
+    let mut stage = Stage::new(Dialect::YWebrtc, LIMITS);
     let (ann, bob) = (subscribed(&mut stage, "d"), subscribed(&mut stage, "d"));
     stage.publish(ann, "d", 1);
     stage.publish(bob, "d", 2);
@@ -38,7 +42,7 @@ fn of_two_clients_that_arrive_together_only_the_first_receives_an_announcement()
 
 #[test]
 fn a_client_that_subscribes_again_is_fresh_and_last() {
-    let mut stage = Stage::new(LIMITS);
+    let mut stage = Stage::new(Dialect::YWebrtc, LIMITS);
     let (ann, bob) = (subscribed(&mut stage, "d"), subscribed(&mut stage, "d"));
     stage.publish(ann, "d", 1);
     stage.publish(bob, "d", 2);
@@ -58,7 +62,7 @@ fn a_client_that_subscribes_again_is_fresh_and_last() {
 
 #[test]
 fn the_most_and_longest_topics_are_limited_for_a_client() {
-    let mut stage = Stage::new(LIMITS);
+    let mut stage = Stage::new(Dialect::YWebrtc, LIMITS);
     let (ann, bob) = (stage.join(), stage.join());
     let topics: Vec<_> = (0..=MAX_TOPICS).map(|n| format!("\"{n}\"")).collect();
     let list = |topics: &[String]| topics.join(",");
@@ -95,7 +99,7 @@ fn the_most_and_longest_topics_are_limited_for_a_client() {
 #[test]
 fn all_clients_together_have_a_limited_number_of_subscriptions() {
     let peers = MAX_SUBSCRIPTIONS / MAX_TOPICS + 2;
-    let mut stage = Stage::new(Limits { peers, ..LIMITS });
+    let mut stage = Stage::new(Dialect::YWebrtc, Limits { peers, ..LIMITS });
     for client in 0..peers {
         let socket = stage.join();
         let topics = (0..MAX_TOPICS).map(|n| format!("\"{client} {n}\""));
@@ -116,7 +120,7 @@ fn all_clients_together_have_a_limited_number_of_subscriptions() {
 
 #[test]
 fn a_client_beyond_the_limit_is_refused_until_another_leaves() {
-    let mut stage = Stage::new(LIMITS);
+    let mut stage = Stage::new(Dialect::YWebrtc, LIMITS);
     let first = stage.join();
     for _ in 1..LIMITS.peers {
         stage.join();
@@ -130,7 +134,7 @@ fn a_client_beyond_the_limit_is_refused_until_another_leaves() {
 
 #[test]
 fn a_websocket_that_the_platform_does_not_accept_leaves_nothing() {
-    let mut stage = Stage::new(LIMITS);
+    let mut stage = Stage::new(Dialect::YWebrtc, LIMITS);
     stage.accept_nothing();
     stage.token_expires_at = Some(Time(2_000_000));
     stage.join();
@@ -139,7 +143,7 @@ fn a_websocket_that_the_platform_does_not_accept_leaves_nothing() {
 
 #[test]
 fn a_flood_is_ignored_and_then_closed_with_4008() {
-    let mut stage = Stage::new(LIMITS);
+    let mut stage = Stage::new(Dialect::YWebrtc, LIMITS);
     let (ann, bob) = (subscribed(&mut stage, "d"), subscribed(&mut stage, "d"));
     stage.publish(ann, "d", 0);
     stage.all_heard();
@@ -162,7 +166,7 @@ fn a_flood_is_ignored_and_then_closed_with_4008() {
 
 #[test]
 fn a_malformed_frame_is_ignored_and_a_large_frame_is_closed_with_1009() {
-    let mut stage = Stage::new(LIMITS);
+    let mut stage = Stage::new(Dialect::YWebrtc, LIMITS);
     let ann = subscribed(&mut stage, "d");
     for frame in [
         "",
@@ -184,7 +188,7 @@ fn a_client_that_cannot_receive_is_removed() {
         (SendError::Dead, vec![]),
         (SendError::Unread, vec![Heard::Closed(Close::Unread)]),
     ] {
-        let mut stage = Stage::new(LIMITS);
+        let mut stage = Stage::new(Dialect::YWebrtc, LIMITS);
         let (ann, bob) = (subscribed(&mut stage, "d"), subscribed(&mut stage, "d"));
         stage.publish(bob, "d", 1);
         stage.all_heard();
@@ -200,7 +204,7 @@ fn a_client_that_cannot_receive_is_removed() {
 #[test]
 fn a_client_whose_token_expires_is_closed_with_4014() {
     for sleeps in [false, true] {
-        let mut stage = Stage::new(LIMITS);
+        let mut stage = Stage::new(Dialect::YWebrtc, LIMITS);
         let forever = subscribed(&mut stage, "d");
         stage.token_expires_at = Some(Time(1_010_500));
         let ann = subscribed(&mut stage, "d");
@@ -225,7 +229,7 @@ fn a_client_whose_token_expires_is_closed_with_4014() {
 
 #[test]
 fn the_last_client_whose_token_expires_takes_the_alarm_along() {
-    let mut stage = Stage::new(LIMITS);
+    let mut stage = Stage::new(Dialect::YWebrtc, LIMITS);
     stage.token_expires_at = Some(Time(2_000_000));
     let (ann, bob) = (stage.join(), stage.join());
     stage.sleep();
@@ -237,7 +241,7 @@ fn the_last_client_whose_token_expires_takes_the_alarm_along() {
 
 #[test]
 fn a_client_with_an_expired_token_is_refused() {
-    let mut stage = Stage::new(LIMITS);
+    let mut stage = Stage::new(Dialect::YWebrtc, LIMITS);
     let expired = Refusal::new(Code::Unauthorized, "the token has expired");
     let ann = stage.join_with(Some(expired));
     assert_eq!(stage.heard(ann), [Heard::Closed(Close::Unauthorized)]);
@@ -245,7 +249,7 @@ fn a_client_with_an_expired_token_is_refused() {
 
 #[test]
 fn an_attachment_is_written_only_if_it_has_changed() {
-    let mut stage = Stage::new(LIMITS);
+    let mut stage = Stage::new(Dialect::YWebrtc, LIMITS);
     let ann = stage.join();
     let written = |stage: &mut Stage, frame: &str| {
         let before = stage.written();

@@ -60,15 +60,12 @@ impl<'a> Line<'a> {
 fn play(path: &Path, sleep: Sleep) {
     let text = std::fs::read_to_string(path).unwrap();
     let lines = lines(path, &text);
-    if path
-        .parent()
-        .is_some_and(|folder| folder.ends_with("y-webrtc"))
+    let folder = path.parent().and_then(Path::file_name).unwrap();
+    if let Some(dialect) = Dialect::named(&folder.to_string_lossy())
+        && dialect.family().has_topics()
     {
-        return topics::play(
-            &lines,
-            settings(&lines).limits,
-            sleep == Sleep::BeforeEachLine,
-        );
+        let limits = settings(&lines).limits_of(dialect.family());
+        return topics::play(dialect, &lines, limits, sleep == Sleep::BeforeEachLine);
     }
     let mut player = Player::new(path, &lines);
     for line in &lines {

@@ -61,7 +61,8 @@ async function runs(name, code, origin = workerd.at.open.origin) {
     bundle: true,
     write: false,
     format: 'esm',
-    define: { global: 'globalThis' },
+    define: { global: 'globalThis', 'process.browser': 'true' },
+    alias: { events: 'bare-events' }, // bundlers for browsers replace this module of Node.js
     logLevel: 'silent',
   });
   const page = await pages.open(name, site.origin);
@@ -148,6 +149,49 @@ test('the y-webrtc samples synchronize a document', async () => {
   );
   const options = await bob.evaluate(() => /** @type {any} */ (globalThis).provider.peerOpts);
   assert.deepEqual(options.config.iceServers[0].urls, ['stun:stun.cloudflare.com:3478']);
+});
+
+/**
+ * WebTorrent, as far as the samples use it: it passes its options to bittorrent-tracker. The peer logs the
+ * messages of the others, and greets them.
+ */
+const WEBTORRENT = `class WebTorrent {
+  constructor({ tracker } = {}) {
+    this.tracker = tracker;
+  }
+  add(infoHash, { announce }) {
+    const peerId = crypto.randomUUID().replaceAll("-", "").padEnd(40, "0");
+    this.discovery = new Client({ infoHash, peerId, announce, ...this.tracker });
+    this.discovery.on("update", () => heard.push("admitted"));
+    this.discovery.on("peer", (peer) => {
+      peer.on("connect", () => peer.send("hello"));
+      peer.on("data", (data) => heard.push(new TextDecoder().decode(data)));
+    });
+    this.discovery.start();
+  }
+}`;
+
+test('the WebTorrent and p2pt samples connect peers', async () => {
+  const [, add, p2pt, withConfig] = samples('WebTorrent');
+  const imports = `import { Client } from "bittorrent-tracker"; ${LOG} ${WEBTORRENT}
+    const torrentId = "0123456789".repeat(4);`;
+  const ann = await runs('ann', `${imports} const client = new WebTorrent(); ${add}`);
+  const bob = await runs('bob', `${imports} ${withConfig} ${add} globalThis.config = config;`);
+  for (const page of [ann, bob]) await hears(page, 'hello');
+  const used = await bob.evaluate(() => /** @type {any} */ (globalThis).config.iceServers[0].urls);
+  assert.deepEqual(used, ['stun:stun.cloudflare.com:3478']);
+  const [eve, dan] = await Promise.all(
+    ['eve', 'dan'].map((name) =>
+      runs(
+        name,
+        `import P2PT from "p2pt"; ${LOG} ${p2pt}
+        p2pt.on("peerconnect", (peer) => p2pt.send(peer, "${name}"));
+        p2pt.on("msg", (peer, text) => heard.push(text));
+        p2pt.start();`,
+      ),
+    ),
+  );
+  await Promise.all([hears(eve, 'dan'), hears(dan, 'eve')]);
 });
 
 test('the partysocket samples exchange frames with a native client', async () => {
@@ -276,6 +320,12 @@ const WITH_TOKEN = {
     samples('y-webrtc')[1].replace('/y-webrtc"', '/y-webrtc?token=" + token'),
     // The server sends each message to its sender, too.
     'provider.signalingConns[0].on("message", () => heard.push("admitted"));',
+  ],
+  WebTorrent: () => [
+    'import { Client } from "bittorrent-tracker";',
+    `${WEBTORRENT} const client = new WebTorrent(); const torrentId = "0123456789".repeat(4);
+    ${samples('WebTorrent')[1].replace('/tracker"', '/tracker?token=" + token')}`,
+    '',
   ],
   partysocket: () => [
     'import PartySocket from "partysocket"; const fetchToken = async () => token;',

@@ -19,12 +19,30 @@ import { WebSocket } from 'ws';
 
 /**
  * The heartbeat of each dialect that has another one than `ping` and `pong`: the frame and its answer.
- * @type {Record<string, [ping: string, pong: string] | undefined>}
+ * A dialect without a heartbeat has a frame that the server answers. `#` stands for a number that no
+ * other peer has. The third frame is sent first.
+ * @type {Record<string, [ping: string, pong: string, first?: string] | undefined>}
  */
 const HEARTBEATS = {
   peerjs: ['{"type":"HEARTBEAT"}', 'ok'],
   'y-webrtc': ['{"type":"ping"}', '{"type":"pong"}'],
+  nostr: [
+    '["EVENT",{"id":"echo #"}]',
+    '["OK","echo #",false,"blocked: only ephemeral events (20000 to 29999)"]',
+  ],
+  tracker: [
+    '{"action":"scrape"}',
+    '{"action":"scrape","files":{},"flags":{"min_request_interval":600}}',
+  ],
+  // The server sends each message to its sender, too.
+  trystero: [
+    '{"type":"publish","topic":"echo #","payload":0}',
+    '{"topic":"echo #","payload":0}',
+    '{"type":"subscribe","topic":"echo #"}',
+  ],
 };
+/** The number of the next peer. */
+let nextPeer = 1;
 
 /** The timeout for a frame in milliseconds. Only a failing test waits for the whole timeout. */
 const TIMEOUT = 10_000;
@@ -69,7 +87,9 @@ export class Peer {
     this.name = id;
     /** The dialect, if it is of another family than the native dialect. */
     this.dialect = dialect in HEARTBEATS ? dialect : undefined;
-    this.heartbeat = HEARTBEATS[dialect] ?? ['ping', 'pong'];
+    const number = String(nextPeer++);
+    const heartbeat = HEARTBEATS[dialect] ?? ['ping', 'pong'];
+    this.heartbeat = heartbeat.map((frame) => frame?.replace('#', number) ?? '');
     this.socket = socket;
     /** @type {Promise<Closed>} */
     this.closed = new Promise((resolve) => {
@@ -110,6 +130,8 @@ export class Peer {
     );
     const peer = new Peer(server, room, join, socket);
     await once(socket, 'open', { signal: AbortSignal.timeout(TIMEOUT) });
+    const [, , first] = peer.heartbeat;
+    if (first) socket.send(first);
     return peer;
   }
 

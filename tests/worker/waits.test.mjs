@@ -11,6 +11,8 @@ import { slowBodyTests } from './waits/slow-bodies.mjs';
 import { slowMediaTests } from './waits/slow-media.mjs';
 import { socketIoTests } from './waits/socketio.mjs';
 import { storedSignalTests } from './waits/stored-signals.mjs';
+import { trackerTests } from './waits/tracker.mjs';
+import { trysteroTests } from './waits/trystero.mjs';
 import { turnFailureTests } from './waits/turn-failures.mjs';
 import { yWebrtcTests } from './waits/y-webrtc.mjs';
 
@@ -22,6 +24,8 @@ describe('waits', { concurrency: true }, () => {
   slowMediaTests();
   socketIoTests();
   storedSignalTests();
+  trackerTests();
+  trysteroTests();
   turnFailureTests();
   yWebrtcTests();
 });

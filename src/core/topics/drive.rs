@@ -1,20 +1,15 @@
 //! The event loop of topics. It corresponds to [`drive`](crate::core::drive::drive) of a room.
 
-use super::{Effect, Event, Listener, Topics};
+use super::{Effect, Event, Listener, Notice, Topics};
 use crate::core::close::Close;
 use crate::core::drive::{SendError, Sockets};
 use crate::core::peer::{Socket, Time};
 
 /// The platform that performs the effects of topics.
 pub trait Transport: Sockets {
-    /// Sends a message to each WebSocket, and returns the failures. After a failure, the message is
-    /// still sent to the remaining receivers. `subscribers`: the number of all subscribers of the topic.
-    fn publish(
-        &mut self,
-        to: &[Socket],
-        body: &str,
-        subscribers: usize,
-    ) -> Vec<(Socket, SendError)>;
+    /// Sends a notice to each WebSocket, and returns the failures. A dialect may encode a notice as no
+    /// frame. After a failure, the notice is still sent to the remaining receivers.
+    fn send_topic_notice(&mut self, to: &[Socket], notice: &Notice) -> Vec<(Socket, SendError)>;
 
     /// Stores a listener with its WebSocket.
     fn keep_listener(&mut self, listener: Listener);
@@ -45,12 +40,8 @@ fn perform(effect: Effect, transport: &mut impl Transport, ended: &mut Vec<Socke
             }
         }
         Effect::Refuse(refusal) => transport.reply(Err(refusal)),
-        Effect::Publish {
-            to,
-            body,
-            subscribers,
-        } => {
-            for (socket, error) in transport.publish(&to, &body, subscribers) {
+        Effect::Send(to, notice) => {
+            for (socket, error) in transport.send_topic_notice(&to, &notice) {
                 if error == SendError::Unread {
                     transport.close(socket, Close::Unread);
                 } else {

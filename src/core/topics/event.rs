@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
+use super::Published;
+use super::swarm::{Announce, Counts};
 use crate::core::close::Close;
 use crate::core::peer::{Socket, Time};
 use crate::core::refusal::Refusal;
@@ -22,19 +24,82 @@ pub struct Listener {
 /// The subscription of a client to a topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subscription {
-    /// The name of the topic.
+    /// The name of the topic, or the filters.
     pub topic: Rc<str>,
+    /// The name of the subscription, which the client chose. Empty in dialects without such names.
+    pub label: Rc<str>,
     /// The position in the order of all subscriptions.
     pub seat: u64,
-    /// Whether the client has published nothing on the topic since it subscribed.
-    pub is_fresh: bool,
+    /// A fact about the subscription.
+    pub mark: Mark,
+}
+
+/// A fact about a subscription.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mark {
+    /// None of the following facts.
+    #[default]
+    None,
+    /// The client has published nothing on the topic since it subscribed. Its first message is an
+    /// announcement.
+    Fresh,
+    /// The subscription has filters instead of a topic.
+    Filters,
+    /// The peer has all data of the swarm.
+    Complete,
+}
+
+/// What a client receives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// A message that was published on a topic of the client.
+    Post {
+        /// The body of the [`Call::Publish`].
+        body: Rc<str>,
+        /// The name of the receiver's subscription.
+        label: Rc<str>,
+        /// The number of all subscribers of the topic.
+        subscribers: usize,
+    },
+    /// The swarm in which the client has announced a peer.
+    Announced {
+        /// The name of the swarm, as the client wrote it.
+        swarm: String,
+        /// The peers of the swarm. `None`: the peer is not in the swarm, because a limit is reached.
+        counts: Option<Counts>,
+    },
+    /// The swarms about which the client has asked, each once.
+    Scraped(Vec<(Rc<str>, Counts)>),
+    /// A reply to a frame, which the dialect has written.
+    Reply(String),
+    /// The answer to a [`Call::Filter`].
+    Subscribed {
+        /// The name of the subscription.
+        label: Rc<str>,
+    },
+    /// A [`Call::Filter`] is refused, so no subscription has its name.
+    Ended {
+        /// The name of the subscription.
+        label: Rc<str>,
+        /// The reason.
+        refusal: Refusal<'static>,
+    },
+    /// The answer to a [`Call::PublishEvent`].
+    Published {
+        /// The id of the event.
+        id: String,
+        /// The reason if nobody receives the event.
+        refusal: Option<Refusal<'static>>,
+    },
+    /// The server refuses a frame of the client.
+    Refused(Refusal<'static>),
 }
 
 /// A request of a client, as its dialect decoded it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Call<'a> {
-    /// Subscribe to these topics. A client that is subscribed to a topic subscribes anew.
-    Subscribe(Vec<Cow<'a, str>>),
+    /// Subscribe to these topics, with this mark. A client that is subscribed to a topic subscribes anew.
+    Subscribe(Vec<Cow<'a, str>>, Mark),
     /// Unsubscribe from these topics.
     Unsubscribe(Vec<Cow<'a, str>>),
     /// Publish a message to all subscribers of a topic, including the client if it is subscribed.
@@ -44,8 +109,48 @@ pub enum Call<'a> {
         /// The message, in the form that the dialect chooses.
         body: String,
     },
+    /// Subscribe to events. The answer is [`Notice::Subscribed`] or [`Notice::Ended`].
+    Filter {
+        /// The name of the subscription, which replaces that with the same name.
+        label: Cow<'a, str>,
+        /// The filters in the form of `filters.rs`, or the reason why they are invalid.
+        filters: Result<String, Refusal<'static>>,
+    },
+    /// End the subscription with this name.
+    Unfilter(Cow<'a, str>),
+    /// Publish an event to all subscriptions with a filter that matches. The answer is
+    /// [`Notice::Published`].
+    PublishEvent {
+        /// The id of the event.
+        id: String,
+        /// The event.
+        event: Published,
+    },
+    /// Announce a peer in a swarm.
+    Announce(Announce<'a>),
+    /// Count the peers of these swarms.
+    Scrape(Vec<Cow<'a, str>>),
+    /// Send this frame to the client. The dialect can answer alone.
+    Reply(String),
     /// A frame that is valid, and has no effect.
     Nothing,
+}
+
+impl Call<'_> {
+    /// Returns the notice that refuses the request.
+    pub(super) fn refuse(self, refusal: Refusal<'static>) -> Notice {
+        match self {
+            Self::Filter { label, .. } => Notice::Ended {
+                label: label.into(),
+                refusal,
+            },
+            Self::PublishEvent { id, .. } => Notice::Published {
+                id,
+                refusal: Some(refusal),
+            },
+            _ => Notice::Refused(refusal),
+        }
+    }
 }
 
 /// An event.
@@ -86,15 +191,9 @@ pub enum Effect {
     Accept(Socket),
     /// Refuse the WebSocket of an [`Event::Join`].
     Refuse(Refusal<'static>),
-    /// Send a message to each WebSocket in `to`. The shell reports each failure as [`Event::Ended`].
-    Publish {
-        /// The receivers, without duplicates.
-        to: Vec<Socket>,
-        /// The body of the [`Call::Publish`].
-        body: String,
-        /// The number of all subscribers of the topic.
-        subscribers: usize,
-    },
+    /// Send a notice to each WebSocket. The list has no duplicates. The shell reports each failure as
+    /// [`Event::Ended`].
+    Send(Vec<Socket>, Notice),
     /// Close a WebSocket with a close code.
     Close(Socket, Close),
     /// Store a listener with its WebSocket, replacing the previously stored listener.

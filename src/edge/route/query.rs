@@ -313,7 +313,8 @@ mod tests {
         assert_eq!(
             refused("dialect=klingon"),
             "the dialect \"klingon\" does not exist: expected one of native, forum, lobby, socketio, \
-             peerjs, y-webrtc. Omit `dialect` to use native"
+             peerjs, y-webrtc, trystero, nostr, tracker, \
+             matchbox, rxdb. Omit `dialect` to use native"
         );
         assert_eq!(
             refused("_pk=a%20b"),

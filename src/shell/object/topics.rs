@@ -1,6 +1,6 @@
 //! The two kinds of objects: a room of peers, or topics.
 
-use super::super::platform::now;
+use super::super::platform::{now, random};
 use super::RoomObject;
 use super::transport::ObjectTransport;
 use crate::core::admin::AdminRequest;
@@ -8,7 +8,7 @@ use crate::core::drive::drive;
 use crate::core::event::{Event, Reply};
 use crate::core::peer::{Socket, Time};
 use crate::core::room::Room;
-use crate::core::topics::{self, Topics};
+use crate::core::topics::{self, Call, Topics};
 use crate::dialect::Dialect;
 
 /// The state machine of the object. The family of its clients determines the variant.
@@ -97,9 +97,16 @@ impl RoomObject {
         let Core::Topics(topics) = &mut awake.core else {
             return;
         };
+        let mut call = dialect.decode_call(text);
+        if let Ok(Call::Announce(announce)) = &mut call
+            && !announce.offers.is_empty()
+        {
+            // Without random bits, offers still reach peers, but always the same.
+            announce.random = random().unwrap_or_default() as u64;
+        }
         let event = topics::Event::Frame {
             socket,
-            call: dialect.decode_call(text),
+            call,
             bytes: text.len(),
         };
         let now = now();

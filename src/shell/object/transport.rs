@@ -18,7 +18,7 @@ use crate::core::notice::Notice;
 use crate::core::peer::{Socket, Time};
 use crate::core::refusal::Refusal;
 use crate::core::topics::{self, Listener};
-use crate::dialect::Dialect;
+use crate::dialect::{Dialect, Encoded};
 
 /// The platform objects that one event needs.
 pub(super) struct ObjectTransport<'e> {
@@ -125,13 +125,12 @@ impl Transport for ObjectTransport<'_> {
 }
 
 impl topics::Transport for ObjectTransport<'_> {
-    fn publish(
+    fn send_topic_notice(
         &mut self,
         to: &[Socket],
-        body: &str,
-        subscribers: usize,
+        notice: &topics::Notice,
     ) -> Vec<(Socket, SendError)> {
-        let encode = |dialect: Dialect| dialect.encode_post(body, subscribers);
+        let encode = |dialect: Dialect| Encoded::Frames(dialect.encode_topic_notice(notice));
         send(self.state, self.now, to, self.sockets, &encode)
     }
 

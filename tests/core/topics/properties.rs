@@ -7,6 +7,7 @@ use partyline::core::drive::SendError;
 use partyline::core::event::Limits;
 use partyline::core::peer::Socket;
 use partyline::core::topics::MAX_TOPICS;
+use partyline::dialect::Dialect;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::Config;
@@ -56,7 +57,7 @@ fn step() -> impl Strategy<Value = Step> {
 
 /// Plays a history, and returns what each client received.
 fn play(steps: &[Step], sleeps: bool) -> BTreeMap<Socket, Vec<Heard>> {
-    let mut stage = Stage::new(LIMITS);
+    let mut stage = Stage::new(Dialect::YWebrtc, LIMITS);
     let mut sockets: Vec<Socket> = Vec::new();
     let mut heard: BTreeMap<Socket, Vec<Heard>> = BTreeMap::new();
     let mut model = Model::default();
@@ -184,7 +185,7 @@ proptest! {
         order in Just((0..8_usize).map(|n| n / 2).collect::<Vec<_>>()).prop_shuffle(),
         sleeps in any::<bool>(),
     ) {
-        let mut stage = Stage::new(LIMITS);
+        let mut stage = Stage::new(Dialect::YWebrtc, LIMITS);
         let sockets: Vec<_> = (0..4).map(|_| stage.join()).collect();
         let mut subscribed = [false; 4];
         for n in order {
@@ -213,7 +214,7 @@ proptest! {
     /// Any number of topics, some of them several times, in one frame.
     #[test]
     fn a_frame_with_many_topics_is_handled(names in vec("[a-c]{0,2}|€{40,50}", 0..300)) {
-        let mut stage = Stage::new(LIMITS);
+        let mut stage = Stage::new(Dialect::YWebrtc, LIMITS);
         let ann = stage.join();
         let topics: Vec<_> = names.iter().map(|name| format!("\"{name}\"")).collect();
         for frame_type in ["subscribe", "subscribe", "unsubscribe"] {

@@ -1,4 +1,4 @@
-//! The Stage: topics, a clock and clients of y-webrtc, in memory. It corresponds to the Rig of rooms.
+//! The Stage: topics, a clock and clients of one dialect, in memory. It corresponds to the Rig of rooms.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,14 +8,13 @@ use partyline::core::event::{Limits, Reply};
 use partyline::core::peer::{Socket, Time};
 use partyline::core::refusal::Refusal;
 use partyline::core::topics::{
-    Event, Listener, MAX_SUBSCRIPTIONS, MAX_TOPICS, Topics, Transport, drive,
+    Call, Event, Listener, MAX_SUBSCRIPTIONS, MAX_TOPICS, Notice, Subscription, Topics, Transport,
+    drive,
 };
-use partyline::dialect::{Dialect, Encoded};
+use partyline::dialect::Dialect;
 use partyline::record::listener::ListenerAttachment;
 
 use crate::rig::{self, Heard};
-
-const DIALECT: Dialect = Dialect::YWebrtc;
 
 pub(crate) const LIMITS: Limits = Limits {
     peers: 4,
@@ -23,8 +22,8 @@ pub(crate) const LIMITS: Limits = Limits {
 };
 
 /// The state that the platform keeps.
-#[derive(Default)]
 struct World {
+    dialect: Dialect,
     /// The attachment of each open WebSocket, or an empty text before the first is written.
     open: BTreeMap<Socket, String>,
     /// The open WebSockets to which every send fails, and the reason.
@@ -39,26 +38,46 @@ struct World {
     written: usize,
 }
 
+impl World {
+    const fn new(dialect: Dialect) -> Self {
+        Self {
+            dialect,
+            open: BTreeMap::new(),
+            jammed: BTreeMap::new(),
+            alarm: None,
+            used: false,
+            accepts_nothing: false,
+            refusal: None,
+            heard: BTreeMap::new(),
+            written: 0,
+        }
+    }
+}
+
 pub(crate) struct Stage {
     topics: Topics,
     limits: Limits,
     pub(crate) now: Time,
     next_socket: u64,
+    /// The random bits of the next frames.
+    pub(crate) random: u64,
     /// The time at which the tokens expire with which clients join from now on.
     pub(crate) token_expires_at: Option<Time>,
     world: World,
 }
 
 impl Stage {
-    pub(crate) fn new(limits: Limits) -> Self {
+    /// Creates topics without clients. All clients have the same dialect.
+    pub(crate) fn new(dialect: Dialect, limits: Limits) -> Self {
         let now = Time(1_000_000);
         Self {
             topics: Topics::restore(limits, now, []),
             limits,
             now,
             next_socket: 0,
+            random: 0,
             token_expires_at: None,
-            world: World::default(),
+            world: World::new(dialect),
         }
     }
 
@@ -76,19 +95,20 @@ impl Stage {
         });
         if let Some(refusal) = self.world.refusal.take() {
             let close = Close::after(refusal.code).expect("a refused join closes the WebSocket");
-            assert_eq!(
-                DIALECT.encode_rejection(refusal),
-                [""; 0],
-                "nothing is said"
-            );
-            self.world.heard.insert(socket, vec![Heard::Closed(close)]);
+            let said = self.world.dialect.encode_rejection(refusal);
+            let said = said.into_iter().map(Heard::Frame);
+            let heard = said.chain([Heard::Closed(close)]).collect();
+            self.world.heard.insert(socket, heard);
         }
         socket
     }
 
     pub(crate) fn send(&mut self, socket: Socket, frame: &str) {
         if self.is_open(socket) {
-            let (call, bytes) = (DIALECT.decode_call(frame), frame.len());
+            let (mut call, bytes) = (self.world.dialect.decode_call(frame), frame.len());
+            if let Ok(Call::Announce(announce)) = &mut call {
+                announce.random = self.random;
+            }
             self.handle(Event::Frame {
                 socket,
                 call,
@@ -146,7 +166,7 @@ impl Stage {
         let texts = self.world.open.values().rev();
         let listeners = texts.map(|text| {
             let attachment = ListenerAttachment::decode(text).expect(text);
-            assert_eq!(attachment.dialect, DIALECT);
+            assert_eq!(attachment.dialect, self.world.dialect);
             attachment.listener
         });
         self.topics = Topics::restore(self.limits, self.now, listeners.collect::<Vec<_>>());
@@ -192,15 +212,19 @@ impl Stage {
             assert_eq!(listener.socket, *socket);
             assert!(listener.subscriptions.len() <= MAX_TOPICS);
             assert!(listener.subscriptions.is_sorted_by_key(|each| each.seat));
-            let topics = listener.subscriptions.iter().map(|each| &each.topic);
+            let names = listener.subscriptions.iter();
+            let names = names.map(|each| (&each.topic, &each.label));
             assert_eq!(
-                topics.collect::<BTreeSet<_>>().len(),
+                names.collect::<BTreeSet<_>>().len(),
                 listener.subscriptions.len()
             );
             for each in &listener.subscriptions {
                 assert!(seats.insert(each.seat), "two subscriptions have a seat");
             }
-            count += listener.subscriptions.len();
+            let weights = listener.subscriptions.iter().map(Subscription::weight);
+            count += weights.sum::<usize>();
+            // V8 adds a header of a few bytes to an attachment.
+            assert!(text.chars().count() < 16_300, "{} bytes", text.len());
             next = next.into_iter().chain(listener.token_expires_at).min();
         }
         assert_eq!(self.topics.subscriptions(), count, "subscriptions leak");
@@ -230,10 +254,11 @@ impl Sockets for World {
     }
 
     fn close(&mut self, socket: Socket, close: Close) {
-        assert!(
-            self.open.remove(&socket).is_some(),
-            "{socket:?} is not open"
-        );
+        if self.open.remove(&socket).is_none() {
+            // The last frame before the Close frame could not be sent.
+            assert!(self.jammed.contains_key(&socket), "{socket:?} is not open");
+            return;
+        }
         self.heard
             .entry(socket)
             .or_default()
@@ -252,17 +277,9 @@ impl Sockets for World {
 }
 
 impl Transport for World {
-    fn publish(
-        &mut self,
-        to: &[Socket],
-        body: &str,
-        subscribers: usize,
-    ) -> Vec<(Socket, SendError)> {
+    fn send_topic_notice(&mut self, to: &[Socket], notice: &Notice) -> Vec<(Socket, SendError)> {
         assert_eq!(to.iter().collect::<BTreeSet<_>>().len(), to.len(), "{to:?}");
-        assert!(to.len() <= subscribers);
-        let Encoded::Frames(frames) = DIALECT.encode_post(body, subscribers) else {
-            panic!("{body} cannot be encoded");
-        };
+        let frames = self.dialect.encode_topic_notice(notice);
         let mut failures = Vec::new();
         for socket in to {
             assert!(self.open.contains_key(socket), "{socket:?} is not open");
@@ -270,15 +287,17 @@ impl Transport for World {
                 failures.push((*socket, *error));
                 continue;
             }
-            let heard = self.heard.entry(*socket).or_default();
-            heard.extend(frames.iter().cloned().map(Heard::Frame));
+            for frame in &frames {
+                let heard = self.heard.entry(*socket).or_default();
+                heard.push(Heard::Frame(frame.clone()));
+            }
         }
         failures
     }
 
     fn keep_listener(&mut self, listener: Listener) {
         let socket = listener.socket;
-        let dialect = DIALECT;
+        let dialect = self.dialect;
         let text = ListenerAttachment { listener, dialect }.encode();
         if let Some(kept) = self.open.get_mut(&socket) {
             assert_ne!(*kept, text, "an attachment is written that has not changed");

@@ -1,17 +1,18 @@
-//! Plays the transcripts of y-webrtc on the topics.
+//! Plays the transcripts of dialects with topics on the topics.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use partyline::core::event::Limits;
 use partyline::core::peer::Socket;
+use partyline::dialect::Dialect;
 
 use super::stage::Stage;
 use crate::rig::Heard;
 use crate::transcripts::{Line, matches};
 
 /// Plays the lines of a transcript. `sleeps`: the topics are evicted before each line.
-pub(crate) fn play(lines: &[Line<'_>], limits: Limits, sleeps: bool) {
-    let mut stage = Stage::new(limits);
+pub(crate) fn play(dialect: Dialect, lines: &[Line<'_>], limits: Limits, sleeps: bool) {
+    let mut stage = Stage::new(dialect, limits);
     let mut sockets: BTreeMap<&str, Socket> = BTreeMap::new();
     let mut unread: BTreeMap<&str, VecDeque<Heard>> = BTreeMap::new();
     for line in lines {
