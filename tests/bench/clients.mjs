@@ -11,6 +11,7 @@ import { Figures, short, table } from './figures.mjs';
 import { CLIENT_SERVERS, SERVERS, TOOLS, start } from './servers.mjs';
 
 /** @typedef {import('./servers.mjs').Server} Server */
+/** @typedef {ReturnType<typeof import('./load.mjs').startLoad>} Load */
 /** @typedef {{ client: string, protocol: string, own?: string }} Client */
 
 const MATCHBOX_SERVER = 'matchbox_server@0.15.0';
@@ -43,7 +44,7 @@ const COLUMNS = {
 
 /**
  * Returns the table and its figures.
- * @param {ReturnType<import('./load.mjs').startLoad>} load
+ * @param {Load} load
  * @param {boolean} quick
  */
 export async function clients(load, quick) {
@@ -86,7 +87,7 @@ async function hasMatchbox() {
 
 /**
  * Measures messages and joins.
- * @param {ReturnType<import('./load.mjs').startLoad>} load
+ * @param {Load} load
  * @param {Figures} figures
  * @param {Client} client
  * @param {boolean} quick
@@ -123,7 +124,7 @@ async function measureWork(load, figures, client, quick) {
 
 /**
  * Measures connections of which each sends only what its client sends while it waits, for a minute.
- * @param {ReturnType<import('./load.mjs').startLoad>} load
+ * @param {Load} load
  * @param {Figures} figures
  * @param {Client[]} measured
  * @param {boolean} quick

@@ -106,8 +106,7 @@ export const CLIENT_SERVERS = {
     label: 'bittorrent-tracker',
     protocol: 'tracker',
     workerd: false,
-    run: () =>
-      node('node_modules/bittorrent-tracker/bin/cmd.js', (port) => ['--ws', '--port', `${port}`]),
+    run: () => node('tests/bench/servers/tracker.mjs', (port) => [`${port}`]),
   },
   matchbox: {
     label: 'matchbox_server',
