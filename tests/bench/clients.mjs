@@ -95,7 +95,7 @@ async function hasMatchbox() {
 async function measureWork(load, figures, client, quick) {
   tell(client.client);
   const started = await Promise.all(servers(client).map((name) => start(name)));
-  for (let round = -1; round < (quick ? 1 : 5); round++) {
+  for (let round = -1; round < (quick ? 1 : 3); round++) {
     // The order alternates, so that a server's position does not bias its figures.
     const order = round % 2 ? [...started].reverse() : started;
     const all = order.map((server) => address(client, server));

@@ -106,7 +106,7 @@ export const CLIENT_SERVERS = {
     label: 'bittorrent-tracker',
     protocol: 'tracker',
     workerd: false,
-    run: () => node('tests/bench/servers/tracker.mjs', (port) => [`${port}`]),
+    run: () => node('tests/bench/clients/tracker.mjs', (port) => [`${port}`]),
   },
   matchbox: {
     label: 'matchbox_server',
@@ -122,7 +122,7 @@ export const CLIENT_SERVERS = {
     label: 'signaling server of RxDB',
     protocol: 'rxdb',
     workerd: false,
-    run: () => node('tests/bench/servers/rxdb.mjs', (port) => [`${port}`]),
+    run: () => node('tests/bench/clients/rxdb.mjs', (port) => [`${port}`]),
   },
 };
 
