@@ -38,7 +38,7 @@ const COLUMNS = {
   p99: 'round trip, p99 µs',
   joinTime: 'connect, p50 µs',
   join: 'connect, CPU µs',
-  kib: 'memory, KiB',
+  memory: 'memory, KiB',
   cpuPerMinute: 'idle minute, CPU µs',
 };
 
@@ -139,7 +139,7 @@ async function measureWaiting(load, figures, measured, quick) {
   const addresses = started.map((server, place) => address(all[place].client, server));
   const results = await load.ask('waiting', { servers: addresses, rooms: 100, seconds });
   all.forEach(({ client, name }, place) => {
-    for (const row of ['kib', 'cpuPerMinute'])
+    for (const row of ['memory', 'cpuPerMinute'])
       figures.add(row, key(client, name), results[place][row]);
   });
   await Promise.all(started.map((server) => server.stop()));

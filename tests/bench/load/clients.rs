@@ -41,7 +41,7 @@ pub(crate) fn waiting(servers: &[Server], rooms: usize, seconds: u64) -> Value {
     }
     let before = memories();
     let mut all = fill(rooms);
-    let awake = memories();
+    let after = memories();
     let mut used = CpuTimes::start(servers);
     let start = Instant::now();
     for second in 0..seconds {
@@ -53,13 +53,11 @@ pub(crate) fn waiting(servers: &[Server], rooms: usize, seconds: u64) -> Value {
         }
     }
     let used = used.since_last();
-    let after = memories();
     let minutes = start.elapsed().as_secs_f64() / 60.0;
     let connections = (rooms * 2) as f64;
     let results = used.iter().enumerate().map(|(place, used)| {
         json!({
-            "awakeKib": (awake[place] - before[place]) / connections,
-            "kib": (after[place] - before[place]) / connections,
+            "memory": (after[place] - before[place]) / connections,
             "cpuPerMinute": used / minutes / (connections * 2.0),
         })
     });
