@@ -8,9 +8,9 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { step, tell } from '../../scripts/run.mjs';
 import { Figures, short, table } from './figures.mjs';
-import { CLIENT_SERVERS, SERVERS, TOOLS, start } from './servers-tmp.mjs';
+import { CLIENT_SERVERS, SERVERS, TOOLS, start } from './servers.mjs';
 
-/** @typedef {import('./servers-tmp.mjs').Server} Server */
+/** @typedef {import('./servers.mjs').Server} Server */
 /** @typedef {ReturnType<typeof import('./load.mjs').startLoad>} Load */
 /** @typedef {{ client: string, protocol: string, own?: string }} Client */
 
@@ -39,7 +39,7 @@ const COLUMNS = {
   p99: 'round trip, p99 µs',
   joinTime: 'connect, p50 µs',
   join: 'connect, CPU µs',
-  kib: 'memory, KiB',
+  memory: 'memory, KiB',
   cpuPerMinute: 'idle minute, CPU µs',
 };
 
@@ -140,7 +140,7 @@ async function measureWaiting(load, figures, measured, quick) {
   const addresses = started.map((server, place) => address(all[place].client, server));
   const results = await load.ask('waiting', { servers: addresses, rooms: 100, seconds });
   all.forEach(({ client, name }, place) => {
-    for (const row of ['kib', 'cpuPerMinute'])
+    for (const row of ['memory', 'cpuPerMinute'])
       figures.add(row, key(client, name), results[place][row]);
   });
   await Promise.all(started.map((server) => server.stop()));
