@@ -2,6 +2,8 @@
 /**
  * `npm run bench` compares partyline with other servers on this machine, in less than 10 minutes.
  * `npm run bench -- --quick` takes less than 2 minutes, but its figures are too noisy to publish.
+ * `npm run bench -- --clients` compares partyline with the own server of each client in
+ * docs/clients.md, in less than 5 minutes.
  * `npm run bench -- --profile` divides the CPU time of a signal and a join into layers, in less
  * than 3 minutes.
  *
@@ -45,6 +47,12 @@ const load = startLoad();
 if (process.argv.includes('--profile')) {
   const { profile } = await import('./profile.mjs');
   console.log(`\n${await profile(load)}\n`);
+  load.stop();
+  process.exit();
+}
+if (process.argv.includes('--clients')) {
+  const { clients } = await import('./clients.mjs');
+  console.log(`\n${(await clients(load, quick)).text}\n`);
   load.stop();
   process.exit();
 }

@@ -11,6 +11,7 @@ use partyline::core::member::{Attached, Member};
 use partyline::core::notice::{Notice, RoutedSignal};
 use partyline::core::peer::{Key, Lock, PeerId, Seat, Socket, Time};
 use partyline::core::room::Room;
+use partyline::core::topics::{self, Topics};
 use partyline::dialect::Dialect;
 use partyline::edge::route::{Request, route};
 use partyline::record::attachment::Attachment;
@@ -120,6 +121,7 @@ fn main() {
             },
         );
     }
+    count_topics();
     let member = Member {
         lock: Lock::Locked(Key::new("secret").unwrap()),
         ..member(7)
@@ -146,6 +148,80 @@ fn main() {
         };
         move || route(&request).unwrap()
     });
+}
+
+/// Measures a frame that subscribes, and a frame with a signal, from decoding to the effects.
+fn count_topics() {
+    let payload = r#"{"candidate":"candidate:1 1 udp 2 203.0.113.7 9 typ host"}"#;
+    let peer =
+        |n| format!(r#""info_hash":"aaaaaaaaaaaaaaaaaaaa","peer_id":"bbbbbbbbbbbbbbbbbbb{n}""#);
+    let event = r#""id":"3f","pubkey":"3f","created_at":1,"kind":20001,"content":"","sig":"3f""#;
+    let dialects = [
+        (
+            Dialect::YWebrtc,
+            r#"{"type":"subscribe","topics":["demo"]}"#.to_owned(),
+            format!(r#"{{"type":"publish","topic":"demo","data":{payload}}}"#),
+        ),
+        (
+            Dialect::Trystero,
+            r#"{"type":"subscribe","topic":"demo"}"#.to_owned(),
+            format!(r#"{{"type":"publish","topic":"demo","payload":{payload}}}"#),
+        ),
+        (
+            Dialect::Nostr,
+            r##"["REQ","demo",{"kinds":[20001],"since":0,"#x":["demo"]}]"##.to_owned(),
+            format!(r#"["EVENT",{{{event},"tags":[["x","demo"]]}}]"#),
+        ),
+        (
+            Dialect::Tracker,
+            format!(r#"{{"action":"announce",{},"offers":[]}}"#, peer(1)),
+            format!(
+                r#"{{"action":"announce",{},"offer_id":"1","offers":[{{"offer":{payload},"offer_id":"1"}}]}}"#,
+                peer(0)
+            ),
+        ),
+    ];
+    for (dialect, subscription, message) in &dialects {
+        let name = |what: &str| format!("{}: {what}", dialect.name());
+        case(&name("a subscription"), || {
+            let mut topics = Topics::restore(LIMITS, NOW, []);
+            join(&mut topics, 1);
+            move || frame_of(topics, *dialect, 1, subscription)
+        });
+        case(&name("a message to one"), || {
+            let mut topics = Topics::restore(LIMITS, NOW, []);
+            join(&mut topics, 0);
+            join(&mut topics, 1);
+            let (topics, _) = frame_of(topics, *dialect, 1, subscription);
+            move || frame_of(topics, *dialect, 0, message)
+        });
+    }
+}
+
+fn join(topics: &mut Topics, n: u64) {
+    let event = topics::Event::Join {
+        socket: Socket(n),
+        expired: None,
+        expires_at: None,
+    };
+    topics.handle(NOW, event, &mut Vec::new());
+}
+
+/// Decodes and handles a frame. Returns the topics with the effects, to exclude their drop.
+fn frame_of(
+    mut topics: Topics,
+    dialect: Dialect,
+    from: u64,
+    frame: &str,
+) -> (Topics, Vec<topics::Effect>) {
+    let mut effects = Vec::new();
+    let event = topics::Event::Frame {
+        socket: Socket(from),
+        call: dialect.decode_call(frame),
+        bytes: frame.len(),
+    };
+    topics.handle(NOW, event, &mut effects);
+    (topics, effects)
 }
 
 /// Prepares a case, then runs its measured part once.

@@ -21,6 +21,10 @@ const SCRATCH = join(root, 'target', 'bench');
  */
 const DISKS = join(existsSync('/dev/shm') ? '/dev/shm' : SCRATCH, `partyline-${process.pid}`);
 
+/** The folder with programs that `cargo install` builds for the benchmarks. */
+export const TOOLS = join(SCRATCH, 'tools');
+const MATCHBOX = join(TOOLS, 'bin', 'matchbox_server');
+
 /**
  * @typedef {object} ServerType
  * @property {string} label
@@ -76,7 +80,7 @@ export const SERVERS = {
     protocol: 'peer',
     workerd: false,
     run: () =>
-      node('peer/dist/bin/peerjs.js', (port) => [
+      node('node_modules/peer/dist/bin/peerjs.js', (port) => [
         '--port',
         `${port}`,
         '--host',
@@ -89,7 +93,36 @@ export const SERVERS = {
     label: 'y-webrtc',
     protocol: 'topic',
     workerd: false,
-    run: () => node('y-webrtc/bin/server.js', () => []),
+    run: () => node('node_modules/y-webrtc/bin/server.js', () => []),
+  },
+};
+
+/**
+ * The own servers of other clients, which only clients.mjs measures.
+ * @type {Record<string, ServerType>}
+ */
+export const CLIENT_SERVERS = {
+  tracker: {
+    label: 'bittorrent-tracker',
+    protocol: 'tracker',
+    workerd: false,
+    run: () => node('tests/bench/clients/tracker.mjs', (port) => [`${port}`]),
+  },
+  matchbox: {
+    label: 'matchbox_server',
+    protocol: 'matchbox',
+    workerd: false,
+    run: async () => {
+      const port = await freePort();
+      const args = [`127.0.0.1:${port}`];
+      return { port, since: performance.now(), child: spawn(MATCHBOX, args, { stdio: 'ignore' }) };
+    },
+  },
+  rxdb: {
+    label: 'signaling server of RxDB',
+    protocol: 'rxdb',
+    workerd: false,
+    run: () => node('tests/bench/clients/rxdb.mjs', (port) => [`${port}`]),
   },
 };
 
@@ -111,15 +144,16 @@ const COUNTED = {
  * Starts a server with its own process and storage.
  * @param {string} name
  * @param {string[]} [v8Flags]
+ * @param {string} [instance] a name of the process, which two processes at the same time do not share
  * @returns {Promise<Server>}
  */
-export async function start(name, v8Flags = []) {
-  const folder = join(SCRATCH, name);
-  for (const empty of [folder, join(DISKS, name)]) {
+export async function start(name, v8Flags = [], instance = name) {
+  const folder = join(SCRATCH, instance);
+  for (const empty of [folder, join(DISKS, instance)]) {
     rmSync(empty, { recursive: true, force: true });
     mkdirSync(empty, { recursive: true });
   }
-  const { protocol, workerd, run } = SERVERS[name] ?? COUNTED;
+  const { protocol, workerd, run } = SERVERS[name] ?? CLIENT_SERVERS[name] ?? COUNTED;
   const { child, port, since } = await run(folder, v8Flags);
   running.add(child);
   // In workerd, the first request goes to a room, so that a cold start includes the Durable Object.
@@ -265,11 +299,14 @@ ${Object.entries({ MAX_PEERS: '16384', ...vars })
   );
 }
 
-/** @param {string} script @param {(port: number) => string[]} args */
+/**
+ * @param {string} script a path in the repository
+ * @param {(port: number) => string[]} args
+ */
 async function node(script, args) {
   const port = await freePort();
   const since = performance.now();
-  const child = spawn(process.execPath, [join(root, 'node_modules', script), ...args(port)], {
+  const child = spawn(process.execPath, [join(root, script), ...args(port)], {
     env: { ...process.env, PORT: `${port}`, HOST: '127.0.0.1', NODE_ENV: 'production' },
     stdio: ['ignore', 'ignore', 'inherit'],
   });

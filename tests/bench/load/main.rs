@@ -3,6 +3,7 @@
 //! Each line of input is a measurement as JSON, and each line of output is its result. The scripts
 //! in `tests/bench` start the servers and evaluate the results.
 
+mod clients;
 mod measures;
 mod process;
 mod protocol;

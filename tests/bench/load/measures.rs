@@ -12,16 +12,22 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::clients::{joins, waiting};
 use crate::process::{cpu, memory};
 use crate::protocol::{Protocol, SignalType};
 use crate::room::{Room, mark};
 
 /// A server under test: its process, port and protocol.
 #[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct Server {
     pub(crate) pid: u32,
     pub(crate) port: u16,
     pub(crate) protocol: Protocol,
+    /// Whether the server is partyline, where a client finds its room and dialect in the path. The
+    /// client's own server has one address for everybody.
+    #[serde(default)]
+    pub(crate) in_room: bool,
     /// Whether several candidates are sent as an array in one frame.
     #[serde(default)]
     pub(crate) lists: bool,
@@ -65,6 +71,15 @@ pub(crate) enum Measure {
         servers: Vec<Server>,
         sizes: Vec<usize>,
     },
+    /// Measures the time of a join, one after the other, in new rooms of two peers.
+    Joins { servers: Vec<Server>, rooms: usize },
+    /// Measures the memory and the CPU time of connections that send only what their client sends
+    /// while it waits.
+    Waiting {
+        servers: Vec<Server>,
+        rooms: usize,
+        seconds: u64,
+    },
     /// Measures many concurrent joins to one room, and the latency that these joins cause in
     /// another room.
     Burst { server: Server, peers: usize },
@@ -94,15 +109,21 @@ pub(crate) fn perform(measure: &Measure) -> Value {
             ref servers,
             ref sizes,
         } => growth(servers, sizes),
+        Measure::Joins { ref servers, rooms } => joins(servers, rooms),
+        Measure::Waiting {
+            ref servers,
+            rooms,
+            seconds,
+        } => waiting(servers, rooms, seconds),
         Measure::Burst { server, peers } => burst(server, peers),
     }
 }
 
 /// The CPU time of each server at the previous call.
-struct CpuTimes(Vec<(Server, f64)>);
+pub(crate) struct CpuTimes(Vec<(Server, f64)>);
 
 impl CpuTimes {
-    fn start(servers: &[Server]) -> Self {
+    pub(crate) fn start(servers: &[Server]) -> Self {
         Self(
             servers
                 .iter()
@@ -111,7 +132,7 @@ impl CpuTimes {
         )
     }
 
-    fn since_last(&mut self) -> Vec<f64> {
+    pub(crate) fn since_last(&mut self) -> Vec<f64> {
         let used = |(server, before): &mut (Server, f64)| {
             let now = cpu(server.pid);
             now - std::mem::replace(before, now)
@@ -149,7 +170,7 @@ fn signals(servers: &[Server], signal_type: SignalType, rooms: usize, each: usiz
 }
 
 /// Sends a signal from one peer of each room to the other peer, and waits until all signals arrive.
-fn exchange(rooms: &mut [Room], signal_type: SignalType, from: usize) {
+pub(crate) fn exchange(rooms: &mut [Room], signal_type: SignalType, from: usize) {
     exchange_list(rooms, signal_type, from, 1);
 }
 
@@ -183,11 +204,12 @@ fn latency(server: Server, per_second: f64, trips: usize) -> Value {
 fn round_trips(mut room: Room, start: Instant, pause: Duration, trips: usize) -> Vec<f64> {
     let protocol = room.server.protocol;
     let marks: Vec<_> = (0..trips).map(|_| (mark(), mark())).collect();
-    let frame = |to, mark: &str| {
-        protocol.signal(SignalType::Candidate, &room.name, Some(&Room::id(to)), mark)
+    let frame = |from: usize, mark: &str| {
+        let (from, to) = (&room.ids[from], &room.ids[1 - from]);
+        protocol.signal(SignalType::Candidate, &room.name, from, Some(to), mark)
     };
-    let there: Vec<_> = marks.iter().map(|(mark, _)| frame(1, mark)).collect();
-    let back: Vec<_> = marks.iter().map(|(_, mark)| frame(0, mark)).collect();
+    let there: Vec<_> = marks.iter().map(|(mark, _)| frame(0, mark)).collect();
+    let back: Vec<_> = marks.iter().map(|(_, mark)| frame(1, mark)).collect();
     let (mut bob, mut ann) = (room.sockets.pop().unwrap(), room.sockets.pop().unwrap());
     let (asked, answered): (Vec<_>, Vec<_>) = marks.into_iter().unzip();
     let bob = thread::spawn(move || {
@@ -392,14 +414,14 @@ fn burst(server: Server, peers: usize) -> Value {
 }
 
 /// Closes the connections of all peers, the last peer first, and reads all notices.
-fn empty(rooms: &mut [Room]) {
+pub(crate) fn empty(rooms: &mut [Room]) {
     while rooms.iter().any(|room| !room.sockets.is_empty()) {
         rooms.iter_mut().for_each(Room::leave);
     }
 }
 
 /// Closes the connections of all peers concurrently, without reading the notices.
-fn hang_up(room: &mut Room) {
+pub(crate) fn hang_up(room: &mut Room) {
     room.sockets
         .iter_mut()
         .for_each(crate::websocket::WebSocket::hang_up);
@@ -408,11 +430,11 @@ fn hang_up(room: &mut Room) {
         .for_each(crate::websocket::WebSocket::hung_up);
 }
 
-fn micros(time: Duration) -> f64 {
+pub(crate) fn micros(time: Duration) -> f64 {
     time.as_secs_f64() * 1e6
 }
 
-fn percentiles(mut times: Vec<f64>) -> Value {
+pub(crate) fn percentiles(mut times: Vec<f64>) -> Value {
     times.sort_by(f64::total_cmp);
     let at = |part: f64| times[((times.len() - 1) as f64 * part) as usize];
     json!({ "p50": at(0.5), "p99": at(0.99), "most": at(1.0) })

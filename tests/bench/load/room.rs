@@ -7,7 +7,7 @@ use crate::protocol::SignalType;
 use crate::websocket::WebSocket;
 
 /// Returns a number that is unique in this process.
-fn fresh() -> u64 {
+pub(crate) fn fresh() -> u64 {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     COUNT.fetch_add(1, Ordering::Relaxed)
 }
@@ -17,6 +17,8 @@ pub(crate) struct Room {
     pub(crate) server: Server,
     pub(crate) name: String,
     pub(crate) sockets: Vec<WebSocket>,
+    /// The ids of the peers. Some servers assign them.
+    pub(crate) ids: Vec<String>,
     /// Peers that have sent a request to join, but have not read the response.
     pending: Vec<WebSocket>,
     joined: usize,
@@ -25,11 +27,12 @@ pub(crate) struct Room {
 impl Room {
     /// Creates a room with a new name.
     pub(crate) fn new(server: Server) -> Self {
-        let name = format!("room{}", fresh());
+        let name = format!("room-{}", fresh()); // RxDB requires six characters
         Self {
             server,
             name,
             sockets: vec![],
+            ids: vec![],
             pending: vec![],
             joined: 0,
         }
@@ -51,23 +54,23 @@ impl Room {
     /// Starts the join of the next peer.
     pub(crate) fn begin_join(&mut self) {
         let id = Self::id(self.joined + self.pending.len());
-        let socket = self
-            .server
-            .protocol
-            .begin(self.server.port, &self.name, &id);
+        let socket = self.server.protocol.begin(&self.server, &self.name, &id);
         self.pending.push(socket);
     }
 
     /// Completes the first pending join, and reads the notice that each other peer receives.
     pub(crate) fn finish_join(&mut self) {
         let mut socket = self.pending.remove(0);
-        self.server
-            .protocol
-            .finish(&mut socket, &self.name, self.sockets.len());
+        let id = Self::id(self.joined);
+        let assigned =
+            self.server
+                .protocol
+                .finish(&mut socket, &self.name, &id, self.sockets.len());
         if self.server.protocol.sends_notices() {
             self.sockets.iter_mut().for_each(|other| other.skip(1));
         }
         self.sockets.push(socket);
+        self.ids.push(assigned.unwrap_or(id));
         self.joined += 1;
     }
 
@@ -76,6 +79,7 @@ impl Room {
         let Some(mut socket) = self.sockets.pop() else {
             return;
         };
+        self.ids.pop();
         socket.hang_up();
         socket.hung_up();
         self.joined -= 1;
@@ -94,10 +98,13 @@ impl Room {
         self.joined = peers;
         self.sockets.iter_mut().for_each(WebSocket::finish);
         let mark = mark();
-        let frame = self
-            .server
-            .protocol
-            .signal(SignalType::Candidate, &self.name, None, &mark);
+        let frame = self.server.protocol.signal(
+            SignalType::Candidate,
+            &self.name,
+            &Self::id(0),
+            None,
+            &mark,
+        );
         // Each peer reads its welcome first, so all peers have joined before the broadcast is sent.
         let greeted = usize::from(self.server.protocol != crate::protocol::Protocol::Floor);
         self.sockets
@@ -126,8 +133,9 @@ impl Room {
         to: usize,
         count: usize,
     ) -> String {
-        let (protocol, to, last) = (self.server.protocol, Self::id(to), mark());
-        let signal = |mark: &str| protocol.signal(signal_type, &self.name, Some(&to), mark);
+        let (protocol, last) = (self.server.protocol, mark());
+        let (id, to) = (&self.ids[from], &self.ids[to]);
+        let signal = |mark: &str| protocol.signal(signal_type, &self.name, id, Some(to), mark);
         let mut frame = signal(&last);
         if count > 1 {
             let others: String = (1..count).map(|_| signal(&mark()) + ",").collect();
@@ -137,21 +145,38 @@ impl Room {
         last
     }
 
+    /// Sends what the clients send in this second while they wait, and reads what has arrived.
+    ///
+    /// `phase`, from 0 to 1, distributes the clients of several rooms over the interval of the protocol.
+    pub(crate) fn wait(&mut self, second: u64, phase: f64) {
+        let protocol = self.server.protocol;
+        for (socket, id) in self.sockets.iter_mut().zip(&self.ids) {
+            let (frame, interval) = protocol.waiting(&self.name, id);
+            if second % interval == (interval as f64 * phase) as u64 {
+                socket.send(&frame);
+            }
+            socket.drain();
+        }
+    }
+
     /// Sends a broadcast from the first peer, and waits until all other peers have received it.
     pub(crate) fn broadcast(&mut self) {
         let mark = mark();
-        let frame = self
-            .server
-            .protocol
-            .signal(SignalType::Candidate, &self.name, None, &mark);
+        let frame = self.server.protocol.signal(
+            SignalType::Candidate,
+            &self.name,
+            &Self::id(0),
+            None,
+            &mark,
+        );
         self.sockets[0].send(&frame);
         for socket in self.sockets.iter_mut().skip(1) {
             socket.until(&mark);
         }
     }
 
-    /// Returns the id of the peer with this index.
-    pub(crate) fn id(place: usize) -> String {
+    /// Returns the id that the peer with this index chooses.
+    fn id(place: usize) -> String {
         format!("peer{place}")
     }
 }

@@ -1,6 +1,6 @@
 //! A minimal blocking WebSocket client for text frames.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
@@ -17,6 +17,8 @@ pub(crate) struct WebSocket {
     /// The received bytes. The bytes before the index `read` are already parsed.
     received: Vec<u8>,
     read: usize,
+    /// Whether reading does not wait. The timeout of a blocking socket has the same error.
+    is_draining: bool,
 }
 
 impl WebSocket {
@@ -29,6 +31,7 @@ impl WebSocket {
             stream,
             received: Vec::new(),
             read: 0,
+            is_draining: false,
         };
         let request = format!(
             "GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: Upgrade\r\n\
@@ -107,6 +110,11 @@ impl WebSocket {
         let _ = self.stream.shutdown(Shutdown::Both);
     }
 
+    fn set_draining(&mut self, on: bool) {
+        self.is_draining = on;
+        self.stream.set_nonblocking(on).unwrap();
+    }
+
     fn frame(&mut self, opcode: u8, payload: &[u8]) {
         let mut frame = Vec::with_capacity(payload.len() + 8);
         frame.push(0x80 | opcode);
@@ -124,28 +132,25 @@ impl WebSocket {
         self.stream.write_all(&frame).expect("the server reads");
     }
 
+    /// Reads and discards the frames that have arrived, without waiting for more. Replies to pings.
+    pub(crate) fn drain(&mut self) {
+        self.set_draining(true);
+        while self.receive() {}
+        self.set_draining(false);
+        while let Some((opcode, from, to)) = self.parse() {
+            if opcode == PING {
+                let payload = self.received[from..to].to_vec();
+                self.frame(PONG, &payload);
+            }
+        }
+    }
+
     /// Reads the next frame with any opcode. Returns its opcode, and the start and end of its
     /// payload in `received`.
     fn next_frame(&mut self) -> (u8, usize, usize) {
         loop {
-            let unread = &self.received[self.read..];
-            let head = match unread {
-                [_, 126, high, low, ..] => Some((4, u16::from_be_bytes([*high, *low]) as usize)),
-                [_, 127, rest @ ..] if rest.len() >= 8 => {
-                    let len = u64::from_be_bytes(rest[..8].try_into().unwrap());
-                    Some((10, len as usize))
-                }
-                [_, 126 | 127, ..] => None,
-                [_, len, ..] => Some((2, *len as usize)),
-                _ => None,
-            };
-            if let Some((head, len)) = head
-                && unread.len() >= head + len
-            {
-                let opcode = unread[0] & 15;
-                let from = self.read + head;
-                self.read = from + len;
-                return (opcode, from, from + len);
+            if let Some(frame) = self.parse() {
+                return frame;
             }
             if !self.receive() {
                 return (CLOSE, self.read, self.read);
@@ -153,7 +158,30 @@ impl WebSocket {
         }
     }
 
-    /// Receives more bytes. Returns false at the end of the connection.
+    /// Returns the next frame if it has arrived completely.
+    fn parse(&mut self) -> Option<(u8, usize, usize)> {
+        let unread = &self.received[self.read..];
+        let (head, len) = match unread {
+            [_, 126, high, low, ..] => (4, u16::from_be_bytes([*high, *low]) as usize),
+            [_, 127, rest @ ..] if rest.len() >= 8 => {
+                let len = u64::from_be_bytes(rest[..8].try_into().unwrap());
+                (10, len as usize)
+            }
+            [_, 126 | 127, ..] => return None,
+            [_, len, ..] => (2, *len as usize),
+            _ => return None,
+        };
+        if unread.len() < head + len {
+            return None;
+        }
+        let opcode = unread[0] & 15;
+        let from = self.read + head;
+        self.read = from + len;
+        Some((opcode, from, self.read))
+    }
+
+    /// Receives more bytes. Returns false at the end of the connection, and in `drain` if none have
+    /// arrived.
     fn receive(&mut self) -> bool {
         self.received.drain(..self.read);
         self.read = 0;
@@ -161,7 +189,8 @@ impl WebSocket {
         self.received.resize(old + 16 * 1024, 0);
         let count = match self.stream.read(&mut self.received[old..]) {
             Ok(count) => count,
-            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => 0,
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => 0,
+            Err(error) if error.kind() == ErrorKind::WouldBlock && self.is_draining => 0,
             Err(error) => panic!("reading from the server failed: {error}"),
         };
         self.received.truncate(old + count);
