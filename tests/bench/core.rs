@@ -200,6 +200,8 @@ fn count_topics() {
 
 fn join(topics: &mut Topics, n: u64) {
     let event = topics::Event::Join {
+        id: None,
+        group: None,
         socket: Socket(n),
         expired: None,
         expires_at: None,
