@@ -65,8 +65,6 @@ async function runs(name, code, origin = workerd.at.open.origin) {
     bundle: true,
     write: false,
     format: 'esm',
-    // RxDB's signaling server, which is in the same plugin, imports it in Node.
-    external: ['ws'],
     define: { global: 'globalThis', 'process.browser': 'true' },
     alias: { events: 'bare-events' }, // bundlers for browsers replace this module of Node.js
     logLevel: 'silent',
