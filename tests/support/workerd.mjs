@@ -19,6 +19,11 @@ const BUILD = new URL('build/release/', ROOT);
  * The timeout for the start of workerd in milliseconds. A start takes much less on two busy cores.
  */
 const START_TIMEOUT = 30_000;
+/**
+ * The duration of a wait for an eviction, in milliseconds: 2.5 s longer than an idle object stays in
+ * memory.
+ */
+export const IDLE = 12_500;
 
 /**
  * Adds the class `Engine` to an entry module that exports no class of this name. The import is dynamic,

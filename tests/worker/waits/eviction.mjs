@@ -13,10 +13,8 @@ import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { HttpPeer } from '../../support/http-peer.mjs';
 import { Peer, expectQuiet } from '../../support/peer.mjs';
-import { startWorkerd } from '../../support/workerd.mjs';
+import { IDLE, startWorkerd } from '../../support/workerd.mjs';
 
-/** Duration of the wait in milliseconds: 2.5 s longer than an idle object stays in memory. */
-const IDLE = 12_500;
 /**
  * The short grace period in milliseconds, which ends after the eviction and shortly after the wait.
  */

@@ -9,10 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Pages } from '../../support/chromium.mjs';
 import { Peer, expectQuiet } from '../../support/peer.mjs';
 import * as replicas from '../../support/rxdb-page.mjs';
-import { startWorkerd } from '../../support/workerd.mjs';
-
-/** Duration of the wait in milliseconds: 2.5 s longer than an idle object stays in memory. */
-const IDLE = 12_500;
+import { IDLE, startWorkerd } from '../../support/workerd.mjs';
 
 export const groupTests = () =>
   describe('groups', { concurrency: true }, () => {

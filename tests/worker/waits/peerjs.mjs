@@ -9,10 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Pages } from '../../support/chromium.mjs';
 import { connect, heard, hears, open, openPage } from '../../support/peerjs-page.mjs';
 import { Site } from '../../support/site.mjs';
-import { startWorkerd } from '../../support/workerd.mjs';
-
-/** Duration of the wait in milliseconds: 2.5 s longer than an idle object stays in memory. */
-const IDLE = 12_500;
+import { IDLE, startWorkerd } from '../../support/workerd.mjs';
 
 export const peerJsTests = () =>
   describe('a room with PeerJS clients', () => {

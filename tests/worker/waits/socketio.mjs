@@ -8,10 +8,7 @@ import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Peer, expectQuiet } from '../../support/peer.mjs';
 import { MODES, SocketIoPeer } from '../../support/socketio-peer.mjs';
-import { startWorkerd } from '../../support/workerd.mjs';
-
-/** Duration of the wait in milliseconds: 2.5 s longer than an idle object stays in memory. */
-const IDLE = 12_500;
+import { IDLE, startWorkerd } from '../../support/workerd.mjs';
 
 export const socketIoTests = () =>
   describe('a room with Socket.IO clients', { concurrency: true }, () => {

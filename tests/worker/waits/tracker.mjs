@@ -4,11 +4,9 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Peer } from '../../support/peer.mjs';
-import { startWorkerd } from '../../support/workerd.mjs';
+import { IDLE, startWorkerd } from '../../support/workerd.mjs';
 
 const dialect = 'tracker';
-/** The duration of the wait in milliseconds. The platform evicts an object after 10 s. */
-const IDLE = 13_000;
 
 /** Returns 20 characters. @param {string} character */
 const id = (character) => character.repeat(20);

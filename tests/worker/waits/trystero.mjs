@@ -8,14 +8,11 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Peer } from '../../support/peer.mjs';
-import { startWorkerd } from '../../support/workerd.mjs';
-
-/** The duration of the wait in milliseconds: 2.5 s longer than an idle object stays in memory. */
-const IDLE = 12_500;
+import { IDLE, startWorkerd } from '../../support/workerd.mjs';
 
 const TOPIC = 'k'.repeat(40);
 const event = { kind: 20_001, tags: [['x', TOPIC]], created_at: 9, id: '1' };
-/** 250 topics, the most that trystero names in one subscription. */
+/** The other topics of the subscription. trystero names up to 250 topics in one. */
 const topics = Array.from({ length: 249 }, (_, n) => String(n).padStart(40, '0'));
 
 /**
