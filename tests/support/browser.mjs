@@ -15,6 +15,11 @@ import { fileURLToPath } from 'node:url';
  * cannot hide a failure.
  */
 export const PATIENCE = 5_500;
+/**
+ * The timeout in milliseconds until pages with a library of another project are connected. Some of
+ * these libraries announce themselves only every few seconds.
+ */
+export const CONNECTION_PATIENCE = 12_000;
 
 /**
  * Waits until a condition is true in the page.

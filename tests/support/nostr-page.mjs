@@ -1,7 +1,7 @@
 // @ts-check
 /** Pages with unmodified clients that use Nostr: trystero, and the connection handler of RxDB. */
 import { build } from 'esbuild';
-import { until } from './browser.mjs';
+import { CONNECTION_PATIENCE, until } from './browser.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
 
@@ -18,9 +18,6 @@ const { outputFiles } = await build({
   globalName: 'libraries',
   define: { global: 'globalThis', 'process.env': '{}' },
 });
-
-/** The timeout for a connection, in milliseconds. trystero announces itself every few seconds at first. */
-const PATIENCE = 12_000;
 
 /** What the documentation of RxDB asks of a page. */
 const PROCESS =
@@ -101,5 +98,5 @@ export const hears = (page, room, names) =>
         .sort()
         .join(),
     ]),
-    PATIENCE,
+    CONNECTION_PATIENCE,
   );

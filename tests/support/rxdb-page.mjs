@@ -1,7 +1,7 @@
 // @ts-check
 /** Pages with an unmodified RxDB, whose collections replicate over WebRTC. */
 import { build } from 'esbuild';
-import { until } from './browser.mjs';
+import { CONNECTION_PATIENCE, until } from './browser.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
 
@@ -24,9 +24,6 @@ const { outputFiles } = await build({
     js: 'globalThis.process = { nextTick: (f, ...args) => queueMicrotask(() => f(...args)), env: {} };',
   },
 });
-
-/** The timeout for the replication in milliseconds. */
-const PATIENCE = 12_000;
 
 /** Loads RxDB into a page. @param {Page} page */
 export const load = (page) => page.addScriptTag({ content: outputFiles[0].text });
@@ -93,5 +90,5 @@ export const has = (page, ids) =>
     `the page has the documents ${ids}`,
     (ids) => /** @type {any} */ (globalThis).found?.join() === ids,
     [...ids].sort().join(),
-    PATIENCE,
+    CONNECTION_PATIENCE,
   );

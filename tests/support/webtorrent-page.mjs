@@ -1,7 +1,7 @@
 // @ts-check
 /** Pages with unmodified clients of WebTorrent trackers: p2pt, trystero and bittorrent-tracker. */
 import { build } from 'esbuild';
-import { until } from './browser.mjs';
+import { CONNECTION_PATIENCE, until } from './browser.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
 
@@ -21,9 +21,6 @@ const { outputFiles } = await build({
   alias: { events: 'bare-events' }, // bundlers for browsers replace this module of Node.js
 });
 
-/** The timeout for a connection between two pages, in milliseconds. */
-export const PATIENCE = 12_000;
-
 /** Loads the clients into a page. @param {Page} page */
 export async function load(page) {
   await page.addScriptTag({ content: outputFiles[0].text });
@@ -40,7 +37,7 @@ export const hears = (page, text) =>
     `it hears ${text}`,
     (text) => /** @type {any} */ (globalThis).heard.includes(text),
     text,
-    PATIENCE,
+    CONNECTION_PATIENCE,
   );
 
 /**

@@ -1,7 +1,7 @@
 // @ts-check
 /** Pages with an unmodified y-webrtc, whose documents sync over WebRTC. */
 import { build } from 'esbuild';
-import { until } from './browser.mjs';
+import { CONNECTION_PATIENCE, until } from './browser.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
 
@@ -17,9 +17,6 @@ const { outputFiles } = await build({
   globalName: 'collab',
   define: { global: 'globalThis' },
 });
-
-/** The timeout for the sync of two documents, in milliseconds. */
-const PATIENCE = 12_000;
 
 /** Loads y-webrtc into a page. @param {Page} page */
 export const load = (page) => page.addScriptTag({ content: outputFiles[0].text });
@@ -78,5 +75,5 @@ export const has = (page, name, keys, connections = 1) =>
       return isSynced && webrtcConns?.size === connections && bcConns.size === 0;
     },
     /** @type {const} */ ([name, [...keys].sort().join(), connections]),
-    PATIENCE,
+    CONNECTION_PATIENCE,
   );
