@@ -19,15 +19,10 @@ let workerd;
 const site = new Site();
 const pages = new Pages();
 const firefox = new Pages(undefined, 'Firefox');
-useFixtures(
-  { start: () => pages.start(), tidy: () => pages.tidy(), stop: () => pages.stop() },
-  { start: () => firefox.start(), tidy: () => firefox.tidy(), stop: () => firefox.stop() },
-  { start: () => site.start(), stop: () => site.stop() },
-  {
-    start: async () => (workerd = await startWorkerd({ main: {}, tokens: { ROOM_SECRET } })),
-    stop: () => workerd?.stop(),
-  },
-);
+useFixtures(pages, firefox, site, {
+  start: async () => (workerd = await startWorkerd({ main: {}, tokens: { ROOM_SECRET } })),
+  stop: () => workerd?.stop(),
+});
 
 /** @param {string} name @param {Pages} [browser] */
 const page = (name, browser = pages) => openPage(browser, name, site.origin);

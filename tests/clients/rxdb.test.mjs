@@ -17,13 +17,10 @@ import { startWorkerd } from '../support/workerd.mjs';
 /** @type {import('../support/workerd.mjs').Workerd<'main'>} */
 let workerd;
 const pages = new Pages();
-useFixtures(
-  { start: () => pages.start(), tidy: () => pages.tidy(), stop: () => pages.stop() },
-  {
-    start: async () => (workerd = await startWorkerd({ main: {} })),
-    stop: () => workerd?.stop(),
-  },
-);
+useFixtures(pages, {
+  start: async () => (workerd = await startWorkerd({ main: {} })),
+  stop: () => workerd?.stop(),
+});
 
 /** The URL of a signaling server of its own. @param {string} room */
 const signaling = (room) => `ws://${workerd.at.main.host}/parties/main/${room}/rxdb`;

@@ -18,13 +18,10 @@ const BUNDLE = fileURLToPath(
 /** @type {import('../support/workerd.mjs').Workerd<'main' | 'page'>} */
 let workerd;
 const pages = new Pages();
-useFixtures(
-  { start: () => pages.start(), tidy: () => pages.tidy(), stop: () => pages.stop() },
-  {
-    start: async () => (workerd = await startWorkerd({ main: {}, page: {} })),
-    stop: () => workerd?.stop(),
-  },
-);
+useFixtures(pages, {
+  start: async () => (workerd = await startWorkerd({ main: {}, page: {} })),
+  stop: () => workerd?.stop(),
+});
 
 const modes = /** @type {(keyof typeof MODES)[]} */ (Object.keys(MODES));
 for (const mode of modes)

@@ -11,13 +11,10 @@ import * as swarm from '../support/webtorrent-page.mjs';
 /** @type {import('../support/workerd.mjs').Workerd<'main'>} */
 let workerd;
 const pages = new Pages();
-useFixtures(
-  { start: () => pages.start(), tidy: () => pages.tidy(), stop: () => pages.stop() },
-  {
-    start: async () => (workerd = await startWorkerd({ main: {} })),
-    stop: () => workerd?.stop(),
-  },
-);
+useFixtures(pages, {
+  start: async () => (workerd = await startWorkerd({ main: {} })),
+  stop: () => workerd?.stop(),
+});
 
 /** The URL of a tracker of its own. @param {string} room */
 const tracker = (room) => `ws://${workerd.at.main.host}/parties/main/${room}/tracker`;

@@ -16,7 +16,7 @@ let workerd;
 const pages = new Pages();
 const firefox = new Pages(undefined, 'Firefox');
 useFixtures(
-  { start: () => pages.start(), tidy: () => pages.tidy(), stop: () => pages.stop() },
+  pages,
   {
     start: async () => all && firefox.start(),
     tidy: () => firefox.tidy(),
