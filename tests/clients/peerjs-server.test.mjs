@@ -7,10 +7,12 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { after, before, test } from 'node:test';
-import { WebSocket } from 'ws';
+import { FrameRecorder } from '../support/frame-recorder.mjs';
 import { startWorkerd } from '../support/workerd.mjs';
 
 const PATH = '/parties/main/demo';
+/** Our answer to a heartbeat, which the client ignores. The server of PeerJS sends none. */
+const HEARTBEAT_ANSWER = 'ok';
 
 /** @type {import('../support/workerd.mjs').Workerd<'main'>} */
 let workerd;
@@ -39,74 +41,45 @@ after(async () => {
   await workerd?.stop();
 });
 
-/** A WebSocket that records its frames. */
-class Client {
-  /** @type {unknown[]} */
-  frames = [];
-  #wake = () => {};
-
-  /** @param {string} host @param {string} query */
-  constructor(host, query) {
-    this.socket = new WebSocket(`ws://${host}${PATH}/peerjs?${query}`);
-    this.socket.on('message', (data) => {
-      if (`${data}` === 'ok') return; // the answer to a heartbeat, which PeerJS ignores
-      this.frames.push(JSON.parse(`${data}`));
-      this.#wake();
-    });
-    this.socket.on('error', () => {}); // the test expects frames
-  }
-
-  /** Waits for the next frame. @param {number} count the number of frames until then */
-  async receives(count) {
-    while (this.frames.length < count)
-      await new Promise((/** @type {(value?: unknown) => void} */ resolve) => {
-        this.#wake = resolve;
-      });
-  }
-
-  /** @param {unknown} frame */
-  send(frame) {
-    this.socket.send(JSON.stringify(frame));
-  }
-}
-
 /** Returns all frames of the conversation, by client. @param {string} host */
 async function converse(host) {
+  const connect = (/** @type {string} */ query) =>
+    new FrameRecorder(`ws://${host}${PATH}/peerjs?${query}`, HEARTBEAT_ANSWER);
   const join = (/** @type {string} */ id, /** @type {string} */ token) =>
-    new Client(host, `key=peerjs&id=${encodeURIComponent(id)}&token=${token}&version=1.5.5`);
+    connect(`key=peerjs&id=${encodeURIComponent(id)}&token=${token}&version=1.5.5`);
   const ann = join('ann', 'a');
-  await ann.receives(1);
+  await ann.has(1);
   const bob = join('bob b', 'b');
-  await bob.receives(1);
+  await bob.has(1);
   bob.send({ type: 'OFFER', payload: { sdp: { type: 'offer', sdp: 'v=0\r\n' } }, dst: 'ann' });
-  await ann.receives(2);
+  await ann.has(2);
   ann.send({ type: 'ANSWER', payload: { browser: 'chrome' }, dst: 'bob b' });
   ann.send({ type: 'CANDIDATE', payload: { candidate: 'ä' }, dst: 'bob b', src: 'eve' });
-  await bob.receives(3);
+  await bob.has(3);
   bob.send({ type: 'LEAVE', dst: 'ann' });
-  await ann.receives(3);
+  await ann.has(3);
   // Nothing follows these frames.
   bob.send({ type: 'HEARTBEAT' });
   bob.send({ type: 'LEAVE', dst: 'nobody' });
   const eve = join('ann', 'e');
-  await eve.receives(1);
-  const nameless = new Client(host, 'key=peerjs&token=t');
-  await nameless.receives(1);
+  await eve.has(1);
+  const nameless = connect('key=peerjs&token=t');
+  await nameless.has(1);
   for (const n of [1, 2]) bob.send({ type: 'OFFER', payload: n, dst: 'late' });
   for (const n of [1, 2]) bob.send({ type: 'OFFER', payload: n, dst: 'never' });
   bob.send({ type: 'CANDIDATE', payload: 3, dst: 'ann' });
-  await ann.receives(4);
+  await ann.has(4);
   const late = join('late', 'l');
-  await late.receives(3);
-  await bob.receives(4);
+  await late.has(3);
+  await bob.has(4);
   const clients = { ann, bob, eve, nameless, late };
-  for (const client of Object.values(clients)) client.socket.close();
-  await Promise.all(
-    Object.values(clients).map(
-      ({ socket }) => socket.readyState === WebSocket.CLOSED || once(socket, 'close'),
-    ),
+  await Promise.all(Object.values(clients).map((client) => client.close()));
+  return Object.fromEntries(
+    Object.entries(clients).map(([name, { frames }]) => [
+      name,
+      frames.map((frame) => JSON.parse(frame)),
+    ]),
   );
-  return Object.fromEntries(Object.entries(clients).map(([name, { frames }]) => [name, frames]));
 }
 
 test('clients receive the same frames as from the server of PeerJS', async () => {

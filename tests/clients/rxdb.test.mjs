@@ -7,9 +7,9 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { test } from 'node:test';
 import { startSignalingServerSimplePeer } from 'rxdb/plugins/replication-webrtc';
-import { WebSocket } from 'ws';
 import { Pages } from '../support/chromium.mjs';
 import { useFixtures } from '../support/fixtures.mjs';
+import { FrameRecorder } from '../support/frame-recorder.mjs';
 import * as replicas from '../support/rxdb-page.mjs';
 import { times } from '../support/tier.mjs';
 import { startWorkerd } from '../support/workerd.mjs';
@@ -33,62 +33,36 @@ async function open(...names) {
   return opened;
 }
 
-/** A client that has only the frames. */
-class Raw {
-  /** @type {string[]} */
-  frames = [];
-
-  /** @param {string} url */
-  constructor(url) {
-    this.socket = new WebSocket(url);
-    this.socket.on('message', (data) => this.frames.push(data.toString()));
-    this.closed = once(this.socket, 'close');
-  }
-
-  /** Waits until the client has this many frames. @param {number} count */
-  async has(count) {
-    while (this.frames.length < count)
-      await Promise.race([once(this.socket, 'message'), this.closed]);
-    assert.equal(this.frames.length, count);
-  }
-}
-
 /** Plays a story, and returns all frames with the ids replaced by names. @param {string} url */
 async function story(url) {
   const names = ['ann', 'bob', 'eve'];
   const clients = [];
   /** @type {Map<string, string>} */
   const ids = new Map();
-  const send = (/** @type {Raw} */ client, /** @type {object} */ frame) =>
-    client.socket.send(JSON.stringify(frame));
   for (const name of names) {
-    const client = new Raw(url);
+    const client = new FrameRecorder(url, '{"type":"pong"}');
     await client.has(1);
     ids.set(JSON.parse(client.frames[0]).yourPeerId, name);
     clients.push(client);
   }
   const [a, b] = [...ids.keys()];
   const [ann, bob, eve] = clients;
-  send(ann, { type: 'join', room: 'heroes' });
-  await ann.has(2);
-  send(bob, { type: 'join', room: 'heroes' });
-  await Promise.all([ann.has(3), bob.has(2)]);
-  send(bob, { type: 'join', room: 'heroes' });
-  send(eve, { type: 'join', room: 'villains' });
-  await eve.has(2);
+  const join = (/** @type {string} */ room) => ({ type: 'join', room });
+  await ann.send(join('heroes'), ann);
+  await bob.send(join('heroes'), ann, bob);
+  await bob.send(join('heroes'));
+  await eve.send(join('villains'), eve);
   const signal = { type: 'signal', senderPeerId: a, receiverPeerId: b, room: 'heroes' };
-  send(ann, { ...signal, data: { type: 'offer', sdp: 'v=0\r\n' }, connectionId: 'one' });
-  await bob.has(3);
-  send(bob, { type: 'join', room: 'villains' });
-  await Promise.all([bob.has(4), eve.has(3)]);
-  send(bob, signal); // names another sender
+  const offer = { type: 'offer', sdp: 'v=0\r\n' };
+  await ann.send({ ...signal, data: offer, connectionId: 'one' }, bob);
+  await bob.send(join('villains'), bob, eve);
+  await bob.send(signal, ann, eve); // it names another sender, so bob is closed
   await bob.closed;
-  await Promise.all([ann.has(4), eve.has(4)]);
-  send(eve, { type: 'ping' });
-  for (const { socket } of [ann, eve]) socket.close();
+  await eve.send({ type: 'ping' });
+  await Promise.all([ann.close(), eve.close()]);
   const named = (/** @type {string} */ frame) =>
     [...ids].reduce((text, [id, name]) => text.replaceAll(id, name), frame);
-  return clients.map(({ frames }) => frames.map(named).filter((frame) => !/pong/.test(frame)));
+  return clients.map(({ frames }) => frames.map(named));
 }
 
 // RxDB's server keeps a timer for five seconds after its end, so this test is the first.

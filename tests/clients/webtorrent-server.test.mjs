@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { after, before, test } from 'node:test';
-import { WebSocket } from 'ws';
+import { FrameRecorder } from '../support/frame-recorder.mjs';
 import { within } from '../support/peer.mjs';
 import { startWorkerd } from '../support/workerd.mjs';
 
@@ -34,49 +34,16 @@ const urls = () => [
   `ws://127.0.0.1:${reference.ws.address().port}`,
 ];
 
-/** A WebSocket that records its frames. */
-class Client {
-  /** @type {string[]} */
-  frames = [];
-  #wake = () => {};
-
-  /** @param {string} url */
-  constructor(url) {
-    this.socket = new WebSocket(url);
-    this.socket.on('message', (data) => {
-      this.frames.push(`${data}`);
-      this.#wake();
-    });
-    this.open = once(this.socket, 'open');
-  }
-
-  /**
-   * Sends a frame.
-   * @param {unknown} frame
-   * @param {Client[]} receivers the clients that receive one frame each, for which this method waits
-   */
-  async send(frame, ...receivers) {
-    const counts = receivers.map(({ frames }) => frames.length + 1);
-    this.socket.send(JSON.stringify(frame));
-    for (const [index, receiver] of receivers.entries())
-      while (receiver.frames.length < counts[index]) {
-        const woken = new Promise((/** @type {(value?: unknown) => void} */ resolve) => {
-          receiver.#wake = resolve;
-        });
-        await within(woken, `a frame follows ${JSON.stringify(frame)}`);
-      }
-  }
-}
-
 /**
  * Opens three clients, and returns all frames that they receive.
  * @param {string} url
- * @param {(...clients: Client[]) => Promise<void>} conversation
+ * @param {(...clients: FrameRecorder[]) => Promise<void>} conversation
  */
 async function frames(url, conversation) {
-  const clients = ['ann', 'bob', 'eve'].map(() => new Client(url));
+  const clients = ['ann', 'bob', 'eve'].map(() => new FrameRecorder(url));
   try {
-    await Promise.all(clients.map(({ open }) => open));
+    const opened = clients.map(({ socket }) => once(socket, 'open'));
+    await within(Promise.all(opened), 'the clients connect');
     await conversation(...clients);
   } finally {
     for (const { socket } of clients) socket.terminate();
