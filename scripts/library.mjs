@@ -13,7 +13,8 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { hash } from './cache.mjs';
 import { ask, root, stop } from './run.mjs';
 import { npm } from './setup.mjs';
@@ -38,23 +39,22 @@ const SCRIPT_URL = 'partylineScriptUrl';
 /** Builds both files if the library or the package has changed. */
 export async function buildLibrary() {
   const modules = await libraryModules();
-  const sources = [
+  const packed = [
     ...[...modules, ...TYPES].map((name) => join(PUBLIC, name)),
     ...['package.json', 'README.md'].map((name) => join(PACKAGE, name)),
-    ...['LICENSE', 'scripts/library.mjs'].map((name) => join(root, name)),
+    join(root, 'LICENSE'),
   ];
+  const sources = [...packed, fileURLToPath(import.meta.url)];
   const stamp = hash(...sources.flatMap((file) => [file.slice(root.length), readFileSync(file)]));
   const isComplete = [...FILES.map((name) => join(PUBLIC, name)), STAMP].every(existsSync);
   if (isComplete && readFileSync(STAMP, 'utf8') === stamp) return;
   rmSync(STAGING, { recursive: true, force: true });
-  mkdirSync(STAGING, { recursive: true });
   const folder = join(STAGING, 'files');
-  mkdirSync(folder);
-  for (const source of sources)
-    if (dirname(source) !== join(root, 'scripts'))
-      copyFileSync(source, join(folder, source.slice(dirname(source).length + 1)));
-  await bundle(join(folder, 'room.min.js'));
-  publish(join(folder, 'room.min.js'), 'room.min.js');
+  mkdirSync(folder, { recursive: true });
+  for (const file of packed) copyFileSync(file, join(folder, basename(file)));
+  const script = join(folder, 'room.min.js');
+  await bundle(script);
+  publish(script, 'room.min.js');
   // npm writes the same bytes for the same files, so browsers and npm can cache the package.
   const pack = npm('pack', folder, '--pack-destination', STAGING, '--ignore-scripts', '--silent');
   if (ask(pack) === undefined)
@@ -65,7 +65,7 @@ export async function buildLibrary() {
 }
 
 /** Returns the names of `room.js` and of all modules that it imports. */
-export async function libraryModules() {
+async function libraryModules() {
   const { build } = await import('esbuild');
   const { metafile } = await build({
     absWorkingDir: PUBLIC,
@@ -81,7 +81,7 @@ export async function libraryModules() {
   return Object.keys(metafile.inputs).sort();
 }
 
-/** @param {string} outfile */
+/** Bundles the library into one script. @param {string} outfile */
 async function bundle(outfile) {
   const { build } = await import('esbuild');
   await build({

@@ -37,6 +37,10 @@ const site = new Site(({ url = '/' }, response) => {
 });
 const chromium = new Pages(site, 'Chromium');
 const firefox = new Pages(site, 'Firefox');
+const BROWSERS = /** @type {const} */ ([
+  ['Chromium', chromium],
+  ['Firefox', firefox],
+]);
 
 useFixtures(site, chromium, firefox, {
   start: async () => {
@@ -49,7 +53,7 @@ useFixtures(site, chromium, firefox, {
   },
 });
 
-/** Returns the code of the README with this beginning. @param {string} language @param {number} index */
+/** Returns a sample of the README. @param {string} language @param {number} index */
 function sample(language, index) {
   const blocks = README.split(`\n\`\`\`${language}\n`).slice(1);
   return blocks[index].split('\n```')[0];
@@ -110,6 +114,16 @@ new Room('demo', { iceserver: [], peers });
     await run(process.execPath, [tsc, ...options, ...how, 'application.ts'], { cwd: project });
   });
 
+/** Opens two pages of the application. @param {Pages} pages */
+const openTwo = async (pages) => [
+  await pages.open('ann', site.origin),
+  await pages.open('bob', site.origin),
+];
+
+/** Waits until a page has received a greeting. @param {import('playwright-core').Page} page */
+const hearsGreeting = (page) =>
+  until(page, 'a greeting arrives', () => /** @type {any} */ (globalThis).heard === 'hello');
+
 /** @type {Record<string, (entry: string) => Promise<string>>} */
 const BUNDLERS = {
   esbuild: async (entry) => {
@@ -140,35 +154,21 @@ async function bundled(bundler, code) {
 
 for (const bundler of Object.keys(BUNDLERS))
   describe(`bundled with ${bundler}`, () => {
-    for (const [browser, pages] of /** @type {const} */ ([
-      ['Chromium', chromium],
-      ['Firefox', firefox],
-    ]))
+    for (const [browser, pages] of BROWSERS)
       test(`two pages greet each other in ${browser}`, async () => {
         const code = addressed(sample('js', 0), newRoom());
-        const log = 'const console = { log: (...heard) => Object.assign(globalThis, { heard }) };';
+        const log = 'const console = { log: (id, heard) => Object.assign(globalThis, { heard }) };';
         const path = await bundled(bundler, `${log}\n${code}`);
-        const [ann, bob] = [
-          await pages.open('ann', site.origin),
-          await pages.open('bob', site.origin),
-        ];
-        for (const page of [ann, bob]) await page.addScriptTag({ type: 'module', url: path });
-        for (const page of [ann, bob])
-          await until(
-            page,
-            'a greeting arrives',
-            () => /** @type {any} */ (globalThis).heard?.[1] === 'hello',
-          );
+        const opened = await openTwo(pages);
+        for (const page of opened) await page.addScriptTag({ type: 'module', url: path });
+        for (const page of opened) await hearsGreeting(page);
       });
 
     test('two pages show each other their cameras', async () => {
       const path = await bundled(bundler, addressed(sample('js', 1), newRoom()));
-      const [ann, bob] = [
-        await chromium.open('ann', site.origin),
-        await chromium.open('bob', site.origin),
-      ];
-      for (const page of [ann, bob]) await page.addScriptTag({ type: 'module', url: path });
-      for (const page of [ann, bob])
+      const opened = await openTwo(chromium);
+      for (const page of opened) await page.addScriptTag({ type: 'module', url: path });
+      for (const page of opened)
         await until(page, 'a video plays', () => !!document.querySelector('video')?.videoWidth);
     });
 
@@ -191,14 +191,11 @@ for (const bundler of Object.keys(BUNDLERS))
     });
   });
 
-for (const [browser, pages] of /** @type {const} */ ([
-  ['Chromium', chromium],
-  ['Firefox', firefox],
-]))
+for (const [browser, pages] of BROWSERS)
   test(`the script works in a <script> tag in ${browser}, and finds its server`, async () => {
     const [, url] = /src="([^"]+)"/.exec(addressed(sample('html', 0), '')) ?? [];
     const room = newRoom();
-    const opened = [await pages.open('ann', site.origin), await pages.open('bob', site.origin)];
+    const opened = await openTwo(pages);
     for (const page of opened) {
       await page.addScriptTag({ url });
       await page.evaluate((name) => {
@@ -206,13 +203,8 @@ for (const [browser, pages] of /** @type {const} */ ([
         /** @type {import('../../public/room.js').Room} */
         const joined = new global.partyline.Room(name);
         joined.addEventListener('peer', ({ detail: { peer } }) => peer.send('hello'));
-        joined.addEventListener('message', ({ detail }) => (global.heard = ['', detail.data]));
+        joined.addEventListener('message', ({ detail }) => (global.heard = detail.data));
       }, room);
     }
-    for (const page of opened)
-      await until(
-        page,
-        'a greeting arrives',
-        () => /** @type {any} */ (globalThis).heard?.[1] === 'hello',
-      );
+    for (const page of opened) await hearsGreeting(page);
   });
