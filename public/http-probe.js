@@ -1,13 +1,13 @@
 // @ts-check
 /**
  * Finds out why no WebSocket opens. A browser reports the same code 1006 for every cause. If the
- * server answers HTTP requests meanwhile, then it or something in between refuses WebSockets. If not,
- * the address may be wrong. After the first WebSocket, the address is right.
+ * server answers HTTP requests meanwhile, then it or something in between refuses WebSockets. If it does
+ * not answer, and no WebSocket has opened before, then the address may be wrong.
  */
 
 import { httpUrl } from './options.js';
 
-/** Consecutive WebSockets that do not open before the probe, after another WebSocket has opened. */
+/** The number of consecutive failures before the probe. 1 if no WebSocket has ever opened. */
 const PROBE_AFTER = 2;
 const TIMEOUT_MS = 5_000;
 
@@ -19,7 +19,7 @@ export class HttpProbe {
   #hasOpened = false; // any WebSocket so far
   #httpWorks = false;
   #isReported = false;
-  #isUnreachable = false; // whether that is reported
+  #isUnreachableReported = false;
 
   /**
    * @param {URL} socketUrl the URL of the WebSocket
@@ -75,8 +75,8 @@ export class HttpProbe {
   }
 
   #reportUnreachable() {
-    if (this.#hasOpened || this.#isUnreachable || this.#stop.aborted) return;
-    this.#isUnreachable = true;
+    if (this.#hasOpened || this.#isUnreachableReported || this.#stop.aborted) return;
+    this.#isUnreachableReported = true;
     this.#report(
       'unreachable',
       `${this.#url.host} does not answer: check the option host and the network of this device; the ` +
