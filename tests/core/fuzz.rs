@@ -24,6 +24,9 @@ use serde_json::value::RawValue;
 
 use crate::rig::LIMITS;
 
+const ANNOUNCED_OFFER: &str = r#"{"action":"announce","info_hash":"\u00e9hhhhhhhhhhhhhhhhhhh","peer_id":"aaaaaaaaaaaaaaaaaaaa","offers":[{"offer":{},"offer_id":"1"}],"left":0}"#;
+const ANNOUNCED_ANSWER: &str = r#"{"action":"announce","info_hash":"éhhhhhhhhhhhhhhhhhhh","peer_id":"bbbbbbbbbbbbbbbbbbbb","answer":1,"to_peer_id":"aaaaaaaaaaaaaaaaaaaa","offer_id":"1"}"#;
+
 /// Seeds for mutation: frames, most of them valid.
 const FRAMES: [&str; 29] = [
     r#"{"type":"ice-candidate","payload":{"candidate":""},"target":"peer2"}"#,
@@ -53,8 +56,8 @@ const FRAMES: [&str; 29] = [
     r#"{"Signal":{"receiver":"9f3c1b2a-0000-4000-8000-00000000000a","data":{"Offer":"v=0\r\n"}}}"#,
     r#"{"type":"join","room":"heroes"}"#,
     r#"{"type":"signal","room":"heroes","senderPeerId":"a","receiverPeerId":"b","data":{"candidate":"\""}}"#,
-    r#"{"action":"announce","info_hash":"\u00e9hhhhhhhhhhhhhhhhhhh","peer_id":"aaaaaaaaaaaaaaaaaaaa","offers":[{"offer":{},"offer_id":"1"}],"left":0}"#,
-    r#"{"action":"announce","info_hash":"hhhhhhhhhhhhhhhhhhhh","peer_id":"bbbbbbbbbbbbbbbbbbbb","answer":1,"to_peer_id":"aaaaaaaaaaaaaaaaaaaa","offer_id":"1"}"#,
+    ANNOUNCED_OFFER,
+    ANNOUNCED_ANSWER,
     r#"{"action":"scrape","info_hash":["hhhhhhhhhhhhhhhhhhhh","bbbbbbbbbbbbbbbbbbbb"]}"#,
 ];
 
@@ -239,10 +242,10 @@ fn signals_or_refuses(frame: &str) {
 
 /// Each frame to a client of a tracker must be JSON with an action, because the client fails otherwise.
 fn announces_or_refuses(frame: &str) {
-    let (socket, other) = (Socket(1), Socket(2));
+    let (sender, other) = (Socket(1), Socket(2));
     let mut topics = Topics::restore(LIMITS, Time(1_000_000), []);
     let mut effects = Vec::new();
-    for socket in [socket, other] {
+    for socket in [sender, other] {
         let join = topics::Event::Join {
             socket,
             id: None,
@@ -253,9 +256,9 @@ fn announces_or_refuses(frame: &str) {
         topics.handle(Time(1_000_000), join, &mut effects);
     }
     for (socket, frame) in [
-        (other, FRAMES[FRAMES.len() - 3]),
-        (socket, frame),
-        (other, FRAMES[FRAMES.len() - 2]),
+        (other, ANNOUNCED_OFFER),
+        (sender, frame),
+        (other, ANNOUNCED_ANSWER),
     ] {
         let call = Dialect::Tracker.decode_call(frame);
         let bytes = frame.len();
