@@ -70,7 +70,7 @@ mod tests {
         let expected = Call::Signal {
             group: None,
             stated_sender: None,
-            to: "9f3c1b2a000040008000_0000000000a".replace('_', "0").into(),
+            to: "9f3c1b2a00004000800000000000000a".into(),
             body: r#"{ "Offer":"v=0" }"#.to_owned(),
         };
         assert_eq!(decode(text), Ok(expected));

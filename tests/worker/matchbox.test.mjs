@@ -90,7 +90,7 @@ test('a token for the room is needed, and its client is closed when it expires',
     assert.deepEqual(eve.unread, []);
   }
   const lasting = await connect('game', { token: token({}) }, strict);
-  const exp = Math.floor(Date.now() / 1000) + 3;
+  const exp = Math.floor(Date.now() / 1000) + 4;
   const ann = await connect('game', { token: token({ exp }) }, strict);
   await lasting.peer.receives({ NewPeer: ann.id });
   await ann.peer.isClosed(4014, 'expired');

@@ -46,7 +46,7 @@ fn enter(stage: &mut Stage, client: Socket, room: &str) {
     stage.send(client, &format!(r#"{{"type":"join","room":"{room}"}}"#));
 }
 
-/// Returns a signal of a client of `RxDB`.
+/// Returns the frame with a signal of a client of `RxDB`.
 fn signal(sender: Socket, receiver: Socket, room: &str) -> String {
     let (sender, receiver) = (id_of(sender), id_of(receiver));
     format!(
@@ -55,7 +55,7 @@ fn signal(sender: Socket, receiver: Socket, room: &str) -> String {
 }
 
 /// Sends a signal of a client of matchbox.
-fn signals(stage: &mut Stage, sender: Socket, receiver: Socket) {
+fn send_signal(stage: &mut Stage, sender: Socket, receiver: Socket) {
     let receiver = id_of(receiver);
     stage.send(
         sender,
@@ -136,8 +136,8 @@ fn an_open_group_is_filled_again_and_a_full_group_is_closed_for_ever() {
         "the group stays closed"
     );
     assert_eq!(stage.heard(next), [event("IdAssigned", next)]);
-    signals(&mut stage, bob, dan);
-    signals(&mut stage, bob, next);
+    send_signal(&mut stage, bob, dan);
+    send_signal(&mut stage, bob, next);
     assert_eq!(stage.heard(dan), [event("PeerLeft", eve), signaled(bob)]);
     assert_eq!(stage.heard(next), []);
 }
@@ -192,7 +192,7 @@ fn a_signal_reaches_one_member_whose_id_may_have_hyphens() {
     }
     stage.end(bob);
     stage.all_heard();
-    signals(&mut stage, ann, bob);
+    send_signal(&mut stage, ann, bob);
     assert_eq!(stage.all_heard().len(), 0);
 }
 

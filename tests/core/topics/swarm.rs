@@ -55,10 +55,10 @@ fn counts(swarm: &str, complete: usize, incomplete: usize) -> Heard {
     ))
 }
 
-fn received(kind: &str, body: usize, offer: usize, swarm: &str, peer: &str) -> Heard {
+fn received(key: &str, body: usize, offer: usize, swarm: &str, peer: &str) -> Heard {
     let (swarm, peer) = (id(swarm), id(peer));
     Heard::Frame(format!(
-        r#"{{"action":"announce","{kind}":{body},"offer_id":"{offer}","peer_id":"{peer}","info_hash":"{swarm}"}}"#
+        r#"{{"action":"announce","{key}":{body},"offer_id":"{offer}","peer_id":"{peer}","info_hash":"{swarm}"}}"#
     ))
 }
 

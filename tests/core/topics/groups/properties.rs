@@ -12,7 +12,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::Config;
 
-use super::{enter, event, init, joined, signal, signaled, signals};
+use super::{enter, event, init, joined, send_signal, signal, signaled};
 use crate::rig::{self, Heard};
 use crate::topics::stage::Stage;
 
@@ -150,12 +150,13 @@ fn play(dialect: Dialect, steps: &[Step], sleeps: bool) {
                 model.join(client, *size);
             }
             Step::Join(_) => {
-                let is_full = sockets.iter().filter(|each| stage.is_open(**each)).count();
+                let clients = sockets.iter().filter(|each| stage.is_open(**each)).count();
                 let client = stage.join();
                 sockets.push(client);
-                let heard = match is_full == LIMITS.peers {
-                    true => Heard::Closed(Close::RoomFull),
-                    false => init(client),
+                let heard = if clients == LIMITS.peers {
+                    Heard::Closed(Close::RoomFull)
+                } else {
+                    init(client)
                 };
                 model.expect(client, heard);
             }
@@ -172,7 +173,7 @@ fn play(dialect: Dialect, steps: &[Step], sleeps: bool) {
                 let room = if is_matchbox { "" } else { ROOMS[*room] };
                 let frame = signal(from, to, room);
                 if is_matchbox {
-                    signals(&mut stage, from, to);
+                    send_signal(&mut stage, from, to);
                 } else {
                     stage.send(from, &frame);
                 }
@@ -188,9 +189,12 @@ fn play(dialect: Dialect, steps: &[Step], sleeps: bool) {
             Step::End(client) => {
                 if let Some(client) = open(client) {
                     stage.end(client);
-                    let left = |members: &[Socket]| match is_matchbox {
-                        true => event("PeerLeft", client),
-                        false => joined(members),
+                    let left = |members: &[Socket]| {
+                        if is_matchbox {
+                            event("PeerLeft", client)
+                        } else {
+                            joined(members)
+                        }
                     };
                     model.end(client, left);
                 }
