@@ -4,8 +4,8 @@
 //! the connections of its subscribers. The server closes a connection with 4 MiB that its client has
 //! not read, and it assumes that a client without frames of its own reads 64 KiB a second; see
 //! [`unread`](crate::core::unread). With this budget, a subscriber of one topic stays below that limit for
-//! a minute. All clients of topics send frames more often. The burst is enough for 30 pages that open a
-//! document at the same moment: about 400 pairs exchange 4 to 5 KB each.
+//! a minute. All clients of topics send a frame at least once a minute. The burst is enough for 30 pages
+//! that open a document at the same moment: about 400 pairs exchange 4 to 5 KB each.
 //!
 //! The budget is kept in memory only, as the [rate limit](crate::core::rate_limit) of a client is.
 
