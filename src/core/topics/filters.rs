@@ -246,7 +246,7 @@ impl Topics {
 const TOO_MANY: &str =
     "too many filters: all subscriptions of a client may have 15,000 bytes and 640 values";
 const FULL: &str = "too many filters in this room: subscribe again later";
-const OVER_BUDGET: &str = "too many bytes for these subscribers: send at most 64 KiB a second";
+const OVER_BUDGET: &str = "too many bytes for these subscribers: send at most 96 KiB a second";
 
 #[cfg(test)]
 mod tests {
