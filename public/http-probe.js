@@ -79,8 +79,8 @@ export class HttpProbe {
     this.#isUnreachableReported = true;
     this.#report(
       'unreachable',
-      `${this.#url.host} does not answer: check the option host and the network of this device; the ` +
-        'library tries again until it answers',
+      `${this.#url.host} does not answer: check the option host, the network of this device and the ` +
+        'Content-Security-Policy of this page; the library tries again until it answers',
     );
   }
 }

@@ -35,6 +35,11 @@ const FILES = ['room.min.js', 'partyline.tgz'];
  * have.
  */
 const SCRIPT_URL = 'partylineScriptUrl';
+/**
+ * `document.currentScript` is missing in a worker, and `null` in a module. It is another element if the page
+ * has one with this name, whose `src` must not choose the server. The option `host` is required then.
+ */
+const SCRIPT = 'globalThis.document?.currentScript';
 
 /** Builds both files if the library or the package has changed. */
 export async function buildLibrary() {
@@ -85,7 +90,7 @@ async function libraryModules() {
 async function bundle(outfile) {
   const { build } = await import('esbuild');
   await build({
-    banner: { js: `var ${SCRIPT_URL}=document.currentScript.src;` },
+    banner: { js: `var ${SCRIPT_URL}=(s=>s?.localName==="script"&&s.src||"data:,")(${SCRIPT});` },
     bundle: true,
     define: { 'import.meta.url': SCRIPT_URL },
     entryPoints: [join(PUBLIC, ENTRY)],

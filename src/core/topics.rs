@@ -235,6 +235,7 @@ impl Topics {
                 call.refuse(refusal)
             })
         };
+        let bytes = bytes.saturating_add(call.as_ref().map_or(0, Call::cost));
         let (notice, close) = match (client.rate_limiter.check(now, bytes), call) {
             (Decision::Pass, Ok(call)) => return self.handle_call(now, socket, call, effects),
             (Decision::Pass, Err(refusal)) => {

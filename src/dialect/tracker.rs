@@ -61,12 +61,13 @@ fn announce<'a>(
     let peer_id = object.take("peer_id").unwrap_or_default();
     let swarm = id(written_swarm).ok_or("invalid info_hash")?;
     let peer = id(peer_id).ok_or("invalid peer_id")?;
-    let post = |key, body, offer_id: Option<&'a str>| {
-        let id = offer_id.unwrap_or_default();
+    // A client fails if the `offer_id` of an answer is not a string.
+    let read_id = |id: Option<&'a str>| id.filter(|id| id.starts_with('"'));
+    let post = |key, body, id: &'a str| {
         let body = ObjectWriter::new(200)
             .string("action", "announce")
             .optional_raw(key, body)
-            .optional_raw("offer_id", offer_id)
+            .raw("offer_id", id)
             .raw("peer_id", peer_id)
             .raw("info_hash", written_swarm)
             .end();
@@ -76,14 +77,18 @@ fn announce<'a>(
     let offered = object.take("offers").and_then(|offers| list(offers).ok());
     for offer in offered.unwrap_or_default().into_iter().take(MAX_OFFERS) {
         let mut offer = Object::read(offer).map_err(|_| "invalid offers")?;
-        offers.push(post("offer", offer.take("offer"), offer.take("offer_id")));
+        let id = read_id(offer.take("offer_id")).ok_or("invalid offers")?;
+        offers.push(post("offer", offer.take("offer"), id));
     }
     let answer = object.take("answer").filter(|answer| *answer != "null");
     let to = object.take("to_peer_id").and_then(id);
     let answer = match (answer, to) {
         (None, _) => None,
         (_, None) => return Err("invalid `to_peer_id` (required with `answer`)"),
-        (answer, Some(to)) => Some((to, post("answer", answer, object.take("offer_id")))),
+        (answer, Some(to)) => {
+            let id = read_id(object.take("offer_id")).ok_or("invalid offer_id")?;
+            Some((to, post("answer", answer, id)))
+        }
     };
     let event = match object.take("event") {
         None | Some("null") => "".into(),

@@ -208,3 +208,37 @@ for (const [browser, pages] of BROWSERS)
     }
     for (const page of opened) await hearsGreeting(page);
   });
+
+test('an element with the name currentScript does not choose the server of the script', async () => {
+  const page = await chromium.open('page', site.origin);
+  const url = `${workerd.at.main.origin}/room.min.js`;
+  const error = await page.evaluate(async (script) => {
+    const image = document.createElement('img');
+    Object.assign(image, { name: 'currentScript', src: `${location.origin}/room.min.js` });
+    document.body.append(image);
+    const element = document.createElement('script');
+    element.src = script;
+    document.head.append(element);
+    await new Promise((resolve) => (element.onload = resolve));
+    try {
+      return String(new /** @type {any} */ (globalThis).partyline.Room('demo'));
+    } catch (thrown) {
+      return String(thrown);
+    }
+  }, url);
+  assert.match(error, /^TypeError: the option host is missing/);
+});
+
+test('the script loads in a worker', async () => {
+  const page = await chromium.open('page', site.origin);
+  const url = `${workerd.at.main.origin}/room.min.js`;
+  const type = await page.evaluate((script) => {
+    const code = `importScripts(${JSON.stringify(script)}); postMessage(typeof partyline.Room);`;
+    const worker = new Worker(URL.createObjectURL(new Blob([code])));
+    return new Promise((resolve) => {
+      worker.onmessage = ({ data }) => resolve(data);
+      worker.onerror = ({ message }) => resolve(message);
+    });
+  }, url);
+  assert.equal(type, 'function');
+});

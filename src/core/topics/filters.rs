@@ -19,7 +19,7 @@
 
 use std::rc::Rc;
 
-use super::{Effect, Mark, Notice, Subscription, Topic, Topics};
+use super::{Call, Effect, Mark, Notice, Subscription, Topic, Topics};
 use crate::core::peer::{Socket, Time};
 use crate::core::refusal::{Code, Refusal};
 
@@ -28,6 +28,13 @@ use crate::core::refusal::{Code, Refusal};
 const MAX_FILTERS: usize = 15_000;
 /// The length that is added for each subscription: its seat, its mark and two lengths.
 const OVERHEAD: usize = 40;
+/// The maximum number of lines of all filters of a client. Without it, four clients would use up
+/// [`MAX_SUBSCRIPTIONS`](super::MAX_SUBSCRIPTIONS) with values of one character. A client of trystero has
+/// two lines of 48 bytes for each topic, so it reaches [`MAX_FILTERS`] first.
+const MAX_LINES: usize = 640;
+/// The bytes as which a line counts for the rate limit, in addition to its text. The server needs about
+/// 10 µs to insert and to remove a line, which has as little as four bytes in a frame.
+const COST_OF_LINE: usize = 40;
 
 /// An event that a client publishes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,14 +125,27 @@ impl Subscription {
     #[must_use]
     pub fn weight(&self) -> usize {
         match self.mark {
-            Mark::Filters => {
-                let lines = self
-                    .topic
-                    .bytes()
-                    .filter(|byte| matches!(byte, b'\t' | b'\n'));
-                lines.count().saturating_add(1)
-            }
+            Mark::Filters => count_lines(&self.topic),
             _ => 1,
+        }
+    }
+}
+
+fn count_lines(filters: &str) -> usize {
+    let bytes = filters.bytes();
+    let ends = bytes.filter(|byte| matches!(byte, b'\t' | b'\n'));
+    ends.count().saturating_add(1)
+}
+
+impl Call<'_> {
+    /// Returns the bytes that count for the rate limit in addition to those of the frame.
+    pub(super) fn cost(&self) -> usize {
+        match self {
+            Self::Filter {
+                filters: Ok(filters),
+                ..
+            } => count_lines(filters).saturating_mul(COST_OF_LINE),
+            _ => 0,
         }
     }
 }
@@ -148,12 +168,14 @@ impl Topics {
                 texts.saturating_add(OVERHEAD)
             };
             let mut total = length(&filters, label);
+            let mut lines = count_lines(&filters);
             if let Some(client) = self.clients.get(&socket) {
                 for each in &client.listener.subscriptions {
                     total = total.saturating_add(length(&each.topic, &each.label));
+                    lines = lines.saturating_add(each.weight());
                 }
             }
-            if total > MAX_FILTERS {
+            if total > MAX_FILTERS || lines > MAX_LINES {
                 return Err(refused(TOO_MANY));
             }
             let is_added = self.add(socket, &filters, label, Mark::Filters);
@@ -221,7 +243,8 @@ impl Topics {
     }
 }
 
-const TOO_MANY: &str = "too many filters: all subscriptions of a client may have 15,000 bytes";
+const TOO_MANY: &str =
+    "too many filters: all subscriptions of a client may have 15,000 bytes and 640 values";
 const FULL: &str = "too many filters in this room: subscribe again later";
 const OVER_BUDGET: &str = "too many bytes for these subscribers: send at most 96 KiB a second";
 

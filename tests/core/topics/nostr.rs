@@ -62,7 +62,8 @@ fn the_values_of_all_subscriptions_of_a_client_fit_into_its_attachment() {
     assert!(is_accepted(&request(&mut stage, ann, "one", &topics)));
     let more = request(&mut stage, ann, "two", &topics);
     let too_many = "error: too many filters: all subscriptions of a client may have 15,000 bytes";
-    assert_eq!(more, format!(r#"["CLOSED","two","{too_many}"]"#));
+    let refused = format!(r#"["CLOSED","two","{too_many} and 640 values"]"#);
+    assert_eq!(more, refused);
     let again = request(&mut stage, ann, "one", &topics);
     assert!(is_accepted(&again), "it replaces the other");
     stage.send(ann, r#"["CLOSE","one"]"#);
@@ -90,6 +91,28 @@ fn a_client_has_at_most_100_subscriptions_with_the_longest_names() {
         accepted += usize::from(is_accepted(&request(&mut stage, ann, &label, &values)));
     }
     assert_eq!(accepted, MAX_TOPICS, "the stage checks the attachment");
+}
+
+#[test]
+fn a_client_has_at_most_640_values_which_count_for_its_rate_limit() {
+    let mut stage = stage();
+    let ann = stage.join();
+    let values: Vec<_> = (0..250).map(|n| n.to_string()).collect();
+    for (label, count, fits) in [
+        ("a", 250, true),
+        ("b", 250, true),
+        ("c", 141, false),
+        ("c", 140, true),
+        ("d", 1, false),
+    ] {
+        let answer = request(&mut stage, ann, label, &values[..count]);
+        assert_eq!(is_accepted(&answer), fits, "{label} {count}");
+    }
+    let bob = stage.join();
+    let answers = (0..200).map(|_| request(&mut stage, bob, "s", &values));
+    let accepted = answers.filter(|answer| is_accepted(answer)).count();
+    let bytes = accepted * (250 * 40 + 1_000);
+    assert!((900_000..1_100_000).contains(&bytes), "{accepted}");
 }
 
 #[test]
