@@ -19,7 +19,7 @@ use serde::Serialize;
 use sha1::Sha1;
 
 use crate::core::peer::{PeerId, Time};
-use crate::dialect::json::{Object, list, unquote};
+use crate::dialect::json::{Object, ObjectWriter, array, list, quote, unquote};
 
 /// `ttl`, in seconds, of a response without TURN after the TURN service failed. Clients then
 /// request TURN again. A shorter time would increase the load on the failing service.
@@ -157,64 +157,32 @@ impl Ice {
     pub fn answer(&self, format: IceFormat, state: &TurnState) -> String {
         let (turn, degraded, ttl) = match state {
             TurnState::Off => (None, None, None),
-            TurnState::Degraded => (None, Some(true), Some(DEGRADED_TTL)),
+            TurnState::Degraded => (None, Some("true"), Some(DEGRADED_TTL)),
             TurnState::On(turn) => (Some(turn), None, Some(self.ttl)),
         };
+        let urls = |urls: &[String]| array(urls.iter().map(|url| quote(url)));
+        let answer = ObjectWriter::new(0);
         let answer = match format {
             IceFormat::List => {
-                let stun = (!self.stun.is_empty()).then_some(Server::Stun { urls: &self.stun });
-                let servers = stun.into_iter().chain(turn.map(Server::Turn));
-                serde_json::to_string(&List {
-                    ice_servers: servers.collect(),
-                    ttl,
-                    degraded,
-                })
+                let stun = ObjectWriter::new(0).raw("urls", &urls(&self.stun));
+                let stun = (!self.stun.is_empty()).then(|| stun.end());
+                // Serializing strings and arrays never fails.
+                let turn = turn.and_then(|turn| serde_json::to_string(turn).ok());
+                let ttl = ttl.map(|ttl| ttl.to_string());
+                answer
+                    .raw("iceServers", &array(stun.into_iter().chain(turn)))
+                    .optional_raw("ttl", ttl.as_deref())
             }
             IceFormat::One => {
-                let turn_urls = turn.map(|turn| &turn.urls);
-                serde_json::to_string(&One {
-                    urls: self
-                        .stun
-                        .iter()
-                        .chain(turn_urls.into_iter().flatten())
-                        .collect(),
-                    username: turn.map(|turn| &*turn.username),
-                    credential: turn.map(|turn| &*turn.credential),
-                    degraded,
-                })
+                let turn_urls = turn.map_or(&[][..], |turn| &turn.urls);
+                answer
+                    .raw("urls", &urls(&[&self.stun, turn_urls].concat()))
+                    .optional_string("username", turn.map(|turn| &*turn.username))
+                    .optional_string("credential", turn.map(|turn| &*turn.credential))
             }
         };
-        // Serializing strings, numbers and arrays never fails.
-        answer.unwrap_or_default()
+        answer.optional_raw("degraded", degraded).end()
     }
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct List<'a> {
-    ice_servers: Vec<Server<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ttl: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    degraded: Option<bool>,
-}
-
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Server<'a> {
-    Stun { urls: &'a [String] },
-    Turn(&'a TurnServer),
-}
-
-#[derive(Serialize)]
-struct One<'a> {
-    urls: Vec<&'a String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    username: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    credential: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    degraded: Option<bool>,
 }
 
 #[cfg(test)]
