@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 
 pub use self::writer::{ObjectWriter, array, quote};
 use crate::core::refusal::Refusal;
+use crate::core::text::split_once;
 
 /// The maximum number of fields in an object. It limits the time to find duplicate keys, because
 /// each key is compared with all earlier keys.
@@ -243,7 +244,7 @@ fn take_value(text: &str) -> Result<(&str, &str), JsonError> {
             // serde_json appends a position that it counts from the start of this value. A reader
             // would count from the start of the frame, so the position is removed.
             let message = error.to_string();
-            let fault = message.split_once(" at line ");
+            let fault = split_once(&message, " at line ");
             let fault = fault.map_or(&*message, |(fault, _)| fault);
             let value = excerpt(text);
             return Err(JsonError(
