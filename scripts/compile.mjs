@@ -17,7 +17,7 @@ const FIRST_TIME = { dev: 'about 40 s', release: 'about a minute' };
  * the standard library is. With these and `opt-level = 2`, the module is a fifth smaller than with the
  * defaults of a release, and a signal needs about as many instructions.
  */
-const INLINING = '-Cllvm-args=-inline-threshold=40 -Cllvm-args=-inlinehint-threshold=40';
+const INLINING = '-Cllvm-args=-inline-threshold=40 -Cllvm-args=-inlinehint-threshold=200';
 /** The class that our Rust code exports, in lower case. */
 const OUR_CLASS = 'room';
 

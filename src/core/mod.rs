@@ -14,5 +14,6 @@ pub(crate) mod rate_limit;
 pub mod refusal;
 pub mod room;
 pub mod stream;
+pub(crate) mod text;
 pub mod topics;
 pub mod unread;

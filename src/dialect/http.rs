@@ -116,9 +116,8 @@ fn event(data: &str, event_id: Option<u64>) -> String {
     let id = id_line(event_id);
     // Two searches for one byte each are faster than one search for two bytes.
     let data: Cow<'_, str> = if data.contains('\n') || data.contains('\r') {
-        data.replace("\r\n", "\n")
-            .replace(['\r', '\n'], "\ndata: ")
-            .into()
+        let lines: Vec<_> = data.lines().collect();
+        lines.join("\n").replace(['\r', '\n'], "\ndata: ").into()
     } else {
         data.into()
     };

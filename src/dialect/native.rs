@@ -18,7 +18,7 @@
 //! This module does not decode the frame `ping`, because the platform replies to it with `pong`.
 
 use super::frame::{deny_unknown, error, missing_type, payload, peer_list};
-use super::json::{Object, ObjectWriter, WHITESPACE, list};
+use super::json::{Object, ObjectWriter, list, trim_start};
 use crate::core::event::Signal;
 use crate::core::notice::{Notice, RoutedSignal};
 use crate::core::refusal::Refusal;
@@ -51,7 +51,7 @@ fn batch(text: &str) -> Result<Vec<&str>, Refusal<'static>> {
 }
 
 fn is_list(text: &str) -> bool {
-    text.trim_start_matches(WHITESPACE).starts_with('[')
+    trim_start(text).starts_with('[')
 }
 
 pub(super) fn decode(text: &str) -> Result<Signal<'_>, Refusal<'static>> {

@@ -33,6 +33,7 @@ use crate::core::event::Signal;
 use crate::core::notice::{Notice, RoutedSignal};
 use crate::core::peer::{MEDIA_SERVER, PeerId};
 use crate::core::refusal::Refusal;
+use crate::core::text::split_once;
 
 /// Signal types that this dialect cannot encode for peers: the events of the server, and the events
 /// that socket.io-client reserves for itself.
@@ -225,7 +226,11 @@ fn candidates_in(description: &str) -> Vec<String> {
     };
     let mut candidates = Vec::new();
     // The part before the first media description has no candidates (RFC 8839 §5.1).
-    for (index, media) in sdp.split("\nm=").skip(1).enumerate() {
+    let mut section = split_once(&sdp, "\nm=");
+    let mut index = 0_usize;
+    while let Some((_, rest)) = section {
+        section = split_once(rest, "\nm=");
+        let media = section.map_or(rest, |(media, _)| media);
         let attributes = || {
             media
                 .trim_end()
@@ -240,6 +245,7 @@ fn candidates_in(description: &str) -> Vec<String> {
                 .raw("sdpMLineIndex", &index.to_string());
             candidates.push(candidate.end());
         }
+        index = index.saturating_add(1);
     }
     candidates
 }

@@ -25,6 +25,7 @@ pub use url::{host_of, split_url};
 use self::endpoint::{Endpoint, HttpAction};
 use self::query::{QueryParams, peer_id, room_name};
 use crate::core::refusal::Refusal;
+use crate::core::text::split_once;
 use crate::dialect::Dialect;
 use crate::dialect::family::Family;
 use crate::edge::quote::shorten;
@@ -128,7 +129,7 @@ pub fn route(request: &Request<'_>) -> Result<Route, HttpError> {
         "OPTIONS" => return Ok(Route::Preflight(methods)),
         // Engine.IO has an error of its own for an invalid method.
         _ if matches!(endpoint, Endpoint::Engine) => {}
-        method if methods.split(", ").any(|allowed| allowed == method) => {}
+        method if methods.split(',').any(|allowed| allowed.trim() == method) => {}
         _ => {
             let method = shorten(request.method);
             let message =
@@ -236,7 +237,7 @@ fn join_or_status(
             }))
         }
         None if !params.has_join_params => {
-            let allows_html = |accept: &str| accept.contains("text/html");
+            let allows_html = |accept: &str| split_once(accept, "text/html").is_some();
             Ok(Route::Status {
                 room,
                 family: dialect.map(Dialect::family),

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::quote::shorten;
+use crate::core::text::split_once;
 
 /// A setting with an invalid value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,7 +102,7 @@ pub(super) fn http_url(name: &'static str, url: &str, example: &str) -> Result<S
 
 /// Returns whether the text is an origin in lower case, without a path or a wildcard.
 pub(super) fn is_origin(text: &str) -> bool {
-    let Some((scheme, host)) = text.split_once("://") else {
+    let Some((scheme, host)) = split_once(text, "://") else {
         return false;
     };
     let is_plain = !host.is_empty() && !host.contains(['/', '?', '#', '@', '*', ' ']);

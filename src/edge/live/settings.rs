@@ -2,6 +2,7 @@
 
 use super::access::is_local_host;
 use super::{LiveSettings, MediaServer, NOT_CONFIGURED};
+use crate::core::text::split_once;
 use crate::edge::route::HttpError;
 use crate::edge::setting::{BadSetting, bearer_token, http_url, is_origin, strong_secret};
 
@@ -97,7 +98,7 @@ fn notify_origins(listed: &str) -> Result<Vec<String>, BadSetting> {
     let origins = origins.filter(|origin| !origin.is_empty());
     origins
         .map(|origin| {
-            let is_secure = match origin.split_once("://") {
+            let is_secure = match split_once(origin, "://") {
                 Some(("https", _)) => true,
                 Some(("http", host)) => is_local_host(host),
                 _ => false,

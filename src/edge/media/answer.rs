@@ -93,7 +93,7 @@ fn media_sections(sdp: &str) -> (Tracks, Tracks) {
                 _ => {}
             }
         }
-        let mut fields = section.trim_start_matches("m=").split(' ');
+        let mut fields = section.strip_prefix("m=").unwrap_or(section).split(' ');
         let (kind, port) = (fields.next(), fields.next());
         // A port may be followed by the number of ports (RFC 8866 §5.14).
         let port = port.and_then(|port| port.split('/').next());

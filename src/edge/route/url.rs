@@ -1,3 +1,5 @@
+use crate::core::text::split_once;
+
 /// Splits an absolute URL into path and query, without the fragment.
 ///
 /// The URL of a request always has a host and a path (URL §4.5). In any other string, a missing
@@ -6,10 +8,7 @@
 pub fn split_url(url: &str) -> (&str, &str) {
     let url = url.split_once('#').map_or(url, |(url, _)| url);
     let (address, query) = url.split_once('?').unwrap_or((url, ""));
-    let host = address
-        .find("://")
-        .map_or(0, |scheme| scheme.saturating_add(3));
-    let host = address.get(host..).unwrap_or_default();
+    let host = split_once(address, "://").map_or(address, |(_, host)| host);
     let path = host.find('/').and_then(|path| host.get(path..));
     (path.unwrap_or("/"), query)
 }
@@ -17,7 +16,7 @@ pub fn split_url(url: &str) -> (&str, &str) {
 /// Returns the host of an absolute URL, with its port. Returns `None` if the text is no such URL.
 #[must_use]
 pub fn host_of(url: &str) -> Option<&str> {
-    let (_, rest) = url.split_once("://")?;
+    let (_, rest) = split_once(url, "://")?;
     rest.split(['/', '?', '#']).next()
 }
 
