@@ -152,6 +152,13 @@ impl Dialect {
         }
     }
 
+    /// Returns whether a refused join is answered over HTTP. These clients read no reason, and connect again
+    /// at once after a WebSocket that was open. They wait only after one that did not open.
+    #[must_use]
+    pub const fn is_refused_over_http(self) -> bool {
+        matches!(self, Self::YWebrtc | Self::RxDb)
+    }
+
     /// Returns the signal types that this dialect reserves, in addition to the types that the room
     /// reserves in every dialect.
     const fn reserved(self) -> &'static [&'static str] {

@@ -32,17 +32,22 @@ pub(super) fn on_refused(call: &Call, outcome: JsValue) -> Result<Answer, Failur
     refuse(&call.route()?, &call.request.headers(), refusal)
 }
 
-/// Refuses a join over a WebSocket, and every other request over HTTP.
+/// Refuses a join over a WebSocket if the client reads the reason there, and every other request over
+/// HTTP.
 pub(super) fn refuse(
     route: &Route,
     headers: &Headers,
     refusal: Refusal<'_>,
 ) -> Result<Answer, Failure> {
-    match route {
-        Route::Join(join) => Ok(reject_join(join.dialect, headers, refusal)?.into()),
-        Route::Rejected(dialect, _) => Ok(reject_join(*dialect, headers, refusal)?.into()),
-        _ => Err(refusal.into()),
+    let dialect = match route {
+        Route::Join(join) => join.dialect,
+        Route::Rejected(dialect, _) => *dialect,
+        _ => return Err(refusal.into()),
+    };
+    if dialect.is_refused_over_http() {
+        return Err(refusal.into());
     }
+    Ok(reject_join(dialect, headers, refusal)?.into())
 }
 
 /// Refuses a join over a WebSocket: sends an error frame of the client's dialect, and closes the
