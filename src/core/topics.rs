@@ -17,10 +17,9 @@ mod drive;
 mod event;
 mod filters;
 pub mod groups;
+mod subscriptions;
 mod swarm;
 
-use std::borrow::Cow;
-use std::cell::Cell;
 use std::rc::Rc;
 
 use litemap::LiteMap;
@@ -30,11 +29,12 @@ pub use self::drive::{Transport, drive};
 pub use self::event::{Call, Effect, Event, Listener, Mark, Notice, Subscription};
 pub use self::filters::Published;
 use self::groups::Group;
+use self::subscriptions::{Subscriber, Topic};
 use self::swarm::Offered;
 pub use self::swarm::{Announce, Counts, MAX_OFFERS, Offer};
 use crate::core::close::Close;
 use crate::core::event::Limits;
-use crate::core::peer::{PeerId, Socket, Time};
+use crate::core::peer::{Socket, Time};
 use crate::core::rate_limit::{Decision, RateLimiter};
 use crate::core::refusal::{Code, Refusal};
 
@@ -59,6 +59,8 @@ pub struct Topics {
     subscriptions: usize,
     /// The number of offers of all clients since the topics were restored.
     offers: u64,
+    /// The bytes that all topics have sent.
+    budget: Budget,
     /// Higher than every seat.
     next_seat: u64,
     /// The number of events that were published.
@@ -67,37 +69,6 @@ pub struct Topics {
     expiring: LiteMap<(Time, Socket), ()>,
     /// The time of the current alarm. `None` if no alarm is set or the alarm has fired.
     alarm: Option<Time>,
-}
-
-/// A topic.
-#[derive(Debug, Default)]
-struct Topic {
-    /// The subscribers, in the order of their seats.
-    subscribers: Vec<Subscriber>,
-    budget: Budget,
-}
-
-/// A subscriber of a topic.
-#[derive(Debug)]
-struct Subscriber {
-    seat: u64,
-    socket: Socket,
-    /// The name of the subscription.
-    label: Rc<str>,
-    /// The id of the client, if it has one.
-    id: Option<PeerId>,
-    /// `None` if the subscription has no filters.
-    filters: Option<Rc<Filters>>,
-    /// Whether the subscription has the mark [`Mark::Complete`].
-    is_complete: bool,
-}
-
-/// The filters of a subscription.
-#[derive(Debug)]
-struct Filters {
-    text: Rc<str>,
-    /// The number of the last event that was compared with the filters.
-    last_event: Cell<u64>,
 }
 
 /// A client, and the state that is kept in memory only.
@@ -122,6 +93,7 @@ impl Topics {
             topics: LiteMap::default(),
             subscriptions: 0,
             offers: 0,
+            budget: Budget::default(),
             next_seat: 0,
             events: 0,
             expiring: LiteMap::default(),
@@ -312,66 +284,6 @@ impl Topics {
         }
     }
 
-    /// Calls `change` with each of the first 100 topics. Returns whether the subscriptions of the client
-    /// have changed.
-    fn each_topic(
-        &mut self,
-        names: &[Cow<'_, str>],
-        change: impl Fn(&mut Self, &str) -> bool,
-    ) -> bool {
-        let names = names.iter().take(MAX_TOPICS);
-        let changed = names.filter(|name| change(self, name));
-        changed.count() > 0
-    }
-
-    /// Subscribes a client to a topic, or gives it a new seat if it is subscribed. Returns `false` if a
-    /// limit is reached.
-    fn subscribe(&mut self, socket: Socket, name: &str, mark: Mark) -> bool {
-        let was_subscribed = self.unsubscribe(socket, name);
-        let is_added = name.len() <= MAX_TOPIC && self.add(socket, name, "", mark);
-        is_added || was_subscribed
-    }
-
-    /// Adds a subscription with a new seat. Returns `false` if there are too many.
-    fn add(&mut self, socket: Socket, topic: &str, label: &str, mark: Mark) -> bool {
-        let Some(client) = self.clients.get_mut(&socket) else {
-            return false;
-        };
-        let subscription = Subscription {
-            topic: topic.into(),
-            label: label.into(),
-            seat: self.next_seat,
-            mark,
-        };
-        let total = self.subscriptions.saturating_add(subscription.weight());
-        let own = &mut client.listener.subscriptions;
-        if own.len() >= MAX_TOPICS || total > MAX_SUBSCRIPTIONS {
-            return false;
-        }
-        own.push(subscription.clone());
-        self.add_subscriber(&subscription, socket, None);
-        true
-    }
-
-    /// Ends the subscription of a client to a topic. Returns `false` if it has none.
-    fn unsubscribe(&mut self, socket: Socket, name: &str) -> bool {
-        self.end_subscription(socket, |each| *each.topic == *name)
-    }
-
-    /// Ends the subscription of a client that `is_it` finds. Returns `false` if there is none.
-    fn end_subscription(&mut self, socket: Socket, is_it: impl Fn(&Subscription) -> bool) -> bool {
-        let Some(client) = self.clients.get_mut(&socket) else {
-            return false;
-        };
-        let subscriptions = &mut client.listener.subscriptions;
-        let Some(index) = subscriptions.iter().position(is_it) else {
-            return false;
-        };
-        let subscription = subscriptions.remove(index);
-        self.remove_subscriber(&subscription);
-        true
-    }
-
     /// Sends a message to the subscribers of a topic, unless the topic has exceeded its budget. Returns
     /// whether the subscriptions of the sender have changed.
     fn publish(
@@ -385,7 +297,7 @@ impl Topics {
         let Some(topic) = self.topics.get_mut(name) else {
             return false;
         };
-        if !topic.budget.spend(now, body.len()) {
+        if !topic.spend(now, body.len(), &mut self.budget) {
             return false;
         }
         let subscribers = &topic.subscribers;
@@ -445,58 +357,6 @@ impl Topics {
                 self.announce_left(&subscription.topic, id, effects);
             }
         }
-    }
-
-    /// Adds a subscriber to the topics of a subscription. `id`: the id of the client, if it has one.
-    fn add_subscriber(&mut self, subscription: &Subscription, socket: Socket, id: Option<&PeerId>) {
-        let seat = subscription.seat;
-        self.subscriptions = self.subscriptions.saturating_add(subscription.weight());
-        self.next_seat = self.next_seat.max(seat.saturating_add(1));
-        let filters = (subscription.mark == Mark::Filters).then(|| {
-            Rc::new(Filters {
-                text: subscription.topic.clone(),
-                last_event: Cell::new(0),
-            })
-        });
-        subscription.each_topic(&mut |name| {
-            let name: Rc<str> = match filters {
-                Some(_) => name.into(),
-                None => subscription.topic.clone(),
-            };
-            let topic = self.topics.entry(name).or_default();
-            let found = topic
-                .subscribers
-                .binary_search_by_key(&seat, |other| other.seat);
-            // A subscription may have a topic twice.
-            if let Err(index) = found {
-                let subscriber = Subscriber {
-                    seat,
-                    socket,
-                    label: subscription.label.clone(),
-                    id: id.cloned(),
-                    filters: filters.clone(),
-                    is_complete: subscription.mark == Mark::Complete,
-                };
-                topic.subscribers.insert(index, subscriber);
-            }
-        });
-    }
-
-    /// Removes a subscriber from the topics of a subscription.
-    fn remove_subscriber(&mut self, subscription: &Subscription) {
-        self.subscriptions = self.subscriptions.saturating_sub(subscription.weight());
-        subscription.each_topic(&mut |name| {
-            let Some(Topic { subscribers, .. }) = self.topics.get_mut(name) else {
-                return;
-            };
-            let seat = &subscription.seat;
-            if let Ok(index) = subscribers.binary_search_by_key(seat, |each| each.seat) {
-                subscribers.remove(index);
-            }
-            if subscribers.is_empty() {
-                self.topics.remove(name);
-            }
-        });
     }
 
     fn next_expiry(&self) -> Option<Time> {

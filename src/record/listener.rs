@@ -198,7 +198,7 @@ mod tests {
         };
         for (dialect, subscriptions, least) in [
             (Dialect::YWebrtc, topics.collect(), 14_000),
-            (Dialect::RxDb, vec![group; MAX_GROUPS], 4_500),
+            (Dialect::RxDb, vec![group; MAX_GROUPS], 1_200),
             (Dialect::Tracker, vec![peer; MAX_TOPICS], 10_000),
         ] {
             let listener = Listener {

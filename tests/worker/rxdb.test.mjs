@@ -67,7 +67,9 @@ test('a heartbeat is answered, and a frame that differs from it is ignored', asy
 test('a token for the room is needed', async () => {
   const { strict } = workerd.at;
   for (const wrong of [undefined, mint({ room: 'other' })]) {
-    const { status } = await strict.upgrade(`/parties/main/db/rxdb${wrong ? `?token=${wrong}` : ''}`);
+    const { status } = await strict.upgrade(
+      `/parties/main/db/rxdb${wrong ? `?token=${wrong}` : ''}`,
+    );
     assert.equal(status, 401, 'the client would connect again at once after a WebSocket');
   }
   const { peer, id } = await connect('db', { token: mint({ room: 'db' }) }, strict);

@@ -126,7 +126,9 @@ test('a token for the room is needed, and its client is closed when it expires',
   const { strict } = workerd.at;
   const token = (/** @type {object} */ claims) => mint({ room: 'docs', ...claims });
   for (const wrong of [undefined, token({ room: 'other' }), token({ exp: 1 })]) {
-    const { status } = await strict.upgrade(`/parties/main/docs/y-webrtc${wrong ? `?token=${wrong}` : ''}`);
+    const { status } = await strict.upgrade(
+      `/parties/main/docs/y-webrtc${wrong ? `?token=${wrong}` : ''}`,
+    );
     assert.equal(status, 401);
   }
   const lasting = await connect('docs', { token: token({}) }, strict);

@@ -19,7 +19,7 @@
 
 use std::rc::Rc;
 
-use super::{Call, Effect, Mark, Notice, Subscription, Topic, Topics};
+use super::{Call, Effect, Mark, Notice, Subscription, Topics};
 use crate::core::peer::{Socket, Time};
 use crate::core::refusal::{Code, Refusal};
 
@@ -209,18 +209,14 @@ impl Topics {
         let answer_at = effects.len();
         let mut is_over_budget = false;
         for line in &event.lines {
-            let Some(Topic {
-                subscribers,
-                budget,
-            }) = self.topics.get_mut(&**line)
-            else {
+            let Some(topic) = self.topics.get_mut(&**line) else {
                 continue;
             };
-            if !budget.spend(now, event.body.len()) {
+            if !topic.spend(now, event.body.len(), &mut self.budget) {
                 is_over_budget = true;
                 continue;
             }
-            for subscriber in subscribers {
+            for subscriber in &topic.subscribers {
                 let Some(filters) = &subscriber.filters else {
                     continue;
                 };
@@ -245,7 +241,8 @@ impl Topics {
 
 const TOO_MANY: &str =
     "too many filters: all subscriptions of a client may have 15,000 bytes and 640 values";
-const FULL: &str = "too many filters in this room: subscribe again later";
+const FULL: &str = "too many subscriptions: a client may have 100, and all filters of a room 16,384 values. \
+                    Close one, or subscribe again later";
 const OVER_BUDGET: &str = "too many bytes for these subscribers: send at most 96 KiB a second";
 
 #[cfg(test)]

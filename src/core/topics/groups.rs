@@ -15,8 +15,9 @@ use super::{Effect, MAX_SUBSCRIPTIONS, Mark, Notice, Subscription, Topics};
 use crate::core::close::Close;
 use crate::core::peer::{PeerId, Socket};
 
-/// The maximum number of groups that a client enters. `RxDB` uses a connection for each group.
-pub const MAX_GROUPS: usize = 16;
+/// The maximum number of groups that a client enters. `RxDB` uses a connection for each group. All
+/// members of a group receive all ids at each change, so more groups would let one client cause more.
+pub const MAX_GROUPS: usize = 4;
 
 /// A group that a client enters when it connects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

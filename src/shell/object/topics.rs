@@ -79,7 +79,7 @@ fn drive_topics(
         }
         Event::Tick => topics::Event::Tick,
         Event::Admin(request) => {
-            // Clients of topics have no ids, so the operator can only remove all.
+            // Most clients of topics have no ids, so the operator can only remove all.
             transport.reply = Some(Ok(match request {
                 AdminRequest::List => Reply::Ids(Vec::new()),
                 AdminRequest::Remove(_) => Reply::Removed(0),
