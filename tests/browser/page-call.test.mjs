@@ -308,7 +308,7 @@ test('the start form suggests a readable room name, and the link can be shared',
 });
 
 // Comments are about a third of the bytes, because the files are served as they are written.
-test('the page loads less than 81,000 bytes gzipped', async () => {
+test('the page loads less than 82,000 bytes gzipped', async () => {
   const page = await pages.open('ann', 'about:blank', DESKTOP);
   /** @type {Set<string>} */
   const loaded = new Set();
@@ -330,7 +330,7 @@ test('the page loads less than 81,000 bytes gzipped', async () => {
   for (const path of ['/', '/style.css', '/room.js', '/page/dom.js', '/icon.svg'])
     assert(loaded.has(path), `${path} was not seen: ${[...loaded]}`);
   const size = sizes.reduce((sum, { size }) => sum + size, 0);
-  assert(size < 81_000, `${size} bytes gzipped: ${JSON.stringify(sizes)}`);
+  assert(size < 82_000, `${size} bytes gzipped: ${JSON.stringify(sizes)}`);
 });
 
 test('the content security policy of the page forbids inline code', () => {
