@@ -119,7 +119,8 @@ test('the code uses every option, event and step of room.d.ts', async () => {
   const used = [...code.matchAll(/const {([^}]*)} = options/g)].flatMap(([, names]) =>
     names.split(',').map((option) => option.trim().split(' ')[0]),
   );
-  assert.deepEqual(propertiesOf('RoomOptions').toSorted(), used.toSorted());
+  // `options.js` reads some of them again, to check them.
+  assert.deepEqual(propertiesOf('RoomOptions').toSorted(), [...new Set(used)].toSorted());
   const steps = propertiesOf('LocalSteps').map((name) => {
     // The code emits these two types without trace().
     if (['relation', 'room-state'].includes(name)) return `type: '${name}'`;
