@@ -112,29 +112,46 @@ describe('a WebSocket peer that does not read', () => {
   });
 });
 
-test('of 200 WebSockets that send heartbeats and do not read, most are closed before 384 MB are unread', async () => {
-  const dialect = 'y-webrtc';
-  const join = async (/** @type {string[]} */ topics) => {
-    const peer = await Peer.connect(workerd.at.main, 'unread-by-all', { dialect });
-    peer.send({ type: 'subscribe', topics });
-    return peer;
-  };
+test('of 50 peers that send pings and do not read, most are closed before 384 MB are unread', async () => {
+  const join = (/** @type {string} */ id) => Peer.join(workerd.at.main, 'unread-by-all', id);
   const deaf = [];
-  for (let n = 0; n < 200; n += 1) deaf.push(await join(['a', 'b']));
-  const [reader, sender] = [await join(['quiet']), await join([])];
+  for (let n = 0; n < 50; n += 1) deaf.push(await join(`deaf${n}`));
+  const senders = [];
+  for (let n = 0; n < 8; n += 1) senders.push(await join(`sender${n}`));
   for (const peer of deaf) await peer.settle();
   for (const { socket } of deaf) socket.pause();
-  for (const topic of ['a', 'b']) {
-    for (let n = 0; n < 15; n += 1) {
-      sender.send({ type: 'publish', topic, data: 'x'.repeat(64_000) });
-      for (const peer of deaf) peer.send(peer.heartbeat[0]);
-    }
+  for (let n = 0; n < 15; n += 1) {
+    for (const peer of senders) peer.send({ type: 'big', payload: 'x'.repeat(64_000) });
+    for (const peer of deaf) peer.send('ping');
   }
-  sender.send({ type: 'publish', topic: 'quiet', data: 1 });
-  assert.match(await reader.next(), /"quiet"/, 'a client that received little is not closed');
-  const { peers } = await workerd.at.main.status('unread-by-all', undefined, dialect);
-  assert(peers < 100, `${peers} clients are left`);
-  for (const { socket } of [...deaf, reader, sender]) socket.terminate();
+  await workerd.at.main.status('unread-by-all');
+  for (const { socket } of deaf) socket.resume();
+  const ends = deaf.map((peer) => Promise.race([peer.closed, peer.settle()]));
+  const closed = (await Promise.all(ends)).filter((end) => end?.code === 4013);
+  assert(closed.length > 25, `${closed.length} are closed`);
+  for (const { socket } of [...deaf, ...senders]) socket.terminate();
+});
+
+test('of 384 MB to 200 subscribers that do not read, 32 MiB are sent, and nobody is closed', async () => {
+  const dialect = 'y-webrtc';
+  const connect = () => Peer.connect(workerd.at.main, 'fan-out', { dialect });
+  const sender = await connect();
+  const deaf = [];
+  for (let n = 0; n < 200; n += 1) deaf.push(await connect());
+  for (const peer of deaf) peer.send({ type: 'subscribe', topics: ['a', 'b'] });
+  for (const peer of deaf) await peer.settle();
+  for (const { socket } of deaf) socket.pause();
+  for (let n = 0; n < 30; n += 1)
+    sender.send({ type: 'publish', topic: n % 2 ? 'a' : 'b', data: 'x'.repeat(64_000) });
+  await sender.settle();
+  const { peers } = await workerd.at.main.status('fan-out', undefined, dialect);
+  assert.equal(peers, 201);
+  for (const { socket } of deaf) socket.resume();
+  for (const peer of deaf) await peer.settle();
+  // 8 MiB are added each second.
+  const most = Math.max(...deaf.map((peer) => peer.unread.length));
+  assert(most >= 2 && most < 15, `${most} of 30 messages are sent`);
+  for (const { socket } of [...deaf, sender]) socket.terminate();
 });
 
 describe('event streams', () => {
