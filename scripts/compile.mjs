@@ -125,7 +125,7 @@ function optimize(wasm) {
     '-O2',
     // V8 compiles a whole function at its first call. To compile less at startup, wasm-opt must not
     // inline large, rarely used functions, even if they have a single caller.
-    '--one-caller-inline-max-function-size=20',
+    '--one-caller-inline-max-function-size=50',
     // gzip finds repetitions only within 32 KB. Sorted by name, the copies of a generic function and
     // the functions of a module are close to each other.
     '--reorder-functions-by-name',
