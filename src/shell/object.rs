@@ -37,7 +37,7 @@ use super::log::log;
 use super::media::{MediaCalls, MediaClient};
 use super::platform::{self, WebSocketPair, now, random};
 use super::request::{admit, find_route};
-use super::sockets::{CLOSED, close_for_restart, forget};
+use super::sockets::{CLOSED, forget};
 use crate::core::close;
 use crate::core::event::{Event, MAX_FRAME, Reply};
 use crate::core::peer::{PeerId, Socket};
@@ -63,7 +63,7 @@ impl Room {
     pub fn new(state: DurableObjectState, env: Env, is_restart: bool, calls: MediaCalls) -> Self {
         let object = RoomObject::new(state.into(), &env, calls);
         if is_restart {
-            object.close_streams();
+            object.awake.borrow().close_streams();
         }
         Self(object)
     }
@@ -140,18 +140,6 @@ impl RoomObject {
             awake: RefCell::new(awake),
             bodies: Bodies::new(),
             media,
-        }
-    }
-
-    /// Closes the WebSockets of all event streams after a trap, because the trap may have prevented
-    /// a send. The clients resume their streams, and receive what the room has kept.
-    fn close_streams(&self) {
-        for connection in self.awake.borrow().sockets.by_socket.values() {
-            if connection.dialect.is_stream()
-                && let Err(error) = close_for_restart(&connection.socket)
-            {
-                log("close", &error.to_string());
-            }
         }
     }
 

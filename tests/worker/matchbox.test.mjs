@@ -55,8 +55,8 @@ test('clients meet in a room by path or query, with ids of the server, and meet 
 test('an invalid `next` is refused over HTTP, in plain words', async () => {
   const { small } = workerd.at;
   for (const [next, words] of [
-    ['x', '`next` is "x": expected the number of players that meet, at least 2'],
-    ['1', '`next` is "1": expected the number of players that meet, at least 2'],
+    ['x', '`next` is "x": expected the number of clients that meet, at least 2'],
+    ['1', '`next` is "1": expected the number of clients that meet, at least 2'],
     ['4', '`next` is 4: expected at most 3, which is MAX_PEERS. Use a lower number'],
   ]) {
     const { status, text } = await small.upgrade(`/parties/main/demo/matchbox?next=${next}`);

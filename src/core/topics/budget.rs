@@ -23,10 +23,13 @@ pub(super) struct Rate {
     bytes_per_millisecond: usize,
 }
 
+/// The bytes that a topic sends to each subscriber in a second, in KiB.
+pub(super) const KIB_PER_SECOND: usize = 96;
+
 /// The limit of a topic, for each subscriber.
 pub(super) const OF_TOPIC: Rate = Rate {
     burst: 2 * 1024 * 1024,
-    bytes_per_millisecond: 96 * 1024 / 1_000,
+    bytes_per_millisecond: KIB_PER_SECOND * 1024 / 1_000,
 };
 
 /// The limit of all topics of an object, for all subscribers together.

@@ -3,13 +3,11 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
-use super::Published;
-use super::swarm::{Announce, Counts};
+use super::groups::Group;
+use super::{Announce, Counts, Published};
 use crate::core::close::Close;
 use crate::core::peer::{PeerId, Socket, Time};
 use crate::core::refusal::Refusal;
-
-use super::groups::Group;
 
 /// A client as it is stored with its WebSocket.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +19,7 @@ pub struct Listener {
     /// The time at which the server closes the WebSocket, because the token of the client expires.
     /// `None`: never.
     pub token_expires_at: Option<Time>,
-    /// The subscriptions of the client, at most one for each topic, ordered by seat.
+    /// The subscriptions of the client, at most one for each topic and label, ordered by seat.
     pub subscriptions: Vec<Subscription>,
 }
 
@@ -53,7 +51,7 @@ pub enum Mark {
     Complete,
 }
 
-/// What a client receives.
+/// A message to a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
     /// A message that was published on a topic of the client.
@@ -227,7 +225,7 @@ pub enum Event<'a> {
     },
     /// A WebSocket is closed or lost, or a message could not be sent on it.
     Ended(Socket),
-    /// The owner of the server removes all clients.
+    /// The operator of the server removes all clients.
     CloseAll,
     /// The alarm fired. An alarm that fires too early or too late causes no error.
     Tick,

@@ -311,4 +311,10 @@ mod tests {
             assert_eq!(topics, expected);
         }
     }
+
+    #[test]
+    fn the_refusal_names_the_budget_of_a_topic() {
+        let budget = format!(" {} KiB a second", super::super::budget::KIB_PER_SECOND);
+        assert!(OVER_BUDGET.contains(&budget), "{OVER_BUDGET}");
+    }
 }

@@ -46,7 +46,7 @@ pub struct Announce<'a> {
 pub struct Offer<'a> {
     /// The id of the offer, which only its maker knows until it arrives.
     pub id: &'a str,
-    /// What the receiver gets, in the form that the dialect chooses.
+    /// The text for the receiver, in the form that the dialect chooses.
     pub body: String,
 }
 
@@ -204,7 +204,7 @@ impl Topics {
     }
 }
 
-/// Returns what a peer receives: an offer or an answer.
+/// Returns the notice of an offer or an answer.
 fn post(offer: Offer<'_>) -> Notice {
     Notice::Post {
         body: offer.body.into(),
@@ -241,8 +241,8 @@ fn pick(members: &[Subscriber], id: &str, count: usize, mut random: u64) -> Vec<
     picked
 }
 
-/// Returns a hash of the id of an offer (FNV-1a). Whoever knows an id can find others with the same hash, but
-/// only the first client that makes the offer counts.
+/// Returns a hash of the id of an offer (FNV-1a). A client that knows an id can find others with the same
+/// hash, but only the first client that makes the offer counts.
 fn hash(id: &str) -> u64 {
     let start = 0xCBF2_9CE4_8422_2325;
     id.bytes().fold(start, |hash, byte| {

@@ -9,7 +9,7 @@ pub(super) fn read(value: &str) -> Result<usize, HttpError> {
     size.ok_or_else(|| {
         let value = shorten(value);
         bad_next(format!(
-            "`next` is {value}: expected the number of players that meet, at least 2"
+            "`next` is {value}: expected the number of clients that meet, at least 2"
         ))
     })
 }

@@ -77,6 +77,18 @@ impl AwakeRoom {
         }
     }
 
+    /// Closes the WebSockets of all event streams after a trap, because the trap may have prevented
+    /// a send. The clients resume their streams, and receive what the room has kept.
+    pub(super) fn close_streams(&self) {
+        for connection in self.sockets.by_socket.values() {
+            if connection.dialect.is_stream()
+                && let Err(error) = close_for_restart(&connection.socket)
+            {
+                log("close", &error.to_string());
+            }
+        }
+    }
+
     /// Restores topics from the attachments of their WebSockets. Topics store no rows.
     #[inline(never)]
     fn restore_topics(state: &State, now: Time, limits: Limits) -> Self {
