@@ -1,6 +1,6 @@
 /** Types that the modules of the library share. Applications only need `room.d.ts`. */
 
-import type { LocalSteps, PausableStep, Relation, RoomEvents } from './room.js';
+import type { LocalSteps, PausableStep, Relation, RoomEvents, RoomOptions, Step } from './room.js';
 
 export type Frame = { type: string; [key: string]: any };
 
@@ -86,6 +86,23 @@ export interface PeerInit extends Pick<PeerContext, 'isSending' | 'checkSize' | 
   configuration(): RTCConfiguration;
   /** `isCurrent` returns false when a queued signal need not be sent any more. */
   signal(type: string, payload: unknown, isCurrent?: () => boolean): void;
+}
+
+/** State and functions that a `Room` passes to its `Peers`. */
+export interface PeersInit {
+  /** Whether the room connects to every peer, as long as it has no live session. */
+  always: boolean;
+  /** Whether the room connects to every peer now. */
+  connectsToAll(): boolean;
+  configuration(): RTCConfiguration;
+  pace: RoomOptions['pace'];
+  isClosed(): boolean;
+  /** Whether signals to this peer wait for the rate limit. */
+  isSending(to: string): boolean;
+  /** `isCurrent` returns false when a queued signal need not be sent any more. */
+  send(frame: Frame, isCurrent?: () => boolean): void;
+  emit<K extends keyof RoomEvents>(type: K, detail: RoomEvents[K]): void;
+  trace(step: Step): void;
 }
 
 /** Functions that a `Room` passes to its `Live`. */

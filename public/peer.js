@@ -5,6 +5,7 @@
  * Therefore both sides reach the same relation, even if signals cross or get lost.
  */
 
+import { emit } from './events.js';
 import { Negotiation } from './negotiation.js';
 
 /**
@@ -335,6 +336,6 @@ export class Peer extends EventTarget {
 
   /** @template {keyof PeerEvents} T @param {T} type @param {PeerEvents[T]} detail */
   #emit(type, detail) {
-    this.dispatchEvent(new CustomEvent(type, { detail }));
+    emit(this, type, detail);
   }
 }

@@ -334,6 +334,14 @@ export class Room extends EventTarget {
    */
   leaveServer(): boolean;
 
+  /**
+   * Calls `handle` with the `detail` of each event of a type.
+   * @returns a function that stops the calls, like `off`
+   */
+  on<T extends keyof RoomEvents>(type: T, handle: (detail: RoomEvents[T]) => void): () => void;
+  /** Stops the calls of a function that was passed to `on`. */
+  off<T extends keyof RoomEvents>(type: T, handle: (detail: RoomEvents[T]) => void): void;
+
   addEventListener<T extends keyof RoomEvents>(
     type: T,
     listener: ((event: CustomEvent<RoomEvents[T]>) => void) | null,

@@ -4,6 +4,7 @@
  * Signals are not queued while the WebSocket is disconnected, because they soon become outdated.
  */
 
+import { emit } from './events.js';
 import { Heartbeat, PROMPT_TIMEOUT_MS } from './heartbeat.js';
 import { HttpProbe } from './http-probe.js';
 import { Retry } from './retry.js';
@@ -311,7 +312,7 @@ export class Signaling extends EventTarget {
 
   /** @template {keyof SignalingEvents} T @param {T} type @param {SignalingEvents[T]} detail */
   #emit(type, detail) {
-    this.dispatchEvent(new CustomEvent(type, { detail }));
+    emit(this, type, detail);
   }
 }
 

@@ -51,7 +51,7 @@ describe('imports in public/', () => {
   const imports = scriptImports();
 
   it('reads the imports of the page and of the library', () => {
-    assert.ok(imports.get('room.js')?.has('peer.js'), 'a known import is found');
+    assert.ok(imports.get('room.js')?.has('peers.js'), 'a known import is found');
   });
 
   it('has no cycle', () => assert.deepEqual(cycle(imports), []));

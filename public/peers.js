@@ -1,0 +1,224 @@
+// @ts-check
+/**
+ * The other peers in the room: which side makes the first offer, which peers stay when the WebSocket
+ * is lost, and when a new page replaces a peer. Established connections outlive the WebSocket.
+ */
+
+import { listen } from './events.js';
+import { MEDIA_SERVER } from './live.js';
+import { Peer } from './peer.js';
+import { checkSize } from './send-queue.js';
+import { SignalLimits } from './signal-limits.js';
+import { LEAVING_SERVER } from './signal-types.js';
+
+/** @import { DescriptionPayload, PeerEvents, PeersInit } from "./parts.d.ts" */
+
+export class Peers {
+  /** @type {Map<string, Peer>} */
+  all = new Map();
+
+  #init;
+  /** The limits for the signals of each peer. @type {Map<string, SignalLimits>} */
+  #limits = new Map();
+  /**
+   * Peers that the server no longer lists, and the property that keeps each peer: when the property
+   * becomes false, the room removes the peer.
+   * @type {Map<Peer, "connected" | "recoverable">}
+   */
+  #departed = new Map();
+  #announced = false; // whether the peers in the room know that this client has joined
+
+  /** @param {PeersInit} init */
+  constructor(init) {
+    this.#init = init;
+  }
+
+  /** Handles a signal from a peer. @param {string} from @param {string} type @param {any} payload */
+  receive(from, type, payload) {
+    this.#limits.get(from)?.receive(type, payload);
+  }
+
+  /**
+   * Handles a signal that is within the limits of its sender.
+   * @param {string} from @param {string} type @param {any} payload
+   */
+  #handleSignal(from, type, payload) {
+    const peer = this.all.get(from);
+    const limits = this.#limits.get(from);
+    if (!peer) return;
+    if (type === LEAVING_SERVER) this.#keepWhile('recoverable', [peer]);
+    else if (peer.opensConnection(type) && !limits?.takeConnection()) limits?.hold(type, payload);
+    else peer.handleSignal(type, payload);
+  }
+
+  /** @param {{ id: string, polite: boolean }[]} listed the peers in a `welcome` */
+  handleWelcome(listed) {
+    const { isClosed, connectsToAll, send } = this.#init;
+    const peers = listed.filter(({ id }) => id !== MEDIA_SERVER);
+    // The server does not tell the peers that this page replaced another page with our id. With
+    // "on-request", a broadcast of `cancel` resets the relations. With "always", our offers reveal
+    // the replacement.
+    const { always } = this.#init;
+    if (!this.#announced && !always && peers.length > 0) send({ type: 'cancel' });
+    const missing = new Map(this.all);
+    for (const { id } of peers) missing.delete(id);
+    this.#keepWhile('connected', [...missing.values()]);
+    for (const { id, polite } of peers) {
+      if (isClosed()) return; // a `peer` listener has closed the room
+      // The server removed us while we were disconnected. For this peer, we are a newcomer.
+      const old = this.all.get(id);
+      if (old?.hasHungUp && connectsToAll()) this.#remove(old);
+      const known = this.#updateListed(id, polite);
+      // When we join, we make the first offer to every peer, even as the polite side: a page that
+      // replaces another page takes over the old page's seat, so the new page is polite to the
+      // peers that joined after the old page. After a reconnect, the impolite side makes the first
+      // offer.
+      const offers = connectsToAll() && (!this.#announced || !polite);
+      if (known) known.resync();
+      else if (offers) this.#add(id, polite).startOffer();
+      else this.#add(id, polite);
+    }
+    if (!isClosed()) this.#announced = true;
+  }
+
+  /** @param {string} id @param {boolean} polite */
+  handleJoined(id, polite) {
+    const known = this.#updateListed(id, polite);
+    this.#limits.get(id)?.handleAnnounced();
+    // If the peer is still connected, only its WebSocket was lost and replaced, so the peer needs
+    // no resync. A new page with the same id would send an offer.
+    if (!known) this.#add(id, polite);
+    else if (!known.connected) known.resync();
+  }
+
+  /** @param {string} id */
+  handleLeft(id) {
+    const peer = this.all.get(id);
+    if (peer && !this.#departed.has(peer)) this.#remove(peer);
+  }
+
+  /**
+   * Keeps each peer until its `property` becomes false, because we have left the server.
+   * @param {"connected" | "recoverable"} property
+   */
+  keepAllWhile(property) {
+    this.#keepWhile(property, [...this.all.values()]);
+  }
+
+  removeAll() {
+    this.all.forEach((peer) => this.#remove(peer));
+  }
+
+  /** This client has left the room, and returns as a newcomer. */
+  handleAbsence() {
+    this.#announced = false;
+    this.removeAll();
+  }
+
+  /**
+   * Updates and returns a known peer that the server has listed. Returns undefined if the peer is
+   * new.
+   * @param {string} id
+   * @param {boolean} polite
+   */
+  #updateListed(id, polite) {
+    const peer = this.all.get(id);
+    if (!peer) return;
+    this.#departed.delete(peer);
+    peer.polite = polite;
+    this.#init.emit('change', { peer });
+    return peer;
+  }
+
+  /** @param {string} id @param {boolean} polite */
+  #add(id, polite) {
+    const { configuration, connectsToAll, emit, pace, send, trace } = this.#init;
+    const isSending = () => this.#init.isSending(id);
+    const peer = new Peer({
+      id,
+      polite,
+      always: connectsToAll(),
+      configuration,
+      signal: (type, payload, isCurrent) => send({ type, to: id, payload }, isCurrent),
+      isSending,
+      checkSize: (type, payload) => checkSize({ type, to: id, payload }),
+      trace: (type, payload) => trace({ peer: id, direction: 'local', type, payload }),
+      pace: (type, payload, direction = 'local') => {
+        const wait = pace?.({ peer: id, direction, type, payload });
+        return wait?.then(undefined, reportError); // the step also runs after a rejection
+      },
+    });
+    /** @type {<T extends keyof PeerEvents>(t: T, handle: (detail: PeerEvents[T]) => void) => void} */
+    const on = (type, handle) => listen(peer, type, handle);
+    on('request', () =>
+      emit('request', { peer, accept: () => peer.accept(), decline: () => peer.decline() }),
+    );
+    on('relation', (previous) => {
+      const { relation } = peer;
+      trace({ peer: id, direction: 'local', type: 'relation', payload: relation });
+      emit('relation', { peer, relation, previous });
+      this.#handlePeerState(peer);
+    });
+    on('message', (data) => emit('message', { peer, data }));
+    on('track', ({ track, streams, transceiver, receiver }) =>
+      emit('track', { peer, track, streams, transceiver, receiver }),
+    );
+    on('state', () => this.#handlePeerState(peer));
+    on('peer-replaced', (description) => this.#handleReplaced(peer, description));
+    const emitError = (/** @type {PeerEvents["error"]} */ detail) =>
+      emit('error', { ...detail, to: id });
+    on('error', (detail) => this.#limits.get(id)?.takeError() && emitError(detail));
+    if (!this.#limits.has(id)) {
+      const deliver = (/** @type {string} */ type, /** @type {any} */ payload) =>
+        this.#handleSignal(id, type, payload);
+      this.#limits.set(id, new SignalLimits({ deliver, isSending, reportError: emitError }));
+    }
+    this.all.set(id, peer);
+    emit('peer', { peer });
+    return peer;
+  }
+
+  /** @param {Peer} peer */
+  #remove(peer) {
+    if (this.all.get(peer.id) !== peer) return;
+    this.all.delete(peer.id);
+    this.#departed.delete(peer);
+    this.#limits.get(peer.id)?.stop();
+    this.#limits.delete(peer.id);
+    peer.close();
+    this.#init.emit('leave', { peer });
+  }
+
+  /**
+   * Keeps each of the peers until its `property` becomes false. The server does not list the peers,
+   * because it lost its state in a restart or the peers left. The connections may still work.
+   * @param {"connected" | "recoverable"} property
+   * @param {Peer[]} peers
+   */
+  #keepWhile(property, peers) {
+    for (const peer of peers) {
+      this.#departed.set(peer, property);
+      this.#handlePeerState(peer);
+    }
+  }
+
+  /** @param {Peer} peer */
+  #handlePeerState(peer) {
+    const keepWhile = this.#departed.get(peer);
+    if (keepWhile && !peer[keepWhile]) this.#remove(peer);
+    else if (this.all.get(peer.id) === peer) this.#init.emit('change', { peer });
+  }
+
+  /** @param {Peer} old @param {DescriptionPayload} description */
+  #handleReplaced(old, description) {
+    const limits = this.#limits.get(old.id);
+    if (this.all.get(old.id) !== old || !limits) return;
+    if (!limits.takeConnection()) return limits.hold(description.type, description);
+    this.#limits.delete(old.id); // the limits of the old peer also apply to the new one
+    this.#remove(old);
+    this.#limits.set(old.id, limits);
+    const peer = this.#add(old.id, old.polite);
+    if (description.type === 'offer') peer.handleSignal('offer', description);
+    else if (this.#init.connectsToAll()) peer.startOffer();
+  }
+}
