@@ -1,7 +1,7 @@
 // @ts-check
 /**
  * Builds the Worker: a WebAssembly module, and one JavaScript module that loads the WebAssembly. It also
- * builds the npm package and the script of the library, which the Worker serves.
+ * builds the files that the Worker serves.
  * wrangler runs this script before it serves or deploys. The npm packages may be missing then, so
  * the script uses only Node's built-in modules until it has installed the packages.
  *
@@ -24,9 +24,9 @@ import {
 import { join } from 'node:path';
 import { hash } from './cache.mjs';
 import { compile } from './compile.mjs';
-import { buildLibrary } from './library.mjs';
 import { withLock } from './lock.mjs';
 import { ask, isMain, root } from './run.mjs';
+import { buildSite } from './site.mjs';
 
 /** @typedef {import('./compile.mjs').Profile} Profile */
 
@@ -52,7 +52,7 @@ export async function build(profile) {
     // The compiler reads the sources later than `inputs` does. If a source is edited after `inputs`
     // has read it, the stamp does not match, so the next round compiles again.
     while (!isBuilt(profile)) await buildOnce(profile);
-    await buildLibrary();
+    await buildSite();
   });
 }
 

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * Builds the two files of `public/` that contain the whole library: `partyline.tgz`, the npm package, and
- * `room.min.js`, one script for a `<script>` tag.
+ * Builds the two files that contain the whole library: `partyline.tgz`, the npm package, and
+ * `room.min.js`, one script for a `<script>` tag. `site.mjs` adds them to the files that the Worker serves.
  */
 
 import {
@@ -21,15 +21,16 @@ import { npm } from './setup.mjs';
 
 const PUBLIC = join(root, 'public');
 /** The manifest and the README of the npm package. */
-const PACKAGE = join(root, 'package');
+export const PACKAGE = join(root, 'package');
 /** The folder in which the package is assembled. */
 const STAGING = join(root, 'build', 'package');
-/** Contains the hash of the files from which `FILES` were built. */
+const SCRIPT_FILE = join(STAGING, 'files', 'room.min.js');
+const PACKAGE_FILE = join(STAGING, 'partyline.tgz');
+/** Contains the hash of the files from which both files were built. */
 const STAMP = join(STAGING, 'stamp');
 const ENTRY = 'room.js';
 /** `room.js` takes the types of its API from these files. */
 const TYPES = ['room.d.ts', 'parts.d.ts'];
-const FILES = ['room.min.js', 'partyline.tgz'];
 /**
  * The address of `room.min.js`. A module has `import.meta.url` instead, which a classic script does not
  * have.
@@ -41,7 +42,7 @@ const SCRIPT_URL = 'partylineScriptUrl';
  */
 const SCRIPT = 'globalThis.document?.currentScript';
 
-/** Builds both files if the library or the package has changed. */
+/** Builds both files if the library or the package has changed, and returns their paths. */
 export async function buildLibrary() {
   const modules = await libraryModules();
   const packed = [
@@ -51,22 +52,21 @@ export async function buildLibrary() {
   ];
   const sources = [...packed, fileURLToPath(import.meta.url)];
   const stamp = hash(...sources.flatMap((file) => [file.slice(root.length), readFileSync(file)]));
-  const isComplete = [...FILES.map((name) => join(PUBLIC, name)), STAMP].every(existsSync);
-  if (isComplete && readFileSync(STAMP, 'utf8') === stamp) return;
+  const files = [SCRIPT_FILE, PACKAGE_FILE];
+  if (existsSync(STAMP) && readFileSync(STAMP, 'utf8') === stamp) return files;
   rmSync(STAGING, { recursive: true, force: true });
   const folder = join(STAGING, 'files');
   mkdirSync(folder, { recursive: true });
   for (const file of packed) copyFileSync(file, join(folder, basename(file)));
-  const script = join(folder, 'room.min.js');
-  await bundle(script);
-  publish(script, 'room.min.js');
+  await bundle(SCRIPT_FILE);
   // npm writes the same bytes for the same files, so browsers and npm can cache the package.
   const pack = npm('pack', folder, '--pack-destination', STAGING, '--ignore-scripts', '--silent');
   if (ask(pack) === undefined)
     stop(`npm cannot pack the library. For the cause, run: npm pack ${folder}`);
   const { name, version } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
-  publish(join(STAGING, `${name}-${version}.tgz`), 'partyline.tgz');
+  renameSync(join(STAGING, `${name}-${version}.tgz`), PACKAGE_FILE);
   writeFileSync(STAMP, stamp);
+  return files;
 }
 
 /** Returns the names of `room.js` and of all modules that it imports. */
@@ -100,11 +100,4 @@ async function bundle(outfile) {
     outfile,
     target: 'es2022',
   });
-}
-
-/** Puts a finished file into `public/`, which a server may read at any time. */
-function publish(/** @type {string} */ file, /** @type {string} */ name) {
-  const temporary = join(STAGING, `public-${name}`);
-  copyFileSync(file, temporary);
-  renameSync(temporary, join(PUBLIC, name));
 }

@@ -186,7 +186,7 @@ function types(lib, globals, chosen) {
 /** @param {string} folder */
 function scriptsIn(folder) {
   const all = readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' });
-  const scripts = all.filter((file) => /\.m?js$/.test(file) && !file.endsWith('.min.js'));
+  const scripts = all.filter((file) => /\.m?js$/.test(file));
   return scripts.map((file) => join(folder, file));
 }
 

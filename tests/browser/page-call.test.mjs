@@ -1,15 +1,13 @@
 // @ts-check
 /// <reference path="./page-globals.d.ts" />
 /**
- * Tests calls on the built-in page (camera, microphone, screen), device errors, unread messages,
- * and the size of the page.
+ * Tests calls on the built-in page (camera, microphone, screen), device errors and unread messages.
  */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { gzipSync } from 'node:zlib';
 import { newRoom, PATIENCE, until } from '../support/browser.mjs';
 import { Pages } from '../support/chromium.mjs';
 import {
@@ -308,31 +306,6 @@ test('the start form suggests a readable room name, and the link can be shared',
 });
 
 // Comments are about a third of the bytes, because the files are served as they are written.
-test('the page loads less than 82,000 bytes gzipped', async () => {
-  const page = await pages.open('ann', 'about:blank', DESKTOP);
-  /** @type {Set<string>} */
-  const loaded = new Set();
-  page.on('response', (response) => loaded.add(new URL(response.url()).pathname));
-  await page.goto('/');
-  await page.getByRole('button', { name: 'Open the room' }).waitFor();
-  for (const parameter of ['room', 'lobby']) {
-    await page.goto(at({ [parameter]: newRoom(), id: 'ann' }));
-    await page.getByText('In the room').waitFor();
-    await page.getByRole('link', { name: 'Look inside' }).click();
-    await page.getByRole('heading', { name: 'Handshake' }).waitFor();
-  }
-  const sizes = await Promise.all(
-    [...loaded].map(async (path) => {
-      const body = await (await fetch(new URL(path, page.url()))).arrayBuffer();
-      return { path, size: gzipSync(body, { level: 9 }).length };
-    }),
-  );
-  for (const path of ['/', '/style.css', '/room.js', '/page/dom.js', '/icon.svg'])
-    assert(loaded.has(path), `${path} was not seen: ${[...loaded]}`);
-  const size = sizes.reduce((sum, { size }) => sum + size, 0);
-  assert(size < 82_000, `${size} bytes gzipped: ${JSON.stringify(sizes)}`);
-});
-
 test('the content security policy of the page forbids inline code', () => {
   const policy = readFileSync(path.join(PUBLIC, '_headers'), 'utf8');
   assert.match(policy, /default-src 'none'/);

@@ -1,9 +1,9 @@
 // @ts-check
 /**
- * Runs `wrangler dev`, as users do. wrangler serves `public/` and the Worker on one port.
+ * Runs `wrangler dev`, as users do. wrangler serves the files of `public/` and the Worker on one port.
  *
  * The configuration has no build step, because a test that starts three servers would wait for
- * three builds. Run `npm run build` first.
+ * three builds of the Worker. Run `npm run build` first.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -12,6 +12,7 @@ import net from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { buildSite } from '../../scripts/site.mjs';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
@@ -57,6 +58,7 @@ export class Dev {
   }
 
   async start() {
+    await buildSite();
     this.#port ||= await freePort();
     this.#state ||= await mkdtemp(path.join(tmpdir(), 'partyline-'));
     const config = path.join(this.#state, 'wrangler.toml');

@@ -5,12 +5,13 @@
  *
  * Each instance has its own port, bindings and Durable Objects, so a test file needs only one
  * process. There is no proxy in front of the Worker, because a proxy might repair or change frames.
- * This module does not build the Worker: run `npm run build` first.
+ * This module builds the static files, but not the Worker: run `npm run build` first.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import http from 'node:http';
 import { fileURLToPath } from 'node:url';
 import { Log, LogLevel, Miniflare } from 'miniflare';
+import { buildSite, SITE } from '../../scripts/site.mjs';
 import { within } from './peer.mjs';
 
 const ROOT = new URL('../../', import.meta.url);
@@ -163,7 +164,7 @@ export class Server {
 /**
  * @typedef {object} StartOptions
  * @property {string} [persist] the folder for the storage of the Durable Objects
- * @property {boolean} [assets] whether to serve `public/`, too
+ * @property {boolean} [assets] whether to serve the files of `public/`, too
  * @property {string} [around] the source of an entry module that wraps our module `./index.js`
  * @property {(text: string) => void} [log] a callback for the output of workerd
  * @property {Record<string, number>} [limits] the requests that each rate limit allows in a minute.
@@ -179,6 +180,7 @@ export class Server {
  */
 export async function startWorkerd(instances, options) {
   assertBuilt();
+  if (options?.assets) await buildSite();
   const started = lastStart.then(() => startNow(instances, options ?? {}));
   lastStart = started.catch(() => {});
   return started;
@@ -233,7 +235,7 @@ async function startNow(instances, { persist, assets, around, log, limits = {} }
       ...(assets
         ? {
             assets: {
-              directory: fileURLToPath(new URL('public/', ROOT)),
+              directory: SITE,
               workerName: name,
               routerConfig: { has_user_worker: true },
             },

@@ -2,7 +2,9 @@
 /** Tests the plain HTTP endpoints, and the errors for invalid requests. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { SITE } from '../../scripts/site.mjs';
 import { assertError } from '../support/errors.mjs';
 import { joinPath, Peer, expectQuiet } from '../support/peer.mjs';
 import { startWorkerd } from '../support/workerd.mjs';
@@ -58,7 +60,7 @@ test('the built-in page and the library are served as files, and the Worker gets
     const { status, headers, text } = await whole.request(/** @type {string} */ (path));
     assert.equal(status, 200, `${path}`);
     assert.match(headers['content-type'] ?? '', /** @type {RegExp} */ (type));
-    assert.equal(text, readFileSync(new URL(`../../public/${file}`, import.meta.url), 'utf8'));
+    assert.equal(text, readFileSync(join(SITE, `${file}`), 'utf8'));
   }
   assert.equal(JSON.parse((await whole.request('/health')).text).status, 'ok');
   assertError(await whole.request('/nothing'), 404, 'not-found', '/nothing');
