@@ -42,6 +42,14 @@ const SCRIPT_URL = 'partylineScriptUrl';
  */
 const SCRIPT = 'globalThis.document?.currentScript';
 
+/**
+ * The properties that get short names in the script. They belong to classes that applications do not see.
+ * A test checks that neither the API nor the platform has such a property.
+ */
+export const MANGLED = /^(handle|is)[A-Z]/;
+/** The properties of the platform that also match. */
+export const RESERVED = /^is(Array|Finite|Integer|SafeInteger)$/;
+
 /** Builds both files if the library or the package has changed, and returns their paths. */
 export async function buildLibrary() {
   const modules = await libraryModules();
@@ -89,15 +97,27 @@ async function libraryModules() {
 /** Bundles the library into one script. @param {string} outfile */
 async function bundle(outfile) {
   const { build } = await import('esbuild');
-  await build({
+  const { minify } = await import('terser');
+  const { outputFiles } = await build({
     banner: { js: `var ${SCRIPT_URL}=(s=>s?.localName==="script"&&s.src||"data:,")(${SCRIPT});` },
     bundle: true,
     define: { 'import.meta.url': SCRIPT_URL },
-    entryPoints: [join(PUBLIC, ENTRY)],
-    format: 'iife',
-    globalName: 'partyline',
+    format: 'esm',
+    mangleProps: MANGLED,
     minify: true,
-    outfile,
+    reserveProps: RESERVED,
+    // The option `globalName` would define the properties of the global object with more code.
+    stdin: {
+      contents: `import { Room } from './${ENTRY}'; globalThis.partyline = { Room };`,
+      resolveDir: PUBLIC,
+    },
     target: 'es2022',
+    write: false,
   });
+  // terser finds shorter statements than esbuild, whose names compress better than those of terser.
+  const { code } = await minify(`(()=>{${outputFiles[0].text}})()`, {
+    compress: { ecma: 2020, passes: 3 },
+    ecma: 2020,
+  });
+  writeFileSync(outfile, `${code}\n`);
 }

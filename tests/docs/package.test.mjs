@@ -12,6 +12,7 @@ import { describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import { build } from 'esbuild';
 import { build as viteBuild } from 'vite';
+import { MANGLED, RESERVED } from '../../scripts/library.mjs';
 import { root } from '../../scripts/run.mjs';
 import { npm } from '../../scripts/setup.mjs';
 import { newRoom, until } from '../support/browser.mjs';
@@ -208,6 +209,41 @@ for (const [browser, pages] of BROWSERS)
     }
     for (const page of opened) await hearsGreeting(page);
   });
+
+test('the script shortens no name of the API or of the browser', async () => {
+  const entry = join(project, 'names.js');
+  writeFileSync(entry, 'export * from "partyline";');
+  const words = (/** @type {string} */ text) => text.match(/[A-Za-z]\w*/g) ?? [];
+  const shortened = words(await BUNDLERS.esbuild(entry)).filter(
+    (word) => MANGLED.test(word) && !RESERVED.test(word),
+  );
+  assert.ok(shortened.includes('handleSignal'), `${shortened}`);
+  const page = await chromium.open('page', site.origin);
+  const platform = await page.evaluate(() => {
+    const names = Object.getOwnPropertyNames(globalThis);
+    const values = names.map((name) => /** @type {any} */ (globalThis)[name]);
+    const objects = values.flatMap((value) => [value, value?.prototype]).filter(Object);
+    return [names, ...objects.map((object) => Object.getOwnPropertyNames(Object(object)))].flat();
+  });
+  assert.ok(platform.includes('isInteger') && platform.includes('isTypeSupported'));
+  const types = readFileSync(join(project, 'node_modules', 'partyline', 'room.d.ts'), 'utf8');
+  const kept = new Set([...platform, ...words(types)]);
+  assert.deepEqual(
+    shortened.filter((word) => kept.has(word)),
+    [],
+  );
+});
+
+test('the script defines one global variable', async () => {
+  const page = await chromium.open('page', site.origin);
+  const before = await page.evaluate(() => Object.getOwnPropertyNames(globalThis));
+  await page.addScriptTag({ url: `${workerd.at.main.origin}/room.min.js` });
+  const after = await page.evaluate(() => Object.getOwnPropertyNames(globalThis));
+  assert.deepEqual(
+    after.filter((name) => !before.includes(name)),
+    ['partyline'],
+  );
+});
 
 test('an element with the name currentScript does not choose the server of the script', async () => {
   const page = await chromium.open('page', site.origin);
