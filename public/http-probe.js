@@ -51,9 +51,8 @@ export class HttpProbe {
     this.#report(
       'websocket-blocked',
       `${this.#url.host} answers HTTP requests, but refuses WebSockets: read the status in the network ` +
-        'tab of the developer tools. 400: the option key is invalid. 403: add the origin of this page ' +
-        'to ALLOWED_ORIGINS. 500: a setting of the server is invalid. No status: allow WebSockets in ' +
-        'the proxy or firewall of this network',
+        'tab. 400: the option key is invalid. 403: add this origin to ALLOWED_ORIGINS. 500: a setting ' +
+        'is invalid. No status: a proxy or firewall blocks WebSockets',
     );
   }
 
@@ -79,8 +78,8 @@ export class HttpProbe {
     this.#isUnreachableReported = true;
     this.#report(
       'unreachable',
-      `${this.#url.host} does not answer: check the option host, the network of this device and the ` +
-        'Content-Security-Policy of this page; the library tries again until it answers',
+      `${this.#url.host} does not answer: check the option host, the network and the ` +
+        'Content-Security-Policy of this page',
     );
   }
 }

@@ -123,8 +123,8 @@ export class IceServers {
     this.#isReported = true;
     const reason = error instanceof Refusal ? error.message : 'the server did not answer';
     this.#report(
-      `the request for ICE servers failed: ${reason}. The library tries again. Until it succeeds, ` +
-        'connections through TURN may fail',
+      `the request for ICE servers failed: ${reason}. Until a retry succeeds, connections through ` +
+        'TURN may fail',
     );
   }
 }

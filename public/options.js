@@ -23,8 +23,7 @@ export function checkOptions(options) {
     const expected = TYPES[name];
     if (!expected) {
       throw new TypeError(
-        `unknown option ${quote(name)}: expected one of ${Object.keys(TYPES).join(', ')}; correct ` +
-          'its name',
+        `unknown option ${quote(name)}: expected one of ${Object.keys(TYPES).join(', ')}`,
       );
     }
     const type = Array.isArray(value) ? 'array' : typeof value;
@@ -35,27 +34,25 @@ export function checkOptions(options) {
   const { id, token, connect = 'always', iceTransportPolicy = 'all' } = options;
   if (id !== undefined && !/^[\w.:-][\w.~:-]{0,63}$/.test(id)) {
     throw new RangeError(
-      `invalid peer id ${quote(id)}: expected 1 to 64 characters out of A-Z a-z 0-9 . _ ~ : - that ` +
-        'do not begin with ~; without the option, the server makes an id',
+      `invalid peer id ${quote(id)}: expected 1 to 64 characters of A-Z a-z 0-9 . _ ~ : -, without ~ at ` +
+        'the start',
     );
   }
   if (token !== undefined && typeof token !== 'function' && !isToken(token)) {
     // Do not quote the token: it is a secret, and error messages end up in logs.
     throw new RangeError(
-      'invalid token: expected a JWT, that is letters, digits, - and _ with dots between its ' +
-        'parts, or a function that returns one; pass it exactly as it was issued',
+      'invalid token: expected a JWT exactly as it was issued, or a function that returns one',
     );
   }
-  if (connect !== 'always' && connect !== 'on-request') {
+  checkChoice('connect', connect, 'always', 'on-request');
+  checkChoice('iceTransportPolicy', iceTransportPolicy, 'all', 'relay');
+}
+
+/** @param {string} name @param {string} value @param {string} first @param {string} second */
+function checkChoice(name, value, first, second) {
+  if (value !== first && value !== second) {
     throw new RangeError(
-      `invalid option connect ${quote(connect)}: expected "always" or "on-request"; ` +
-        'without the option, it is "always"',
-    );
-  }
-  if (iceTransportPolicy !== 'all' && iceTransportPolicy !== 'relay') {
-    throw new RangeError(
-      `invalid option iceTransportPolicy ${quote(iceTransportPolicy)}: expected "all" or "relay"; ` +
-        'without the option, it is "all"',
+      `invalid option ${name} ${quote(value)}: expected "${first}" or "${second}"`,
     );
   }
 }
@@ -79,7 +76,7 @@ export function roomUrl(name, host = ownOrigin()) {
   if (bytes < 1 || bytes > 128 || /\p{Cc}|\p{Cs}|^(\.\.?|\*)$/u.test(name)) {
     throw new RangeError(
       `invalid room name ${quote(name)}: expected 1 to 128 bytes of UTF-8, no control characters, ` +
-        'and none of ".", ".." and "*"; choose another name',
+        'and none of ".", ".." and "*"',
     );
   }
   const local = /^(localhost|127\.[\d.]+|\[::1])(:|$)/.test(host);
@@ -94,7 +91,7 @@ function ownOrigin() {
   if (/\/(options|room\.min)\.js$/.test(pathname) && origin !== 'null') return origin;
   throw new TypeError(
     'the option host is missing: a bundle or a local file does not know the server; pass the host ' +
-      'of your Worker, for example { host: "your-worker.example" }',
+      'of your Worker',
   );
 }
 

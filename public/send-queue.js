@@ -34,8 +34,8 @@ export function checkSize(frame) {
 function checkBytes({ type }, bytes) {
   if (bytes <= MAX_FRAME_BYTES) return null;
   const advice = ['offer', 'answer'].includes(type)
-    ? 'remove tracks, or stop transceivers that are not used'
-    : 'send large data over the data channel';
+    ? 'remove tracks or stop unused transceivers'
+    : 'send data over the data channel';
   const message = `the signal "${type}" has ${bytes} bytes, the limit is ${MAX_FRAME_BYTES}: ${advice}`;
   return { code: 'too-large', message };
 }
@@ -68,9 +68,7 @@ export class SendQueue {
    */
   push(frame, isCurrent = () => true) {
     if (this.#queue.length >= MAX_QUEUED) {
-      const message =
-        `${MAX_QUEUED} signals are queued already, which is the limit: send fewer signals, or ` +
-        'send data over the data channel';
+      const message = `${MAX_QUEUED} signals are queued already: send fewer, or send data over the data channel`;
       return { code: 'unsent', message };
     }
     const text = JSON.stringify(frame);

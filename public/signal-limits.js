@@ -114,8 +114,8 @@ export class SignalLimits {
   #drop() {
     if (!this.#dropErrors.take(performance.now())) return;
     const message =
-      'the peer sent too many offers, candidates or requests: some were dropped; if this peer runs ' +
-      'your own code, send at most 25 a second after a burst of 800';
+      'the peer sent too many offers, candidates or requests, and some were dropped: send at most ' +
+      '25 a second after a burst of 800';
     this.#init.reportError({ code: 'peer-too-fast', message });
   }
 
