@@ -14,7 +14,8 @@ import { Signaling } from './signaling.js';
 import { frameStep } from './trace.js';
 
 /**
- * @import { Peer, RoomEvents, RoomOptions, RoomState, Step } from "./room.js"
+ * @import { Peer } from "./peer.js"
+ * @import { RoomEvents, RoomOptions, RoomState, Step } from "./room.js"
  * @import { Closed, Disconnected, Frame, SignalingEvents } from "./parts.d.ts"
  */
 
