@@ -22,6 +22,7 @@ import { LocalDescriptions } from './local-descriptions.js';
 import { RemoteCandidates } from './remote-candidates.js';
 import { RestartTimer } from './restart-timer.js';
 import { StepQueue } from './step-queue.js';
+import { PeerStreams } from './streams.js';
 
 /**
  * @import { Description, DescriptionPayload, PeerContext } from "./parts.d.ts"
@@ -30,6 +31,7 @@ import { StepQueue } from './step-queue.js';
 
 export class Negotiation {
   /** @readonly */ connection;
+  /** Undefined before start(). @type {PeerStreams=} */ streams;
 
   #context;
   #inbox;
@@ -95,7 +97,7 @@ export class Negotiation {
     });
     connection.addEventListener('track', (event) => {
       trace('track', event.track);
-      emit('track', event);
+      if (this.streams) emit('track', this.streams.handleTrack(event));
     });
     connection.addEventListener('datachannel', (event) => {
       // The application does not receive our channel, so it cannot mistake the channel for its own.
@@ -114,6 +116,7 @@ export class Negotiation {
   /** Enables offers and automatic restarts. */
   start() {
     this.#started = true;
+    this.streams = new PeerStreams(this.connection, this.#context, () => {});
     this.#restartTimer.schedule();
   }
 
@@ -242,6 +245,7 @@ export class Negotiation {
     identity.certificate ??= previous?.certificate;
 
     this.#sender = partyline;
+    this.streams?.receive(partyline?.streams, false);
     const readyForOffer =
       !this.#local.isMakingOffer &&
       (connection.signalingState === 'stable' || this.#isSettingRemoteAnswerPending);

@@ -1,6 +1,17 @@
 /** Types that the modules of the library share. Applications only need `room.d.ts`. */
 
-import type { LocalSteps, PausableStep, Relation, RoomEvents, RoomOptions, Step } from './room.js';
+import type {
+  LocalSteps,
+  Muted,
+  PausableStep,
+  Relation,
+  RoomEvents,
+  RoomOptions,
+  Step,
+} from './room.js';
+import type { Streams } from './streams.js';
+
+export type { Muted };
 
 export type Frame = { type: string; [key: string]: any };
 
@@ -31,9 +42,23 @@ export type Description = 'offer' | 'answer';
 
 /**
  * The payload of an `offer` or `answer`. Only this library sends `partyline`. `rollback`: whether
- * the sender's browser can always take its offer back.
+ * the sender's browser can always take its offer back. `streams`: the streams of the sender, if any.
  */
-export type DescriptionPayload = RTCSessionDescriptionInit & { partyline?: { rollback: boolean } };
+export type DescriptionPayload = RTCSessionDescriptionInit & {
+  partyline?: { rollback: boolean; streams?: StreamTable };
+};
+
+/**
+ * What a peer knows about a stream: its metadata, which can be any JSON value, its mute state, and
+ * whether it contains video from a camera.
+ */
+export type StreamInfo = { metadata: unknown; muted: Muted; camera: boolean };
+
+/** The streams of a client by id. */
+export type StreamTable = Record<string, StreamInfo>;
+
+/** The limit of a video: `lines` is the length of its smaller side in pixels. */
+export type VideoLimit = [bitsPerSecond: number, lines: number];
 
 /**
  * Events that a `Peer` dispatches to its `Room`. The peer's `Negotiation` emits most of these
@@ -41,7 +66,8 @@ export type DescriptionPayload = RTCSessionDescriptionInit & { partyline?: { rol
  */
 export interface PeerEvents {
   message: any;
-  track: RTCTrackEvent;
+  track: Omit<RoomEvents['track'], 'peer'>;
+  mute: Omit<RoomEvents['mute'], 'peer'>;
   /** The state of the connection, the negotiation or the data channel has changed. */
   state: null;
   /** The description that a new page or a new connection with the peer's id has sent. */
@@ -59,6 +85,8 @@ export interface PeerEvents {
 /** State and functions that a `Peer` passes to its `Negotiation`. */
 export interface PeerContext {
   configuration: RTCConfiguration;
+  /** The streams of this client. */
+  streams: Streams;
   isPolite(): boolean;
   signal(type: string, payload: unknown): void;
   /** Whether signals to the peer wait for the rate limit. */
@@ -78,7 +106,10 @@ export interface PeerContext {
   ): Promise<void> | undefined;
 }
 
-export interface PeerInit extends Pick<PeerContext, 'isSending' | 'checkSize' | 'trace' | 'pace'> {
+export interface PeerInit extends Pick<
+  PeerContext,
+  'isSending' | 'checkSize' | 'trace' | 'pace' | 'streams'
+> {
   id: string;
   polite: boolean;
   /** Whether the room connects to every peer (`connect: "always"`). */
@@ -96,6 +127,7 @@ export interface PeersInit {
   connectsToAll(): boolean;
   configuration(): RTCConfiguration;
   pace: RoomOptions['pace'];
+  limitVideo: boolean;
   isClosed(): boolean;
   /** Whether signals to this peer wait for the rate limit. */
   isSending(to: string): boolean;

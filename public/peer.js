@@ -131,6 +131,10 @@ export class Peer extends EventTarget {
     return this.#negotiation?.recoverable ?? false;
   }
 
+  get streams() {
+    return this.#negotiation?.streams;
+  }
+
   /** @param {string} text */
   send(text) {
     if (this.relation === 'none' || this.relation === 'declined') {
@@ -295,7 +299,7 @@ export class Peer extends EventTarget {
 
   #ensureNegotiation() {
     if (this.#negotiation) return this.#negotiation;
-    const { configuration, signal, isSending, checkSize, trace, pace } = this.#init;
+    const { configuration, signal, isSending, checkSize, trace, pace, streams } = this.#init;
     const isCurrent = () => negotiation === this.#negotiation && !this.#closed;
     /** @type {Negotiation} */
     const negotiation = new Negotiation({
@@ -307,6 +311,7 @@ export class Peer extends EventTarget {
       emit: (type, detail) => isCurrent() && this.#handleNegotiationEvent(type, detail),
       trace,
       pace,
+      streams,
     });
     this.#negotiation = negotiation;
     if (this.#closed) negotiation.close();
