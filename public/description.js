@@ -22,7 +22,7 @@ const canRollBack = () => /\bFirefox\//.test(navigator.userAgent);
  * @returns {DescriptionPayload}
  */
 export function toPayload({ type, sdp }, streams) {
-  return { type, sdp, partyline: { rollback: canRollBack(), streams } };
+  return { type, sdp, partyline: { rollback: canRollBack(), messages: 1, streams } };
 }
 
 /**

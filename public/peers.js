@@ -135,7 +135,7 @@ export class Peers {
 
   /** @param {string} id @param {boolean} polite */
   #add(id, polite) {
-    const { configuration, connectsToAll, emit, pace, send, trace } = this.#init;
+    const { configuration, connectsToAll, emit, maxMessageSize, pace, send, trace } = this.#init;
     const isSending = () => this.#init.isSending(id);
     const peer = new Peer({
       id,
@@ -143,6 +143,7 @@ export class Peers {
       always: connectsToAll(),
       configuration,
       streams: this.streams,
+      maxMessageSize,
       signal: (type, payload, isCurrent) => send({ type, to: id, payload }, isCurrent),
       isSending,
       checkSize: (type, payload) => checkSize({ type, to: id, payload }),
@@ -163,9 +164,14 @@ export class Peers {
       emit('relation', { peer, relation, previous });
       this.#handlePeerState(peer);
     });
-    on('message', (data) => emit('message', { peer, data }));
+    on('message', (detail) => emit('message', { peer, ...detail }));
+    on('progress', (detail) => emit('progress', { peer, ...detail }));
     on('track', (detail) => emit('track', { peer, ...detail }));
     on('mute', (detail) => emit('mute', { peer, ...detail }));
+    on('streams', (table) => {
+      peer.streams?.receive(table, true);
+      this.#limitVideo();
+    });
     on('state', () => this.#handlePeerState(peer));
     on('peer-replaced', (description) => this.#handleReplaced(peer, description));
     const emitError = (/** @type {PeerEvents["error"]} */ detail) =>

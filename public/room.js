@@ -51,7 +51,7 @@ export class Room extends Events {
     checkOptions(options);
     const random = crypto.getRandomValues(new Uint32Array(4)).join('-');
     const { host, id, key, token, iceServers, iceTransportPolicy, connect, pace } = options;
-    const { limitVideo = true } = options;
+    const { maxMessageSize = 2 ** 28, limitVideo = true } = options;
     this.name = normalizeName(name);
     this.#configuration = { iceServers, iceTransportPolicy };
     const url = roomUrl(this.name, host);
@@ -60,6 +60,7 @@ export class Room extends Events {
       always,
       pace,
       limitVideo,
+      maxMessageSize,
       configuration: () => this.#configuration,
       // The device of a live session would connect to each of its viewers, which can be thousands.
       connectsToAll: () => always && !this.#isLive,

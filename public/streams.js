@@ -243,13 +243,12 @@ const unknown = (what) => new TypeError(`unknown ${what}: call room.addStream() 
  * @returns {Map<string, StreamInfo> | undefined}
  */
 function readTable(value) {
-  const table = Object.entries(value ?? {});
   try {
-    if (JSON.stringify(value ?? 0).length > MAX_TABLE) return;
+    if (JSON.stringify((value ??= {})).length > MAX_TABLE) return;
   } catch {
     return; // nested deeper than the stack of the browser
   }
-  return new Map(table.map(([id, info]) => [id, readInfo(info)]));
+  return new Map(Object.entries(value).map(([id, info]) => [id, readInfo(info)]));
 }
 
 /** @param {any} info @returns {StreamInfo} */
