@@ -1,6 +1,7 @@
 // @ts-check
 /** Streams for every peer: `addStream`, `removeStream`, `replaceTrack` and `mute` in both browsers. */
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import { connected, logged, newRoom, until } from '../support/browser.mjs';
 import { Pages } from '../support/chromium.mjs';
@@ -70,6 +71,8 @@ async function prepare(browser, id, name) {
         room.on('track', (detail) => {
           const [stream] = detail.streams;
           log.push(`track ${detail.track.kind} ${describe({ ...detail, stream })}`);
+          if (detail.track.kind === 'video')
+            log.push(`track ${detail.camera ? 'camera' : 'screen'}`);
           stream?.addEventListener('removetrack', () => log.push(`left ${stream.id}`));
         });
         room.on('mute', (detail) => log.push(`mute ${describe(detail)}`));
@@ -307,6 +310,23 @@ test('a table of a peer that is too large or has wrong types changes nothing els
   assert.doesNotMatch(log.join('\n'), /too many|error/);
   const last = log.filter((/** @type {string} */ line) => line.startsWith('mute')).at(-1);
   assert.match(last, /nice/);
+});
+
+test('the samples of client.md show a camera, mute it and share a screen', async () => {
+  const guide = await readFile(new URL('../../docs/client.md', import.meta.url), 'utf8');
+  const [, section] = guide.split('\n## Audio, video and your own channels\n');
+  const [, call, share] = section.split('\n```js\n').map((text) => text.split('\n```')[0]);
+  const [ann, bob] = await pair();
+  for (const page of [ann, bob]) await page.evaluate(() => enter());
+  const samples = `(async () => { ${call} globalThis.share = async () => { ${share} }; })()`;
+  await Promise.all([ann, bob].map((page) => page.evaluate(samples)));
+  for (const page of [ann, bob])
+    await until(page, 'the camera of the other', () => document.querySelector('[title="Camera"]'));
+  await ann.evaluate('share()');
+  await until(bob, 'the screen of ann', () => document.querySelector('[title="Screen"]'));
+  await logged(bob, 'mute ann');
+  // The browser says that it is a screen.
+  await logged(bob, 'track screen');
 });
 
 test('mistakes are errors that change nothing', async () => {
