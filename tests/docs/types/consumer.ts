@@ -32,6 +32,14 @@ room.addEventListener('relation', ({ detail: { peer, relation, previous } }) => 
   // @ts-expect-error: "friends" is not a relation
   if (relation === 'friends') peer.accept();
 });
+room.on('mute', ({ peer, stream, muted }) => console.log(peer.id, stream.id, muted.audio));
+const sent = new MediaStream();
+room.addStream(sent, { metadata: { title: 'Camera' } });
+room.mute(sent, { audio: true });
+room.replaceTrack(sent.getTracks()[0]!, null);
+// @ts-expect-error: "sound" is not a kind
+room.mute(sent, { sound: true });
+room.removeStream(sent);
 room.addEventListener('track', ({ detail }) => {
   const [stream]: readonly MediaStream[] = detail.streams;
   detail.track.onmute = () => stream?.removeTrack(detail.track);
