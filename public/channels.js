@@ -73,7 +73,7 @@ class Channel extends Events {
   constructor(name, peers, { ordered = true, maxRetransmits } = {}, forget = () => {}) {
     super();
     if (typeof name !== 'string' || !name || name.length > 1_000)
-      throw new TypeError('invalid name of a channel: expected 1 to 1,000 characters');
+      throw new TypeError('invalid channel name: expected 1 to 1,000 characters');
     if (maxRetransmits !== undefined && !(maxRetransmits >= 0 && maxRetransmits <= 65_535))
       throw new RangeError(`invalid maxRetransmits ${maxRetransmits}: expected 0 to 65535`);
     this.name = name;
@@ -88,18 +88,18 @@ class Channel extends Events {
     const bytes = typeof body === 'string' ? toBytes(body).length : body.length;
     if (bytes > MAX_FRAME || data instanceof Blob)
       throw new TypeError(
-        `a channel takes JSON and binary data of up to ${MAX_FRAME} bytes: use peer.send()`,
+        `a channel takes JSON or binary data of up to ${MAX_FRAME} bytes: use peer.send()`,
       );
     const only = typeof to === 'string' ? this.#peers.get(to) : to;
     const isKnown = only && this.#peers.get(only.id) === only;
     if (this.#isClosed || (to !== undefined && !isKnown))
-      throw new DOMException('the channel is closed, or the peer left', 'InvalidStateError');
+      throw new DOMException('the channel is closed or the peer has left', 'InvalidStateError');
     let isFull = false;
     for (const peer of only ? [only] : this.#peers.values())
       if (!this.#sendTo(peer, body, bytes)) isFull = true;
     if (isFull && this.#options.maxRetransmits === undefined)
       throw new DOMException(
-        `more than ${MAX_WAITING} bytes wait for a peer: send less, or use peer.send()`,
+        `more than ${MAX_WAITING} bytes wait for a peer: send less`,
         'OperationError',
       );
   }

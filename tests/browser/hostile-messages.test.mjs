@@ -106,8 +106,11 @@ test('invalid frames are refused or ignored, and a valid message still arrives',
   const refusals = await settle(ann, page);
   const ids = refusals.map((text) => Number(text.split(' ')[0]));
   assert.deepEqual(ids, [5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 20, 21, 22, 23]);
-  assert.match(refusals[10], /1000001 bytes are more than .*, which is 1000000: send less/);
-  assert.match(refusals.at(-1) ?? '', /too many messages are incomplete/);
+  assert.match(
+    refusals[10],
+    /1000001 bytes: expected at most 1000000, the receiver's maxMessageSize/,
+  );
+  assert.match(refusals.at(-1) ?? '', /too many incomplete messages/);
   const lines = (await log(ann)).filter((line) => /^(message|error)/.test(line));
   assert.deepEqual(lines, [
     'message mallory [object Blob]',
