@@ -33,13 +33,13 @@ room.addEventListener('relation', ({ detail: { peer, relation, previous } }) => 
   if (relation === 'friends') peer.accept();
 });
 room.on('mute', ({ peer, stream, muted }) => console.log(peer.id, stream.id, muted.audio));
-const sent = new MediaStream();
-room.addStream(sent, { metadata: { title: 'Camera' } });
-room.mute(sent, { audio: true });
-room.replaceTrack(sent.getTracks()[0]!, null);
+const camera = new MediaStream();
+room.addStream(camera, { metadata: { title: 'Camera' } });
+room.mute(camera, { audio: true });
+room.replaceTrack(camera.getTracks()[0]!, null);
 // @ts-expect-error: "sound" is not a kind
-room.mute(sent, { sound: true });
-room.removeStream(sent);
+room.mute(camera, { sound: true });
+room.removeStream(camera);
 room.addEventListener('track', ({ detail }) => {
   const [stream]: readonly MediaStream[] = detail.streams;
   detail.track.onmute = () => stream?.removeTrack(detail.track);
