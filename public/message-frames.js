@@ -19,6 +19,7 @@ export const MAX_PARALLEL = 16;
 export const MAX_PARALLEL_BYTES = 2 ** 26;
 
 const MAX_HEADER = 16_384;
+const INVALID = 'invalid frame, or too many incomplete messages';
 /** Bytes of a received Blob that are collected before the browser may move them to the disk. */
 const BLOB_PART = 2 ** 22;
 
@@ -129,7 +130,7 @@ export class Incoming {
     const header = JSON.parse(toText(bytes.subarray(2, end)));
     const { as, size } = header;
     if (!['text', 'json', 'binary', 'blob', 'streams'].includes(as) || !(end <= bytes.length))
-      throw new TypeError('invalid header');
+      throw new RangeError(INVALID);
     if (!Number.isInteger(size) || size < 0 || size > this.#maxSize)
       throw new RangeError(
         `${size} bytes: expected at most ${this.#maxSize}, the receiver's maxMessageSize`,
@@ -141,7 +142,7 @@ export class Incoming {
       this.#messages.size >= MAX_PARALLEL ||
       sum > this.#maxSize + MAX_PARALLEL_BYTES
     )
-      throw new RangeError('too many incomplete messages');
+      throw new RangeError(INVALID);
     const empty = new Uint8Array();
     this.#messages.set(id, { header, bytes: empty, length: 0, received: 0, blobs: [] });
     this.#append(id, bytes.subarray(end));
@@ -154,7 +155,7 @@ export class Incoming {
     const { header, received } = message;
     const { as, size } = header;
     message.received += bytes.length;
-    if (message.received > size) throw new RangeError('more bytes than size');
+    if (message.received > size) throw new RangeError(INVALID);
     if (as === 'blob' && message.length >= BLOB_PART) {
       message.blobs.push(new Blob([message.bytes.subarray(0, message.length)]));
       message.length = 0;
