@@ -333,16 +333,20 @@ test('a table of a peer that is too large or has wrong types changes nothing els
     polluted: /** @type {any} */ ({}).polluted,
   }));
   assert.equal(polluted, undefined);
-  // The parser accepts arrays that `JSON.stringify()` refuses.
-  await ann.evaluate(async () => {
-    const { PeerStreams } = await import(/** @type {string} */ ('/streams.js'));
-    const nested = JSON.parse('['.repeat(1_000_000) + ']'.repeat(1_000_000));
-    const streams = new PeerStreams(new RTCPeerConnection(), { streams: { slots: [] } });
-    streams.receive(nested, true);
-  });
   assert.doesNotMatch(log.join('\n'), /too many|error/);
   const last = log.filter((/** @type {string} */ line) => line.startsWith('mute')).at(-1);
   assert.match(last, /nice/);
+});
+
+test('a table of a peer that is nested too deeply is ignored', async () => {
+  const page = await prepare('Firefox', 'ann', newRoom());
+  // Firefox parses arrays that its `JSON.stringify()` refuses.
+  await page.evaluate(async () => {
+    const { PeerStreams } = await import(/** @type {string} */ ('/streams.js'));
+    const nested = JSON.parse('['.repeat(30_000) + ']'.repeat(30_000));
+    const streams = new PeerStreams(new RTCPeerConnection(), { streams: { slots: [] } });
+    streams.receive(nested, true);
+  });
 });
 
 test('the samples of client.md show a camera, mute it and share a screen', async () => {
