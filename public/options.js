@@ -15,6 +15,8 @@ const TYPES = {
   iceTransportPolicy: 'string',
   connect: 'string',
   pace: 'function',
+  maxMessageSize: 'number',
+  limitVideo: 'boolean',
 };
 
 /** @param {RoomOptions} options */

@@ -1,6 +1,17 @@
 /** Types that the modules of the library share. Applications only need `room.d.ts`. */
 
-import type { LocalSteps, PausableStep, Relation, RoomEvents, RoomOptions, Step } from './room.js';
+import type {
+  LocalSteps,
+  Muted,
+  PausableStep,
+  Relation,
+  RoomEvents,
+  RoomOptions,
+  Step,
+} from './room.js';
+import type { Streams } from './streams.js';
+
+export type { Muted };
 
 export type Frame = { type: string; [key: string]: any };
 
@@ -31,17 +42,90 @@ export type Description = 'offer' | 'answer';
 
 /**
  * The payload of an `offer` or `answer`. Only this library sends `partyline`. `rollback`: whether
- * the sender's browser can always take its offer back.
+ * the sender's browser can always take its offer back. `messages`: the version of the frames of
+ * messages that the sender understands. `streams`: the streams of the sender, if any.
  */
-export type DescriptionPayload = RTCSessionDescriptionInit & { partyline?: { rollback: boolean } };
+export type DescriptionPayload = RTCSessionDescriptionInit & {
+  partyline?: { rollback: boolean; messages?: number; streams?: StreamTable };
+};
+
+/**
+ * What a peer knows about a stream: its metadata, which can be any JSON value, its mute state, and
+ * whether it contains video from a camera.
+ */
+export type StreamInfo = { metadata: unknown; muted: Muted; camera: boolean };
+
+/** The streams of a client by id. */
+export type StreamTable = Record<string, StreamInfo>;
+
+/** The limit of a video: `lines` is the length of its smaller side in pixels. */
+export type VideoLimit = [bitsPerSecond: number, lines: number];
+
+/** An encoded message. */
+export interface Message {
+  as: string;
+  content: Uint8Array<ArrayBuffer> | Blob;
+  /** The header as UTF-8. */
+  header: Uint8Array<ArrayBuffer>;
+  /** Whether the header says no more than `as`, `size`, `type` and `name`. */
+  isBare: boolean;
+  /** Bytes of `content`. */
+  size: number;
+  /** The content as text, for texts and JSON. */
+  text: string | undefined;
+}
+
+/** The header of a message that a peer has sent. Only `as` and `size` are valid in any case. */
+export interface Header {
+  as: string;
+  size: number;
+  type?: any;
+  name?: any;
+  metadata?: any;
+  ask?: any;
+  /** The id of the ask to which this message is the reply. */
+  reply?: any;
+}
+
+export interface TransferOptions {
+  /** Each of them cancels the message. */
+  signals?: (AbortSignal | undefined)[];
+  onProgress?: (progress: { sent: number; total: number }) => void;
+  /** Whether the promise waits for a reply. */
+  isAsk?: boolean;
+}
+
+/** A message on its way to one peer. */
+export interface Transfer {
+  id: number;
+  /** What is still to be sent. A promise reads the next slice of a Blob. */
+  frames: Generator<string | Uint8Array | Promise<ArrayBuffer>, void, any>;
+  size: number;
+  /** Bytes that the message counts while it waits to begin. */
+  cost: number;
+  isReading?: boolean;
+  slice?: ArrayBuffer;
+  isAsk: boolean;
+  resolve(data?: unknown): void;
+  reject(error: unknown): void;
+  /** Removes the listeners of the signals. */
+  stop(): void;
+}
 
 /**
  * Events that a `Peer` dispatches to its `Room`. The peer's `Negotiation` emits most of these
  * events.
  */
 export interface PeerEvents {
-  message: any;
-  track: RTCTrackEvent;
+  message: { data: any; metadata: any };
+  progress: { received: number; total: number; metadata: any };
+  ask: { data: any; metadata: any; reply: (data: unknown) => Promise<void> };
+  /** A named channel that the peer has created. */
+  channel: RTCDataChannel;
+  /** The table of streams that the peer sends, unchecked. */
+  streams: any;
+  track: Omit<RoomEvents['track'], 'peer'>;
+  mute: Omit<RoomEvents['mute'], 'peer'>;
   /** The state of the connection, the negotiation or the data channel has changed. */
   state: null;
   /** The description that a new page or a new connection with the peer's id has sent. */
@@ -59,6 +143,10 @@ export interface PeerEvents {
 /** State and functions that a `Peer` passes to its `Negotiation`. */
 export interface PeerContext {
   configuration: RTCConfiguration;
+  /** The streams of this client. */
+  streams: Streams;
+  /** Bytes of the largest message that is accepted from the peer. */
+  maxMessageSize: number;
   isPolite(): boolean;
   signal(type: string, payload: unknown): void;
   /** Whether signals to the peer wait for the rate limit. */
@@ -78,7 +166,10 @@ export interface PeerContext {
   ): Promise<void> | undefined;
 }
 
-export interface PeerInit extends Pick<PeerContext, 'isSending' | 'checkSize' | 'trace' | 'pace'> {
+export interface PeerInit extends Pick<
+  PeerContext,
+  'maxMessageSize' | 'isSending' | 'checkSize' | 'trace' | 'pace' | 'streams'
+> {
   id: string;
   polite: boolean;
   /** Whether the room connects to every peer (`connect: "always"`). */
@@ -96,6 +187,8 @@ export interface PeersInit {
   connectsToAll(): boolean;
   configuration(): RTCConfiguration;
   pace: RoomOptions['pace'];
+  limitVideo: boolean;
+  maxMessageSize: number;
   isClosed(): boolean;
   /** Whether signals to this peer wait for the rate limit. */
   isSending(to: string): boolean;

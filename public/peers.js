@@ -4,18 +4,27 @@
  * is lost, and when a new page replaces a peer. Established connections outlive the WebSocket.
  */
 
+import { Channels } from './channels.js';
 import { listen } from './events.js';
+import { encode } from './message-frames.js';
 import { MEDIA_SERVER } from './live.js';
 import { Peer } from './peer.js';
 import { checkSize } from './send-queue.js';
 import { SignalLimits } from './signal-limits.js';
 import { LEAVING_SERVER } from './signal-types.js';
+import { Streams } from './streams.js';
+import { limitVideo } from './video-limits.js';
 
-/** @import { DescriptionPayload, PeerEvents, PeersInit } from "./parts.d.ts" */
+/**
+ * @import { DescriptionPayload, PeerEvents, PeersInit } from "./parts.d.ts"
+ * @import { SendOptions } from "./room.js"
+ */
 
 export class Peers {
   /** @type {Map<string, Peer>} */
   all = new Map();
+  /** @readonly */ streams = new Streams(() => this.#handleStreams());
+  channels = new Channels(this.all);
 
   #init;
   /** The limits for the signals of each peer. @type {Map<string, SignalLimits>} */
@@ -31,6 +40,20 @@ export class Peers {
   /** @param {PeersInit} init */
   constructor(init) {
     this.#init = init;
+  }
+
+  /**
+   * Sends a message to each peer with a connection, or with one that is being set up.
+   * @param {unknown} data
+   * @param {SendOptions} [options]
+   * @returns {Promise<any>}
+   */
+  send(data, options) {
+    const message = encode(data, { metadata: options?.metadata });
+    const receivers = [...this.all.values()].filter(({ takesMessages }) => takesMessages);
+    const sent = Promise.all(receivers.map(async (peer) => peer.sendMessage(message, options)));
+    sent.catch(() => {}); // the application need not await it
+    return sent;
   }
 
   /** Handles a signal from a peer. @param {string} from @param {string} type @param {any} payload */
@@ -132,13 +155,15 @@ export class Peers {
 
   /** @param {string} id @param {boolean} polite */
   #add(id, polite) {
-    const { configuration, connectsToAll, emit, pace, send, trace } = this.#init;
+    const { configuration, connectsToAll, emit, maxMessageSize, pace, send, trace } = this.#init;
     const isSending = () => this.#init.isSending(id);
     const peer = new Peer({
       id,
       polite,
       always: connectsToAll(),
       configuration,
+      streams: this.streams,
+      maxMessageSize,
       signal: (type, payload, isCurrent) => send({ type, to: id, payload }, isCurrent),
       isSending,
       checkSize: (type, payload) => checkSize({ type, to: id, payload }),
@@ -159,11 +184,20 @@ export class Peers {
       emit('relation', { peer, relation, previous });
       this.#handlePeerState(peer);
     });
-    on('message', (data) => emit('message', { peer, data }));
-    on('track', ({ track, streams, transceiver, receiver }) =>
-      emit('track', { peer, track, streams, transceiver, receiver }),
-    );
-    on('state', () => this.#handlePeerState(peer));
+    on('message', (detail) => emit('message', { peer, ...detail }));
+    on('progress', (detail) => emit('progress', { peer, ...detail }));
+    on('ask', (detail) => emit('ask', { peer, ...detail }));
+    on('channel', (channel) => this.channels.accept(peer, channel));
+    on('track', (detail) => emit('track', { peer, ...detail }));
+    on('mute', (detail) => emit('mute', { peer, ...detail }));
+    on('streams', (table) => {
+      peer.streams?.receive(table, true);
+      this.#limitVideo();
+    });
+    on('state', () => {
+      this.channels.connect(peer);
+      this.#handlePeerState(peer);
+    });
     on('peer-replaced', (description) => this.#handleReplaced(peer, description));
     const emitError = (/** @type {PeerEvents["error"]} */ detail) =>
       emit('error', { ...detail, to: id });
@@ -186,6 +220,7 @@ export class Peers {
     this.#limits.get(peer.id)?.stop();
     this.#limits.delete(peer.id);
     peer.close();
+    this.#limitVideo();
     this.#init.emit('leave', { peer });
   }
 
@@ -202,8 +237,19 @@ export class Peers {
     }
   }
 
+  /** The streams of this client have changed. */
+  #handleStreams() {
+    for (const { streams } of this.all.values()) streams?.update();
+    this.#limitVideo();
+  }
+
+  #limitVideo() {
+    if (this.#init.limitVideo) limitVideo(this.streams, this.all.values());
+  }
+
   /** @param {Peer} peer */
   #handlePeerState(peer) {
+    this.#limitVideo();
     const keepWhile = this.#departed.get(peer);
     if (keepWhile && !peer[keepWhile]) this.#remove(peer);
     else if (this.all.get(peer.id) === peer) this.#init.emit('change', { peer });

@@ -46,6 +46,71 @@ export interface RoomOptions {
    * Default: no callback.
    */
   pace?: (step: Step) => Promise<void> | void;
+  /**
+   * Whether the library limits the video that it sends from cameras, see `Room.addStream()`. With
+   * `false`, the limits are yours. Default: true.
+   */
+  limitVideo?: boolean;
+  /** Bytes of the largest message that you accept from a peer. Default: 268,435,456 (256 MiB). */
+  maxMessageSize?: number;
+}
+
+/** Whether the audio and the video of a stream are muted. */
+export interface Muted {
+  audio: boolean;
+  video: boolean;
+}
+
+/** Options of `send`. */
+export interface SendOptions {
+  /**
+   * A JSON value that the receiver gets with the data, in the events `progress` and `message`. The
+   * message may have 16 KiB of JSON apart from its data.
+   */
+  metadata?: unknown;
+  /** Called after each part of the message that the browser has taken. The numbers are bytes. */
+  onProgress?: (progress: { peer: Peer; sent: number; total: number }) => void;
+  /** Cancels the message: the receiver drops the parts that it has. */
+  signal?: AbortSignal;
+}
+
+/** Options of `ask`. */
+export interface AskOptions {
+  /** Milliseconds until the promise rejects with a `TimeoutError`. Default: 30,000. */
+  timeout?: number;
+  /** Gives up: the promise rejects with the reason of the signal. */
+  signal?: AbortSignal;
+}
+
+/** Options of `Room.channel`, as those of `RTCPeerConnection.createDataChannel`. */
+export interface ChannelOptions {
+  /** Whether messages arrive in order. Default: true. */
+  ordered?: boolean;
+  /**
+   * How often a lost message is sent again, 0 to 65,535. A message that is still lost then never
+   * arrives. Default: until it arrives.
+   */
+  maxRetransmits?: number;
+}
+
+/** A named channel to all peers. Only a `Room` creates channels. */
+export interface Channel extends EventTarget {
+  readonly name: string;
+  /**
+   * Sends a JSON value, an `ArrayBuffer` or a view to the peers with a connection, or to one of them.
+   * With `maxRetransmits`, data is dropped while a connection is not open or has more than 1 MiB to
+   * send.
+   * @param to a peer, or its id. Default: all peers
+   * @throws {TypeError} if the data has more than 64,000 bytes, or is neither binary nor JSON
+   * @throws {DOMException} `InvalidStateError` if the channel is closed, or if there is no such peer.
+   *   `OperationError` if more than 1 MiB waits for a peer already, which does not get the data
+   */
+  send(data: unknown, to?: Peer | string): void;
+  /** Closes the channel. What arrives for it is dropped. */
+  close(): void;
+  /** Calls `handle` for each message. Returns a function that stops the calls, like `off`. */
+  on(type: 'message', handle: (detail: { peer: Peer; data: any }) => void): () => void;
+  off(type: 'message', handle: (detail: { peer: Peer; data: any }) => void): void;
 }
 
 /**
@@ -159,8 +224,7 @@ export type Trace = Step & { time: number };
 /** Events of a `Room`, each with the type of its `detail`. */
 export interface RoomEvents {
   /**
-   * A peer has joined, or was in the room when you joined. Add your tracks in the listener of this
-   * event.
+   * A peer has joined, or was in the room when you joined.
    */
   peer: { peer: Peer };
   /**
@@ -171,15 +235,32 @@ export interface RoomEvents {
   /**
    * A peer sent `data` over the data channel. Validate `data`, because the peer can send anything.
    */
-  message: { peer: Peer; data: any };
-  /** A peer has started to send `track`. The other fields are those of `RTCTrackEvent`. */
+  message: { peer: Peer; data: any; metadata?: any };
+  /** A part of a message that needs more than one frame has arrived. The numbers are bytes. */
+  progress: { peer: Peer; received: number; total: number; metadata?: any };
+  /** A peer has called `ask` and waits for your `reply`, now or later. */
+  ask: { peer: Peer; data: any; metadata?: any; reply: (data: unknown) => Promise<void> };
+  /**
+   * A peer has started to send `track`. `metadata`, `muted` and `camera` describe `streams[0]`, if the
+   * peer passed it to `Room.addStream()`. Validate `metadata`, because the peer can send any JSON
+   * value. `camera`: whether the stream contains video of a camera, not of a screen. The other fields
+   * are those of `RTCTrackEvent`.
+   */
   track: {
     peer: Peer;
     track: MediaStreamTrack;
     streams: readonly MediaStream[];
     transceiver: RTCRtpTransceiver;
     receiver: RTCRtpReceiver;
+    metadata: unknown;
+    muted: Muted;
+    camera: boolean;
   };
+  /**
+   * A peer has muted or unmuted a stream that you receive, or has changed its metadata, or between a
+   * camera and a screen.
+   */
+  mute: { peer: Peer; stream: MediaStream; metadata: unknown; muted: Muted; camera: boolean };
   /**
    * The relation, the connection state, the signaling state or the data channel of a peer has
    * changed.
@@ -244,20 +325,34 @@ export interface Peer extends EventTarget {
    * effect of `cancel()`. The `on…` properties are yours.
    */
   readonly connection: RTCPeerConnection;
-  /** Whether the data channel is open. While the channel is open, `send()` queues no messages. */
+  /** Whether the data channel is open. */
   readonly ready: boolean;
+  /**
+   * Resolves when `ready` becomes true, and rejects when the peer leaves before. After a connection
+   * is lost, it is another promise.
+   */
+  readonly open: Promise<void>;
   /** Whether the connection state is `connected` and the peer has not closed the data channel. */
   readonly connected: boolean;
   /**
-   * Sends text over the data channel, reliably and in order. Until the channel is open, up to 64
-   * messages are queued. If the connection is closed or lost, queued messages and messages in
-   * flight are lost.
+   * Sends a message of any size, reliably. Strings, `ArrayBuffer`s, `Blob`s and `File`s arrive as such,
+   * views as `ArrayBuffer`s, and everything else as JSON. Short messages stay in order. They overtake
+   * longer ones and Blobs, so a chat goes on during a file. Messages wait until the connection is open.
+   * @returns a promise that resolves when the browser has taken the whole message, so that you can
+   *   send the next one. It rejects if the connection ends before, or if the message is cancelled or
+   *   refused. You need not await it
    * @throws {DOMException} `InvalidStateError` if the peer has left, or while the relation is `none`
-   *   or `declined`. `OperationError` if 64 messages are queued already
-   * @throws {TypeError} if the text is larger than the data channel allows: 262,144 bytes, except
-   *   between two Firefox browsers
+   *   or `declined`. `OperationError` if more than 16 MiB of other messages wait already
+   * @throws {TypeError} if the data is neither binary nor a JSON value
+   * @throws {RangeError} if the metadata has more than about 16 KiB
    */
-  send(text: string): void;
+  send(data: unknown, options?: SendOptions): Promise<void>;
+  /**
+   * Sends a message to which the other side replies: it gets the event `ask`. Throws like `send`.
+   * @returns a promise of the reply. It rejects with a `TimeoutError`, with the reason of the signal,
+   *   or when the connection ends
+   */
+  ask(data: unknown, options?: AskOptions): Promise<any>;
   /**
    * Requests a connection. If the peer has requested a connection already, accepts that request.
    */
@@ -306,6 +401,8 @@ export class Room extends EventTarget {
   constructor(name: string, options?: RoomOptions);
   readonly name: string;
   readonly state: RoomState;
+  /** Resolves when the room is joined for the first time, and rejects when it is closed before. */
+  readonly joined: Promise<void>;
   /**
    * Your peer id. Null until the room is joined for the first time, unless the option `id` is set.
    */
@@ -323,6 +420,48 @@ export class Room extends EventTarget {
    * @throws {TypeError} if the type is reserved
    */
   signal(type: string, payload?: unknown, to?: string): boolean;
+  /**
+   * Sends a message to all peers whose relation is neither `none` nor `declined`, like `Peer.send`.
+   * @returns a promise that resolves when the browser has taken the message for each of them. It
+   *   rejects with the first error, and the other peers get the message nevertheless
+   */
+  send(data: unknown, options?: SendOptions): Promise<void>;
+  /**
+   * Returns the channel with a name, for all peers that are in the room or join later. The options
+   * count when the channel is opened first. The other side opens a channel with the same name.
+   * @throws {RangeError} if `maxRetransmits` is invalid
+   */
+  channel(name: string, options?: ChannelOptions): Channel;
+  /**
+   * Sends a stream to every peer, now and later. Call it again after you have added tracks to the
+   * stream or removed tracks, or to change the metadata.
+   *
+   * Video from a camera is limited by the number of clients that send one: to 1.5 Mbit/s for up to 2,
+   * to 600 kbit/s for 3 or 4, to 250 kbit/s and 360p for 5 to 8, and to 150 kbit/s and 240p for more.
+   * A screen is not limited. Where the browser has no `displaySurface` in the settings of its track,
+   * set `contentHint` to `"detail"` or `"text"`.
+   * @param options.metadata any JSON value, for example a title. Default: none, or that of the call
+   *   before
+   * @throws {RangeError} if there are more than 16 streams, or more than 4,000 characters of JSON about
+   *   them: ids, metadata and mute states
+   */
+  addStream(stream: MediaStream, options?: { metadata?: unknown }): void;
+  /** Stops sending a stream. Its tracks continue to run. */
+  removeStream(stream: MediaStream): void;
+  /**
+   * Replaces a track of the streams that were passed to `addStream()`, without a negotiation if the
+   * new track has the same kind. The streams then contain the new track.
+   * @param newTrack the new track. Null sends nothing until the next call with the same `oldTrack`
+   * @throws {TypeError} if no stream has `oldTrack`
+   */
+  replaceTrack(oldTrack: MediaStreamTrack, newTrack: MediaStreamTrack | null): void;
+  /**
+   * Mutes or unmutes a stream, and tells the peers. Sets `enabled` of its tracks, and disables tracks
+   * that come later.
+   * @param muted omit a kind to leave it as it is
+   * @throws {TypeError} if the stream was not passed to `addStream()`
+   */
+  mute(stream: MediaStream, muted: Partial<Muted>): void;
   /** Leaves the room and closes all connections. */
   close(): void;
   /**

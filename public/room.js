@@ -15,7 +15,8 @@ import { frameStep } from './trace.js';
 
 /**
  * @import { Peer } from "./peer.js"
- * @import { RoomEvents, RoomOptions, RoomState, Step } from "./room.js"
+ * @import { ChannelOptions, Muted, RoomEvents, RoomOptions, RoomState } from "./room.js"
+ * @import { SendOptions, Step } from "./room.js"
  * @import { Closed, Disconnected, Frame, SignalingEvents } from "./parts.d.ts"
  */
 
@@ -26,6 +27,7 @@ const ENDS_CONNECTIONS = [4001, LIVE_OVER, 4012];
 export class Room extends Events {
   /** @readonly */ name;
   /** @readonly */ live;
+  /** @type {Promise<void>} @readonly */ joined;
   /** @type {RoomState} */ state = 'connecting';
 
   #peers;
@@ -52,13 +54,23 @@ export class Room extends Events {
     checkOptions(options);
     const random = crypto.getRandomValues(new Uint32Array(4)).join('-');
     const { host, id, key, token, iceServers, iceTransportPolicy, connect, pace } = options;
+    const { maxMessageSize = 2 ** 28, limitVideo = true } = options;
     this.name = normalizeName(name);
+    this.joined = new Promise((resolve, reject) => {
+      this.on('state', ({ state }) => state === 'joined' && resolve());
+      this.on('close', ({ code, reason, message }) =>
+        reject(new Error(`the room is closed: ${message || reason || code}`)),
+      );
+    });
+    this.joined.catch(() => {}); // the application need not await it
     this.#configuration = { iceServers, iceTransportPolicy };
     const url = roomUrl(this.name, host);
     const always = connect !== 'on-request';
     this.#peers = new Peers({
       always,
       pace,
+      limitVideo,
+      maxMessageSize,
       configuration: () => this.#configuration,
       // The device of a live session would connect to each of its viewers, which can be thousands.
       connectsToAll: () => always && !this.#isLive,
@@ -101,6 +113,36 @@ export class Room extends Events {
   signal(type, payload, to) {
     checkSignalType(type);
     return this.#send({ type, to, payload });
+  }
+
+  /** @param {unknown} data @param {SendOptions} [options] */
+  send(data, options) {
+    return this.#peers.send(data, options);
+  }
+
+  /** @param {string} name @param {ChannelOptions} [options] */
+  channel(name, options) {
+    return this.#peers.channels.open(name, options);
+  }
+
+  /** @param {MediaStream} stream @param {{ metadata?: unknown }} [options] */
+  addStream(stream, options) {
+    this.#peers.streams.add(stream, options);
+  }
+
+  /** @param {MediaStream} stream */
+  removeStream(stream) {
+    this.#peers.streams.remove(stream);
+  }
+
+  /** @param {MediaStreamTrack} oldTrack @param {MediaStreamTrack | null} newTrack */
+  replaceTrack(oldTrack, newTrack) {
+    this.#peers.streams.replaceTrack(oldTrack, newTrack);
+  }
+
+  /** @param {MediaStream} stream @param {Partial<Muted>} muted */
+  mute(stream, muted) {
+    this.#peers.streams.mute(stream, muted);
   }
 
   close() {
