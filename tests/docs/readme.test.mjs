@@ -182,10 +182,10 @@ describe('samples', () => {
   });
 });
 
-test('README and client.md have the token function of auth.md, which a test of the back ends runs', () => {
+test('README, client.md and recipes.md have the token function of auth.md, which a test of the back ends runs', () => {
   const sample = block('docs/auth.md', 'js', '/token"');
   assert.match(sample, /^import .*\n\nconst login/);
-  for (const file of ['README.md', 'docs/client.md'])
+  for (const file of ['README.md', 'docs/client.md', 'docs/recipes.md'])
     assert.equal(block(file, 'js', '/token"'), sample.replace(/^import .*\n\n/, ''), file);
 });
 
