@@ -10,7 +10,7 @@ import { root } from '../../scripts/run.mjs';
 import { newRoom, until } from '../support/browser.mjs';
 import { Pages } from '../support/chromium.mjs';
 import { useFixtures } from '../support/fixtures.mjs';
-import { bundle, runSample, samplesOf } from '../support/samples.mjs';
+import { bundle, plays, runSample, samplesOf, shows } from '../support/samples.mjs';
 import { Site } from '../support/site.mjs';
 import { startWorkerd } from '../support/workerd.mjs';
 
@@ -51,22 +51,6 @@ async function runIn(name, code) {
   return page;
 }
 
-/**
- * Waits until a sample has shown something.
- * @param {Page} page
- * @param {string} text a part of it
- */
-const shows = (page, text) =>
-  until(
-    page,
-    `it shows ${text}`,
-    (text) =>
-      /** @type {any} */ (globalThis).shown?.some((/** @type {string} */ shown) =>
-        shown.includes(text),
-      ),
-    text,
-  );
-
 /** Runs an expression in a page. @param {Page} page @param {string} code */
 const evaluate = (page, code) => page.evaluate(code);
 
@@ -75,21 +59,6 @@ const runTwice = async (heading, more) => [
   await run('Ann', heading, more),
   await run('Bob', heading, more),
 ];
-
-/** Waits until as many videos play. @param {Page} page @param {number} count */
-const plays = (page, count) =>
-  until(
-    page,
-    `${count} videos play`,
-    (count) => {
-      const videos = [...document.querySelectorAll('video')];
-      const live = videos.filter(
-        ({ videoWidth, currentTime }) => videoWidth > 0 && currentTime > 0,
-      );
-      return live.length === count && videos.length === count;
-    },
-    count,
-  );
 
 /** `readme.test.mjs` compares these samples with those of other pages, which have tests. */
 const COPIES = ['Only your users'];
@@ -209,7 +178,8 @@ const RECIPES = {
   },
 
   'A bot in Node': async () => {
-    const [sample] = SAMPLES.get('A bot in Node') ?? [];
+    const [sample = ''] = SAMPLES.get('A bot in Node') ?? [];
+    assert.equal(samplesOf('package/README.md').get('Node')?.[0], sample, 'the README has it, too');
     const code = await bundle(sample, workerd.at.main, room, {
       platform: 'node',
       external: ['werift', 'ws'],

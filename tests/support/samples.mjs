@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from 'esbuild';
 import { root } from '../../scripts/run.mjs';
+import { until } from './browser.mjs';
 
 /**
  * Returns the samples of each section of a page, by heading. Sections without samples are left out.
@@ -97,3 +98,34 @@ export async function runServed(page, code, room) {
   await page.route(`**${path}`, (route) => route.fulfill({ body, contentType: 'text/javascript' }));
   await page.evaluate((path) => import(path), path);
 }
+
+/**
+ * Waits until a sample has shown a text with `show`.
+ * @param {import('playwright-core').Page} page
+ * @param {string} text a part of it
+ */
+export const shows = (page, text) =>
+  until(
+    page,
+    `it shows ${text}`,
+    (text) =>
+      /** @type {any} */ (globalThis).shown?.some((/** @type {string} */ one) =>
+        one.includes(text),
+      ),
+    text,
+  );
+
+/** Waits until some videos play. @param {import('playwright-core').Page} page @param {number} count */
+export const plays = (page, count) =>
+  until(
+    page,
+    `${count} videos play`,
+    (count) => {
+      const videos = [...document.querySelectorAll('video')];
+      const live = videos.filter(
+        ({ videoWidth, currentTime }) => videoWidth > 0 && currentTime > 0,
+      );
+      return live.length === count && videos.length === count;
+    },
+    count,
+  );
