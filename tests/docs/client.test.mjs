@@ -6,7 +6,7 @@ import { beforeEach, test } from 'node:test';
 import { newRoom, until } from '../support/browser.mjs';
 import { Pages } from '../support/chromium.mjs';
 import { useFixtures } from '../support/fixtures.mjs';
-import { runServed, samplesOf } from '../support/samples.mjs';
+import { runServed, samplesOf, shows } from '../support/samples.mjs';
 import { Site } from '../support/site.mjs';
 import { Deployed } from '../support/workerd.mjs';
 
@@ -45,24 +45,6 @@ async function run(name, code) {
 
 /** Runs code in two pages. @param {string} code @returns {Promise<[Page, Page]>} */
 const runTwice = async (code) => [await run('ann', code), await run('bob', code)];
-
-/** The globals of the pages. @typedef {{ room: any, shown: string[], words: any, connected: string[] }} Globals */
-
-/**
- * Waits until a page has shown a text.
- * @param {Page} page
- * @param {string} text the end of what it shows
- */
-const shows = (page, text) =>
-  until(
-    page,
-    `it shows ${text}`,
-    (text) =>
-      /** @type {Globals} */ (/** @type {any} */ (globalThis)).shown?.some((one) =>
-        one.endsWith(text),
-      ),
-    text,
-  );
 
 /** Waits until a page is connected with a peer. @param {Page} page */
 const connects = (page) =>
