@@ -76,7 +76,9 @@ test('the cursor example sends positions over an unreliable channel', async () =
   const ann = await chromium.open('ann', '/health');
   await ann.evaluate(() => {
     const { createDataChannel } = RTCPeerConnection.prototype;
-    const created = /** @type {any} */ (globalThis.created = /** @type {any[]} */ ([]));
+    /** @type {unknown[][]} */
+    const created = [];
+    Object.assign(globalThis, { created });
     RTCPeerConnection.prototype.createDataChannel = function (...args) {
       const channel = createDataChannel.apply(this, args);
       created.push([channel.label, channel.ordered, channel.maxRetransmits]);
