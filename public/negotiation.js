@@ -14,17 +14,18 @@
  *    our next offer waits for the restart timer. The peer's offers are accepted meanwhile.
  */
 
-import { ChannelQueue } from './channel-queue.js';
 import { createConnection, traceStates } from './connection.js';
 import { findLine, identify, isPoliteTo, keepDtlsRoles, sdpOf } from './description.js';
 import { IdleTransceivers } from './idle-transceivers.js';
 import { LocalDescriptions } from './local-descriptions.js';
+import { encode } from './message-frames.js';
+import { Messages } from './messages.js';
 import { RemoteCandidates } from './remote-candidates.js';
 import { RestartTimer } from './restart-timer.js';
 import { StepQueue } from './step-queue.js';
 
 /**
- * @import { Description, DescriptionPayload, PeerContext } from "./parts.d.ts"
+ * @import { Description, DescriptionPayload, Message, PeerContext, TransferOptions } from "./parts.d.ts"
  * @import { Identity } from "./description.js"
  */
 
@@ -34,7 +35,7 @@ export class Negotiation {
   #context;
   #inbox;
   #outbox;
-  #channel;
+  #messages;
   #candidates;
   #local;
   #idleTransceivers;
@@ -59,7 +60,7 @@ export class Negotiation {
     this.#context = context;
     this.#inbox = new StepQueue(pace);
     this.#outbox = new StepQueue(pace);
-    this.#channel = new ChannelQueue(context, (error) => this.#reportError('unsent', error));
+    this.#messages = new Messages(context, () => this.#sender?.messages === 1);
     this.#candidates = new RemoteCandidates(connection, trace);
     this.#local = new LocalDescriptions(
       connection,
@@ -99,7 +100,7 @@ export class Negotiation {
     });
     connection.addEventListener('datachannel', (event) => {
       // The application does not receive our channel, so it cannot mistake the channel for its own.
-      const isOurs = this.#channel.accept(event.channel, this.#sender !== undefined);
+      const isOurs = this.#messages.accept(event.channel, this.#sender !== undefined);
       if (isOurs) event.stopImmediatePropagation();
     });
     connection.addEventListener('signalingstatechange', () => {
@@ -118,11 +119,11 @@ export class Negotiation {
   }
 
   get ready() {
-    return this.#channel.isOpen;
+    return this.#messages.isOpen;
   }
 
   get connected() {
-    return this.connection.connectionState === 'connected' && !this.#channel.isClosed;
+    return this.connection.connectionState === 'connected' && !this.#messages.isClosed;
   }
 
   /**
@@ -130,7 +131,7 @@ export class Negotiation {
    * connection state changes some seconds later.
    */
   get hasHungUp() {
-    return this.connection.connectionState === 'connected' && this.#channel.isClosed;
+    return this.connection.connectionState === 'connected' && this.#messages.isClosed;
   }
 
   /** Whether the peer is connected, or ICE may reconnect without the signaling server. */
@@ -138,28 +139,33 @@ export class Negotiation {
     return this.connected || (this.ready && this.connection.connectionState === 'disconnected');
   }
 
-  /** @param {string} text */
-  send(text) {
+  /** @param {Message} message @param {TransferOptions} [options] */
+  send(message, options) {
     if (this.#closed) {
       throw new DOMException(
         'the connection with this peer is closed: send() needs a peer that is in room.peers',
         'InvalidStateError',
       );
     }
-    this.#channel.send(text);
+    return this.#messages.send(message, options);
+  }
+
+  /** Sends a value that is not a message of the application. @param {"streams"} as @param {unknown} value */
+  sendInternal(as, value) {
+    return this.#messages.send(encode(value, { as }));
   }
 
   /** Creates the data channel, for which the browser requests the first offer. */
   startOffer() {
     const action = () => {
       if (this.#closed) return;
-      if (!this.#madeFirstOffer) this.#channel.create(this.connection);
+      if (!this.#madeFirstOffer) this.#messages.create(this.connection);
       this.#madeFirstOffer = true;
       // If a track was added before, `negotiationneeded` has already fired, and does not fire
       // again.
       if (this.#local.isNegotiationNeeded) this.#local.offer();
     };
-    return this.#inbox.run(action, 'create-channel', ChannelQueue.LABEL);
+    return this.#inbox.run(action, 'create-channel', Messages.LABEL);
   }
 
   /** @param {string} type @param {any} payload */
@@ -214,7 +220,7 @@ export class Negotiation {
     if (this.#closed) return;
     this.#closed = true;
     this.#restartTimer.stop();
-    this.#channel.clear();
+    this.#messages.close();
     this.#context.trace('connection-state', 'closed');
     this.#context.emit('connection-closed', null);
   }

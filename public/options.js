@@ -15,6 +15,7 @@ const TYPES = {
   iceTransportPolicy: 'string',
   connect: 'string',
   pace: 'function',
+  maxMessageSize: 'number',
 };
 
 /** @param {RoomOptions} options */

@@ -6,11 +6,12 @@
  */
 
 import { emit } from './events.js';
+import { encode } from './message-frames.js';
 import { Negotiation } from './negotiation.js';
 
 /**
- * @import { Relation } from "./room.js"
- * @import { PeerEvents, PeerInit } from "./parts.d.ts"
+ * @import { Relation, SendOptions } from "./room.js"
+ * @import { Message, PeerEvents, PeerInit } from "./parts.d.ts"
  */
 
 const MAX_PENDING_SIGNALS = 64;
@@ -131,15 +132,23 @@ export class Peer extends EventTarget {
     return this.#negotiation?.recoverable ?? false;
   }
 
-  /** @param {string} text */
-  send(text) {
+  /** @param {unknown} data @param {SendOptions} [options] */
+  send(data, options) {
+    return this.sendMessage(encode(data, { metadata: options?.metadata }), options);
+  }
+
+  /** Sends an encoded message. @param {Message} message @param {SendOptions} [options] */
+  sendMessage(message, { onProgress, signal } = {}) {
     if (this.relation === 'none' || this.relation === 'declined') {
       throw new DOMException(
         `the relation with this peer is "${this.relation}": call request() before send()`,
         'InvalidStateError',
       );
     }
-    this.#ensureNegotiation().send(text);
+    return this.#ensureNegotiation().send(message, {
+      signals: [signal],
+      onProgress: onProgress && ((progress) => onProgress({ peer: this, ...progress })),
+    });
   }
 
   request() {
@@ -295,11 +304,12 @@ export class Peer extends EventTarget {
 
   #ensureNegotiation() {
     if (this.#negotiation) return this.#negotiation;
-    const { configuration, signal, isSending, checkSize, trace, pace } = this.#init;
+    const { configuration, maxMessageSize, signal, isSending, checkSize, trace, pace } = this.#init;
     const isCurrent = () => negotiation === this.#negotiation && !this.#closed;
     /** @type {Negotiation} */
     const negotiation = new Negotiation({
       configuration: configuration(),
+      maxMessageSize,
       isPolite: () => this.polite,
       signal: (type, payload) => isCurrent() && signal(type, payload, isCurrent),
       isSending,

@@ -132,13 +132,14 @@ export class Peers {
 
   /** @param {string} id @param {boolean} polite */
   #add(id, polite) {
-    const { configuration, connectsToAll, emit, pace, send, trace } = this.#init;
+    const { configuration, connectsToAll, emit, maxMessageSize, pace, send, trace } = this.#init;
     const isSending = () => this.#init.isSending(id);
     const peer = new Peer({
       id,
       polite,
       always: connectsToAll(),
       configuration,
+      maxMessageSize,
       signal: (type, payload, isCurrent) => send({ type, to: id, payload }, isCurrent),
       isSending,
       checkSize: (type, payload) => checkSize({ type, to: id, payload }),
@@ -159,7 +160,8 @@ export class Peers {
       emit('relation', { peer, relation, previous });
       this.#handlePeerState(peer);
     });
-    on('message', (data) => emit('message', { peer, data }));
+    on('message', (detail) => emit('message', { peer, ...detail }));
+    on('progress', (detail) => emit('progress', { peer, ...detail }));
     on('track', ({ track, streams, transceiver, receiver }) =>
       emit('track', { peer, track, streams, transceiver, receiver }),
     );

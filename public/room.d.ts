@@ -46,6 +46,21 @@ export interface RoomOptions {
    * Default: no callback.
    */
   pace?: (step: Step) => Promise<void> | void;
+  /** Bytes of the largest message that you accept from a peer. Default: 268,435,456 (256 MiB). */
+  maxMessageSize?: number;
+}
+
+/** Options of `send`. */
+export interface SendOptions {
+  /**
+   * A JSON value that the receiver gets with the data, in the events `progress` and `message`. The
+   * message may have 16 KiB of JSON apart from its data.
+   */
+  metadata?: unknown;
+  /** Called after each part of the message that the browser has taken. The numbers are bytes. */
+  onProgress?: (progress: { peer: Peer; sent: number; total: number }) => void;
+  /** Cancels the message: the receiver drops the parts that it has. */
+  signal?: AbortSignal;
 }
 
 /**
@@ -171,7 +186,9 @@ export interface RoomEvents {
   /**
    * A peer sent `data` over the data channel. Validate `data`, because the peer can send anything.
    */
-  message: { peer: Peer; data: any };
+  message: { peer: Peer; data: any; metadata?: any };
+  /** A part of a message that needs more than one frame has arrived. The numbers are bytes. */
+  progress: { peer: Peer; received: number; total: number; metadata?: any };
   /** A peer has started to send `track`. The other fields are those of `RTCTrackEvent`. */
   track: {
     peer: Peer;
@@ -244,20 +261,23 @@ export interface Peer extends EventTarget {
    * effect of `cancel()`. The `on…` properties are yours.
    */
   readonly connection: RTCPeerConnection;
-  /** Whether the data channel is open. While the channel is open, `send()` queues no messages. */
+  /** Whether the data channel is open. */
   readonly ready: boolean;
   /** Whether the connection state is `connected` and the peer has not closed the data channel. */
   readonly connected: boolean;
   /**
-   * Sends text over the data channel, reliably and in order. Until the channel is open, up to 64
-   * messages are queued. If the connection is closed or lost, queued messages and messages in
-   * flight are lost.
+   * Sends a message of any size, reliably. Strings, `ArrayBuffer`s, `Blob`s and `File`s arrive as such,
+   * views as `ArrayBuffer`s, and everything else as JSON. Short messages stay in order. They overtake
+   * longer ones and Blobs, so a chat goes on during a file. Messages wait until the connection is open.
+   * @returns a promise that resolves when the browser has taken the whole message, so that you can
+   *   send the next one. It rejects if the connection ends before, or if the message is cancelled or
+   *   refused. You need not await it
    * @throws {DOMException} `InvalidStateError` if the peer has left, or while the relation is `none`
-   *   or `declined`. `OperationError` if 64 messages are queued already
-   * @throws {TypeError} if the text is larger than the data channel allows: 262,144 bytes, except
-   *   between two Firefox browsers
+   *   or `declined`. `OperationError` if more than 16 MiB of other messages wait already
+   * @throws {TypeError} if the data is neither binary nor a JSON value
+   * @throws {RangeError} if the metadata has more than about 16 KiB
    */
-  send(text: string): void;
+  send(data: unknown, options?: SendOptions): Promise<void>;
   /**
    * Requests a connection. If the peer has requested a connection already, accepts that request.
    */

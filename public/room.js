@@ -51,6 +51,7 @@ export class Room extends Events {
     checkOptions(options);
     const random = crypto.getRandomValues(new Uint32Array(4)).join('-');
     const { host, id, key, token, iceServers, iceTransportPolicy, connect, pace } = options;
+    const { maxMessageSize = 2 ** 28 } = options;
     this.name = normalizeName(name);
     this.#configuration = { iceServers, iceTransportPolicy };
     const url = roomUrl(this.name, host);
@@ -58,6 +59,7 @@ export class Room extends Events {
     this.#peers = new Peers({
       always,
       pace,
+      maxMessageSize,
       configuration: () => this.#configuration,
       // The device of a live session would connect to each of its viewers, which can be thousands.
       connectsToAll: () => always && !this.#isLive,
