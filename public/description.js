@@ -2,7 +2,7 @@
 /** Reads session descriptions (SDP), and repairs one difference between the browsers. */
 
 /**
- * @import { Description, DescriptionPayload } from "./parts.d.ts"
+ * @import { Description, DescriptionPayload, StreamTable } from "./parts.d.ts"
  *
  * The type and the SDP lines that identify a description.
  * @typedef {{ type: Description, origin: string, certificate?: string }} Identity
@@ -15,9 +15,14 @@
  */
 const canRollBack = () => /\bFirefox\//.test(navigator.userAgent);
 
-/** Returns the payload of the signal for a description. @param {RTCSessionDescriptionInit} it */
-export function toPayload({ type, sdp }) {
-  return { type, sdp, partyline: { rollback: canRollBack(), messages: 1 } };
+/**
+ * Returns the payload of the signal for a description.
+ * @param {RTCSessionDescriptionInit} description
+ * @param {StreamTable} [streams] of this client
+ * @returns {DescriptionPayload}
+ */
+export function toPayload({ type, sdp }, streams) {
+  return { type, sdp, partyline: { rollback: canRollBack(), messages: 1, streams } };
 }
 
 /**

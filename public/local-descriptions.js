@@ -70,7 +70,12 @@ export class LocalDescriptions {
   send() {
     const description = this.#connection.localDescription;
     if (description)
-      this.#transmit(/** @type {Description} */ (description.type), toPayload(description));
+      this.#transmit(/** @type {Description} */ (description.type), this.#toPayload(description));
+  }
+
+  /** @param {RTCSessionDescriptionInit} description */
+  #toPayload(description) {
+    return toPayload(description, this.#context.streams.table);
   }
 
   /**
@@ -101,7 +106,7 @@ export class LocalDescriptions {
    * @param {RTCSessionDescriptionInit} offer
    */
   #checkSize(offer) {
-    const error = this.#context.checkSize('offer', toPayload(offer));
+    const error = this.#context.checkSize('offer', this.#toPayload(offer));
     if (error) {
       this.postponeOffer();
       this.#context.emit('error', error);

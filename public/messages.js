@@ -95,7 +95,8 @@ export class Messages {
    * @returns {Promise<any>}
    */
   send(message, { signals = [], onProgress, isAsk = false } = {}) {
-    if (this.#queued > MAX_QUEUED)
+    // A table of streams has no caller that could wait.
+    if (this.#queued > MAX_QUEUED && message.as !== 'streams')
       throw new DOMException(
         `more than ${MAX_QUEUED} bytes are queued: await the promises of send()`,
         'OperationError',

@@ -23,6 +23,7 @@ import { Messages } from './messages.js';
 import { RemoteCandidates } from './remote-candidates.js';
 import { RestartTimer } from './restart-timer.js';
 import { StepQueue } from './step-queue.js';
+import { PeerStreams } from './streams.js';
 
 /**
  * @import { Description, DescriptionPayload, Message, PeerContext, TransferOptions } from "./parts.d.ts"
@@ -31,6 +32,7 @@ import { StepQueue } from './step-queue.js';
 
 export class Negotiation {
   /** @readonly */ connection;
+  /** Undefined before start(). @type {PeerStreams=} */ streams;
 
   #context;
   #inbox;
@@ -96,7 +98,7 @@ export class Negotiation {
     });
     connection.addEventListener('track', (event) => {
       trace('track', event.track);
-      emit('track', event);
+      if (this.streams) emit('track', this.streams.handleTrack(event));
     });
     connection.addEventListener('datachannel', (event) => {
       // The application does not receive our channel, so it cannot mistake the channel for its own.
@@ -115,6 +117,9 @@ export class Negotiation {
   /** Enables offers and automatic restarts. */
   start() {
     this.#started = true;
+    this.streams = new PeerStreams(this.connection, this.#context, (table) =>
+      this.sendInternal('streams', table),
+    );
     this.#restartTimer.schedule();
   }
 
@@ -248,6 +253,7 @@ export class Negotiation {
     identity.certificate ??= previous?.certificate;
 
     this.#sender = partyline;
+    this.streams?.receive(partyline?.streams, false);
     const readyForOffer =
       !this.#local.isMakingOffer &&
       (connection.signalingState === 'stable' || this.#isSettingRemoteAnswerPending);

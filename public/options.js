@@ -16,6 +16,7 @@ const TYPES = {
   connect: 'string',
   pace: 'function',
   maxMessageSize: 'number',
+  limitVideo: 'boolean',
 };
 
 /** @param {RoomOptions} options */

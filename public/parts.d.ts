@@ -1,6 +1,17 @@
 /** Types that the modules of the library share. Applications only need `room.d.ts`. */
 
-import type { LocalSteps, PausableStep, Relation, RoomEvents, RoomOptions, Step } from './room.js';
+import type {
+  LocalSteps,
+  Muted,
+  PausableStep,
+  Relation,
+  RoomEvents,
+  RoomOptions,
+  Step,
+} from './room.js';
+import type { Streams } from './streams.js';
+
+export type { Muted };
 
 export type Frame = { type: string; [key: string]: any };
 
@@ -32,11 +43,23 @@ export type Description = 'offer' | 'answer';
 /**
  * The payload of an `offer` or `answer`. Only this library sends `partyline`. `rollback`: whether
  * the sender's browser can always take its offer back. `messages`: the version of the frames of
- * messages that the sender understands.
+ * messages that the sender understands. `streams`: the streams of the sender, if any.
  */
 export type DescriptionPayload = RTCSessionDescriptionInit & {
-  partyline?: { rollback: boolean; messages?: number };
+  partyline?: { rollback: boolean; messages?: number; streams?: StreamTable };
 };
+
+/**
+ * What a peer knows about a stream: its metadata, which can be any JSON value, its mute state, and
+ * whether it contains video from a camera.
+ */
+export type StreamInfo = { metadata: unknown; muted: Muted; camera: boolean };
+
+/** The streams of a client by id. */
+export type StreamTable = Record<string, StreamInfo>;
+
+/** The limit of a video: `lines` is the length of its smaller side in pixels. */
+export type VideoLimit = [bitsPerSecond: number, lines: number];
 
 /** An encoded message. */
 export interface Message {
@@ -101,7 +124,8 @@ export interface PeerEvents {
   progress: { received: number; total: number; metadata: any };
   /** The table of streams that the peer sends, unchecked. */
   streams: any;
-  track: RTCTrackEvent;
+  track: Omit<RoomEvents['track'], 'peer'>;
+  mute: Omit<RoomEvents['mute'], 'peer'>;
   /** The state of the connection, the negotiation or the data channel has changed. */
   state: null;
   /** The description that a new page or a new connection with the peer's id has sent. */
@@ -119,6 +143,8 @@ export interface PeerEvents {
 /** State and functions that a `Peer` passes to its `Negotiation`. */
 export interface PeerContext {
   configuration: RTCConfiguration;
+  /** The streams of this client. */
+  streams: Streams;
   /** Bytes of the largest message that is accepted from the peer. */
   maxMessageSize: number;
   isPolite(): boolean;
@@ -142,7 +168,7 @@ export interface PeerContext {
 
 export interface PeerInit extends Pick<
   PeerContext,
-  'maxMessageSize' | 'isSending' | 'checkSize' | 'trace' | 'pace'
+  'maxMessageSize' | 'isSending' | 'checkSize' | 'trace' | 'pace' | 'streams'
 > {
   id: string;
   polite: boolean;
@@ -161,6 +187,7 @@ export interface PeersInit {
   connectsToAll(): boolean;
   configuration(): RTCConfiguration;
   pace: RoomOptions['pace'];
+  limitVideo: boolean;
   maxMessageSize: number;
   isClosed(): boolean;
   /** Whether signals to this peer wait for the rate limit. */

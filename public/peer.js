@@ -132,6 +132,10 @@ export class Peer extends EventTarget {
     return this.#negotiation?.recoverable ?? false;
   }
 
+  get streams() {
+    return this.#negotiation?.streams;
+  }
+
   /** @param {unknown} data @param {SendOptions} [options] */
   send(data, options) {
     return this.sendMessage(encode(data, { metadata: options?.metadata }), options);
@@ -304,7 +308,8 @@ export class Peer extends EventTarget {
 
   #ensureNegotiation() {
     if (this.#negotiation) return this.#negotiation;
-    const { configuration, maxMessageSize, signal, isSending, checkSize, trace, pace } = this.#init;
+    const { configuration, maxMessageSize, signal, isSending, checkSize, trace, pace, streams } =
+      this.#init;
     const isCurrent = () => negotiation === this.#negotiation && !this.#closed;
     /** @type {Negotiation} */
     const negotiation = new Negotiation({
@@ -317,6 +322,7 @@ export class Peer extends EventTarget {
       emit: (type, detail) => isCurrent() && this.#handleNegotiationEvent(type, detail),
       trace,
       pace,
+      streams,
     });
     this.#negotiation = negotiation;
     if (this.#closed) negotiation.close();

@@ -10,12 +10,15 @@ import { Peer } from './peer.js';
 import { checkSize } from './send-queue.js';
 import { SignalLimits } from './signal-limits.js';
 import { LEAVING_SERVER } from './signal-types.js';
+import { Streams } from './streams.js';
+import { limitVideo } from './video-limits.js';
 
 /** @import { DescriptionPayload, PeerEvents, PeersInit } from "./parts.d.ts" */
 
 export class Peers {
   /** @type {Map<string, Peer>} */
   all = new Map();
+  /** @readonly */ streams = new Streams(() => this.#handleStreams());
 
   #init;
   /** The limits for the signals of each peer. @type {Map<string, SignalLimits>} */
@@ -139,6 +142,7 @@ export class Peers {
       polite,
       always: connectsToAll(),
       configuration,
+      streams: this.streams,
       maxMessageSize,
       signal: (type, payload, isCurrent) => send({ type, to: id, payload }, isCurrent),
       isSending,
@@ -162,9 +166,12 @@ export class Peers {
     });
     on('message', (detail) => emit('message', { peer, ...detail }));
     on('progress', (detail) => emit('progress', { peer, ...detail }));
-    on('track', ({ track, streams, transceiver, receiver }) =>
-      emit('track', { peer, track, streams, transceiver, receiver }),
-    );
+    on('track', (detail) => emit('track', { peer, ...detail }));
+    on('mute', (detail) => emit('mute', { peer, ...detail }));
+    on('streams', (table) => {
+      peer.streams?.receive(table, true);
+      this.#limitVideo();
+    });
     on('state', () => this.#handlePeerState(peer));
     on('peer-replaced', (description) => this.#handleReplaced(peer, description));
     const emitError = (/** @type {PeerEvents["error"]} */ detail) =>
@@ -188,6 +195,7 @@ export class Peers {
     this.#limits.get(peer.id)?.stop();
     this.#limits.delete(peer.id);
     peer.close();
+    this.#limitVideo();
     this.#init.emit('leave', { peer });
   }
 
@@ -204,8 +212,19 @@ export class Peers {
     }
   }
 
+  /** The streams of this client have changed. */
+  #handleStreams() {
+    for (const { streams } of this.all.values()) streams?.update();
+    this.#limitVideo();
+  }
+
+  #limitVideo() {
+    if (this.#init.limitVideo) limitVideo(this.streams, this.all.values());
+  }
+
   /** @param {Peer} peer */
   #handlePeerState(peer) {
+    this.#limitVideo();
     const keepWhile = this.#departed.get(peer);
     if (keepWhile && !peer[keepWhile]) this.#remove(peer);
     else if (this.all.get(peer.id) === peer) this.#init.emit('change', { peer });

@@ -46,8 +46,19 @@ export interface RoomOptions {
    * Default: no callback.
    */
   pace?: (step: Step) => Promise<void> | void;
+  /**
+   * Whether the library limits the video that it sends from cameras, see `Room.addStream()`. With
+   * `false`, the limits are yours. Default: true.
+   */
+  limitVideo?: boolean;
   /** Bytes of the largest message that you accept from a peer. Default: 268,435,456 (256 MiB). */
   maxMessageSize?: number;
+}
+
+/** Whether the audio and the video of a stream are muted. */
+export interface Muted {
+  audio: boolean;
+  video: boolean;
 }
 
 /** Options of `send`. */
@@ -174,8 +185,7 @@ export type Trace = Step & { time: number };
 /** Events of a `Room`, each with the type of its `detail`. */
 export interface RoomEvents {
   /**
-   * A peer has joined, or was in the room when you joined. Add your tracks in the listener of this
-   * event.
+   * A peer has joined, or was in the room when you joined.
    */
   peer: { peer: Peer };
   /**
@@ -189,14 +199,23 @@ export interface RoomEvents {
   message: { peer: Peer; data: any; metadata?: any };
   /** A part of a message that needs more than one frame has arrived. The numbers are bytes. */
   progress: { peer: Peer; received: number; total: number; metadata?: any };
-  /** A peer has started to send `track`. The other fields are those of `RTCTrackEvent`. */
+  /**
+   * A peer has started to send `track`. `metadata` and `muted` are those of `streams[0]`, if the peer
+   * passed it to `Room.addStream()`. Validate `metadata`, because the peer can send any JSON value.
+   * The other fields are those of `RTCTrackEvent`.
+   */
   track: {
     peer: Peer;
     track: MediaStreamTrack;
     streams: readonly MediaStream[];
     transceiver: RTCRtpTransceiver;
     receiver: RTCRtpReceiver;
+    metadata: unknown;
+    muted: Muted;
+    camera: boolean;
   };
+  /** A peer has muted or unmuted a stream that you receive, or has changed its metadata. */
+  mute: { peer: Peer; stream: MediaStream; metadata: unknown; muted: Muted; camera: boolean };
   /**
    * The relation, the connection state, the signaling state or the data channel of a peer has
    * changed.
@@ -343,6 +362,36 @@ export class Room extends EventTarget {
    * @throws {TypeError} if the type is reserved
    */
   signal(type: string, payload?: unknown, to?: string): boolean;
+  /**
+   * Sends a stream to every peer, now and later. Call it again after you have added tracks to the
+   * stream or removed tracks, or to change the metadata.
+   *
+   * Video from a camera is limited by the number of clients that send one: to 1.5 Mbit/s for up to 2,
+   * to 600 kbit/s for 3 or 4, to 250 kbit/s and 360p for 5 to 8, and to 150 kbit/s and 240p for more.
+   * A screen is not limited. Where the browser has no `displaySurface` in the settings of its track,
+   * set `contentHint` to `"detail"` or `"text"`.
+   * @param options.metadata any JSON value, for example a title. Default: none, or that of the call
+   *   before
+   * @throws {RangeError} if there are more than 16 streams, or their metadata have more than 2,048
+   *   characters of JSON
+   */
+  addStream(stream: MediaStream, options?: { metadata?: unknown }): void;
+  /** Stops sending a stream. Its tracks continue to run. */
+  removeStream(stream: MediaStream): void;
+  /**
+   * Replaces a track of the streams that were passed to `addStream()`, without a negotiation if the
+   * new track has the same kind. The streams then contain the new track.
+   * @param newTrack the new track. Null sends nothing until the next call with the same `oldTrack`
+   * @throws {TypeError} if no stream has `oldTrack`
+   */
+  replaceTrack(oldTrack: MediaStreamTrack, newTrack: MediaStreamTrack | null): void;
+  /**
+   * Mutes or unmutes a stream, and tells the peers. Sets `enabled` of its tracks, and disables tracks
+   * that come later.
+   * @param muted omit a kind to leave it as it is
+   * @throws {TypeError} if the stream was not passed to `addStream()`
+   */
+  mute(stream: MediaStream, muted: Partial<Muted>): void;
   /** Leaves the room and closes all connections. */
   close(): void;
   /**

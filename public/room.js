@@ -14,7 +14,7 @@ import { Signaling } from './signaling.js';
 import { frameStep } from './trace.js';
 
 /**
- * @import { Peer, RoomEvents, RoomOptions, RoomState, Step } from "./room.js"
+ * @import { Muted, Peer, RoomEvents, RoomOptions, RoomState, Step } from "./room.js"
  * @import { Closed, Disconnected, Frame, SignalingEvents } from "./parts.d.ts"
  */
 
@@ -51,7 +51,7 @@ export class Room extends Events {
     checkOptions(options);
     const random = crypto.getRandomValues(new Uint32Array(4)).join('-');
     const { host, id, key, token, iceServers, iceTransportPolicy, connect, pace } = options;
-    const { maxMessageSize = 2 ** 28 } = options;
+    const { maxMessageSize = 2 ** 28, limitVideo = true } = options;
     this.name = normalizeName(name);
     this.#configuration = { iceServers, iceTransportPolicy };
     const url = roomUrl(this.name, host);
@@ -59,6 +59,7 @@ export class Room extends Events {
     this.#peers = new Peers({
       always,
       pace,
+      limitVideo,
       maxMessageSize,
       configuration: () => this.#configuration,
       // The device of a live session would connect to each of its viewers, which can be thousands.
@@ -102,6 +103,26 @@ export class Room extends Events {
   signal(type, payload, to) {
     checkSignalType(type);
     return this.#send({ type, to, payload });
+  }
+
+  /** @param {MediaStream} stream @param {{ metadata?: unknown }} [options] */
+  addStream(stream, options) {
+    this.#peers.streams.add(stream, options);
+  }
+
+  /** @param {MediaStream} stream */
+  removeStream(stream) {
+    this.#peers.streams.remove(stream);
+  }
+
+  /** @param {MediaStreamTrack} oldTrack @param {MediaStreamTrack | null} newTrack */
+  replaceTrack(oldTrack, newTrack) {
+    this.#peers.streams.replaceTrack(oldTrack, newTrack);
+  }
+
+  /** @param {MediaStream} stream @param {Partial<Muted>} muted */
+  mute(stream, muted) {
+    this.#peers.streams.mute(stream, muted);
   }
 
   close() {

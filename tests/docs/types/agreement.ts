@@ -32,6 +32,7 @@ type Inner =
   | 'hasHungUp'
   | 'recoverable'
   | 'setIceServers'
+  | 'streams'
   | 'close';
 same<keyof types.Room, keyof code.Room>(
   (a) => a,
