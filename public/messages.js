@@ -7,6 +7,7 @@
 import {
   BODY,
   CANCEL,
+  encode,
   frame,
   HEAD,
   Incoming,
@@ -28,6 +29,8 @@ const MAX_QUEUED = 2 ** 24;
 const OVERHEAD = 100;
 /** Bytes of a Blob that are read at once. */
 const BLOB_SLICE = 2 ** 20;
+/** Bytes of a message to a client without frames, which is the limit of Chromium. */
+const MAX_FOREIGN = 2 ** 18;
 
 export class Messages {
   static LABEL = 'chat';
@@ -40,6 +43,7 @@ export class Messages {
    * @type {RTCDataChannel=}
    */
   #channel;
+  #isEnded = false;
   #lastId = 0;
   #queued = 0; // bytes
   /** Messages whose promise is pending, by id: also those that wait for a reply. @type {Map<number, Transfer>} */
@@ -68,7 +72,10 @@ export class Messages {
       deliver: ({ as, ask, metadata, reply }, data, id) => {
         const asked = reply === undefined ? undefined : this.#pending.get(reply);
         if (as === 'streams') context.emit('streams', data);
-        else if (reply === undefined) context.emit('message', { data, metadata });
+        else if (ask) {
+          const answer = (/** @type {unknown} */ data) => this.send(encode(data, { reply: id }));
+          context.emit('ask', { data, metadata, reply: answer });
+        } else if (reply === undefined) context.emit('message', { data, metadata });
         else if (asked?.isAsk) this.#settle(asked, () => asked.resolve(data));
       },
     });
@@ -133,12 +140,14 @@ export class Messages {
       abort();
     });
     promise.catch(() => {}); // the application need not await it
+    if (this.#isEnded) this.close();
     this.#pump();
     return promise;
   }
 
   /** Rejects all promises, because the connection has ended. */
   close() {
+    this.#isEnded = true;
     this.#incoming.clear();
     for (const transfer of this.#pending.values())
       this.#fail(
@@ -183,6 +192,7 @@ export class Messages {
   #handleOpen(channel) {
     if (this.isOpen) return;
     this.#channel = channel;
+    this.#isEnded = false;
     this.#context.trace('channel-state', 'open');
     this.#pump();
     this.#context.emit('state', null);
@@ -246,9 +256,9 @@ export class Messages {
     const isShort = this.#short.has(transfer);
     this.#dequeue(transfer);
     if (!hasFrames && as === 'streams') return this.#complete(transfer);
-    if (!hasFrames && (!isBare || (as === 'blob' && size > BLOB_SLICE)))
+    if (!hasFrames && (!isBare || size > MAX_FOREIGN))
       throw new DOMException(
-        'this peer does not use room.js: send it text, JSON or little binary data',
+        `this peer does not use room.js: it takes only data of up to ${MAX_FOREIGN} bytes`,
         'NotSupportedError',
       );
     if (isBare && text !== undefined && (!hasFrames || (isShort && as === 'text'))) {

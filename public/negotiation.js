@@ -14,6 +14,7 @@
  *    our next offer waits for the restart timer. The peer's offers are accepted meanwhile.
  */
 
+import { PROTOCOL } from './channels.js';
 import { createConnection, traceStates } from './connection.js';
 import { findLine, identify, isPoliteTo, keepDtlsRoles, sdpOf } from './description.js';
 import { IdleTransceivers } from './idle-transceivers.js';
@@ -62,7 +63,7 @@ export class Negotiation {
     this.#context = context;
     this.#inbox = new StepQueue(pace);
     this.#outbox = new StepQueue(pace);
-    this.#messages = new Messages(context, () => this.#sender?.messages === 1);
+    this.#messages = new Messages(context, () => this.hasFrames);
     this.#candidates = new RemoteCandidates(connection, trace);
     this.#local = new LocalDescriptions(
       connection,
@@ -101,9 +102,12 @@ export class Negotiation {
       if (this.streams) emit('track', this.streams.handleTrack(event));
     });
     connection.addEventListener('datachannel', (event) => {
-      // The application does not receive our channel, so it cannot mistake the channel for its own.
-      const isOurs = this.#messages.accept(event.channel, this.#sender !== undefined);
-      if (isOurs) event.stopImmediatePropagation();
+      const { channel } = event;
+      const isNamed = this.hasFrames && channel.protocol === PROTOCOL;
+      if (isNamed) emit('channel', channel);
+      // The application does not receive our channels, so it cannot mistake them for its own.
+      if (isNamed || this.#messages.accept(channel, this.#sender !== undefined))
+        event.stopImmediatePropagation();
     });
     connection.addEventListener('signalingstatechange', () => {
       // The application has set an offer itself.
@@ -125,6 +129,11 @@ export class Negotiation {
 
   get ready() {
     return this.#messages.isOpen;
+  }
+
+  /** Whether the peer understands the frames of messages, and named channels. */
+  get hasFrames() {
+    return this.#sender?.messages === 1;
   }
 
   get connected() {

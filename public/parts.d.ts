@@ -122,6 +122,9 @@ export interface Transfer {
 export interface PeerEvents {
   message: { data: any; metadata: any };
   progress: { received: number; total: number; metadata: any };
+  ask: { data: any; metadata: any; reply: (data: unknown) => Promise<void> };
+  /** A named channel that the peer has created. */
+  channel: RTCDataChannel;
   /** The table of streams that the peer sends, unchecked. */
   streams: any;
   track: Omit<RoomEvents['track'], 'peer'>;

@@ -10,8 +10,8 @@ import { encode } from './message-frames.js';
 import { Negotiation } from './negotiation.js';
 
 /**
- * @import { Relation, SendOptions } from "./room.js"
- * @import { Message, PeerEvents, PeerInit } from "./parts.d.ts"
+ * @import { AskOptions, Relation, SendOptions } from "./room.js"
+ * @import { Message, PeerEvents, PeerInit, TransferOptions } from "./parts.d.ts"
  */
 
 const MAX_PENDING_SIGNALS = 64;
@@ -99,6 +99,10 @@ export class Peer extends EventTarget {
    */
   #pendingSignals = [];
   #closed = false;
+  /** The promise `open` while it is pending. @type {Promise<void> | null} */
+  #opening = null;
+  /** Settles `#opening` if it can be settled. */
+  #updateOpening = () => {};
   /** @type {ReturnType<typeof setTimeout>=} */
   #retryTimer;
 
@@ -116,8 +120,27 @@ export class Peer extends EventTarget {
     return this.#ensureNegotiation().connection;
   }
 
+  /** Null while there is no connection. Only for the modules of the library. */
+  get negotiation() {
+    return this.#negotiation;
+  }
+
   get ready() {
     return this.#negotiation?.ready ?? false;
+  }
+
+  get open() {
+    const promise = (this.#opening ??= new Promise((resolve, reject) => {
+      this.#updateOpening = () => {
+        if (this.ready) resolve();
+        else if (this.#closed) reject(new DOMException('the peer has left', 'InvalidStateError'));
+        else return;
+        this.#opening = null;
+      };
+    }));
+    promise.catch(() => {}); // the application need not await it
+    this.#updateOpening();
+    return promise;
   }
 
   get connected() {
@@ -136,6 +159,10 @@ export class Peer extends EventTarget {
     return this.#negotiation?.streams;
   }
 
+  get takesMessages() {
+    return this.relation !== 'none' && this.relation !== 'declined';
+  }
+
   /** @param {unknown} data @param {SendOptions} [options] */
   send(data, options) {
     return this.sendMessage(encode(data, { metadata: options?.metadata }), options);
@@ -143,16 +170,27 @@ export class Peer extends EventTarget {
 
   /** Sends an encoded message. @param {Message} message @param {SendOptions} [options] */
   sendMessage(message, { onProgress, signal } = {}) {
-    if (this.relation === 'none' || this.relation === 'declined') {
+    return this.#transfer(message, {
+      signals: [signal],
+      onProgress: onProgress && ((progress) => onProgress({ peer: this, ...progress })),
+    });
+  }
+
+  /** @param {unknown} data @param {AskOptions} [options] */
+  ask(data, { timeout = 30_000, signal } = {}) {
+    const signals = [AbortSignal.timeout(timeout), signal];
+    return this.#transfer(encode(data, { ask: true }), { signals, isAsk: true });
+  }
+
+  /** @param {Message} message @param {TransferOptions} options */
+  #transfer(message, options) {
+    if (!this.takesMessages) {
       throw new DOMException(
         `the relation with this peer is "${this.relation}": call request() before send()`,
         'InvalidStateError',
       );
     }
-    return this.#ensureNegotiation().send(message, {
-      signals: [signal],
-      onProgress: onProgress && ((progress) => onProgress({ peer: this, ...progress })),
-    });
+    return this.#ensureNegotiation().send(message, options);
   }
 
   request() {
@@ -222,6 +260,7 @@ export class Peer extends EventTarget {
     this.#starting = null;
     clearTimeout(this.#retryTimer);
     this.#negotiation?.close();
+    this.#updateOpening();
   }
 
   /** @param {Transition} [transition] */
@@ -331,6 +370,7 @@ export class Peer extends EventTarget {
 
   /** @template {keyof PeerEvents} T @param {T} type @param {PeerEvents[T]} detail */
   #handleNegotiationEvent(type, detail) {
+    this.#updateOpening();
     if (type === 'connection-closed') this.#handleConnectionClosed();
     else if (type !== 'channel-closed') this.#emit(type, detail);
     // A closed channel counts as `cancel`, because the signal `cancel` is lost if a WebSocket is

@@ -4,7 +4,9 @@
  * is lost, and when a new page replaces a peer. Established connections outlive the WebSocket.
  */
 
+import { Channels } from './channels.js';
 import { listen } from './events.js';
+import { encode } from './message-frames.js';
 import { MEDIA_SERVER } from './live.js';
 import { Peer } from './peer.js';
 import { checkSize } from './send-queue.js';
@@ -13,11 +15,15 @@ import { LEAVING_SERVER } from './signal-types.js';
 import { Streams } from './streams.js';
 import { limitVideo } from './video-limits.js';
 
-/** @import { DescriptionPayload, PeerEvents, PeersInit } from "./parts.d.ts" */
+/**
+ * @import { DescriptionPayload, PeerEvents, PeersInit } from "./parts.d.ts"
+ * @import { SendOptions } from "./room.js"
+ */
 
 export class Peers {
   /** @type {Map<string, Peer>} */
   all = new Map();
+  channels = new Channels(this.all);
   /** @readonly */ streams = new Streams(() => this.#handleStreams());
 
   #init;
@@ -34,6 +40,20 @@ export class Peers {
   /** @param {PeersInit} init */
   constructor(init) {
     this.#init = init;
+  }
+
+  /**
+   * Sends a message to each peer with a connection, or with one that is being set up.
+   * @param {unknown} data
+   * @param {SendOptions} [options]
+   * @returns {Promise<any>}
+   */
+  send(data, options) {
+    const message = encode(data, { metadata: options?.metadata });
+    const receivers = [...this.all.values()].filter(({ takesMessages }) => takesMessages);
+    const sent = Promise.all(receivers.map(async (peer) => peer.sendMessage(message, options)));
+    sent.catch(() => {}); // the application need not await it
+    return sent;
   }
 
   /** Handles a signal from a peer. @param {string} from @param {string} type @param {any} payload */
@@ -166,13 +186,18 @@ export class Peers {
     });
     on('message', (detail) => emit('message', { peer, ...detail }));
     on('progress', (detail) => emit('progress', { peer, ...detail }));
+    on('ask', (detail) => emit('ask', { peer, ...detail }));
+    on('channel', (channel) => this.channels.accept(peer, channel));
     on('track', (detail) => emit('track', { peer, ...detail }));
     on('mute', (detail) => emit('mute', { peer, ...detail }));
     on('streams', (table) => {
       peer.streams?.receive(table, true);
       this.#limitVideo();
     });
-    on('state', () => this.#handlePeerState(peer));
+    on('state', () => {
+      this.channels.connect(peer);
+      this.#handlePeerState(peer);
+    });
     on('peer-replaced', (description) => this.#handleReplaced(peer, description));
     const emitError = (/** @type {PeerEvents["error"]} */ detail) =>
       emit('error', { ...detail, to: id });

@@ -14,7 +14,8 @@ import { Signaling } from './signaling.js';
 import { frameStep } from './trace.js';
 
 /**
- * @import { Muted, Peer, RoomEvents, RoomOptions, RoomState, Step } from "./room.js"
+ * @import { ChannelOptions, Muted, Peer, RoomEvents, RoomOptions } from "./room.js"
+ * @import { RoomState, SendOptions, Step } from "./room.js"
  * @import { Closed, Disconnected, Frame, SignalingEvents } from "./parts.d.ts"
  */
 
@@ -25,6 +26,7 @@ const ENDS_CONNECTIONS = [4001, LIVE_OVER, 4012];
 export class Room extends Events {
   /** @readonly */ name;
   /** @readonly */ live;
+  /** @type {Promise<void>} @readonly */ joined;
   /** @type {RoomState} */ state = 'connecting';
 
   #peers;
@@ -53,6 +55,13 @@ export class Room extends Events {
     const { host, id, key, token, iceServers, iceTransportPolicy, connect, pace } = options;
     const { maxMessageSize = 2 ** 28, limitVideo = true } = options;
     this.name = normalizeName(name);
+    this.joined = new Promise((resolve, reject) => {
+      this.on('state', ({ state }) => state === 'joined' && resolve());
+      this.on('close', ({ code, reason, message }) =>
+        reject(new Error(message || `the room is closed: ${code} ${reason}`)),
+      );
+    });
+    this.joined.catch(() => {}); // the application need not await it
     this.#configuration = { iceServers, iceTransportPolicy };
     const url = roomUrl(this.name, host);
     const always = connect !== 'on-request';
@@ -123,6 +132,16 @@ export class Room extends Events {
   /** @param {MediaStream} stream @param {Partial<Muted>} muted */
   mute(stream, muted) {
     this.#peers.streams.mute(stream, muted);
+  }
+
+  /** @param {unknown} data @param {SendOptions} [options] */
+  send(data, options) {
+    return this.#peers.send(data, options);
+  }
+
+  /** @param {string} name @param {ChannelOptions} [options] */
+  channel(name, options) {
+    return this.#peers.channels.open(name, options);
   }
 
   close() {
