@@ -145,7 +145,6 @@ for (const browser of /** @type {const} */ (['Chromium', 'Firefox']))
     await sendsFrames(page, 'ann', 720, 1_500_000);
     await page.evaluate(() => enter('cem', draw(64, 48)));
     await sends(page, 'ann', { peers: 2, bitrate: 600_000 });
-    await sendsFrames(page, 'ann', 720, 600_000);
 
     // A screen does not count.
     await page.evaluate(() => {
