@@ -72,10 +72,8 @@ class Channel extends Events {
    */
   constructor(name, peers, { ordered = true, maxRetransmits } = {}, forget = () => {}) {
     super();
-    if (typeof name !== 'string' || name.length > 1_000)
-      throw new TypeError(
-        'invalid name of a channel: expected a string of at most 1,000 characters',
-      );
+    if (typeof name !== 'string' || !name || name.length > 1_000)
+      throw new TypeError('invalid name of a channel: expected 1 to 1,000 characters');
     if (maxRetransmits !== undefined && !(maxRetransmits >= 0 && maxRetransmits <= 65_535))
       throw new RangeError(`invalid maxRetransmits ${maxRetransmits}: expected 0 to 65535`);
     this.name = name;
@@ -93,7 +91,8 @@ class Channel extends Events {
         `a channel takes JSON and binary data of up to ${MAX_FRAME} bytes: use peer.send()`,
       );
     const only = typeof to === 'string' ? this.#peers.get(to) : to;
-    if (this.#isClosed || (to && this.#peers.get(only?.id ?? '') !== only))
+    const isKnown = only && this.#peers.get(only.id) === only;
+    if (this.#isClosed || (to !== undefined && !isKnown))
       throw new DOMException('the channel is closed, or the peer left', 'InvalidStateError');
     let isFull = false;
     for (const peer of only ? [only] : this.#peers.values())
