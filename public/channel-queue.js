@@ -54,9 +54,14 @@ export class ChannelQueue {
   }
 
   /** @param {RTCPeerConnection} connection */
-  create(connection) {
+  static open(connection) {
+    return connection.createDataChannel(ChannelQueue.LABEL, { protocol: PROTOCOL });
+  }
+
+  /** @param {RTCDataChannel} channel that `open` has returned */
+  use(channel) {
     this.#context.trace('create-channel', ChannelQueue.LABEL);
-    this.#attach(connection.createDataChannel(ChannelQueue.LABEL, { protocol: PROTOCOL }));
+    this.#attach(channel);
   }
 
   /**

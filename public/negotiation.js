@@ -44,6 +44,10 @@ export class Negotiation {
   #madeFirstOffer = false;
   #ignoreOffer = false;
   #isSettingRemoteAnswerPending = false;
+  /** The prepared offer, until it is set. @type {PeerContext["early"]} */
+  #early;
+  /** Settles when the prepared offer is set. @type {Promise<void>=} */
+  #settingEarly;
   /** The identity of the current remote description. @type {Identity=} */
   #remoteDescription;
   /** The type and origin of the last description that was added to the inbox. */
@@ -53,8 +57,12 @@ export class Negotiation {
 
   /** @param {PeerContext} context */
   constructor(context) {
-    const { configuration, trace, pace } = context;
-    const connection = createConnection(configuration, () => this.#handleClosed());
+    const { Connection, configuration, early, trace, pace } = context;
+    const handleClose = () => this.#handleClosed();
+    const connection =
+      early?.take(configuration) ?? createConnection(Connection, configuration, handleClose);
+    if (early) early.handleClose = handleClose;
+    this.#early = early;
     this.connection = connection;
     this.#context = context;
     this.#inbox = new StepQueue(pace);
@@ -100,7 +108,7 @@ export class Negotiation {
     connection.addEventListener('datachannel', (event) => {
       // The application does not receive our channel, so it cannot mistake the channel for its own.
       const isOurs = this.#channel.accept(event.channel, this.#sender !== undefined);
-      if (isOurs) event.stopImmediatePropagation();
+      if (isOurs) event.stopImmediatePropagation?.(); // werift does not have it
     });
     connection.addEventListener('signalingstatechange', () => {
       // The application has set an offer itself.
@@ -153,11 +161,15 @@ export class Negotiation {
   startOffer() {
     const action = () => {
       if (this.#closed) return;
-      if (!this.#madeFirstOffer) this.#channel.create(this.connection);
+      const early = this.#early;
+      this.#early = undefined;
+      if (!this.#madeFirstOffer)
+        this.#channel.use(early?.channel ?? ChannelQueue.open(this.connection));
       this.#madeFirstOffer = true;
+      if (early) this.#settingEarly = this.#local.offer(early.payload);
       // If a track was added before, `negotiationneeded` has already fired, and does not fire
       // again.
-      if (this.#local.isNegotiationNeeded) this.#local.offer();
+      else if (this.#local.isNegotiationNeeded) this.#local.offer();
     };
     return this.#inbox.run(action, 'create-channel', ChannelQueue.LABEL);
   }
@@ -225,6 +237,8 @@ export class Negotiation {
     const description = { type, sdp };
     const partyline = payload?.partyline;
     const { connection } = this;
+    // The answer can arrive together with the welcome.
+    if (type === 'answer' && this.#settingEarly) await this.#settingEarly;
     const previous = this.#remoteDescription;
     const identity = identify(type, sdp);
 

@@ -79,6 +79,8 @@ const ON_CALL = {
 export class Peer extends EventTarget {
   /** @readonly */ id;
   polite;
+  /** What the peer has told the server about itself: any JSON value, or undefined. @type {unknown} */
+  meta;
   /** @type {Relation} */
   relation;
 
@@ -107,8 +109,18 @@ export class Peer extends EventTarget {
     this.#init = init;
     this.id = init.id;
     this.polite = init.polite;
+    this.meta = init.meta;
     this.relation = init.always ? 'accepted' : 'none';
     if (init.always) this.#startNegotiation();
+  }
+
+  get name() {
+    const { name } = Object(this.meta);
+    return typeof name === 'string' ? name : undefined;
+  }
+
+  get metadata() {
+    return Object(this.meta).metadata;
   }
 
   get connection() {
@@ -295,10 +307,14 @@ export class Peer extends EventTarget {
 
   #ensureNegotiation() {
     if (this.#negotiation) return this.#negotiation;
-    const { configuration, signal, isSending, checkSize, trace, pace } = this.#init;
+    const { Connection, early, configuration, signal, isSending, checkSize, trace, pace } =
+      this.#init;
+    this.#init.early = undefined; // a later connection makes its own offer
     const isCurrent = () => negotiation === this.#negotiation && !this.#closed;
     /** @type {Negotiation} */
     const negotiation = new Negotiation({
+      Connection,
+      early,
       configuration: configuration(),
       isPolite: () => this.polite,
       signal: (type, payload) => isCurrent() && signal(type, payload, isCurrent),

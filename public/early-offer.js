@@ -1,0 +1,64 @@
+// @ts-check
+/**
+ * The offer that travels with the join, so that the first connection takes one round trip less. The
+ * server passes it to a peer that is in the room, before this client knows who that is.
+ */
+
+import { ChannelQueue } from './channel-queue.js';
+import { createConnection } from './connection.js';
+import { toPayload } from './description.js';
+
+/** @import { Connection, DescriptionPayload } from "./parts.d.ts" */
+
+/** The longest payload that the server passes on, in bytes. */
+const MAX_BYTES = 4_096;
+
+export class EarlyOffer {
+  connection;
+  channel;
+  /** The payload of the signal. Undefined until it exists. @type {DescriptionPayload=} */
+  payload;
+  /** Resolves to the payload as JSON, or to undefined if there is no offer. */
+  ready;
+  /** Called after each call of `connection.close()`. */
+  handleClose = () => {};
+
+  #taken = false;
+
+  /**
+   * @param {Connection} Connection
+   * @param {RTCConfiguration} configuration
+   * @param {AbortSignal} stop ends the connection if no peer has taken it
+   */
+  constructor(Connection, configuration, stop) {
+    this.connection = createConnection(Connection, configuration, () => this.handleClose());
+    this.channel = ChannelQueue.open(this.connection);
+    this.ready = this.#create();
+    stop.addEventListener('abort', () => this.discard());
+  }
+
+  /**
+   * Hands the connection over to a peer. The ICE servers may have become known since, and gathering
+   * has not begun. @param {RTCConfiguration} configuration
+   */
+  take(configuration) {
+    this.connection.setConfiguration(configuration);
+    this.#taken = true;
+    return this.connection;
+  }
+
+  /** Closes the connection, unless a peer has taken it. */
+  discard() {
+    if (!this.#taken) this.connection.close();
+  }
+
+  async #create() {
+    try {
+      this.payload = toPayload(await this.connection.createOffer());
+      const json = JSON.stringify(this.payload);
+      return json.length > MAX_BYTES ? undefined : json;
+    } catch {
+      return; // for example, the room is closed
+    }
+  }
+}
