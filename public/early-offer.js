@@ -14,7 +14,9 @@ import { toPayload } from './description.js';
 const MAX_BYTES = 4_096;
 
 export class EarlyOffer {
+  /** Undefined if it could not be created. @type {RTCPeerConnection=} */
   connection;
+  /** @type {RTCDataChannel=} */
   channel;
   /** The payload of the signal. Undefined until it exists. @type {DescriptionPayload=} */
   payload;
@@ -31,34 +33,33 @@ export class EarlyOffer {
    * @param {AbortSignal} stop ends the connection if no peer has taken it
    */
   constructor(Connection, configuration, stop) {
-    this.connection = createConnection(Connection, configuration, () => this.handleClose());
-    this.channel = ChannelQueue.open(this.connection);
-    this.ready = this.#create();
+    this.ready = this.#create(Connection, configuration).catch(() => undefined);
     stop.addEventListener('abort', () => this.discard());
   }
 
   /**
-   * Hands the connection over to a peer. The ICE servers may have become known since, and gathering
-   * has not begun. @param {RTCConfiguration} configuration
+   * Returns the connection for the peer that has the offer. Gathering has not begun, so it uses ICE
+   * servers that have become known since.
+   * @param {RTCConfiguration} configuration
    */
   take(configuration) {
-    this.connection.setConfiguration(configuration);
+    this.connection?.setConfiguration(configuration);
     this.#taken = true;
     return this.connection;
   }
 
   /** Closes the connection, unless a peer has taken it. */
   discard() {
-    if (!this.#taken) this.connection.close();
+    if (!this.#taken) this.connection?.close();
   }
 
-  async #create() {
-    try {
-      this.payload = toPayload(await this.connection.createOffer());
-      const json = JSON.stringify(this.payload);
-      return json.length > MAX_BYTES ? undefined : json;
-    } catch {
-      return; // for example, the room is closed
-    }
+  /** @param {Connection} Connection @param {RTCConfiguration} configuration */
+  async #create(Connection, configuration) {
+    const connection = createConnection(Connection, configuration, () => this.handleClose());
+    this.connection = connection;
+    this.channel = ChannelQueue.open(connection);
+    this.payload = toPayload(await connection.createOffer());
+    const json = JSON.stringify(this.payload);
+    return json.length > MAX_BYTES ? undefined : json;
   }
 }

@@ -52,7 +52,7 @@ export function checkOptions(options) {
     );
   }
   if (!(maxPeers >= 1))
-    throw new RangeError(`invalid option maxPeers ${maxPeers}: expected 1 or more`);
+    throw new RangeError(`invalid option maxPeers ${maxPeers}: expected at least 1`);
   if (connect !== 'always' && connect !== 'on-request') {
     throw new RangeError(
       `invalid option connect ${quote(connect)}: expected "always" or "on-request"; ` +
@@ -76,9 +76,7 @@ export function encodeMeta({ name, metadata }) {
   const json = JSON.stringify({ name, metadata }).replace(/\\ud[89a-f]../g, '\\ufffd');
   const { length } = new TextEncoder().encode(json);
   if (length <= 1_024) return json === '{}' ? '' : json;
-  throw new RangeError(
-    `the options name and metadata have ${length} bytes as JSON, the limit is 1,024: shorten them`,
-  );
+  throw new RangeError(`name and metadata have ${length} bytes as JSON: the limit is 1,024`);
 }
 
 /**

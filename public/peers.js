@@ -54,12 +54,11 @@ export class Peers {
   }
 
   /**
-   * Returns the number of other peers if it does not leave a place for this client.
+   * Whether the option `maxPeers` leaves no place for this newcomer.
    * @param {Listed[]} listed the peers in a `welcome`
    */
-  countIfFull(listed) {
-    const { length } = listed.filter(({ id }) => id !== MEDIA_SERVER);
-    return !this.#announced && length >= this.#init.maxPeers ? length : 0;
+  leaveNoPlace(listed) {
+    return !this.#announced && listed.length >= this.#init.maxPeers;
   }
 
   /** @param {Listed[]} listed the peers in a `welcome` @param {string} [offered] who has our offer */

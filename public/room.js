@@ -65,7 +65,7 @@ export class Room extends Events {
     const always = connect !== 'on-request';
     // Other implementations need not be able to change the ICE servers of a connection.
     if (always && !pace && Connection === globalThis.RTCPeerConnection)
-      this.#early = prepareOffer(Connection, this.#configuration, this.#ending.signal);
+      this.#early = new EarlyOffer(Connection, this.#configuration, this.#ending.signal);
     this.#peers = new Peers({
       Connection,
       early: this.#early,
@@ -188,20 +188,16 @@ export class Room extends Events {
 
   /** @param {Frame} welcome */
   #handleWelcome({ peers: listed, offered }) {
-    const count = this.#peers.countIfFull(listed);
-    if (count) return this.#refuse(count);
+    if (this.#peers.leaveNoPlace(listed)) {
+      const message = 'the room is full for the option maxPeers: choose another room';
+      return this.#signaling.close({ code: ROOM_FULL, reason: 'room-full', message });
+    }
     if (listed.some((/** @type {Listed} */ { id }) => id === MEDIA_SERVER)) this.#isLive = true;
     else if (this.#isLive) this.live.stop(); // the session ended while we were disconnected
     this.live.resync();
     this.#iceServers?.refreshIfDue();
     this.#peers.handleWelcome(listed, offered);
     if (!this.#ending.signal.aborted) this.#setState('joined', {});
-  }
-
-  /** Leaves, because of the option `maxPeers`. @param {number} count of the other peers */
-  #refuse(count) {
-    const message = `the room has ${count} peers already: raise maxPeers, or choose another room`;
-    this.#signaling.close({ code: ROOM_FULL, reason: 'room-full', message });
   }
 
   /** @param {Disconnected} disconnected */
@@ -259,14 +255,5 @@ export class Room extends Events {
 function runtimeClass(options, name) {
   const found = options[name] ?? globalThis[name];
   if (found) return found;
-  throw new TypeError(`this runtime has no ${name}: pass a class in the option ${name}`);
-}
-
-/** @param {ConstructorParameters<typeof EarlyOffer>} init */
-function prepareOffer(...init) {
-  try {
-    return new EarlyOffer(...init);
-  } catch {
-    return; // the ICE servers are invalid, or Chromium has its 500 connections
-  }
+  throw new TypeError(`there is no ${name}: pass a class as the option ${name}`);
 }
