@@ -17,7 +17,7 @@ const canRollBack = () => /\bFirefox\//.test(globalThis.navigator?.userAgent);
 
 /** Returns the payload of the signal for a description. @param {RTCSessionDescriptionInit} it */
 export function toPayload({ type, sdp }) {
-  return { type, sdp, partyline: { rollback: canRollBack() } };
+  return { type, sdp, partyline: { rollback: canRollBack(), messages: 1 } };
 }
 
 /**

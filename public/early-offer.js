@@ -4,9 +4,9 @@
  * server passes it to a peer that is in the room, before this client knows who that is.
  */
 
-import { ChannelQueue } from './channel-queue.js';
 import { createConnection } from './connection.js';
 import { toPayload } from './description.js';
+import { Messages } from './messages.js';
 
 /** @import { Connection, DescriptionPayload } from "./parts.d.ts" */
 
@@ -57,7 +57,7 @@ export class EarlyOffer {
   async #create(Connection, configuration) {
     const connection = createConnection(Connection, configuration, () => this.handleClose());
     this.connection = connection;
-    this.channel = ChannelQueue.open(connection);
+    this.channel = Messages.open(connection);
     this.payload = toPayload(await connection.createOffer());
     const json = JSON.stringify(this.payload);
     return json.length > MAX_BYTES ? undefined : json;

@@ -14,17 +14,19 @@
  *    our next offer waits for the restart timer. The peer's offers are accepted meanwhile.
  */
 
-import { ChannelQueue } from './channel-queue.js';
+import { PROTOCOL } from './channels.js';
 import { createConnection, traceStates } from './connection.js';
 import { findLine, identify, isPoliteTo, keepDtlsRoles, sdpOf } from './description.js';
 import { IdleTransceivers } from './idle-transceivers.js';
 import { LocalDescriptions } from './local-descriptions.js';
+import { encode } from './message-frames.js';
+import { Messages } from './messages.js';
 import { RemoteCandidates } from './remote-candidates.js';
 import { RestartTimer } from './restart-timer.js';
 import { StepQueue } from './step-queue.js';
 
 /**
- * @import { Description, DescriptionPayload, PeerContext } from "./parts.d.ts"
+ * @import { Description, DescriptionPayload, Message, PeerContext, TransferOptions } from "./parts.d.ts"
  * @import { Identity } from "./description.js"
  */
 
@@ -34,7 +36,7 @@ export class Negotiation {
   #context;
   #inbox;
   #outbox;
-  #channel;
+  #messages;
   #candidates;
   #local;
   #idleTransceivers;
@@ -67,7 +69,7 @@ export class Negotiation {
     this.#context = context;
     this.#inbox = new StepQueue(pace);
     this.#outbox = new StepQueue(pace);
-    this.#channel = new ChannelQueue(context, (error) => this.#reportError('unsent', error));
+    this.#messages = new Messages(context, () => this.hasFrames);
     this.#candidates = new RemoteCandidates(connection, trace);
     this.#local = new LocalDescriptions(
       connection,
@@ -106,9 +108,13 @@ export class Negotiation {
       emit('track', event);
     });
     connection.addEventListener('datachannel', (event) => {
-      // The application does not receive our channel, so it cannot mistake the channel for its own.
-      const isOurs = this.#channel.accept(event.channel, this.#sender !== undefined);
-      if (isOurs) event.stopImmediatePropagation?.(); // werift does not have it
+      const { channel } = event;
+      const isNamed = this.hasFrames && channel.protocol === PROTOCOL;
+      if (isNamed) emit('channel', channel);
+      // The application does not receive our channels, so it cannot mistake them for its own. Events of
+      // werift cannot be stopped.
+      if (isNamed || this.#messages.accept(channel, this.#sender !== undefined))
+        event.stopImmediatePropagation?.();
     });
     connection.addEventListener('signalingstatechange', () => {
       // The application has set an offer itself.
@@ -126,11 +132,16 @@ export class Negotiation {
   }
 
   get ready() {
-    return this.#channel.isOpen;
+    return this.#messages.isOpen;
+  }
+
+  /** Whether the peer understands the frames of messages, and named channels. */
+  get hasFrames() {
+    return this.#sender?.messages === 1;
   }
 
   get connected() {
-    return this.connection.connectionState === 'connected' && !this.#channel.isClosed;
+    return this.connection.connectionState === 'connected' && !this.#messages.isClosed;
   }
 
   /**
@@ -138,7 +149,7 @@ export class Negotiation {
    * connection state changes some seconds later.
    */
   get hasHungUp() {
-    return this.connection.connectionState === 'connected' && this.#channel.isClosed;
+    return this.connection.connectionState === 'connected' && this.#messages.isClosed;
   }
 
   /** Whether the peer is connected, or ICE may reconnect without the signaling server. */
@@ -146,15 +157,20 @@ export class Negotiation {
     return this.connected || (this.ready && this.connection.connectionState === 'disconnected');
   }
 
-  /** @param {string} text */
-  send(text) {
+  /** @param {Message} message @param {TransferOptions} [options] */
+  send(message, options) {
     if (this.#closed) {
       throw new DOMException(
         'the connection with this peer is closed: send() needs a peer that is in room.peers',
         'InvalidStateError',
       );
     }
-    this.#channel.send(text);
+    return this.#messages.send(message, options);
+  }
+
+  /** Sends a value that is not a message of the application. @param {"streams"} as @param {unknown} value */
+  sendInternal(as, value) {
+    return this.#messages.send(encode(value, { as }));
   }
 
   /** Creates the data channel, for which the browser requests the first offer. */
@@ -164,14 +180,14 @@ export class Negotiation {
       const early = this.#early;
       this.#early = undefined;
       if (!this.#madeFirstOffer)
-        this.#channel.use(early?.channel ?? ChannelQueue.open(this.connection));
+        this.#messages.use(early?.channel ?? Messages.open(this.connection));
       this.#madeFirstOffer = true;
       if (early) this.#settingEarly = this.#local.offer(early.payload);
       // If a track was added before, `negotiationneeded` has already fired, and does not fire
       // again.
       else if (this.#local.isNegotiationNeeded) this.#local.offer();
     };
-    return this.#inbox.run(action, 'create-channel', ChannelQueue.LABEL);
+    return this.#inbox.run(action, 'create-channel', Messages.LABEL);
   }
 
   /** @param {string} type @param {any} payload */
@@ -226,7 +242,7 @@ export class Negotiation {
     if (this.#closed) return;
     this.#closed = true;
     this.#restartTimer.stop();
-    this.#channel.clear();
+    this.#messages.close();
     this.#context.trace('connection-state', 'closed');
     this.#context.emit('connection-closed', null);
   }

@@ -20,6 +20,7 @@ const TYPES = {
   maxPeers: 'number',
   RTCPeerConnection: 'function',
   WebSocket: 'function',
+  maxMessageSize: 'number',
 };
 
 /** @param {RoomOptions} options */

@@ -49,16 +49,79 @@ export type Description = 'offer' | 'answer';
 
 /**
  * The payload of an `offer` or `answer`. Only this library sends `partyline`. `rollback`: whether
- * the sender's browser can always take its offer back.
+ * the sender's browser can always take its offer back. `messages`: the version of the frames of
+ * messages that the sender understands.
  */
-export type DescriptionPayload = RTCSessionDescriptionInit & { partyline?: { rollback: boolean } };
+export type DescriptionPayload = RTCSessionDescriptionInit & {
+  partyline?: { rollback: boolean; messages?: number };
+};
+
+/** An encoded message. */
+export interface Message {
+  as: string;
+  content: Uint8Array<ArrayBuffer> | Blob;
+  /** The header as UTF-8. */
+  header: Uint8Array<ArrayBuffer>;
+  /** Whether the header says no more than `as`, `size`, `type` and `name`. */
+  isBare: boolean;
+  /** Bytes of `content`. */
+  size: number;
+  /** The content as text, for texts and JSON. */
+  text: string | undefined;
+}
+
+/** The header of a message that a peer has sent. Only `as` and `size` are valid in any case. */
+export interface Header {
+  as: string;
+  size: number;
+  type?: any;
+  name?: any;
+  metadata?: any;
+  ask?: any;
+  /** The id of the ask to which this message is the reply. */
+  reply?: any;
+}
+
+export interface TransferOptions {
+  /** Each of them cancels the message. */
+  signals?: (AbortSignal | undefined)[];
+  onProgress?: (progress: { sent: number; total: number }) => void;
+  /** Whether the promise waits for a reply. */
+  isAsk?: boolean;
+}
+
+/** A message on its way to one peer. */
+export interface Transfer {
+  id: number;
+  message: Message;
+  /** Bytes that the message counts while it waits to begin. */
+  cost: number;
+  /** The part of the content that is in memory, and its place in the content. */
+  window: Uint8Array<ArrayBuffer>;
+  windowStart: number;
+  /** Bytes of the content in the frames that the browser has. -1 before the first frame. */
+  sent: number;
+  isReading: boolean;
+  isAsk: boolean;
+  onProgress: TransferOptions['onProgress'];
+  resolve(data?: unknown): void;
+  reject(error: unknown): void;
+  /** Removes the listeners of the signals. */
+  stop(): void;
+}
 
 /**
  * Events that a `Peer` dispatches to its `Room`. The peer's `Negotiation` emits most of these
  * events.
  */
 export interface PeerEvents {
-  message: any;
+  message: { data: any; metadata: any };
+  progress: { received: number; total: number; metadata: any };
+  ask: { data: any; metadata: any; reply: (data: unknown) => Promise<void> };
+  /** A named channel that the peer has created. */
+  channel: RTCDataChannel;
+  /** The table of streams that the peer sends, unchecked. */
+  streams: any;
   track: RTCTrackEvent;
   /** The state of the connection, the negotiation or the data channel has changed. */
   state: null;
@@ -80,6 +143,8 @@ export interface PeerContext {
   /** The offer that the server has passed to this peer with our join. */
   early?: EarlyOffer;
   configuration: RTCConfiguration;
+  /** Bytes of the largest message that is accepted from the peer. */
+  maxMessageSize: number;
   isPolite(): boolean;
   signal(type: string, payload: unknown): void;
   /** Whether signals to the peer wait for the rate limit. */
@@ -102,7 +167,10 @@ export interface PeerContext {
 export interface PeerInit
   extends
     Listed,
-    Pick<PeerContext, 'Connection' | 'early' | 'isSending' | 'checkSize' | 'trace' | 'pace'> {
+    Pick<
+      PeerContext,
+      'Connection' | 'early' | 'maxMessageSize' | 'isSending' | 'checkSize' | 'trace' | 'pace'
+    > {
   /** Whether the room connects to every peer (`connect: "always"`). */
   always: boolean;
   configuration(): RTCConfiguration;
@@ -122,6 +190,7 @@ export interface PeersInit {
   connectsToAll(): boolean;
   configuration(): RTCConfiguration;
   pace: RoomOptions['pace'];
+  maxMessageSize: number;
   isClosed(): boolean;
   /** Whether signals to this peer wait for the rate limit. */
   isSending(to: string): boolean;

@@ -6,11 +6,12 @@
  */
 
 import { emit } from './events.js';
+import { encode } from './message-frames.js';
 import { Negotiation } from './negotiation.js';
 
 /**
- * @import { Relation } from "./room.js"
- * @import { PeerEvents, PeerInit } from "./parts.d.ts"
+ * @import { AskOptions, Relation, SendOptions } from "./room.js"
+ * @import { Message, PeerEvents, PeerInit, TransferOptions } from "./parts.d.ts"
  */
 
 const MAX_PENDING_SIGNALS = 64;
@@ -100,6 +101,10 @@ export class Peer extends EventTarget {
    */
   #pendingSignals = [];
   #closed = false;
+  /** The promise `open` while it is pending. @type {Promise<void> | null} */
+  #opening = null;
+  /** Settles `#opening` if it can be settled. */
+  #updateOpening = () => {};
   /** @type {ReturnType<typeof setTimeout>=} */
   #retryTimer;
 
@@ -127,8 +132,27 @@ export class Peer extends EventTarget {
     return this.#ensureNegotiation().connection;
   }
 
+  /** Null while there is no connection. Only for the modules of the library. */
+  get negotiation() {
+    return this.#negotiation;
+  }
+
   get ready() {
     return this.#negotiation?.ready ?? false;
+  }
+
+  get open() {
+    const promise = (this.#opening ??= new Promise((resolve, reject) => {
+      this.#updateOpening = () => {
+        if (this.ready) resolve();
+        else if (this.#closed) reject(new DOMException('the peer has left', 'InvalidStateError'));
+        else return;
+        this.#opening = null;
+      };
+    }));
+    promise.catch(() => {}); // the application need not await it
+    this.#updateOpening();
+    return promise;
   }
 
   get connected() {
@@ -143,15 +167,38 @@ export class Peer extends EventTarget {
     return this.#negotiation?.recoverable ?? false;
   }
 
-  /** @param {string} text */
-  send(text) {
-    if (this.relation === 'none' || this.relation === 'declined') {
+  get takesMessages() {
+    return this.relation !== 'none' && this.relation !== 'declined';
+  }
+
+  /** @param {unknown} data @param {SendOptions} [options] */
+  send(data, options) {
+    return this.sendMessage(encode(data, { metadata: options?.metadata }), options);
+  }
+
+  /** Sends an encoded message. @param {Message} message @param {SendOptions} [options] */
+  sendMessage(message, { onProgress, signal } = {}) {
+    return this.#transfer(message, {
+      signals: [signal],
+      onProgress: onProgress && ((progress) => onProgress({ peer: this, ...progress })),
+    });
+  }
+
+  /** @param {unknown} data @param {AskOptions} [options] */
+  ask(data, { timeout = 30_000, signal } = {}) {
+    const signals = [AbortSignal.timeout(timeout), signal];
+    return this.#transfer(encode(data, { ask: true }), { signals, isAsk: true });
+  }
+
+  /** @param {Message} message @param {TransferOptions} options */
+  #transfer(message, options) {
+    if (!this.takesMessages) {
       throw new DOMException(
         `the relation with this peer is "${this.relation}": call request() before send()`,
         'InvalidStateError',
       );
     }
-    this.#ensureNegotiation().send(text);
+    return this.#ensureNegotiation().send(message, options);
   }
 
   request() {
@@ -221,6 +268,7 @@ export class Peer extends EventTarget {
     this.#starting = null;
     clearTimeout(this.#retryTimer);
     this.#negotiation?.close();
+    this.#updateOpening();
   }
 
   /** @param {Transition} [transition] */
@@ -307,8 +355,9 @@ export class Peer extends EventTarget {
 
   #ensureNegotiation() {
     if (this.#negotiation) return this.#negotiation;
-    const { Connection, early, configuration, signal, isSending, checkSize, trace, pace } =
+    const { Connection, early, configuration, maxMessageSize, signal, isSending, checkSize } =
       this.#init;
+    const { trace, pace } = this.#init;
     this.#init.early = undefined; // a later connection makes its own offer
     const isCurrent = () => negotiation === this.#negotiation && !this.#closed;
     /** @type {Negotiation} */
@@ -316,6 +365,7 @@ export class Peer extends EventTarget {
       Connection,
       early,
       configuration: configuration(),
+      maxMessageSize,
       isPolite: () => this.polite,
       signal: (type, payload) => isCurrent() && signal(type, payload, isCurrent),
       isSending,
@@ -331,6 +381,7 @@ export class Peer extends EventTarget {
 
   /** @template {keyof PeerEvents} T @param {T} type @param {PeerEvents[T]} detail */
   #handleNegotiationEvent(type, detail) {
+    this.#updateOpening();
     if (type === 'connection-closed') this.#handleConnectionClosed();
     else if (type !== 'channel-closed') this.#emit(type, detail);
     // A closed channel counts as `cancel`, because the signal `cancel` is lost if a WebSocket is

@@ -4,18 +4,24 @@
  * is lost, and when a new page replaces a peer. Established connections outlive the WebSocket.
  */
 
+import { Channels } from './channels.js';
 import { listen } from './events.js';
+import { encode } from './message-frames.js';
 import { MEDIA_SERVER } from './live.js';
 import { Peer } from './peer.js';
 import { checkSize } from './send-queue.js';
 import { SignalLimits } from './signal-limits.js';
 import { LEAVING_SERVER } from './signal-types.js';
 
-/** @import { DescriptionPayload, Listed, PeerEvents, PeersInit } from "./parts.d.ts" */
+/**
+ * @import { DescriptionPayload, Listed, PeerEvents, PeersInit } from "./parts.d.ts"
+ * @import { SendOptions } from "./room.js"
+ */
 
 export class Peers {
   /** @type {Map<string, Peer>} */
   all = new Map();
+  channels = new Channels(this.all);
 
   #init;
   /** The limits for the signals of each peer. @type {Map<string, SignalLimits>} */
@@ -33,6 +39,20 @@ export class Peers {
   /** @param {PeersInit} init */
   constructor(init) {
     this.#init = init;
+  }
+
+  /**
+   * Sends a message to each peer with a connection, or with one that is being set up.
+   * @param {unknown} data
+   * @param {SendOptions} [options]
+   * @returns {Promise<any>}
+   */
+  send(data, options) {
+    const message = encode(data, { metadata: options?.metadata });
+    const receivers = [...this.all.values()].filter(({ takesMessages }) => takesMessages);
+    const sent = Promise.all(receivers.map(async (peer) => peer.sendMessage(message, options)));
+    sent.catch(() => {}); // the application need not await it
+    return sent;
   }
 
   /** Handles a signal from a peer. @param {string} from @param {string} type @param {any} payload */
@@ -166,7 +186,8 @@ export class Peers {
 
   /** @param {Listed} listed @param {PeersInit["early"]} [early] */
   #add({ id, polite, meta }, early) {
-    const { Connection, configuration, connectsToAll, emit, pace, send, trace } = this.#init;
+    const { Connection, configuration, connectsToAll, emit, maxMessageSize } = this.#init;
+    const { pace, send, trace } = this.#init;
     const isSending = () => this.#init.isSending(id);
     const peer = new Peer({
       id,
@@ -176,6 +197,7 @@ export class Peers {
       Connection,
       always: connectsToAll(),
       configuration,
+      maxMessageSize,
       signal: (type, payload, isCurrent) => send({ type, to: id, payload }, isCurrent),
       isSending,
       checkSize: (type, payload) => checkSize({ type, to: id, payload }),
@@ -196,11 +218,17 @@ export class Peers {
       emit('relation', { peer, relation, previous });
       this.#handlePeerState(peer);
     });
-    on('message', (data) => emit('message', { peer, data }));
+    on('message', (detail) => emit('message', { peer, ...detail }));
+    on('progress', (detail) => emit('progress', { peer, ...detail }));
+    on('ask', (detail) => emit('ask', { peer, ...detail }));
+    on('channel', (channel) => this.channels.accept(peer, channel));
     on('track', ({ track, streams, transceiver, receiver }) =>
       emit('track', { peer, track, streams, transceiver, receiver }),
     );
-    on('state', () => this.#handlePeerState(peer));
+    on('state', () => {
+      this.channels.connect(peer);
+      this.#handlePeerState(peer);
+    });
     on('peer-replaced', (description) => this.#handleReplaced(peer, description));
     const emitError = (/** @type {PeerEvents["error"]} */ detail) =>
       emit('error', { ...detail, to: id });

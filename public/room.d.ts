@@ -70,6 +70,60 @@ export interface RoomOptions {
    * 20. Default: `globalThis.WebSocket`.
    */
   WebSocket?: new (url: any, protocols?: any) => any;
+  /** Bytes of the largest message that you accept from a peer. Default: 268,435,456 (256 MiB). */
+  maxMessageSize?: number;
+}
+
+/** Options of `send`. */
+export interface SendOptions {
+  /**
+   * A JSON value that the receiver gets with the data, in the events `progress` and `message`. The
+   * message may have 16 KiB of JSON apart from its data.
+   */
+  metadata?: unknown;
+  /** Called after each part of the message that the browser has taken. The numbers are bytes. */
+  onProgress?: (progress: { peer: Peer; sent: number; total: number }) => void;
+  /** Cancels the message: the receiver drops the parts that it has. */
+  signal?: AbortSignal;
+}
+
+/** Options of `ask`. */
+export interface AskOptions {
+  /** Milliseconds until the promise rejects with a `TimeoutError`. Default: 30,000. */
+  timeout?: number;
+  /** Gives up: the promise rejects with the reason of the signal. */
+  signal?: AbortSignal;
+}
+
+/** Options of `Room.channel`, as those of `RTCPeerConnection.createDataChannel`. */
+export interface ChannelOptions {
+  /** Whether messages arrive in order. Default: true. */
+  ordered?: boolean;
+  /**
+   * How often a lost message is sent again, 0 to 65,535. A message that is still lost then never
+   * arrives. Default: until it arrives.
+   */
+  maxRetransmits?: number;
+}
+
+/** A named channel to all peers. Only a `Room` creates channels. */
+export interface Channel extends EventTarget {
+  readonly name: string;
+  /**
+   * Sends a JSON value, an `ArrayBuffer` or a view to the peers with a connection, or to one of them.
+   * With `maxRetransmits`, data is dropped while a connection is not open or has more than 1 MiB to
+   * send.
+   * @param to a peer, or its id. Default: all peers
+   * @throws {TypeError} if the data has more than 64,000 bytes, or is neither binary nor JSON
+   * @throws {DOMException} `InvalidStateError` if the channel is closed, or if there is no such peer.
+   *   `OperationError` if more than 1 MiB waits for a peer already, which does not get the data
+   */
+  send(data: unknown, to?: Peer | string): void;
+  /** Closes the channel. What arrives for it is dropped. */
+  close(): void;
+  /** Calls `handle` for each message. Returns a function that stops the calls, like `off`. */
+  on(type: 'message', handle: (detail: { peer: Peer; data: any }) => void): () => void;
+  off(type: 'message', handle: (detail: { peer: Peer; data: any }) => void): void;
 }
 
 /**
@@ -195,7 +249,11 @@ export interface RoomEvents {
   /**
    * A peer sent `data` over the data channel. Validate `data`, because the peer can send anything.
    */
-  message: { peer: Peer; data: any };
+  message: { peer: Peer; data: any; metadata?: any };
+  /** A part of a message that needs more than one frame has arrived. The numbers are bytes. */
+  progress: { peer: Peer; received: number; total: number; metadata?: any };
+  /** A peer has called `ask` and waits for your `reply`, now or later. */
+  ask: { peer: Peer; data: any; metadata?: any; reply: (data: unknown) => Promise<void> };
   /** A peer has started to send `track`. The other fields are those of `RTCTrackEvent`. */
   track: {
     peer: Peer;
@@ -274,20 +332,34 @@ export interface Peer extends EventTarget {
    * effect of `cancel()`. The `on…` properties are yours.
    */
   readonly connection: RTCPeerConnection;
-  /** Whether the data channel is open. While the channel is open, `send()` queues no messages. */
+  /** Whether the data channel is open. */
   readonly ready: boolean;
+  /**
+   * Resolves when `ready` becomes true, and rejects when the peer leaves before. After a connection
+   * is lost, it is another promise.
+   */
+  readonly open: Promise<void>;
   /** Whether the connection state is `connected` and the peer has not closed the data channel. */
   readonly connected: boolean;
   /**
-   * Sends text over the data channel, reliably and in order. Until the channel is open, up to 64
-   * messages are queued. If the connection is closed or lost, queued messages and messages in
-   * flight are lost.
+   * Sends a message of any size, reliably. Strings, `ArrayBuffer`s, `Blob`s and `File`s arrive as such,
+   * views as `ArrayBuffer`s, and everything else as JSON. Short messages stay in order. They overtake
+   * longer ones and Blobs, so a chat goes on during a file. Messages wait until the connection is open.
+   * @returns a promise that resolves when the browser has taken the whole message, so that you can
+   *   send the next one. It rejects if the connection ends before, or if the message is cancelled or
+   *   refused. You need not await it
    * @throws {DOMException} `InvalidStateError` if the peer has left, or while the relation is `none`
-   *   or `declined`. `OperationError` if 64 messages are queued already
-   * @throws {TypeError} if the text is larger than the data channel allows: 262,144 bytes, except
-   *   between two Firefox browsers
+   *   or `declined`. `OperationError` if more than 16 MiB of other messages wait already
+   * @throws {TypeError} if the data is neither binary nor a JSON value
+   * @throws {RangeError} if the metadata has more than about 16 KiB
    */
-  send(text: string): void;
+  send(data: unknown, options?: SendOptions): Promise<void>;
+  /**
+   * Sends a message to which the other side replies: it gets the event `ask`. Throws like `send`.
+   * @returns a promise of the reply. It rejects with a `TimeoutError`, with the reason of the signal,
+   *   or when the connection ends
+   */
+  ask(data: unknown, options?: AskOptions): Promise<any>;
   /**
    * Requests a connection. If the peer has requested a connection already, accepts that request.
    */
@@ -337,6 +409,8 @@ export class Room extends EventTarget {
   constructor(name: string, options?: RoomOptions);
   readonly name: string;
   readonly state: RoomState;
+  /** Resolves when the room is joined for the first time, and rejects when it is closed before. */
+  readonly joined: Promise<void>;
   /**
    * Your peer id. Null until the room is joined for the first time, unless the option `id` is set.
    */
@@ -354,6 +428,19 @@ export class Room extends EventTarget {
    * @throws {TypeError} if the type is reserved
    */
   signal(type: string, payload?: unknown, to?: string): boolean;
+  /**
+   * Sends a message to all peers whose relation is neither `none` nor `declined`, like `Peer.send`.
+   * @returns a promise that resolves when the browser has taken the message for each of them. It
+   *   rejects with the first error, and the other peers get the message nevertheless
+   */
+  send(data: unknown, options?: SendOptions): Promise<void>;
+  /**
+   * Returns the channel with a name, for all peers that are in the room or join later. The options
+   * count when the channel is opened first. The other side opens a channel with the same name.
+   * @throws {TypeError} if the name has more than 1,000 characters
+   * @throws {RangeError} if `maxRetransmits` is invalid
+   */
+  channel(name: string, options?: ChannelOptions): Channel;
   /** Leaves the room and closes all connections. */
   close(): void;
   /**

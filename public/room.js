@@ -15,7 +15,7 @@ import { Signaling } from './signaling.js';
 import { frameStep } from './trace.js';
 
 /**
- * @import { Peer, RoomEvents, RoomOptions, RoomState, Step } from "./room.js"
+ * @import { ChannelOptions, Peer, RoomEvents, RoomOptions, RoomState, SendOptions, Step } from "./room.js"
  * @import { Closed, Disconnected, Frame, Listed, SignalingEvents } from "./parts.d.ts"
  */
 
@@ -27,6 +27,7 @@ const ENDS_CONNECTIONS = [4001, LIVE_OVER, 4012];
 export class Room extends Events {
   /** @readonly */ name;
   /** @readonly */ live;
+  /** @type {Promise<void>} @readonly */ joined;
   /** @type {RoomState} */ state = 'connecting';
 
   #peers;
@@ -55,11 +56,18 @@ export class Room extends Events {
     checkOptions(options);
     const random = crypto.getRandomValues(new Uint32Array(4)).join('-');
     const { host, id, key, token, iceServers, iceTransportPolicy, connect, pace } = options;
-    const { maxPeers = Infinity } = options;
+    const { maxMessageSize = 2 ** 28, maxPeers = Infinity } = options;
     const meta = encodeMeta(options);
     const Connection = runtimeClass(options, 'RTCPeerConnection');
     const Socket = runtimeClass(options, 'WebSocket');
     this.name = normalizeName(name);
+    this.joined = new Promise((resolve, reject) => {
+      this.on('state', ({ state }) => state === 'joined' && resolve());
+      this.on('close', ({ code, reason, message }) =>
+        reject(new Error(message || `the room is closed: ${code} ${reason}`)),
+      );
+    });
+    this.joined.catch(() => {}); // the application need not await it
     this.#configuration = { iceServers, iceTransportPolicy };
     const url = roomUrl(this.name, host);
     const always = connect !== 'on-request';
@@ -72,6 +80,7 @@ export class Room extends Events {
       maxPeers,
       always,
       pace,
+      maxMessageSize,
       configuration: () => this.#configuration,
       // The device of a live session would connect to each of its viewers, which can be thousands.
       connectsToAll: () => always && !this.#isLive,
@@ -117,6 +126,16 @@ export class Room extends Events {
   signal(type, payload, to) {
     checkSignalType(type);
     return this.#send({ type, to, payload });
+  }
+
+  /** @param {unknown} data @param {SendOptions} [options] */
+  send(data, options) {
+    return this.#peers.send(data, options);
+  }
+
+  /** @param {string} name @param {ChannelOptions} [options] */
+  channel(name, options) {
+    return this.#peers.channels.open(name, options);
   }
 
   close() {
