@@ -37,7 +37,7 @@ function bot(name) {
     WebSocket,
   });
   rooms.push(room);
-  room.on('message', ({ peer, data }) => peer.send(`${data}, too`));
+  room.on('message', ({ peer, data }) => peer.send(data));
   return room;
 }
 
@@ -47,13 +47,24 @@ const next = (room, type) =>
     const stop = room.on(type, (detail) => (stop(), done(detail)));
   });
 
-/** @param {Page} page @param {string} text */
-async function talks(page, text) {
-  await page.evaluate(
-    (text) => /** @type {any} */ (globalThis).room.peers.get('bot').send(text),
-    text,
-  );
-  await logged(page, `message bot ${text}, too`);
+/** Sends data of each kind to the bot, which returns it. @param {Page} page */
+async function talks(page) {
+  const returned = await page.evaluate(async () => {
+    const { room } = /** @type {any} */ (globalThis);
+    const bytes = Uint8Array.from({ length: 200_000 }, (_, at) => at % 251);
+    const answers = [];
+    for (const data of ['text', { json: [1, 'two', null] }, bytes]) {
+      const answer = new Promise((done) => {
+        const stop = room.on('message', (/** @type {any} */ detail) => (stop(), done(detail.data)));
+      });
+      await room.peers.get('bot').send(data);
+      answers.push(await answer);
+    }
+    const [text, json, binary] = answers;
+    const isSame = new Uint8Array(binary).every((byte, at) => byte === bytes[at]);
+    return [text, json, binary.byteLength, isSame];
+  });
+  assert.deepEqual(returned, ['text', { json: [1, 'two', null] }, 200_000, true]);
 }
 
 test('a bot that waits in the room connects, reconnects and leaves', async () => {
@@ -64,14 +75,14 @@ test('a bot that waits in the room connects, reconnects and leaves', async () =>
   const page = await pages.open('ann');
   await join(page, name, { id: 'ann', name: 'Ann' });
   await connected(page, 'bot');
-  await talks(page, 'hello');
+  await talks(page);
   assert.equal(room.peers.get('ann')?.name, 'Ann');
   const states = /** @type {string[]} */ ([]);
   room.on('state', ({ state }) => states.push(state));
   network.cut();
   while (!states.includes('joined')) await next(room, 'state');
   assert.deepEqual(states, ['reconnecting', 'joined']);
-  await talks(page, 'still here');
+  await talks(page);
   room.close();
   await logged(page, 'leave bot');
 });
@@ -83,7 +94,7 @@ test('a bot that comes later connects, and sees the page leave', async () => {
   await logged(page, 'state joined');
   const room = bot(name);
   await connected(page, 'bot');
-  await talks(page, 'hello');
+  await talks(page);
   const left = next(room, 'leave');
   await page.evaluate(() => /** @type {any} */ (globalThis).room.close());
   assert.equal((await left).peer.id, 'ann');
