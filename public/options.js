@@ -15,6 +15,11 @@ const TYPES = {
   iceTransportPolicy: 'string',
   connect: 'string',
   pace: 'function',
+  name: 'string',
+  metadata: 'string, number, boolean, object or array',
+  maxPeers: 'number',
+  RTCPeerConnection: 'function',
+  WebSocket: 'function',
   maxMessageSize: 'number',
   limitVideo: 'boolean',
 };
@@ -34,7 +39,7 @@ export function checkOptions(options) {
       throw new TypeError(`the option ${name} has the type ${type}: expected ${expected}`);
     }
   }
-  const { id, token, connect = 'always', iceTransportPolicy = 'all' } = options;
+  const { id, token, maxPeers = 1, connect = 'always', iceTransportPolicy = 'all' } = options;
   if (id !== undefined && !/^[\w.:-][\w.~:-]{0,63}$/.test(id)) {
     throw new RangeError(
       `invalid peer id ${quote(id)}: expected 1 to 64 characters out of A-Z a-z 0-9 . _ ~ : - that ` +
@@ -48,6 +53,8 @@ export function checkOptions(options) {
         'parts, or a function that returns one; pass it exactly as it was issued',
     );
   }
+  if (!(maxPeers >= 1))
+    throw new RangeError(`invalid option maxPeers ${maxPeers}: expected at least 1`);
   if (connect !== 'always' && connect !== 'on-request') {
     throw new RangeError(
       `invalid option connect ${quote(connect)}: expected "always" or "on-request"; ` +
@@ -60,6 +67,18 @@ export function checkOptions(options) {
         'without the option, it is "all"',
     );
   }
+}
+
+/**
+ * Returns the JSON of the options that other peers see, or nothing if there are none.
+ * @param {RoomOptions} options
+ */
+export function encodeMeta({ name, metadata }) {
+  // Half of a surrogate pair, as in a name that was cut, is no valid JSON for the server.
+  const json = JSON.stringify({ name, metadata }).replace(/\\ud[89a-f]../g, '\\ufffd');
+  const { length } = new TextEncoder().encode(json);
+  if (length <= 1_024) return json === '{}' ? '' : json;
+  throw new RangeError(`name and metadata have ${length} bytes as JSON: the limit is 1,024`);
 }
 
 /**

@@ -5,7 +5,7 @@ location.hash ||= crypto.getRandomValues(new Uint32Array(2)).join('-'); // share
 const [theirs, mine] = document.querySelectorAll('video');
 const [microphone, camera] = document.querySelectorAll('input');
 const local = await navigator.mediaDevices.getUserMedia({ audio: true, video: true });
-const room = new Room(`call ${location.hash}`, { maxPeers: 1 });
+const room = new Room(`call ${location.hash}`, { maxPeers: 2 });
 const show = (/** @type {string} */ text) => document.querySelector('p')?.replaceChildren(text);
 const showMuted = (/** @type {{ muted: { audio: boolean, video: boolean } }} */ { muted }) =>
   show(`Their microphone: ${muted.audio ? 'off' : 'on'}, camera: ${muted.video ? 'off' : 'on'}`);
