@@ -23,8 +23,8 @@ import { limitVideo } from './video-limits.js';
 export class Peers {
   /** @type {Map<string, Peer>} */
   all = new Map();
-  channels = new Channels(this.all);
   /** @readonly */ streams = new Streams(() => this.#handleStreams());
+  channels = new Channels(this.all);
 
   #init;
   /** The limits for the signals of each peer. @type {Map<string, SignalLimits>} */

@@ -265,9 +265,10 @@ export interface RoomEvents {
   /** A peer has called `ask` and waits for your `reply`, now or later. */
   ask: { peer: Peer; data: any; metadata?: any; reply: (data: unknown) => Promise<void> };
   /**
-   * A peer has started to send `track`. `metadata` and `muted` are those of `streams[0]`, if the peer
-   * passed it to `Room.addStream()`. Validate `metadata`, because the peer can send any JSON value.
-   * The other fields are those of `RTCTrackEvent`.
+   * A peer has started to send `track`. `metadata`, `muted` and `camera` describe `streams[0]`, if the
+   * peer passed it to `Room.addStream()`. Validate `metadata`, because the peer can send any JSON
+   * value. `camera`: whether the stream contains video of a camera, not of a screen. The other fields
+   * are those of `RTCTrackEvent`.
    */
   track: {
     peer: Peer;
@@ -279,7 +280,10 @@ export interface RoomEvents {
     muted: Muted;
     camera: boolean;
   };
-  /** A peer has muted or unmuted a stream that you receive, or has changed its metadata. */
+  /**
+   * A peer has muted or unmuted a stream that you receive, or has changed its metadata, or between a
+   * camera and a screen.
+   */
   mute: { peer: Peer; stream: MediaStream; metadata: unknown; muted: Muted; camera: boolean };
   /**
    * The relation, the connection state, the signaling state or the data channel of a peer has
@@ -448,6 +452,18 @@ export class Room extends EventTarget {
    */
   signal(type: string, payload?: unknown, to?: string): boolean;
   /**
+   * Sends a message to all peers whose relation is neither `none` nor `declined`, like `Peer.send`.
+   * @returns a promise that resolves when the browser has taken the message for each of them. It
+   *   rejects with the first error, and the other peers get the message nevertheless
+   */
+  send(data: unknown, options?: SendOptions): Promise<void>;
+  /**
+   * Returns the channel with a name, for all peers that are in the room or join later. The options
+   * count when the channel is opened first. The other side opens a channel with the same name.
+   * @throws {RangeError} if `maxRetransmits` is invalid
+   */
+  channel(name: string, options?: ChannelOptions): Channel;
+  /**
    * Sends a stream to every peer, now and later. Call it again after you have added tracks to the
    * stream or removed tracks, or to change the metadata.
    *
@@ -457,8 +473,8 @@ export class Room extends EventTarget {
    * set `contentHint` to `"detail"` or `"text"`.
    * @param options.metadata any JSON value, for example a title. Default: none, or that of the call
    *   before
-   * @throws {RangeError} if there are more than 16 streams, or their metadata have more than 2,048
-   *   characters of JSON
+   * @throws {RangeError} if there are more than 16 streams, or more than 4,000 characters of JSON about
+   *   them: ids, metadata and mute states
    */
   addStream(stream: MediaStream, options?: { metadata?: unknown }): void;
   /** Stops sending a stream. Its tracks continue to run. */
@@ -477,18 +493,6 @@ export class Room extends EventTarget {
    * @throws {TypeError} if the stream was not passed to `addStream()`
    */
   mute(stream: MediaStream, muted: Partial<Muted>): void;
-  /**
-   * Sends a message to all peers whose relation is neither `none` nor `declined`, like `Peer.send`.
-   * @returns a promise that resolves when the browser has taken the message for each of them. It
-   *   rejects with the first error, and the other peers get the message nevertheless
-   */
-  send(data: unknown, options?: SendOptions): Promise<void>;
-  /**
-   * Returns the channel with a name, for all peers that are in the room or join later. The options
-   * count when the channel is opened first. The other side opens a channel with the same name.
-   * @throws {RangeError} if `maxRetransmits` is invalid
-   */
-  channel(name: string, options?: ChannelOptions): Channel;
   /** Leaves the room and closes all connections. */
   close(): void;
   /**

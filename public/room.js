@@ -15,8 +15,8 @@ import { Signaling } from './signaling.js';
 import { frameStep } from './trace.js';
 
 /**
- * @import { ChannelOptions, Muted, Peer, RoomEvents, RoomOptions } from "./room.js"
- * @import { RoomState, SendOptions, Step } from "./room.js"
+ * @import { ChannelOptions, Muted, Peer, RoomEvents, RoomOptions, RoomState } from "./room.js"
+ * @import { SendOptions, Step } from "./room.js"
  * @import { Closed, Disconnected, Frame, Listed, SignalingEvents } from "./parts.d.ts"
  */
 
@@ -130,6 +130,16 @@ export class Room extends Events {
     return this.#send({ type, to, payload });
   }
 
+  /** @param {unknown} data @param {SendOptions} [options] */
+  send(data, options) {
+    return this.#peers.send(data, options);
+  }
+
+  /** @param {string} name @param {ChannelOptions} [options] */
+  channel(name, options) {
+    return this.#peers.channels.open(name, options);
+  }
+
   /** @param {MediaStream} stream @param {{ metadata?: unknown }} [options] */
   addStream(stream, options) {
     this.#peers.streams.add(stream, options);
@@ -148,16 +158,6 @@ export class Room extends Events {
   /** @param {MediaStream} stream @param {Partial<Muted>} muted */
   mute(stream, muted) {
     this.#peers.streams.mute(stream, muted);
-  }
-
-  /** @param {unknown} data @param {SendOptions} [options] */
-  send(data, options) {
-    return this.#peers.send(data, options);
-  }
-
-  /** @param {string} name @param {ChannelOptions} [options] */
-  channel(name, options) {
-    return this.#peers.channels.open(name, options);
   }
 
   close() {

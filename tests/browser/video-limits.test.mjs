@@ -151,11 +151,10 @@ for (const browser of /** @type {const} */ (['Chromium', 'Firefox']))
       const screen = draw(64, 48);
       screen.getTracks()[0].contentHint = 'detail';
       enter('dan', screen);
+      enter('eve', draw(64, 48));
     });
-    await sends(page, 'ann', { peers: 3, bitrate: 600_000 });
-    await sends(page, 'dan', { peers: 3 });
-    await page.evaluate(() => enter('eve', draw(64, 48)));
     await sends(page, 'ann', { peers: 4, bitrate: 600_000 });
+    await sends(page, 'dan', { peers: 4 });
 
     // Dan replaces the screen by a camera.
     await page.evaluate(() => {

@@ -32,6 +32,14 @@ room.addEventListener('relation', ({ detail: { peer, relation, previous } }) => 
   // @ts-expect-error: "friends" is not a relation
   if (relation === 'friends') peer.accept();
 });
+room.on('mute', ({ peer, stream, muted }) => console.log(peer.id, stream.id, muted.audio));
+const camera = new MediaStream();
+room.addStream(camera, { metadata: { title: 'Camera' } });
+room.mute(camera, { audio: true });
+room.replaceTrack(camera.getTracks()[0]!, null);
+// @ts-expect-error: "sound" is not a kind
+room.mute(camera, { sound: true });
+room.removeStream(camera);
 room.addEventListener('track', ({ detail }) => {
   const [stream]: readonly MediaStream[] = detail.streams;
   detail.track.onmute = () => stream?.removeTrack(detail.track);
