@@ -123,7 +123,7 @@ for (const [heading, works] of Object.entries(SECTIONS))
   test(`the sample of "${heading}" works`, works);
 
 test('every section with a sample has a test', () => {
-  // `package.test.mjs` runs the first two, and `recipes.test.mjs` a copy of the last one.
+  // `package.test.mjs` runs the first two, and `werift.test.mjs` a copy of the last one.
   const tested = ['First room', 'Calls', 'Node', ...Object.keys(SECTIONS)];
   assert.deepEqual([...SAMPLES.keys()].toSorted(), tested.toSorted());
 });

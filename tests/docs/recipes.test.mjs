@@ -1,16 +1,12 @@
 // @ts-check
-/** Runs each sample of docs/recipes.md: in pages of another origin than the server, or in Node. */
+/** Runs each sample of docs/recipes.md in pages of another origin than the server. */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { readFileSync } from 'node:fs';
 import { beforeEach, test } from 'node:test';
-import { root } from '../../scripts/run.mjs';
 import { newRoom, until } from '../support/browser.mjs';
 import { Pages } from '../support/chromium.mjs';
 import { useFixtures } from '../support/fixtures.mjs';
-import { bundle, plays, runSample, samplesOf, shows } from '../support/samples.mjs';
+import { plays, runSample, samplesOf, shows } from '../support/samples.mjs';
 import { Site } from '../support/site.mjs';
 import { startWorkerd } from '../support/workerd.mjs';
 
@@ -61,7 +57,7 @@ const runTwice = async (heading, more) => [
 ];
 
 /** `readme.test.mjs` compares these samples with those of other pages, which have tests. */
-const COPIES = ['Only your users'];
+const COPIES = ['Only your users', 'A bot in Node'];
 
 /** The tests of the other sections that have samples, by heading. @type {Record<string, () => Promise<void>>} */
 const RECIPES = {
@@ -175,30 +171,6 @@ const RECIPES = {
     const [ann, bob] = await runTwice('Names');
     await shows(ann, 'Bob likes green');
     await shows(bob, 'Ann likes green');
-  },
-
-  'A bot in Node': async () => {
-    const [sample = ''] = SAMPLES.get('A bot in Node') ?? [];
-    assert.equal(samplesOf('package/README.md').get('Node')?.[0], sample, 'the README has it, too');
-    const code = await bundle(sample, workerd.at.main, room, {
-      platform: 'node',
-      external: ['werift', 'ws'],
-    });
-    // The folder is in the repository, because the sample imports packages from node_modules.
-    mkdirSync(join(root, 'target'), { recursive: true });
-    const folder = mkdtempSync(join(root, 'target', 'recipes-'));
-    writeFileSync(join(folder, 'bot.mjs'), code);
-    const bot = spawn(process.execPath, ['bot.mjs'], { cwd: folder, stdio: 'inherit' });
-    try {
-      const ann = await runIn('Ann', `${SAMPLES.get('Chat')?.[0]} globalThis.say = say;`);
-      await shows(ann, 'Echo joined');
-      await evaluate(ann, 'say("is anybody here?")');
-      await shows(ann, 'Echo: is anybody here?');
-    } finally {
-      bot.kill();
-      await once(bot, 'close');
-      rmSync(folder, { recursive: true });
-    }
   },
 
   React: async () => {
