@@ -36,6 +36,8 @@ export class LocalDescriptions {
   async offer(sent) {
     if (this.isOfferScheduled || this.isOfferPostponed) return;
     try {
+      // Its answer may be there before it is set.
+      if (sent) this.#transmit('offer', sent);
       const pause = this.#context.pace('create-offer', null);
       /** @type {RTCSessionDescriptionInit | null} */
       let offer = sent ?? null;
@@ -121,7 +123,6 @@ export class LocalDescriptions {
     await this.#connection.setLocalDescription(sent);
     const description = this.#connection.localDescription;
     if (description) this.#context.trace('set-local-description', description);
-    if (sent) this.#transmit('offer', sent);
-    else this.send();
+    if (!sent) this.send();
   }
 }

@@ -104,9 +104,11 @@ export class Room extends Events {
     const offer = this.#early?.ready;
     const credentials = { id, key: key ?? random, token };
     this.#signaling = new Signaling({ url, ...credentials, meta, offer, WebSocket: Socket });
-    listen(this.#signaling, 'frame', (frame) => this.#trace(frameStep('in', frame)));
     listen(this.#signaling, 'error', (error) => emit(this, 'error', error));
-    this.#onSignaling('frame', (frame) => this.#handleFrame(frame));
+    this.#onSignaling('frame', (frame) => {
+      this.#trace(frameStep('in', frame));
+      this.#handleFrame(frame);
+    });
     this.#onSignaling('disconnected', (detail) => this.#handleDisconnected(detail));
     this.#onSignaling('close', (closed) => this.#handleClose(closed));
   }
