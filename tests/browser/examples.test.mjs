@@ -8,6 +8,7 @@ import { until } from '../support/browser.mjs';
 import { Pages } from '../support/chromium.mjs';
 import { Dev } from '../support/dev.mjs';
 import { useFixtures } from '../support/fixtures.mjs';
+import { VIDEO_PATIENCE } from '../support/media.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
 
@@ -29,9 +30,9 @@ async function open(name) {
   return [ann, await firefox.open('bob', ann.url())];
 }
 
-/** @param {Page} page @param {string} text */
-const shows = (page, text) =>
-  until(page, `it shows ${text}`, (text) => document.body.innerText.includes(text), text);
+/** @param {Page} page @param {string} text @param {number} [patience] */
+const shows = (page, text, patience) =>
+  until(page, `it shows ${text}`, (text) => document.body.innerText.includes(text), text, patience);
 
 test('the chat example shows names and messages to all peers, as text', async () => {
   const [ann, bob] = await open('chat');
@@ -147,34 +148,36 @@ const plays = () => {
 
 test('the call example connects two people, and a third reads that the room is full', async () => {
   const [ann, bob] = await open('call');
-  for (const page of [ann, bob]) await until(page, 'the other person plays', plays);
+  for (const page of [ann, bob])
+    await until(page, 'the other person plays', plays, undefined, VIDEO_PATIENCE);
   assert.deepEqual(
     await ann.evaluate(() => [...document.querySelectorAll('video')].map(({ muted }) => muted)),
     [false, true],
   );
   const eve = await chromium.open('eve', ann.url());
-  await shows(eve, 'Two people are here.');
-  for (const page of [ann, bob]) await shows(page, 'microphone: on, camera: on');
+  await shows(eve, 'Two people are here.', VIDEO_PATIENCE);
+  for (const page of [ann, bob]) await shows(page, 'microphone: on, camera: on', VIDEO_PATIENCE);
   await bob.close();
-  await shows(ann, 'The other person has left.');
+  await shows(ann, 'The other person has left.', VIDEO_PATIENCE);
   const kim = await firefox.open('kim', ann.url());
-  for (const page of [ann, kim]) await until(page, 'the next person plays', plays);
+  for (const page of [ann, kim])
+    await until(page, 'the next person plays', plays, undefined, VIDEO_PATIENCE);
 });
 
 test('the call example shows the other person what is muted', async () => {
   const [ann, bob] = await open('call');
-  for (const page of [ann, bob]) await shows(page, 'microphone: on, camera: on');
+  for (const page of [ann, bob]) await shows(page, 'microphone: on, camera: on', VIDEO_PATIENCE);
   await ann.getByLabel('microphone').check();
-  await shows(bob, 'microphone: off, camera: on');
+  await shows(bob, 'microphone: off, camera: on', VIDEO_PATIENCE);
   await bob.getByLabel('camera').check();
-  await shows(ann, 'microphone: on, camera: off');
+  await shows(ann, 'microphone: on, camera: off', VIDEO_PATIENCE);
   await ann.getByLabel('microphone').uncheck();
-  await shows(bob, 'microphone: on, camera: on');
+  await shows(bob, 'microphone: on, camera: on', VIDEO_PATIENCE);
 });
 
 test('the call example shares the screen, and shows the camera again afterwards', async () => {
   const [ann, bob] = await open('call');
-  await until(bob, 'the camera plays', plays);
+  await until(bob, 'the camera plays', plays, undefined, VIDEO_PATIENCE);
   const width = () => document.querySelector('video')?.videoWidth;
   const camera = await bob.evaluate(width);
   await ann.evaluate(() => {
@@ -192,6 +195,7 @@ test('the call example shares the screen, and shows the camera again afterwards'
     'the video has another size',
     (camera) => document.querySelector('video')?.videoWidth !== camera,
     camera,
+    VIDEO_PATIENCE,
   );
   // The user ends a capture in the interface of the browser, which a test cannot click.
   await ann.evaluate(() => {
@@ -202,6 +206,7 @@ test('the call example shares the screen, and shows the camera again afterwards'
     'the camera plays again',
     (camera) => document.querySelector('video')?.videoWidth === camera,
     camera,
+    VIDEO_PATIENCE,
   );
 });
 

@@ -84,7 +84,7 @@ test('invalid frames are refused or ignored, and a valid message still arrives',
     ])
       send(bytes);
     send([0, 0, 0, 0, 5]); // no length of the header
-    send([0, 0, 0, 0, 6, 255, 255], '{"as":"text","size":1}x'); // a length that lies
+    send([0, 0, 0, 0, 6, 255, 255], '{"as":"text","size":0}'); // a length that lies
     head(7, 'no JSON');
     head(8, 'null');
     head(9, { as: 'other', size: 1 });
