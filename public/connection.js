@@ -1,17 +1,17 @@
 // @ts-check
 /** An `RTCPeerConnection` that also reports when the application closes it, and traces of its states. */
 
-/** @import { PeerContext } from "./parts.d.ts" */
+/** @import { Connection, PeerContext } from "./parts.d.ts" */
 
 /**
  * Creates a connection. A browser fires no event when a page calls `close()`.
+ * @param {Connection} Base the class of the runtime, or of the application
  * @param {RTCConfiguration} configuration
  * @param {() => void} handleClose called after each call of `close()`
  * @returns {RTCPeerConnection}
  */
-export function createConnection(configuration, handleClose) {
-  // The class is not at the top level, because Node.js can import the library, but has no WebRTC.
-  class Connection extends RTCPeerConnection {
+export function createConnection(Base, configuration, handleClose) {
+  class Connection extends Base {
     close() {
       super.close();
       handleClose();

@@ -13,7 +13,7 @@
  * cannot if the two offers number the RTP header extensions differently, as offers of Firefox and
  * Chromium do ("RTP extension ID reassignment not supported"). The connection is unusable then.
  */
-const canRollBack = () => /\bFirefox\//.test(navigator.userAgent);
+const canRollBack = () => /\bFirefox\//.test(globalThis.navigator?.userAgent);
 
 /**
  * Returns the payload of the signal for a description.

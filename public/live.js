@@ -120,9 +120,9 @@ export class Live {
   /** @param {string} [session] */
   #connect(session) {
     const old = this.connection;
-    const { configuration, signal, trace } = this.#init;
+    const { Connection, configuration, signal, trace } = this.#init;
     trace('create-connection', configuration());
-    const connection = new RTCPeerConnection(configuration());
+    const connection = new Connection(configuration());
     this.connection = connection;
     this.#session = session;
     this.#pendingOffer = null;

@@ -3,7 +3,7 @@
 
 import { toPayload } from './description.js';
 
-/** @import { Description, PeerContext } from "./parts.d.ts" */
+/** @import { Description, DescriptionPayload, PeerContext } from "./parts.d.ts" */
 
 export class LocalDescriptions {
   isNegotiationNeeded = false; // `negotiationneeded` has fired since the last offer
@@ -32,11 +32,15 @@ export class LocalDescriptions {
     this.#scheduleRestart = scheduleRestart;
   }
 
-  async offer() {
+  /** @param {DescriptionPayload} [sent] an offer that has been sent already */
+  async offer(sent) {
     if (this.isOfferScheduled || this.isOfferPostponed) return;
     try {
+      // Its answer may be there before it is set.
+      if (sent) this.#transmit('offer', sent);
       const pause = this.#context.pace('create-offer', null);
-      let offer = null;
+      /** @type {RTCSessionDescriptionInit | null} */
+      let offer = sent ?? null;
       if (pause) {
         this.isOfferScheduled = true;
         offer = await this.#create(pause, 'offer').finally(() => (this.isOfferScheduled = false));
@@ -46,7 +50,7 @@ export class LocalDescriptions {
       this.isMakingOffer = true;
       offer ??= await this.#connection.createOffer();
       const isNeeded = this.#connection.signalingState === 'stable';
-      if (isNeeded && this.#checkSize(offer)) await this.#set();
+      if (isNeeded && this.#checkSize(offer)) await this.#set(sent);
     } catch (error) {
       this.postponeOffer(); // the browser requests no other offer
       this.#reportError('negotiation', error);
@@ -114,10 +118,11 @@ export class LocalDescriptions {
     return !error;
   }
 
-  async #set() {
-    await this.#connection.setLocalDescription();
+  /** @param {DescriptionPayload} [sent] an offer that has been sent already */
+  async #set(sent) {
+    await this.#connection.setLocalDescription(sent);
     const description = this.#connection.localDescription;
     if (description) this.#context.trace('set-local-description', description);
-    this.send();
+    if (!sent) this.send();
   }
 }

@@ -146,9 +146,14 @@ export class Messages {
   }
 
   /** @param {RTCPeerConnection} connection */
-  create(connection) {
+  static open(connection) {
+    return connection.createDataChannel(Messages.LABEL, { protocol: PROTOCOL });
+  }
+
+  /** @param {RTCDataChannel} channel that `open` has returned */
+  use(channel) {
     this.#context.trace('create-channel', Messages.LABEL);
-    this.#attach(connection.createDataChannel(Messages.LABEL, { protocol: PROTOCOL }));
+    this.#attach(channel);
   }
 
   /**
@@ -202,7 +207,7 @@ export class Messages {
       return this.#context.emit('message', { data, metadata: undefined });
     const bytes = new Uint8Array(data);
     if (bytes.length < 5) return;
-    const id = new DataView(bytes.buffer).getUint32(1);
+    const id = new DataView(bytes.buffer).getUint32(1); // werift passes a Buffer as `data`
     const rest = bytes.subarray(5);
     if (bytes[0] !== REFUSED) return this.#incoming.receive(bytes[0], id, rest);
     const transfer = this.#pending.get(id);

@@ -48,6 +48,10 @@ export class Negotiation {
   #madeFirstOffer = false;
   #ignoreOffer = false;
   #isSettingRemoteAnswerPending = false;
+  /** The prepared offer, until it is set. @type {PeerContext["early"]} */
+  #early;
+  /** Settles when the prepared offer is set. @type {Promise<void>=} */
+  #settingEarly;
   /** The identity of the current remote description. @type {Identity=} */
   #remoteDescription;
   /** The type and origin of the last description that was added to the inbox. */
@@ -57,8 +61,12 @@ export class Negotiation {
 
   /** @param {PeerContext} context */
   constructor(context) {
-    const { configuration, trace, pace } = context;
-    const connection = createConnection(configuration, () => this.#handleClosed());
+    const { Connection, configuration, early, trace, pace } = context;
+    const handleClose = () => this.#handleClosed();
+    const connection =
+      early?.take(configuration) ?? createConnection(Connection, configuration, handleClose);
+    if (early) early.handleClose = handleClose;
+    this.#early = early;
     this.connection = connection;
     this.#context = context;
     this.#inbox = new StepQueue(pace);
@@ -105,9 +113,10 @@ export class Negotiation {
       const { channel } = event;
       const isNamed = this.hasFrames && channel.protocol === PROTOCOL;
       if (isNamed) emit('channel', channel);
-      // The application does not receive our channels, so it cannot mistake them for its own.
+      // The application does not receive our channels, so it cannot mistake them for its own. Events of
+      // werift cannot be stopped.
       if (isNamed || this.#messages.accept(channel, this.#sender !== undefined))
-        event.stopImmediatePropagation();
+        event.stopImmediatePropagation?.();
     });
     connection.addEventListener('signalingstatechange', () => {
       // The application has set an offer itself.
@@ -173,11 +182,15 @@ export class Negotiation {
   startOffer() {
     const action = () => {
       if (this.#closed) return;
-      if (!this.#madeFirstOffer) this.#messages.create(this.connection);
+      const early = this.#early;
+      this.#early = undefined;
+      if (!this.#madeFirstOffer)
+        this.#messages.use(early?.channel ?? Messages.open(this.connection));
       this.#madeFirstOffer = true;
+      if (early) this.#settingEarly = this.#local.offer(early.payload);
       // If a track was added before, `negotiationneeded` has already fired, and does not fire
       // again.
-      if (this.#local.isNegotiationNeeded) this.#local.offer();
+      else if (this.#local.isNegotiationNeeded) this.#local.offer();
     };
     return this.#inbox.run(action, 'create-channel', Messages.LABEL);
   }
@@ -245,6 +258,8 @@ export class Negotiation {
     const description = { type, sdp };
     const partyline = payload?.partyline;
     const { connection } = this;
+    // The answer can arrive together with the welcome.
+    if (type === 'answer' && this.#settingEarly) await this.#settingEarly;
     const previous = this.#remoteDescription;
     const identity = identify(type, sdp);
 

@@ -15,6 +15,11 @@ const TYPES = {
   iceTransportPolicy: 'string',
   connect: 'string',
   pace: 'function',
+  name: 'string',
+  metadata: 'string, number, boolean, object or array',
+  maxPeers: 'number',
+  RTCPeerConnection: 'function',
+  WebSocket: 'function',
   maxMessageSize: 'number',
   limitVideo: 'boolean',
 };
@@ -33,7 +38,7 @@ export function checkOptions(options) {
       throw new TypeError(`the option ${name} has the type ${type}: expected ${expected}`);
     }
   }
-  const { id, token, connect = 'always', iceTransportPolicy = 'all' } = options;
+  const { id, token, maxPeers = 1, connect = 'always', iceTransportPolicy = 'all' } = options;
   if (id !== undefined && !/^[\w.:-][\w.~:-]{0,63}$/.test(id)) {
     throw new RangeError(
       `invalid peer id ${quote(id)}: expected 1 to 64 characters of A-Z a-z 0-9 . _ ~ : -, without ~ at ` +
@@ -46,6 +51,8 @@ export function checkOptions(options) {
       'invalid token: expected a JWT exactly as it was issued, or a function that returns one',
     );
   }
+  if (!(maxPeers >= 1))
+    throw new RangeError(`invalid option maxPeers ${maxPeers}: expected at least 1`);
   checkChoice('connect', connect, 'always', 'on-request');
   checkChoice('iceTransportPolicy', iceTransportPolicy, 'all', 'relay');
 }
@@ -57,6 +64,18 @@ function checkChoice(name, value, first, second) {
       `invalid option ${name} ${quote(value)}: expected "${first}" or "${second}"`,
     );
   }
+}
+
+/**
+ * Returns the JSON of the options that other peers see, or nothing if there are none.
+ * @param {RoomOptions} options
+ */
+export function encodeMeta({ name, metadata }) {
+  // Half of a surrogate pair, as in a name that was cut, is no valid JSON for the server.
+  const json = JSON.stringify({ name, metadata }).replace(/\\ud[89a-f]../g, '\\ufffd');
+  const { length } = new TextEncoder().encode(json);
+  if (length <= 1_024) return json === '{}' ? '' : json;
+  throw new RangeError(`name and metadata have ${length} bytes as JSON: the limit is 1,024`);
 }
 
 /**

@@ -1,5 +1,6 @@
 /** Types that the modules of the library share. Applications only need `room.d.ts`. */
 
+import type { EarlyOffer } from './early-offer.js';
 import type {
   LocalSteps,
   Muted,
@@ -15,6 +16,12 @@ export type { Muted };
 
 export type Frame = { type: string; [key: string]: any };
 
+/** The class `RTCPeerConnection` of the runtime, or one with the same interface. */
+export type Connection = typeof RTCPeerConnection;
+
+/** A peer in a `welcome` or `peer-joined`. `meta`: any JSON value that the peer has chosen. */
+export type Listed = { id: string; polite: boolean; meta?: unknown };
+
 /**
  * Details of a closed WebSocket. `message` comes from the last `error` frame of the server. It is
  * empty if there was no `error` frame.
@@ -27,6 +34,17 @@ export type Closed = RoomEvents['close'];
  * peers see it leave.
  */
 export type Disconnected = Closed & { retryIn: number | null; intentional: boolean };
+
+/** What `Signaling` needs to join a room. */
+export interface SignalingInit extends Pick<RoomOptions, 'id' | 'token'> {
+  url: URL;
+  key: string;
+  /** What other peers see, as JSON. Empty: nothing. */
+  meta: string;
+  /** Resolves to the payload of the offer for the first join, as JSON. */
+  offer?: Promise<string | undefined>;
+  WebSocket: typeof WebSocket;
+}
 
 export interface SignalingEvents {
   frame: Frame;
@@ -142,6 +160,9 @@ export interface PeerEvents {
 
 /** State and functions that a `Peer` passes to its `Negotiation`. */
 export interface PeerContext {
+  Connection: Connection;
+  /** The offer that the server has passed to this peer with our join. */
+  early?: EarlyOffer;
   configuration: RTCConfiguration;
   /** The streams of this client. */
   streams: Streams;
@@ -166,12 +187,20 @@ export interface PeerContext {
   ): Promise<void> | undefined;
 }
 
-export interface PeerInit extends Pick<
-  PeerContext,
-  'maxMessageSize' | 'isSending' | 'checkSize' | 'trace' | 'pace' | 'streams'
-> {
-  id: string;
-  polite: boolean;
+export interface PeerInit
+  extends
+    Listed,
+    Pick<
+      PeerContext,
+      | 'Connection'
+      | 'early'
+      | 'maxMessageSize'
+      | 'isSending'
+      | 'checkSize'
+      | 'trace'
+      | 'pace'
+      | 'streams'
+    > {
   /** Whether the room connects to every peer (`connect: "always"`). */
   always: boolean;
   configuration(): RTCConfiguration;
@@ -181,6 +210,10 @@ export interface PeerInit extends Pick<
 
 /** State and functions that a `Room` passes to its `Peers`. */
 export interface PeersInit {
+  Connection: Connection;
+  early?: EarlyOffer;
+  /** The largest number of clients in the room, this client included. */
+  maxPeers: number;
   /** Whether the room connects to every peer, as long as it has no live session. */
   always: boolean;
   /** Whether the room connects to every peer now. */
@@ -200,6 +233,7 @@ export interface PeersInit {
 
 /** Functions that a `Room` passes to its `Live`. */
 export interface LiveInit {
+  Connection: Connection;
   configuration(): RTCConfiguration;
   /** Sends a signal to the media server. */
   signal(type: 'answer' | 'restart', payload?: unknown): void;

@@ -80,6 +80,8 @@ const ON_CALL = {
 export class Peer extends EventTarget {
   /** @readonly */ id;
   polite;
+  /** What the peer has told the server about itself: any JSON value, or undefined. @type {unknown} */
+  meta;
   /** @type {Relation} */
   relation;
 
@@ -112,8 +114,18 @@ export class Peer extends EventTarget {
     this.#init = init;
     this.id = init.id;
     this.polite = init.polite;
+    this.meta = init.meta;
     this.relation = init.always ? 'accepted' : 'none';
     if (init.always) this.#startNegotiation();
+  }
+
+  get name() {
+    const { name } = Object(this.meta);
+    return typeof name === 'string' ? name : undefined;
+  }
+
+  get metadata() {
+    return Object(this.meta).metadata;
   }
 
   get connection() {
@@ -347,11 +359,15 @@ export class Peer extends EventTarget {
 
   #ensureNegotiation() {
     if (this.#negotiation) return this.#negotiation;
-    const { configuration, maxMessageSize, signal, isSending, checkSize, trace, pace, streams } =
+    const { Connection, early, configuration, maxMessageSize, signal, isSending, checkSize } =
       this.#init;
+    const { trace, pace, streams } = this.#init;
+    this.#init.early = undefined; // a later connection makes its own offer
     const isCurrent = () => negotiation === this.#negotiation && !this.#closed;
     /** @type {Negotiation} */
     const negotiation = new Negotiation({
+      Connection,
+      early,
       configuration: configuration(),
       maxMessageSize,
       isPolite: () => this.polite,

@@ -16,7 +16,7 @@ import { Streams } from './streams.js';
 import { limitVideo } from './video-limits.js';
 
 /**
- * @import { DescriptionPayload, PeerEvents, PeersInit } from "./parts.d.ts"
+ * @import { DescriptionPayload, Listed, PeerEvents, PeersInit } from "./parts.d.ts"
  * @import { SendOptions } from "./room.js"
  */
 
@@ -35,6 +35,8 @@ export class Peers {
    * @type {Map<Peer, "connected" | "recoverable">}
    */
   #departed = new Map();
+  /** Peers beyond `maxPeers`, which wait until another peer leaves. @type {Map<string, Listed>} */
+  #waiting = new Map();
   #announced = false; // whether the peers in the room know that this client has joined
 
   /** @param {PeersInit} init */
@@ -74,10 +76,19 @@ export class Peers {
     else peer.handleSignal(type, payload);
   }
 
-  /** @param {{ id: string, polite: boolean }[]} listed the peers in a `welcome` */
-  handleWelcome(listed) {
-    const { isClosed, connectsToAll, send } = this.#init;
+  /**
+   * Whether the option `maxPeers` leaves no place for this newcomer.
+   * @param {Listed[]} listed the peers in a `welcome`
+   */
+  leaveNoPlace(listed) {
+    return !this.#announced && listed.length >= this.#init.maxPeers;
+  }
+
+  /** @param {Listed[]} listed the peers in a `welcome` @param {string} [offered] who has our offer */
+  handleWelcome(listed, offered) {
+    const { isClosed, connectsToAll, early, send } = this.#init;
     const peers = listed.filter(({ id }) => id !== MEDIA_SERVER);
+    this.#waiting.clear();
     // The server does not tell the peers that this page replaced another page with our id. With
     // "on-request", a broadcast of `cancel` resets the relations. With "always", our offers reveal
     // the replacement.
@@ -86,36 +97,43 @@ export class Peers {
     const missing = new Map(this.all);
     for (const { id } of peers) missing.delete(id);
     this.#keepWhile('connected', [...missing.values()]);
-    for (const { id, polite } of peers) {
+    for (const peer of peers) {
+      const { id, polite } = peer;
       if (isClosed()) return; // a `peer` listener has closed the room
       // The server removed us while we were disconnected. For this peer, we are a newcomer.
       const old = this.all.get(id);
       if (old?.hasHungUp && connectsToAll()) this.#remove(old);
-      const known = this.#updateListed(id, polite);
+      const known = this.#updateListed(peer);
       // When we join, we make the first offer to every peer, even as the polite side: a page that
       // replaces another page takes over the old page's seat, so the new page is polite to the
       // peers that joined after the old page. After a reconnect, the impolite side makes the first
       // offer.
       const offers = connectsToAll() && (!this.#announced || !polite);
       if (known) known.resync();
-      else if (offers) this.#add(id, polite).startOffer();
-      else this.#add(id, polite);
+      else if (this.#isFull) this.#waiting.set(id, peer);
+      else if (offers) this.#add(peer, id === offered ? early : undefined).startOffer();
+      else this.#add(peer);
     }
+    early?.discard();
+    this.#init.early = undefined;
     if (!isClosed()) this.#announced = true;
   }
 
-  /** @param {string} id @param {boolean} polite */
-  handleJoined(id, polite) {
-    const known = this.#updateListed(id, polite);
+  /** @param {Listed} joined */
+  handleJoined(joined) {
+    const { id } = joined;
+    const known = this.#updateListed(joined);
     this.#limits.get(id)?.handleAnnounced();
     // If the peer is still connected, only its WebSocket was lost and replaced, so the peer needs
     // no resync. A new page with the same id would send an offer.
-    if (!known) this.#add(id, polite);
+    if (!known && this.#isFull) this.#waiting.set(id, joined);
+    else if (!known) this.#add(joined);
     else if (!known.connected) known.resync();
   }
 
   /** @param {string} id */
   handleLeft(id) {
+    this.#waiting.delete(id);
     const peer = this.all.get(id);
     if (peer && !this.#departed.has(peer)) this.#remove(peer);
   }
@@ -141,25 +159,45 @@ export class Peers {
   /**
    * Updates and returns a known peer that the server has listed. Returns undefined if the peer is
    * new.
-   * @param {string} id
-   * @param {boolean} polite
+   * @param {Listed} listed
    */
-  #updateListed(id, polite) {
+  #updateListed({ id, polite, meta }) {
     const peer = this.all.get(id);
     if (!peer) return;
     this.#departed.delete(peer);
     peer.polite = polite;
+    peer.meta = meta;
     this.#init.emit('change', { peer });
     return peer;
   }
 
-  /** @param {string} id @param {boolean} polite */
-  #add(id, polite) {
-    const { configuration, connectsToAll, emit, maxMessageSize, pace, send, trace } = this.#init;
+  get #isFull() {
+    return this.all.size >= this.#init.maxPeers - 1;
+  }
+
+  /** Adds the first peer that waits, if there is a place for it. */
+  #admit() {
+    const [next] = this.#waiting.values();
+    if (!next || this.#isFull || this.#init.isClosed()) return;
+    this.#waiting.delete(next.id);
+    const peer = this.#add(next);
+    // What the peer has sent so far was dropped. It repeats its offer after `accept`, and its request
+    // after `cancel`.
+    if (this.#init.connectsToAll()) this.#init.send({ type: 'accept', to: next.id });
+    else peer.resync();
+  }
+
+  /** @param {Listed} listed @param {PeersInit["early"]} [early] */
+  #add({ id, polite, meta }, early) {
+    const { Connection, configuration, connectsToAll, emit, maxMessageSize } = this.#init;
+    const { pace, send, trace } = this.#init;
     const isSending = () => this.#init.isSending(id);
     const peer = new Peer({
       id,
       polite,
+      meta,
+      early,
+      Connection,
       always: connectsToAll(),
       configuration,
       streams: this.streams,
@@ -222,6 +260,7 @@ export class Peers {
     peer.close();
     this.#limitVideo();
     this.#init.emit('leave', { peer });
+    queueMicrotask(() => this.#admit()); // a new page of the same peer comes first
   }
 
   /**
@@ -263,7 +302,7 @@ export class Peers {
     this.#limits.delete(old.id); // the limits of the old peer also apply to the new one
     this.#remove(old);
     this.#limits.set(old.id, limits);
-    const peer = this.#add(old.id, old.polite);
+    const peer = this.#add(old);
     if (description.type === 'offer') peer.handleSignal('offer', description);
     else if (this.#init.connectsToAll()) peer.startOffer();
   }

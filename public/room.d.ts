@@ -25,6 +25,20 @@ export interface RoomOptions {
    * `no-token`, and the library tries again. Default: none.
    */
   token?: string | (() => string | Promise<string>);
+  /** Your name for the other peers, who read it as `Peer.name`. Default: none. */
+  name?: string;
+  /**
+   * Any JSON value for the other peers, who read it as `Peer.metadata`. The server passes it on, so the
+   * peers have it before they connect. As JSON, `{ name, metadata }` has at most 1,024 bytes. Default:
+   * none.
+   */
+  metadata?: unknown;
+  /**
+   * The largest number of clients in the room, you included. If the room has as many peers already, you
+   * leave it at once, and the event `close` has the reason `room-full`. A peer that joins later than
+   * that stays out of `Room.peers` until another one leaves. Default: no limit but that of the server.
+   */
+  maxPeers?: number;
   /**
    * ICE servers for all connections. Default: the servers that `GET /ice-servers` returns. The
    * library fetches these servers again before they expire.
@@ -46,6 +60,16 @@ export interface RoomOptions {
    * Default: no callback.
    */
   pace?: (step: Step) => Promise<void> | void;
+  /**
+   * The class for connections where the runtime has none, such as that of the package `werift` in
+   * Node.js. Default: `globalThis.RTCPeerConnection`.
+   */
+  RTCPeerConnection?: new (configuration?: any) => any;
+  /**
+   * The class for the WebSocket where the runtime has none, such as that of the package `ws` in Node.js
+   * 20. Default: `globalThis.WebSocket`.
+   */
+  WebSocket?: new (url: any, protocols?: any) => any;
   /**
    * Whether the library limits the video that it sends from cameras, see `Room.addStream()`. With
    * `false`, the limits are yours. Default: true.
@@ -317,6 +341,12 @@ export interface Peer extends EventTarget {
    * Between Firefox and another browser, Firefox does so, whatever its role.
    */
   readonly polite: boolean;
+  /**
+   * The option `name` of the peer. Any peer can choose any name. Undefined if the peer has none.
+   */
+  readonly name: string | undefined;
+  /** The option `metadata` of the peer. Validate it, because the peer can send any JSON value. */
+  readonly metadata: unknown;
   readonly relation: Relation;
   /**
    * The connection with this peer. Add tracks and channels at any time: negotiation is automatic,
@@ -394,9 +424,10 @@ export class Room extends EventTarget {
    * until the server refuses the client permanently.
    * @param name 1 to 128 bytes of UTF-8 without control characters, and neither `.` nor `..`. It is
    *   normalized (Unicode NFC), so that a name is the same however it was typed
-   * @throws {RangeError} if the name or the option `id`, `token`, `connect` or
-   *   `iceTransportPolicy` is invalid
-   * @throws {TypeError} if the option `host` is not part of a valid URL
+   * @throws {RangeError} if the name of the room or the option `id`, `token`, `maxPeers`, `connect` or
+   *   `iceTransportPolicy` is invalid, or `name` and `metadata` are too large
+   * @throws {TypeError} if an option has the wrong type, the option `host` is not part of a valid URL,
+   *   or the runtime lacks a class that the options could contain
    */
   constructor(name: string, options?: RoomOptions);
   readonly name: string;

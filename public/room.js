@@ -4,10 +4,11 @@
  * application. `room.d.ts` documents the API.
  */
 
+import { EarlyOffer } from './early-offer.js';
 import { emit, Events, listen } from './events.js';
 import { IceServers } from './ice-servers.js';
 import { Live, MEDIA_SERVER } from './live.js';
-import { checkOptions, normalizeName, roomUrl } from './options.js';
+import { checkOptions, encodeMeta, normalizeName, roomUrl } from './options.js';
 import { Peers } from './peers.js';
 import { checkSignalType, isLibraryType, LEAVING_SERVER } from './signal-types.js';
 import { Signaling } from './signaling.js';
@@ -17,9 +18,10 @@ import { frameStep } from './trace.js';
  * @import { Peer } from "./peer.js"
  * @import { ChannelOptions, Muted, RoomEvents, RoomOptions, RoomState } from "./room.js"
  * @import { SendOptions, Step } from "./room.js"
- * @import { Closed, Disconnected, Frame, SignalingEvents } from "./parts.d.ts"
+ * @import { Closed, Disconnected, Frame, Listed, SignalingEvents } from "./parts.d.ts"
  */
 
+const ROOM_FULL = 4003;
 const LIVE_OVER = 4011;
 /** Close codes that also end our connections: replaced, live-over, removed. */
 const ENDS_CONNECTIONS = [4001, LIVE_OVER, 4012];
@@ -31,6 +33,8 @@ export class Room extends Events {
   /** @type {RoomState} */ state = 'connecting';
 
   #peers;
+  /** @type {EarlyOffer=} */
+  #early;
   /** @type {RTCConfiguration} */
   #configuration;
   #ending = new AbortController();
@@ -54,7 +58,10 @@ export class Room extends Events {
     checkOptions(options);
     const random = crypto.getRandomValues(new Uint32Array(4)).join('-');
     const { host, id, key, token, iceServers, iceTransportPolicy, connect, pace } = options;
-    const { maxMessageSize = 2 ** 28, limitVideo = true } = options;
+    const { limitVideo = true, maxMessageSize = 2 ** 28, maxPeers = Infinity } = options;
+    const meta = encodeMeta(options);
+    const Connection = runtimeClass(options, 'RTCPeerConnection');
+    const Socket = runtimeClass(options, 'WebSocket');
     this.name = normalizeName(name);
     this.joined = new Promise((resolve, reject) => {
       this.on('state', ({ state }) => state === 'joined' && resolve());
@@ -66,7 +73,13 @@ export class Room extends Events {
     this.#configuration = { iceServers, iceTransportPolicy };
     const url = roomUrl(this.name, host);
     const always = connect !== 'on-request';
+    // Other implementations need not be able to change the ICE servers of a connection.
+    if (always && !pace && Connection === globalThis.RTCPeerConnection)
+      this.#early = new EarlyOffer(Connection, this.#configuration, this.#ending.signal);
     this.#peers = new Peers({
+      Connection,
+      early: this.#early,
+      maxPeers,
       always,
       pace,
       limitVideo,
@@ -81,6 +94,7 @@ export class Room extends Events {
       trace: (step) => this.#trace(step),
     });
     this.live = new Live({
+      Connection,
       configuration: () => this.#configuration,
       signal: (type, payload) => this.#send({ type, to: MEDIA_SERVER, payload }),
       emit: (type, detail) => emit(this, type, detail),
@@ -88,10 +102,14 @@ export class Room extends Events {
         this.#trace({ peer: MEDIA_SERVER, direction: 'local', type, payload }),
     });
     if (!iceServers) this.#requestIceServers(url, id, token);
-    this.#signaling = new Signaling(url, { id, key: key ?? random, token });
-    listen(this.#signaling, 'frame', (frame) => this.#trace(frameStep('in', frame)));
+    const offer = this.#early?.ready;
+    const credentials = { id, key: key ?? random, token };
+    this.#signaling = new Signaling({ url, ...credentials, meta, offer, WebSocket: Socket });
     listen(this.#signaling, 'error', (error) => emit(this, 'error', error));
-    this.#onSignaling('frame', (frame) => this.#handleFrame(frame));
+    this.#onSignaling('frame', (frame) => {
+      this.#trace(frameStep('in', frame));
+      this.#handleFrame(frame);
+    });
     this.#onSignaling('disconnected', (detail) => this.#handleDisconnected(detail));
     this.#onSignaling('close', (closed) => this.#handleClose(closed));
   }
@@ -196,11 +214,11 @@ export class Room extends Events {
   /** @param {Frame} frame */
   #handleFrame(frame) {
     if (this.#ending.signal.aborted) return;
-    const { type, from, id, polite, code, message, to } = frame;
+    const { type, from, id, code, message, to } = frame;
     if (typeof from === 'string') this.#handleSignal(frame);
-    else if (type === 'welcome') this.#handleWelcome(frame.peers);
+    else if (type === 'welcome') this.#handleWelcome(frame);
     else if (id === MEDIA_SERVER) this.#isLive = true;
-    else if (type === 'peer-joined') this.#peers.handleJoined(id, polite);
+    else if (type === 'peer-joined') this.#peers.handleJoined(/** @type {any} */ (frame));
     else if (type === 'peer-left') this.#peers.handleLeft(id);
     else if (type === 'error') emit(this, 'error', { code, message, to });
   }
@@ -212,13 +230,17 @@ export class Room extends Events {
     else emit(this, 'signal', { from, type, payload });
   }
 
-  /** @param {{ id: string, polite: boolean }[]} listed */
-  #handleWelcome(listed) {
-    if (listed.some(({ id }) => id === MEDIA_SERVER)) this.#isLive = true;
+  /** @param {Frame} welcome */
+  #handleWelcome({ peers: listed, offered }) {
+    if (this.#peers.leaveNoPlace(listed)) {
+      const message = 'the room is full for the option maxPeers: choose another room';
+      return this.#signaling.close({ code: ROOM_FULL, reason: 'room-full', message });
+    }
+    if (listed.some((/** @type {Listed} */ { id }) => id === MEDIA_SERVER)) this.#isLive = true;
     else if (this.#isLive) this.live.stop(); // the session ended while we were disconnected
     this.live.resync();
     this.#iceServers?.refreshIfDue();
-    this.#peers.handleWelcome(listed);
+    this.#peers.handleWelcome(listed, offered);
     if (!this.#ending.signal.aborted) this.#setState('joined', {});
   }
 
@@ -255,7 +277,9 @@ export class Room extends Events {
 
   /** @param {Frame} frame @param {() => boolean} [isCurrent] */
   #send(frame, isCurrent) {
-    const sent = this.#signaling.send(frame, isCurrent);
+    // The server has passed this offer on with our join.
+    const isSent = frame.payload && frame.payload === this.#early?.payload;
+    const sent = isSent || this.#signaling.send(frame, isCurrent);
     if (sent) this.#trace(frameStep('out', frame));
     return sent;
   }
@@ -264,4 +288,16 @@ export class Room extends Events {
   #trace(step) {
     emit(this, 'trace', { time: performance.timeOrigin + performance.now(), ...step });
   }
+}
+
+/**
+ * Returns the class from the options, or that of the runtime.
+ * @param {RoomOptions} options
+ * @param {'RTCPeerConnection' | 'WebSocket'} name
+ * @returns {any}
+ */
+function runtimeClass(options, name) {
+  const found = options[name] ?? globalThis[name];
+  if (found) return found;
+  throw new TypeError(`there is no ${name}: pass a class as the option ${name}`);
 }

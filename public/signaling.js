@@ -13,13 +13,15 @@ import { requestToken } from './token.js';
 
 /**
  * @import { RoomOptions } from "./room.js"
- * @import { Closed, Frame, SignalingEvents } from "./parts.d.ts"
+ * @import { Closed, Frame, SignalingEvents, SignalingInit } from "./parts.d.ts"
  */
 
 const WELCOME_TIMEOUT_MS = 15_000;
 const BATCH_WINDOW_MS = 5; // browsers gather candidates in bursts
 const MAX_UNRESPONSIVE = 4; // more would collect if a proxy let handshakes through and nothing else
 const PACE_MS = 100; // interval at which queued signals are sent
+/** Values of `WebSocket.readyState`. */
+const [CONNECTING, OPEN, CLOSING] = [0, 1, 2];
 const EXPIRED = 4014;
 /** Texts for close codes that follow no `error` frame. @type {Record<number, string | undefined>} */
 const CAUSES = {
@@ -50,9 +52,12 @@ export class Signaling extends EventTarget {
   /** The id that we ask for in each join. Null: the id that the server made. @type {string | null} */
   #requestedId;
   #protocols;
+  #WebSocket;
+  /** Resolves to the offer for the first join, as JSON. @type {Promise<string | undefined>=} */
+  #offer;
   #token;
   #retry;
-  /** Ends the wait for the application's function. @type {AbortController=} */
+  /** Ends the wait for the application's function and for the offer. @type {AbortController=} */
   #awaitingToken;
   #queue = new SendQueue();
   /** @type {ReturnType<typeof setTimeout>=} */
@@ -65,12 +70,15 @@ export class Signaling extends EventTarget {
   #pageListeners = new AbortController();
   #httpProbe;
 
-  /** @param {URL} url @param {{ id?: string, key: string, token?: RoomOptions['token'] }} credentials */
-  constructor(url, { id, key, token }) {
+  /** @param {SignalingInit} init */
+  constructor({ url, id, key, token, meta, offer, WebSocket }) {
     super();
+    this.#WebSocket = WebSocket;
+    this.#offer = offer;
     this.id = id ?? null;
     this.#requestedId = id ?? ([...key].length < MIN_KEY_LENGTH ? null : ID_FROM_KEY);
     this.#url = new URL(url);
+    this.#url.searchParams.set('meta', base64url(meta));
     // Secrets are sent as WebSocket subprotocols, because URLs end up in logs.
     this.#protocols = ['partyline', `key.${base64url(key)}`];
     this.#token = token;
@@ -81,15 +89,22 @@ export class Signaling extends EventTarget {
       this.#emit('error', { code, message }),
     );
     const check = () => this.#check();
-    addEventListener('online', check, { signal });
+    // Node.js has neither these events nor a document.
+    const { document } = globalThis;
+    const on = (
+      /** @type {string} */ type,
+      /** @type {(event: any) => void} */ handle,
+      /** @type {EventTarget} */ target = globalThis,
+    ) => target.addEventListener?.(type, handle, { signal });
+    on('online', check);
     // A phone that is unlocked on the same network fires no `online`, but its connections may be
     // dead. `resume` follows when the browser had frozen the page
     // (https://wicg.github.io/page-lifecycle/).
-    addEventListener('focus', check, { signal });
-    document.addEventListener('resume', check, { signal });
-    document.addEventListener('visibilitychange', () => document.hidden || check(), { signal });
-    addEventListener('pagehide', () => this.#handlePageHide(), { signal });
-    addEventListener('pageshow', ({ persisted }) => persisted && check(), { signal });
+    on('focus', check);
+    on('resume', check, document);
+    on('visibilitychange', () => document.hidden || check(), document);
+    on('pagehide', () => this.#handlePageHide());
+    on('pageshow', ({ persisted }) => persisted && check());
     this.#connect();
   }
 
@@ -104,7 +119,7 @@ export class Signaling extends EventTarget {
     const refusal = this.#queue.push(frame, isCurrent);
     if (refusal) this.#emit('error', { ...refusal, to: frame.to });
     // Browsers delay the timers of hidden pages, so a hidden page sends candidates immediately.
-    if (frame.type !== 'candidate' || document.hidden) this.#flush();
+    if (frame.type !== 'candidate' || globalThis.document?.hidden) this.#flush();
     else this.#flushTimer ??= setTimeout(() => this.#flush(), BATCH_WINDOW_MS);
     return true;
   }
@@ -127,7 +142,7 @@ export class Signaling extends EventTarget {
   }
 
   get #isOpen() {
-    return this.state === 'open' && this.#socket?.readyState === WebSocket.OPEN;
+    return this.state === 'open' && this.#socket?.readyState === OPEN;
   }
 
   #flush() {
@@ -138,19 +153,22 @@ export class Signaling extends EventTarget {
     if (this.#queue.length > 0) this.#flushTimer = setTimeout(() => this.#flush(), PACE_MS);
   }
 
-  close() {
+  /** @param {Closed} closed what the event `close` reports */
+  close(closed = { code: 1000, reason: 'left', message: '' }) {
     if (this.state === 'closed') return;
     this.#closeSocket('left');
-    this.#end({ code: 1000, reason: 'left', message: '' });
+    this.#end(closed);
   }
 
   #connect() {
     this.state = 'connecting';
     clearTimeout(this.#timer); // otherwise, it connects a second time during the wait for a token
-    if (typeof this.#token !== 'function') return this.#open(this.#token);
+    const offer = this.#offer;
+    this.#offer = undefined; // a later join makes its offer after the welcome
+    if (typeof this.#token !== 'function' && !offer) return this.#open(this.#token);
     const { signal } = (this.#awaitingToken = new AbortController());
-    requestToken(this.#token, signal).then(
-      (token) => signal.aborted || this.#open(token),
+    Promise.all([requestToken(this.#token, signal), offer]).then(
+      ([token, offer]) => signal.aborted || this.#open(token, offer),
       (error) => signal.aborted || this.#handleNoToken(error),
     );
   }
@@ -161,12 +179,13 @@ export class Signaling extends EventTarget {
     this.#handleClose(1006, 'no token', message);
   }
 
-  /** @param {string} [token] */
-  #open(token) {
+  /** @param {string} [token] @param {string} [offer] */
+  #open(token, offer) {
     const id = this.#requestedId ?? this.id;
     if (id !== null) this.#url.searchParams.set('_pk', id);
     const protocols = token === undefined ? [] : [`token.${token}`];
-    const socket = new WebSocket(this.#url, [...this.#protocols, ...protocols]);
+    if (offer) protocols.push(`offer.${base64url(offer)}`);
+    const socket = new this.#WebSocket(this.#url, [...this.#protocols, ...protocols]);
     this.#socket = socket;
     this.#lastError = { code: '', message: '' };
     let hasOpened = false;
@@ -176,6 +195,7 @@ export class Signaling extends EventTarget {
       hasOpened = true;
       this.#httpProbe.handleOpen();
     };
+    socket.onerror = () => {}; // `onclose` follows; without a handler, the package ws throws
     socket.onmessage = ({ data }) => socket === this.#socket && this.#handleMessage(data);
     socket.onclose = ({ code, reason }) => {
       if (socket !== this.#socket) return;
@@ -215,8 +235,8 @@ export class Signaling extends EventTarget {
   #dropUnresponsive() {
     const socket = this.#socket;
     // After a Close frame of the server, the event `close` with its code can take half a minute.
-    if (socket?.readyState === WebSocket.CLOSING) return;
-    if (socket?.readyState === WebSocket.CONNECTING) {
+    if (socket?.readyState === CLOSING) return;
+    if (socket?.readyState === CONNECTING) {
       // Browsers open one WebSocket to a host at a time (RFC 6455 §4.1), so a handshake that hangs
       // would delay all later attempts, in Chromium for four minutes.
       this.#socket = null;

@@ -2,23 +2,24 @@
 import { Room } from '../room.js';
 
 location.hash ||= crypto.getRandomValues(new Uint32Array(2)).join('-'); // share the URL with others
+const [theirs, mine] = document.querySelectorAll('video');
+const [microphone, camera] = document.querySelectorAll('input');
 const local = await navigator.mediaDevices.getUserMedia({ audio: true, video: true });
-/** @type {Map<unknown, HTMLVideoElement>} */
-const videos = new Map();
-
-/** @param {unknown} owner @param {MediaStream} stream */
-function show(owner, stream) {
-  const video = videos.get(owner) ?? document.createElement('video');
-  videos.set(owner, video);
-  Object.assign(video, { srcObject: stream, autoplay: true, playsInline: true, width: 320 });
-  video.muted = stream === local;
-  document.body.append(video);
-}
-
-show('me', local);
-const room = new Room(`call ${location.hash}`);
-room.addEventListener('peer', ({ detail: { peer } }) => {
-  for (const track of local.getTracks()) peer.connection.addTrack(track, local);
-});
-room.addEventListener('track', ({ detail: { peer, streams } }) => show(peer, streams[0]));
-room.addEventListener('leave', ({ detail: { peer } }) => videos.get(peer)?.remove());
+const room = new Room(`call ${location.hash}`, { maxPeers: 2 });
+const show = (/** @type {string} */ text) => document.querySelector('p')?.replaceChildren(text);
+const showMuted = (/** @type {{ muted: { audio: boolean, video: boolean } }} */ { muted }) =>
+  show(`Their microphone: ${muted.audio ? 'off' : 'on'}, camera: ${muted.video ? 'off' : 'on'}`);
+mine.srcObject = local;
+room.addStream(local);
+room.on('track', ({ streams }) => (theirs.srcObject = streams[0]));
+room.on('track', showMuted);
+room.on('mute', showMuted);
+room.on('leave', () => show('The other person has left.'));
+room.on('close', ({ reason }) => show(reason === 'room-full' ? 'Two people are here.' : reason));
+onchange = () => room.mute(local, { audio: microphone.checked, video: camera.checked });
+const [track] = local.getVideoTracks();
+document.getElementsByTagName('button')[0].onclick = async () => {
+  const [screen] = (await navigator.mediaDevices.getDisplayMedia()).getVideoTracks();
+  room.replaceTrack(local.getVideoTracks()[0], screen);
+  screen.onended = () => room.replaceTrack(screen, track);
+};

@@ -2,22 +2,23 @@
 import { Room } from '../room.js';
 
 location.hash ||= crypto.getRandomValues(new Uint32Array(2)).join('-'); // share the URL with others
-const room = new Room(`chat ${location.hash}`);
+const [join, write] = document.forms;
+/** @param {string} text shown as text: innerHTML would render markup from other people */
+const show = (text) => document.body.append(text, document.createElement('br'));
 
-/** @param {string} text */
-function show(text) {
-  const line = document.createElement('p');
-  line.textContent = text; // innerHTML would render markup from other people
-  document.body.append(line);
-}
-
-room.addEventListener('peer', ({ detail: { peer } }) => show(`${peer.id} joined`));
-room.addEventListener('leave', ({ detail: { peer } }) => show(`${peer.id} left`));
-room.addEventListener('message', ({ detail: { peer, data } }) => show(`${peer.id}: ${data}`));
-document.forms[0].onsubmit = (event) => {
+join.onsubmit = (event) => {
   event.preventDefault();
-  const text = String(new FormData(document.forms[0]).get('text'));
-  for (const peer of room.peers.values()) peer.send(text);
-  show(`me: ${text}`);
-  document.forms[0].reset();
+  const name = String(new FormData(join).get('name'));
+  const room = new Room(`chat ${location.hash}`, { name });
+  room.on('peer', ({ peer }) => show(`${peer.name} joined`));
+  room.on('leave', ({ peer }) => show(`${peer.name} left`));
+  room.on('message', ({ peer, data }) => show(`${peer.name}: ${data}`));
+  write.onsubmit = (event) => {
+    event.preventDefault();
+    const text = String(new FormData(write).get('text'));
+    room.send(text);
+    show(`${name}: ${text}`);
+    write.reset();
+  };
+  [join.hidden, write.hidden] = [true, false];
 };

@@ -5,6 +5,7 @@
 //! dialect encodes.
 
 use std::borrow::Cow;
+use std::rc::Rc;
 
 use crate::core::admin::AdminRequest;
 use crate::core::close::Close;
@@ -77,30 +78,38 @@ pub struct Signal<'a> {
     pub ack: Option<u64>,
 }
 
+/// A client that asks to join over a WebSocket.
+#[derive(Clone, Debug)]
+pub struct Joining {
+    /// The `Socket` id of the new WebSocket.
+    pub socket: Socket,
+    /// The requested peer id.
+    pub id: PeerId,
+    /// The hash of the client's key, which protects the peer id. If the id is in use, the
+    /// client can take over the id only with the same key.
+    pub key: Option<Key>,
+    /// The open WebSocket from which the client moves to this one. The client receives everything
+    /// that was sent on the open one, so its connection to the media server stays as it is. If the
+    /// peer has another WebSocket meanwhile, the join is refused.
+    pub moves: Option<Socket>,
+    /// The refusal of the client's token, if it has expired. The client is then refused unless it
+    /// returns to a seat that it still holds. `None`: the client may join.
+    pub expired: Option<Refusal<'static>>,
+    /// The time at which the WebSocket is closed, because the token of the client expires.
+    /// `None`: never.
+    pub expires_at: Option<Time>,
+    /// The [meta](Member::meta) of the client. If it is empty, a peer that returns keeps its own.
+    pub meta: Option<Rc<str>>,
+    /// The payload of an offer, as JSON text. The first connected peer in the welcome gets it.
+    pub offer: Option<String>,
+}
+
 /// An event in a room.
 #[derive(Clone, Debug)]
 pub enum Event<'a> {
     /// A client asks to join as peer `id` over a new WebSocket. The room replies with
     /// [`Effect::Accept`], or with a refusal in [`Effect::Reply`].
-    Join {
-        /// The `Socket` id of the new WebSocket.
-        socket: Socket,
-        /// The requested peer id.
-        id: PeerId,
-        /// The hash of the client's key, which protects the peer id. If the id is in use, the
-        /// client can take over the id only with the same key.
-        key: Option<Key>,
-        /// The open WebSocket from which the client moves to this one. The client receives everything
-        /// that was sent on the open one, so its connection to the media server stays as it is. If the
-        /// peer has another WebSocket meanwhile, the join is refused.
-        moves: Option<Socket>,
-        /// The refusal of the client's token, if it has expired. The client is then refused unless it
-        /// returns to a seat that it still holds. `None`: the client may join.
-        expired: Option<Refusal<'static>>,
-        /// The time at which the WebSocket is closed, because the token of the client expires.
-        /// `None`: never.
-        expires_at: Option<Time>,
-    },
+    Join(Box<Joining>),
     /// A client asks to join as peer `id` over HTTP, before it opens its event stream. The room
     /// replies with [`Effect::Reply`].
     Register {

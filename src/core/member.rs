@@ -1,5 +1,7 @@
 //! The state of one peer that is kept while its room is evicted.
 
+use std::rc::Rc;
+
 use super::live::{Media, Stage};
 use super::outbox::Numbered;
 use super::peer::{Lock, PeerId, Seat, Socket, Time};
@@ -25,12 +27,20 @@ pub struct Member {
     pub token_expires_at: Option<Time>,
     /// The connection to the media server. `None` unless the room has a live session.
     pub media: Option<Box<Media>>,
+    /// The JSON that the client shows to the clients that ask for it, at most 1,024 bytes. Empty: the client
+    /// has none, but asks for that of the others. `None`: the client does not ask.
+    pub meta: Option<Rc<str>>,
 }
 
 impl Member {
     /// Returns the progress of the connection to the media server.
     pub(crate) fn stage(&self) -> Option<Stage> {
         self.media.as_deref().map(|media| media.stage)
+    }
+
+    /// Returns the JSON that the other clients see.
+    pub(crate) fn shown_meta(&self) -> Option<Rc<str>> {
+        self.meta.clone().filter(|meta| !meta.is_empty())
     }
 }
 

@@ -15,8 +15,11 @@ pub enum Notice<'a> {
         id: PeerId,
         /// The name of the room.
         room: Rc<str>,
-        /// The other peers in seat order. The flag is true if the receiver is polite to the peer.
-        peers: Vec<(PeerId, bool)>,
+        /// The other peers in seat order.
+        peers: Vec<Listed>,
+        /// The peer that gets the offer of the receiver's join. `None`: the join had no offer, or nobody
+        /// gets it.
+        offered: Option<PeerId>,
     },
     /// Another peer joined.
     Joined {
@@ -26,6 +29,8 @@ pub enum Notice<'a> {
         polite: bool,
         /// The seat of the new peer.
         seat: Seat,
+        /// The meta of the new peer. `None` if it has none, or if the receiver does not ask for it.
+        meta: Option<Rc<str>>,
     },
     /// Another peer left.
     Left {
@@ -71,8 +76,28 @@ impl Notice<'_> {
     #[must_use]
     pub fn into_owned(self) -> Notice<'static> {
         match self {
-            Self::Welcome { id, room, peers } => Notice::Welcome { id, room, peers },
-            Self::Joined { id, polite, seat } => Notice::Joined { id, polite, seat },
+            Self::Welcome {
+                id,
+                room,
+                peers,
+                offered,
+            } => Notice::Welcome {
+                id,
+                room,
+                peers,
+                offered,
+            },
+            Self::Joined {
+                id,
+                polite,
+                seat,
+                meta,
+            } => Notice::Joined {
+                id,
+                polite,
+                seat,
+                meta,
+            },
             Self::Left { id, seat } => Notice::Left { id, seat },
             Self::Changes(changes) => Notice::Changes(changes),
             Self::Signal(signal) => Notice::Signal(signal.into_owned()),
@@ -87,6 +112,18 @@ impl Notice<'_> {
             },
         }
     }
+}
+
+/// Another peer, in a list for one receiver.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// The id of the peer.
+    pub id: PeerId,
+    /// Whether the receiver is polite to the peer.
+    pub polite: bool,
+    /// The [meta](crate::core::member::Member::meta) of the peer. `None` if it has none, or if the receiver
+    /// does not ask for it.
+    pub meta: Option<Rc<str>>,
 }
 
 /// The joins and leaves that a client has missed.
@@ -132,6 +169,6 @@ impl RoutedSignal<'_> {
 pub struct Registered {
     /// The id of the new peer.
     pub id: PeerId,
-    /// The other peers in seat order. The flag is true if the new peer is polite to the peer.
-    pub peers: Vec<(PeerId, bool)>,
+    /// The other peers in seat order.
+    pub peers: Vec<Listed>,
 }

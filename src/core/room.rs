@@ -22,6 +22,7 @@ mod leave;
 mod live;
 mod media;
 mod notify;
+mod offer;
 mod open;
 mod outcome;
 mod register;
@@ -132,14 +133,7 @@ impl Room {
             turn.expire();
         }
         match event {
-            Event::Join {
-                socket,
-                id,
-                key,
-                moves,
-                expired,
-                expires_at,
-            } => turn.handle_join(socket, id, key, moves, expired, expires_at),
+            Event::Join(joining) => turn.handle_join(*joining),
             Event::Register {
                 socket,
                 id,

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 
 use super::json::{Object, ObjectWriter, array};
+use crate::core::notice::Listed;
 use crate::core::peer::PeerId;
 use crate::core::refusal::Refusal;
 
@@ -56,25 +57,26 @@ pub(super) fn error_fields(object: ObjectWriter, refusal: &Refusal<'_>) -> Objec
         .string("message", &refusal.message)
 }
 
-/// Encodes a JSON array of peers: `[{"id":"ann","polite":false}]`.
-pub(super) fn peer_list(peers: &[(PeerId, bool)]) -> String {
-    array(peers.iter().map(|(id, polite)| {
+/// Encodes a JSON array of peers: `[{"id":"ann","polite":false,"meta":7}]`.
+pub(super) fn peer_list<'a>(peers: impl IntoIterator<Item = &'a Listed>) -> String {
+    array(peers.into_iter().map(|peer| {
         ObjectWriter::new(0)
-            .string("id", id.as_str())
-            .boolean("polite", *polite)
+            .string("id", peer.id.as_str())
+            .boolean("polite", peer.polite)
+            .optional_raw("meta", peer.meta.as_deref())
             .end()
     }))
 }
 
 /// Returns the ids of the peers in a welcome without the media server. A client that does not know media
 /// servers would send an offer to it, but the media server makes all offers.
-pub(super) fn shown(peers: &[(PeerId, bool)]) -> impl Iterator<Item = &PeerId> {
-    shown_entries(peers).map(|(id, _)| id)
+pub(super) fn shown(peers: &[Listed]) -> impl Iterator<Item = &PeerId> {
+    shown_entries(peers).map(|peer| &peer.id)
 }
 
 /// Returns the entries of a welcome without the media server.
-pub(super) fn shown_entries(peers: &[(PeerId, bool)]) -> impl Iterator<Item = &(PeerId, bool)> {
-    peers.iter().filter(|(id, _)| !id.is_media_server())
+pub(super) fn shown_entries(peers: &[Listed]) -> impl Iterator<Item = &Listed> {
+    peers.iter().filter(|peer| !peer.id.is_media_server())
 }
 
 /// Takes the only remaining field of a frame. `taken` names the fields that the dialect has already

@@ -28,7 +28,7 @@ use std::borrow::Cow;
 use super::frame::{deny_unknown, error, missing_type, payload, peer_list, type_from, type_into};
 use super::json::{Object, ObjectWriter};
 use crate::core::event::Signal;
-use crate::core::notice::{Changes, Notice, RoutedSignal};
+use crate::core::notice::{Changes, Listed, Notice, RoutedSignal};
 use crate::core::peer::PeerId;
 use crate::core::refusal::Refusal;
 
@@ -141,7 +141,7 @@ pub fn ping(time: &str) -> String {
 /// Encodes the response to a registration: `{"message":"session registered successfully",
 /// "id":"bob","peers":[{"id":"ann","polite":false}],"key":"…"}`.
 #[must_use]
-pub fn registered(id: &PeerId, peers: &[(PeerId, bool)], key: &str) -> String {
+pub fn registered(id: &PeerId, peers: &[Listed], key: &str) -> String {
     ObjectWriter::new(0)
         .string("message", "session registered successfully")
         .string("id", id.as_str())

@@ -131,6 +131,14 @@ pub fn list(text: &str) -> Result<Vec<&str>, JsonError> {
     Ok(values)
 }
 
+/// Returns the value that `text` consists of, without the whitespace around it. Returns `None` if `text` is
+/// not JSON.
+#[must_use]
+pub fn value(text: &str) -> Option<&str> {
+    let (value, rest) = take_value(text).ok()?;
+    trim_start(rest).is_empty().then_some(value)
+}
+
 /// Decodes a JSON string. Returns `None` if the value is not a string. Copies the string only if it
 /// contains escapes.
 #[must_use]

@@ -11,6 +11,9 @@
 //!
 //! A frame from a client without `to` is a broadcast.
 //!
+//! To a client that asks for metas, `peer-joined` and the entries of `peers` have the key `meta`. If an offer
+//! has arrived with the join, `offered` in the welcome is the id of its receiver.
+//!
 //! A frame from a client may also be a batch: an array of up to 32 signals. Each signal is handled like
 //! a separate frame. Batches save time, because browsers gather ICE candidates in bursts, and receiving
 //! a frame costs more than handling a signal.
@@ -21,6 +24,7 @@ use super::frame::{deny_unknown, error, missing_type, payload, peer_list};
 use super::json::{Object, ObjectWriter, list, trim_start};
 use crate::core::event::Signal;
 use crate::core::notice::{Notice, RoutedSignal};
+use crate::core::peer::PeerId;
 use crate::core::refusal::Refusal;
 
 /// Empty, because the room already reserves the types of all frames from the server.
@@ -78,15 +82,24 @@ pub(super) fn decode(text: &str) -> Result<Signal<'_>, Refusal<'static>> {
 
 pub(super) fn encode(notice: &Notice<'_>) -> Vec<String> {
     let frame = match notice {
-        Notice::Welcome { id, room, peers } => ObjectWriter::new(0)
+        Notice::Welcome {
+            id,
+            room,
+            peers,
+            offered,
+        } => ObjectWriter::new(0)
             .string("type", "welcome")
             .string("id", id.as_str())
             .string("room", room)
-            .raw("peers", &peer_list(peers)),
-        Notice::Joined { id, polite, .. } => ObjectWriter::new(0)
+            .raw("peers", &peer_list(peers))
+            .optional_string("offered", offered.as_ref().map(PeerId::as_str)),
+        Notice::Joined {
+            id, polite, meta, ..
+        } => ObjectWriter::new(0)
             .string("type", "peer-joined")
             .string("id", id.as_str())
-            .boolean("polite", *polite),
+            .boolean("polite", *polite)
+            .optional_raw("meta", meta.as_deref()),
         Notice::Left { id, .. } => ObjectWriter::new(0)
             .string("type", "peer-left")
             .string("id", id.as_str()),

@@ -151,8 +151,8 @@ pub(super) fn encode(notice: &Notice<'_>) -> Vec<String> {
     let frame = match notice {
         Notice::Welcome { id, peers, .. } => {
             let sid = ObjectWriter::new(0).string("sid", id.as_str()).end();
-            let peers: Vec<_> = shown_entries(peers).cloned().collect();
-            return vec![["0", &sid].concat(), event("peers", &peer_list(&peers))];
+            let peers = peer_list(shown_entries(peers));
+            return vec![["0", &sid].concat(), event("peers", &peers)];
         }
         Notice::Joined { id, .. } if !id.is_media_server() => peer_event("new-peer", id),
         Notice::Left { id, .. } if !id.is_media_server() => peer_event("peer-left", id),
@@ -263,6 +263,7 @@ fn event(name: &str, argument: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::notice::Listed;
     use crate::core::refusal::Code;
 
     fn signal(text: &str) -> Signal<'_> {
@@ -376,9 +377,17 @@ mod tests {
     #[test]
     fn the_media_server_is_not_listed() {
         let id = PeerId::parse("bob").unwrap();
-        let peers = vec![(PeerId::media_server(), true)];
-        let room = "demo".into();
-        let welcome = encode(&Notice::Welcome { id, room, peers });
+        let peers = vec![Listed {
+            id: PeerId::media_server(),
+            polite: true,
+            meta: None,
+        }];
+        let welcome = encode(&Notice::Welcome {
+            id,
+            room: "demo".into(),
+            peers,
+            offered: None,
+        });
         assert_eq!(welcome, [r#"0{"sid":"bob"}"#, r#"2["peers",[]]"#]);
     }
 

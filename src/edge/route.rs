@@ -7,6 +7,7 @@ mod endpoint;
 mod engine;
 mod error;
 mod id_from_key;
+mod meta;
 mod next;
 mod peerjs;
 mod query;
@@ -17,6 +18,7 @@ pub use endpoint::{AdminAction, LiveAction};
 pub use engine::{EngineError, EngineRequest, Transport};
 pub use error::HttpError;
 pub use id_from_key::check_id;
+pub use meta::read_offer;
 pub use next::check_next;
 pub use query::{bad_id, check_room_name};
 pub use requests::{AdminCall, HttpPeer, IceRequest, Join, KeyWithSecret};
@@ -224,6 +226,7 @@ fn join_or_status(
             let dialect = dialect.unwrap_or(params.dialect);
             // Only clients of matchbox know this parameter. Others may use the name for their own.
             let next = params.next.filter(|_| dialect == Dialect::Matchbox);
+            let meta = params.meta.filter(|_| dialect == Dialect::Native);
             let secret = params.key.as_ref().map(|key| &*key.secret);
             let id = params.id.map(|id| id_from_key::resolve(id, secret));
             Ok(Route::Join(Join {
@@ -233,6 +236,8 @@ fn join_or_status(
                 dialect,
                 moves: params.moves,
                 next: next.map(|next| next::read(&next)).transpose()?,
+                meta: meta.map(|meta| meta::read(&meta)).transpose()?,
+                offer: params.offer.filter(|_| dialect == Dialect::Native),
                 tokens: params.tokens,
             }))
         }

@@ -11,8 +11,9 @@
 //! stream was opened, and through which notices were dropped; the generation, the highest seat that
 //! the client was told of, and the hash of the client's address or `-`. If the WebSocket is closed when
 //! the token of the client expires, a line with that time follows: `t 1795251720000`. In a live session,
-//! a line with the state of the connection to the media server follows. Then follow the kept notices
-//! that are in no row, as [`notices`](super::notices) describes.
+//! a line with the state of the connection to the media server follows. If the client asks for the meta of
+//! the others, a line with its own meta as a body follows: `meta 14`. Then follow the kept notices that are
+//! in no row, as [`notices`](super::notices) describes.
 //!
 //! The attachment is a short text, because writing and reading a JavaScript object takes two to three
 //! times as long (measured on workerd).
@@ -27,6 +28,9 @@ use crate::dialect::Dialect;
 
 /// The beginning of the line with the time at which a token expires.
 const TOKEN_LINE: &str = "t ";
+
+/// The beginning of the line with the length of the meta.
+const META_LINE: &str = "meta ";
 
 /// The stored state of one connection: a member with its notices, and the dialect.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,6 +72,7 @@ pub(super) fn write_member(text: &mut String, member: &Member, dialect: Dialect)
         stream,
         token_expires_at,
         media,
+        meta,
     } = member;
     let dialect = dialect.name();
     match lock {
@@ -87,6 +92,9 @@ pub(super) fn write_member(text: &mut String, member: &Member, dialect: Dialect)
     write_token_line(text, *token_expires_at);
     if let Some(media) = media {
         write_media(text, media);
+    }
+    if let Some(meta) = meta {
+        write_line(text, format_args!("meta"), &[Some(meta)]);
     }
 }
 
@@ -127,6 +135,10 @@ pub(super) fn read_member(reader: &mut Reader<'_>) -> Option<(Member, Dialect)> 
         true => Some(Box::new(read_media(reader)?)),
         false => None,
     };
+    let meta = match reader.next_line_begins_with(META_LINE) {
+        true => Some(read_meta(reader)?.into()),
+        false => None,
+    };
     reader.end_line()?;
     let member = Member {
         socket,
@@ -136,8 +148,15 @@ pub(super) fn read_member(reader: &mut Reader<'_>) -> Option<(Member, Dialect)> 
         stream,
         token_expires_at,
         media,
+        meta,
     };
     Some((member, dialect))
+}
+
+fn read_meta<'a>(reader: &mut Reader<'a>) -> Option<&'a str> {
+    reader.next_line()?;
+    reader.field()?;
+    reader.body()
 }
 
 /// Appends the line with the time at which a token expires, if it expires.
@@ -230,6 +249,7 @@ mod tests {
                 stream,
                 token_expires_at,
                 media: None,
+                meta: None,
             };
             let attached = Attached { member, notices };
             let attachment = Attachment { attached, dialect };
@@ -238,6 +258,8 @@ mod tests {
         for text in [
             "v2 7 3 native - bob\n",
             "v2 7 3 native - bob\nt 1795251720000\n",
+            "v2 7 3 native - bob\nmeta 0\n",
+            "v2 7 3 native - bob\nt 1\nm offered 0 s1 0 1\nmeta 11\n{\"a\":\n\"ä\"}",
         ] {
             assert_eq!(Attachment::decode(text).unwrap().encode(), text);
         }
@@ -265,6 +287,11 @@ mod tests {
             "v2 7 3 native - bob\nt x\n",
             "v2 7 3 native - bob\nt 1 2\n",
             "v2 7 3 native - bob\nt 1\nt 1\n",
+            "v2 7 3 native - bob\nmeta \n",
+            "v2 7 3 native - bob\nmeta -\n",
+            "v2 7 3 native - bob\nmeta 2\n1",
+            "v2 7 3 native - bob\nmeta 1 2\n1",
+            "v2 7 3 native - bob\nmeta 0\nt 1\n",
             "v2 7 3 http - bob\nt 1\n1 2 3 4 5 -\n",
             "7 3 native - bob\n",
             "v1 7 3 native - bob\n",

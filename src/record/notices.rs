@@ -34,7 +34,10 @@ use crate::core::refusal::{Code, Refusal};
 pub(super) fn write_notices(text: &mut String, notices: &[Numbered]) {
     for Numbered { number, notice } in notices {
         match &**notice {
-            Notice::Joined { id, polite, seat } => {
+            // Only an event stream keeps notices, and its client asks for no meta.
+            Notice::Joined {
+                id, polite, seat, ..
+            } => {
                 let (polite, seat) = (u8::from(*polite), seat.0);
                 write_line(text, format_args!("j {number} {id} {polite} {seat}"), &[]);
             }
@@ -94,6 +97,7 @@ fn read_notice(reader: &mut Reader<'_>) -> Option<Numbered> {
             id: reader.id()?,
             polite: reader.field()? == "1",
             seat: Seat(reader.number()?),
+            meta: None,
         },
         "l" => Notice::Left {
             id: reader.id()?,
@@ -167,11 +171,13 @@ mod tests {
                 id: id("bob"),
                 polite: true,
                 seat: Seat(u64::MAX),
+                meta: None,
             },
             Notice::Joined {
                 id: id("-"),
                 polite: false,
                 seat: Seat(0),
+                meta: None,
             },
             Notice::Left {
                 id: id("bob"),

@@ -241,6 +241,7 @@ mod tests {
                     token_expires_at: stream.as_ref().map(|_| Time(u64::MAX)),
                     stream,
                     media: None,
+                    meta: Some("{\n}".into()),
                 },
                 expires_at: Time(u64::MAX),
                 sent: u64::MAX,

@@ -39,7 +39,7 @@ use super::platform::{self, WebSocketPair, now, random};
 use super::request::{admit, find_route};
 use super::sockets::{CLOSED, forget};
 use crate::core::close;
-use crate::core::event::{Event, MAX_FRAME, Reply};
+use crate::core::event::{self, Event, MAX_FRAME, Reply};
 use crate::core::peer::{PeerId, Socket};
 use crate::core::refusal::Refusal;
 use crate::core::topics::groups::Group;
@@ -47,7 +47,7 @@ use crate::dialect::Dialect;
 use crate::dialect::family::Family;
 use crate::edge::BadSetting;
 use crate::edge::admission::Admission;
-use crate::edge::route::{HttpError, Join, Route};
+use crate::edge::route::{HttpError, Join, Route, read_offer};
 use crate::edge::settings::Settings;
 use crate::edge::status::{RoomFacts, Status};
 
@@ -305,6 +305,8 @@ impl RoomObject {
             dialect,
             moves,
             next,
+            meta,
+            offer,
             ..
         } = join;
         let id = match id {
@@ -318,13 +320,17 @@ impl RoomObject {
         if dialect == Dialect::PeerJs && expired.is_none() {
             self.end_stopped(&id);
         }
-        let event = |socket| Event::Join {
-            socket,
-            id,
-            key,
-            moves,
-            expired,
-            expires_at,
+        let event = |socket| {
+            Event::Join(Box::new(event::Joining {
+                socket,
+                id,
+                key,
+                moves,
+                expired,
+                expires_at,
+                meta: meta.map(Rc::from),
+                offer: offer.and_then(|encoded| read_offer(&encoded)),
+            }))
         };
         self.enter(dialect, dialect.group(next), event, headers)
     }

@@ -4,6 +4,8 @@
  * `npm run bench -- --quick` takes less than 2 minutes, but its figures are too noisy to publish.
  * `npm run bench -- --clients` compares partyline with the own server of each client in
  * docs/clients.md, in less than 5 minutes.
+ * `npm run bench -- --round-trips` counts the round trips until a data channel is open, in less than 5
+ * minutes.
  * `npm run bench -- --profile` divides the CPU time of a signal and a join into layers, in less
  * than 3 minutes.
  *
@@ -24,13 +26,19 @@ const rounds = quick ? 2 : 5;
 const size = quick ? 0.4 : 1;
 
 const start = Date.now();
+const countsTrips = process.argv.includes('--round-trips');
 await setup();
 for (const command of [
   [process.execPath, 'scripts/build.mjs'],
-  ['cargo', 'build', '--release', '--example', 'load'],
+  ...(countsTrips ? [] : [['cargo', 'build', '--release', '--example', 'load']]),
 ])
   if (!show(command)) stop(`\`${command.join(' ')}\` failed. See its output above for the cause.`);
 
+if (countsTrips) {
+  const { roundTrips } = await import('./round-trips.mjs');
+  console.log(`\n${await roundTrips(quick)}\n`);
+  process.exit();
+}
 // These modules are imported dynamically, because they import npm packages that setup() may
 // install.
 const { SERVERS, start: startServer } = await import('./servers.mjs');

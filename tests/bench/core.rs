@@ -6,9 +6,9 @@
 
 use std::hint::black_box;
 
-use partyline::core::event::{Effect, Event, Limits};
+use partyline::core::event::{Effect, Event, Joining, Limits};
 use partyline::core::member::{Attached, Member};
-use partyline::core::notice::{Notice, RoutedSignal};
+use partyline::core::notice::{Listed, Notice, RoutedSignal};
 use partyline::core::peer::{Key, Lock, PeerId, Seat, Socket, Time};
 use partyline::core::room::Room;
 use partyline::core::topics::{self, Topics};
@@ -40,14 +40,16 @@ fn main() {
             move || {
                 handle(
                     room,
-                    Event::Join {
+                    Event::Join(Box::new(Joining {
                         socket: Socket(peers),
                         id,
                         key: None,
                         moves: None,
                         expired: None,
                         expires_at: None,
-                    },
+                        meta: None,
+                        offer: None,
+                    })),
                 )
             }
         });
@@ -111,11 +113,16 @@ fn main() {
         case(
             &format!("{}: encode a welcome among 8", dialect.name()),
             || {
-                let peers = (0..8).map(|n| (member(n).id, true)).collect();
+                let listed = |n| Listed {
+                    id: member(n).id,
+                    polite: true,
+                    meta: None,
+                };
                 let notice = Notice::Welcome {
                     id: member(8).id,
                     room: "demo".into(),
-                    peers,
+                    peers: (0..8).map(listed).collect(),
+                    offered: None,
                 };
                 move || dialect.encode(&notice, None)
             },
@@ -264,6 +271,7 @@ fn member(n: u64) -> Member {
         stream: None,
         token_expires_at: None,
         media: None,
+        meta: None,
     }
 }
 

@@ -41,7 +41,7 @@ test('without an id, the server makes one out of the key, if the key is long eno
 
 test('a page that keeps its key gets its id back after a reload, and no other page gets the id', async () => {
   const [ann, bob] = await pages.pair();
-  // This code is the sample in docs/client.md.
+  // This code is the sample in docs/connections.md.
   const loadKey = () =>
     ann.evaluate(() => {
       const random = () => crypto.getRandomValues(new Uint32Array(4)).join('-');

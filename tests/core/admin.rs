@@ -292,6 +292,7 @@ fn member(n: u64) -> Member {
         stream: None,
         token_expires_at: None,
         media: None,
+        meta: None,
     }
 }
 

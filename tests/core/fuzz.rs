@@ -14,7 +14,7 @@ use partyline::core::topics::{self, Call, Mark, Notice, Published, Topics};
 use partyline::dialect::Dialect;
 use partyline::edge::live::{LiveSettings, NewSession, RoomRequest, StopRequest};
 use partyline::edge::media;
-use partyline::edge::route::{Request, route};
+use partyline::edge::route::{Request, Route, read_offer, route};
 use partyline::record::attachment::Attachment;
 use partyline::record::listener::ListenerAttachment;
 use proptest::collection::vec;
@@ -62,7 +62,7 @@ const FRAMES: [&str; 29] = [
 ];
 
 /// Seeds for mutation: paths and queries, most of them valid.
-const PATHS: [&str; 15] = [
+const PATHS: [&str; 17] = [
     "/register/demo/ann?key=secret",
     "/message/%C3%A4/a%3Ab",
     "/events/demo/ann?token=a.b.c",
@@ -78,14 +78,17 @@ const PATHS: [&str; 15] = [
     "/parties/main/demo/matchbox?next=2&token=a.b.c",
     "/parties/main/a?_pk=%41+&key=%ff&x=%",
     "/parties/main/a?partyline, key.c2VjcmV0, token.a.b.c",
+    "/parties/main/a?meta=eyJuYW1lIjoiQW5uIn0&_pk=ann",
+    "/parties/main/a?partyline, offer.eyJzZHAiOiJ2PTAifQ",
 ];
 
 /// Seeds for mutation: valid attachments.
-const ATTACHMENTS: [&str; 5] = [
+const ATTACHMENTS: [&str; 6] = [
     "v2 7 3 native - bob\n",
     "v2 0 1 lobby ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad a\nt 1795251720000\n",
     "v2 7 3 peerjs ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad a~b\n",
     "v2 7 3 native - bob\nt 9\nm offered 0 s1 0 1\n",
+    "v2 7 3 native - bob\nt 9\nmeta 7\n{\"a\":1}",
     "v2 7 3 http - bob\n9 5 4 8 1 -\nt 9\nj 5 ann 1 1\ns 9 ann * 5 7\noffer{\"a\":1}l 9 ann 2\nr 9 no-such-peer 2 -\nno",
 ];
 
@@ -102,7 +105,7 @@ const LISTENERS: [&str; 7] = [
 
 /// Seeds for mutation: the keys and values of valid rows.
 const ROWS: [&str; 6] = [
-    "absent bob=v2 9 8 7 3 native - bob\nt 9\n",
+    "absent bob=v2 9 8 7 3 native - bob\nt 9\nmeta 2\n{}",
     "held 1=v2 9 ann 1 2\nxab",
     "notices 9=v2 3 4\nj 5 ann 1 1\nl 9 ann 2\n",
     "left=v2 \n1 2 ann\n9 3 eve\n",
@@ -285,7 +288,7 @@ fn announces_or_refuses(frame: &str) {
 fn routes_or_refuses(text: &str, method: &str, upgrade: Option<&str>) {
     let (path, query) = text.split_once('?').unwrap_or((text, ""));
     let accept = Some("text/html").filter(|_| text.len().is_multiple_of(2));
-    if let Err(error) = route(&Request {
+    match route(&Request {
         method,
         path,
         query,
@@ -294,11 +297,21 @@ fn routes_or_refuses(text: &str, method: &str, upgrade: Option<&str>) {
         last_event_id: Some(query),
         protocols: Some(query),
     }) {
-        assert!(
-            [400, 401, 404, 405, 426].contains(&error.status),
-            "{error:?}"
-        );
-        assert!(serde_json::from_str::<serde_json::Value>(&error.body()).is_ok());
+        Err(error) => {
+            assert!(
+                [400, 401, 404, 405, 426].contains(&error.status),
+                "{error:?}"
+            );
+            assert!(serde_json::from_str::<serde_json::Value>(&error.body()).is_ok());
+        }
+        Ok(Route::Join(join)) => {
+            let is_json = |text: &str| serde_json::from_str::<&RawValue>(text).is_ok();
+            let meta = join.meta.unwrap_or_default();
+            assert!(meta.is_empty() || (meta.len() <= 1_024 && is_json(&meta)));
+            let offer = join.offer.and_then(|encoded| read_offer(&encoded));
+            assert!(offer.is_none_or(|offer| offer.len() <= 4_096 && is_json(&offer)));
+        }
+        Ok(_) => {}
     }
 }
 

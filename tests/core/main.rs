@@ -7,6 +7,7 @@ mod cost;
 mod expiry;
 mod fuzz;
 mod histories;
+mod joins;
 mod live;
 mod live_histories;
 mod peerjs;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::rig::{LIMITS, Rig};
-use partyline::core::event::{Effect, Event, Limits};
+use partyline::core::event::{Effect, Event, Joining, Limits};
 use partyline::core::notice::Notice;
 use partyline::core::peer::{PeerId, Socket, Time};
 use partyline::core::room::Room;
@@ -173,14 +173,16 @@ fn a_join_and_a_leave_send_nothing_to_the_others() {
     };
     for (n, name) in NAMES.into_iter().enumerate() {
         let socket = Socket(n as u64);
-        let sends = handle(Event::Join {
+        let sends = handle(Event::Join(Box::new(Joining {
             socket,
             id: PeerId::parse(name).unwrap(),
             key: None,
             moves: None,
             expired: None,
             expires_at: None,
-        });
+            meta: None,
+            offer: Some("{}".to_owned()),
+        })));
         let [(to, Notice::Welcome { peers, .. })] = &sends[..] else {
             panic!("{sends:?}");
         };

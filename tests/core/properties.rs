@@ -25,6 +25,10 @@ enum Step {
         key: Option<usize>,
         /// The time for which the token of the client is valid, in milliseconds.
         token: Option<u64>,
+        /// The meta of the client.
+        meta: Option<usize>,
+        /// Whether an offer travels with the join.
+        offers: bool,
     },
     /// Joins with a key and an expired token.
     Return {
@@ -73,7 +77,8 @@ fn step() -> impl Strategy<Value = Step> {
     let key = || prop_oneof![3 => Just(None), 1 => (0..2_usize).prop_map(Some)];
     let token = || prop_oneof![6 => Just(None), 1 => (0..20_000_u64).prop_map(Some)];
     prop_oneof![
-        4 => (who(), key(), token()).prop_map(|(who, key, token)| Step::Join { who, key, token }),
+        4 => (who(), key(), token(), proptest::option::of(0..3_usize), any::<bool>())
+            .prop_map(|(who, key, token, meta, offers)| Step::Join { who, key, token, meta, offers }),
         1 => (who(), 0..2_usize).prop_map(|(who, key)| Step::Return { who, key }),
         2 => (who(), key(), token())
             .prop_map(|(who, key, token)| Step::Register { who, key, token }),
@@ -130,7 +135,16 @@ impl History {
         let place = |n: usize| n.checked_rem(self.sockets.len());
         let socket = |n: usize| place(n).map(|n| self.sockets[n]);
         match step {
-            Step::Join { who, key, token } => {
+            Step::Join {
+                who,
+                key,
+                token,
+                meta,
+                offers,
+            } => {
+                self.rig.meta = meta.map(|meta| ["", "7", r#"{"name":"Ä"}"#][meta].into());
+                self.rig.offer = offers.then(|| self.count.to_string());
+                self.count += 1;
                 self.rig.token_expires_at = token.map(|millis| self.rig.now.plus(millis));
                 let key = key.map(|key| ["one", "two"][key]);
                 let joined = self.rig.join(NAMES[*who], key);
@@ -288,6 +302,8 @@ impl View {
                         view.peers
                             .insert(id, peer["polite"].as_bool().expect("a role"));
                     }
+                    let offered = text("offered");
+                    assert!(offered.is_empty() || view.peers.contains_key(&offered));
                 }
                 "peer-joined" => {
                     let polite = frame["polite"].as_bool().expect("a role");
@@ -296,7 +312,7 @@ impl View {
                 }
                 "peer-left" => assert!(view.peers.remove(&text("id")).is_some(), "left twice"),
                 "error" => {}
-                "say" => {
+                "say" | "offer" => {
                     let count = frame["payload"].as_u64().expect("a number");
                     if let Some(before) = view.last.insert(text("from"), count) {
                         assert!(before < count, "{before} came before {count}");
@@ -383,7 +399,7 @@ proptest! {
         let mut history = History::new();
         // Two peers always stay, so no peer is ever alone.
         for who in [3, 4] {
-            history.play(&Step::Join { who, key: None, token: None });
+            history.play(&Step::Join { who, key: None, token: None, meta: None, offers: false });
         }
         for step in &steps {
             match step {

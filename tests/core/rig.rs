@@ -7,10 +7,11 @@ mod requests;
 mod world;
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use partyline::core::close::Close;
 use partyline::core::drive::drive;
-use partyline::core::event::{Event, Limits, Reply, Row};
+use partyline::core::event::{Event, Joining, Limits, Reply, Row};
 use partyline::core::peer::{Key, PeerId, Socket, Time};
 use partyline::core::refusal::{Code, Refusal};
 use partyline::core::room::Room;
@@ -45,6 +46,10 @@ pub(crate) struct Rig {
     next_socket: u64,
     /// The time at which the tokens expire with which clients join and register from now on.
     pub(crate) token_expires_at: Option<Time>,
+    /// The meta with which clients join from now on.
+    pub(crate) meta: Option<Rc<str>>,
+    /// The payload of the offer that travels with the next join.
+    pub(crate) offer: Option<String>,
     /// The frames and close codes that each client received and the test has not read.
     heard: BTreeMap<Socket, Vec<Heard>>,
     world: World,
@@ -68,6 +73,8 @@ impl Rig {
             now,
             next_socket: 0,
             token_expires_at: None,
+            meta: None,
+            offer: None,
             heard: BTreeMap::new(),
             world: World::default(),
         }
@@ -114,14 +121,16 @@ impl Rig {
         expired: Option<Refusal<'static>>,
     ) -> Socket {
         let socket = self.next_socket();
-        let event = Event::Join {
+        let event = Event::Join(Box::new(Joining {
             socket,
             id: self::id(id),
             key: key.map(hash),
             moves,
             expired,
             expires_at: self.token_expires_at,
-        };
+            meta: self.meta.clone(),
+            offer: self.offer.take(),
+        }));
         self.world.joining = Some((socket, dialect));
         if let Some(Err(refusal)) = self.handle(event) {
             // The Worker refuses a join by accepting a separate WebSocket, sending the error, and

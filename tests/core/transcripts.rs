@@ -163,6 +163,10 @@ impl<'a> Player<'a> {
         let dialect = argument(arguments, "dialect=").unwrap_or(&self.dialect);
         let dialect = Dialect::named(dialect).unwrap_or_else(|| line.fail("unknown dialect"));
         let key = argument(arguments, "key=");
+        // The route of a join reads both for native clients only.
+        let of_native = |name| argument(arguments, name).filter(|_| dialect == Dialect::Native);
+        self.rig.meta = of_native("meta=").map(Into::into);
+        self.rig.offer = of_native("offer=").map(str::to_owned);
         let socket = self.rig.join_speaking(dialect, id.unwrap_or(name), key);
         self.sockets.insert(name, socket);
     }

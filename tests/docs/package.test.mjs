@@ -18,6 +18,7 @@ import { npm } from '../../scripts/setup.mjs';
 import { newRoom, until } from '../support/browser.mjs';
 import { Pages } from '../support/chromium.mjs';
 import { useFixtures } from '../support/fixtures.mjs';
+import { samplesOf } from '../support/samples.mjs';
 import { Site } from '../support/site.mjs';
 import { startWorkerd } from '../support/workerd.mjs';
 
@@ -27,7 +28,7 @@ const run = promisify(execFile);
 let workerd;
 /** The project of the application. */
 const project = mkdtempSync(join(tmpdir(), 'partyline-project-'));
-const README = readFileSync(join(root, 'package', 'README.md'), 'utf8');
+const SAMPLES = samplesOf('package/README.md', /^(js|sh|html)$/);
 /** @type {Map<string, string>} */
 const served = new Map();
 /** The web server of the application, which is another origin than the Worker. */
@@ -54,11 +55,11 @@ useFixtures(site, chromium, firefox, {
   },
 });
 
-/** Returns a sample of the README. @param {string} language @param {number} index */
-function sample(language, index) {
-  const blocks = README.split(`\n\`\`\`${language}\n`).slice(1);
-  return blocks[index].split('\n```')[0];
-}
+/** Returns a sample of the README. @param {string} heading @param {number} [index] in its section */
+const sample = (heading, index = 0) => SAMPLES.get(heading)?.[index] ?? '';
+
+/** The first lines of "First room", which the other samples of the README use. */
+const ROOM = `${sample('First room').split('\n').slice(0, 3).join('\n')}\n`;
 
 /** Puts the addresses of the test into a sample. @param {string} text @param {string} room */
 const addressed = (text, room) =>
@@ -71,7 +72,7 @@ const addressed = (text, room) =>
 async function install() {
   writeFileSync(join(project, 'package.json'), '{"private":true,"type":"module"}');
   const [program, ...args] = npm(
-    ...addressed(sample('sh', 0), '').replace('npm ', '').split(' '),
+    ...addressed(sample('Install'), '').replace('npm ', '').trim().split(' '),
     ...['--no-audit', '--no-fund'],
   );
   await run(program, args, { cwd: project });
@@ -157,7 +158,7 @@ for (const bundler of Object.keys(BUNDLERS))
   describe(`bundled with ${bundler}`, () => {
     for (const [browser, pages] of BROWSERS)
       test(`two pages greet each other in ${browser}`, async () => {
-        const code = addressed(sample('js', 0), newRoom());
+        const code = addressed(sample('First room'), newRoom());
         const log = 'const console = { log: (id, heard) => Object.assign(globalThis, { heard }) };';
         const path = await bundled(bundler, `${log}\n${code}`);
         const opened = await openTwo(pages);
@@ -166,7 +167,7 @@ for (const bundler of Object.keys(BUNDLERS))
       });
 
     test('two pages show each other their cameras', async () => {
-      const path = await bundled(bundler, addressed(sample('js', 1), newRoom()));
+      const path = await bundled(bundler, addressed(`${ROOM}${sample('Calls')}`, newRoom()));
       const opened = await openTwo(chromium);
       for (const page of opened) await page.addScriptTag({ type: 'module', url: path });
       for (const page of opened)
@@ -194,7 +195,7 @@ for (const bundler of Object.keys(BUNDLERS))
 
 for (const [browser, pages] of BROWSERS)
   test(`the script works in a <script> tag in ${browser}, and finds its server`, async () => {
-    const [, url] = /src="([^"]+)"/.exec(addressed(sample('html', 0), '')) ?? [];
+    const [, url] = /src="([^"]+)"/.exec(addressed(sample('Install', 1), '')) ?? [];
     const room = newRoom();
     const opened = await openTwo(pages);
     for (const page of opened) {

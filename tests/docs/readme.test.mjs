@@ -182,11 +182,17 @@ describe('samples', () => {
   });
 });
 
-test('README and client.md have the token function of auth.md, which a test of the back ends runs', () => {
+test('README, connections.md and recipes.md have the token function of auth.md, which a test of the back ends runs', () => {
   const sample = block('docs/auth.md', 'js', '/token"');
   assert.match(sample, /^import .*\n\nconst login/);
-  for (const file of ['README.md', 'docs/client.md'])
+  for (const file of ['README.md', 'docs/connections.md', 'docs/recipes.md'])
     assert.equal(block(file, 'js', '/token"'), sample.replace(/^import .*\n\n/, ''), file);
+});
+
+test('recipes.md and the README of the package have the bot of client.md, which werift.test.mjs runs', () => {
+  const sample = block('docs/client.md', 'js', '"werift"');
+  for (const file of ['docs/recipes.md', 'package/README.md'])
+    assert.equal(block(file, 'js', '"werift"'), sample, file);
 });
 
 test(`README has at most ${README_LINES} lines`, () => {

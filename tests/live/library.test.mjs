@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { log, logged, until } from '../support/browser.mjs';
 import { Pages } from '../support/chromium.mjs';
 import { useFixtures } from '../support/fixtures.mjs';
+import { runServed, samplesOf } from '../support/samples.mjs';
 import { LiveServers, enter, passed, publish, received, receives } from '../support/live.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
@@ -150,4 +151,26 @@ test('the stream continues by itself after a restart of the media server', async
     return [old, room.live.connection].map(({ connectionState }) => connectionState);
   };
   assert.deepEqual(await viewer.evaluate(states), ['closed', 'connected']);
+});
+
+test('the samples of client.md send the stream of a device to a viewer', async () => {
+  const [device, viewer] = samplesOf('docs/client.md').get('Live streams') ?? [];
+  const session = await servers.createSession();
+  const variables = `const [sessionId, deviceId] = ["${session}", "camera"]; let deviceToken;`;
+  const start = 'import { Room } from "/room.js";';
+  const camera = await pages.open('camera', '/health');
+  await runServed(camera, `${start}${variables}${device}`, session);
+  const page = await pages.open('viewer', '/health');
+  const video = 'document.body.append(document.createElement("video"));';
+  const log = 'const console = { log: show };';
+  await runServed(page, `${start}${variables}${video}${log}${viewer}`, session);
+  await until(page, 'the state is live', () =>
+    /** @type {any} */ (globalThis).shown.includes('live'),
+  );
+  await until(page, 'it has the stream', () => {
+    const stream = /** @type {MediaStream | null | undefined} */ (
+      document.querySelector('video')?.srcObject
+    );
+    return stream?.getTracks().length === 2;
+  });
 });

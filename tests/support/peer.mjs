@@ -12,6 +12,7 @@ import { WebSocket } from 'ws';
  * @property {string | string[]} [token]
  * @property {string} [dialect]
  * @property {string} [next] the size of a group of matchbox
+ * @property {string} [meta] the parameter `meta`, encoded
  * @property {boolean} [inPath] whether the path names the dialect, and not the query
  * @property {string[]} [protocols]
  * @property {Record<string, string>} [headers]
@@ -52,13 +53,13 @@ let nextPeer = 1;
 const TIMEOUT = 10_000;
 
 /** Returns the path and query for a WebSocket join. @param {string} room @param {Join} [join] */
-export function joinPath(room, { id, key, token, dialect, next, inPath } = {}) {
+export function joinPath(room, { id, key, token, dialect, next, meta, inPath } = {}) {
   const query = new URLSearchParams();
   const isPeerJs = dialect === 'peerjs';
   const named = isPeerJs || inPath;
   const params = isPeerJs
     ? { id, token: key, key: token ?? 'peerjs' } // the words of PeerJS are not ours
-    : { _pk: id, key, token, next, ...(!named && { dialect }) };
+    : { _pk: id, key, token, next, meta, ...(!named && { dialect }) };
   for (const [name, value] of Object.entries(params)) {
     if (value !== undefined) for (const one of [value].flat()) query.append(name, one);
   }

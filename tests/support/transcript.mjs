@@ -188,10 +188,16 @@ function join(server, room, dialect, name, rest) {
     else {
       const [field, value] = pair(rest[i]);
       assert.ok(
-        field === 'key' || field === 'token' || field === 'dialect' || field === 'next',
-        `unknown argument "${field}" of "joins"; it accepts as, key, token, dialect and next`,
+        field === 'key' ||
+          field === 'token' ||
+          field === 'dialect' ||
+          field === 'next' ||
+          field === 'meta' ||
+          field === 'offer',
+        `unknown argument "${field}" of "joins"; it accepts as, key, token, dialect, next, meta and offer`,
       );
-      wanted[field] = value;
+      if (field === 'offer') wanted.protocols = ['partyline', `offer.${base64url(value)}`];
+      else wanted[field] = field === 'meta' ? base64url(value) : value;
     }
   }
   return Peer.connect(server, room, wanted);
@@ -226,6 +232,9 @@ function pattern(frame) {
   const literal = frame.split('…').map((part) => part.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&'));
   return new RegExp(`^${literal.join('[^"]*')}$`, 's');
 }
+
+/** @param {string} text */
+const base64url = (text) => Buffer.from(text).toString('base64url');
 
 /** @param {string} text */
 function pair(text) {

@@ -51,7 +51,9 @@ export function installWire() {
   globalThis.WebSocket = class extends WebSocket {
     /** @param {string | URL} url @param {string | string[]} [protocols] */
     constructor(url, protocols = []) {
-      super(url, protocols);
+      // An offer that travels with the join is no frame. Without it, the library sends a frame.
+      const needsFrames = wire.holding.out || wire.lose.out.includes('offer');
+      super(url, needsFrames ? [protocols].flat().filter((it) => !/^offer\./.test(it)) : protocols);
       /** @type {Set<Event>} */
       const passed = new Set();
       // This listener is registered first, so it can hide a frame from all other listeners.

@@ -36,7 +36,8 @@ struct Closing {
     mids: Vec<Rc<str>>,
     /// The number of failed attempts.
     failures: usize,
-    /// The time of the next attempt.
+    /// The time of the next attempt. 0: as soon as there is space for the call. The end of another call
+    /// makes space, so the session needs no alarm then.
     at: Time,
 }
 
@@ -187,9 +188,17 @@ impl Calls {
         Some((MediaCall::Close { session, mids }, Purpose::Close(failures)))
     }
 
+    /// Records which sessions are due, so that they need no alarm any more. If there is no space for their
+    /// calls, an alarm at a time that has passed would ring again and again.
+    pub(crate) fn mark_due(&mut self, now: Time) {
+        for closing in self.closing.iter_mut().filter(|closing| closing.at <= now) {
+            closing.at = Time(0);
+        }
+    }
+
     /// Returns the earliest time at which a session is closed again.
     pub(crate) fn next_expiry(&self) -> Option<Time> {
-        let again = self.closing.iter().filter(|closing| closing.failures > 0);
-        again.map(|closing| closing.at).min()
+        let times = self.closing.iter().map(|closing| closing.at);
+        times.filter(|at| *at > Time(0)).min()
     }
 }

@@ -18,7 +18,7 @@ use crate::core::refusal::{Code, Refusal};
 const RESERVED: [&str; 4] = ["welcome", "peer-joined", "peer-left", "error"];
 
 /// The peer that sent a signal.
-struct Sender {
+pub(super) struct Sender {
     seat: Seat,
     id: PeerId,
     source: Source,
@@ -26,7 +26,7 @@ struct Sender {
 
 /// The way in which a signal arrived. A refusal is sent back the same way.
 #[derive(Clone, Copy)]
-enum Source {
+pub(super) enum Source {
     /// A WebSocket, and the number with which the client asks for an acknowledgement.
     WebSocket(Socket, Option<u64>),
     Post,
@@ -39,7 +39,7 @@ enum Forwarded {
 }
 
 impl Sender {
-    fn new(peer: &Peer, source: Source) -> Self {
+    pub(super) fn new(peer: &Peer, source: Source) -> Self {
         Self {
             seat: peer.member.seat,
             id: peer.member.id.clone(),
@@ -94,7 +94,7 @@ impl<'a> Turn<'_, 'a> {
 
     /// Forwards a valid signal that is within the rate limit, and refuses any other signal. Closes
     /// the sender's WebSocket if the refusal requires that.
-    fn accept_signal(
+    pub(super) fn accept_signal(
         &mut self,
         sender: Sender,
         decision: Decision,

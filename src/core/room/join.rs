@@ -2,30 +2,37 @@
 
 use std::rc::Rc;
 
+use super::offer::JoinOffer;
 use super::roster::{Peer, Presence};
 use super::turn::{Effects, Turn};
 use crate::core::close::Close;
-use crate::core::event::{Effect, Held, RowKey};
+use crate::core::event::{Effect, Held, Joining, RowKey};
 use crate::core::member::{Attached, Member};
-use crate::core::notice::{Notice, RoutedSignal};
-use crate::core::peer::{Key, PeerId, Seat, Socket, Time};
+use crate::core::notice::{Listed, Notice, RoutedSignal};
+use crate::core::peer::{Key, PeerId, Seat};
 use crate::core::rate_limit::RateLimiter;
 use crate::core::refusal::{Code, Refusal};
+
+/// The maximum size of all metas in a welcome, in bytes. The peers after those are listed without. Otherwise
+/// strangers could fill a room of thousands with a welcome that exceeds the limit of unread bytes.
+const MAX_META_BYTES: usize = 1024 * 1024;
 
 /// The refusal of a client that moves from a WebSocket that its peer no longer has.
 const MOVED: &str = "another connection of this peer has replaced this one: use the other one";
 
 impl Turn<'_, '_> {
     /// Handles a request to join over a WebSocket.
-    pub(super) fn handle_join(
-        &mut self,
-        socket: Socket,
-        id: PeerId,
-        key: Option<Key>,
-        moves: Option<Socket>,
-        expired: Option<Refusal<'static>>,
-        expires_at: Option<Time>,
-    ) {
+    pub(super) fn handle_join(&mut self, joining: Joining) {
+        let Joining {
+            socket,
+            id,
+            key,
+            moves,
+            expired,
+            expires_at,
+            meta,
+            offer,
+        } = joining;
         if let Err(refusal) = self.room.check_ban(self.now, &id, key.as_ref()) {
             return self.reply(Err(refusal));
         }
@@ -35,18 +42,22 @@ impl Turn<'_, '_> {
         if moves.is_some() && moves != self.room.open_socket_of(&id) {
             return self.reply(Err(Refusal::new(Code::Replaced, MOVED)));
         }
-        let old = match self.take_over(&id, key.as_ref()) {
+        let mut old = match self.take_over(&id, key.as_ref()) {
             Ok(old) => old,
             Err(refusal) => return self.reply(Err(refusal)),
         };
         self.effects.push(Effect::Accept(socket));
-        let seat = match &old {
+        let mut rate_limiter = RateLimiter::new(self.now, &self.room.limits);
+        let seat = match &mut old {
             Some(old) => {
                 release_connection(old, self.effects);
+                rate_limiter = old.rate_limiter.clone();
                 old.member.seat
             }
             None => self.room.roster.next_seat(),
         };
+        let offer = offer.and_then(|payload| self.plan_offer(payload, &mut rate_limiter));
+        let old_meta = old.as_ref().and_then(|old| old.member.meta.clone());
         let member = Member {
             socket,
             id: id.clone(),
@@ -55,29 +66,44 @@ impl Turn<'_, '_> {
             stream: None,
             token_expires_at: expires_at.and_then(|at| at.to_close_at(self.now)),
             media: old.as_ref().and_then(|old| old.member.media.clone()),
+            meta: meta.map(|meta| match old_meta {
+                Some(old_meta) if meta.is_empty() => old_meta,
+                _ => meta,
+            }),
         };
         self.effects.push(Effect::Keep(Attached {
             member: member.clone(),
             notices: Vec::new(),
         }));
-        let welcome = self.welcome(&id, seat);
+        let offered = offer.as_ref().and_then(JoinOffer::receiver);
+        let welcome = self.welcome(&member, offered);
         self.push_send(vec![socket], welcome);
         match old {
-            Some(old) => self.join_again(member, old, moves.is_some()),
+            Some(old) => self.join_again(
+                member,
+                Peer {
+                    rate_limiter,
+                    ..old
+                },
+                moves.is_some(),
+            ),
             None => {
-                let rate_limiter = RateLimiter::new(self.now, &self.room.limits);
+                let meta = member.shown_meta();
                 self.room
                     .roster
                     .insert(Peer::new(member, Presence::Connected, rate_limiter));
                 if self.room.limits.await_peer > 0 {
                     self.send_early(&id, socket);
                 }
-                self.announce(id, seat);
+                self.announce(id, seat, meta);
                 for signal in self.take_held() {
                     self.push_send(vec![socket], signal);
                 }
                 self.tell_state(vec![socket]);
             }
+        }
+        if let Some(offer) = offer {
+            self.forward_offer(seat, socket, offer);
         }
     }
 
@@ -132,38 +158,54 @@ impl Turn<'_, '_> {
         Ok(self.room.roster.remove(seat))
     }
 
-    /// Returns the welcome for the peer with this id and seat.
-    pub(super) fn welcome(&self, id: &PeerId, seat: Seat) -> Notice<'static> {
+    /// Returns the welcome for a peer.
+    pub(super) fn welcome(&self, member: &Member, offered: Option<PeerId>) -> Notice<'static> {
         let mut peers = if self.room.limits.hides_peers {
             Vec::new()
         } else {
-            self.others(id, seat)
+            self.others(&member.id, member.seat, member.meta.is_some())
         };
         if self.room.live.is_some() {
             // The media server makes all offers, so every peer is polite to it.
-            peers.push((PeerId::media_server(), true));
+            peers.push(Listed {
+                id: PeerId::media_server(),
+                polite: true,
+                meta: None,
+            });
         }
         Notice::Welcome {
-            id: id.clone(),
+            id: member.id.clone(),
             room: self.room.name.clone(),
             peers,
+            offered,
         }
     }
 
-    /// Returns the peers that are visible to the peer with this id and seat, in seat order. The flag
-    /// is true if the peer is polite to the other peer. In each pair, the peer that joined first is
-    /// polite.
-    pub(super) fn others(&self, id: &PeerId, seat: Seat) -> Vec<(PeerId, bool)> {
+    /// Returns the peers that are visible to the peer with this id and seat, in seat order. In each pair,
+    /// the peer that joined first is polite. `with_meta`: whether the client asks for the meta of the others.
+    pub(super) fn others(&self, id: &PeerId, seat: Seat, with_meta: bool) -> Vec<Listed> {
         let members = self.room.roster.all().map(|peer| &peer.member);
         let knows_all = self.room.live.is_none() || self.is_device(id);
+        let mut space = if with_meta { MAX_META_BYTES } else { 0 };
+        let listed = |other: &Member| {
+            let meta = other.shown_meta().and_then(|meta| {
+                space = space.checked_sub(meta.len())?;
+                Some(meta)
+            });
+            Listed {
+                id: other.id.clone(),
+                polite: seat < other.seat,
+                meta,
+            }
+        };
         members
             .filter(|other| other.seat != seat && (knows_all || self.is_device(&other.id)))
-            .map(|other| (other.id.clone(), seat < other.seat))
+            .map(listed)
             .collect()
     }
 
     /// Notifies the other peers that a peer has joined.
-    pub(super) fn announce(&mut self, id: PeerId, seat: Seat) {
+    pub(super) fn announce(&mut self, id: PeerId, seat: Seat, meta: Option<Rc<str>>) {
         if self.room.limits.hides_peers {
             return;
         }
@@ -173,6 +215,7 @@ impl Turn<'_, '_> {
                 id,
                 polite: true,
                 seat,
+                meta,
             },
         );
     }

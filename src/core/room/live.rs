@@ -93,6 +93,7 @@ impl Turn<'_, '_> {
             id,
             polite: true,
             seat,
+            meta: None,
         };
         let sockets = self.plain_sockets();
         if !sockets.is_empty() {

@@ -33,6 +33,7 @@ impl<'a> Turn<'_, 'a> {
     #[inline(never)]
     pub(super) fn start_calls(&mut self) {
         self.room.calls.drop_lost(self.now);
+        self.room.calls.mark_due(self.now);
         self.check_device();
         self.open_sessions();
         while self.room.calls.has_space()
@@ -152,10 +153,25 @@ impl<'a> Turn<'_, 'a> {
     /// Handles a request of a peer for a new connection.
     pub(super) fn restart(&mut self, seat: Seat) {
         let at = self.now.plus(RESTART_MS);
-        let media = self.media_mut(seat);
-        if media.is_some_and(|media| !matches!(media.stage, Stage::Wanted(_))) {
-            self.set_stage(seat, Stage::Wanted(at));
+        let Some(media) = self.media_mut(seat) else {
+            return;
+        };
+        match media.stage {
+            Stage::Wanted(_) => return,
+            // The stage that is stored no longer names the call. After a restart of the room, nothing may
+            // call the session during this call, so the peer gives up its session now.
+            Stage::Calling { .. } => {
+                let session = media.session.take();
+                let old = Media {
+                    session,
+                    mids: std::mem::take(&mut media.mids),
+                    ..*media
+                };
+                self.close_media(old);
+            }
+            Stage::Offered | Stage::Connected => {}
         }
+        self.set_stage(seat, Stage::Wanted(at));
     }
 
     /// Passes on the answer of a peer to the offer of the media server.

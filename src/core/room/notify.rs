@@ -42,10 +42,14 @@ impl<'a> Turn<'_, 'a> {
             return self.notify_device(notice);
         }
         let is_signal = matches!(notice, Notice::Signal(_));
-        let (mut sockets, mut others) = (Vec::new(), Vec::new());
+        let bare = without_meta(notice);
+        let (mut sockets, mut others, mut unaware) = (Vec::new(), Vec::new(), Vec::new());
         for peer in self.room.roster.all() {
             match peer.plain_socket() {
                 _ if Some(peer.member.seat) == except => {}
+                Some(socket) if bare.is_some() && peer.member.meta.is_none() => {
+                    unaware.push(socket);
+                }
                 Some(socket) => sockets.push(socket),
                 None if is_signal || peer.presence == Presence::Connected => {
                     others.push(peer.member.seat);
@@ -55,6 +59,10 @@ impl<'a> Turn<'_, 'a> {
         }
         if !sockets.is_empty() {
             self.push_send(sockets, notice.clone());
+        }
+        let notice = bare.as_ref().unwrap_or(notice);
+        if !unaware.is_empty() {
+            self.push_send(unaware, notice.clone());
         }
         if others.is_empty() {
             return Vec::new();
@@ -69,7 +77,10 @@ impl<'a> Turn<'_, 'a> {
         let Some(seat) = self.device_seat() else {
             return Vec::new();
         };
-        match self.notify(seat, notice.clone()) {
+        let device = self.room.roster.by_seat(seat);
+        let asks = device.is_some_and(|device| device.member.meta.is_some());
+        let bare = without_meta(notice).filter(|_| !asks);
+        match self.notify(seat, bare.unwrap_or_else(|| notice.clone())) {
             Ok(()) => Vec::new(),
             Err(_) => vec![seat],
         }
@@ -89,6 +100,19 @@ impl<'a> Turn<'_, 'a> {
             let _ = self.notify(seat, Notice::Refused(refusal));
         }
     }
+}
+
+/// Returns a notice with a meta as a client gets it that does not ask for the meta. `None`: the notice has no
+/// meta.
+fn without_meta<'a>(notice: &Notice<'a>) -> Option<Notice<'a>> {
+    let mut bare = match notice {
+        Notice::Joined { meta: Some(_), .. } => notice.clone(),
+        _ => return None,
+    };
+    if let Notice::Joined { meta, .. } = &mut bare {
+        *meta = None;
+    }
+    Some(bare)
 }
 
 /// Returns whether a notice is a signal that is queued for an absent WebSocket peer. An offer of the

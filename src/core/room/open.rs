@@ -119,7 +119,7 @@ impl Turn<'_, '_> {
         let Some(stream) = &peer.member.stream else {
             return;
         };
-        let welcome = self.welcome(&peer.member.id, seat);
+        let welcome = self.welcome(&peer.member, None);
         let kept = peer.outbox.iter().map(|entry| &entry.numbered);
         let kept = kept.filter(|kept| !kept.notice.is_presence());
         let kept = kept.map(|kept| (kept.number, (*kept.notice).clone()));

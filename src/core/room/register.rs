@@ -56,6 +56,7 @@ impl Turn<'_, '_> {
             }),
             token_expires_at: expires_at.and_then(|at| at.to_close_at(self.now)),
             media: None,
+            meta: None,
         };
         let peer = match old {
             Some(old) => self.register_again(member, old),
@@ -69,7 +70,7 @@ impl Turn<'_, '_> {
         self.room.roster.insert(peer);
         self.reply(Ok(Reply::Registered(Registered {
             id: id.clone(),
-            peers: self.others(&id, seat),
+            peers: self.others(&id, seat, false),
         })));
         self.save(seat);
         if is_new {
@@ -78,7 +79,7 @@ impl Turn<'_, '_> {
                 // into the queue.
                 let _ = self.notify(seat, signal);
             }
-            self.announce(id, seat);
+            self.announce(id, seat, None);
         }
     }
 

@@ -71,6 +71,8 @@ pub(super) fn join_or_status(
             dialect: Dialect::PeerJs,
             moves: None,
             next: None,
+            meta: None,
+            offer: None,
             tokens: vec![key],
         }));
     }
@@ -124,6 +126,8 @@ mod tests {
             dialect: Dialect::PeerJs,
             moves: None,
             next: None,
+            meta: None,
+            offer: None,
             tokens: vec!["peerjs".into()],
         };
         let joined = join("/parties/main/a%20b/peerjs", QUERY);

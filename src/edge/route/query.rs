@@ -22,6 +22,10 @@ pub(super) struct QueryParams {
     pub(super) moves: Option<Socket>,
     /// The size of a group of matchbox, still unchecked.
     pub(super) next: Option<String>,
+    /// The meta of a native client, still encoded.
+    pub(super) meta: Option<String>,
+    /// The offer in a subprotocol, still encoded.
+    pub(super) offer: Option<String>,
     /// All tokens, because the check of the token refuses more than one.
     pub(super) tokens: Vec<String>,
     /// The room that the token must be valid for. Only requests for ICE servers have this
@@ -40,6 +44,8 @@ impl QueryParams {
             dialect: Dialect::Native,
             moves: None,
             next: None,
+            meta: None,
+            offer: None,
             tokens: Vec::new(),
             room: None,
             has_join_params: false,
@@ -54,6 +60,7 @@ impl QueryParams {
                 // The Worker sends this for a Socket.IO client that changes from polling to a WebSocket.
                 "moves" => params.moves = value.parse().ok().map(Socket),
                 "next" => params.next = Some(value.into_owned()),
+                "meta" => params.meta = Some(value.into_owned()),
                 "token" => params.tokens.push(value.into_owned()),
                 "room" => params.room = Some(value.into_owned()),
                 _ => {}
@@ -63,8 +70,8 @@ impl QueryParams {
         Ok(params)
     }
 
-    /// Reads the key from a `Sec-WebSocket-Protocol` header: the subprotocol `key.` and the
-    /// base64url of the key's UTF-8. Unlike URLs, this header rarely ends up in logs.
+    /// Reads the key and the offer from a `Sec-WebSocket-Protocol` header: the subprotocol `key.` and the
+    /// base64url of the key's UTF-8, and `offer.`. Unlike URLs, this header rarely ends up in logs.
     pub(super) fn read_protocols(&mut self, protocols: &str) -> Result<(), HttpError> {
         for encoded in find_in_protocols(protocols, "key.") {
             let bytes = BASE64_URL_SAFE_NO_PAD.decode(encoded).ok();
@@ -76,6 +83,8 @@ impl QueryParams {
             })?;
             self.set_key(secret)?;
         }
+        let offer = find_in_protocols(protocols, "offer.").next();
+        self.offer = offer.map(str::to_owned);
         Ok(())
     }
 
@@ -242,6 +251,8 @@ mod tests {
             dialect: Dialect::Native,
             moves: Some(Socket(1)),
             next: None,
+            meta: None,
+            offer: None,
             tokens: vec!["t".into(), "u".into()],
         };
         let query = "_pk=ann&key=a+b&dialect=native&token=t&utm=7&token=u&moves=1";

@@ -23,6 +23,11 @@ pub struct Join {
     pub moves: Option<Socket>,
     /// The number of clients that meet in a group of matchbox. `None`: all.
     pub next: Option<usize>,
+    /// The [meta](crate::core::member::Member::meta) of a native client, as JSON text.
+    pub meta: Option<String>,
+    /// The offer that a native client sends with its join, still encoded; see
+    /// [`read_offer`](super::read_offer).
+    pub offer: Option<String>,
     /// The tokens from the URL, still unverified.
     pub tokens: Vec<String>,
 }

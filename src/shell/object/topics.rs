@@ -5,7 +5,7 @@ use super::RoomObject;
 use super::transport::ObjectTransport;
 use crate::core::admin::AdminRequest;
 use crate::core::drive::drive;
-use crate::core::event::{Event, Reply};
+use crate::core::event::{Event, Joining, Reply};
 use crate::core::peer::{Socket, Time};
 use crate::core::room::Room;
 use crate::core::topics::{self, Call, Topics};
@@ -48,13 +48,14 @@ fn drive_topics(
     transport: &mut ObjectTransport<'_>,
 ) {
     let event = match event {
-        Event::Join {
-            socket,
-            id,
-            expired,
-            expires_at,
-            ..
-        } => {
+        Event::Join(joining) => {
+            let Joining {
+                socket,
+                id,
+                expired,
+                expires_at,
+                ..
+            } = *joining;
             let joining = transport.joining.as_ref();
             let has_id = joining.is_some_and(|joining| joining.dialect.family().has_groups());
             topics::Event::Join {

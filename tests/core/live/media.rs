@@ -332,3 +332,52 @@ fn a_session_that_could_not_be_closed_is_closed_later() {
     rig.pass(HOUR);
     assert_eq!(rig.calls(), []);
 }
+
+#[test]
+fn a_restart_during_the_call_for_an_answer_closes_the_session_after_the_call() {
+    for (restarts_room, calls_after) in [(true, 0), (false, 1)] {
+        let mut rig = live_rig();
+        let device = rig.join("camera", Some("k"));
+        serve(&mut rig);
+        rig.send(device, ANSWER);
+        let (answer, request) = only_call(&rig);
+        assert!(matches!(request, MediaCall::Answer { .. }), "{request:?}");
+        rig.send(device, r#"{"type":"restart","to":"~live"}"#);
+        if restarts_room {
+            rig.pass(1);
+            rig.sleep();
+            // The Rig checks that no session has a second call.
+            rig.join("camera", Some("k"));
+        }
+        serve_call(&mut rig, answer, &request);
+        let closes = rig.calls().into_iter();
+        let closes = closes.filter(|(_, call)| matches!(call, MediaCall::Close { .. }));
+        assert_eq!(closes.count(), calls_after);
+    }
+}
+
+#[test]
+fn a_session_that_waits_to_be_closed_again_causes_no_alarm_while_there_is_no_space() {
+    let mut rig = Rig::new(Limits {
+        viewers: 8,
+        ..LIMITS
+    });
+    create(&mut rig);
+    device_goes_live(&mut rig);
+    let viewer = watch(&mut rig, "viewer");
+    rig.close(viewer);
+    let (call, _) = only_call(&rig);
+    rig.end_call(call, Outcome::Unavailable("busy".into()));
+    for n in 0..6 {
+        rig.join(&format!("v{n}"), None);
+    }
+    assert_eq!(rig.calls().len(), 6);
+    // The Rig checks that the alarm does not ring again at the same time.
+    rig.pass(9_000);
+    assert_eq!(rig.calls().len(), 6);
+    let (call, open) = rig.calls().remove(0);
+    rig.end_call(call, Outcome::Unavailable("busy".into()));
+    assert_eq!(open, MediaCall::Open);
+    let is_close = |(_, call): &(u64, MediaCall)| matches!(call, MediaCall::Close { .. });
+    assert!(rig.calls().iter().any(is_close));
+}

@@ -38,7 +38,10 @@ impl Rig {
         };
         let reply = self.handle(event).expect("a reply");
         reply.map(|reply| match reply {
-            Reply::Registered(registered) => registered.peers,
+            Reply::Registered(registered) => {
+                let listed = registered.peers.into_iter();
+                listed.map(|peer| (peer.id, peer.polite)).collect()
+            }
             other => panic!("{other:?}"),
         })
     }
