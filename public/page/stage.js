@@ -13,7 +13,9 @@ const GAP = 12;
  * Minimum height of a tile, in pixels: its caption and its buttons must fit. If the tiles need more
  * space than the stage has, the stage scrolls.
  */
-const MIN_TILE_HEIGHT = 144;
+const MIN_TILE_HEIGHT = 160;
+/** Minimum width of such a tile, in pixels: two buttons fit side by side. */
+const MIN_TILE_WIDTH = 160;
 /** Aspect ratios of common cameras. The aspect ratio of a tile stays between these two values. */
 const WIDEST = 16 / 9;
 const NARROWEST = 4 / 3;
@@ -21,7 +23,7 @@ const NARROWEST = 4 / 3;
  * Tile height, in pixels, from which the avatar has its full size (6rem in `style.css`). In lower
  * tiles, the avatar is smaller.
  */
-const FULL_SIZE_HEIGHT = 320;
+const FULL_SIZE_HEIGHT = 400;
 
 /**
  * Tiles by key: a peer, a stream (shared screen), `"self"` or `"invitation"`.
@@ -115,8 +117,9 @@ function layoutTiles() {
       [columns, width, height] = [candidate, tileWidth, tileHeight];
   }
   if (height < MIN_TILE_HEIGHT) {
-    [width, height] = [Math.min(stageWidth, MIN_TILE_HEIGHT * NARROWEST), MIN_TILE_HEIGHT];
-    columns = Math.floor((stageWidth + GAP) / (width + GAP));
+    columns = Math.max(1, Math.floor((stageWidth + GAP) / (MIN_TILE_WIDTH + GAP)));
+    width = Math.min(cellSize(stageWidth, columns), MIN_TILE_HEIGHT * NARROWEST);
+    height = MIN_TILE_HEIGHT;
   }
   const rows = Math.ceil(count / columns);
   [...tiles.values()].forEach(({ style }, index) => {

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { newRoom, until } from '../support/browser.mjs';
 import { Pages } from '../support/chromium.mjs';
 import { useFixtures } from '../support/fixtures.mjs';
-import { at, enter, fits, inspect, isShown, meet } from '../support/page.mjs';
+import { at, enter, fits, inspect, isShown, joined, meet } from '../support/page.mjs';
 import { Deployed } from '../support/workerd.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
@@ -77,7 +77,7 @@ for (const { name, breakCrypto, text } of [
 test('the buttons of the smallest tile fit', async () => {
   const page = await pages.open('ann', 'about:blank', { viewport: { width: 320, height: 568 } });
   await page.goto(at({ lobby: newRoom(), id: 'ann' }));
-  await page.getByText('In the room').waitFor();
+  await joined(page);
   await until(page, 'a tile', () => document.querySelector('.tile') !== null);
   const overlaps = await page.evaluate(() => {
     const tile = /** @type {HTMLElement} */ (document.querySelector('.tile'));
