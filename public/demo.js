@@ -42,6 +42,8 @@ import { randomWords } from './verification.js';
 const ROOM_WORDS = 5;
 /** Number of syllables in a key. Each syllable has 6 random bits, so a key has 132. */
 const KEY_SYLLABLES = 22;
+/** The key of the display name in `localStorage`. */
+const NAME_KEY = 'partyline name';
 /** Duration, in milliseconds, for which the copy button shows its result. */
 const COPIED_DURATION = 2_000;
 /** Timeout for the lock, in milliseconds. During a reload, the old page may still hold the lock. */
@@ -64,11 +66,14 @@ function showStartForm() {
   const field = byId('room-name', HTMLInputElement);
   const suggest = () => (field.value = randomWords(ROOM_WORDS).join('-'));
   suggest();
+  const ownName = byId('own-name', HTMLInputElement);
+  ownName.value = rememberedName();
   byId('suggest').onclick = suggest;
   const form = byId('join', HTMLFormElement);
   form.onsubmit = (event) => {
     event.preventDefault();
     const input = new FormData(form);
+    rememberName(ownName.value);
     const target = new URLSearchParams({ [String(input.get('how'))]: normalizeName(field.value) });
     for (const key of ['name', 'steps'])
       if (input.get(key)) target.set(key, String(input.get(key)));
@@ -264,7 +269,7 @@ async function loadIdentity(storageKey) {
   const identity = {
     id: given.id || (reused ? stored.id : undefined),
     key: reused ? stored.key : pronounceable(crypto.getRandomValues(new Uint8Array(KEY_SYLLABLES))),
-    name: sanitizeName(given.name ?? stored?.name ?? ''),
+    name: sanitizeName(given.name ?? stored?.name ?? rememberedName()),
     token: given.token ?? stored?.token,
   };
   if (!reused) claimLock(`${storageKey} ${identity.key}`);
@@ -291,6 +296,28 @@ function claimLock(name) {
     const signal = AbortSignal.timeout(LOCK_TIMEOUT);
     navigator.locks.request(name, { signal }, hold).catch(() => resolve(false));
   });
+}
+
+/** Returns the display name that the user last entered in the form. */
+function rememberedName() {
+  try {
+    return localStorage.getItem(NAME_KEY) ?? '';
+  } catch {
+    return ''; // the storage is blocked
+  }
+}
+
+/**
+ * Remembers a display name for the next room. A name from a URL is not remembered, because another
+ * person may have written the URL.
+ * @param {string} name
+ */
+function rememberName(name) {
+  try {
+    localStorage.setItem(NAME_KEY, name);
+  } catch {
+    // The storage is blocked or full. The user enters the name again next time.
+  }
 }
 
 /** @param {string} storageKey @returns {Identity | null} */

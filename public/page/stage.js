@@ -13,7 +13,7 @@ const GAP = 12;
  * Minimum height of a tile, in pixels: its caption and its buttons must fit. If the tiles need more
  * space than the stage has, the stage scrolls.
  */
-const MIN_TILE_HEIGHT = 160;
+const MIN_TILE_HEIGHT = 144;
 /** Minimum width of such a tile, in pixels: two buttons fit side by side. */
 const MIN_TILE_WIDTH = 160;
 /** Aspect ratios of common cameras. The aspect ratio of a tile stays between these two values. */
@@ -23,7 +23,9 @@ const NARROWEST = 4 / 3;
  * Tile height, in pixels, from which the avatar has its full size (6rem in `style.css`). In lower
  * tiles, the avatar is smaller.
  */
-const FULL_SIZE_HEIGHT = 400;
+const FULL_SIZE_HEIGHT = 320;
+/** Height, in pixels, that the caption and the buttons need above and below the avatar. */
+const TEXT_HEIGHT = 80;
 
 /**
  * Tiles by key: a peer, a stream (shared screen), `"self"` or `"invitation"`.
@@ -129,7 +131,8 @@ function layoutTiles() {
     const y = centredStart(stageHeight, height, rows) + row * (height + GAP);
     style.width = `${width}px`;
     style.height = `${height}px`;
-    style.setProperty('--scale', `${Math.min(1, height / FULL_SIZE_HEIGHT)}`);
+    const scale = (height - TEXT_HEIGHT) / (FULL_SIZE_HEIGHT - TEXT_HEIGHT);
+    style.setProperty('--scale', `${Math.min(1, scale)}`);
     style.transform = `translate(${x}px, ${y}px)`;
   });
 }

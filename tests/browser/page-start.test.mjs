@@ -48,6 +48,19 @@ test('the lesson on the start page opens a room in the teaching mode', async () 
   assert.match(page.url(), /\?room=([a-z]+-){4}[a-z]+&steps=1#inside$/);
 });
 
+test('the name from the form is remembered for the next room, and a name from a URL is not', async () => {
+  const page = await pages.open('ann');
+  await page.getByLabel('Your name').fill('Ann');
+  await page.getByRole('button', { name: 'Join', exact: true }).click();
+  await page.getByText('Ann (you)').waitFor();
+  await page.goto(at({ room: newRoom(), name: 'Eve' }));
+  await page.getByText('Eve (you)').waitFor();
+  await page.goto(at({ room: newRoom() }));
+  await page.getByText('Ann (you)').waitFor();
+  await page.goto('/');
+  assert.equal(await page.getByLabel('Your name').inputValue(), 'Ann');
+});
+
 test('a suggested room name has five of 256 words, which are 40 bits', () => {
   const words = new Set(Array.from({ length: 100 }, () => randomWords(100)).flat());
   assert.equal(words.size, 256);
@@ -91,7 +104,8 @@ test('people get pages at unknown paths and at /health, and programs get JSON', 
     const page = await pages.open('a person', 'about:blank', PHONE);
     const response = await page.goto(path);
     assert.equal(response?.status(), status);
-    for (const name of ['content-security-policy', 'vary', 'x-content-type-options'])
+    assert.match(String(response?.headers()['content-security-policy']), /frame-ancestors 'none'/);
+    for (const name of ['content-type', 'vary', 'x-content-type-options'])
       assert.equal(response?.headers()[name], room.headers[name], name);
     await page.getByRole('heading', { name: heading }).waitFor();
     await fits(page, path);

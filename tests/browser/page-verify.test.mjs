@@ -32,7 +32,7 @@ test('both people see the same words, until their connection ends', async () => 
   const words = await wordsIn(ann, 'bob');
   assert.equal(words.length, 8);
   assert.deepEqual(await wordsIn(bob, 'ann'), words);
-  await ann.getByText('nobody stands between your browsers').waitFor();
+  await ann.getByText('nobody is listening in').waitFor();
   await fits(ann, 'words');
   await inspect(ann, 'words');
   await inspect(bob, 'words-desktop');
@@ -43,7 +43,7 @@ test('both people see the same words, until their connection ends', async () => 
   assert.notDeepEqual(await wordsIn(eve, 'ann'), words);
   await eve.getByRole('button', { name: 'Close' }).click();
   await ann.close();
-  await bob.getByText('You are not connected at the moment.').waitFor();
+  await bob.getByText('You are not connected now.').waitFor();
   assert.equal(await bob.locator('#words-list li').count(), 0);
   await eve.getByRole('dialog').waitFor({ state: 'hidden' });
 });
