@@ -10,6 +10,7 @@ import {
   byId,
   clearProblem,
   cloneTemplate,
+  countDown,
   helpLink,
   on,
   setText,
@@ -23,6 +24,7 @@ import { addTile, removeTile } from './page/stage.js';
 import { startTalk } from './page/talk.js';
 import { CLOSE_TEXT, WEBSOCKET_BLOCKED_TEXT } from './page/texts.js';
 import { Room } from './room.js';
+import { randomWords } from './verification.js';
 
 /**
  * @import { RoomEvents } from "./room.js"
@@ -32,6 +34,16 @@ import { Room } from './room.js';
  * @typedef {{ id?: string, key: string, name: string, token?: string }} Identity
  */
 
+/**
+ * Number of words in a suggested room name. Each word has 8 random bits. With 40 bits, a guess hits
+ * one of a million rooms in use with a probability of one in a million, and the server limits joins
+ * to 600 per minute and address.
+ */
+const ROOM_WORDS = 5;
+/** Number of syllables in a key. Each syllable has 6 random bits, so a key has 132. */
+const KEY_SYLLABLES = 22;
+/** The key of the display name in `localStorage`. */
+const NAME_KEY = 'partyline name';
 /** Duration, in milliseconds, for which the copy button shows its result. */
 const COPIED_DURATION = 2_000;
 /** Timeout for the lock, in milliseconds. During a reload, the old page may still hold the lock. */
@@ -52,18 +64,22 @@ else showStartForm();
 
 function showStartForm() {
   const field = byId('room-name', HTMLInputElement);
-  const suggest = () => (field.value = randomWords(3, 3));
+  const suggest = () => (field.value = randomWords(ROOM_WORDS).join('-'));
   suggest();
+  const ownName = byId('own-name', HTMLInputElement);
+  ownName.value = rememberedName();
   byId('suggest').onclick = suggest;
   const form = byId('join', HTMLFormElement);
   form.onsubmit = (event) => {
     event.preventDefault();
     const input = new FormData(form);
+    rememberName(ownName.value);
     const target = new URLSearchParams({ [String(input.get('how'))]: normalizeName(field.value) });
     for (const key of ['name', 'steps'])
       if (input.get(key)) target.set(key, String(input.get(key)));
     location.assign(`/?${target}`);
   };
+  byId('lesson', HTMLAnchorElement).href = `/?room=${field.value}&steps=1`;
   byId('start').hidden = false;
 }
 
@@ -80,17 +96,25 @@ async function enterRoom(name) {
     room = new Room(name, { id, key, token, connect: lobby ? 'on-request' : 'always', pace });
   } catch (error) {
     writeStored(storageKey, null);
+    const { message } = /** @type {Error} */ (error);
     showProblem(
       'address',
-      `You cannot join with this address: ${/** @type {Error} */ (error).message}.`,
+      message.startsWith('invalid room name')
+        ? 'This room name is too long, or has characters that aren’t allowed. Choose another name.'
+        : `This address is not valid: ${message}.`,
     );
     return showStartForm();
   }
   setText(byId('room-title'), name);
   byId('room-title').title = name;
   byId('place').hidden = byId('views').hidden = false;
-  showStatus('connecting', 'Joining');
-  const url = new URL(`/?${new URLSearchParams({ [parameter]: name })}`, location.href);
+  showStatus('connecting', 'Joining…');
+  const invitation = new URLSearchParams({ [parameter]: name });
+  if (query.has('steps')) {
+    invitation.set('steps', '1');
+    if (!location.hash) history.replaceState(null, '', '#inside');
+  }
+  const url = new URL(`/?${invitation}`, location.href);
 
   startRoster(room, identity.name);
   startTalk(room);
@@ -102,12 +126,12 @@ async function enterRoom(name) {
   /** Returns what the user can do after a close code. @param {number} [code] */
   const actionsFor = (code) => {
     if (code !== ID_TAKEN) return [];
-    const link = helpLink('Join with another', url.href);
+    const link = helpLink('Join with a new one', url.href);
     link.onclick = () => writeStored(storageKey, null);
     return [link];
   };
   on(room, 'state', (state) => {
-    showState(state, actionsFor(state.code));
+    showState(state, room.peers.size > 0, actionsFor(state.code));
     showCount(room);
   });
   on(room, 'close', ({ code, message }) => {
@@ -167,7 +191,7 @@ function setUpLink(url) {
 }
 
 /**
- * Sets up the button "Leave the server", which is visible while a data channel is open.
+ * Sets up the button "Go offline, keep the call", which is visible while a data channel is open.
  * @param {Room} room
  */
 function setUpLeaving(room) {
@@ -182,23 +206,27 @@ function setUpLeaving(room) {
   on(room, 'close', ({ code }) => {
     if (code !== NORMAL_CLOSURE) return;
     clearProblem('server');
-    showStatus('joined', 'Without the server');
+    showStatus('joined', 'Call continues without server');
   });
 }
 
-/** @param {RoomEvents["state"]} event @param {Node[]} actions what the user can do */
-function showState({ state, code = 0, message = '', retryIn }, actions) {
+/**
+ * @param {RoomEvents["state"]} event
+ * @param {boolean} inCall whether other people are in the room
+ * @param {Node[]} actions what the user can do
+ */
+function showState({ state, code = 0, message = '', retryIn }, inCall, actions) {
   if (state === 'joined') {
     isBlocked = false;
-    showStatus(state, 'In the room');
+    showStatus(state, '');
     return clearProblem('server');
   }
-  if (state === 'closed') return showStatus(state, 'Not in the room');
+  if (state === 'closed') return showStatus(state, 'Not connected');
   const reconnecting = state === 'reconnecting';
-  showStatus(state, reconnecting ? 'Reconnecting' : 'Joining');
-  const text = closeText(code, message, retryIn);
-  const more = reconnecting ? ' Connections with those here go on.' : '';
-  showProblem('server', text + more, ...actions);
+  showStatus(state, reconnecting ? 'Reconnecting…' : 'Joining…');
+  const text = closeText(code, message, reconnecting);
+  showProblem('server', reconnecting && inCall ? `${text} Your call continues.` : text, ...actions);
+  countDown('server', retryIn ?? 0);
 }
 
 /** @param {string} state @param {string} text */
@@ -210,26 +238,18 @@ function showStatus(state, text) {
 /**
  * @param {number} code
  * @param {string} message the message of the last `error` frame from the server
- * @param {number | null} [retryIn] milliseconds until the next attempt
+ * @param {boolean} [reconnecting] whether we were in the room before
  */
-function closeText(code, message, retryIn = null) {
-  const unanswered = isBlocked ? WEBSOCKET_BLOCKED_TEXT : 'The server does not answer.';
-  const text = CLOSE_TEXT[code] ?? unanswered;
-  // The rest of the message is for the author of the token. The browser's console shows all of it.
+function closeText(code, message, reconnecting = false) {
+  const lost = reconnecting
+    ? 'Connection to the server lost.'
+    : 'The server does not answer. Check your internet connection.';
+  const text = CLOSE_TEXT[code] ?? (isBlocked ? WEBSOCKET_BLOCKED_TEXT : lost);
+  // Guests know links, not tokens. The rest of the message is for the author of the token. The
+  // browser's console shows all of it.
   const [problem] = code === UNAUTHORIZED ? message.split(': ') : [];
-  const reason = problem ? text.replace('.', `: ${problem}.`) : text;
-  const seconds = Math.max(1, Math.round((retryIn ?? 0) / 1000));
-  return retryIn === null ? reason : `${reason} Trying again in ${seconds} s.`;
-}
-
-/**
- * Returns random words that can be read aloud. Each syllable has 6 random bits.
- * @param {number} words
- * @param {number} syllables number of syllables in each word
- */
-function randomWords(words, syllables) {
-  const word = () => pronounceable(crypto.getRandomValues(new Uint8Array(syllables)));
-  return Array.from({ length: words }, word).join('-');
+  if (!problem || problem.includes('no token')) return text;
+  return text.replace('.', `: ${problem.replace('the token', 'your link')}.`);
 }
 
 /**
@@ -248,8 +268,8 @@ async function loadIdentity(storageKey) {
   const reused = matches && (await claimLock(`${storageKey} ${stored.key}`));
   const identity = {
     id: given.id || (reused ? stored.id : undefined),
-    key: reused ? stored.key : randomWords(1, 22), // 132 random bits
-    name: sanitizeName(given.name ?? stored?.name ?? ''),
+    key: reused ? stored.key : pronounceable(crypto.getRandomValues(new Uint8Array(KEY_SYLLABLES))),
+    name: sanitizeName(given.name ?? stored?.name ?? rememberedName()),
     token: given.token ?? stored?.token,
   };
   if (!reused) claimLock(`${storageKey} ${identity.key}`);
@@ -276,6 +296,28 @@ function claimLock(name) {
     const signal = AbortSignal.timeout(LOCK_TIMEOUT);
     navigator.locks.request(name, { signal }, hold).catch(() => resolve(false));
   });
+}
+
+/** Returns the display name that the user last entered in the form. */
+function rememberedName() {
+  try {
+    return localStorage.getItem(NAME_KEY) ?? '';
+  } catch {
+    return ''; // the storage is blocked
+  }
+}
+
+/**
+ * Remembers a display name for the next room. A name from a URL is not remembered, because another
+ * person may have written the URL.
+ * @param {string} name
+ */
+function rememberName(name) {
+  try {
+    localStorage.setItem(NAME_KEY, name);
+  } catch {
+    // The storage is blocked or full. The user enters the name again next time.
+  }
 }
 
 /** @param {string} storageKey @returns {Identity | null} */

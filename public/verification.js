@@ -66,6 +66,11 @@ export async function verificationWords(connection) {
   return [...bytes].map((byte) => WORDS[byte]);
 }
 
+/** Returns random words. Each word has 8 random bits. @param {number} count */
+export function randomWords(count) {
+  return [...crypto.getRandomValues(new Uint8Array(count))].map((byte) => WORDS[byte]);
+}
+
 /**
  * Returns both fingerprints of a connection as one text, which is the same on both sides. It changes
  * only with the certificates.

@@ -14,6 +14,8 @@ const END_TOLERANCE = 40;
 
 /** @type {Map<string, HTMLElement>} */
 const problems = new Map();
+/** The intervals of `countDown`. @type {Map<string, ReturnType<typeof setInterval>>} */
+const countdowns = new Map();
 
 /**
  * @template {Element} [T=HTMLElement]
@@ -141,18 +143,54 @@ export function showProblem(key, text, ...actions) {
   if (!row || row.dataset.actions !== labels) {
     row?.remove();
     const dismiss = createButton('Dismiss', () => clearProblem(key));
-    row = createElement('div', 'problem', createElement('p'), ...actions, dismiss);
+    const timer = createElement('span');
+    timer.role = 'timer'; // screen readers do not announce its changes
+    const words = createElement('p', '', createElement('span'), ' ', timer);
+    row = createElement('div', 'problem', words, ...actions, dismiss);
     row.dataset.actions = labels;
     problems.set(key, row);
     byId('problems').append(row);
   }
-  setText(query(row, 'p'), text);
+  setText(query(row, 'p span'), text);
+}
+
+/**
+ * Shows the time until the next attempt beside a problem, and updates it every second.
+ * @param {string} key the key of the problem
+ * @param {number} duration in milliseconds
+ */
+export function countDown(key, duration) {
+  clearInterval(countdowns.get(key));
+  const end = Date.now() + duration;
+  const tick = () => {
+    const row = problems.get(key);
+    const seconds = Math.ceil((end - Date.now()) / 1000);
+    if (row) setText(query(row, '[role=timer]'), seconds > 0 ? `Retrying in ${seconds} s.` : '');
+    if (!row || seconds <= 0) clearInterval(countdowns.get(key));
+  };
+  countdowns.set(key, setInterval(tick, 1000));
+  tick();
 }
 
 /** @param {string} key */
 export function clearProblem(key) {
   problems.get(key)?.remove();
   problems.delete(key);
+}
+
+/**
+ * Returns the nodes for a text, in which URLs are links.
+ * @param {string} text
+ */
+export function linkified(text) {
+  // The last character belongs to the sentence if it is punctuation.
+  const parts = text.split(/(https?:\/\/\S*[^\s.,:;!?'")\]>])/);
+  return parts.map((part, index) => {
+    if (index % 2 === 0 || !URL.canParse(part)) return part;
+    const link = createElement('a', '', part);
+    Object.assign(link, { href: part, target: '_blank', rel: 'noopener noreferrer' });
+    return link;
+  });
 }
 
 /**

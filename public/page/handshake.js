@@ -108,7 +108,10 @@ function showSteps() {
   byId('next', HTMLButtonElement).disabled = !step;
   byId('steps').hidden = !stepByStep;
   const peer = step?.peer && step.peer !== chosen?.id ? ` (${nameOfId(step.peer)})` : '';
-  setText(byId('next-step'), step ? `Next: ${titleOf(step)}${peer}` : 'Nothing waits for you.');
+  setText(
+    byId('next-step'),
+    step ? `Next: ${titleOf(step)}${peer}` : 'Waiting for the other side…',
+  );
 }
 
 /**
@@ -208,10 +211,11 @@ function titleOf({ direction, type, payload }) {
   const candidate = candidateIn(payload);
   const suffix = candidate === null ? '' : ` (${candidateName(candidate)})`;
   if (direction !== 'local') return `${direction === 'out' ? 'send ' : ''}${type}${suffix}`;
-  const [title] = STEP_TEXT[type] ?? [type];
-  if (/description/.test(type)) return `${title}: the ${payload?.type ?? 'next'}`;
-  if (typeof payload === 'string' && type !== 'create-channel') return `${title}: ${payload}`;
-  return title + suffix;
+  const [title, , api] = STEP_TEXT[type] ?? [type];
+  let detail = suffix;
+  if (/description/.test(type)) detail = `: the ${payload?.type ?? 'next'}`;
+  else if (typeof payload === 'string' && type !== 'create-channel') detail = `: ${payload}`;
+  return title + detail + (api ? ` · ${api}` : '');
 }
 
 /** @param {Trace} trace */
@@ -256,9 +260,11 @@ function candidateIn(payload) {
  */
 function explainCandidate(candidate) {
   const [, , transport, , address, port, , type] = candidate.split(' ');
-  if (!type) return 'That was the last candidate.';
+  if (!type) return 'This was the last candidate.';
   // Browsers hide local addresses behind mDNS names (draft-ietf-mmusic-mdns-ice-candidates).
-  const hidden = address.endsWith('.local') ? ' The name hides it from the page.' : '';
+  const hidden = address.endsWith('.local')
+    ? ' The browser hides the address behind this name.'
+    : '';
   const where = `${address}, port ${port}, over ${transport.toUpperCase()}`;
   return `A possible route: ${where}. It is ${CANDIDATE_TEXT[type] ?? type}.${hidden}`;
 }
@@ -308,10 +314,13 @@ function showTasks() {
   const isCaller = progress?.isCaller ?? !chosen?.polite;
   const name = chosen ? nameOf(chosen) : '';
   const roles = isCaller
-    ? `You call, and ${name} is called.`
-    : `${name} calls, and you are called.`;
-  const hint = `What ${name} does is ticked off by what comes of it.`;
-  setText(byId('tasks-hint'), chosen ? `${roles} ${hint}` : 'They are ticked off as they happen.');
+    ? `You are the caller, and ${name} is the callee.`
+    : `${name} is the caller, and you are the callee.`;
+  const hint = `A step of ${name} is checked off when its effect arrives.`;
+  setText(
+    byId('tasks-hint'),
+    chosen ? `${roles} ${hint}` : 'Each task is checked off when it happens.',
+  );
   const ourRole = isCaller ? 'caller' : 'callee';
   let done = 0;
   for (const { task, row } of taskRows) {

@@ -176,8 +176,8 @@ function showConnection() {
   setText(
     byId('role-tip'),
     chosen?.polite
-      ? 'You were here first. When both offer at once, you take your offer back.'
-      : 'Who comes later is impolite: when both offer at once, that offer stands.',
+      ? 'You joined first, so you are polite: if both offer at once, you take your offer back.'
+      : 'You joined later, so you are impolite: if both offer at once, your offer wins.',
   );
   drawPlot(
     'rtt-plot',

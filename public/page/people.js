@@ -71,27 +71,27 @@ export function startPeople(room, name, lobby) {
     showPeer(peer, lobby);
     if (peer.ready) announceArrival(peer);
   });
-  on(room, 'request', ({ peer }) => announce(`${nameOf(peer)} asks to connect with you`));
+  on(room, 'request', ({ peer }) => announce(`${nameOf(peer)} wants to connect`));
   on(room, 'relation', ({ peer, relation, previous }) => {
     const name = nameOf(peer);
     const ended = relation === 'none' && previous;
-    if (relation === 'declined') announce(`${name} has declined`);
-    if (ended === 'asked') announce(`The request of ${name} is over`);
-    if (ended === 'accepted') announce(`The connection with ${name} is over`);
+    if (relation === 'declined') announce(`${name} declined`);
+    if (ended === 'asked') announce(`${name} cancelled the request`);
+    if (ended === 'accepted') announce(`Call with ${name} ended`);
     showPeer(peer, lobby);
   });
   on(room, 'leave', ({ peer }) => {
     removeTile(peer);
     updateVerification(peer);
     clearPeerProblem(peer);
-    if (announcedPeers.has(peer)) announce(`${nameOf(peer)} is gone`);
+    if (announcedPeers.has(peer)) announce(`${nameOf(peer)} left`);
     showCount(room);
   });
 }
 
 /** @param {Peer} peer */
 function announceArrival(peer) {
-  if (!announcedPeers.has(peer)) announce(`${nameOf(peer)} is here`);
+  if (!announcedPeers.has(peer)) announce(`${nameOf(peer)} joined`);
   announcedPeers.add(peer);
 }
 
@@ -104,10 +104,10 @@ function showPeer(peer, lobby) {
   const line = query(ensureTile(peer), '.connection');
   const chatPending = state === 'connected' && !peer.ready;
   line.dataset.state = state;
-  setText(line, chatPending ? 'connected, chat not open' : PEER_TEXT[state]);
+  setText(line, chatPending ? 'connecting chat…' : PEER_TEXT[state]);
   showChoices(peer, name, lobby, state === 'connected');
   updateVerification(peer);
-  if (state === 'connected' && lostPeers.has(peer)) announce(`${name} is back`);
+  if (state === 'connected' && lostPeers.has(peer)) announce(`${name} reconnected`);
   if (state === 'connected' || !connection) clearPeerProblem(peer);
   if (state === 'failed') showNoPath(peer);
   if (state === 'disconnected') showLost(peer);
@@ -130,7 +130,7 @@ function showChoices(peer, name, lobby, connected) {
   const inside = createButton('Look inside', () => openInside(peer.id));
   const buttons = {
     none: [createButton('Ask to connect', () => peer.request())],
-    requested: [createButton('Take it back', () => peer.cancel())],
+    requested: [createButton('Cancel request', () => peer.cancel())],
     asked: [
       createButton('Accept', () => peer.accept()),
       createButton('Decline', () => peer.decline()),
@@ -147,8 +147,7 @@ function showChoices(peer, name, lobby, connected) {
 /** @param {Peer} peer */
 function showLost(peer) {
   lostPeers.add(peer);
-  const advice = 'It is mended by itself as soon as both networks let it.';
-  showProblem(problemKey(peer), `The connection with ${nameOf(peer)} is lost. ${advice}`);
+  showProblem(problemKey(peer), `Connection to ${nameOf(peer)} lost. Reconnecting…`);
 }
 
 /** @param {Peer} peer */
@@ -156,11 +155,11 @@ function showNoPath(peer) {
   lostPeers.add(peer);
   const { iceServers } = peer.connection.getConfiguration();
   const hasTurn = JSON.stringify(iceServers).includes('turn');
-  const advice = hasTurn ? 'Not even the TURN server reaches both.' : 'A TURN server is needed.';
+  const relay = hasTurn ? ' The relay couldn’t connect you either.' : '';
   showProblem(
     problemKey(peer),
-    `There is no path between you and ${nameOf(peer)}. ${advice}`,
-    helpLink('What that means', '/help.html#turn'),
+    `Your networks block a direct connection to ${nameOf(peer)}.${relay} Try mobile data or other Wi-Fi.`,
+    helpLink('Details for admins', '/help.html#turn'),
   );
 }
 
@@ -173,8 +172,8 @@ function clearPeerProblem(peer) {
 /** @param {Peer} peer */
 const problemKey = ({ id }) => `peer ${id}`;
 
-/** Shows the number of other peers in the room. @param {Room} room */
+/** Shows the number of people in the room. @param {Room} room */
 export function showCount({ peers, state }) {
-  const others = peers.size === 1 ? '1 other' : `${peers.size} others`;
-  setText(byId('count'), state === 'joined' && peers.size ? `, with ${others}` : '');
+  const count = peers.size ? `${peers.size + 1} people here` : 'Only you are here';
+  setText(byId('count'), state === 'joined' ? count : '');
 }

@@ -14,6 +14,8 @@ const GAP = 12;
  * space than the stage has, the stage scrolls.
  */
 const MIN_TILE_HEIGHT = 144;
+/** Minimum width of such a tile, in pixels: two buttons fit side by side. */
+const MIN_TILE_WIDTH = 160;
 /** Aspect ratios of common cameras. The aspect ratio of a tile stays between these two values. */
 const WIDEST = 16 / 9;
 const NARROWEST = 4 / 3;
@@ -22,6 +24,8 @@ const NARROWEST = 4 / 3;
  * tiles, the avatar is smaller.
  */
 const FULL_SIZE_HEIGHT = 320;
+/** Height, in pixels, that the caption and the buttons need above and below the avatar. */
+const TEXT_HEIGHT = 80;
 
 /**
  * Tiles by key: a peer, a stream (shared screen), `"self"` or `"invitation"`.
@@ -115,8 +119,9 @@ function layoutTiles() {
       [columns, width, height] = [candidate, tileWidth, tileHeight];
   }
   if (height < MIN_TILE_HEIGHT) {
-    [width, height] = [Math.min(stageWidth, MIN_TILE_HEIGHT * NARROWEST), MIN_TILE_HEIGHT];
-    columns = Math.floor((stageWidth + GAP) / (width + GAP));
+    columns = Math.max(1, Math.floor((stageWidth + GAP) / (MIN_TILE_WIDTH + GAP)));
+    width = Math.min(cellSize(stageWidth, columns), MIN_TILE_HEIGHT * NARROWEST);
+    height = MIN_TILE_HEIGHT;
   }
   const rows = Math.ceil(count / columns);
   [...tiles.values()].forEach(({ style }, index) => {
@@ -126,7 +131,8 @@ function layoutTiles() {
     const y = centredStart(stageHeight, height, rows) + row * (height + GAP);
     style.width = `${width}px`;
     style.height = `${height}px`;
-    style.setProperty('--scale', `${Math.min(1, height / FULL_SIZE_HEIGHT)}`);
+    const scale = (height - TEXT_HEIGHT) / (FULL_SIZE_HEIGHT - TEXT_HEIGHT);
+    style.setProperty('--scale', `${Math.min(1, scale)}`);
     style.transform = `translate(${x}px, ${y}px)`;
   });
 }

@@ -13,6 +13,7 @@ import {
   createButton,
   createElement,
   isAtEnd,
+  linkified,
   on,
   query,
   setText,
@@ -74,7 +75,7 @@ function startChat() {
   });
   on(room, 'peer', updateComposer);
   on(room, 'leave', ({ peer }) => {
-    resolveLate(peer, `${nameOf(peer)} left before it could go`);
+    resolveLate(peer, `Not delivered: ${nameOf(peer)} left`);
     updateComposer();
   });
   on(room, 'state', updateComposer);
@@ -99,7 +100,7 @@ function sendText(text) {
       peer.send(text);
       if (!peer.ready) late.add(peer);
     } catch {
-      announce(`${nameOf(peer)} does not get it: too much waits already`);
+      announce(`Not sent to ${nameOf(peer)}: too many unsent messages`);
     }
   }
   if (late.size) lateMessages.set(row, late);
@@ -123,7 +124,7 @@ function resolveLate(peer, lostText) {
 /** @param {Element} row */
 function showLate(row) {
   const names = [...(lateMessages.get(row) ?? [])].map(nameOf);
-  query(row, '.late').textContent = names.length ? `Waits for ${names.join(', ')}` : '';
+  query(row, '.late').textContent = names.length ? `Sending to ${names.join(', ')}…` : '';
 }
 
 /** Returns the peers that receive our messages, now or when they are connected. */
@@ -136,10 +137,10 @@ function updateComposer() {
   const peers = acceptedPeers();
   const someReady = peers.some(({ ready }) => ready);
   const isOver = room.state === 'closed' && !someReady;
-  let text = someReady ? '' : 'What you send waits for a connection.';
-  if (!peers.length) text = 'You are connected with nobody yet.';
-  if (!room.peers.size) text = 'Nobody is here to read it yet.';
-  if (isOver) text = 'The room is closed.';
+  let text = someReady ? '' : 'Messages are sent once you’re connected.';
+  if (!peers.length) text = 'Connect to someone to chat.';
+  if (!room.peers.size) text = 'You’re the only one here.';
+  if (isOver) text = 'You’re not connected to this room.';
   setText(byId('can-go'), text);
   byId('text', HTMLInputElement).disabled = isOver;
   byId('send', HTMLButtonElement).disabled = isOver || !peers.length;
@@ -151,7 +152,7 @@ function addMessage(author, name, text) {
   const now = new Date();
   row.dataset.whose = author;
   query(row, '.name').textContent = name;
-  query(row, '.text').textContent = text;
+  query(row, '.text').append(...linkified(text));
   setTime(row, now, now.toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' }));
   if (author === 'mine') log.scrollTop = log.scrollHeight;
   appendRows(log, MAX_MESSAGES, row);
@@ -252,7 +253,7 @@ function setUpToggle(device, press) {
 function updateToggle(toggle) {
   const isOver = room.state === 'closed';
   toggle.ariaDisabled = String(isOver && toggle.ariaPressed === 'false');
-  const text = 'You are not connected to the server, so you cannot share anything new.';
+  const text = 'You can’t start sharing without the server.';
   if (isOver) setText(byId('can-share'), text);
 }
 
@@ -337,11 +338,11 @@ async function playVideo(video) {
   } catch (error) {
     // An AbortError means that a newer stream has replaced this stream.
     if (/** @type {Error} */ (error).name !== 'NotAllowedError') return;
-    const playAll = createButton('Play', () => {
+    const playAll = createButton('Tap to hear', () => {
       clearProblem('play');
       for (const video of document.querySelectorAll('video')) video.play();
     });
-    showProblem('play', 'The browser keeps the sound off until you ask for it.', playAll);
+    showProblem('play', 'The sound is off.', playAll);
   }
 }
 
@@ -349,8 +350,8 @@ async function playVideo(video) {
 function deviceErrorText(device, error) {
   // Browsers define `mediaDevices` in secure contexts only.
   if (!navigator.mediaDevices) {
-    return `The ${device} can be used over https and on localhost only. Open this page there.`;
+    return `Browsers allow the ${device} only on https pages and on localhost. Open this page over https.`;
   }
   const { name, message } = /** @type {Error} */ (error);
-  return DEVICE_ERROR_TEXT[name]?.(device) ?? `The ${device} cannot be used: ${message}`;
+  return DEVICE_ERROR_TEXT[name]?.(device) ?? `The ${device} did not start: ${message}`;
 }

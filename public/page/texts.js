@@ -18,25 +18,25 @@
 /** Explanations of close codes for users. @type {Record<number, string>} */
 export const CLOSE_TEXT = {
   1000: 'You have left the room.',
-  1008: 'This invitation is for a name that nobody can have. Ask for a new link.',
-  1009: 'What this page sent was too large for the server.',
-  4001: 'Another tab or window has taken your place. Reload to take it back.',
-  4003: 'The room is full. Wait until somebody leaves, or open another one.',
-  4008: 'This page sent too much at once.',
-  4009: 'This name is taken: somebody else in the room has it.',
-  4010: 'You may not enter this room. Ask whoever invited you for a new link.',
+  1008: 'This invitation link is not valid. Ask the person who invited you for a new link.',
+  1009: 'This page sent a message that is too large for the server. Reload the page.',
+  4001: 'You joined in another tab or window. Reload this page to continue here.',
+  4003: 'The room is full. Wait until somebody leaves, or use another room.',
+  4008: 'This page sent too many messages at once.',
+  4009: 'This ID is in use in the room (perhaps in another tab).',
+  4010: 'This room needs a valid invitation link. Ask the person who invited you.',
   4011: 'The live stream has ended.',
   4012:
     'The operator of this server has removed you from the room, or has closed the room. ' +
-    'Ask the operator whether you may join again.',
-  4013: 'This page received its messages too slowly.',
-  4014: 'Your invitation has expired. Ask for a new link.',
+    'Ask the operator whether you can join again.',
+  4013: 'Your connection to the server is too slow for the messages of this room.',
+  4014: 'Your invitation has expired. Ask the person who invited you for a new link.',
 };
 
 /** The explanation if the server answers HTTP requests, but no WebSocket opens. */
 export const WEBSOCKET_BLOCKED_TEXT =
-  'The server answers, but refuses WebSockets, which this page needs. This network may block them: ' +
-  'try another network, or ask its administrator to allow WebSockets.';
+  'This network seems to block WebSockets, which this page needs. Try mobile data or other Wi-Fi, ' +
+  'or ask the administrator of the network to allow WebSockets.';
 
 /**
  * The status in a peer's tile: the connection state, or the relation while there is no connection.
@@ -44,15 +44,15 @@ export const WEBSOCKET_BLOCKED_TEXT =
  */
 export const PEER_TEXT = {
   none: 'not connected',
-  requested: 'has not answered yet',
-  asked: 'asks to connect with you',
-  declined: 'has declined',
-  accepted: 'waits for a step',
-  new: 'waiting for its offer',
-  connecting: 'connecting',
+  requested: 'request sent',
+  asked: 'wants to connect',
+  declined: 'declined',
+  accepted: 'paused (step mode)',
+  new: 'connecting…',
+  connecting: 'connecting…',
   connected: 'connected',
   disconnected: 'connection lost',
-  failed: 'no connection, trying again',
+  failed: 'no connection, retrying',
   closed: 'closed',
 };
 
@@ -62,11 +62,16 @@ export const PEER_TEXT = {
  */
 export const DEVICE_ERROR_TEXT = {
   NotAllowedError: (device) =>
-    `The browser was not allowed to use the ${device}. Allow it beside the address, then try again.`,
-  NotFoundError: (device) => `No ${device} was found. Plug one in, then try again.`,
+    device === 'screen'
+      ? 'Your screen is not shared. To share it, try again and choose what others can see.'
+      : `${capitalized(device)} blocked. Tap the icon in the address bar and allow it.`,
+  NotFoundError: (device) => `No ${device} found. Connect one, then try again.`,
   NotReadableError: (device) =>
     `The ${device} is in use by another program. Close it there, then try again.`,
 };
+
+/** @param {string} device */
+const capitalized = (device) => device[0].toUpperCase() + device.slice(1);
 
 /** Explains that the browser has paused a device. @param {string} device */
 export const pausedText = (device) =>
@@ -74,42 +79,66 @@ export const pausedText = (device) =>
   `To continue, turn the ${device} off and on.`;
 
 /**
- * Local steps by type: a title and an explanation.
- * @type {Record<string, [title: string, reason: string]>}
+ * Local steps by type: a title, an explanation, and the name in the API of WebRTC.
+ * @type {Record<string, [title: string, reason: string, api?: string]>}
  */
 export const STEP_TEXT = {
-  'create-connection': ['make the connection', 'With the ICE servers that may help it.'],
-  'create-channel': ['add a data channel', 'For the chat. Now an offer is due.'],
-  'create-offer': ['make an offer', 'What we would like to exchange.'],
-  'create-answer': ['make an answer', 'What we take of what was offered.'],
-  'set-local-description': ['set our description', 'Our browser commits itself to it.'],
-  'set-remote-description': ['set their description', 'Our browser knows what they propose.'],
-  'ignore-offer': ['ignore their offer', 'Both have offered, and they are polite.'],
-  'local-candidate': ['find a candidate', 'An address at which we might be reached.'],
-  'add-candidate': ['try their candidate', 'Our browser tries it with each of our own.'],
-  'queue-candidate': ['keep their candidate', 'It has come before its description.'],
-  track: ['get a track', 'The other side sends sound or pictures.'],
-  'connection-state': ['connection', 'ICE, and the encryption on top.'],
-  'ice-connection-state': ['ICE', 'The search for a way between us.'],
-  'ice-gathering-state': ['gathering', 'The search for addresses of our own.'],
-  'signaling-state': ['signaling', 'The exchange of descriptions.'],
-  'channel-state': ['data channel', 'Text goes straight to the other side.'],
-  relation: ['relation', 'Who has asked whom for a connection.'],
-  'room-state': ['line to the server', 'The WebSocket for introductions.'],
+  'create-connection': [
+    'create the connection',
+    'The connection gets the list of STUN and TURN servers.',
+    'new RTCPeerConnection()',
+  ],
+  'create-channel': [
+    'add a data channel',
+    'The chat uses it. The browser now needs an offer.',
+    'createDataChannel()',
+  ],
+  'create-offer': ['create an offer', 'It lists what we want to exchange.', 'createOffer()'],
+  'create-answer': ['create an answer', 'It lists what we accept of the offer.', 'createAnswer()'],
+  'set-local-description': [
+    'set our description',
+    'Our browser applies it, and starts to gather candidates.',
+    'setLocalDescription()',
+  ],
+  'set-remote-description': [
+    'set their description',
+    'Our browser applies what the other side sent.',
+    'setRemoteDescription()',
+  ],
+  'ignore-offer': ['ignore their offer', 'Both sides made an offer, and the other side is polite.'],
+  'local-candidate': [
+    'find a candidate',
+    'An address at which the other side might reach us.',
+    'onicecandidate',
+  ],
+  'add-candidate': [
+    'try their candidate',
+    'Our browser tests it with each of our own candidates.',
+    'addIceCandidate()',
+  ],
+  'queue-candidate': ['keep their candidate', 'It arrived before their description.'],
+  track: ['get a track', 'The other side sends sound or video.', 'ontrack'],
+  'connection-state': ['connection', 'The state of ICE and of the encryption.', 'connectionState'],
+  'ice-connection-state': ['ICE', 'The search for a route between us.', 'iceConnectionState'],
+  'ice-gathering-state': ['gathering', 'The search for our own addresses.', 'iceGatheringState'],
+  'signaling-state': ['signaling', 'The exchange of offer and answer.', 'signalingState'],
+  'channel-state': ['data channel', 'Text goes directly to the other side.', 'readyState'],
+  relation: ['relation', 'Who has asked for a connection, and who has agreed.'],
+  'room-state': ['WebSocket to the server', 'It carries the signals of the handshake.'],
 };
 
 /** Explanations of frames to and from the server, by type. @type {Record<string, string>} */
 export const FRAME_TEXT = {
-  offer: 'What one would like to exchange, forwarded unread.',
-  answer: 'What the other takes of it, forwarded unread.',
-  welcome: 'Who is here, and who is polite.',
-  'peer-joined': 'Somebody came.',
-  'peer-left': 'Somebody left.',
-  hello: 'This page’s own: a name, to be shown.',
-  request: 'Would you like to connect?',
-  accept: 'Yes. The offer follows.',
-  decline: 'No.',
-  cancel: 'Not any more.',
+  offer: 'What one side wants to exchange. The server does not read it.',
+  answer: 'What the other side accepts. The server does not read it.',
+  welcome: 'The list of the people in the room, and the role toward each.',
+  'peer-joined': 'Somebody joined the room.',
+  'peer-left': 'Somebody left the room.',
+  hello: 'A signal of this page only: a display name.',
+  request: 'A request to connect.',
+  accept: 'The request is accepted. The offer follows.',
+  decline: 'The request is declined.',
+  cancel: 'The request is cancelled, or the call has ended.',
 };
 
 /** Explanations of SDP lines, by the start of the line. @type {Record<string, string>} */
@@ -118,48 +147,48 @@ export const SDP_TEXT = {
   o: 'The session, and the version of its description.',
   s: 'The name of the session.',
   'm=application': 'A section for data channels, over SCTP and DTLS.',
-  'm=audio': 'A section for sound; port 0: given up.',
-  'm=video': 'A section for pictures; port 0: given up.',
-  'a=group': 'The sections that share one path.',
-  'a=ice-ufrag': 'The name on its checks.',
-  'a=ice-pwd': 'The password that proves it.',
-  'a=ice-options': 'More candidates may follow one by one.',
+  'm=audio': 'A section for sound. Port 0 means that it is rejected.',
+  'm=video': 'A section for video. Port 0 means that it is rejected.',
+  'a=group': 'The sections that share one transport.',
+  'a=ice-ufrag': 'The user name of its connectivity checks.',
+  'a=ice-pwd': 'The password of its connectivity checks.',
+  'a=ice-options': 'Trickle ICE: more candidates may follow one by one.',
   'a=fingerprint': 'The hash of its certificate.',
-  'a=setup': 'Who begins the encryption: active itself, passive the other, actpass either.',
+  'a=setup': 'Who starts the encryption: active (itself), passive (the other) or actpass (either).',
   'a=mid': 'The name of the section.',
   'a=sctp-port': 'The SCTP port, inside the encryption.',
-  'a=max-message-size': 'The most bytes in a message.',
+  'a=max-message-size': 'The maximum size of a message in bytes.',
   'a=sendrecv': 'It wants to send and to receive.',
   'a=sendonly': 'It wants to send only.',
   'a=recvonly': 'It wants to receive only.',
-  'a=inactive': 'For now, neither.',
-  'a=rtcp-mux': 'Reports travel on the same path.',
-  'a=rtpmap': 'The codec that a number stands for.',
-  'a=fmtp': 'How that codec is set up.',
-  'a=msid': 'The stream of a track, and its own name.',
-  'a=ssrc': 'The number on its packets.',
+  'a=inactive': 'It wants neither to send nor to receive for now.',
+  'a=rtcp-mux': 'RTCP reports use the same port.',
+  'a=rtpmap': 'The codec of a payload type.',
+  'a=fmtp': 'The parameters of that codec.',
+  'a=msid': 'The ids of the stream and of the track.',
+  'a=ssrc': 'The source number on its packets.',
 };
 
 /** Explanations of the candidate types in RFC 8839 §5.1. @type {Record<string, string>} */
 export const CANDIDATE_TEXT = {
   host: 'an address of the device itself',
-  srflx: 'its address from outside, as a STUN server saw it',
-  prflx: 'an address that showed when it reached the other side',
-  relay: 'an address on a TURN server, which passes all on',
+  srflx: 'its public address, as a STUN server saw it',
+  prflx: 'an address that the other side saw on a connectivity check',
+  relay: 'an address on a TURN server, which relays everything',
 };
 
 /** The 26 tasks of a connection setup. @type {{ heading: string, tasks: Task[] }[]} */
 export const TASK_GROUPS = [
   {
-    heading: 'The caller makes an offer',
+    heading: 'The caller creates an offer',
     tasks: [
       {
-        text: 'The caller notes which STUN and TURN servers may help it.',
+        text: 'The caller gets the list of STUN and TURN servers.',
         by: 'caller',
         proof: { caller: 'local create-connection', callee: 'in offer' },
       },
       {
-        text: 'It makes an RTCPeerConnection.',
+        text: 'It creates an RTCPeerConnection.',
         by: 'caller',
         proof: { caller: 'local create-connection', callee: 'in offer' },
       },
@@ -169,12 +198,12 @@ export const TASK_GROUPS = [
         proof: { caller: 'local create-channel', callee: 'in offer' },
       },
       {
-        text: 'It adds that to its connection.',
+        text: 'It adds the data channel to its connection.',
         by: 'caller',
         proof: { caller: 'local create-channel', callee: 'in offer' },
       },
       {
-        text: 'It makes an offer: all that it proposes, in SDP.',
+        text: 'It creates an offer: everything that it proposes, in SDP.',
         by: 'caller',
         proof: { caller: 'made offer', callee: 'in offer' },
       },
@@ -184,27 +213,27 @@ export const TASK_GROUPS = [
         proof: { caller: 'set offer', callee: 'in offer' },
       },
       {
-        text: 'Now its browser gathers candidates: addresses at which it might be reached.',
+        text: 'Its browser gathers candidates: addresses at which it might be reached.',
         by: 'caller',
         proof: { caller: 'local local-candidate', callee: 'in candidate' },
       },
       {
-        text: 'It hands the offer to the server, addressed to the callee.',
+        text: 'It sends the offer to the server, addressed to the callee.',
         by: 'caller',
         proof: { caller: 'out offer', callee: 'in offer' },
       },
       {
-        text: 'It hands over each candidate as soon as it is found.',
+        text: 'It sends each candidate as soon as it is found.',
         by: 'caller',
         proof: { caller: 'out candidate', callee: 'in candidate' },
       },
     ],
   },
   {
-    heading: 'The server introduces them',
+    heading: 'The server forwards the offer',
     tasks: [
       {
-        text: 'The server forwards the offer to the callee, unread.',
+        text: 'The server forwards the offer to the callee, and does not read it.',
         by: 'server',
         proof: { caller: 'in answer', callee: 'in offer' },
       },
@@ -214,22 +243,22 @@ export const TASK_GROUPS = [
     heading: 'The callee answers',
     tasks: [
       {
-        text: 'The callee has a line to the server as well.',
+        text: 'The callee has a WebSocket to the server as well.',
         by: 'callee',
         proof: { caller: 'present', callee: 'present' },
       },
       {
-        text: 'It gets the offer, and learns whom it is from.',
+        text: 'It receives the offer with the id of the caller.',
         by: 'callee',
         proof: { caller: 'in answer', callee: 'in offer' },
       },
       {
-        text: 'It notes which STUN and TURN servers may help it.',
+        text: 'It gets the list of STUN and TURN servers.',
         by: 'callee',
         proof: { caller: 'in answer', callee: 'local create-connection' },
       },
       {
-        text: 'It makes an RTCPeerConnection of its own.',
+        text: 'It creates its own RTCPeerConnection.',
         by: 'callee',
         proof: { caller: 'in answer', callee: 'local create-connection' },
       },
@@ -239,7 +268,7 @@ export const TASK_GROUPS = [
         proof: { caller: 'in answer', callee: 'set offer' },
       },
       {
-        text: 'It adds that to its connection, or listens for the data channel.',
+        text: 'It adds this to its connection, or listens for the data channel.',
         by: 'callee',
         proof: { caller: 'in answer', callee: 'set offer' },
       },
@@ -249,7 +278,7 @@ export const TASK_GROUPS = [
         proof: { caller: 'in answer', callee: 'set offer' },
       },
       {
-        text: 'It makes an answer: what it agrees to.',
+        text: 'It creates an answer: what it accepts.',
         by: 'callee',
         proof: { caller: 'in answer', callee: 'made answer' },
       },
@@ -259,24 +288,24 @@ export const TASK_GROUPS = [
         proof: { caller: 'in answer', callee: 'set answer' },
       },
       {
-        text: 'Now its browser gathers candidates in turn.',
+        text: 'Its browser gathers candidates, too.',
         by: 'callee',
         proof: { caller: 'in candidate', callee: 'local local-candidate' },
       },
       {
-        text: 'It hands the answer to the server, addressed to the caller.',
+        text: 'It sends the answer to the server, addressed to the caller.',
         by: 'callee',
         proof: { caller: 'in answer', callee: 'out answer' },
       },
       {
-        text: 'It hands over each candidate as soon as it is found.',
+        text: 'It sends each candidate as soon as it is found.',
         by: 'callee',
         proof: { caller: 'in candidate', callee: 'out candidate' },
       },
     ],
   },
   {
-    heading: 'The server introduces them the other way',
+    heading: 'The server forwards the answer',
     tasks: [
       {
         text: 'The server forwards the answer and the candidates to the caller.',
@@ -286,20 +315,20 @@ export const TASK_GROUPS = [
     ],
   },
   {
-    heading: 'The caller completes it',
+    heading: 'The caller completes the connection',
     tasks: [
       {
-        text: 'The caller gets the answer and the candidates.',
+        text: 'The caller receives the answer and the candidates.',
         by: 'caller',
         proof: { caller: 'in answer', callee: 'connected' },
       },
       {
-        text: 'Its own candidates have gone to the callee.',
+        text: 'Its own candidates have been sent to the callee.',
         by: 'caller',
         proof: { caller: 'out candidate', callee: 'in candidate' },
       },
       {
-        text: 'It sets the answer as its remote description; both try all routes until one works.',
+        text: 'It sets the answer as its remote description. Both sides try all routes until one works.',
         by: 'caller',
         proof: { caller: 'set answer', callee: 'connected' },
       },

@@ -12,13 +12,13 @@ import { connectionOf, nameOf } from './roster.js';
 
 const COMPARE_TEXT =
   'Read them to each other, or compare them over another service. Do not use this chat for it. If ' +
-  'both of you see the same words in the same order, nobody stands between your browsers. If not, ' +
-  'somebody may be listening in: leave the room.';
+  'both of you see the same words in the same order, nobody is listening in. If not, somebody may be ' +
+  'between your browsers: leave the room.';
 const UNCLEAR_TEXT =
   'This connection cannot be checked: its description does not name exactly one certificate. ' +
-  'Somebody may stand between you.';
+  'Somebody may be listening in.';
 const INSECURE_TEXT =
-  'This page cannot check the connection, because it was not loaded over https.';
+  'This page cannot check the connection, because it was not loaded over https. Open it over https.';
 const FAILED_TEXT = 'The words could not be computed. Reload the page and try again.';
 
 const dialog = byId('words', HTMLDialogElement);
@@ -47,14 +47,13 @@ export function openVerification(peer) {
 export async function updateVerification(peer) {
   if (peer !== shown) return;
   const connection = connectionOf(peer);
-  if (connection?.connectionState !== 'connected')
-    return show([], 'You are not connected at the moment.');
+  if (connection?.connectionState !== 'connected') return show([], 'You are not connected now.');
   const fingerprints = fingerprintsOf(connection);
   let entry = computed.get(connection);
   if (!entry || entry.fingerprints !== fingerprints) {
     entry = { fingerprints, words: verificationWords(connection) };
     computed.set(connection, entry);
-    show([], 'Computing the words …');
+    show([], 'Computing the words…');
   }
   const { words, text } = await entry.words.then(
     (words) => ({ words: words ?? [], text: words ? COMPARE_TEXT : UNCLEAR_TEXT }),

@@ -78,7 +78,7 @@ is removed from memory and costs nothing. Its peers stay connected.</p>"#
                 "",
             ),
             None => (
-                "Ask whoever runs this site for a link with a token.".to_owned(),
+                "Ask the operator of this server for a link with a token.".to_owned(),
                 ", { token }",
             ),
         };
@@ -99,13 +99,12 @@ is removed from memory and costs nothing. Its peers stay connected.</p>"#
 <h1>{room}</h1>
 <p class="peers">{peers}</p>
 <p>{join}</p>
-<h2>From your own page</h2>
-<pre><code>import {{ Room }} from "/room.js";
+<h2>Use this room in your page</h2>
+<pre><code>import {{ Room }} from "https://your-worker.example/room.js";
 
 const room = new Room({name}{options});
-room.addEventListener("message", ({{ detail }}) =&gt; {{
-  console.log(detail.peer.id, detail.data);
-}});</code></pre>{awake}
+room.on("message", ({{ peer, data }}) =&gt; console.log(peer.id, data));</code></pre>
+<p>Replace <code>your-worker.example</code> with the address of this server.</p>{awake}
 </main>
 </body>
 </html>

@@ -14,6 +14,7 @@ import {
 } from './rust.js';
 import { echoRequest } from './engine/echo.js';
 import { MediaCalls } from './media.js';
+import { pageFor } from './pages.js';
 import { run } from './trap.js';
 
 export { Engine } from './engine/polling.js';
@@ -26,7 +27,10 @@ export default {
    * @param {unknown} env
    */
   fetch(request, env) {
-    return run(() => handleRequest(echoRequest(request, env), env));
+    return pageFor(
+      request,
+      run(() => handleRequest(echoRequest(request, env), env)),
+    );
   },
 };
 

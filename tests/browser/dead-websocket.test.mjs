@@ -6,6 +6,7 @@ import { join, log, logged, meet, newRoom, until } from '../support/browser.mjs'
 import { Pages } from '../support/chromium.mjs';
 import { Dev } from '../support/dev.mjs';
 import { useFixtures } from '../support/fixtures.mjs';
+import { joined } from '../support/page.mjs';
 import { within } from '../support/peer.mjs';
 import { TcpProxy } from '../support/tcp-proxy.mjs';
 import { Deployed } from '../support/workerd.mjs';
@@ -166,7 +167,7 @@ test('a network that blocks only WebSockets is reported, by the library and on t
   const ann = await pages.open('ann', network.origin);
   await join(ann, room, { id: 'ann' });
   await logged(ann, 'error websocket-blocked');
-  await page.getByText('This network may block them').waitFor();
+  await page.getByText('This network seems to block WebSockets').waitFor();
   const { length } = await states(ann);
   for (const failures of [1, 2]) {
     await dispatch(ann, 'online');
@@ -176,8 +177,8 @@ test('a network that blocks only WebSockets is reported, by the library and on t
   network.tidy();
   for (const one of [page, ann]) await dispatch(one, 'online');
   await logged(ann, 'state joined');
-  await page.getByText('In the room').waitFor();
-  await page.getByText('This network may block them').waitFor({ state: 'hidden' });
+  await joined(page);
+  await page.getByText('This network seems to block WebSockets').waitFor({ state: 'hidden' });
 });
 
 test('a page whose origin is not allowed learns that WebSockets are refused', async () => {

@@ -29,7 +29,7 @@ const shows = (page, text) =>
 
 /** Writes a message in the chat of the built-in page. @param {Page} page @param {string} text */
 async function write(page, text) {
-  await page.getByRole('textbox', { name: 'Message to all' }).fill(text);
+  await page.getByRole('textbox', { name: 'Message everyone' }).fill(text);
   await page.keyboard.press('Enter');
 }
 
@@ -111,10 +111,10 @@ for (const [first, second] of PAIRS) {
     const ann = await enter(pages[first], { room, id: 'ann' });
     const bob = await pages[second].open('bob', at({ room, id: 'bob', steps: '1' }, '#inside'));
     for (const words of [
-      'make the connection',
-      'add a data channel',
-      'make an offer',
-      'set our description: the offer',
+      'create the connection · new RTCPeerConnection()',
+      'add a data channel · createDataChannel()',
+      'create an offer · createOffer()',
+      'set our description: the offer · setLocalDescription()',
     ]) {
       await bob.getByText(`Next: ${words}`, { exact: true }).waitFor();
       await press(bob, 'Next step');

@@ -10,7 +10,7 @@ import { SignalLimits } from '../../public/signal-limits.js';
 import { tracedPayload } from '../../public/trace.js';
 import { Pages } from '../support/chromium.mjs';
 import { useFixtures } from '../support/fixtures.mjs';
-import { at, isShown } from '../support/page.mjs';
+import { at, isShown, joined } from '../support/page.mjs';
 import { Peer } from '../support/peer.mjs';
 import { Deployed } from '../support/workerd.mjs';
 
@@ -495,7 +495,7 @@ test('trace leaves out large payloads, except the SDP of descriptions', async ()
 test('the page renders a flood of signals once per frame', async () => {
   const room = newRoom();
   const ann = await pages.open('ann', at({ room, id: 'ann' }, '#inside'));
-  await ann.getByText('In the room').waitFor();
+  await joined(ann);
   const bob = await pages.open('bob', at({ room, id: 'bob' }));
   await isShown(bob, 'ann', 'connected');
   const hostile = await Promise.all([1, 2, 3, 4].map((n) => intrude(room, `mallory-${n}`)));

@@ -17,6 +17,7 @@ import {
   fits,
   inspect,
   isShown,
+  joined,
   meet,
   PHONE,
   pictured,
@@ -109,7 +110,7 @@ test('tiles of 1 to 9 people fit side by side, and nothing shifts when people jo
     send({ type: 'welcome', id: 'ann', room: 'r', peers: [] });
   });
   await page.goto(at({ room: 'r', id: 'ann' }));
-  await page.getByText('In the room').waitFor();
+  await joined(page);
   /** @param {number} count */
   const placed = async (count) => {
     await until(
@@ -180,7 +181,7 @@ test('a button turns the sound on when the browser blocks autoplay', async () =>
   for (const name of ['Camera', 'Microphone'])
     await bob.getByRole('button', { name, exact: true }).click();
   await refused;
-  const play = ann.getByRole('alert').getByRole('button', { name: 'Play' });
+  const play = ann.getByRole('alert').getByRole('button', { name: 'Tap to hear' });
   await play.waitFor();
   await inspect(ann, 'sound-off');
   await play.click();
@@ -198,19 +199,19 @@ test('the chat marks messages that wait for a connection, and counts unread mess
   const room = newRoom();
   const ann = await enter(pages, { room, id: 'ann' });
   assert(await ann.getByRole('button', { name: 'Send' }).isDisabled());
-  await ann.getByText('Nobody is here to read it yet.').waitFor();
+  await ann.getByText('You’re the only one here.').waitFor();
   await inspect(ann, 'alone');
   const bob = await pages.open('bob', at({ room, id: 'bob', steps: '1' }), PHONE);
-  const field = ann.getByRole('textbox', { name: 'Message to all' });
-  await ann.getByText('What you send waits').waitFor();
+  const field = ann.getByRole('textbox', { name: 'Message everyone' });
+  await ann.getByText('Messages are sent once').waitFor();
   await field.fill('too early');
   await ann.keyboard.press('Enter');
-  await ann.getByText('Waits for bob').waitFor();
+  await ann.getByText('Sending to bob…').waitFor();
   await bob.getByRole('link', { name: 'Look inside' }).click();
   await bob.getByRole('checkbox', { name: 'Step by step' }).uncheck();
   await bob.getByRole('link', { name: /Talk.*1/ }).waitFor();
   assert.match(await bob.title(), /^\(1\) /);
-  await ann.getByText('Waits for bob').waitFor({ state: 'detached' });
+  await ann.getByText('Sending to bob…').waitFor({ state: 'detached' });
   await bob.getByRole('link', { name: /Talk/ }).click();
   await bob.locator('#log .new + .line', { hasText: 'too early' }).waitFor();
   await until(bob, 'read', () => !document.title.startsWith('('));
@@ -223,8 +224,8 @@ test('the chat marks messages that wait for a connection, and counts unread mess
 });
 
 for (const { error, words } of [
-  { error: 'NotAllowedError', words: 'was not allowed to use the camera' },
-  { error: 'NotFoundError', words: 'No camera was found' },
+  { error: 'NotAllowedError', words: 'Camera blocked' },
+  { error: 'NotFoundError', words: 'No camera found' },
   { error: 'NotReadableError', words: 'in use by another program' },
 ]) {
   test(`an alert explains ${error}, and disappears when the camera works`, async () => {
@@ -267,7 +268,7 @@ test('the page says that TURN is needed when no candidate pair works, and links 
       });
     });
     await page.goto(at({ room, id }));
-    await page.getByText('In the room').waitFor();
+    await joined(page);
     return page;
   };
   const ann = await enterUnreachable('ann');
@@ -276,13 +277,16 @@ test('the page says that TURN is needed when no candidate pair works, and links 
   await until(
     ann,
     'the problem is shown',
-    () => document.querySelector('#problems')?.textContent?.includes('A TURN server is needed'),
+    () =>
+      document
+        .querySelector('#problems')
+        ?.textContent?.includes('Your networks block a direct connection'),
     undefined,
     45_000,
   );
   await inspect(ann, 'no-path');
-  await ann.getByRole('link', { name: 'What that means' }).click();
-  await ann.getByRole('heading', { name: 'No path between you' }).waitFor();
+  await ann.getByRole('link', { name: 'Details for admins' }).click();
+  await ann.getByRole('heading', { name: 'Your networks block' }).waitFor();
   await inspect(ann, 'help');
 });
 
@@ -294,18 +298,18 @@ test('the start form suggests a readable room name, and the link can be shared',
     });
   });
   await page.goto('/');
-  await page.getByRole('button', { name: 'Open the room' }).waitFor();
+  await page.getByRole('button', { name: 'Join' }).waitFor();
   await inspect(page, 'start-phone');
   await fits(page, 'start');
-  await page.getByRole('radio', { name: 'on request' }).check();
-  await page.getByRole('button', { name: 'Open the room' }).click();
-  await page.getByText('In the room').waitFor();
+  await page.getByText('More options').click();
+  await page.getByRole('radio', { name: 'People I accept' }).check();
+  await page.getByRole('button', { name: 'Join' }).click();
+  await joined(page);
   await page.getByRole('button', { name: 'Share…' }).click();
   const { url } = await page.evaluate(() => globalThis.shared);
-  assert.match(url, /\/\?lobby=([b-z][aiou]){3}-([b-z][aiou]){3}-([b-z][aiou]){3}$/);
+  assert.match(url, /\/\?lobby=([a-z]+-){4}[a-z]+$/);
 });
 
-// Comments are about a third of the bytes, because the files are served as they are written.
 test('the content security policy of the page forbids inline code', () => {
   const policy = readFileSync(path.join(PUBLIC, '_headers'), 'utf8');
   assert.match(policy, /default-src 'none'/);

@@ -80,8 +80,8 @@ test('both pages show the caller, and mark all 26 tasks as done', async () => {
   await lookInside(bob, 'ann');
   await ticked(ann, 26);
   await ticked(bob, 26);
-  await bob.getByText('You call, and ann is called').waitFor();
-  await ann.getByText('bob calls, and you are called').waitFor();
+  await bob.getByText('You are the caller, and ann is the callee').waitFor();
+  await ann.getByText('bob is the caller, and you are the callee').waitFor();
 });
 
 test('the diagram explains a description and a candidate', async () => {
@@ -137,12 +137,12 @@ test('the page sends no offer in step-by-step mode until "Next step" is pressed'
     await bob.getByText(`Next: ${words}`, { exact: true }).waitFor();
     await next.click();
   };
-  await step('make the connection');
+  await step('create the connection · new RTCPeerConnection()');
   // Two tasks belong to this step. The third task is ann's connection to the server.
   await ticked(bob, 3);
-  await step('add a data channel');
-  await step('make an offer');
-  await step('set our description: the offer');
+  await step('add a data channel · createDataChannel()');
+  await step('create an offer · createOffer()');
+  await step('set our description: the offer · setLocalDescription()');
   await bob.getByText('Next: send offer', { exact: true }).waitFor();
   // The step waits for "Next step", so the offer is not sent yet.
   assert(!(await passed(bob)).includes('out offer'));
@@ -177,8 +177,8 @@ async function connectInLobby() {
 /** @param {...Page} leaving */
 async function leaveServer(...leaving) {
   for (const page of leaving) {
-    await page.getByRole('button', { name: 'Leave the server' }).click();
-    await page.getByText('Without the server').waitFor();
+    await page.getByRole('button', { name: 'Go offline, keep the call' }).click();
+    await page.getByText('Call continues without server').waitFor();
   }
 }
 
@@ -186,8 +186,8 @@ test('a request in a lobby is cancelled, declined and accepted', async () => {
   const { ann, bob } = await meetInLobby();
   assert(await ann.getByRole('button', { name: 'Send', exact: true }).isDisabled());
   await ann.getByRole('button', { name: 'Ask to connect: bob' }).click();
-  await isShown(bob, 'ann', 'asks to connect with you');
-  await ann.getByRole('button', { name: 'Take it back: bob' }).click();
+  await isShown(bob, 'ann', 'wants to connect');
+  await ann.getByRole('button', { name: 'Cancel request: bob' }).click();
   await isShown(bob, 'ann', 'not connected');
   await ann.getByRole('button', { name: 'Ask to connect: bob' }).click();
   await bob.getByRole('button', { name: 'Accept: ann' }).waitFor();
@@ -195,7 +195,7 @@ test('a request in a lobby is cancelled, declined and accepted', async () => {
   await inspect(bob, 'lobby-phone');
   await fits(bob, 'lobby');
   await bob.getByRole('button', { name: 'Decline: ann' }).click();
-  await isShown(ann, 'bob', 'has declined');
+  await isShown(ann, 'bob', 'declined');
   await ann.getByRole('button', { name: 'Ask again: bob' }).click();
   await bob.getByRole('button', { name: 'Accept: ann' }).click();
   await isShown(ann, 'bob', 'connected');
@@ -205,13 +205,13 @@ test('a request in a lobby is cancelled, declined and accepted', async () => {
 test('peers who left the server chat and hang up', async () => {
   const { ann, bob } = await connectInLobby();
   await leaveServer(ann, bob);
-  await ann.getByRole('textbox', { name: 'Message to all' }).fill('just us');
+  await ann.getByRole('textbox', { name: 'Message everyone' }).fill('just us');
   await ann.keyboard.press('Enter');
   await bob.locator('#log').getByText('just us').waitFor();
   await bob.getByRole('button', { name: 'Hang up: ann' }).click();
   await ann
     .locator('#log')
-    .getByText(/is over|is gone/)
+    .getByText(/ended|left/)
     .first()
     .waitFor();
 });
@@ -231,7 +231,7 @@ test('a peer who left the server cannot turn a camera on, and the button explain
       const id = document.activeElement?.getAttribute('aria-describedby');
       return document.getElementById(id ?? '')?.innerText;
     });
-    assert.match(String(description), /you cannot share anything new/);
+    assert.match(String(description), /You can’t start sharing without the server/);
     assert.equal(await camera.getAttribute('aria-pressed'), 'false');
   }
 });

@@ -12,6 +12,7 @@ import {
   fits,
   inspect,
   isShown,
+  joined,
   meet,
   PHONE,
   pictured,
@@ -52,7 +53,7 @@ for (const [held, options] of Object.entries(TABLETS)) {
     await press(eve, 'Ask to connect: ann');
     await press(ann, 'Ask to connect: bob');
     await ann.getByRole('button', { name: 'Accept: eve' }).waitFor();
-    await ann.getByRole('button', { name: 'Take it back: bob' }).waitFor();
+    await ann.getByRole('button', { name: 'Cancel request: bob' }).waitFor();
     await fits(ann, 'lobby');
     await inspect(ann, `tablet-${held}-lobby`);
   });
@@ -91,11 +92,11 @@ for (const reducedMotion of /** @type {const} */ (['reduce', 'no-preference'])) 
     await isShown(ann, 'eve', 'connected');
     await press(bob, 'Camera');
     await pictured(ann, 'bob');
-    await bob.getByRole('textbox', { name: 'Message to all' }).fill('hello');
+    await bob.getByRole('textbox', { name: 'Message everyone' }).fill('hello');
     await bob.keyboard.press('Enter');
     await ann.getByRole('log').getByText('hello').waitFor();
     await eve.close();
-    await ann.getByRole('log').getByText('eve is gone').waitFor();
+    await ann.getByRole('log').getByText('eve left').waitFor();
     await press(ann, 'Look inside: bob');
     await ann.getByRole('heading', { name: 'Handshake' }).waitFor();
     if (reducedMotion !== 'reduce') {
@@ -152,7 +153,7 @@ for (const [where, options] of Object.entries(SCREENS)) {
       const ann = await pages.open('ann', 'about:blank', options);
       await ann.addInitScript(watchShifts);
       await ann.goto(at({ room, id: 'ann' }, hash));
-      await ann.getByText('In the room').waitFor();
+      await joined(ann);
       await drawn(ann);
       // Ignores the layout shifts while the page loads.
       await shifts(ann);
@@ -160,16 +161,16 @@ for (const [where, options] of Object.entries(SCREENS)) {
       await isShown(ann, 'bob', 'connected');
       const eve = await enter(pages, { room, id: 'eve' });
       await isShown(ann, 'eve', 'connected');
-      await bob.getByRole('textbox', { name: 'Message to all' }).fill('hello');
+      await bob.getByRole('textbox', { name: 'Message everyone' }).fill('hello');
       await bob.keyboard.press('Enter');
       await press(bob, 'Camera');
       await pictured(ann, 'bob');
       await bob.close();
-      await until(ann, 'bob is gone', () => document.body.textContent?.includes('bob is gone'));
+      await until(ann, 'bob left', () => document.body.textContent?.includes('bob left'));
       await drawn(ann);
       assert.deepEqual(await shifts(ann), []);
       await eve.close();
-      await until(ann, 'eve is gone', () => document.body.textContent?.includes('eve is gone'));
+      await until(ann, 'eve left', () => document.body.textContent?.includes('eve left'));
       await drawn(ann);
       assert.deepEqual(await shifts(ann), []);
     });

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { newRoom, until } from '../support/browser.mjs';
 import { Pages } from '../support/chromium.mjs';
 import { useFixtures } from '../support/fixtures.mjs';
-import { at, enter, fits, inspect, isShown, meet } from '../support/page.mjs';
+import { at, enter, fits, inspect, isShown, joined, meet } from '../support/page.mjs';
 import { Deployed } from '../support/workerd.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
@@ -32,7 +32,7 @@ test('both people see the same words, until their connection ends', async () => 
   const words = await wordsIn(ann, 'bob');
   assert.equal(words.length, 8);
   assert.deepEqual(await wordsIn(bob, 'ann'), words);
-  await ann.getByText('nobody stands between your browsers').waitFor();
+  await ann.getByText('nobody is listening in').waitFor();
   await fits(ann, 'words');
   await inspect(ann, 'words');
   await inspect(bob, 'words-desktop');
@@ -43,7 +43,7 @@ test('both people see the same words, until their connection ends', async () => 
   assert.notDeepEqual(await wordsIn(eve, 'ann'), words);
   await eve.getByRole('button', { name: 'Close' }).click();
   await ann.close();
-  await bob.getByText('You are not connected at the moment.').waitFor();
+  await bob.getByText('You are not connected now.').waitFor();
   assert.equal(await bob.locator('#words-list li').count(), 0);
   await eve.getByRole('dialog').waitFor({ state: 'hidden' });
 });
@@ -77,7 +77,7 @@ for (const { name, breakCrypto, text } of [
 test('the buttons of the smallest tile fit', async () => {
   const page = await pages.open('ann', 'about:blank', { viewport: { width: 320, height: 568 } });
   await page.goto(at({ lobby: newRoom(), id: 'ann' }));
-  await page.getByText('In the room').waitFor();
+  await joined(page);
   await until(page, 'a tile', () => document.querySelector('.tile') !== null);
   const overlaps = await page.evaluate(() => {
     const tile = /** @type {HTMLElement} */ (document.querySelector('.tile'));

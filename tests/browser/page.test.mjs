@@ -7,7 +7,7 @@ import { newRoom, PATIENCE, until } from '../support/browser.mjs';
 import { Pages } from '../support/chromium.mjs';
 import { Dev } from '../support/dev.mjs';
 import { TcpProxy } from '../support/tcp-proxy.mjs';
-import { at, enter, inspect } from '../support/page.mjs';
+import { at, enter, inspect, joined } from '../support/page.mjs';
 import { useFixtures } from '../support/fixtures.mjs';
 import { sign } from '../support/token.mjs';
 
@@ -39,14 +39,14 @@ function shows(page, ...names) {
 
 /** @param {Page} page @param {string} text */
 async function write(page, text) {
-  await page.getByRole('textbox', { name: 'Message to all' }).fill(text);
+  await page.getByRole('textbox', { name: 'Message everyone' }).fill(text);
   await page.keyboard.press('Enter');
 }
 
 /**
  * Waits for a message in the chat.
  * @param {Page} page
- * @param {string} author empty for system messages, such as "ann is gone"
+ * @param {string} author empty for system messages, such as "ann left"
  * @param {string} text
  */
 function reads(page, author, text) {
@@ -103,7 +103,7 @@ test('a reloaded page leaves the room and joins again', async () => {
   await ann.reload();
   await shows(ann, 'bob');
   await shows(bob, 'ann');
-  await reads(bob, '', 'ann is gone');
+  await reads(bob, '', 'ann left');
   await write(bob, 'there you are');
   await reads(ann, 'bob', 'there you are');
 });
@@ -129,9 +129,9 @@ test('a peer is shown as lost when its connection breaks, until the server repor
     await bob.close();
     // Chromium needs some seconds to detect that bob does not respond.
     await ann.getByText('connection lost').waitFor({ timeout: 20_000 });
-    assert.equal(await ann.getByText('bob is gone').count(), 0);
+    assert.equal(await ann.getByText('bob left').count(), 0);
     proxy.thaw();
-    await reads(ann, '', 'bob is gone');
+    await reads(ann, '', 'bob left');
     await shows(ann);
   } finally {
     proxy.stop();
@@ -146,16 +146,16 @@ test('the chat works while the server is unreachable, and the alert disappears o
     const bob = await pages.open('bob', proxy.origin + at({ room, id: 'bob' }));
     await shows(bob, 'ann');
     proxy.down();
-    await bob.getByRole('alert').getByText('The server does not answer').waitFor();
-    await bob.getByText('Reconnecting', { exact: true }).waitFor();
+    await bob.getByRole('alert').getByText('Connection to the server lost. Your call').waitFor();
+    await bob.getByText('Reconnecting…', { exact: true }).waitFor();
     await write(bob, 'still here');
     await reads(ann, 'bob', 'still here');
     proxy.restore();
     await bob
       .getByRole('alert')
-      .getByText('The server')
+      .getByText('Connection to the server lost')
       .waitFor({ state: 'detached', timeout: 20_000 });
-    await bob.getByText('In the room').waitFor();
+    await joined(bob);
     await shows(ann, 'bob');
   } finally {
     proxy.stop();
@@ -203,7 +203,7 @@ test('the copied link opens the room and does not contain the id of its peer', a
   await ann.getByRole('button', { name: 'Copy link' }).click();
   await ann.getByRole('button', { name: 'Copied' }).waitFor();
   // The permissions policy of the page forbids scripts to read the clipboard, so the user pastes.
-  const message = ann.getByRole('textbox', { name: 'Message to all' });
+  const message = ann.getByRole('textbox', { name: 'Message everyone' });
   await message.press('Control+V');
   const link = await message.inputValue();
   assert.equal(link, `${dev.origin}/?room=${room}`);
@@ -214,12 +214,12 @@ test('the copied link opens the room and does not contain the id of its peer', a
 test('a page with a token does not offer a link that would admit nobody', async () => {
   const token = sign({ room: '*', exp: Math.floor(Date.now() / 1000) + 600 });
   const page = await pages.open('ann', at({ room: newRoom(), id: 'ann' }, `#token=${token}`));
-  await page.getByText('Others need a link with a token of their own').waitFor();
-  await page.getByText('In the room').waitFor();
-  assert.equal(await page.getByText('Send this link').count(), 0);
+  await page.getByText('Your invitation link is for you only').waitFor();
+  await joined(page);
+  assert.equal(await page.getByLabel('Invite people').count(), 0);
   await inspect(page, 'invitation-with-token');
   await page.getByRole('button', { name: 'Invite' }).click();
-  assert.equal(await page.getByText('Others need a link').count(), 0);
+  assert.equal(await page.getByText('Your invitation link').count(), 0);
 });
 
 test('a user opens a room and chats with the keyboard alone', async () => {
@@ -236,12 +236,12 @@ test('a user opens a room and chats with the keyboard alone', async () => {
   await tabTo('Your name');
   await ann.keyboard.type('Ann');
   await ann.keyboard.press('Enter');
-  await ann.getByText('In the room').waitFor();
-  const link = await ann.getByLabel('Send this link').inputValue();
-  assert.match(link, /\?room=\w+-\w+-\w+$/);
+  await joined(ann);
+  const link = await ann.getByLabel('Invite people').inputValue();
+  assert.match(link, /\?room=(\w+-){4}\w+$/);
   const bob = await pages.open('bob', link);
   await shows(bob, 'Ann');
-  await tabTo('Message to all');
+  await tabTo('Message everyone');
   await ann.keyboard.type('typed');
   await ann.keyboard.press('Enter');
   await reads(bob, 'Ann', 'typed');
@@ -252,7 +252,7 @@ test('a user opens a room and chats with the keyboard alone', async () => {
 
 test('an invalid room name is explained, and the form is shown again', async () => {
   const page = await pages.open('ann', at({ room: 'r'.repeat(129) }));
-  await page.getByRole('alert').getByText('1 to 128 bytes').waitFor();
+  await page.getByRole('alert').getByText('This room name is too long').waitFor();
   await page.getByLabel('Room', { exact: true }).waitFor();
 });
 
@@ -271,7 +271,7 @@ test('the page says that the room is full, and joins when another peer leaves', 
       occupant.close(1000);
     });
     await page.clock.fastForward(31_000);
-    await page.getByText('In the room').waitFor();
+    await joined(page);
   } finally {
     await small.stop();
   }
@@ -287,7 +287,7 @@ test('the page uses wss and shares an https link when it is served over https', 
     const opened = ann.waitForEvent('websocket');
     await ann.goto(`${secure.origin}${at({ room: 'secure', id: 'ann' })}`);
     assert.match((await opened).url(), /^wss:/);
-    const link = await ann.getByLabel('Send this link').inputValue();
+    const link = await ann.getByLabel('Invite people').inputValue();
     assert.equal(link, `${secure.origin}/?room=secure`);
     const bob = await pages.open('bob', `${link}&id=bob`, options);
     await shows(ann, 'bob');
@@ -308,21 +308,21 @@ test('the page says at once that an id is taken, and gives it up after a minute'
   await eve.clock.install();
   await eve.goto(at({ room, id: 'ann' }));
   const alert = eve.getByRole('alert');
-  await alert.getByText(/^This name is taken.* Trying again in \d+ s\.$/).waitFor();
-  await alert.getByRole('link', { name: 'Join with another' }).waitFor();
+  await alert.getByText(/^This ID is in use in the room.* Retrying in \d+ s\.$/).waitFor();
+  await alert.getByRole('link', { name: 'Join with a new one' }).waitFor();
   await eve.clock.fastForward(60_000);
-  await alert.getByText(/^This name is taken[^.]*\.$/).waitFor();
-  await eve.getByText('Not in the room').waitFor();
-  assert(await eve.getByRole('textbox', { name: 'Message to all' }).isDisabled());
-  assert.equal(await ann.getByText('In the room').count(), 1);
+  await alert.getByText(/^This ID is in use in the room[^.]*\.\s*$/).waitFor();
+  await eve.getByText('Not connected', { exact: true }).waitFor();
+  assert(await eve.getByRole('textbox', { name: 'Message everyone' }).isDisabled());
+  assert.equal(await ann.locator('#status').getAttribute('data-state'), 'joined');
 });
 
 test('a link leaves an id that is taken', async () => {
   const room = newRoom();
   const ann = await enter(pages, { room, id: 'ann' });
   const eve = await pages.open('eve', at({ room, id: 'ann' }));
-  await eve.getByRole('link', { name: 'Join with another' }).click();
-  await eve.getByText('In the room').waitFor();
+  await eve.getByRole('link', { name: 'Join with a new one' }).click();
+  await joined(eve);
   await until(ann, 'two people', () => document.querySelectorAll('.tile .face').length === 2);
 });
 
@@ -348,7 +348,7 @@ test('a reloaded page keeps its id, and a duplicated tab gets a new id', async (
   // Users copy the address, so the address must not contain the name.
   assert.equal(new URL(ann.url()).search, `?room=${room}`);
   await ann.reload();
-  await reads(bob, '', 'Ann is gone');
+  await reads(bob, '', 'Ann left');
   await shows(bob, 'Ann');
   assert.equal(await id(), before);
   const copy = await duplicate(ann);
@@ -367,7 +367,7 @@ test('a duplicated tab takes over the id without Web Locks, and the first tab sh
   await first.goto(at({ room, id: 'ann' }));
   await shows(bob, 'ann');
   const second = await duplicate(first);
-  await first.getByRole('alert').getByText('has taken your place').waitFor();
+  await first.getByRole('alert').getByText('joined in another tab').waitFor();
   await shows(second, 'bob');
   await shows(bob, 'ann');
   await write(bob, 'which ann');
@@ -379,18 +379,18 @@ for (const { code, reason, words } of [
     code: 4010,
     reason: 'unauthorized',
     words:
-      'You may not enter this room: the token has expired. Ask whoever invited you for a new link.',
+      'This room needs a valid invitation link: your link has expired. Ask the person who invited you.',
   },
   {
     code: 4012,
     reason: 'removed',
     words:
       'The operator of this server has removed you from the room, or has closed the room. ' +
-      'Ask the operator whether you may join again.',
+      'Ask the operator whether you can join again.',
   },
   { code: 4014, reason: 'expired', words: 'Your invitation has expired' },
   { code: 1009, reason: 'too-large', words: 'too large for the server' },
-  { code: 4008, reason: 'too-fast', words: 'Trying again in' },
+  { code: 4008, reason: 'too-fast', words: 'Retrying in' },
   { code: 1011, reason: '', words: 'The server does not answer' },
 ]) {
   test(`an alert explains close code ${code}`, async () => {

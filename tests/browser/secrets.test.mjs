@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { connected, join, logged, newRoom, until } from '../support/browser.mjs';
 import { Pages } from '../support/chromium.mjs';
 import { useFixtures } from '../support/fixtures.mjs';
+import { joined } from '../support/page.mjs';
 import { ROOM_SECRET, sign } from '../support/token.mjs';
 import { Deployed } from '../support/workerd.mjs';
 
@@ -53,10 +54,10 @@ test('the page takes a token from the fragment of its URL, which browsers do not
   const token = mint(room);
   const page = await pages.open('ann');
   await page.goto(`/?room=${room}#token=${token}`);
-  await page.getByText('In the room', { exact: true }).waitFor();
+  await joined(page);
   assert.equal(await page.evaluate(() => location.href.includes('token')), false);
   await page.reload();
-  await page.getByText('In the room', { exact: true }).waitFor();
+  await joined(page);
 });
 
 const SECRETS = { token: mint('*'), stopKey: 'the stop key of a session' };

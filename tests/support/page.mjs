@@ -26,6 +26,9 @@ export const PHONE = { viewport: { width: 390, height: 844 }, isMobile: true, ha
  */
 export const at = (query, hash = '') => `/?${new URLSearchParams(query)}${hash}`;
 
+/** Waits until the page has joined the room. @param {Page} page */
+export const joined = (page) => page.locator('#status[data-state="joined"]').waitFor();
+
 /**
  * Opens the page and waits until it has joined the room.
  * @param {import('./chromium.mjs').Pages} pages
@@ -34,7 +37,7 @@ export const at = (query, hash = '') => `/?${new URLSearchParams(query)}${hash}`
  */
 export async function enter(pages, query, options = DESKTOP) {
   const page = await pages.open(query.id, at(query), options);
-  await page.getByText('In the room').waitFor();
+  await joined(page);
   return page;
 }
 
