@@ -7,7 +7,7 @@ import { gzipSync } from 'node:zlib';
 import { newRoom } from '../support/browser.mjs';
 import { Pages } from '../support/chromium.mjs';
 import { useFixtures } from '../support/fixtures.mjs';
-import { at } from '../support/page.mjs';
+import { at, joined } from '../support/page.mjs';
 import { Deployed } from '../support/workerd.mjs';
 
 /** In bytes, compressed with gzip. */
@@ -36,10 +36,10 @@ test('the page loads less than 60,000 bytes gzipped', async () => {
   const page = await pages.open('ann', 'about:blank');
   const loaded = requests(page);
   await page.goto('/');
-  await page.getByRole('button', { name: 'Open the room' }).waitFor();
+  await page.getByRole('button', { name: 'Join' }).waitFor();
   for (const parameter of ['room', 'lobby']) {
     await page.goto(at({ [parameter]: newRoom(), id: 'ann' }));
-    await page.getByText('In the room').waitFor();
+    await joined(page);
     await page.getByRole('link', { name: 'Look inside' }).click();
     await page.getByRole('heading', { name: 'Handshake' }).waitFor();
   }
@@ -59,7 +59,7 @@ test('a browser loads each module once', async () => {
   const page = await pages.open('ann', 'about:blank');
   const loaded = requests(page);
   await page.goto(at({ room: newRoom(), id: 'ann' }));
-  await page.getByText('In the room').waitFor();
+  await joined(page);
   const modules = loaded.filter(isModule);
   assert.deepEqual(modules.toSorted(), [...new Set(modules)].sort());
 });
