@@ -32,12 +32,7 @@ export class Channels {
 
   /** @param {string} name @param {ChannelOptions} [options] */
   open(name, options) {
-    const known = this.#all.get(name);
-    if (known) return known;
-    const channel = new Channel(name, this.#peers, options, () => this.#all.delete(name));
-    this.#all.set(name, channel);
-    for (const peer of this.#peers.values()) channel.connect(peer);
-    return channel;
+    return this.#all.get(`${name}`) ?? new Channel(`${name}`, this.#all, this.#peers, options);
   }
 
   /** Must be called after each change of a connection. @param {Peer} peer */
@@ -59,27 +54,25 @@ class Channel extends Events {
 
   #peers;
   #options;
-  #forget;
-  #isClosed = false;
+  #all;
   /** @type {WeakMap<RTCPeerConnection, Link>} */
   #links = new WeakMap();
 
   /**
    * @param {string} name
+   * @param {Map<string, Channel>} all the open channels, by name
    * @param {ReadonlyMap<string, Peer>} peers
    * @param {ChannelOptions} [options]
-   * @param {() => void} [forget] called by `close()`
    */
-  constructor(name, peers, { ordered = true, maxRetransmits } = {}, forget = () => {}) {
+  constructor(name, all, peers, { ordered = true, maxRetransmits } = {}) {
     super();
-    if (typeof name !== 'string' || !name || name.length > 1_000)
-      throw new TypeError('invalid name of a channel: expected 1 to 1,000 characters');
     if (maxRetransmits !== undefined && !(maxRetransmits >= 0 && maxRetransmits <= 65_535))
       throw new RangeError(`invalid maxRetransmits ${maxRetransmits}: expected 0 to 65535`);
     this.name = name;
     this.#peers = peers;
     this.#options = { ordered, maxRetransmits, protocol: PROTOCOL };
-    this.#forget = forget;
+    this.#all = all.set(name, this);
+    for (const peer of peers.values()) this.connect(peer);
   }
 
   /** @param {unknown} data @param {Peer | string} [to] */
@@ -88,26 +81,24 @@ class Channel extends Events {
     const bytes = typeof body === 'string' ? toBytes(body).length : body.length;
     if (bytes > MAX_FRAME || data instanceof Blob)
       throw new TypeError(
-        `a channel takes JSON and binary data of up to ${MAX_FRAME} bytes: use peer.send()`,
+        `a channel takes JSON or binary data of up to ${MAX_FRAME} bytes: use peer.send()`,
       );
     const only = typeof to === 'string' ? this.#peers.get(to) : to;
     const isKnown = only && this.#peers.get(only.id) === only;
-    if (this.#isClosed || (to !== undefined && !isKnown))
-      throw new DOMException('the channel is closed, or the peer left', 'InvalidStateError');
+    if (this.#all.get(this.name) !== this || (to !== undefined && !isKnown))
+      throw new DOMException('the channel is closed or the peer has left', 'InvalidStateError');
     let isFull = false;
     for (const peer of only ? [only] : this.#peers.values())
       if (!this.#sendTo(peer, body, bytes)) isFull = true;
     if (isFull && this.#options.maxRetransmits === undefined)
       throw new DOMException(
-        `more than ${MAX_WAITING} bytes wait for a peer: send less, or use peer.send()`,
+        `more than ${MAX_WAITING} bytes wait for a peer: send less`,
         'OperationError',
       );
   }
 
   close() {
-    this.#isClosed = true;
-    this.#forget();
-    this.#forget = () => {}; // another channel can have the name now
+    if (this.#all.get(this.name) === this) this.#all.delete(this.name);
     for (const { negotiation } of this.#peers.values())
       if (negotiation) this.#link(negotiation.connection).channel?.close();
   }

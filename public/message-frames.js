@@ -19,6 +19,7 @@ export const MAX_PARALLEL = 16;
 export const MAX_PARALLEL_BYTES = 2 ** 26;
 
 const MAX_HEADER = 16_384;
+const INVALID = 'invalid frame, or too many incomplete messages';
 /** Bytes of a received Blob that are collected before the browser may move them to the disk. */
 const BLOB_PART = 2 ** 22;
 
@@ -30,9 +31,7 @@ const toText = (/** @type {Uint8Array} */ bytes) =>
 export function toJson(data) {
   const text = JSON.stringify(data);
   if (text === undefined)
-    throw new TypeError(
-      `a ${typeof data} cannot be sent: pass a JSON value, binary data or a Blob`,
-    );
+    throw new TypeError(`cannot send a ${typeof data}: pass JSON, binary data or a Blob`);
   return text;
 }
 
@@ -41,9 +40,10 @@ export function toJson(data) {
  * @param {any} data
  */
 export function copyBytes(data) {
-  if (ArrayBuffer.isView(data))
-    return new Uint8Array(data.buffer, data.byteOffset, data.byteLength).slice();
-  if (data instanceof ArrayBuffer) return new Uint8Array(data).slice();
+  if (data instanceof ArrayBuffer || ArrayBuffer.isView(data)) {
+    const { buffer = data, byteOffset, byteLength } = /** @type {any} */ (data);
+    return new Uint8Array(buffer, byteOffset, byteLength).slice();
+  }
 }
 
 /**
@@ -65,7 +65,7 @@ export function encode(data, { as, ...extra } = {}) {
   const header = toBytes(JSON.stringify({ as, size, type, name, ...extra }));
   if (header.length > MAX_HEADER)
     throw new RangeError(
-      `metadata, name and type have ${header.length} bytes of JSON: expected at most ${MAX_HEADER}`,
+      `the metadata and name have ${header.length} bytes: expected at most ${MAX_HEADER}`,
     );
   const isBare = Object.values(extra).every((value) => value === undefined);
   return { as, content, header, isBare, size, text };
@@ -130,11 +130,10 @@ export class Incoming {
     const header = JSON.parse(toText(bytes.subarray(2, end)));
     const { as, size } = header;
     if (!['text', 'json', 'binary', 'blob', 'streams'].includes(as) || !(end <= bytes.length))
-      throw new TypeError('the header is invalid');
+      throw new RangeError(INVALID);
     if (!Number.isInteger(size) || size < 0 || size > this.#maxSize)
       throw new RangeError(
-        `${size} bytes are more than the receiver accepts, which is ${this.#maxSize}: ` +
-          'send less, or set its option maxMessageSize',
+        `${size} bytes: expected at most ${this.#maxSize}, the receiver's maxMessageSize`,
       );
     let sum = size;
     for (const other of this.#messages.values()) sum += other.header.size;
@@ -143,7 +142,7 @@ export class Incoming {
       this.#messages.size >= MAX_PARALLEL ||
       sum > this.#maxSize + MAX_PARALLEL_BYTES
     )
-      throw new RangeError('too many messages are incomplete: complete or cancel some of them');
+      throw new RangeError(INVALID);
     const empty = new Uint8Array();
     this.#messages.set(id, { header, bytes: empty, length: 0, received: 0, blobs: [] });
     this.#append(id, bytes.subarray(end));
@@ -156,7 +155,7 @@ export class Incoming {
     const { header, received } = message;
     const { as, size } = header;
     message.received += bytes.length;
-    if (message.received > size) throw new RangeError('the message is longer than its size');
+    if (message.received > size) throw new RangeError(INVALID);
     if (as === 'blob' && message.length >= BLOB_PART) {
       message.blobs.push(new Blob([message.bytes.subarray(0, message.length)]));
       message.length = 0;

@@ -64,11 +64,10 @@ export class Messages {
     this.#hasFrames = hasFrames;
     this.#incoming = new Incoming(context.maxMessageSize, {
       // A peer that does not read cannot fill our buffer with refusals.
-      refuse: (id, reason) => this.#canSend && this.#transmit(frame(REFUSED, id, toBytes(reason))),
-      progress: ({ as, metadata, reply, size }, received) => {
-        if (as !== 'streams' && reply === undefined)
-          context.emit('progress', { received, total: size, metadata });
-      },
+      refuse: (id, reason) =>
+        this.#canSend && this.#channel?.send(frame(REFUSED, id, toBytes(reason))),
+      progress: ({ metadata, size }, received) =>
+        context.emit('progress', { received, total: size, metadata }),
       deliver: ({ as, ask, metadata, reply }, data, id) => {
         const asked = reply === undefined ? undefined : this.#pending.get(reply);
         if (as === 'streams') context.emit('streams', data);
@@ -104,25 +103,19 @@ export class Messages {
   send(message, { signals = [], onProgress, isAsk = false } = {}) {
     if (this.#queued > MAX_QUEUED)
       throw new DOMException(
-        `more than ${MAX_QUEUED} bytes are queued: await the promises of send()`,
+        `${this.#queued} bytes are queued: await the promises of send()`,
         'OperationError',
       );
-    const { content, header, size } = message;
-    const isBlob = content instanceof Blob;
-    this.#lastId = (this.#lastId + 1) >>> 0;
+    const id = (this.#lastId = (this.#lastId + 1) >>> 0);
     /** @type {Promise<any>} */
     const promise = new Promise((resolve, reject) => {
       /** @type {Transfer} */
       const transfer = {
-        id: this.#lastId,
-        message,
-        cost: OVERHEAD + (isBlob ? 0 : size),
-        window: isBlob ? new Uint8Array() : content,
-        windowStart: 0,
-        sent: -1,
-        isReading: false,
+        id,
+        frames: this.#frames(message, id, onProgress),
+        size: message.size,
+        cost: OVERHEAD + (message.content instanceof Blob ? 0 : message.size),
         isAsk,
-        onProgress,
         resolve,
         reject,
         stop: () => signals.forEach((signal) => signal?.removeEventListener('abort', abort)),
@@ -132,10 +125,9 @@ export class Messages {
         if (signal) this.#fail(transfer, signal.reason);
       };
       for (const signal of signals) signal?.addEventListener('abort', abort);
-      this.#pending.set(transfer.id, transfer);
+      this.#pending.set(id, transfer);
       this.#queued += transfer.cost;
-      const isShort = !isBlob && size + header.length + 7 <= MAX_FRAME;
-      (isShort ? this.#short : this.#long).add(transfer);
+      (isShort(message) ? this.#short : this.#long).add(transfer);
       abort();
     });
     promise.catch(() => {}); // the application need not await it
@@ -149,10 +141,7 @@ export class Messages {
     this.#isEnded = true;
     this.#incoming.clear();
     for (const transfer of this.#pending.values())
-      this.#fail(
-        transfer,
-        new DOMException('the connection with this peer has ended', 'NetworkError'),
-      );
+      this.#fail(transfer, new DOMException('the connection has ended', 'NetworkError'));
   }
 
   /** @param {RTCPeerConnection} connection */
@@ -183,7 +172,7 @@ export class Messages {
 
   /** @param {RTCDataChannel} channel */
   #attach(channel) {
-    channel.binaryType = 'arraybuffer'; // the default of Firefox 153 is "blob"
+    channel.binaryType = 'arraybuffer'; // the default of older browsers is "blob"
     channel.bufferedAmountLowThreshold = LOW_WATER;
     channel.addEventListener('open', () => this.#handleOpen(channel));
     channel.addEventListener('close', () => this.#handleClose(channel));
@@ -231,7 +220,19 @@ export class Messages {
       const transfer = this.#next();
       if (!transfer) return;
       try {
-        this.#advance(transfer);
+        const { done, value } = transfer.frames.next(transfer.slice);
+        if (done && transfer.isAsk) this.#dequeue(transfer);
+        else if (done) this.#settle(transfer, () => transfer.resolve());
+        else if (value instanceof Promise) {
+          transfer.isReading = true;
+          value.then(
+            (slice) => {
+              Object.assign(transfer, { slice, isReading: false });
+              this.#pump();
+            },
+            (error) => this.#fail(transfer, error), // for example, the file has changed
+          );
+        } else this.#channel?.send(/** @type {any} */ (value));
       } catch (error) {
         this.#fail(transfer, error);
         this.#context.emit('error', { code: 'unsent', message: String(error) });
@@ -242,92 +243,70 @@ export class Messages {
   /** Returns the message that sends the next frame. @returns {Transfer | undefined} */
   #next() {
     for (const transfer of this.#short) return transfer;
-    for (const transfer of this.#long) {
+    let next = /** @type {Transfer | undefined} */ (this.#long.values().next().value);
+    if (next) {
       // The same limits as in the receiver: beyond them, long messages wait for each other.
-      const sizes = [transfer, ...this.#begun].map(({ message }) => message.size);
+      const sizes = [next, ...this.#begun].map(({ size }) => size);
       const bytes = sizes.reduce((sum, size) => sum + size) - Math.max(...sizes);
-      if (sizes.length <= MAX_PARALLEL && bytes <= MAX_PARALLEL_BYTES) return transfer;
-      break;
+      if (sizes.length > MAX_PARALLEL || bytes > MAX_PARALLEL_BYTES) next = undefined;
     }
-    for (const transfer of this.#begun) if (!transfer.isReading) return transfer;
+    next ??= [...this.#begun].find(({ isReading }) => !isReading);
+    if (next) {
+      this.#dequeue(next);
+      this.#begun.add(next); // behind the others
+    }
+    return next;
   }
 
-  /** Sends the next frame of a message, or reads the next part of a Blob. @param {Transfer} transfer */
-  #advance(transfer) {
-    const { id, message, sent, window, windowStart } = transfer;
+  /**
+   * Yields what is sent for a message. Yields a promise to read the next slice of a Blob, and gets the
+   * slice back. Continues when the browser has taken a frame and has room for another one.
+   * @param {Message} message
+   * @param {number} id
+   * @param {TransferOptions["onProgress"]} onProgress
+   * @returns {Generator<string | Uint8Array | Promise<ArrayBuffer>, void, any>}
+   */
+  *#frames(message, id, onProgress) {
     const { as, content, header, isBare, size, text } = message;
     const hasFrames = this.#hasFrames();
-    const isShort = this.#short.has(transfer);
-    this.#dequeue(transfer);
-    if (!hasFrames && as === 'streams') return this.#complete(transfer);
+    if (!hasFrames && as === 'streams') return;
     if (!hasFrames && (!isBare || size > MAX_FOREIGN))
       throw new DOMException(
-        `this peer does not use room.js: it takes only data of up to ${MAX_FOREIGN} bytes`,
+        `without room.js, this peer takes only data of up to ${MAX_FOREIGN} bytes`,
         'NotSupportedError',
       );
-    if (isBare && text !== undefined && (!hasFrames || (isShort && as === 'text'))) {
-      this.#transmit(text);
-      return this.#complete(transfer);
-    }
-    this.#begun.add(transfer); // behind the others
-    const next = Math.max(sent, 0);
-    if (next === windowStart + window.length && next < size) return this.#read(transfer, next);
-    if (!hasFrames) {
-      this.#transmit(window);
-      return this.#complete(transfer);
-    }
-    const prefix = sent < 0 ? [header.length >> 8, header.length & 255, ...header] : [];
-    const start = next - windowStart;
-    const part = window.subarray(start, start + MAX_FRAME - 5 - prefix.length);
-    this.#transmit(frame(sent < 0 ? HEAD : BODY, id, prefix, part));
-    transfer.sent = next + part.length;
-    if (transfer.sent === size) this.#complete(transfer);
-    else this.#report(transfer);
-  }
-
-  /** Reads the next part of a Blob. @param {Transfer} transfer @param {number} start */
-  #read(transfer, start) {
-    const blob = /** @type {Blob} */ (transfer.message.content);
-    transfer.isReading = true;
-    blob
-      .slice(start, start + BLOB_SLICE)
-      .arrayBuffer()
-      .then(
-        (buffer) => {
-          transfer.window = new Uint8Array(buffer);
-          transfer.windowStart = start;
-          transfer.isReading = false;
-          this.#pump();
-        },
-        (error) => this.#fail(transfer, error), // for example, the file has changed
-      );
-  }
-
-  /** @param {Transfer} transfer */
-  #report({ message, onProgress, sent }) {
-    const progress = { sent, total: message.size };
-    // As a promise callback: an exception of the application must not stop the queue.
-    if (onProgress) Promise.resolve(progress).then(onProgress);
-  }
-
-  /** The browser has the last frame. @param {Transfer} transfer */
-  #complete(transfer) {
-    transfer.sent = transfer.message.size;
-    this.#report(transfer);
-    if (transfer.isAsk) this.#begun.delete(transfer);
-    else this.#settle(transfer, () => transfer.resolve());
+    const isText =
+      isBare && text !== undefined && (!hasFrames || (as === 'text' && isShort(message)));
+    let prefix = [header.length >> 8, header.length & 255, ...header];
+    let slice = content instanceof Blob ? new Uint8Array() : content;
+    let start = 0; // of the slice
+    let sent = 0;
+    do {
+      if (content instanceof Blob && sent === start + slice.length && sent < size) {
+        start = sent;
+        slice = new Uint8Array(yield content.slice(sent, sent + BLOB_SLICE).arrayBuffer());
+      }
+      const from = sent - start;
+      const part = hasFrames ? slice.subarray(from, from + MAX_FRAME - 5 - prefix.length) : slice;
+      if (isText) yield text;
+      else yield hasFrames ? frame(prefix.length ? HEAD : BODY, id, prefix, part) : part;
+      sent = isText ? size : sent + part.length;
+      prefix = [];
+      // As a promise callback: an exception of the application must not stop the queue.
+      if (onProgress) Promise.resolve({ sent, total: size }).then(onProgress);
+    } while (sent < size);
   }
 
   /** @param {Transfer} transfer @param {unknown} error */
   #fail(transfer, error) {
-    if (this.#begun.has(transfer) && this.isOpen) this.#transmit(frame(CANCEL, transfer.id));
+    // The receiver ignores it if it does not know the message.
+    if (this.isOpen && this.#hasFrames()) this.#channel?.send(frame(CANCEL, transfer.id));
     this.#settle(transfer, () => transfer.reject(error));
   }
 
   /** Forgets a message before `settle` is called. @param {Transfer} transfer @param {() => void} settle */
   #settle(transfer, settle) {
     this.#dequeue(transfer);
-    this.#begun.delete(transfer);
     this.#pending.delete(transfer.id);
     transfer.stop();
     settle();
@@ -338,9 +317,8 @@ export class Messages {
     if (this.#short.delete(transfer) || this.#long.delete(transfer)) this.#queued -= transfer.cost;
     this.#begun.delete(transfer);
   }
-
-  /** @param {string | Uint8Array<ArrayBuffer>} data */
-  #transmit(data) {
-    this.#channel?.send(/** @type {any} */ (data));
-  }
 }
+
+/** Whether a message fits into one frame, and need not be read first. @param {Message} message */
+const isShort = ({ content, header, size }) =>
+  !(content instanceof Blob) && size + header.length + 7 <= MAX_FRAME;

@@ -93,17 +93,14 @@ export interface TransferOptions {
 /** A message on its way to one peer. */
 export interface Transfer {
   id: number;
-  message: Message;
+  /** What is still to be sent. A promise reads the next slice of a Blob. */
+  frames: Generator<string | Uint8Array | Promise<ArrayBuffer>, void, any>;
+  size: number;
   /** Bytes that the message counts while it waits to begin. */
   cost: number;
-  /** The part of the content that is in memory, and its place in the content. */
-  window: Uint8Array<ArrayBuffer>;
-  windowStart: number;
-  /** Bytes of the content in the frames that the browser has. -1 before the first frame. */
-  sent: number;
-  isReading: boolean;
+  isReading?: boolean;
+  slice?: ArrayBuffer;
   isAsk: boolean;
-  onProgress: TransferOptions['onProgress'];
   resolve(data?: unknown): void;
   reject(error: unknown): void;
   /** Removes the listeners of the signals. */

@@ -437,7 +437,6 @@ export class Room extends EventTarget {
   /**
    * Returns the channel with a name, for all peers that are in the room or join later. The options
    * count when the channel is opened first. The other side opens a channel with the same name.
-   * @throws {TypeError} if the name has more than 1,000 characters
    * @throws {RangeError} if `maxRetransmits` is invalid
    */
   channel(name: string, options?: ChannelOptions): Channel;

@@ -65,7 +65,7 @@ export class Room extends Events {
     this.joined = new Promise((resolve, reject) => {
       this.on('state', ({ state }) => state === 'joined' && resolve());
       this.on('close', ({ code, reason, message }) =>
-        reject(new Error(message || `the room is closed: ${code} ${reason}`)),
+        reject(new Error(`the room is closed: ${message || reason || code}`)),
       );
     });
     this.joined.catch(() => {}); // the application need not await it

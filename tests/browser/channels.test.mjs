@@ -148,7 +148,7 @@ test('a channel is there again after cancel() and request(), and close() ends it
       nameOf(() => game.send(new Blob(['x']))),
       nameOf(() => game.send(undefined)),
       nameOf(() => game.send('x', 'nobody')),
-      nameOf(() => room.channel('')),
+
       nameOf(() => room.channel('other', { maxRetransmits: -1 })),
     ];
     game.close();
@@ -166,7 +166,6 @@ test('a channel is there again after cancel() and request(), and close() ends it
     'TypeError',
     'TypeError',
     'InvalidStateError',
-    'TypeError',
     'RangeError',
     'InvalidStateError',
   ]);
@@ -198,9 +197,10 @@ test('a channel holds 1 MiB for a peer, then a reliable one refuses and another 
       return [sent, /** @type {Error} */ (error).name];
     }
   });
-  assert.ok(outcome && outcome[0] >= 17 && outcome[0] < 100, `${outcome}`);
-  assert.equal(outcome?.[1], 'OperationError');
-  await logged(bob, 'reliable ann', Number(outcome?.[0]) + 1);
+  const [sent, error] = outcome ?? [];
+  assert.ok(Number(sent) >= 17 && Number(sent) < 100, `${sent}`);
+  assert.equal(error, 'OperationError');
+  await logged(bob, 'reliable ann', Number(sent) + 1);
 });
 
 test('what is not JSON, or for a channel that is not open, is dropped', async () => {

@@ -5,6 +5,7 @@
  * exists.
  */
 import * as code from './code.js';
+import type { Peer as TruePeer } from './peer.js';
 import type * as types from './room.js';
 
 /** Fails to compile unless `A` and `B` are assignable to each other. */
@@ -18,7 +19,6 @@ type Listening = 'addEventListener' | 'removeEventListener';
 /** Fails to compile if `room.js` lacks a member that `room.d.ts` declares. */
 export const declared: Omit<types.Room, Listening> = room;
 export const made = (...args: ConstructorParameters<typeof types.Room>) => new code.Room(...args);
-type TruePeer = NonNullable<ReturnType<code.Room['peers']['get']>>;
 export const peer: types.Peer = {} as TruePeer;
 
 /** Members of `Live` that only `Room` uses. `room.d.ts` declares all other public members. */
@@ -32,6 +32,9 @@ type Inner =
   | 'hasHungUp'
   | 'recoverable'
   | 'setIceServers'
+  | 'negotiation'
+  | 'sendMessage'
+  | 'takesMessages'
   | 'close';
 same<keyof types.Room, keyof code.Room>(
   (a) => a,

@@ -15,9 +15,12 @@ const room = new Room('demo', {
 
 room.addEventListener('peer', ({ detail: { peer } }) => {
   peer.connection.addTransceiver('audio');
-  peer.send('hello');
-  // @ts-expect-error: send() takes only a string
-  peer.send(7);
+  const { signal } = new AbortController();
+  const onProgress = ({ sent, total }: { sent: number; total: number }) => sent / total;
+  peer.send(new Blob(), { metadata: 'a blob', onProgress, signal }).then(() => peer.open);
+  peer.ask({ question: 7 }, { timeout: 5_000, signal }).then((answer) => console.log(answer));
+  // @ts-expect-error: the metadata is an option
+  peer.send('hello', 'metadata');
   // @ts-expect-error: `polite` is read-only
   peer.polite = true;
 });
@@ -55,6 +58,13 @@ room.addEventListener('stream', ({ detail: { stream } }) => {
   // @ts-expect-error: publish() takes a stream
   room.live.publish(null);
 });
+room.on('ask', ({ data, reply }) => reply(data));
+room.on('progress', ({ received, total }) => console.log(received / total));
+room.joined.then(() => room.send({ hello: 'all' }));
+const channel = room.channel('positions', { ordered: false, maxRetransmits: 0 });
+channel.on('message', ({ peer, data }) => channel.send(data, peer));
+// @ts-expect-error: a channel has no event `open`
+channel.on('open', () => {});
 // @ts-expect-error: the detail of `message` has no property `text`
 room.addEventListener('message', ({ detail }) => console.log(detail.text));
 
