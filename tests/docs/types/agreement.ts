@@ -34,6 +34,7 @@ type Inner =
   | 'setIceServers'
   | 'negotiation'
   | 'sendMessage'
+  | 'meta'
   | 'takesMessages'
   | 'close';
 same<keyof types.Room, keyof code.Room>(
