@@ -123,15 +123,15 @@ const RECIPES = {
   },
 
   'Video call': async () => {
-    const [ann, bob] = await runTwice('Video call');
-    const kim = await run('Kim', 'Video call');
+    const [ann, bob] = await runTwice('Video call', 'call();');
+    const kim = await run('Kim', 'Video call', 'call();');
     for (const page of [ann, bob, kim]) await plays(page, 2);
     await kim.close();
     await plays(ann, 1);
   },
 
   Mute: async () => {
-    const expose = 'Object.assign(globalThis, { muteMicrophone, turnCameraOff });';
+    const expose = 'Object.assign(globalThis, { muteMicrophone, turnCameraOff }); call();';
     const [ann, bob] = await runTwice('Mute', expose);
     await shows(ann, 'microphone on, camera on');
     await evaluate(bob, 'muteMicrophone(true)');
@@ -140,7 +140,7 @@ const RECIPES = {
     await shows(ann, 'microphone off, camera off');
     await evaluate(bob, 'muteMicrophone(false)');
     await shows(ann, 'microphone on, camera off');
-    await shows(await run('Kim', 'Mute'), 'microphone on, camera off');
+    await shows(await run('Kim', 'Mute', 'call();'), 'microphone on, camera off');
   },
 
   'Share the screen': async () => {

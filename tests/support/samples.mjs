@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { build } from 'esbuild';
 import { root } from '../../scripts/run.mjs';
 import { until } from './browser.mjs';
+import { VIDEO_PATIENCE } from './media.mjs';
 
 /**
  * Returns the samples of each section of a page, by heading. Sections without samples are left out.
@@ -128,4 +129,5 @@ export const plays = (page, count) =>
       return live.length === count && videos.length === count;
     },
     count,
+    VIDEO_PATIENCE,
   );
