@@ -73,7 +73,8 @@ export function checkOptions(options) {
  * Returns the JSON of the options that other peers see, or nothing if there are none.
  * @param {RoomOptions} options
  */
-export function encodeMeta({ name, metadata }) {
+export function encodeMeta(options) {
+  const { name, metadata } = options;
   // Half of a surrogate pair, as in a name that was cut, is no valid JSON for the server.
   const json = JSON.stringify({ name, metadata }).replace(/\\ud[89a-f]../g, '\\ufffd');
   const { length } = new TextEncoder().encode(json);

@@ -59,8 +59,9 @@ export class Room extends Events {
     const { host, id, key, token, iceServers, iceTransportPolicy, connect, pace } = options;
     const { limitVideo = true, maxMessageSize = 2 ** 28, maxPeers = Infinity } = options;
     const meta = encodeMeta(options);
-    const Connection = runtimeClass(options, 'RTCPeerConnection');
-    const Socket = runtimeClass(options, 'WebSocket');
+    const { RTCPeerConnection, WebSocket } = options;
+    const Connection = runtimeClass('RTCPeerConnection', RTCPeerConnection);
+    const Socket = runtimeClass('WebSocket', WebSocket);
     this.name = normalizeName(name);
     this.joined = new Promise((resolve, reject) => {
       this.on('state', ({ state }) => state === 'joined' && resolve());
@@ -291,12 +292,12 @@ export class Room extends Events {
 
 /**
  * Returns the class from the options, or that of the runtime.
- * @param {RoomOptions} options
  * @param {'RTCPeerConnection' | 'WebSocket'} name
+ * @param {unknown} [given]
  * @returns {any}
  */
-function runtimeClass(options, name) {
-  const found = options[name] ?? globalThis[name];
+function runtimeClass(name, given) {
+  const found = given ?? globalThis[name];
   if (found) return found;
   throw new TypeError(`there is no ${name}: pass a class as the option ${name}`);
 }

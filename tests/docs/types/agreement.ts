@@ -35,6 +35,7 @@ type Inner =
   | 'streams'
   | 'negotiation'
   | 'sendMessage'
+  | 'meta'
   | 'takesMessages'
   | 'close';
 same<keyof types.Room, keyof code.Room>(
