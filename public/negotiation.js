@@ -258,8 +258,8 @@ export class Negotiation {
     const description = { type, sdp };
     const partyline = payload?.partyline;
     const { connection } = this;
-    // The answer can arrive together with the welcome.
-    if (type === 'answer' && this.#settingEarly) await this.#settingEarly;
+    // The answer can arrive together with the welcome, and an offer right after the answer.
+    if (this.#settingEarly) await this.#settingEarly;
     const previous = this.#remoteDescription;
     const identity = identify(type, sdp);
 
