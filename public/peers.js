@@ -102,7 +102,7 @@ export class Peers {
       if (isClosed()) return; // a `peer` listener has closed the room
       // The server removed us while we were disconnected. For this peer, we are a newcomer.
       const old = this.all.get(id);
-      if (old?.hasHungUp && connectsToAll()) this.#remove(old);
+      if (old?.negotiation?.hasHungUp && connectsToAll()) this.#remove(old);
       const known = this.#updateListed(peer);
       // When we join, we make the first offer to every peer, even as the polite side: a page that
       // replaces another page takes over the old page's seat, so the new page is polite to the
@@ -189,19 +189,16 @@ export class Peers {
 
   /** @param {Listed} listed @param {PeersInit["early"]} [early] */
   #add({ id, polite, meta }, early) {
-    const { Connection, configuration, connectsToAll, emit, maxMessageSize } = this.#init;
-    const { pace, send, trace } = this.#init;
+    const { connectsToAll, emit, pace, send, trace } = this.#init;
     const isSending = () => this.#init.isSending(id);
     const peer = new Peer({
+      ...this.#init,
       id,
       polite,
       meta,
       early,
-      Connection,
       always: connectsToAll(),
-      configuration,
       streams: this.streams,
-      maxMessageSize,
       signal: (type, payload, isCurrent) => send({ type, to: id, payload }, isCurrent),
       isSending,
       checkSize: (type, payload) => checkSize({ type, to: id, payload }),
@@ -222,14 +219,11 @@ export class Peers {
       emit('relation', { peer, relation, previous });
       this.#handlePeerState(peer);
     });
-    on('message', (detail) => emit('message', { peer, ...detail }));
-    on('progress', (detail) => emit('progress', { peer, ...detail }));
-    on('ask', (detail) => emit('ask', { peer, ...detail }));
+    for (const type of /** @type {const} */ (['message', 'progress', 'ask', 'track', 'mute']))
+      on(type, (detail) => emit(type, /** @type {any} */ ({ peer, ...detail })));
     on('channel', (channel) => this.channels.accept(peer, channel));
-    on('track', (detail) => emit('track', { peer, ...detail }));
-    on('mute', (detail) => emit('mute', { peer, ...detail }));
     on('streams', (table) => {
-      peer.streams?.receive(table, true);
+      peer.negotiation?.streams?.receive(table, true);
       this.#limitVideo();
     });
     on('state', () => {
@@ -278,7 +272,7 @@ export class Peers {
 
   /** The streams of this client have changed. */
   #handleStreams() {
-    for (const { streams } of this.all.values()) streams?.update();
+    for (const { negotiation } of this.all.values()) negotiation?.streams?.update();
     this.#limitVideo();
   }
 
@@ -290,7 +284,7 @@ export class Peers {
   #handlePeerState(peer) {
     this.#limitVideo();
     const keepWhile = this.#departed.get(peer);
-    if (keepWhile && !peer[keepWhile]) this.#remove(peer);
+    if (keepWhile && !peer.negotiation?.[keepWhile]) this.#remove(peer);
     else if (this.all.get(peer.id) === peer) this.#init.emit('change', { peer });
   }
 
