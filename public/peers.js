@@ -71,7 +71,7 @@ export class Peers {
     const peer = this.all.get(from);
     const limits = this.#limits.get(from);
     if (!peer) return;
-    if (type === LEAVING_SERVER) this.#keepWhile('recoverable', [peer]);
+    if (type === LEAVING_SERVER) this.keepWhile('recoverable', [peer]);
     else if (peer.opensConnection(type) && !limits?.takeConnection()) limits?.hold(type, payload);
     else peer.handleSignal(type, payload);
   }
@@ -86,17 +86,16 @@ export class Peers {
 
   /** @param {Listed[]} listed the peers in a `welcome` @param {string} [offered] who has our offer */
   handleWelcome(listed, offered) {
-    const { isClosed, connectsToAll, early, send } = this.#init;
+    const { always, isClosed, connectsToAll, early, send } = this.#init;
     const peers = listed.filter(({ id }) => id !== MEDIA_SERVER);
     this.#waiting.clear();
     // The server does not tell the peers that this page replaced another page with our id. With
     // "on-request", a broadcast of `cancel` resets the relations. With "always", our offers reveal
     // the replacement.
-    const { always } = this.#init;
     if (!this.#announced && !always && peers.length > 0) send({ type: 'cancel' });
     const missing = new Map(this.all);
     for (const { id } of peers) missing.delete(id);
-    this.#keepWhile('connected', [...missing.values()]);
+    this.keepWhile('connected', [...missing.values()]);
     for (const peer of peers) {
       const { id, polite } = peer;
       if (isClosed()) return; // a `peer` listener has closed the room
@@ -136,14 +135,6 @@ export class Peers {
     this.#waiting.delete(id);
     const peer = this.all.get(id);
     if (peer && !this.#departed.has(peer)) this.#remove(peer);
-  }
-
-  /**
-   * Keeps each peer until its `property` becomes false, because we have left the server.
-   * @param {"connected" | "recoverable"} property
-   */
-  keepAllWhile(property) {
-    this.#keepWhile(property, [...this.all.values()]);
   }
 
   removeAll() {
@@ -259,11 +250,11 @@ export class Peers {
 
   /**
    * Keeps each of the peers until its `property` becomes false. The server does not list the peers,
-   * because it lost its state in a restart or the peers left. The connections may still work.
+   * because it lost its state in a restart, the peers left, or we left. The connections may still work.
    * @param {"connected" | "recoverable"} property
-   * @param {Peer[]} peers
+   * @param {Peer[]} [peers] default: all
    */
-  #keepWhile(property, peers) {
+  keepWhile(property, peers = [...this.all.values()]) {
     for (const peer of peers) {
       this.#departed.set(peer, property);
       this.#handlePeerState(peer);
