@@ -73,7 +73,7 @@ export class Messages {
         if (as === 'streams') context.emit('streams', data);
         else if (ask) {
           const answer = (/** @type {unknown} */ data) => this.send(encode(data, { reply: id }));
-          context.emit('ask', { data, metadata, reply: answer });
+          context.emit('ask', { data, reply: answer });
         } else if (reply === undefined) context.emit('message', { data, metadata });
         else if (asked?.isAsk) this.#settle(asked, () => asked.resolve(data));
       },

@@ -137,7 +137,7 @@ export interface Transfer {
 export interface PeerEvents {
   message: { data: any; metadata: any };
   progress: { received: number; total: number; metadata: any };
-  ask: { data: any; metadata: any; reply: (data: unknown) => Promise<void> };
+  ask: { data: any; reply: (data: unknown) => Promise<void> };
   /** A named channel that the peer has created. */
   channel: RTCDataChannel;
   /** The table of streams that the peer sends, unchecked. */

@@ -159,18 +159,6 @@ export class Peer extends EventTarget {
     return this.#negotiation?.connected ?? false;
   }
 
-  get hasHungUp() {
-    return this.#negotiation?.hasHungUp ?? false;
-  }
-
-  get recoverable() {
-    return this.#negotiation?.recoverable ?? false;
-  }
-
-  get streams() {
-    return this.#negotiation?.streams;
-  }
-
   get takesMessages() {
     return this.relation !== 'none' && this.relation !== 'declined';
   }
@@ -359,25 +347,17 @@ export class Peer extends EventTarget {
 
   #ensureNegotiation() {
     if (this.#negotiation) return this.#negotiation;
-    const { Connection, early, configuration, maxMessageSize, signal, isSending, checkSize } =
-      this.#init;
-    const { trace, pace, streams } = this.#init;
+    const { configuration, early, signal } = this.#init;
     this.#init.early = undefined; // a later connection makes its own offer
     const isCurrent = () => negotiation === this.#negotiation && !this.#closed;
     /** @type {Negotiation} */
     const negotiation = new Negotiation({
-      Connection,
+      ...this.#init,
       early,
       configuration: configuration(),
-      maxMessageSize,
       isPolite: () => this.polite,
       signal: (type, payload) => isCurrent() && signal(type, payload, isCurrent),
-      isSending,
-      checkSize,
       emit: (type, detail) => isCurrent() && this.#handleNegotiationEvent(type, detail),
-      trace,
-      pace,
-      streams,
     });
     this.#negotiation = negotiation;
     if (this.#closed) negotiation.close();

@@ -71,7 +71,7 @@ export class Peers {
     const peer = this.all.get(from);
     const limits = this.#limits.get(from);
     if (!peer) return;
-    if (type === LEAVING_SERVER) this.#keepWhile('recoverable', [peer]);
+    if (type === LEAVING_SERVER) this.keepWhile('recoverable', [peer]);
     else if (peer.opensConnection(type) && !limits?.takeConnection()) limits?.hold(type, payload);
     else peer.handleSignal(type, payload);
   }
@@ -86,23 +86,22 @@ export class Peers {
 
   /** @param {Listed[]} listed the peers in a `welcome` @param {string} [offered] who has our offer */
   handleWelcome(listed, offered) {
-    const { isClosed, connectsToAll, early, send } = this.#init;
+    const { always, isClosed, connectsToAll, early, send } = this.#init;
     const peers = listed.filter(({ id }) => id !== MEDIA_SERVER);
     this.#waiting.clear();
     // The server does not tell the peers that this page replaced another page with our id. With
     // "on-request", a broadcast of `cancel` resets the relations. With "always", our offers reveal
     // the replacement.
-    const { always } = this.#init;
     if (!this.#announced && !always && peers.length > 0) send({ type: 'cancel' });
     const missing = new Map(this.all);
     for (const { id } of peers) missing.delete(id);
-    this.#keepWhile('connected', [...missing.values()]);
+    this.keepWhile('connected', [...missing.values()]);
     for (const peer of peers) {
       const { id, polite } = peer;
       if (isClosed()) return; // a `peer` listener has closed the room
       // The server removed us while we were disconnected. For this peer, we are a newcomer.
       const old = this.all.get(id);
-      if (old?.hasHungUp && connectsToAll()) this.#remove(old);
+      if (old?.negotiation?.hasHungUp && connectsToAll()) this.#remove(old);
       const known = this.#updateListed(peer);
       // When we join, we make the first offer to every peer, even as the polite side: a page that
       // replaces another page takes over the old page's seat, so the new page is polite to the
@@ -136,14 +135,6 @@ export class Peers {
     this.#waiting.delete(id);
     const peer = this.all.get(id);
     if (peer && !this.#departed.has(peer)) this.#remove(peer);
-  }
-
-  /**
-   * Keeps each peer until its `property` becomes false, because we have left the server.
-   * @param {"connected" | "recoverable"} property
-   */
-  keepAllWhile(property) {
-    this.#keepWhile(property, [...this.all.values()]);
   }
 
   removeAll() {
@@ -189,19 +180,16 @@ export class Peers {
 
   /** @param {Listed} listed @param {PeersInit["early"]} [early] */
   #add({ id, polite, meta }, early) {
-    const { Connection, configuration, connectsToAll, emit, maxMessageSize } = this.#init;
-    const { pace, send, trace } = this.#init;
+    const { connectsToAll, emit, pace, send, trace } = this.#init;
     const isSending = () => this.#init.isSending(id);
     const peer = new Peer({
+      ...this.#init,
       id,
       polite,
       meta,
       early,
-      Connection,
       always: connectsToAll(),
-      configuration,
       streams: this.streams,
-      maxMessageSize,
       signal: (type, payload, isCurrent) => send({ type, to: id, payload }, isCurrent),
       isSending,
       checkSize: (type, payload) => checkSize({ type, to: id, payload }),
@@ -222,14 +210,11 @@ export class Peers {
       emit('relation', { peer, relation, previous });
       this.#handlePeerState(peer);
     });
-    on('message', (detail) => emit('message', { peer, ...detail }));
-    on('progress', (detail) => emit('progress', { peer, ...detail }));
-    on('ask', (detail) => emit('ask', { peer, ...detail }));
+    for (const type of /** @type {const} */ (['message', 'progress', 'ask', 'track', 'mute']))
+      on(type, (detail) => emit(type, /** @type {any} */ ({ peer, ...detail })));
     on('channel', (channel) => this.channels.accept(peer, channel));
-    on('track', (detail) => emit('track', { peer, ...detail }));
-    on('mute', (detail) => emit('mute', { peer, ...detail }));
     on('streams', (table) => {
-      peer.streams?.receive(table, true);
+      peer.negotiation?.streams?.receive(table, true);
       this.#limitVideo();
     });
     on('state', () => {
@@ -265,11 +250,11 @@ export class Peers {
 
   /**
    * Keeps each of the peers until its `property` becomes false. The server does not list the peers,
-   * because it lost its state in a restart or the peers left. The connections may still work.
+   * because it lost its state in a restart, the peers left, or we left. The connections may still work.
    * @param {"connected" | "recoverable"} property
-   * @param {Peer[]} peers
+   * @param {Peer[]} [peers] default: all
    */
-  #keepWhile(property, peers) {
+  keepWhile(property, peers = [...this.all.values()]) {
     for (const peer of peers) {
       this.#departed.set(peer, property);
       this.#handlePeerState(peer);
@@ -278,7 +263,7 @@ export class Peers {
 
   /** The streams of this client have changed. */
   #handleStreams() {
-    for (const { streams } of this.all.values()) streams?.update();
+    for (const { negotiation } of this.all.values()) negotiation?.streams?.update();
     this.#limitVideo();
   }
 
@@ -290,7 +275,7 @@ export class Peers {
   #handlePeerState(peer) {
     this.#limitVideo();
     const keepWhile = this.#departed.get(peer);
-    if (keepWhile && !peer[keepWhile]) this.#remove(peer);
+    if (keepWhile && !peer.negotiation?.[keepWhile]) this.#remove(peer);
     else if (this.all.get(peer.id) === peer) this.#init.emit('change', { peer });
   }
 

@@ -263,7 +263,7 @@ export interface RoomEvents {
   /** A part of a message that needs more than one frame has arrived. The numbers are bytes. */
   progress: { peer: Peer; received: number; total: number; metadata?: any };
   /** A peer has called `ask` and waits for your `reply`, now or later. */
-  ask: { peer: Peer; data: any; metadata?: any; reply: (data: unknown) => Promise<void> };
+  ask: { peer: Peer; data: any; reply: (data: unknown) => Promise<void> };
   /**
    * A peer has started to send `track`. `metadata`, `muted` and `camera` describe `streams[0]`, if the
    * peer passed it to `Room.addStream()`. Validate `metadata`, because the peer can send any JSON
@@ -305,9 +305,10 @@ export interface RoomEvents {
   signal: { from: string; type: string; payload: any };
   /**
    * The state of the room has changed. After a disconnect, `code` and `reason` are those of the
-   * WebSocket (1006 and `no token` if the function in the option `token` has failed), and `message` is the last error message of the server. `retryIn` is the number of
-   * milliseconds until the next attempt, or null if no attempt is planned. `left` is true if the
-   * page closed the WebSocket on `pagehide`: the other peers see you leave.
+   * WebSocket, or 1006 and `no token` if the function in the option `token` has failed. `message` is
+   * the last error message of the server. `retryIn` is the number of milliseconds until the next
+   * attempt, or null if no attempt is planned. `left` is true if the page closed the WebSocket on
+   * `pagehide`: the other peers see you leave.
    */
   state: {
     state: RoomState;

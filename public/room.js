@@ -18,7 +18,7 @@ import { frameStep } from './trace.js';
  * @import { Peer } from "./peer.js"
  * @import { ChannelOptions, Muted, RoomEvents, RoomOptions, RoomState } from "./room.js"
  * @import { SendOptions, Step } from "./room.js"
- * @import { Closed, Disconnected, Frame, Listed, SignalingEvents } from "./parts.d.ts"
+ * @import { Closed, Disconnected, Frame, Listed, PeersInit, SignalingEvents } from "./parts.d.ts"
  */
 
 const ROOM_FULL = 4003;
@@ -77,28 +77,30 @@ export class Room extends Events {
     // Other implementations need not be able to change the ICE servers of a connection.
     if (always && !pace && Connection === globalThis.RTCPeerConnection)
       this.#early = new EarlyOffer(Connection, this.#configuration, this.#ending.signal);
-    this.#peers = new Peers({
+    /** @type {Pick<PeersInit, "Connection" | "configuration" | "emit">} */
+    const shared = {
       Connection,
+      configuration: () => this.#configuration,
+      emit: (type, detail) => emit(this, type, detail),
+    };
+    this.#peers = new Peers({
+      ...shared,
       early: this.#early,
       maxPeers,
       always,
       pace,
       limitVideo,
       maxMessageSize,
-      configuration: () => this.#configuration,
       // The device of a live session would connect to each of its viewers, which can be thousands.
       connectsToAll: () => always && !this.#isLive,
       isClosed: () => this.#ending.signal.aborted,
       isSending: (to) => this.#signaling.isSending(to),
       send: (frame, isCurrent) => this.#send(frame, isCurrent),
-      emit: (type, detail) => emit(this, type, detail),
       trace: (step) => this.#trace(step),
     });
     this.live = new Live({
-      Connection,
-      configuration: () => this.#configuration,
+      ...shared,
       signal: (type, payload) => this.#send({ type, to: MEDIA_SERVER, payload }),
-      emit: (type, detail) => emit(this, type, detail),
       trace: (type, payload) =>
         this.#trace({ peer: MEDIA_SERVER, direction: 'local', type, payload }),
     });
@@ -263,7 +265,7 @@ export class Room extends Events {
     this.live.close();
     if (isOver) this.#peers.removeAll();
     // A refusal, for example of an expired token, does not affect the connections.
-    else this.#peers.keepAllWhile(this.#leftServer ? 'recoverable' : 'connected');
+    else this.#peers.keepWhile(this.#leftServer ? 'recoverable' : 'connected');
     this.#ending.abort();
     this.#setState('closed', {});
     emit(this, 'close', closed);

@@ -26,7 +26,7 @@ const LIMITS = [
  */
 export function limitVideo({ slots }, peers) {
   if (!slots[0]) return;
-  const others = [...peers].flatMap(({ streams }) => streams ?? []);
+  const others = [...peers].flatMap(({ negotiation }) => negotiation?.streams ?? []);
   const cameras =
     others.filter(({ hasCamera }) => hasCamera).length +
     Number(slots.some(({ track }) => isCamera(track)));

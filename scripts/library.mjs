@@ -46,9 +46,10 @@ const SCRIPT = 'globalThis.document?.currentScript';
  * The properties that get short names in the script. They belong to classes that applications do not see.
  * A test checks that neither the API nor the platform has such a property.
  */
-export const MANGLED = /^(handle|is)[A-Z]/;
+export const MANGLED =
+  /^(check|connects|handle|has|is|keep|opens|postpone|refresh|send|start|take)[A-Z]/;
 /** The properties of the platform that also match. */
-export const RESERVED = /^is(Array|Finite|Integer|SafeInteger)$/;
+export const RESERVED = /^(hasOwn|is(Array|Finite|Integer|SafeInteger))$/;
 
 /** Builds both files if the library or the package has changed, and returns their paths. */
 export async function buildLibrary() {
