@@ -48,7 +48,7 @@ const SCRIPT = 'globalThis.document?.currentScript';
  */
 export const MANGLED = /^(handle|is)[A-Z]/;
 /** The properties of the platform that also match. */
-export const RESERVED = /^is(Array|Finite|Integer|SafeInteger)$/;
+export const RESERVED = /^is(Array|Finite|Integer|SafeInteger|View)$/;
 
 /** Builds both files if the library or the package has changed, and returns their paths. */
 export async function buildLibrary() {
