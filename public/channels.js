@@ -68,6 +68,8 @@ class Channel extends Events {
     super();
     if (maxRetransmits !== undefined && !(maxRetransmits >= 0 && maxRetransmits <= 65_535))
       throw new RangeError(`invalid maxRetransmits ${maxRetransmits}: expected 0 to 65535`);
+    if (toBytes(name).length > 65_535)
+      throw new RangeError('the name of the channel is too long: expected at most 65535 bytes');
     this.name = name;
     this.#peers = peers;
     this.#options = { ordered, maxRetransmits, protocol: PROTOCOL };
@@ -112,8 +114,7 @@ class Channel extends Events {
     if (link.channel) return;
     const channel = connection.createDataChannel(this.name, this.#options);
     link.channel = channel;
-    const flush = () =>
-      link.queue.splice(0).forEach((body) => channel.send(/** @type {any} */ (body)));
+    const flush = () => link.queue.splice(0).forEach((body) => transmit(channel, body));
     channel.addEventListener('open', flush);
     if (channel.readyState === 'open') flush();
   }
@@ -141,7 +142,7 @@ class Channel extends Events {
     const state = channel?.readyState ?? (negotiation.ready ? 'closed' : 'connecting');
     if (channel && state === 'open') {
       if (channel.bufferedAmount > MAX_WAITING) return false;
-      channel.send(/** @type {any} */ (body));
+      transmit(channel, body);
     } else if (state === 'connecting' && this.#options.maxRetransmits === undefined) {
       if (link.bytes > MAX_WAITING) return false;
       link.queue.push(body);
@@ -155,5 +156,14 @@ class Channel extends Events {
     let link = this.#links.get(connection);
     if (!link) this.#links.set(connection, (link = { queue: [], bytes: 0 }));
     return link;
+  }
+}
+
+/** @param {RTCDataChannel} channel @param {string | Uint8Array<ArrayBuffer>} body */
+function transmit(channel, body) {
+  try {
+    channel.send(/** @type {any} */ (body));
+  } catch {
+    // The peer's description permits no message of this size. It must not cost the other peers theirs.
   }
 }

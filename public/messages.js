@@ -24,9 +24,9 @@ const PROTOCOL = 'partyline'; // distinguishes our channel from a channel of the
 /** Bytes in the buffer of the browser. The next short message waits for them on a slow network. */
 const HIGH_WATER = 2 ** 18;
 const LOW_WATER = 2 ** 16;
-/** Bytes of the messages that have not begun. Each counts some bytes more, for its object. */
+/** Bytes of the messages that have not begun. Each counts what its objects take in Chromium, too. */
 const MAX_QUEUED = 2 ** 24;
-const OVERHEAD = 100;
+const OVERHEAD = 800;
 /** Bytes of a Blob that are read at once. */
 const BLOB_SLICE = 2 ** 20;
 /** Bytes of a message to a client without frames, which is the limit of Chromium. */
@@ -64,15 +64,20 @@ export class Messages {
     this.#hasFrames = hasFrames;
     this.#incoming = new Incoming(context.maxMessageSize, {
       // A peer that does not read cannot fill our buffer with refusals.
-      refuse: (id, reason) =>
-        this.#canSend && this.#channel?.send(frame(REFUSED, id, toBytes(reason))),
+      refuse: (id, reason) => this.#canSend && this.#notify(REFUSED, id, reason),
       progress: ({ metadata, size }, received) =>
         context.emit('progress', { received, total: size, metadata }),
       deliver: ({ as, ask, metadata, reply }, data, id) => {
         const asked = reply === undefined ? undefined : this.#pending.get(reply);
         if (as === 'streams') context.emit('streams', data);
         else if (ask) {
-          const answer = (/** @type {unknown} */ data) => this.send(encode(data, { reply: id }));
+          const answer = (/** @type {unknown} */ data) => {
+            const message = encode(data, { reply: id });
+            // A peer that asks and does not read must not throw into the application.
+            const sent = (async () => this.send(message))();
+            sent.catch(() => {});
+            return sent;
+          };
           context.emit('ask', { data, reply: answer });
         } else if (reply === undefined) context.emit('message', { data, metadata });
         else if (asked?.isAsk) this.#settle(asked, () => asked.resolve(data));
@@ -301,8 +306,17 @@ export class Messages {
   /** @param {Transfer} transfer @param {unknown} error */
   #fail(transfer, error) {
     // The receiver ignores it if it does not know the message.
-    if (this.isOpen && this.#hasFrames()) this.#channel?.send(frame(CANCEL, transfer.id));
+    if (this.#hasFrames()) this.#notify(CANCEL, transfer.id);
     this.#settle(transfer, () => transfer.reject(error));
+  }
+
+  /** @param {number} kind @param {number} id @param {string} [reason] */
+  #notify(kind, id, reason = '') {
+    try {
+      this.#channel?.send(frame(kind, id, toBytes(reason)));
+    } catch {
+      // The channel is not open, or the peer's description permits no frame of this size.
+    }
   }
 
   /** Forgets a message before `settle` is called. @param {Transfer} transfer @param {() => void} settle */

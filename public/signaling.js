@@ -167,10 +167,13 @@ export class Signaling extends EventTarget {
     this.#offer = undefined; // a later join makes its offer after the welcome
     if (typeof this.#token !== 'function' && !offer) return this.#open(this.#token);
     const { signal } = (this.#awaitingToken = new AbortController());
-    Promise.all([requestToken(this.#token, signal), offer]).then(
-      ([token, offer]) => signal.aborted || this.#open(token, offer),
-      (error) => signal.aborted || this.#handleNoToken(error),
-    );
+    Promise.all([requestToken(this.#token, signal), offer])
+      .then(
+        ([token, offer]) => signal.aborted || this.#open(token, offer),
+        (error) => signal.aborted || this.#handleNoToken(error),
+      )
+      // The browser refuses the URL, for example without TLS on a page with TLS.
+      .catch((error) => this.#end({ code: 1006, reason: 'no websocket', message: String(error) }));
   }
 
   /** @param {Error} error */

@@ -115,6 +115,8 @@ export class PeerStreams {
   /** The streams of the connection, by id. @type {Map<string, MediaStream>} */
   #received = new Map();
   #limiting = Promise.resolve();
+  /** The limit that waits for `#limiting`. @type {VideoLimit=} */
+  #nextLimit;
 
   /**
    * @param {RTCPeerConnection} connection
@@ -210,8 +212,13 @@ export class PeerStreams {
 
   /** @param {VideoLimit} limit */
   limitVideo(limit) {
+    const isWaiting = this.#nextLimit;
+    this.#nextLimit = limit; // the last one counts, because a peer can cause any number of changes
+    if (isWaiting) return;
     // One call at a time: the browser refuses parameters that were read before the last call ended.
     this.#limiting = this.#limiting.then(async () => {
+      const limit = /** @type {VideoLimit} */ (this.#nextLimit);
+      this.#nextLimit = undefined;
       for (const [slot, sender] of this.#senders) await limitSender(sender, slot.track, limit);
     });
   }

@@ -203,6 +203,20 @@ test('a channel holds 1 MiB for a peer, then a reliable one refuses and another 
   await logged(bob, 'reliable ann', Number(sent) + 1);
 });
 
+test('a name that no data channel can have is refused at once', async () => {
+  const ann = await chromium.open('ann');
+  await join(ann, newRoom());
+  const name = await ann.evaluate(() => {
+    room.channel('x'.repeat(65_535));
+    try {
+      room.channel('é'.repeat(32_768));
+    } catch (/** @type {any} */ { name }) {
+      return name;
+    }
+  });
+  assert.equal(name, 'RangeError');
+});
+
 test('what is not JSON, or for a channel that is not open, is dropped', async () => {
   const [ann, bob] = await Promise.all(['ann', 'bob'].map((name) => chromium.open(name)));
   await meet(ann, bob);

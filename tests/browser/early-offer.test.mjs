@@ -246,3 +246,22 @@ test('a token from a function and the offer come with one join', async () => {
   await connected(bob, 'ann');
   assert.ok(!(await passed(bob)).includes('out offer'));
 });
+
+test('a WebSocket that the browser refuses after the offer was made closes the room', async () => {
+  const page = await pages.open('ann');
+  await page.evaluate(() => {
+    // As for ws: on a page with TLS.
+    globalThis.WebSocket = /** @type {any} */ (
+      class {
+        constructor() {
+          throw new DOMException('insecure', 'SecurityError');
+        }
+      }
+    );
+  });
+  await join(page, newRoom());
+  const error = await page.evaluate(() =>
+    /** @type {any} */ (globalThis).room.joined.catch((/** @type {Error} */ error) => `${error}`),
+  );
+  assert.match(error, /the room is closed: SecurityError: insecure/);
+});

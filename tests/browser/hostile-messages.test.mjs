@@ -17,7 +17,8 @@ let mallory;
 
 const dev = new Dev();
 const pages = new Pages(dev, 'Chromium');
-useFixtures(dev, pages);
+const firefox = new Pages(dev, 'Firefox');
+useFixtures(dev, pages, firefox);
 
 /**
  * Lets ann and mallory meet. The global `mallory` in mallory's page sends frames on the channel for
@@ -152,4 +153,62 @@ test('a peer that refuses an ask rejects it, with a reason of bounded length', a
       .catch((/** @type {Error} */ error) => `${error.name} ${error.message.length}`),
   );
   assert.equal(message, 'OperationError 500');
+});
+
+test('replies for a peer that does not read reject, and throw nothing', async () => {
+  const [ann, page] = await attack();
+  await ann.evaluate(() => {
+    room.on('ask', (/** @type {any} */ { reply }) => Object.assign(globalThis, { reply }));
+  });
+  await page.evaluate(() => mallory.head(1, { as: 'text', size: 1, ask: true }, 'x'));
+  await settle(ann, page);
+  const outcome = await ann.evaluate(() => {
+    try {
+      for (;;) room.peers.get('mallory').send('x'.repeat(1_000));
+    } catch {
+      // Now the queue is full.
+    }
+    const { reply } = /** @type {any} */ (globalThis);
+    reply('nobody waits for this promise');
+    return reply('x').catch((/** @type {Error} */ { name }) => name);
+  });
+  assert.equal(outcome, 'OperationError');
+});
+
+test('a peer that permits messages of four bytes costs the others nothing, in Firefox', async () => {
+  const [page, bob] = await Promise.all(['mallory', 'bob'].map((name) => pages.open(name)));
+  const ann = await firefox.open('ann');
+  await page.evaluate(() => {
+    const { send } = WebSocket.prototype;
+    WebSocket.prototype.send = function (text) {
+      send.call(this, String(text).replace(/max-message-size:\d+/, 'max-message-size:4'));
+    };
+  });
+  const name = newRoom();
+  await join(page, name, { id: 'mallory' });
+  await logged(page, 'state joined');
+  await join(bob, name, { id: 'bob' });
+  await logged(bob, 'state joined');
+  await bob.evaluate(() => {
+    const { log } = /** @type {any} */ (globalThis);
+    room.channel('game').on('message', (/** @type {any} */ { data }) => log.push(`game ${data}`));
+  });
+  await join(ann, name, { id: 'ann' });
+  await logged(ann, 'state joined');
+  await ann.evaluate(() => Promise.all([...room.peers.values()].map(({ open }) => open)));
+  const refused = await ann.evaluate(async () => {
+    const ids = [...room.peers.keys()].join();
+    const channel = room.channel('game');
+    channel.send('from the queue');
+    room.addStream(new AudioContext().createMediaStreamDestination().stream);
+    const refused = await room.send({ n: 1 }).catch((/** @type {Error} */ { name }) => name);
+    Object.assign(globalThis, { channel });
+    return [ids, refused];
+  });
+  assert.deepEqual(refused, ['mallory,bob', 'TypeError']);
+  await logged(bob, 'message ann [object Object]');
+  await logged(bob, 'game from the queue');
+  await ann.evaluate(() => /** @type {any} */ (globalThis).channel.send('at once'));
+  await logged(bob, 'game at once');
+  await logged(bob, 'track ann');
 });

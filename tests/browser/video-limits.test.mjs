@@ -203,3 +203,28 @@ test('without limits, the parameters belong to the application', async () => {
   });
   assert.equal(kept, 99_000);
 });
+
+test('a peer that often says that it has a camera, and has none, causes few changes', async () => {
+  const page = await prepare('Chromium');
+  await page.evaluate(() => {
+    enter('ann', draw(64, 48));
+    enter('bob', draw(64, 48));
+  });
+  await sends(page, 'ann', { peers: 1, bitrate: 1_500_000 });
+  const calls = await page.evaluate(() => {
+    let calls = 0;
+    const { setParameters } = RTCRtpSender.prototype;
+    RTCRtpSender.prototype.setParameters = function (...args) {
+      calls += 1;
+      return setParameters.apply(this, args);
+    };
+    const { streams } = rooms.ann.peers.get('bob');
+    for (let bitrate = 1; bitrate <= 1_000; bitrate += 1) streams.limitVideo([bitrate, Infinity]);
+    streams.limitVideo([99_000, Infinity]);
+    Object.assign(globalThis, { callsOfSetParameters: () => calls });
+    return calls;
+  });
+  assert.equal(calls, 0, 'all are asked for at once');
+  await sends(page, 'ann', { peers: 1, bitrate: 99_000 });
+  assert.ok((await page.evaluate('callsOfSetParameters()')) <= 2);
+});
