@@ -49,7 +49,7 @@ const SCRIPT = 'globalThis.document?.currentScript';
 export const MANGLED =
   /^(check|connects|handle|has|is|keep|opens|postpone|refresh|send|start|take)[A-Z]/;
 /** The properties of the platform that also match. */
-export const RESERVED = /^(hasOwn|is(Array|Finite|Integer|SafeInteger))$/;
+export const RESERVED = /^(hasOwn|is(Array|Finite|Integer|SafeInteger|View))$/;
 
 /** Builds both files if the library or the package has changed, and returns their paths. */
 export async function buildLibrary() {
