@@ -58,8 +58,10 @@ pub(super) fn error_fields(object: ObjectWriter, refusal: &Refusal<'_>) -> Objec
 }
 
 /// Encodes a JSON array of peers: `[{"id":"ann","polite":false,"meta":7}]`.
-pub(super) fn peer_list<'a>(peers: impl IntoIterator<Item = &'a Listed>) -> String {
-    array(peers.into_iter().map(|peer| {
+#[inline(never)]
+pub(super) fn peer_list(peers: &[Listed], with_media_server: bool) -> String {
+    let shown = |peer: &&Listed| with_media_server || !peer.id.is_media_server();
+    array(peers.iter().filter(shown).map(|peer| {
         ObjectWriter::new(0)
             .string("id", peer.id.as_str())
             .boolean("polite", peer.polite)
@@ -71,12 +73,8 @@ pub(super) fn peer_list<'a>(peers: impl IntoIterator<Item = &'a Listed>) -> Stri
 /// Returns the ids of the peers in a welcome without the media server. A client that does not know media
 /// servers would send an offer to it, but the media server makes all offers.
 pub(super) fn shown(peers: &[Listed]) -> impl Iterator<Item = &PeerId> {
-    shown_entries(peers).map(|peer| &peer.id)
-}
-
-/// Returns the entries of a welcome without the media server.
-pub(super) fn shown_entries(peers: &[Listed]) -> impl Iterator<Item = &Listed> {
-    peers.iter().filter(|peer| !peer.id.is_media_server())
+    let ids = peers.iter().map(|peer| &peer.id);
+    ids.filter(|id| !id.is_media_server())
 }
 
 /// Takes the only remaining field of a frame. `taken` names the fields that the dialect has already

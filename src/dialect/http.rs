@@ -145,7 +145,7 @@ pub fn registered(id: &PeerId, peers: &[Listed], key: &str) -> String {
     ObjectWriter::new(0)
         .string("message", "session registered successfully")
         .string("id", id.as_str())
-        .raw("peers", &peer_list(peers))
+        .raw("peers", &peer_list(peers, true))
         .string("key", key)
         .end()
 }

@@ -91,7 +91,7 @@ pub(super) fn encode(notice: &Notice<'_>) -> Vec<String> {
             .string("type", "welcome")
             .string("id", id.as_str())
             .string("room", room)
-            .raw("peers", &peer_list(peers))
+            .raw("peers", &peer_list(peers, true))
             .optional_string("offered", offered.as_ref().map(PeerId::as_str)),
         Notice::Joined {
             id, polite, meta, ..

@@ -27,7 +27,7 @@
 
 use std::borrow::Cow;
 
-use super::frame::{error_fields, payload, peer_list, shown_entries, type_from, type_into};
+use super::frame::{error_fields, payload, peer_list, type_from, type_into};
 use super::json::{Object, ObjectWriter, list, quote, unquote};
 use crate::core::event::Signal;
 use crate::core::notice::{Notice, RoutedSignal};
@@ -151,7 +151,7 @@ pub(super) fn encode(notice: &Notice<'_>) -> Vec<String> {
     let frame = match notice {
         Notice::Welcome { id, peers, .. } => {
             let sid = ObjectWriter::new(0).string("sid", id.as_str()).end();
-            let peers = peer_list(shown_entries(peers));
+            let peers = peer_list(peers, false);
             return vec![["0", &sid].concat(), event("peers", &peers)];
         }
         Notice::Joined { id, .. } if !id.is_media_server() => peer_event("new-peer", id),

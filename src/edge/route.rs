@@ -224,20 +224,27 @@ fn join_or_status(
         Some(_) if is_websocket(request) => {
             params.read_protocols(request.protocols.unwrap_or_default())?;
             let dialect = dialect.unwrap_or(params.dialect);
-            // Only clients of matchbox know this parameter. Others may use the name for their own.
-            let next = params.next.filter(|_| dialect == Dialect::Matchbox);
-            let meta = params.meta.filter(|_| dialect == Dialect::Native);
             let secret = params.key.as_ref().map(|key| &*key.secret);
-            let id = params.id.map(|id| id_from_key::resolve(id, secret));
+            let id = params.id.take().map(|id| id_from_key::resolve(id, secret));
+            let id = id.transpose()?;
+            // Only clients of matchbox know this parameter. Others may use the name for their own.
+            let next = params
+                .next
+                .as_deref()
+                .filter(|_| dialect == Dialect::Matchbox);
+            let next = next.map(next::read).transpose()?;
+            let is_native = dialect == Dialect::Native;
+            let meta = params.meta.as_deref().filter(|_| is_native);
+            let meta = meta.map(meta::read).transpose()?;
             Ok(Route::Join(Join {
                 room,
-                id: id.transpose()?,
+                id,
                 key: params.key,
                 dialect,
                 moves: params.moves,
-                next: next.map(|next| next::read(&next)).transpose()?,
-                meta: meta.map(|meta| meta::read(&meta)).transpose()?,
-                offer: params.offer.filter(|_| dialect == Dialect::Native),
+                next,
+                meta,
+                offer: params.offer.filter(|_| is_native),
                 tokens: params.tokens,
             }))
         }

@@ -131,12 +131,12 @@ pub(super) fn read_member(reader: &mut Reader<'_>) -> Option<(Member, Dialect)> 
         false => None,
     };
     let token_expires_at = read_token_line(reader)?;
-    let media = match reader.next_line_begins_with(MEDIA_LINE) {
+    let media = match reader.skip_prefix(MEDIA_LINE)? {
         true => Some(Box::new(read_media(reader)?)),
         false => None,
     };
-    let meta = match reader.next_line_begins_with(META_LINE) {
-        true => Some(read_meta(reader)?.into()),
+    let meta = match reader.skip_prefix(META_LINE)? {
+        true => Some(reader.body()?.into()),
         false => None,
     };
     reader.end_line()?;
@@ -153,12 +153,6 @@ pub(super) fn read_member(reader: &mut Reader<'_>) -> Option<(Member, Dialect)> 
     Some((member, dialect))
 }
 
-fn read_meta<'a>(reader: &mut Reader<'a>) -> Option<&'a str> {
-    reader.next_line()?;
-    reader.field()?;
-    reader.body()
-}
-
 /// Appends the line with the time at which a token expires, if it expires.
 pub(super) fn write_token_line(text: &mut String, token_expires_at: Option<Time>) {
     if let Some(Time(at)) = token_expires_at {
@@ -170,17 +164,10 @@ pub(super) fn write_token_line(text: &mut String, token_expires_at: Option<Time>
 /// token does not expire.
 #[allow(clippy::option_option)]
 pub(super) fn read_token_line(reader: &mut Reader<'_>) -> Option<Option<Time>> {
-    match reader.next_line_begins_with(TOKEN_LINE) {
-        true => Some(Some(read_token_expiry(reader)?)),
+    match reader.skip_prefix(TOKEN_LINE)? {
+        true => Some(Some(Time(reader.number()?))),
         false => Some(None),
     }
-}
-
-#[inline(never)] // most peers have no such line
-fn read_token_expiry(reader: &mut Reader<'_>) -> Option<Time> {
-    reader.next_line()?;
-    reader.field()?;
-    Some(Time(reader.number()?))
 }
 
 fn read_stream(reader: &mut Reader<'_>) -> Option<Stream> {

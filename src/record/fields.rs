@@ -76,9 +76,16 @@ impl<'a> Reader<'a> {
         Some(())
     }
 
-    /// Returns whether the text after the current line begins with `prefix`.
-    pub(super) fn next_line_begins_with(&self, prefix: &str) -> bool {
-        self.rest.starts_with(prefix)
+    /// Moves to the second field of the next line, if the text after the current line begins with `prefix`.
+    /// Returns whether it does, or `None` if the current line has unread fields then.
+    #[inline(never)] // most records have no such lines
+    pub(super) fn skip_prefix(&mut self, prefix: &str) -> Option<bool> {
+        if !self.rest.starts_with(prefix) {
+            return Some(false);
+        }
+        self.next_line()?;
+        self.field()?;
+        Some(true)
     }
 
     /// Returns `None` if the current line has unread fields.

@@ -56,11 +56,9 @@ pub(super) fn write_media(text: &mut String, media: &Media) {
     text.push('\n');
 }
 
-/// Reads the line that [`write_media`] appended.
+/// Reads the line that [`write_media`] appended, from its second field.
 #[inline(never)]
 pub(super) fn read_media(reader: &mut Reader<'_>) -> Option<Media> {
-    reader.next_line()?;
-    reader.field()?;
     let stage = match reader.field()? {
         "wanted" => Stage::Wanted(Time(reader.number()?)),
         "calling" => Stage::Calling {
@@ -186,7 +184,7 @@ mod tests {
             write_media(&mut text, &media);
             let mut reader = Reader::new(&text).unwrap();
             assert_eq!(reader.field(), Some(""));
-            assert!(reader.next_line_begins_with(MEDIA_LINE));
+            assert_eq!(reader.skip_prefix(MEDIA_LINE), Some(true));
             assert_eq!(read_media(&mut reader), Some(media));
         }
     }

@@ -320,29 +320,32 @@ impl RoomObject {
         if dialect == Dialect::PeerJs && expired.is_none() {
             self.end_stopped(&id);
         }
-        let event = |socket| {
-            Event::Join(Box::new(event::Joining {
-                socket,
-                id,
-                key,
-                moves,
-                expired,
-                expires_at,
-                meta: meta.map(Rc::from),
-                offer: offer.and_then(|encoded| read_offer(&encoded)),
-            }))
-        };
+        let event = Event::Join(Box::new(event::Joining {
+            socket: self.next_socket(),
+            id,
+            key,
+            moves,
+            expired,
+            expires_at,
+            meta: meta.map(Rc::from),
+            offer: offer.and_then(|encoded| read_offer(&encoded)),
+        }));
         self.enter(dialect, dialect.group(next), event, headers)
+    }
+
+    /// Returns the id of the WebSocket that the next event may accept.
+    fn next_socket(&self) -> Socket {
+        Socket(self.awake.borrow().next_socket)
     }
 
     /// Accepts a new WebSocket, or refuses the request over HTTP. The Worker converts the refusal
     /// into frames for the client. A WebSocket that the room accepts and closes would prevent
     /// hibernation until the client replies to the Close frame. `group`: the group that the client enters.
-    fn enter<'a>(
+    fn enter(
         &self,
         dialect: Dialect,
         group: Option<Group>,
-        event: impl FnOnce(Socket) -> Event<'a>,
+        event: Event<'_>,
         headers: &Headers,
     ) -> Result<Response, Failure> {
         let pair = WebSocketPair::new()?;
@@ -356,7 +359,7 @@ impl RoomObject {
         let now = now();
         let sockets = &mut awake.sockets;
         let mut transport = ObjectTransport::new(&self.state, now, sockets, joining, &self.media);
-        awake.core.drive(now, event(socket), &mut transport);
+        awake.core.drive(now, event, &mut transport);
         if let Some(Err(refusal)) = transport.reply {
             return Err(refusal.into());
         }

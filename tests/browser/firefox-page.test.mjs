@@ -1,7 +1,6 @@
 // @ts-check
 /**
- * The built-in page and the examples in Firefox: Firefox with Firefox, and Firefox with Chromium in
- * both orders.
+ * The built-in page in Firefox: Firefox with Firefox, and Firefox with Chromium in both orders.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -23,10 +22,6 @@ useFixtures(server, pages.Chromium, pages.Firefox);
 const press = (page, name) =>
   page.getByRole('button', { name, exact: true }).click({ timeout: 3 * PATIENCE });
 
-/** Waits until a page shows a text. @param {Page} page @param {string} text */
-const shows = (page, text) =>
-  until(page, `it shows ${text}`, (text) => document.body.innerText.includes(text), text);
-
 /** Writes a message in the chat of the built-in page. @param {Page} page @param {string} text */
 async function write(page, text) {
   await page.getByRole('textbox', { name: 'Message everyone' }).fill(text);
@@ -35,17 +30,6 @@ async function write(page, text) {
 
 for (const [first, second] of PAIRS) {
   const pair = `${first} first, then ${second}`;
-
-  /**
-   * Opens an example. Then opens its URL, which contains the name of the new room, on the other side.
-   * @param {string} name
-   * @returns {Promise<[Page, Page]>}
-   */
-  const openExample = async (name) => {
-    const ann = await pages[first].open('ann', `/examples/${name}.html`);
-    await until(ann, 'the address names a room', () => location.hash.length > 10);
-    return [ann, await pages[second].open('bob', ann.url())];
-  };
 
   /** Opens the page for ann and bob in a new room, and waits until they are connected. */
   const meet = async () => {
@@ -124,53 +108,5 @@ for (const [first, second] of PAIRS) {
     await bob.getByRole('checkbox', { name: 'Step by step' }).uncheck();
     await isShown(ann, 'bob', 'connected');
     await isShown(bob, 'ann', 'connected');
-  });
-
-  test(`the chat example shows messages: ${pair}`, async () => {
-    const [ann, bob] = await openExample('chat');
-    await Promise.all([shows(ann, 'joined'), shows(bob, 'joined')]);
-    for (const [from, to] of [
-      [ann, bob],
-      [bob, ann],
-    ]) {
-      const text = `from ${from === ann ? 'ann' : 'bob'} 🎉`;
-      await from.getByRole('textbox').fill(text);
-      await from.getByRole('button').click();
-      await shows(to, `: ${text}`);
-    }
-    await bob.close();
-    await shows(ann, 'left');
-  });
-
-  test(`the call example plays the other side: ${pair}`, async () => {
-    for (const page of await openExample('call'))
-      await until(page, 'two videos play', () => {
-        const videos = [...document.querySelectorAll('video')];
-        return (
-          videos.length === 2 &&
-          videos.every(({ srcObject, videoWidth, currentTime }) => {
-            const tracks = /** @type {MediaStream} */ (srcObject).getTracks();
-            return tracks.length === 2 && videoWidth > 0 && currentTime > 0;
-          })
-        );
-      });
-  });
-
-  test(`the cursor example shows the other cursor: ${pair}`, async () => {
-    const [ann, bob] = await openExample('cursor');
-    for (const [from, to] of [
-      [ann, bob],
-      [bob, ann],
-    ]) {
-      // The example does not queue moves before the channel is open, so the test repeats the move.
-      await from.evaluate(() =>
-        setInterval(() => dispatchEvent(new PointerEvent('pointermove', { clientX: 50 })), 50),
-      );
-      await until(
-        to,
-        'a cursor is shown',
-        () => document.querySelector('b')?.style.position === 'fixed',
-      );
-    }
   });
 }

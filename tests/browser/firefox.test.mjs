@@ -198,17 +198,7 @@ inEachPair('peers with tokens connect through a TURN server alone', async (open)
   await join(bob, refused, { id: 'bob' });
   await logged(bob, 'close 4010');
   const token = sign({ room: '*', exp: Math.floor(Date.now() / 1000) + 600 });
-  for (const page of [ann, bob])
-    await page.evaluate(() => {
-      // Removes all routes but the relay.
-      globalThis.RTCPeerConnection = class extends RTCPeerConnection {
-        /** @param {RTCConfiguration} [configuration] */
-        constructor(configuration) {
-          super({ ...configuration, iceTransportPolicy: 'relay' });
-        }
-      };
-    });
-  await joinBoth(ann, bob, { token, iceServers: undefined });
+  await joinBoth(ann, bob, { token, iceServers: undefined, iceTransportPolicy: 'relay' });
   await greet(ann, bob);
   for (const page of [ann, bob]) {
     const used = await page.evaluate(async () => {

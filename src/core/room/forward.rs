@@ -167,7 +167,7 @@ impl<'a> Turn<'_, 'a> {
             if self.room.roster.len() == 1 && self.room.live.is_none() {
                 return self.hold(signal).map(|()| Forwarded::Now);
             }
-            let full = self.broadcast(Some(seat), &Notice::Signal(signal));
+            let full = self.broadcast(Some(seat), None, &Notice::Signal(signal));
             let only = match &full[..] {
                 [seat] => self.room.roster.by_seat(*seat),
                 _ => None,

@@ -47,17 +47,16 @@ impl Turn<'_, '_> {
             Err(refusal) => return self.reply(Err(refusal)),
         };
         self.effects.push(Effect::Accept(socket));
-        let mut rate_limiter = RateLimiter::new(self.now, &self.room.limits);
-        let seat = match &mut old {
+        let mut new = RateLimiter::new(self.now, &self.room.limits);
+        let (seat, rate_limiter) = match &mut old {
             Some(old) => {
                 release_connection(old, self.effects);
-                rate_limiter = old.rate_limiter.clone();
-                old.member.seat
+                (old.member.seat, &mut old.rate_limiter)
             }
-            None => self.room.roster.next_seat(),
+            None => (self.room.roster.next_seat(), &mut new),
         };
-        let offer = offer.and_then(|payload| self.plan_offer(payload, &mut rate_limiter));
-        let old_meta = old.as_ref().and_then(|old| old.member.meta.clone());
+        let offer = offer.and_then(|payload| self.plan_offer(payload, rate_limiter));
+        let kept = old.as_ref().and_then(|old| old.member.meta.as_ref());
         let member = Member {
             socket,
             id: id.clone(),
@@ -66,10 +65,10 @@ impl Turn<'_, '_> {
             stream: None,
             token_expires_at: expires_at.and_then(|at| at.to_close_at(self.now)),
             media: old.as_ref().and_then(|old| old.member.media.clone()),
-            meta: meta.map(|meta| match old_meta {
-                Some(old_meta) if meta.is_empty() => old_meta,
+            meta: match (&meta, kept) {
+                (Some(empty), Some(kept)) if empty.is_empty() => Some(kept.clone()),
                 _ => meta,
-            }),
+            },
         };
         self.effects.push(Effect::Keep(Attached {
             member: member.clone(),
@@ -79,19 +78,12 @@ impl Turn<'_, '_> {
         let welcome = self.welcome(&member, offered);
         self.push_send(vec![socket], welcome);
         match old {
-            Some(old) => self.join_again(
-                member,
-                Peer {
-                    rate_limiter,
-                    ..old
-                },
-                moves.is_some(),
-            ),
+            Some(old) => self.join_again(member, old, moves.is_some()),
             None => {
                 let meta = member.shown_meta();
                 self.room
                     .roster
-                    .insert(Peer::new(member, Presence::Connected, rate_limiter));
+                    .insert(Peer::new(member, Presence::Connected, new));
                 if self.room.limits.await_peer > 0 {
                     self.send_early(&id, socket);
                 }
@@ -204,20 +196,25 @@ impl Turn<'_, '_> {
             .collect()
     }
 
-    /// Notifies the other peers that a peer has joined.
+    /// Notifies the other peers that a peer has joined. Only those that ask for it get its meta.
     pub(super) fn announce(&mut self, id: PeerId, seat: Seat, meta: Option<Rc<str>>) {
         if self.room.limits.hides_peers {
             return;
         }
-        self.broadcast(
-            Some(seat),
-            &Notice::Joined {
-                id,
-                polite: true,
-                seat,
-                meta,
-            },
-        );
+        let asks = meta.as_ref().map(|_| true);
+        let mut notice = Notice::Joined {
+            id,
+            polite: true,
+            seat,
+            meta,
+        };
+        self.broadcast(Some(seat), asks, &notice);
+        if asks.is_some()
+            && let Notice::Joined { meta, .. } = &mut notice
+        {
+            *meta = None;
+            self.broadcast(Some(seat), Some(false), &notice);
+        }
     }
 
     /// Removes the held broadcasts and returns them as signals.

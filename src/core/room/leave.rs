@@ -112,7 +112,7 @@ impl Turn<'_, '_> {
         }
         self.record_leaver(seat, &id);
         let is_device = self.is_device(&id);
-        self.broadcast(None, &Notice::Left { id, seat });
+        self.broadcast(None, None, &Notice::Left { id, seat });
         if is_device {
             self.device_left();
         }

@@ -161,13 +161,10 @@ impl<'a> Turn<'_, 'a> {
             // The stage that is stored no longer names the call. After a restart of the room, nothing may
             // call the session during this call, so the peer gives up its session now.
             Stage::Calling { .. } => {
-                let session = media.session.take();
-                let old = Media {
-                    session,
-                    mids: std::mem::take(&mut media.mids),
-                    ..*media
-                };
-                self.close_media(old);
+                let mids = std::mem::take(&mut media.mids);
+                if let Some(session) = media.session.take() {
+                    self.room.calls.close_later(session, mids);
+                }
             }
             Stage::Offered | Stage::Connected => {}
         }

@@ -37,19 +37,22 @@ impl<'a> Turn<'_, 'a> {
 
     /// Notifies all peers except one. Returns the seats of the peers for which the notice cannot be
     /// kept. Connected WebSocket peers are notified first, then the other peers.
-    pub(super) fn broadcast(&mut self, except: Option<Seat>, notice: &Notice<'a>) -> Vec<Seat> {
+    /// `asks`: notifies only the peers that ask for the meta of others, or only those that do not.
+    pub(super) fn broadcast(
+        &mut self,
+        except: Option<Seat>,
+        asks: Option<bool>,
+        notice: &Notice<'a>,
+    ) -> Vec<Seat> {
         if self.room.live.is_some() && self.is_about_viewer(notice) {
-            return self.notify_device(notice);
+            return self.notify_device(asks, notice);
         }
         let is_signal = matches!(notice, Notice::Signal(_));
-        let bare = without_meta(notice);
-        let (mut sockets, mut others, mut unaware) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut sockets, mut others) = (Vec::new(), Vec::new());
         for peer in self.room.roster.all() {
             match peer.plain_socket() {
                 _ if Some(peer.member.seat) == except => {}
-                Some(socket) if bare.is_some() && peer.member.meta.is_none() => {
-                    unaware.push(socket);
-                }
+                _ if asks.is_some_and(|asks| asks != peer.member.meta.is_some()) => {}
                 Some(socket) => sockets.push(socket),
                 None if is_signal || peer.presence == Presence::Connected => {
                     others.push(peer.member.seat);
@@ -60,10 +63,6 @@ impl<'a> Turn<'_, 'a> {
         if !sockets.is_empty() {
             self.push_send(sockets, notice.clone());
         }
-        let notice = bare.as_ref().unwrap_or(notice);
-        if !unaware.is_empty() {
-            self.push_send(unaware, notice.clone());
-        }
         if others.is_empty() {
             return Vec::new();
         }
@@ -73,14 +72,16 @@ impl<'a> Turn<'_, 'a> {
     /// Notifies the device, which is the only peer that learns of a viewer. Returns its seat if the
     /// notice cannot be kept for it.
     #[inline(never)]
-    fn notify_device(&mut self, notice: &Notice<'a>) -> Vec<Seat> {
+    fn notify_device(&mut self, asks: Option<bool>, notice: &Notice<'a>) -> Vec<Seat> {
         let Some(seat) = self.device_seat() else {
             return Vec::new();
         };
         let device = self.room.roster.by_seat(seat);
-        let asks = device.is_some_and(|device| device.member.meta.is_some());
-        let bare = without_meta(notice).filter(|_| !asks);
-        match self.notify(seat, bare.unwrap_or_else(|| notice.clone())) {
+        let has_asked = device.is_some_and(|device| device.member.meta.is_some());
+        if asks.is_some_and(|asks| asks != has_asked) {
+            return Vec::new();
+        }
+        match self.notify(seat, notice.clone()) {
             Ok(()) => Vec::new(),
             Err(_) => vec![seat],
         }
@@ -100,19 +101,6 @@ impl<'a> Turn<'_, 'a> {
             let _ = self.notify(seat, Notice::Refused(refusal));
         }
     }
-}
-
-/// Returns a notice with a meta as a client gets it that does not ask for the meta. `None`: the notice has no
-/// meta.
-fn without_meta<'a>(notice: &Notice<'a>) -> Option<Notice<'a>> {
-    let mut bare = match notice {
-        Notice::Joined { meta: Some(_), .. } => notice.clone(),
-        _ => return None,
-    };
-    if let Notice::Joined { meta, .. } = &mut bare {
-        *meta = None;
-    }
-    Some(bare)
 }
 
 /// Returns whether a notice is a signal that is queued for an absent WebSocket peer. An offer of the

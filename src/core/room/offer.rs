@@ -47,7 +47,7 @@ impl Turn<'_, '_> {
     #[inline(never)]
     pub(super) fn forward_offer(&mut self, seat: Seat, socket: Socket, offer: JoinOffer) {
         let signal = Signal {
-            to: Some(offer.to.to_string().into()),
+            to: Some(offer.to.as_str().to_owned().into()),
             signal_type: "offer".into(),
             payload: Some(offer.payload.into()),
             stated_sender: None,

@@ -22,8 +22,8 @@ pub(super) fn read(encoded: &str) -> Result<String, HttpError> {
         return Ok(String::new());
     }
     decode(encoded, MAX_META).ok_or_else(|| {
-        let message = "`meta` is invalid: expected the base64url without padding of at most 1,024 bytes of \
-             JSON. Shorten or encode it this way";
+        let message =
+            "`meta` is invalid: encode at most 1,024 bytes of JSON as base64url without padding";
         HttpError::new(400, "bad-meta", message)
     })
 }

@@ -103,8 +103,8 @@ impl RoomObject {
     ) -> Result<Response, Failure> {
         let key = self.stored_key(&peer.room, &peer.id, peer.key.as_ref());
         let id = peer.id;
-        let event = |socket| Event::Open {
-            socket,
+        let event = Event::Open {
+            socket: self.next_socket(),
             id,
             key,
             last,

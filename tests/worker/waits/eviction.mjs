@@ -50,9 +50,12 @@ class TestRoom {
     }
   }
 
-  /** @param {string} id */
-  join(id) {
-    return Peer.join(workerd.at[this.instance], this.room, id, { key: `secret of ${id}` });
+  /**
+   * @param {string} id
+   * @param {import('../../support/peer.mjs').Join} [join]
+   */
+  join(id, join) {
+    return Peer.join(workerd.at[this.instance], this.room, id, { key: `secret of ${id}`, ...join });
   }
 
   /**
@@ -106,6 +109,7 @@ const unheard = new TestRoom('unheard', 'strict');
 const stream = new TestRoom('stream');
 const broken = new TestRoom('broken');
 const registered = new TestRoom('registered');
+const metas = new TestRoom('metas');
 
 /** The HTTP peers with the id `bob`, by room. */
 const httpPeers = {
@@ -113,6 +117,8 @@ const httpPeers = {
   /** @type {HttpPeer | undefined} */ broken: undefined,
   /** @type {HttpPeer | undefined} */ registered: undefined,
 };
+/** The largest meta: 1,024 bytes. The `€` makes V8 store two bytes for each character. */
+const META = `${'m'.repeat(1019)}€`;
 /** A payload of 10 KB: two of them do not fit into the attachment of a WebSocket. */
 const LARGE = 'ä'.repeat(5_000);
 
@@ -123,6 +129,9 @@ const LARGE = 'ä'.repeat(5_000);
  */
 const left = new Map();
 let pings = 0;
+
+/** Returns a value as JSON in base64url. @param {unknown} value */
+const base64url = (value) => Buffer.from(JSON.stringify(value)).toString('base64url');
 
 export const evictionTests = () =>
   describe('a room that was evicted from memory', () => {
@@ -137,6 +146,11 @@ export const evictionTests = () =>
         ...pairs.map((room) => room.meet('ann', 'bob')),
         ...threes.map((room) => room.meet('ann', 'bob', 'eve')),
       ]);
+
+      metas.peers.ann = await metas.join('ann', { meta: base64url(META) });
+      await metas.meet('bob');
+      await metas.join('eve', { meta: base64url(META) }).then((eve) => eve.cut());
+      for (const peer of [metas.peers.ann, metas.peers.bob]) await peer.next(); // peer-joined
 
       for (const room of [stream, broken, registered]) await room.meet('ann');
       const { patient: server } = workerd.at;
@@ -173,7 +187,7 @@ export const evictionTests = () =>
       absent.peers.ann.send({ type: 'offer', to: 'bob', payload: 1 });
       absent.peers.ann.send({ type: 'candidate', payload: 2 });
 
-      const all = [lone, stream, broken, registered, ...pairs, ...threes];
+      const all = [lone, stream, broken, registered, metas, ...pairs, ...threes];
       await Promise.all(all.map((room) => room.expectQuiet()));
       await Promise.all(all.map((room) => room.recordAwakeSince()));
 
@@ -239,6 +253,29 @@ export const evictionTests = () =>
       late.send({ type: 'offer', to: 'ann', payload: 1 });
       await ann.receives({ type: 'offer', from: 'late', payload: 1 });
       await newcomer.expectQuiet(late);
+    });
+
+    test('metas are kept, and an offer whose join wakes the room is forwarded', async () => {
+      const now = Date.now();
+      const { ann, bob } = metas.peers;
+      const protocols = ['partyline', `offer.${base64url({ sdp: '' })}`];
+      const late = await metas.join('late', { meta: base64url(7), protocols });
+      await metas.wokenAfter(now);
+      assert.deepEqual(late.welcome, {
+        type: 'welcome',
+        id: 'late',
+        room: 'metas',
+        peers: [
+          { id: 'ann', polite: false, meta: META },
+          { id: 'bob', polite: false },
+          { id: 'eve', polite: false, meta: META },
+        ],
+        offered: 'ann',
+      });
+      await bob.receives({ type: 'peer-joined', id: 'late', polite: true });
+      await ann.receives({ type: 'peer-joined', id: 'late', polite: true, meta: 7 });
+      await ann.receives({ type: 'offer', from: 'late', payload: { sdp: '' } });
+      await metas.expectQuiet(late);
     });
 
     test('all peers keep their polite and impolite roles', async () => {
