@@ -51,8 +51,8 @@ export class HttpProbe {
     this.#report(
       'websocket-blocked',
       `${this.#url.host} answers HTTP requests, but refuses WebSockets: read the status in the network ` +
-        'tab. 400: the option key is invalid. 403: add this origin to ALLOWED_ORIGINS. 500: a setting ' +
-        'is invalid. No status: a proxy or firewall blocks WebSockets',
+        'tab. 400: invalid option key. 403: add this origin to ALLOWED_ORIGINS. 500: invalid setting. ' +
+        'No status: a proxy or firewall',
     );
   }
 
@@ -79,7 +79,7 @@ export class HttpProbe {
     this.#report(
       'unreachable',
       `${this.#url.host} does not answer: check the option host, the network and the ` +
-        'Content-Security-Policy of this page',
+        'Content-Security-Policy',
     );
   }
 }

@@ -166,7 +166,7 @@ export class Negotiation {
   send(message, options) {
     if (this.#closed) {
       throw new DOMException(
-        'the connection with this peer is closed: send() needs a peer that is in room.peers',
+        'the connection with this peer is closed: send to a peer in room.peers',
         'InvalidStateError',
       );
     }

@@ -316,7 +316,7 @@ export class Peer extends EventTarget {
       this.#ensureNegotiation().start();
     } catch (error) {
       // Chromium allows 500 connections, including closed ones until they are garbage-collected.
-      const message = `${error}: the connection with this peer is tried again`;
+      const message = `${error}: the library tries again`;
       // The constructor can call this function, before the room listens to events.
       queueMicrotask(() => this.#emit('error', { code: 'negotiation', message }));
       clearTimeout(this.#retryTimer);

@@ -236,7 +236,7 @@ export class Room extends Events {
   /** @param {Frame} welcome */
   #handleWelcome({ peers: listed, offered }) {
     if (this.#peers.leaveNoPlace(listed)) {
-      const message = 'the room is full for the option maxPeers: choose another room';
+      const message = 'the room is full for maxPeers: choose another room';
       return this.#signaling.close({ code: ROOM_FULL, reason: 'room-full', message });
     }
     if (listed.some((/** @type {Listed} */ { id }) => id === MEDIA_SERVER)) this.#isLive = true;

@@ -114,8 +114,7 @@ export class SignalLimits {
   #drop() {
     if (!this.#dropErrors.take(performance.now())) return;
     const message =
-      'the peer sent too many offers, candidates or requests, and some were dropped: send at most ' +
-      '25 a second after a burst of 800';
+      'the peer sent too many signals of the library, and some were dropped: send at most 25 a second';
     this.#init.reportError({ code: 'peer-too-fast', message });
   }
 

@@ -29,8 +29,7 @@ const CAUSES = {
   4014: 'the token has expired',
 };
 const EXPIRED_TEXT =
-  'the token has expired: in the option token, pass a function that returns a new token; or create ' +
-  'a new Room with a new token';
+  'the token has expired: pass a function as the option token, or create a new Room with a new token';
 /** Asks the server for an id that it makes out of our key. */
 const ID_FROM_KEY = 'k.';
 const MIN_KEY_LENGTH = 22; // of such a key, in characters

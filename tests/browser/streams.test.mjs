@@ -97,6 +97,16 @@ const descriptions = (page) =>
       ).length,
   );
 
+/** Returns the lines of a page's log that begin with a text. @param {Page} page @param {string} start */
+const linesOf = (page, start) =>
+  page.evaluate(
+    (start) =>
+      /** @type {{ log: string[] }} */ (/** @type {any} */ (globalThis)).log.filter((line) =>
+        line.startsWith(start),
+      ),
+    start,
+  );
+
 /** @type {typeof PAIRS} */
 const ALL_PAIRS = [...PAIRS.slice(1), ['Chromium', 'Chromium'], PAIRS[0]];
 
@@ -210,11 +220,7 @@ test('a track that the application or another stream sends already is sent again
   });
   await logged(bob, 'track audio ann');
   await logged(bob, 'track video ann', 3);
-  const videos = await bob.evaluate(() =>
-    /** @type {any} */ (globalThis).log.filter((/** @type {string} */ line) =>
-      line.startsWith('track video'),
-    ),
-  );
+  const videos = await linesOf(bob, 'track video');
   assert.equal(new Set(videos).size, 3, `each track has its own stream: ${videos}`);
   await connected(ann, 'bob');
 });
@@ -268,13 +274,8 @@ test('a stale description that arrives after a newer message does not unmute', a
   await logged(bob, 'mute ann');
   await release(ann);
   await logged(bob, 'track audio ann', 2);
-  const mutes = await bob.evaluate(() =>
-    /** @type {any} */ (globalThis).log.filter((/** @type {string} */ line) =>
-      line.startsWith('mute'),
-    ),
-  );
-  const anns = await streamOf(ann);
-  assert.deepEqual(mutes, [`mute ann ${anns} {"audio":true,"video":false}`]);
+  const mutes = await linesOf(bob, 'mute');
+  assert.deepEqual(mutes, [`mute ann ${await streamOf(ann)} {"audio":true,"video":false}`]);
 });
 
 test('a page that replaces a peer gets the streams', async () => {
@@ -328,14 +329,9 @@ test('a table of a peer that is too large or has wrong types changes nothing els
     }
   });
   await logged(ann, `mute bob ${bobs} {"metadata":{"nice":true},"audio":true,"video":false}`);
-  const { log, polluted } = await ann.evaluate(() => ({
-    log: /** @type {any} */ (globalThis).log,
-    polluted: /** @type {any} */ ({}).polluted,
-  }));
-  assert.equal(polluted, undefined);
-  assert.doesNotMatch(log.join('\n'), /too many|error/);
-  const last = log.filter((/** @type {string} */ line) => line.startsWith('mute')).at(-1);
-  assert.match(last, /nice/);
+  assert.equal(await ann.evaluate(() => /** @type {any} */ ({}).polluted), undefined);
+  assert.doesNotMatch((await linesOf(ann, '')).join('\n'), /too many|error/);
+  assert.match((await linesOf(ann, 'mute')).at(-1) ?? '', /nice/);
 });
 
 test('a table of a peer that is nested too deeply is ignored', async () => {
