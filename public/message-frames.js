@@ -31,7 +31,7 @@ const toText = (/** @type {Uint8Array} */ bytes) =>
 export function toJson(data) {
   const text = JSON.stringify(data);
   if (text === undefined)
-    throw new TypeError(`cannot send a ${typeof data}: pass JSON, binary data or a Blob`);
+    throw new TypeError(`cannot send the type ${typeof data}: pass JSON, binary data or a Blob`);
   return text;
 }
 

@@ -26,6 +26,8 @@ const TYPES = {
 
 /** @param {RoomOptions} options */
 export function checkOptions(options) {
+  if (Object(options) !== options)
+    throw new TypeError(`invalid options ${quote(options)}: expected an object`);
   for (const [name, value] of Object.entries(options)) {
     const expected = TYPES[name];
     if (!expected) {
@@ -85,7 +87,7 @@ export function encodeMeta(options) {
  * @param {string} name
  */
 export function normalizeName(name) {
-  const text = String(name);
+  const text = String(name ?? '');
   // Firefox replaces a lone surrogate with U+FFFD, so `roomUrl` could no longer refuse the name.
   return /\p{Cs}/u.test(text) ? text : text.normalize('NFC');
 }
@@ -124,7 +126,7 @@ export function httpUrl(path, room) {
   return url;
 }
 
-/** Quotes a value for an error message, shortened to 140 characters. @param {string} value */
+/** Quotes a value for an error message, shortened to 140 characters. @param {unknown} value */
 function quote(value) {
   const text = String(value);
   return JSON.stringify(text.length > 140 ? `${text.slice(0, 140)}…` : text);

@@ -208,4 +208,10 @@ for (const name of ['chat', 'call', 'cursor', 'file']) {
     const lines = (await readFile(url, 'utf8')).trimEnd().split('\n');
     assert(lines.length <= MAX_LINES, `${lines.length} lines`);
   });
+
+  test(`the ${name} example has the width of a phone`, async () => {
+    const phone = { viewport: { width: 375, height: 667 }, isMobile: true, hasTouch: true };
+    const page = await chromium.open('phone', `${dev.origin}/examples/${name}.html`, phone);
+    assert.equal(await page.evaluate(() => innerWidth), 375);
+  });
 }

@@ -160,6 +160,9 @@ test('invalid options throw errors that quote the value', async () => {
       star: message('*'),
       long: message('x'.repeat(129)),
       surrogate: message('\ud800'),
+      missing: message(undefined),
+      nothing: message(null, {}),
+      text: message('demo', 'localhost:1999'),
       id: message('demo', { id: 'Ann Lee' }),
       token: message('demo', { token: 'secret ticket' }),
       connect: message('demo', { connect: 'sometimes' }),
@@ -175,6 +178,9 @@ test('invalid options throw errors that quote the value', async () => {
   assert.match(messages.star, /^RangeError: invalid room name "\*": .* and "\*"$/);
   assert.match(messages.long, /^RangeError: invalid room name "xxx/);
   assert.match(messages.surrogate, /^RangeError: invalid room name "/);
+  assert.match(messages.missing, /^RangeError: invalid room name ""/);
+  assert.match(messages.nothing, /^RangeError: invalid room name ""/);
+  assert.equal(messages.text, 'TypeError: invalid options "localhost:1999": expected an object');
   assert.match(messages.id, /^RangeError: invalid peer id "Ann Lee": expected 1 to 64 characters/);
   assert.match(messages.token, /^RangeError: invalid token: expected a JWT/);
   assert.doesNotMatch(messages.token, /secret/);
