@@ -260,6 +260,7 @@ test('a WebSocket that the browser refuses after the offer was made closes the r
     );
   });
   await join(page, newRoom());
+  await logged(page, 'close 1006');
   const error = await page.evaluate(() =>
     /** @type {any} */ (globalThis).room.joined.catch((/** @type {Error} */ error) => `${error}`),
   );

@@ -21,14 +21,14 @@ const firefox = new Pages(dev, 'Firefox');
 useFixtures(dev, pages, firefox);
 
 /**
- * Lets ann and mallory meet. The global `mallory` in mallory's page sends frames on the channel for
+ * Lets ann and mallory meet. Ann accepts messages of `maxMessageSize` bytes. The global `mallory` in mallory's page sends frames on the channel for
  * messages, and has the frames that ann answers.
  * @returns {Promise<[ann: Page, mallory: Page]>}
  */
-async function attack() {
+async function attack(maxMessageSize = 1_000_000) {
   const [ann, page] = await Promise.all(['ann', 'mallory'].map((name) => pages.open(name)));
   const name = newRoom();
-  await join(ann, name, { id: 'ann', maxMessageSize: 1_000_000 });
+  await join(ann, name, { id: 'ann', maxMessageSize });
   await logged(ann, 'state joined');
   await page.evaluate(() => {
     const { createDataChannel } = RTCPeerConnection.prototype;
@@ -153,6 +153,19 @@ test('a peer that refuses an ask rejects it, with a reason of bounded length', a
       .catch((/** @type {Error} */ error) => `${error.name} ${error.message.length}`),
   );
   assert.equal(message, 'OperationError 500');
+});
+
+test('JSON that could fill the memory of the page is refused', async () => {
+  const [ann, page] = await attack(2 ** 28);
+  await page.evaluate(() => {
+    for (const [index, as] of ['json', 'streams', 'text', 'binary', 'blob'].entries())
+      mallory.head(2 * index, { as, size: 2 ** 25 + 1 });
+    mallory.head(1, { as: 'json', size: 2 ** 25 });
+  });
+  const refusals = await settle(ann, page);
+  assert.equal(refusals.length, 2);
+  assert.match(refusals[0], /^0 33554433 bytes: expected at most 33554432, for JSON/);
+  assert.match(refusals[1], /^2 33554433 bytes/);
 });
 
 test('replies for a peer that does not read reject, and throw nothing', async () => {
