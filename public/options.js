@@ -40,7 +40,7 @@ export function checkOptions(options) {
       throw new TypeError(`the option ${name} has the type ${type}: expected ${expected}`);
     }
   }
-  const { id, token, maxPeers = 1, connect = 'always', iceTransportPolicy = 'all' } = options;
+  const { id, token, connect = 'always', iceTransportPolicy = 'all' } = options;
   if (id !== undefined && !/^[\w.:-][\w.~:-]{0,63}$/.test(id)) {
     throw new RangeError(
       `invalid peer id ${quote(id)}: expected 1 to 64 characters of A-Z a-z 0-9 . _ ~ : -, without ~ at ` +
@@ -53,8 +53,10 @@ export function checkOptions(options) {
       'invalid token: expected a JWT exactly as it was issued, or a function that returns one',
     );
   }
-  if (!(maxPeers >= 1))
-    throw new RangeError(`invalid option maxPeers ${maxPeers}: expected at least 1`);
+  for (const name of /** @type {const} */ (['maxPeers', 'maxMessageSize'])) {
+    const value = options[name] ?? 1;
+    if (!(value >= 1)) throw new RangeError(`invalid option ${name} ${value}: expected at least 1`);
+  }
   checkChoice('connect', connect, 'always', 'on-request');
   checkChoice('iceTransportPolicy', iceTransportPolicy, 'all', 'relay');
 }

@@ -134,6 +134,45 @@ test('the offer waits for ICE servers that come after the answer, and uses them'
   assert.ok(!(await passed(bob)).includes('out offer'));
 });
 
+test('an offer that follows the answer at once waits for our offer, too', async () => {
+  const [ann, bob] = await pages.pair();
+  const room = await waiting(ann);
+  await ann.evaluate(() => {
+    const { stream } = new AudioContext().createMediaStreamDestination();
+    /** @type {any} */ (globalThis).room.addStream(stream);
+  });
+  let resolve = () => {};
+  const promise = new Promise((done) => (resolve = () => done(undefined)));
+  await bob.route(/\/ice-servers(\?|$)/, async (route) => {
+    await promise;
+    await route.continue();
+  });
+  // Our offer is set when the ICE servers are known. Setting it takes longer than reading both frames.
+  await bob.evaluate(() => {
+    const { prototype } = RTCPeerConnection;
+    const { setLocalDescription } = prototype;
+    /** @type {any} */ (prototype).setLocalDescription = async function (
+      /** @type {any} */ description,
+    ) {
+      await new Promise((done) => setTimeout(done, 300));
+      return setLocalDescription.call(this, description);
+    };
+  });
+  await join(bob, room, { id: 'bob', iceServers: undefined });
+  await until(bob, 'the answer and an offer have come', () => {
+    const { passed } = /** @type {any} */ (globalThis).wire;
+    return passed.includes('in answer') && passed.includes('in offer');
+  });
+  resolve();
+  await logged(bob, 'track ann');
+  await connected(bob, 'ann');
+  await talk(ann, 'ann', bob, 'bob', 'hello');
+  const errors = await bob.evaluate(() =>
+    /** @type {any} */ (globalThis).log.filter((/** @type {string} */ line) => /^error/.test(line)),
+  );
+  assert.deepEqual(errors, []);
+});
+
 test('a third page makes one offer early, and the other one after its welcome', async () => {
   const [ann, bob] = await pages.pair();
   const eve = await pages.open('eve');
