@@ -155,7 +155,7 @@ test('an offer that follows the answer at once waits for our offer, too', async 
       /** @type {any} */ description,
     ) {
       await new Promise((done) => setTimeout(done, 300));
-      return setLocalDescription.call(this, description);
+      return /** @type {any} */ (setLocalDescription).call(this, description);
     };
   });
   await join(bob, room, { id: 'bob', iceServers: undefined });
