@@ -1,6 +1,6 @@
 //! Notices to peers: sends them to connected peers, and queues them for absent peers.
 
-use super::roster::Presence;
+use super::roster::{Peer, Presence};
 use super::turn::Turn;
 use crate::core::notice::Notice;
 use crate::core::peer::{PeerId, Seat};
@@ -49,16 +49,19 @@ impl<'a> Turn<'_, 'a> {
         }
         let is_signal = matches!(notice, Notice::Signal(_));
         let (mut sockets, mut others) = (Vec::new(), Vec::new());
-        for peer in self.room.roster.all() {
-            match peer.plain_socket() {
-                _ if Some(peer.member.seat) == except => {}
-                _ if asks.is_some_and(|asks| asks != peer.member.meta.is_some()) => {}
-                Some(socket) => sockets.push(socket),
-                None if is_signal || peer.presence == Presence::Connected => {
-                    others.push(peer.member.seat);
-                }
-                None => {}
+        let sort = |peer: &Peer| match peer.plain_socket() {
+            _ if Some(peer.member.seat) == except => {}
+            Some(socket) => sockets.push(socket),
+            None if is_signal || peer.presence == Presence::Connected => {
+                others.push(peer.member.seat);
             }
+            None => {}
+        };
+        match asks {
+            None => self.room.roster.all().for_each(sort),
+            Some(asks) => (self.room.roster.all())
+                .filter(|peer| asks == peer.member.meta.is_some())
+                .for_each(sort),
         }
         if !sockets.is_empty() {
             self.push_send(sockets, notice.clone());
