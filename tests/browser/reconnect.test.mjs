@@ -337,7 +337,7 @@ test('candidates that are gathered together are sent in one frame and arrive sep
     const { Signaling } = await import(path);
     const join = async (/** @type {string} */ id) => {
       const url = new URL(`/parties/main/${room}`, location.href);
-      const signaling = new Signaling(url, { id, key: id });
+      const signaling = new Signaling({ url, id, key: id, meta: '', WebSocket });
       await new Promise((joined) => signaling.addEventListener('frame', joined, { once: true }));
       return signaling;
     };

@@ -218,7 +218,7 @@ test('a peer that often says that it has a camera, and has none, causes few chan
       calls += 1;
       return setParameters.apply(this, args);
     };
-    const { streams } = rooms.ann.peers.get('bob');
+    const { streams } = rooms.ann.peers.get('bob').negotiation;
     for (let bitrate = 1; bitrate <= 1_000; bitrate += 1) streams.limitVideo([bitrate, Infinity]);
     streams.limitVideo([99_000, Infinity]);
     Object.assign(globalThis, { callsOfSetParameters: () => calls });

@@ -66,9 +66,10 @@ test('a document with a password syncs, and a wrong password shows nothing', asy
   const eve = await pages.open('eve', `${workerd.at.main.origin}/health`);
   await documents.load(eve);
   // y-webrtc does not handle the errors of messages that it cannot decrypt.
-  await eve.evaluate(() =>
-    addEventListener('unhandledrejection', (event) => event.preventDefault()),
-  );
+  for (const page of [eve, ...both])
+    await page.evaluate(() =>
+      addEventListener('unhandledrejection', (event) => event.preventDefault()),
+    );
   await documents.open(eve, 'secret', signaling('secret'), 'guess');
   await sync(both, 'secret', signaling('secret'), 'password');
   assert.deepEqual(await documents.read(eve, 'secret'), []);
