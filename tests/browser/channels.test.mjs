@@ -6,6 +6,7 @@ import { connected, join, log, logged, meet, newRoom, start, until } from '../su
 import { Pages } from '../support/chromium.mjs';
 import { Dev } from '../support/dev.mjs';
 import { useFixtures } from '../support/fixtures.mjs';
+import { some } from '../support/tier.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
 
@@ -63,7 +64,7 @@ function collect(page) {
   });
 }
 
-for (const other of [chromium, firefox]) {
+for (const other of some([firefox, chromium])) {
   const name = other === chromium ? 'Chromium' : 'Firefox';
 
   test(`channels reach all peers, also later ones, between Chromium and ${name}`, async () => {

@@ -6,6 +6,7 @@ import { connected, join, log, logged, meet, newRoom, start } from '../support/b
 import { Pages } from '../support/chromium.mjs';
 import { Dev } from '../support/dev.mjs';
 import { useFixtures } from '../support/fixtures.mjs';
+import { some } from '../support/tier.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
 
@@ -43,7 +44,7 @@ function describe(page) {
   });
 }
 
-for (const other of [chromium, firefox]) {
+for (const other of some([firefox, chromium])) {
   const name = other === chromium ? 'Chromium' : 'Firefox';
 
   test(`all kinds of data arrive as what they were, between Chromium and ${name}`, async () => {
