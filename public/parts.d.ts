@@ -68,8 +68,8 @@ export type DescriptionPayload = RTCSessionDescriptionInit & {
 };
 
 /**
- * What a peer knows about a stream: its metadata, which can be any JSON value, its mute state, and
- * whether it contains video from a camera.
+ * The description of a stream that peers receive: its metadata, which can be any JSON value, its mute
+ * state, and whether it contains video from a camera.
  */
 export type StreamInfo = { metadata: unknown; muted: Muted; camera: boolean };
 

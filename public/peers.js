@@ -173,7 +173,7 @@ export class Peers {
     if (!next || this.#isFull || this.#init.isClosed()) return;
     this.#waiting.delete(next.id);
     const peer = this.#add(next);
-    // What the peer has sent so far was dropped. It repeats its offer after `accept`, and its request
+    // The signals that the peer sent while it waited were dropped. It repeats its offer after `accept`, and its request
     // after `cancel`.
     if (this.#init.connectsToAll()) this.#init.send({ type: 'accept', to: next.id });
     else peer.resync();

@@ -130,7 +130,7 @@ export interface Channel extends EventTarget {
    *   `OperationError` if more than 1 MiB waits for a peer already, which does not get the data
    */
   send(data: unknown, to?: Peer | string): void;
-  /** Closes the channel. What arrives for it is dropped. */
+  /** Closes the channel. Later data for it is dropped. */
   close(): void;
   /** Calls `handle` for each message. Returns a function that stops the calls, like `off`. */
   on(type: 'message', handle: (detail: { peer: Peer; data: any }) => void): () => void;

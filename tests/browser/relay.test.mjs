@@ -5,27 +5,11 @@ import { test } from 'node:test';
 import { connected, join, logged, newRoom, talk } from '../support/browser.mjs';
 import { Pages } from '../support/chromium.mjs';
 import { useFixtures } from '../support/fixtures.mjs';
-import { Coturn } from '../support/turn.mjs';
-import { startWorkerd } from '../support/workerd.mjs';
+import { DeployedWithTurn } from '../support/turn.mjs';
 
 /** @typedef {import('../../public/room.js').Trace} Trace */
 
-const TURN_SECRET = 'what-coturn-knows-too';
-/** @type {Coturn | undefined} */
-let coturn;
-/** @type {import('../support/workerd.mjs').Workerd<'main'> | undefined} */
-let workerd;
-const deployed = {
-  get origin() {
-    return workerd?.at.main.origin ?? '';
-  },
-  start: async () => {
-    coturn = await Coturn.start(TURN_SECRET);
-    const turn = { TURN_URLS: coturn.url, TURN_SECRET, TURN_OPEN: 'true' };
-    workerd = await startWorkerd({ main: { STUN_URLS: coturn.stun, ...turn } }, { assets: true });
-  },
-  stop: () => Promise.all([coturn?.stop(), workerd?.stop()]),
-};
+const deployed = new DeployedWithTurn();
 const pages = new Pages(deployed);
 useFixtures(deployed, pages);
 

@@ -10,25 +10,11 @@ import { useFixtures } from '../support/fixtures.mjs';
 import { decodes } from '../support/media.mjs';
 import { some } from '../support/tier.mjs';
 import { hold, release } from '../support/wire.mjs';
-import { startWorkerd } from '../support/workerd.mjs';
+import { Deployed } from '../support/workerd.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
 
-/** The Worker with the default settings. */
-const server = {
-  /** @type {import('../support/workerd.mjs').Workerd<'open'> | undefined} */
-  workerd: undefined,
-  async start() {
-    this.workerd = await startWorkerd({ open: {} }, { assets: true });
-  },
-  stop() {
-    return this.workerd?.stop();
-  },
-  get origin() {
-    assert(this.workerd, 'the server is not running');
-    return this.workerd.at.open.origin;
-  },
-};
+const server = new Deployed();
 const pages = { Chromium: new Pages(server, 'Chromium'), Firefox: new Pages(server, 'Firefox') };
 useFixtures(server, pages.Chromium, pages.Firefox);
 

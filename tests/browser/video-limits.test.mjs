@@ -7,25 +7,11 @@ import { newRoom } from '../support/browser.mjs';
 import { Pages } from '../support/chromium.mjs';
 import { useFixtures } from '../support/fixtures.mjs';
 import { VIDEO_PATIENCE } from '../support/media.mjs';
-import { startWorkerd } from '../support/workerd.mjs';
+import { Deployed } from '../support/workerd.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
 
-/** The Worker with the default settings. */
-const server = {
-  /** @type {import('../support/workerd.mjs').Workerd<'open'> | undefined} */
-  workerd: undefined,
-  async start() {
-    this.workerd = await startWorkerd({ open: {} }, { assets: true });
-  },
-  stop() {
-    return this.workerd?.stop();
-  },
-  get origin() {
-    assert(this.workerd, 'the server is not running');
-    return this.workerd.at.open.origin;
-  },
-};
+const server = new Deployed();
 const pages = { Chromium: new Pages(server, 'Chromium'), Firefox: new Pages(server, 'Firefox') };
 useFixtures(server, pages.Chromium, pages.Firefox);
 

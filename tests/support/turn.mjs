@@ -8,6 +8,7 @@ import http from 'node:http';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { coturnPath } from '../../scripts/coturn.mjs';
+import { Deployed } from './workerd.mjs';
 
 /**
  * A coturn process on a free loopback port, with the configuration of docs/turn.md. It uses the same
@@ -148,5 +149,30 @@ export class FakeTurnApi {
   stop() {
     this.server.closeAllConnections();
     this.server.close();
+  }
+}
+
+/** The Worker with a coturn server, for which every client gets credentials. */
+export class DeployedWithTurn {
+  /** @type {Coturn | undefined} */
+  #coturn;
+  /** @type {Deployed | undefined} */
+  #deployed;
+
+  get origin() {
+    return this.#deployed?.origin ?? '';
+  }
+
+  async start() {
+    const secret = 'what-coturn-knows-too';
+    this.#coturn = await Coturn.start(secret);
+    const { stun, url } = this.#coturn;
+    const turn = { TURN_URLS: url, TURN_SECRET: secret, TURN_OPEN: 'true' };
+    this.#deployed = new Deployed({ STUN_URLS: stun, ...turn });
+    await this.#deployed.start();
+  }
+
+  async stop() {
+    await Promise.all([this.#coturn?.stop(), this.#deployed?.stop()]);
   }
 }
